@@ -1,0 +1,67 @@
+"""graphcore: a dataflow graph framework for Python.
+
+Declare a graph of streams once, and run the same wiring over history or live:
+
+>>> import graphcore as gc
+>>> prices = gc.ticker("10ms").count().map(lambda n: 100 + n % 7)
+>>> out = prices.ewm(span=5).mean().collect()
+>>> report = gc.Graph(out).run(duration="1s")
+>>> len(out)
+101
+"""
+
+from graphcore.collected import Collected
+from graphcore.errors import (
+    GraphcoreError,
+    InvalidTypeError,
+    InvalidValueError,
+    NoValueError,
+    RunError,
+    Stopped,
+    WiringError,
+)
+from graphcore.graph import Graph, RunReport
+from graphcore.handle import Handle
+from graphcore.node import Active, MutableNode, Passive, Source, Upstreams, node, state
+from graphcore.sources.receiver import ReceiverStream, Sender
+from graphcore.state import Alarm, EndedBy, GraphState, RunMode
+from graphcore.stream import FeedbackStream, Stream, align, stream_operator
+from graphcore.wiring import constant, feedback, from_iterable, never, receiver, replay, ticker
+
+__all__ = [
+    "Active",
+    "Alarm",
+    "Collected",
+    "EndedBy",
+    "FeedbackStream",
+    "Graph",
+    "GraphState",
+    "GraphcoreError",
+    "Handle",
+    "InvalidTypeError",
+    "InvalidValueError",
+    "MutableNode",
+    "NoValueError",
+    "Passive",
+    "ReceiverStream",
+    "RunError",
+    "RunMode",
+    "RunReport",
+    "Sender",
+    "Source",
+    "Stopped",
+    "Stream",
+    "Upstreams",
+    "WiringError",
+    "align",
+    "constant",
+    "feedback",
+    "from_iterable",
+    "never",
+    "node",
+    "receiver",
+    "replay",
+    "state",
+    "stream_operator",
+    "ticker",
+]

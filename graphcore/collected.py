@@ -1,0 +1,84 @@
+"""What `Stream.collect` gives: a sink that a run fills with times and values."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from graphcore.errors import RunError
+from graphcore.handle import Handle
+from graphcore.operators.sinks import Collect
+
+if TYPE_CHECKING:
+    import pandas
+    import polars
+    import pyarrow
+
+T = TypeVar("T")
+
+
+class Collected(Handle, Generic[T]):
+    """The times and values of a stream in the last run; each run begins with none.
+
+    Iterating gives (time, value) pairs; `len` is their number.
+    """
+
+    __slots__ = ()
+    node: Collect[T]
+
+    def __init__(self, node: Collect[T]) -> None:
+        self.node = node
+
+    @property
+    def times(self) -> list[int]:
+        """Engine times of the ticks, ns since the epoch."""
+        return self.node.times
+
+    @property
+    def values(self) -> list[T]:
+        """The values, one for each time."""
+        return self.node.values
+
+    def __iter__(self) -> Iterator[tuple[int, T]]:
+        """Yield (time, value) pairs in the order in which they came."""
+        return iter(zip(self.times, self.values, strict=True))
+
+    def __len__(self) -> int:
+        """Return how many values there are."""
+        return len(self.times)
+
+    def to_arrow(self) -> "pyarrow.Table":
+        """Return a table with columns `time` (timestamp in ns, UTC) and `value`.
+
+        Raises:
+            RunError: if pyarrow, of the `tables` extra, is not installed.
+        """
+        pyarrow = _tables_module("pyarrow")
+        times = pyarrow.array(self.times, pyarrow.timestamp("ns", tz="UTC"))
+        return pyarrow.table({"time": times, "value": pyarrow.array(self.values)})
+
+    def to_polars(self) -> "polars.DataFrame":
+        """Return a frame with columns `time` (datetime in ns, UTC) and `value`.
+
+        Raises:
+            RunError: if polars, of the `tables` extra, is not installed.
+        """
+        polars = _tables_module("polars")
+        times = polars.Series("time", self.times, dtype=polars.Int64)
+        times = times.cast(polars.Datetime("ns", time_zone="UTC"))
+        return polars.DataFrame([times, polars.Series("value", self.values)])
+
+    def to_pandas(self) -> "pandas.Series[Any]":
+        """Return a series named `value` over an index named `time` (timestamps in ns, UTC).
+
+        Raises:
+            RunError: if pandas, of the `tables` extra, is not installed.
+        """
+        pandas = _tables_module("pandas")
+        index = pandas.DatetimeIndex(self.times, tz="UTC", name="time").as_unit("ns")
+        return pandas.Series(self.values, index=index, name="value")
+
+
+def _tables_module(name: str) -> Any:
+    try:
+        return __import__(name)
+    except ImportError as error:
+        raise RunError(f"this needs {name}: pip install 'graphcore[tables]'") from error

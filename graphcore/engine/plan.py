@@ -1,0 +1,78 @@
+"""The plan: which nodes a graph has, in which order they run, and who wakes whom (R2, R3).
+
+networkx holds the graph and gives the order: topological, and among the possible orders the one in
+which the nodes were constructed. A tier reads a plan and changes nothing in it.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+import networkx as nx
+
+from graphcore.errors import WiringError
+from graphcore.node import MutableNode, node_of
+
+Node = MutableNode[Any]
+
+
+class Plan:
+    """A graph made ready to run.
+
+    Attributes:
+        graph: the `networkx.DiGraph` of the nodes; an edge's `active` says whether it triggers.
+        nodes: the nodes in the order in which they run.
+        triggers: for each node, the indices of those that its tick runs.
+        gated: for each node, the indices of those that wait for its first value.
+        inputs: for each node, how many distinct upstreams must have a value before it may run.
+    """
+
+    def __init__(self, roots: Iterable[Node]) -> None:
+        self.graph = _wire(roots)
+        self.nodes = _order(self.graph)
+        index = {node: i for i, node in enumerate(self.nodes)}
+        shared: dict[tuple[int, ...], tuple[int, ...]] = {}
+        self.triggers: list[tuple[int, ...]] = []
+        self.gated: list[tuple[int, ...]] = []
+        self.inputs = [0] * len(self.nodes)
+        for node in self.nodes:
+            edges = self.graph[node]
+            triggers = tuple(sorted(index[d] for d, edge in edges.items() if edge["active"]))
+            gated = tuple(sorted(index[d] for d in edges if d.valid == "all"))
+            for waiting in gated:
+                self.inputs[waiting] += 1
+            triggers = shared.setdefault(triggers, triggers)
+            self.triggers.append(triggers)
+            self.gated.append(shared.setdefault(gated, gated))
+
+
+def _wire(roots: Iterable[Node]) -> "nx.DiGraph[Node]":
+    graph: nx.DiGraph[Node] = nx.DiGraph()
+    found = list(roots)
+    graph.add_nodes_from(found)
+    while found:
+        node = found.pop()
+        upstreams = node.upstreams()
+        # An upstream that is both triggers: the active edge, added last, stays.
+        edges = [(given, False) for given in upstreams.passive]
+        edges += [(given, True) for given in upstreams.active]
+        for given, active in edges:
+            upstream = node_of(given, f"an upstream of {node.name}")
+            if upstream not in graph:
+                found.append(upstream)
+            graph.add_edge(upstream, node, active=active)
+        for partner in node.partners():
+            if partner not in graph:
+                graph.add_node(partner)
+                found.append(partner)
+    return graph
+
+
+def _order(graph: "nx.DiGraph[Node]") -> list[Node]:
+    try:
+        return list(nx.lexicographical_topological_sort(graph, key=lambda node: node.serial))
+    except nx.NetworkXUnfeasible:
+        names = [edge[0].name for edge in nx.find_cycle(graph)]
+        raise WiringError(
+            f"the wiring has a cycle: {' -> '.join([*names, names[0]])}; "
+            "close a loop with graphcore.feedback(), which delivers in the next cycle"
+        ) from None

@@ -1,0 +1,157 @@
+"""One run of a plan: what time it is, which nodes start the next cycle, and when it ends.
+
+`next_cycle` carries out R6 (what is due at one time) and R9 (the end); how the nodes of a cycle
+are then run is a tier's affair. In real time all cycles at one time come before the clock and the
+inbox are read again (R6, R13).
+"""
+
+import threading
+from collections.abc import Callable
+
+from graphcore.engine.clock import RealTimeClock, Schedule
+from graphcore.engine.inbox import Entry, Inbox
+from graphcore.engine.notes import add_note
+from graphcore.engine.plan import Plan
+from graphcore.errors import RunError
+from graphcore.state import Alarm, EndedBy, GraphState, RunMode
+
+_LONGEST_WAIT = 3600.0
+
+
+class Session:
+    """The state of a run that all its nodes share.
+
+    Args:
+        plan: what is run.
+        start: engine time of the start, ns; `None` means now, and makes the run a real-time one.
+        end: last engine time that still runs, or `None`.
+        cycles: how many cycles may run, or `None`.
+    """
+
+    def __init__(
+        self, plan: Plan, start: int | None, end: int | None, cycles: int | None
+    ) -> None:
+        self.clock = RealTimeClock() if start is None else None
+        self.run_mode = RunMode.HISTORICAL if self.clock is None else RunMode.REALTIME
+        self.start_time = self.time = self.clock.start if self.clock else start or 0
+        self.end = end
+        self.cycle = 0
+        self.ended_by: EndedBy | None = None
+        self.ended = threading.Event()
+        self.plan = plan
+        self.states = [GraphState(self, i) for i in range(len(plan.nodes))]
+        self._cycles = cycles
+        self._schedule = Schedule()
+        self._inbox = Inbox()
+        self._held = 0
+        self._woken: list[int] = []
+        self._time_is_over = False
+
+    @property
+    def stopping(self) -> bool:
+        """Whether the run has been told to end, or its time is over."""
+        if self.ended_by is not None:
+            return True
+        return self.clock is not None and self.end is not None and self.clock.now() > self.end
+
+    def request_stop(self, reason: EndedBy) -> None:
+        """End the run after the present cycle; safe in a signal handler."""
+        if self.ended_by is None:
+            self.ended_by = reason
+        self._inbox.interrupt()
+
+    def add_alarm(self, at: int, index: int) -> Alarm:
+        """Wake the node of this index at this time."""
+        alarm = Alarm(self._schedule, at, index)
+        # Before cycle 1, the start itself is still to come.
+        self._schedule.add(alarm, self.time if self.cycle else self.start_time - 1)
+        return alarm
+
+    def wake(self, index: int) -> None:
+        """From any thread: run the node of this index in the next cycle."""
+        self._inbox.put(Entry(index))
+
+    def call_soon(self, index: int, function: Callable[[], None]) -> None:
+        """From any thread: call the function between two cycles."""
+        if self.clock is None:
+            raise RunError("events from threads reach a graph in real-time runs only")
+        self._inbox.put(Entry(index, function))
+
+    def hold(self, count: int) -> None:
+        """Add to (or take from) what keeps a run without alarms alive."""
+        self._held += count
+
+    def next_cycle(self) -> list[int] | None:
+        """Begin the next cycle: return the nodes that start it, or `None` when the run is over."""
+        if self.ended_by is None and self.cycle == self._cycles:
+            self.ended_by = EndedBy.CYCLES
+        if self.ended_by is not None:
+            return None
+        due = self._schedule.take_again()
+        if not due:
+            due = self._next_historical() if self.clock is None else self._next_live(self.clock)
+            if not due and not self._woken:
+                return None
+        self.cycle += 1
+        for index in due:
+            self.states[index].due_in = self.cycle
+        if self._woken:
+            due = [*due, *self._woken]
+            self._woken = []
+        return due
+
+    def _next_historical(self) -> list[int]:
+        time = self._schedule.next_time()
+        if time is None:
+            self.ended_by = EndedBy.SOURCES
+            return []
+        if self.end is not None and time > self.end:
+            self.ended_by = EndedBy.UNTIL
+            return []
+        self.time = time
+        return self._schedule.take(time)
+
+    def _next_live(self, clock: RealTimeClock) -> list[int]:
+        while True:
+            # What comes in after the end would else keep a run alive for ever.
+            if not self._time_is_over:
+                self._read_inbox()
+            now = clock.now()
+            if self.end is not None and now > self.end:
+                self._time_is_over = True
+                now = max(self.end, self.time)
+            if self.ended_by is not None:
+                self._woken = []
+                return []
+            due = self._schedule.take(now)
+            if due or self._woken:
+                self.time = now
+                return due
+            if self._time_is_over:
+                self.ended_by = EndedBy.UNTIL
+                return []
+            time = self._schedule.next_time()
+            if time is None and self._held == 0:
+                self.ended_by = EndedBy.SOURCES
+                return []
+            self._wait(clock, time)
+
+    def _read_inbox(self) -> None:
+        for index, function in self._inbox.take():
+            if function is None:
+                self._woken.append(index)
+                continue
+            try:
+                function()
+            except Exception as error:
+                add_note(error, self.plan, index, self.time)
+                raise
+
+    def _wait(self, clock: RealTimeClock, time: int | None) -> None:
+        ends = [t for t in (time, None if self.end is None else self.end + 1) if t is not None]
+        if not ends:
+            self._inbox.wait(None)
+            return
+        seconds = (min(ends) - clock.now()) / 1e9
+        if seconds > 0:
+            self._inbox.wait(min(seconds, _LONGEST_WAIT))

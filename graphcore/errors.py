@@ -1,0 +1,32 @@
+"""The errors that graphcore raises by itself; all stand under `GraphcoreError`.
+
+An exception from a user's function is none of these: it keeps its own type and gains a note (R11).
+"""
+
+
+class GraphcoreError(Exception):
+    """Everything that graphcore raises by itself."""
+
+
+class InvalidTypeError(GraphcoreError, TypeError):
+    """An argument of a type that is not taken; the message names it and what would be right."""
+
+
+class InvalidValueError(GraphcoreError, ValueError):
+    """An argument of the right type and a wrong value; the message holds the value."""
+
+
+class WiringError(GraphcoreError, ValueError):
+    """A graph that cannot be built: a cycle, an unbound feedback, an operator name that is taken."""
+
+
+class RunError(GraphcoreError, RuntimeError):
+    """A run that cannot be made, or a source that cannot go on, as asked."""
+
+
+class NoValueError(GraphcoreError):
+    """A stream's value was read before it ticked for the first time (R5)."""
+
+
+class Stopped(GraphcoreError):
+    """The run that a receiver's thread was sending to has ended; it may leave the thread's function."""

@@ -1,0 +1,188 @@
+"""A graph: what its roots reach, made into a plan once and run any number of times (R9, R12)."""
+
+from contextlib import nullcontext
+from dataclasses import dataclass
+from time import perf_counter_ns
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
+
+from graphcore.engine import interpreted
+from graphcore.engine.lifecycle import Tier, execute
+from graphcore.engine.plan import Plan
+from graphcore.engine.session import Session
+from graphcore.errors import InvalidTypeError, InvalidValueError, RunError
+from graphcore.node import MutableNode, Source, node_of
+from graphcore.progress import showing_progress
+from graphcore.state import EndedBy
+from graphcore.time import Duration, Time, to_duration, to_time
+
+if TYPE_CHECKING:
+    import networkx as nx
+
+TierName = Literal["interpreted"]
+
+_TIERS: dict[str, Tier] = {"interpreted": interpreted.run}
+
+
+class RunOptions(TypedDict, total=False):
+    """The keywords of `Graph.run`, for methods that hand them on."""
+
+    realtime: bool
+    start: Time | None
+    until: Time | None
+    duration: Duration | None
+    cycles: int | None
+    tier: TierName
+    progress: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RunReport:
+    """How a run went.
+
+    Attributes:
+        cycles: how many cycles ran.
+        start: engine time of the start, ns.
+        end: engine time of the last cycle, ns.
+        wall_time: how long the run took, start and stop of the nodes included, ns.
+        ended_by: what ended the run.
+        skipped: how many events lay before `start` and were passed over.
+    """
+
+    cycles: int
+    start: int
+    end: int
+    wall_time: int
+    ended_by: EndedBy
+    skipped: int
+
+
+class Graph:
+    """The nodes that some roots need, in the order in which they run.
+
+    Args:
+        roots: streams, sinks or nodes; all that they read, directly or not, is in the graph.
+
+    Raises:
+        InvalidTypeError: for a root that is none of these.
+        WiringError: for a cycle in the wiring, or a feedback that was not bound.
+
+    >>> import graphcore as gc
+    >>> out = gc.ticker("1s").count().collect()
+    >>> gc.Graph(out).run(duration="2s").cycles
+    3
+    >>> out.values
+    [1, 2, 3]
+    """
+
+    def __init__(self, *roots: object) -> None:
+        if not roots:
+            raise InvalidValueError("a graph needs at least one stream or node")
+        self._plan = Plan([node_of(root, f"root {i}") for i, root in enumerate(roots, 1)])
+
+    @property
+    def nodes(self) -> tuple[MutableNode[Any], ...]:
+        """The nodes in the order in which they run."""
+        return tuple(self._plan.nodes)
+
+    @property
+    def networkx(self) -> "nx.DiGraph[MutableNode[Any]]":
+        """A copy of the graph for networkx; an edge's `active` says whether it triggers."""
+        return self._plan.graph.copy()
+
+    def run(
+        self,
+        *,
+        realtime: bool = False,
+        start: Time | None = None,
+        until: Time | None = None,
+        duration: Duration | None = None,
+        cycles: int | None = None,
+        tier: TierName = "interpreted",
+        progress: bool = False,
+    ) -> RunReport:
+        """Run the graph over history, or live, until the first of the bounds given.
+
+        Args:
+            realtime: whether engine time is the wall clock.
+            start: engine time of the start; events before it are skipped and counted. By default
+                the earliest event of any replay, 0 without one. A real-time run starts now.
+            until: the last engine time that still runs.
+            duration: the same, counted from the start.
+            cycles: how many cycles run at most.
+            tier: the way of running: ``"interpreted"`` calls node by node.
+            progress: whether to show a progress line on standard error; needs the `cli` extra.
+
+        Returns:
+            What happened, as a `RunReport`.
+
+        Raises:
+            RunError: for a historical run without a bound over a source that never ends, or a
+                node that is in another run.
+            InvalidValueError: for a bound that makes no sense, or a `start` in real time.
+            Exception: what a node raised, with a note on the node; several as a group.
+        """
+        if tier not in _TIERS:
+            raise InvalidValueError(f"there is no tier {tier!r}; tiers: {', '.join(_TIERS)}")
+        if cycles is not None and (isinstance(cycles, bool) or not isinstance(cycles, int)):
+            raise InvalidTypeError(f"cycles is a whole number, not {cycles!r}")
+        if cycles is not None and cycles < 1:
+            raise InvalidValueError(f"cycles must be at least 1, not {cycles}")
+        if realtime and start is not None:
+            raise InvalidValueError(f"a real-time run starts now; start={start!r} cannot be given")
+        bounded = not (until is None and duration is None and cycles is None)
+        if not realtime and not bounded:
+            self._refuse_endless_sources()
+        session = self._session(realtime, start, until, duration, cycles)
+        began = perf_counter_ns()
+        with showing_progress(session) if progress else nullcontext():
+            execute(self._plan, session, _TIERS[tier])
+        wall_time = perf_counter_ns() - began
+        assert session.ended_by is not None
+        return RunReport(
+            cycles=session.cycle,
+            start=session.start_time,
+            end=session.time,
+            wall_time=wall_time,
+            ended_by=session.ended_by,
+            skipped=sum(source.skipped for source in self._sources()),
+        )
+
+    def _sources(self) -> list[Source[Any]]:
+        return [node for node in self._plan.nodes if isinstance(node, Source)]
+
+    def _refuse_endless_sources(self) -> None:
+        for source in self._sources():
+            if source.endless:
+                raise RunError(
+                    f"{source.name} never ends, so a historical run needs a bound: "
+                    "give duration=, until= or cycles="
+                )
+
+    def _session(
+        self,
+        realtime: bool,
+        start: Time | None,
+        until: Time | None,
+        duration: Duration | None,
+        cycles: int | None,
+    ) -> Session:
+        begin: int | None = None
+        if not realtime:
+            begin = self._first_event() if start is None else to_time(start)
+        session = Session(self._plan, begin, None, cycles)
+        ends = [] if until is None else [to_time(until)]
+        if duration is not None:
+            length = to_duration(duration)
+            if length < 0:
+                raise InvalidValueError(f"a duration cannot be negative: {duration!r}")
+            ends.append(session.start_time + length)
+        session.end = min(ends, default=None)
+        if session.end is not None and session.end < session.start_time:
+            raise InvalidValueError(
+                f"until={until!r} lies before the start of the run, {session.start_time} ns"
+            )
+        return session
+
+    def _first_event(self) -> int:
+        times = (source.first_event() for source in self._sources())
+        return min((time for time in times if time is not None), default=0)

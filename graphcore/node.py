@@ -1,0 +1,340 @@
+"""Nodes: what the engine schedules, and how a user writes one.
+
+A node is an object of class `MutableNode`: it names its upstreams, and its `cycle` reads their
+values, sets its own `value` and says whether it ticked (R4). `@node` writes the constructor and
+`upstreams()` from the class's annotations; a class without it does both by hand. A constructor
+holds wiring and parameters only, state is set anew for each run (R12).
+"""
+
+import ast
+import dataclasses
+import itertools
+import re
+import sys
+from collections.abc import Callable, Iterable
+from types import FrameType
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    ClassVar,
+    Generic,
+    Literal,
+    Protocol,
+    TypeVar,
+    dataclass_transform,
+    get_args,
+    get_origin,
+    overload,
+)
+
+from graphcore.errors import InvalidTypeError, InvalidValueError, NoValueError
+from graphcore.state import GraphState
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+N = TypeVar("N", bound="MutableNode[Any]")
+
+_serials = itertools.count(1)
+_operator_codes: set[int] = set()
+_libraries = {"graphcore", "graphcore_zmq"}
+
+
+class Active(Protocol[T_co]):
+    """An upstream whose tick triggers the node; streams and nodes satisfy it."""
+
+    @property
+    def value(self) -> T_co:
+        """The upstream's present value."""
+
+
+class Passive(Protocol[T_co]):
+    """An upstream that is read and triggers nothing; streams and nodes satisfy it."""
+
+    @property
+    def value(self) -> T_co:
+        """The upstream's present value."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Upstreams:
+    """What a node reads, as nodes or streams, in the order in which errors show it."""
+
+    active: tuple["Active[Any]", ...] = ()
+    passive: tuple["Passive[Any]", ...] = ()
+
+
+class _NoValue:
+    """Stands where a node's value will be, so that reading it too early says so."""
+
+    def __get__(self, instance: "MutableNode[Any] | None", owner: type) -> Any:
+        if instance is None:
+            return self
+        raise NoValueError(f"{instance.name} has no value yet: it has not ticked in this run")
+
+
+class MutableNode(Generic[T]):
+    """A vertex of the graph: state, a value, and a `cycle` that the engine calls.
+
+    A subclass without `@node` calls ``super().__init__()`` and overrides `upstreams`. Its `cycle`
+    runs whenever it is triggered, also before every upstream has a value.
+
+    Attributes:
+        value: what the node last ticked with; reading it before raises `NoValueError`.
+        name: the name given by `named`, else the operator and its number.
+        ticked_in: number of the cycle in which the node last ticked, 0 if not yet in this run.
+    """
+
+    if TYPE_CHECKING:
+        value: T
+    else:
+        value = _NoValue()
+
+    valid: ClassVar[Literal["all", "any"]] = "any"
+    operator: ClassVar[str] = "node"
+    _inputs: ClassVar[dict[str, "_Input"]] = {}
+    _states: ClassVar[dict[str, Callable[[], Any]]] = {}
+    _name: str | None = None
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Name the operator after its class."""
+        super().__init_subclass__(**kwargs)
+        cls.operator = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", cls.__name__).lower()
+
+    def __init__(self) -> None:
+        """Give the node its place in the order of construction and note who wired it."""
+        self.serial = next(_serials)
+        self.wired_at = _wiring_line()
+        self.ticked_in = 0
+
+    def __post_init__(self) -> None:
+        """Finish a constructor that `@node` wrote: check and unwrap the inputs."""
+        MutableNode.__init__(self)
+        for name, kind in self._inputs.items():
+            given = getattr(self, name)
+            argument = f"{name} of {type(self).__name__}"
+            if kind.many:
+                setattr(self, name, _nodes_of(given, argument))
+            else:
+                setattr(self, name, node_of(given, argument))
+
+    @property
+    def name(self) -> str:
+        """The node's name, as errors and drawings show it."""
+        return self._name or f"{self.operator}_{self.serial}"
+
+    @name.setter
+    def name(self, name: str) -> None:
+        if not isinstance(name, str) or not name:
+            raise InvalidTypeError(f"a name is text that is not empty, not {name!r}")
+        self._name = name
+
+    def __repr__(self) -> str:
+        """Show the class and the name."""
+        return f"<{type(self).__name__} {self.name}>"
+
+    def upstreams(self) -> Upstreams:
+        """Return what this node reads; by default nothing, which makes it a source."""
+        active: list[MutableNode[Any]] = []
+        passive: list[MutableNode[Any]] = []
+        for name, kind in self._inputs.items():
+            given = getattr(self, name)
+            (active if kind.active else passive).extend(given if kind.many else (given,))
+        return Upstreams(tuple(active), tuple(passive))
+
+    def partners(self) -> tuple["MutableNode[Any]", ...]:
+        """Return nodes that belong in every graph that holds this one, without being read by it."""
+        return ()
+
+    def start(self, state: GraphState) -> None:
+        """Set up for a run; `state.time` is the run's start."""
+
+    def cycle(self, state: GraphState) -> bool:
+        """Read the upstreams, set `value`, and return whether the node ticked."""
+        raise NotImplementedError(f"{type(self).__name__} has no cycle method")
+
+    def stop(self, state: GraphState) -> None:
+        """Release what `start` acquired; called also after an error in `start`."""
+
+    def reset(self) -> None:
+        """Forget the value and set the declared state anew; the engine calls it before `start`."""
+        self.ticked_in = 0
+        if "value" in vars(self):
+            del self.value
+        for name, make in self._states.items():
+            setattr(self, name, make())
+
+
+class Source(MutableNode[T]):
+    """A node without upstreams that brings events into a graph.
+
+    Attributes:
+        endless: whether it has events for ever, so that a historical run needs a bound.
+        skipped: how many events lay before the start of the run and were passed over.
+    """
+
+    endless: ClassVar[bool] = False
+    skipped: int = 0
+
+    def first_event(self) -> int | None:
+        """Return the time of the first event, if the source has times of its own."""
+        return None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Input:
+    active: bool
+    many: bool
+
+
+_ACTIVE, _PASSIVE = _Input(True, False), _Input(False, False)
+
+
+@overload
+def state(default: T, *, init: Literal[False] = False) -> T: ...
+@overload
+def state(*, factory: Callable[[], T], init: Literal[False] = False) -> T: ...
+def state(
+    default: Any = dataclasses.MISSING,
+    *,
+    factory: Callable[[], Any] | None = None,
+    init: Literal[False] = False,
+) -> Any:
+    """Declare an attribute of a `@node` class as state, set anew in each run.
+
+    Args:
+        default: the value at the start of each run; a list, dict or set needs `factory`.
+        factory: makes the value at the start of each run.
+        init: for type checkers: state is no argument of the constructor.
+
+    Raises:
+        InvalidValueError: for a mutable default, which runs would share.
+    """
+    if isinstance(default, list | dict | set | bytearray):
+        raise InvalidValueError(
+            f"state({default!r}) would be shared by all runs; "
+            f"write state(factory={type(default).__name__})"
+        )
+    made = factory if factory is not None else lambda: default
+    return dataclasses.field(init=init, repr=False, metadata={"state": made})
+
+
+@overload
+def node(cls: type[N]) -> type[N]: ...
+@overload
+def node(*, valid: Literal["all", "any"] = "all") -> Callable[[type[N]], type[N]]: ...
+@dataclass_transform(eq_default=False, field_specifiers=(state,))
+def node(
+    cls: type[N] | None = None, *, valid: Literal["all", "any"] = "all"
+) -> type[N] | Callable[[type[N]], type[N]]:
+    """Write a node class's constructor and `upstreams()` from its annotations.
+
+    ``x: Active[T]`` and ``x: Passive[T]`` are inputs, ``list[Active[T]]`` takes any number;
+    ``x: int = state(0)`` is state; any other annotation is a parameter. The constructor takes
+    streams and nodes; the node keeps nodes.
+
+    Args:
+        cls: a subclass of `MutableNode`.
+        valid: ``"all"`` runs `cycle` once every input has a value, ``"any"`` from the first.
+
+    Raises:
+        InvalidTypeError: if the class is no `MutableNode`.
+        InvalidValueError: if `valid` is neither of the two.
+    """
+    if valid not in ("all", "any"):
+        raise InvalidValueError(f'valid is "all" or "any", not {valid!r}')
+    namespace = sys._getframe(1).f_locals
+
+    def decorate(cls: type[N]) -> type[N]:
+        if not (isinstance(cls, type) and issubclass(cls, MutableNode)):
+            raise InvalidTypeError(f"@node decorates a subclass of MutableNode, not {cls!r}")
+        own = dict(vars(cls).get("__annotations__", {}))
+        made = dataclasses.dataclass(eq=False, repr=False)(cls)
+        inputs: dict[str, _Input] = {}
+        states: dict[str, Callable[[], Any]] = {}
+        for field in dataclasses.fields(made):  # type: ignore[arg-type]  # N is a dataclass now
+            if "state" in field.metadata:
+                states[field.name] = field.metadata["state"]
+                continue
+            kind = (
+                _input_kind(own[field.name], cls, namespace)
+                if field.name in own
+                else cls._inputs.get(field.name)
+            )
+            if kind is not None:
+                inputs[field.name] = kind
+        made._inputs, made._states, made.valid = inputs, states, valid
+        return made
+
+    return decorate if cls is None else decorate(cls)
+
+
+def _input_kind(annotation: object, cls: type, namespace: dict[str, Any]) -> _Input | None:
+    """Return which kind of input an annotation declares, `None` for a parameter.
+
+    Only the outermost names of an annotation in text are looked up: what a parameter's type is
+    called may exist for the type checker alone.
+    """
+    if isinstance(annotation, str):
+        tree = ast.parse(annotation.strip(), mode="eval").body
+        scope = {**vars(sys.modules[cls.__module__]), **namespace}
+        return _kind_of_expression(tree, scope)
+    origin = get_origin(annotation) or annotation
+    if origin is list and get_args(annotation):
+        inner = _input_kind(get_args(annotation)[0], cls, namespace)
+        return None if inner is None else _Input(inner.active, many=True)
+    return _ACTIVE if origin is Active else _PASSIVE if origin is Passive else None
+
+
+def _kind_of_expression(tree: ast.expr, scope: dict[str, Any]) -> _Input | None:
+    outer = tree.value if isinstance(tree, ast.Subscript) else tree
+    try:
+        found = eval(compile(ast.Expression(outer), "<annotation>", "eval"), scope)
+    except (NameError, AttributeError):
+        return None
+    if isinstance(tree, ast.Subscript) and found is list:
+        inner = _kind_of_expression(tree.slice, scope)
+        return None if inner is None else _Input(inner.active, many=True)
+    return _ACTIVE if found is Active else _PASSIVE if found is Passive else None
+
+
+def node_of(given: object, argument: str = "argument") -> "MutableNode[Any]":
+    """Return the node that is meant by a node, a stream or another handle.
+
+    Raises:
+        InvalidTypeError: if it is none of these; the message names the argument.
+    """
+    found = given if isinstance(given, MutableNode) else getattr(given, "node", None)
+    if not isinstance(found, MutableNode):
+        raise InvalidTypeError(
+            f"{argument} must be a stream or a node, not {given!r} ({type(given).__name__})"
+        )
+    if "serial" not in vars(found):
+        raise InvalidTypeError(
+            f"{type(found).__name__}.__init__ must call super().__init__() first"
+        )
+    return found
+
+
+def _nodes_of(given: object, argument: str) -> "list[MutableNode[Any]]":
+    if isinstance(given, MutableNode) or not isinstance(given, Iterable):
+        raise InvalidTypeError(f"{argument} must be a list of streams, not {given!r}")
+    if isinstance(getattr(given, "node", None), MutableNode):
+        raise InvalidTypeError(f"{argument} must be a list of streams, not one stream")
+    return [node_of(item, f"{argument}[{i}]") for i, item in enumerate(given)]
+
+
+def mark_operator(function: Callable[..., Any]) -> None:
+    """Have nodes that this function makes be shown as wired by the function's caller."""
+    _operator_codes.add(id(function.__code__))
+
+
+def _wiring_line() -> tuple[str, int]:
+    """Return the file and line that wires the node being made: the first outside the libraries."""
+    frame: FrameType | None = sys._getframe(2)
+    while frame is not None:
+        package = frame.f_globals.get("__name__", "").partition(".")[0]
+        generated = frame.f_code.co_filename == "<string>"
+        if not (package in _libraries or generated or id(frame.f_code) in _operator_codes):
+            return frame.f_code.co_filename, frame.f_lineno
+        frame = frame.f_back
+    return "<unknown>", 0

@@ -1,0 +1,72 @@
+"""Arithmetic, comparison and boolean operators, and access to fields and items."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from graphcore.node import Active, MutableNode, node
+from graphcore.state import GraphState
+
+U = TypeVar("U")
+
+
+@node
+class Binary(MutableNode[U]):
+    """Ticks with an operator's result on two streams when either ticks."""
+
+    left: Active[Any]
+    right: Active[Any]
+    function: Callable[[Any, Any], U]
+
+    def cycle(self, state: GraphState) -> bool:
+        self.value = self.function(self.left.value, self.right.value)
+        return True
+
+
+@node
+class BinaryRight(MutableNode[U]):
+    """Ticks with an operator's result on a stream and a constant to its right."""
+
+    left: Active[Any]
+    right: Any
+    function: Callable[[Any, Any], U]
+
+    def cycle(self, state: GraphState) -> bool:
+        self.value = self.function(self.left.value, self.right)
+        return True
+
+
+@node
+class BinaryLeft(MutableNode[U]):
+    """Ticks with an operator's result on a constant and a stream to its right."""
+
+    left: Any
+    right: Active[Any]
+    function: Callable[[Any, Any], U]
+
+    def cycle(self, state: GraphState) -> bool:
+        self.value = self.function(self.left, self.right.value)
+        return True
+
+
+@node
+class Unary(MutableNode[U]):
+    """Ticks with an operator's result on a stream."""
+
+    source: Active[Any]
+    function: Callable[[Any], U]
+
+    def cycle(self, state: GraphState) -> bool:
+        self.value = self.function(self.source.value)
+        return True
+
+
+@node
+class Field(MutableNode[Any]):
+    """Ticks with an attribute of each value."""
+
+    source: Active[Any]
+    field: str
+
+    def cycle(self, state: GraphState) -> bool:
+        self.value = getattr(self.source.value, self.field)
+        return True

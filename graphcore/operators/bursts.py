@@ -1,0 +1,42 @@
+"""Operators on bursts: lists of values that arrived for one cycle (R6)."""
+
+from collections import deque
+from collections.abc import Sequence
+from typing import TypeVar
+
+from graphcore.node import Active, MutableNode, node, state
+from graphcore.state import GraphState
+
+T = TypeVar("T")
+
+
+@node
+class Unroll(MutableNode[T]):
+    """Ticks with the items of each list, one a cycle, at the time of the list."""
+
+    source: Active[Sequence[T]]
+    waiting: deque[T] = state(factory=deque)
+
+    def cycle(self, state: GraphState) -> bool:
+        if state.ticked(self.source):
+            self.waiting.extend(self.source.value)
+        if not self.waiting:
+            return False
+        self.value = self.waiting.popleft()
+        if self.waiting:
+            state.schedule(state.time)
+        return True
+
+
+@node
+class Collapse(MutableNode[T]):
+    """Ticks with the last item of each list that is not empty."""
+
+    source: Active[Sequence[T]]
+
+    def cycle(self, state: GraphState) -> bool:
+        burst = self.source.value
+        if not burst:
+            return False
+        self.value = burst[-1]
+        return True

@@ -1,0 +1,32 @@
+"""Exponentially weighted statistics, with the results of pandas' `ewm(adjust=True)`.
+
+The weight of a value is (1 - alpha)^k when k values have come after it, and the mean is divided by
+the sum of the weights (pandas user guide, "Exponentially weighted window"). A value that is not
+finite is missing: it ages the others and the mean stays.
+"""
+
+from math import isfinite
+
+from graphcore.node import Active, MutableNode, node, state
+from graphcore.state import GraphState
+
+
+@node
+class EwmMean(MutableNode[float]):
+    """The weighted mean of all values so far."""
+
+    source: Active[float]
+    alpha: float
+    mean: float = state(0.0)
+    weight: float = state(0.0)
+
+    def cycle(self, state: GraphState) -> bool:
+        value = self.source.value
+        self.weight *= 1.0 - self.alpha
+        if isfinite(value):
+            self.weight += 1.0
+            self.mean += (value - self.mean) / self.weight
+        elif self.weight == 0.0:
+            return False
+        self.value = self.mean
+        return True

@@ -1,0 +1,147 @@
+"""Operators on when and how often values pass (R6, R7)."""
+
+from collections import deque
+from typing import Generic, TypeVar
+
+from graphcore.node import Active, MutableNode, Passive, node, state
+from graphcore.state import GraphState
+
+T = TypeVar("T")
+
+
+@node
+class Throttle(MutableNode[T]):
+    """Lets a value through if the last that it let through is at least the interval old."""
+
+    source: Active[T]
+    interval: int
+    next_time: int | None = state(None)
+
+    def cycle(self, state: GraphState) -> bool:
+        if self.next_time is not None and state.time < self.next_time:
+            return False
+        self.next_time = state.time + self.interval
+        self.value = self.source.value
+        return True
+
+
+@node
+class Sample(MutableNode[T]):
+    """Ticks with the source's present value when the trigger ticks."""
+
+    source: Passive[T]
+    trigger: Active[object]
+
+    def cycle(self, state: GraphState) -> bool:
+        self.value = self.source.value
+        return True
+
+
+@node
+class Delay(MutableNode[T]):
+    """Ticks with each value a duration later; those of one time in a cycle each."""
+
+    source: Active[T]
+    duration: int
+    waiting: deque[tuple[int, T]] = state(factory=deque)
+
+    def cycle(self, state: GraphState) -> bool:
+        delivered = state.due and bool(self.waiting) and self.waiting[0][0] <= state.time
+        if delivered:
+            self.value = self.waiting.popleft()[1]
+            if self.waiting and self.waiting[0][0] <= state.time:
+                state.schedule(state.time)
+        if state.ticked(self.source):
+            at = state.time + self.duration
+            self.waiting.append((at, self.source.value))
+            state.schedule(at)
+        return delivered
+
+
+@node
+class Limit(MutableNode[T]):
+    """Lets the first values through, and then none."""
+
+    source: Active[T]
+    count: int
+    passed: int = state(0)
+
+    def cycle(self, state: GraphState) -> bool:
+        if self.passed == self.count:
+            return False
+        self.passed += 1
+        self.value = self.source.value
+        return True
+
+
+@node
+class Skip(MutableNode[T]):
+    """Lets all values through but the first ones."""
+
+    source: Active[T]
+    count: int
+    skipped: int = state(0)
+
+    def cycle(self, state: GraphState) -> bool:
+        if self.skipped < self.count:
+            self.skipped += 1
+            return False
+        self.value = self.source.value
+        return True
+
+
+@node
+class Gate(MutableNode[T]):
+    """Lets values through while the condition is true."""
+
+    source: Active[T]
+    condition: Passive[object]
+
+    def cycle(self, state: GraphState) -> bool:
+        if not self.condition.value:
+            return False
+        self.value = self.source.value
+        return True
+
+
+@node
+class Buffer(MutableNode[list[T]], Generic[T]):
+    """Ticks with a list for each complete group of so many values."""
+
+    source: Active[T]
+    count: int
+    group: list[T] = state(factory=list)
+
+    def cycle(self, state: GraphState) -> bool:
+        self.group.append(self.source.value)
+        if len(self.group) < self.count:
+            return False
+        self.value = self.group
+        self.group = []
+        return True
+
+
+@node
+class Window(MutableNode[list[T]], Generic[T]):
+    """Ticks at the end of each span of time with the list of the values that came in it.
+
+    Spans are counted from the start of the run; a value at the boundary belongs to the later one,
+    and a span without values ticks nothing.
+    """
+
+    source: Active[T]
+    span: int
+    group: list[T] = state(factory=list)
+    end: int = state(0)
+
+    def cycle(self, state: GraphState) -> bool:
+        complete = bool(self.group) and state.time >= self.end
+        if complete:
+            self.value = self.group
+            self.group = []
+        if state.ticked(self.source):
+            if not self.group:
+                self.end = state.time + self.span - state.elapsed % self.span
+                state.schedule(self.end)
+            self.group.append(self.source.value)
+        return complete

@@ -1,0 +1,1 @@
+"""Sources: the nodes that bring events into a graph."""

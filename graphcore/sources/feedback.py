@@ -1,0 +1,57 @@
+"""`feedback`: a stream to wire with now and to close later; it delivers in the next cycle (R6)."""
+
+from collections import deque
+from typing import TypeVar
+
+from graphcore.errors import WiringError
+from graphcore.node import Active, MutableNode, node, node_of
+from graphcore.state import GraphState
+
+T = TypeVar("T")
+
+
+class Feedback(MutableNode[T]):
+    """The end of a loop that is read; ticks in the cycle after the one that fed it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.feeder: FeedbackEnd[T] | None = None
+
+    def bind(self, source: Active[T]) -> None:
+        """Close the loop."""
+        if self.feeder is not None:
+            raise WiringError(f"{self.name} is bound already")
+        self.feeder = FeedbackEnd(node_of(source, "the argument of bind"), self)
+
+    def partners(self) -> tuple[MutableNode[T], ...]:
+        if self.feeder is None:
+            raise WiringError(f"{self.name} was never closed: call .bind(stream) on it")
+        return (self.feeder,)
+
+    def start(self, state: GraphState) -> None:
+        self._waiting: deque[T] = deque()
+        self._state = state
+
+    def feed(self, value: T) -> None:
+        """Take a value for the next cycle at the present time."""
+        self._waiting.append(value)
+        self._state.schedule(self._state.time)
+
+    def cycle(self, state: GraphState) -> bool:
+        self.value = self._waiting.popleft()
+        return True
+
+
+@node
+class FeedbackEnd(MutableNode[T]):
+    """The end of a loop that feeds."""
+
+    source: Active[T]
+    feedback: Feedback[T]
+
+    def partners(self) -> tuple[MutableNode[T], ...]:
+        return (self.feedback,)
+
+    def cycle(self, state: GraphState) -> bool:
+        self.feedback.feed(self.source.value)
+        return False

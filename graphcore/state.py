@@ -1,0 +1,195 @@
+"""What a node may ask of the engine while it runs: `GraphState` (R4, R5, R7, R9).
+
+Each node of a run has a state of its own, given to `start`, `cycle` and `stop`. It speaks to the
+engine through the small `Session` protocol below, so this module knows no engine and no node.
+"""
+
+import threading
+from collections.abc import Callable
+from enum import StrEnum
+from typing import Any, Protocol
+
+from graphcore.errors import InvalidValueError
+from graphcore.time import Time, format_time, to_time
+
+
+class RunMode(StrEnum):
+    """How time passes in a run."""
+
+    HISTORICAL = "historical"
+    REALTIME = "realtime"
+
+
+class EndedBy(StrEnum):
+    """What ended a run (R9). `ERROR` is seen by `stop` only: such a run makes no report."""
+
+    CYCLES = "cycles"
+    UNTIL = "until"
+    SOURCES = "sources"
+    STOP = "stop"
+    SIGNAL = "signal"
+    ERROR = "error"
+
+
+class Alarm:
+    """A time at which a node has asked to be woken."""
+
+    __slots__ = ("_schedule", "cancelled", "index", "time")
+
+    def __init__(self, schedule: "AlarmOwner", time: int, index: int) -> None:
+        self._schedule = schedule
+        self.time = time
+        self.index = index
+        self.cancelled = False
+
+    def cancel(self) -> None:
+        """Take the alarm back; without effect once it has gone off or was cancelled before."""
+        if not self.cancelled:
+            self.cancelled = True
+            self._schedule.cancelled(self)
+
+
+class AlarmOwner(Protocol):
+    """Who keeps alarms, and wants to hear of one that is taken back."""
+
+    def cancelled(self, alarm: Alarm) -> None:
+        """Note that this alarm need not go off."""
+
+
+class Session(Protocol):
+    """What the engine offers to the states of one run."""
+
+    time: int
+    cycle: int
+    start_time: int
+    run_mode: RunMode
+    ended_by: EndedBy | None
+    ended: threading.Event
+
+    @property
+    def stopping(self) -> bool:
+        """Whether the run has been told to end, or its time is over."""
+
+    def request_stop(self, reason: EndedBy) -> None:
+        """End the run after the present cycle."""
+
+    def add_alarm(self, at: int, index: int) -> Alarm:
+        """Wake the node of this index at this time."""
+
+    def wake(self, index: int) -> None:
+        """From any thread: run the node of this index in the next cycle."""
+
+    def call_soon(self, index: int, function: Callable[[], None]) -> None:
+        """From any thread: call the function between two cycles."""
+
+    def hold(self, count: int) -> None:
+        """Add to (or take from) what keeps a run without alarms alive."""
+
+
+class GraphState:
+    """A node's view of the run that it is in.
+
+    `ticked` and `valid` may be asked of any upstream of the node, given as a node or a stream.
+    """
+
+    __slots__ = ("_index", "_session", "due_in")
+
+    def __init__(self, session: Session, index: int) -> None:
+        self._session = session
+        self._index = index
+        self.due_in = 0
+
+    @property
+    def time(self) -> int:
+        """Engine time of the present cycle, ns since the epoch."""
+        return self._session.time
+
+    @property
+    def start_time(self) -> int:
+        """Engine time at which the run started, ns since the epoch."""
+        return self._session.start_time
+
+    @property
+    def elapsed(self) -> int:
+        """Engine time since the run started, ns."""
+        return self._session.time - self._session.start_time
+
+    @property
+    def run_mode(self) -> RunMode:
+        """Whether the run is historical or real-time."""
+        return self._session.run_mode
+
+    @property
+    def due(self) -> bool:
+        """Whether an alarm of this very node went off in this cycle."""
+        return self.due_in == self._session.cycle
+
+    @property
+    def stopping(self) -> bool:
+        """Whether the run is to end after this cycle; a node that waits in `cycle` looks at it."""
+        return self._session.stopping
+
+    @property
+    def ended_by(self) -> EndedBy | None:
+        """What ended the run, for use in `stop`; `None` while it goes on."""
+        return self._session.ended_by
+
+    @property
+    def ended(self) -> threading.Event:
+        """An event that is set when the run has ended, before the first `stop` is called."""
+        return self._session.ended
+
+    def ticked(self, upstream: object) -> bool:
+        """Return whether that upstream ticked in this cycle."""
+        node: Any = getattr(upstream, "node", upstream)
+        return bool(node.ticked_in == self._session.cycle)
+
+    def valid(self, upstream: object) -> bool:
+        """Return whether that upstream has ticked at all in this run, this cycle included."""
+        node: Any = getattr(upstream, "node", upstream)
+        return bool(node.ticked_in)
+
+    def schedule(self, at: Time) -> Alarm:
+        """Wake this node at a time.
+
+        Args:
+            at: engine time. One that is not later than now means a further cycle at the present
+                time, never the present cycle. In `start` the present time is that of cycle 1.
+
+        Returns:
+            The alarm, whose `cancel()` takes it back.
+
+        Raises:
+            InvalidValueError: if the time lies before the start of the run.
+        """
+        time = at if type(at) is int else to_time(at)
+        if time < self._session.start_time:
+            raise InvalidValueError(
+                f"cannot schedule at {format_time(time)}: the run started at "
+                f"{format_time(self._session.start_time)}"
+            )
+        return self._session.add_alarm(time, self._index)
+
+    def stop(self) -> None:
+        """End the run when the present cycle is done; no further cycle runs."""
+        self._session.request_stop(EndedBy.STOP)
+
+    def wake(self) -> None:
+        """From any thread: have this node run in a cycle of its own accord. Real-time only."""
+        self._session.wake(self._index)
+
+    def call_soon(self, function: Callable[[], None]) -> None:
+        """From any thread: have the graph's thread call a function between two cycles.
+
+        The call ticks nothing, counts as no cycle and keeps no run alive; what it raises aborts
+        the run as this node's error. Real-time only.
+        """
+        self._session.call_soon(self._index, function)
+
+    def hold(self) -> None:
+        """Keep the run from ending for want of alarms until `release`: events may still come."""
+        self._session.hold(1)
+
+    def release(self) -> None:
+        """Take back one `hold`."""
+        self._session.hold(-1)

@@ -1,0 +1,475 @@
+"""`Stream`: the fluent handle by which a graph is wired, one short method for each operator.
+
+A stream is neither iterable nor true or false: it has no values while the graph is wired. What an
+operator means stands in its node's `cycle`, in `graphcore.operators`; here each is checked at the
+door and made. Unless said otherwise an operator ticks with each value that comes, and one with
+several inputs does not tick before each has a value (R5).
+"""
+
+import logging
+import operator
+from collections.abc import Callable, Hashable
+from typing import Any, Generic, NoReturn, ParamSpec, TypeVar, overload
+
+from graphcore.collected import Collected
+from graphcore.errors import InvalidTypeError, InvalidValueError, WiringError
+from graphcore.handle import Handle
+from graphcore.node import Active, MutableNode, Passive, mark_operator, node_of
+from graphcore.operators import arithmetic, bursts, rate, running, several, single, sinks
+from graphcore.time import Duration, to_duration, to_period
+from graphcore.windows import Ewm, Rolling
+
+T = TypeVar("T")
+U = TypeVar("U")
+V = TypeVar("V")
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Stream(Handle, Generic[T]):
+    """A node's output, to wire the graph with.
+
+    Args:
+        node: the node whose output it is.
+
+    Raises:
+        InvalidTypeError: if that is no node.
+
+    >>> import graphcore as gc
+    >>> out = gc.from_iterable([1, 2, 3, 4]).filter(lambda n: n % 2 == 0).map(str).collect()
+    >>> report = out.run()
+    >>> out.values
+    ['2', '4']
+    """
+
+    __slots__ = ("__weakref__",)
+    node: MutableNode[T]
+    __hash__ = object.__hash__
+
+    def __init__(self, node: MutableNode[T]) -> None:
+        self.node = node_of(node, "the argument of Stream")
+
+    @property
+    def value(self) -> T:
+        """The present value; reading it before the first tick raises `NoValueError`."""
+        return self.node.value
+
+    # One stream in
+
+    def map(self, function: Callable[[T], U]) -> "Stream[U]":
+        """Tick with ``function(value)``."""
+        return Stream(single.Map(self, _function(function)))
+
+    def filter(self, predicate: Callable[[T], object]) -> "Stream[T]":
+        """Tick with the values for which the predicate is true."""
+        return Stream(single.Filter(self, _function(predicate), True))
+
+    def filter_map(self, function: Callable[[T], U | None]) -> "Stream[U]":
+        """Tick with ``function(value)`` where that is not `None`."""
+        return Stream(single.FilterMap(self, _function(function)))
+
+    def split(self, predicate: Callable[[T], object]) -> "tuple[Stream[T], Stream[T]]":
+        """Return two streams: the values for which the predicate is true, and the others."""
+        function = _function(predicate)
+        judged = single.Map(self, lambda value: (bool(function(value)), value))
+        sides = [
+            Stream(single.Map(single.Filter(judged, operator.itemgetter(0), wanted), _second))
+            for wanted in (True, False)
+        ]
+        return sides[0], sides[1]
+
+    def scan(self, function: Callable[[U, T], U], initial: U) -> "Stream[U]":
+        """Tick with ``accumulated = function(accumulated, value)``, which begins as `initial`.
+
+        `initial` is used again in each run: it should not be an object that `function` changes.
+        """
+        return Stream(single.Scan(self, _function(function), initial))
+
+    def reduce(self, function: Callable[[T, T], T]) -> "Stream[T]":
+        """Tick with the first value, then with ``function(last result, value)``."""
+        return Stream(single.Reduce(self, _function(function)))
+
+    def enumerate(self, first: int = 0) -> "Stream[tuple[int, T]]":
+        """Tick with (number, value); the numbers count up from `first`."""
+        return Stream(single.Enumerate(self, _whole(first, "first")))
+
+    def with_time(self) -> "Stream[tuple[int, T]]":
+        """Tick with (engine time in ns, value)."""
+        return Stream(single.WithTime(self))
+
+    def pairwise(self) -> "Stream[tuple[T, T]]":
+        """Tick with (previous value, value), from the second value on."""
+        return Stream(single.Pairwise(self))
+
+    def difference(self) -> "Stream[T]":
+        """Tick with the value minus the previous one, from the second value on."""
+        return Stream(single.Difference(self))
+
+    def distinct(self) -> "Stream[T]":
+        """Tick with the first value and with each that differs from the one before it."""
+        return Stream(single.Distinct(self))
+
+    # Rate and time
+
+    def throttle(self, interval: Duration) -> "Stream[T]":
+        """Let the first value through, then the next that comes >= `interval` after the last let.
+
+        ::
+
+            time               0s  1s  2s  3s  4s
+            self               a   b   c   d   e
+            throttle("2s")     a       c       e
+        """
+        return Stream(rate.Throttle(self, to_period(interval)))
+
+    def sample(self, trigger: Active[object]) -> "Stream[T]":
+        """Tick with the present value, that of this cycle included, when the trigger ticks."""
+        return Stream(rate.Sample(self, trigger))
+
+    def delay(self, duration: Duration) -> "Stream[T]":
+        """Tick with each value `duration` later; 0 is the next cycle at the same time.
+
+        Values that are due at one time come a cycle each, in their order.
+        """
+        nanoseconds = to_duration(duration)
+        if nanoseconds < 0:
+            raise InvalidValueError(f"a delay cannot be negative: {duration!r}")
+        return Stream(rate.Delay(self, nanoseconds))
+
+    def limit(self, count: int) -> "Stream[T]":
+        """Let the first `count` values through and then no more; the run goes on."""
+        return Stream(rate.Limit(self, _whole(count, "count", 0)))
+
+    def skip(self, count: int) -> "Stream[T]":
+        """Let all values through but the first `count`."""
+        return Stream(rate.Skip(self, _whole(count, "count", 0)))
+
+    def gate(self, condition: Passive[object]) -> "Stream[T]":
+        """Let values through while the condition's value is true; it triggers nothing itself."""
+        return Stream(rate.Gate(self, condition))
+
+    def buffer(self, count: int) -> "Stream[list[T]]":
+        """Tick with a list of every `count` values; an incomplete group is not emitted."""
+        return Stream(rate.Buffer(self, _whole(count, "count", 1)))
+
+    def window(self, span: Duration) -> "Stream[list[T]]":
+        """Tick at the end of each time span, counted from the run's start, with its values.
+
+        A value at a boundary belongs to the later span. An empty span ticks nothing, nor does one
+        that the end of the run cuts off.
+
+        ::
+
+            time             0s   1s   2s   3s   4s
+            self             a    b    c    d
+            window("2s")               [ab]      [cd]
+        """
+        return Stream(rate.Window(self, to_period(span)))
+
+    # Several streams in
+
+    @overload
+    def join(self, other: Active[V], /, function: Callable[[T, V], U]) -> "Stream[U]": ...
+    @overload
+    def join(self, /, *others: Active[Any], function: Callable[..., U]) -> "Stream[U]": ...
+    def join(self, /, *others: Any, function: Any = None) -> "Stream[Any]":
+        """Tick with ``function(value, *other values)`` when any of the streams ticks.
+
+        Args:
+            others: the streams to join; the function may also be given behind them.
+            function: takes a value of each stream, this one's first.
+        """
+        if function is None:
+            if not others:
+                raise InvalidTypeError("join needs a stream and a function")
+            *streams, function = others
+        else:
+            streams = list(others)
+        return Stream(several.Join([self, *_some(streams, "join")], _function(function)))
+
+    def with_latest(self, *others: Passive[Any]) -> "Stream[tuple[Any, ...]]":
+        """Tick with (value, \\*present values of the others) when this stream ticks."""
+        return Stream(several.WithLatest(self, _some(others, "with_latest")))
+
+    def merge(self, *others: Active[T]) -> "Stream[T]":
+        """Tick with the value of whichever ticks; of several at once, the first in the list."""
+        return Stream(several.Merge([self, *_some(others, "merge")]))
+
+    def combine(self, *others: Active[Any]) -> "Stream[tuple[Any, ...]]":
+        """Tick with the tuple of all present values when any of the streams ticks."""
+        return Stream(several.Combine([self, *_some(others, "combine")]))
+
+    # Bursts
+
+    def unroll(self: "Stream[list[V]]") -> "Stream[V]":
+        """Tick with the items of each list, a cycle each at the same time, new lists behind."""
+        return Stream(bursts.Unroll(self))
+
+    def collapse(self: "Stream[list[V]]") -> "Stream[V]":
+        """Tick with the last item of each list that is not empty."""
+        return Stream(bursts.Collapse(self))
+
+    # Running
+
+    def count(self) -> "Stream[int]":
+        """Tick with how many values have come, this one included."""
+        return Stream(running.Count(self))
+
+    def sum(self) -> "Stream[T]":
+        """Tick with the sum of the values so far."""
+        return Stream(running.Sum(self))
+
+    def mean(self: "Stream[float]") -> "Stream[float]":
+        """Tick with the arithmetic mean of the values so far."""
+        return Stream(running.Mean(self))
+
+    def min(self) -> "Stream[T]":
+        """Tick with the least value so far."""
+        return Stream(running.Min(self))
+
+    def max(self) -> "Stream[T]":
+        """Tick with the greatest value so far."""
+        return Stream(running.Max(self))
+
+    def rolling(self: "Stream[float]", window: int | Duration) -> "Rolling[Stream[float]]":
+        """Return a sliding window: `.sum()`, `.mean()` and `.std()` are streams over it.
+
+        Args:
+            window: an `int` counts values; text or a `timedelta` is a time, (t - window, t].
+        """
+        return Rolling(self.node, window, Stream)
+
+    def ewm(
+        self: "Stream[float]", *, span: float | None = None, alpha: float | None = None
+    ) -> "Ewm[Stream[float]]":
+        """Return exponential weights: `.mean()` is a stream.
+
+        Args:
+            span: alpha = 2 / (span + 1); at least 1.
+            alpha: the weight of the newest value, above 0 and at most 1.
+        """
+        return Ewm(self.node, span, alpha, Stream)
+
+    # Sinks
+
+    def for_each(self, function: Callable[[T], object]) -> "Stream[T]":
+        """Call a function with each value; tick with the value."""
+        return Stream(sinks.ForEach(self, _function(function)))
+
+    def print(self, label: str = "") -> "Stream[T]":
+        """Write each value to standard output behind its engine time; tick with the value."""
+        return Stream(sinks.Print(self, label and f"{label} "))
+
+    def log(self, label: str = "", level: int = logging.INFO) -> "Stream[T]":
+        """Log each value at this level, as `graphcore.operators.sinks`; tick with the value."""
+        return Stream(sinks.Log(self, label and f"{label} ", level))
+
+    def collect(self) -> Collected[T]:
+        """Return a sink that each run fills anew with times and values."""
+        return Collected(sinks.Collect(self))
+
+    def accumulate(self) -> "Stream[list[T]]":
+        """Tick with the list of all values so far: the same list, which grows."""
+        return Stream(sinks.Accumulate(self))
+
+    def finally_(self, function: Callable[[T], object]) -> "Stream[T]":
+        """Call a function once, when the run stops, with the last value; not if none came."""
+        return Stream(sinks.Finally(self, _function(function)))
+
+    # Arithmetic, comparison, boolean operators: tick when either side does. What comes out
+    # depends on what the values make of the operator, so types cannot say it.
+
+    def _binary(self, other: object, function: Callable[[Any, Any], Any]) -> "Stream[Any]":
+        if isinstance(other, Stream | MutableNode):
+            return Stream(arithmetic.Binary(self, other, function))
+        return Stream(arithmetic.BinaryRight(self, other, function))
+
+    def _reflected(self, other: object, function: Callable[[Any, Any], Any]) -> "Stream[Any]":
+        return Stream(arithmetic.BinaryLeft(other, self, function))
+
+    def __add__(self, other: object) -> "Stream[Any]":
+        return self._binary(other, operator.add)
+
+    def __radd__(self, other: object) -> "Stream[Any]":
+        return self._reflected(other, operator.add)
+
+    def __sub__(self, other: object) -> "Stream[Any]":
+        return self._binary(other, operator.sub)
+
+    def __rsub__(self, other: object) -> "Stream[Any]":
+        return self._reflected(other, operator.sub)
+
+    def __mul__(self, other: object) -> "Stream[Any]":
+        return self._binary(other, operator.mul)
+
+    def __rmul__(self, other: object) -> "Stream[Any]":
+        return self._reflected(other, operator.mul)
+
+    def __truediv__(self, other: object) -> "Stream[Any]":
+        return self._binary(other, operator.truediv)
+
+    def __rtruediv__(self, other: object) -> "Stream[Any]":
+        return self._reflected(other, operator.truediv)
+
+    def __floordiv__(self, other: object) -> "Stream[Any]":
+        return self._binary(other, operator.floordiv)
+
+    def __rfloordiv__(self, other: object) -> "Stream[Any]":
+        return self._reflected(other, operator.floordiv)
+
+    def __mod__(self, other: object) -> "Stream[Any]":
+        return self._binary(other, operator.mod)
+
+    def __rmod__(self, other: object) -> "Stream[Any]":
+        return self._reflected(other, operator.mod)
+
+    def __pow__(self, other: object) -> "Stream[Any]":
+        return self._binary(other, operator.pow)
+
+    def __rpow__(self, other: object) -> "Stream[Any]":
+        return self._reflected(other, operator.pow)
+
+    def __lt__(self, other: object) -> "Stream[bool]":
+        return self._binary(other, operator.lt)
+
+    def __le__(self, other: object) -> "Stream[bool]":
+        return self._binary(other, operator.le)
+
+    def __gt__(self, other: object) -> "Stream[bool]":
+        return self._binary(other, operator.gt)
+
+    def __ge__(self, other: object) -> "Stream[bool]":
+        return self._binary(other, operator.ge)
+
+    def __eq__(self, other: object) -> "Stream[bool]":  # type: ignore[override]  # as numpy does
+        return self._binary(other, operator.eq)
+
+    def __ne__(self, other: object) -> "Stream[bool]":  # type: ignore[override]  # as numpy does
+        return self._binary(other, operator.ne)
+
+    def __and__(self, other: object) -> "Stream[bool]":
+        return self._binary(other, operator.and_)
+
+    def __rand__(self, other: object) -> "Stream[bool]":
+        return self._reflected(other, operator.and_)
+
+    def __or__(self, other: object) -> "Stream[bool]":
+        return self._binary(other, operator.or_)
+
+    def __ror__(self, other: object) -> "Stream[bool]":
+        return self._reflected(other, operator.or_)
+
+    def __invert__(self) -> "Stream[bool]":
+        return Stream(arithmetic.Unary(self, operator.not_))
+
+    def __neg__(self) -> "Stream[T]":
+        return Stream(arithmetic.Unary(self, operator.neg))
+
+    def __abs__(self) -> "Stream[T]":
+        return Stream(arithmetic.Unary(self, operator.abs))
+
+    def field(self, name: str) -> "Stream[Any]":
+        """Tick with the attribute of this name of each value."""
+        if not isinstance(name, str):
+            raise InvalidTypeError(f"a field's name is text, not {name!r}")
+        return Stream(arithmetic.Field(self, name))
+
+    def __getitem__(self, key: object) -> "Stream[Any]":
+        """Tick with ``value[key]``."""
+        return Stream(arithmetic.BinaryRight(self, key, operator.getitem))
+
+    def __iter__(self) -> NoReturn:
+        """Refuse: without this, Python would take `[]` for iteration and never end."""
+        raise TypeError(
+            f"{self!r} is a stream, which cannot be iterated over while the graph is wired; "
+            "take an item of each value with stream[0]"
+        )
+
+    def __bool__(self) -> NoReturn:
+        """Refuse: a stream has no truth value."""
+        raise TypeError(
+            f"{self!r} is a stream, which is neither true nor false while the graph is wired; "
+            "use & | ~ instead of and, or, not, and (a < b) & (b < c) instead of a < b < c"
+        )
+
+
+class FeedbackStream(Stream[T]):
+    """A stream that is closed later: it ticks in the cycle after the one that fed it."""
+
+    __slots__ = ()
+
+    def bind(self, source: Active[T]) -> None:
+        """Close the loop with the stream whose values this one is to deliver.
+
+        Raises:
+            WiringError: if it is closed already.
+        """
+        self.node.bind(source)  # type: ignore[attr-defined]  # its node is always a Feedback
+
+
+def align(
+    *streams: Active[T], key: Callable[[T], Hashable], capacity: int = 10_000
+) -> Stream[tuple[T, ...]]:
+    """Tick with a tuple when every stream has delivered a key, whatever the order of arrival.
+
+    This is how live streams are joined by the time that they carry.
+
+    Args:
+        streams: two or more streams.
+        key: gives the key of a value, such as its timestamp; hashable.
+        capacity: how many values may wait for their partners. Beyond it those of the oldest key
+            are dropped, counted in `.node.dropped` and logged once.
+    """
+    whole = _whole(capacity, "capacity", 1)
+    return Stream(several.Align(list(_some(streams, "align")), _function(key), whole))
+
+
+def stream_operator(function: Callable[P, R]) -> Callable[P, R]:
+    """Make a function ``f(stream, ...)`` a method of `Stream` as well.
+
+    The function comes back unchanged; it is what typed code calls. Defining it again in the same
+    module (a notebook cell run twice) replaces it.
+
+    Raises:
+        WiringError: if `Stream` has something of that name already.
+
+    >>> import graphcore as gc
+    >>> @gc.stream_operator
+    ... def doubled(stream: gc.Stream[int]) -> gc.Stream[int]:
+    ...     return stream.map(lambda value: value * 2)
+    >>> out = gc.from_iterable([1, 2]).doubled().collect()
+    >>> _ = out.run()
+    >>> out.values
+    [2, 4]
+    """
+    name = function.__name__
+    taken = getattr(Stream, name, None)
+    home = (function.__module__, function.__qualname__)
+    if taken is not None and home != (taken.__module__, taken.__qualname__):
+        raise WiringError(f"Stream.{name} exists already; call the operator something else")
+    mark_operator(function)
+    setattr(Stream, name, function)
+    return function
+
+
+_second = operator.itemgetter(1)
+
+
+def _function(given: Callable[P, R]) -> Callable[P, R]:
+    if not callable(given):
+        raise InvalidTypeError(f"a function is needed, not {given!r}")
+    return given
+
+
+def _whole(given: int, argument: str, least: int | None = None) -> int:
+    if isinstance(given, bool) or not isinstance(given, int):
+        raise InvalidTypeError(f"{argument} is a whole number, not {given!r}")
+    if least is not None and given < least:
+        raise InvalidValueError(f"{argument} must be at least {least}, not {given}")
+    return given
+
+
+def _some(streams: "tuple[V, ...] | list[V]", what: str) -> "list[V]":
+    if not streams:
+        raise InvalidTypeError(f"{what} needs at least one other stream")
+    return list(streams)

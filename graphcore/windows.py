@@ -1,0 +1,88 @@
+"""The handles behind `.rolling(...)` and `.ewm(...)`: pandas' names, one method a statistic."""
+
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+from graphcore.errors import InvalidTypeError, InvalidValueError
+from graphcore.node import MutableNode
+from graphcore.operators.ewm import EwmMean
+from graphcore.operators.rolling import (
+    RollingCount,
+    RollingDuration,
+    RunningMean,
+    RunningStd,
+    RunningSum,
+    Statistic,
+)
+from graphcore.time import Duration, to_period
+
+S = TypeVar("S")
+
+
+class Rolling(Generic[S]):
+    """A sliding window over a stream: the last n values, or those of the time (t - d, t].
+
+    Each statistic ticks first when pandas' value is no longer NaN for want of data: with n values
+    for a window of n, with the first (the second for `std`) for a duration.
+    """
+
+    def __init__(
+        self,
+        source: MutableNode[float],
+        window: int | Duration,
+        make_stream: Callable[[MutableNode[float]], S],
+    ) -> None:
+        if isinstance(window, int) and not isinstance(window, bool):
+            if window < 1:
+                raise InvalidValueError(f"a window holds at least 1 value, not {window}")
+            self._length, self._counts = window, True
+        else:
+            self._length, self._counts = to_period(window), False
+        self._source = source
+        self._make_stream = make_stream
+
+    def sum(self) -> S:
+        """Return the sum of the values in the window."""
+        return self._statistic(RunningSum, 1)
+
+    def mean(self) -> S:
+        """Return the arithmetic mean of the values in the window."""
+        return self._statistic(RunningMean, 1)
+
+    def std(self) -> S:
+        """Return the sample standard deviation (n - 1 in the denominator)."""
+        return self._statistic(RunningStd, 2)
+
+    def _statistic(self, make: Callable[[], Statistic], least: int) -> S:
+        if self._counts:
+            minimum = max(self._length, least)
+            return self._make_stream(RollingCount(self._source, self._length, minimum, make))
+        return self._make_stream(RollingDuration(self._source, self._length, least, make))
+
+
+class Ewm(Generic[S]):
+    """Exponential weights over a stream, as pandas' `ewm(adjust=True)`; ticks with every value."""
+
+    def __init__(
+        self,
+        source: MutableNode[float],
+        span: float | None,
+        alpha: float | None,
+        make_stream: Callable[[MutableNode[float]], S],
+    ) -> None:
+        if (span is None) == (alpha is None):
+            raise InvalidValueError(f"ewm takes span or alpha, one of them: {span=}, {alpha=}")
+        for name, number in (("span", span), ("alpha", alpha)):
+            if isinstance(number, bool) or not isinstance(number, int | float | None):
+                raise InvalidTypeError(f"{name} is a number, not {number!r}")
+        if span is not None and not span >= 1:
+            raise InvalidValueError(f"span must be at least 1, not {span}")
+        if alpha is not None and not 0 < alpha <= 1:
+            raise InvalidValueError(f"alpha must be above 0 and at most 1, not {alpha}")
+        self._alpha = 2.0 / (span + 1.0) if span is not None else float(alpha or 0)
+        self._source = source
+        self._make_stream = make_stream
+
+    def mean(self) -> S:
+        """Return the weighted mean of all values so far."""
+        return self._make_stream(EwmMean(self._source, self._alpha))
