@@ -23,16 +23,21 @@ def run(plan: Plan, session: Session) -> None:
         try:
             while pending:
                 last, index = index, heappop(pending)
-                if index == last or waiting[index]:
+                if index == last:
                     continue
-                if cycles[index](states[index]):
+                while not waiting[index] and cycles[index](states[index]):
                     node = nodes[index]
                     if not node.ticked_in:
                         for gated in plan.gated[index]:
                             waiting[gated] -= 1
                     node.ticked_in = cycle
-                    for triggered in triggers[index]:
-                        heappush(pending, triggered)
+                    triggered = triggers[index]
+                    if len(triggered) == 1 and not pending:
+                        index = triggered[0]
+                        continue
+                    for each in triggered:
+                        heappush(pending, each)
+                    break
         except Exception as error:
             add_note(error, plan, index, session.time)
             raise

@@ -1,0 +1,51 @@
+# Every target installs what it needs into .venv, once, and again when pyproject.toml changes.
+# To use another Python beside the first: make test PYTHON=python3.13 VENV=.venv-3.13
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint bench docs clean
+# Two targets at once would be two pips in one environment.
+.NOTPARALLEL:
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(VENV)/.extra-demo ## run the temperature example over ZeroMQ
+	@$(BIN)/graphcore demo
+
+test: $(VENV)/.extra-dev ## run all tests and doctests
+	@$(BIN)/pytest
+
+lint: $(VENV)/.extra-dev ## check style, formatting and types
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
+
+bench: $(VENV)/.extra-bench ## measure against the peers
+	@$(BIN)/python -m benchmarks
+
+docs: $(VENV)/.extra-docs ## build the site into site/
+	@$(BIN)/mkdocs build --strict
+
+clean: ## remove all that make, the build and the tests leave behind
+	rm -rf "$(VENV)" build dist site *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Distributions that split pip from ensurepip can make the environment only without pip.
+$(VENV)/.created:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+		echo "graphcore needs Python 3.11 or newer, and $(PYTHON) is not: name one with PYTHON=..." >&2; \
+		exit 1; }
+	@$(PYTHON) -m venv --clear "$(VENV)" >/dev/null 2>&1 || { \
+		$(PYTHON) -m venv --clear --without-pip "$(VENV)" && \
+		$(PYTHON) -m pip --python "$(BIN)/python" install -qq pip; }
+	@touch $@
+
+# Twice quiet: newer pips pass on a banner of setuptools that is about every editable install.
+$(VENV)/.extra-%: pyproject.toml $(VENV)/.created
+	@echo "Installing graphcore[$*] into $(VENV)"
+	@$(BIN)/python -m pip install -qq --editable ".[$*]"
+	@touch $@
