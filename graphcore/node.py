@@ -116,6 +116,7 @@ class MutableNode(Generic[T]):
                 setattr(self, name, _nodes_of(given, argument))
             else:
                 setattr(self, name, node_of(given, argument))
+        self._renew_state()
 
     @property
     def name(self) -> str:
@@ -160,6 +161,9 @@ class MutableNode(Generic[T]):
         self.ticked_in = 0
         if "value" in vars(self):
             del self.value
+        self._renew_state()
+
+    def _renew_state(self) -> None:
         for name, make in self._states.items():
             setattr(self, name, make())
 

@@ -1,0 +1,34 @@
+"""graphcore_zmq: streams between processes and hosts over ZeroMQ.
+
+Importing it adds `.zmq_pub` to `Stream`.
+"""
+
+from graphcore_zmq.codec import Codec, CodecError, json, msgpack, raw
+from graphcore_zmq.config import SocketOptions, ZmqPubRegistration, ZmqSubConfig
+from graphcore_zmq.read import OnEnd, SubscriberStats, ZmqStatus, ZmqSubscription, zmq_sub
+from graphcore_zmq.registry import ZmqHandle, ZmqRegistry
+from graphcore_zmq.wire import WireError
+from graphcore_zmq.write import OnFull, PublisherStats, ZmqPublisher, zmq_pub
+
+__all__ = [
+    "Codec",
+    "CodecError",
+    "OnEnd",
+    "OnFull",
+    "PublisherStats",
+    "SocketOptions",
+    "SubscriberStats",
+    "WireError",
+    "ZmqHandle",
+    "ZmqPubRegistration",
+    "ZmqPublisher",
+    "ZmqRegistry",
+    "ZmqStatus",
+    "ZmqSubConfig",
+    "ZmqSubscription",
+    "json",
+    "msgpack",
+    "raw",
+    "zmq_pub",
+    "zmq_sub",
+]

@@ -1,0 +1,99 @@
+"""Payload codecs: what a value's bytes are.
+
+`msgpack` and `json` take any value that msgspec knows; called with a type (`msgpack(Quote)`) they
+decode to it and refuse what does not fit. `raw` takes bytes and gives bytes. None of them can be
+made to run code by what a peer sends.
+"""
+
+from typing import Any, Generic, Protocol, TypeVar
+
+import msgspec
+
+from graphcore import GraphcoreError
+
+T = TypeVar("T")
+U = TypeVar("U")
+
+
+class CodecError(GraphcoreError, ValueError):
+    """A value that a codec cannot encode, or bytes that it cannot decode."""
+
+
+class Codec(Protocol[T]):
+    """Turns values into bytes and back.
+
+    Attributes:
+        name: shown in errors.
+    """
+
+    @property
+    def name(self) -> str:
+        """The codec's name."""
+
+    def encode(self, value: T) -> bytes:
+        """Return the value's bytes; raise `CodecError` if it has none."""
+
+    def decode(self, payload: bytes) -> T:
+        """Return the value of these bytes; raise `CodecError` if they are none."""
+
+
+class _Encoder(Protocol):
+    def encode(self, value: Any, /) -> bytes: ...
+
+
+class _Decoder(Protocol):
+    def decode(self, payload: bytes, /) -> Any: ...
+
+
+class MsgspecCodec(Generic[T]):
+    """A codec of msgspec's; called with a type, one that decodes to that type."""
+
+    def __init__(self, name: str, kind: Any, form: Any) -> None:
+        self.name = name
+        self._form = form
+        self._encoder: _Encoder = form.Encoder()
+        self._decoder: _Decoder = form.Decoder(kind)
+
+    def __call__(self, kind: type[U]) -> "MsgspecCodec[U]":
+        """Return this codec for one type."""
+        return MsgspecCodec(f"{self.name}({getattr(kind, '__name__', kind)})", kind, self._form)
+
+    def encode(self, value: T) -> bytes:
+        """Return the value's bytes."""
+        try:
+            return self._encoder.encode(value)
+        except (TypeError, ValueError, OverflowError) as error:
+            raise CodecError(
+                f"{self.name} cannot encode a value of type {type(value).__qualname__}: {error}"
+            ) from error
+
+    def decode(self, payload: bytes) -> T:
+        """Return the value of these bytes."""
+        try:
+            value: T = self._decoder.decode(payload)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise CodecError(f"{self.name} cannot decode {payload[:32]!r}: {error}") from error
+        return value
+
+
+class RawCodec:
+    """Bytes as they are."""
+
+    name = "raw"
+
+    def encode(self, value: bytes) -> bytes:
+        """Return the value, which must be bytes."""
+        if isinstance(value, bytes):
+            return value
+        if isinstance(value, bytearray | memoryview):
+            return bytes(value)
+        raise CodecError(f"raw takes bytes, not a value of type {type(value).__qualname__}")
+
+    def decode(self, payload: bytes) -> bytes:
+        """Return the bytes."""
+        return payload
+
+
+msgpack: MsgspecCodec[Any] = MsgspecCodec("msgpack", Any, msgspec.msgpack)
+json: MsgspecCodec[Any] = MsgspecCodec("json", Any, msgspec.json)
+raw = RawCodec()

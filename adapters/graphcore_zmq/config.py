@@ -1,0 +1,206 @@
+"""What `zmq_sub` and `zmq_pub` are told, and the short forms that become it.
+
+pydantic turns an address, a port or a `(name, registry)` tuple into `ZmqSubConfig`, and a tuple or
+nothing into `ZmqPubRegistration`. Everything is checked where the graph is wired; what is wrong
+gets one sentence.
+"""
+
+import re
+from typing import Annotated, Any, Self, TypeVar
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    InstanceOf,
+    ValidationError,
+    model_validator,
+)
+
+from graphcore import InvalidTypeError, InvalidValueError
+from graphcore.time import to_duration
+from graphcore_zmq.registry import ZmqRegistry
+
+_ADDRESS = re.compile(r"tcp://(?P<host>\[[0-9A-Fa-f:.%]+\]|[^\s:/\[\]]+):(?P<port>\d+)|ipc://.+")
+_SUB_FORMS = (
+    'an address ("tcp://host:5556"), a port on this host (5556), '
+    'a (name, registry) tuple or a ZmqSubConfig'
+)
+_PUB_FORMS = "a (name, registry) tuple, a ZmqPubRegistration, or None or () for no registration"
+
+M = TypeVar("M", bound="_Config")
+
+
+def _nanoseconds(value: object) -> int:
+    duration = to_duration(value)
+    if duration < 0:
+        raise InvalidValueError(f"a duration cannot be negative: {value!r}")
+    return duration
+
+
+Nanoseconds = Annotated[int, BeforeValidator(_nanoseconds)]
+
+
+class _Config(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @classmethod
+    def of(cls, given: object = None, /, **fields: object) -> Self:
+        """Return the config for a short form or for keywords.
+
+        Raises:
+            InvalidTypeError, InvalidValueError: in one sentence, with the value.
+        """
+        try:
+            return cls.model_validate(fields if given is None and fields else given)
+        except ValidationError as error:
+            raise _in_one_sentence(cls, error) from None
+
+
+def _in_one_sentence(model: type[BaseModel], error: ValidationError) -> Exception:
+    first = error.errors()[0]
+    cause = first.get("ctx", {}).get("error")
+    if isinstance(cause, InvalidValueError | InvalidTypeError):
+        return cause
+    field = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        known = ", ".join(model.model_fields)
+        return InvalidTypeError(f"{model.__name__} has no {field!r}; it has {known}")
+    return InvalidValueError(f"{field} of {model.__name__}: {first['msg']}, not {first['input']!r}")
+
+
+class SocketOptions(_Config):
+    """Options of the sockets, with ZeroMQ's meaning. Durations are in any form that graphcore takes.
+
+    Attributes:
+        send_high_water_mark: how many frames a publisher queues for each subscriber; 0 is no limit.
+        receive_high_water_mark: how many frames a subscriber queues.
+        linger: how long a publisher that stops waits for what is queued to leave.
+        heartbeat_interval: how often each end pings the other.
+        peer_timeout: after how long without an answer to a ping a publisher cuts a subscriber;
+            `None` is never.
+        reconnect_interval: how long a subscriber waits between two tries to connect.
+        tcp_keepalive: whether the kernel probes idle connections.
+        ipv6: whether to use IPv6 as well; an address in brackets does by itself.
+    """
+
+    send_high_water_mark: int = Field(10_000, ge=0)
+    receive_high_water_mark: int = Field(10_000, ge=0)
+    linger: Nanoseconds = 5_000_000_000
+    heartbeat_interval: Nanoseconds = 1_000_000_000
+    peer_timeout: Nanoseconds | None = 3_000_000_000
+    reconnect_interval: Nanoseconds = 100_000_000
+    tcp_keepalive: bool = True
+    ipv6: bool = False
+
+
+class ZmqSubConfig(_Config):
+    """Where a subscriber finds its publisher: an address, or a name in a registry.
+
+    Attributes:
+        address: `tcp://host:port` or `ipc://path`.
+        name: the publisher's name.
+        registry: where the name is looked up.
+    """
+
+    model_config = ConfigDict(arbitrary_types_allowed=True)
+
+    address: str | None = None
+    name: str | None = None
+    registry: InstanceOf[ZmqRegistry] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_short_form(cls, given: Any) -> Any:
+        if isinstance(given, bool):
+            raise InvalidTypeError(f"{given!r} is no publisher: give {_SUB_FORMS}")
+        if isinstance(given, int):
+            return {"address": f"tcp://127.0.0.1:{check_port(given, least=1)}"}
+        if isinstance(given, str):
+            return {"address": given}
+        if isinstance(given, tuple):
+            return _name_and_registry(given, _SUB_FORMS)
+        if isinstance(given, dict | ZmqSubConfig):
+            return given
+        raise InvalidTypeError(f"{given!r} is no publisher: give {_SUB_FORMS}")
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if (self.address is None) == (self.name is None):
+            raise InvalidValueError(f"a subscriber needs an address or a name: give {_SUB_FORMS}")
+        if self.address is not None:
+            check_address(self.address)
+        elif self.registry is None:
+            raise InvalidValueError(f"the name {self.name!r} needs a registry beside it")
+        return self
+
+
+class ZmqPubRegistration(_Config):
+    """The name under which a publisher registers, if it does.
+
+    Attributes:
+        name: the name, or `None` for no registration.
+        registry: where it is registered.
+    """
+
+    model_config = ConfigDict(arbitrary_types_allowed=True)
+
+    name: str | None = None
+    registry: InstanceOf[ZmqRegistry] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_short_form(cls, given: Any) -> Any:
+        if given is None or given == ():
+            return {}
+        if isinstance(given, tuple):
+            return _name_and_registry(given, _PUB_FORMS)
+        if isinstance(given, dict | ZmqPubRegistration):
+            return given
+        raise InvalidTypeError(f"{given!r} is no registration: give {_PUB_FORMS}")
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if (self.name is None) != (self.registry is None):
+            raise InvalidValueError(f"a registration is a name and a registry: give {_PUB_FORMS}")
+        return self
+
+
+def _name_and_registry(given: tuple[Any, ...], forms: str) -> dict[str, Any]:
+    match given:
+        case (str(name), ZmqRegistry() as registry) if name:
+            return {"name": name, "registry": registry}
+    raise InvalidTypeError(f"{given!r} is no (name, registry) tuple: give {forms}")
+
+
+def check_port(port: object, least: int = 0) -> int:
+    """Return a port number.
+
+    Raises:
+        InvalidTypeError: if it is no whole number.
+        InvalidValueError: if it is out of range.
+    """
+    if isinstance(port, bool) or not isinstance(port, int):
+        raise InvalidTypeError(f"a port is a whole number, not {port!r}")
+    if not least <= port <= 65_535:
+        raise InvalidValueError(f"a port is a number from {least} to 65535, not {port}")
+    return port
+
+
+def check_address(address: str) -> str:
+    """Return an address that can be connected to.
+
+    Raises:
+        InvalidValueError: if it lacks a scheme or a port, or cannot be reached as it stands.
+    """
+    match = _ADDRESS.fullmatch(address)
+    if match is None:
+        raise InvalidValueError(
+            f'{address!r} is no address: write "tcp://host:port" or "ipc://path"'
+        )
+    if match["port"] is not None:
+        check_port(int(match["port"]), least=1)
+    if match["host"] == "*":
+        raise InvalidValueError(f"{address!r} is no host to connect to: name one")
+    return address

@@ -1,0 +1,366 @@
+"""The subscriber: a thread polls the data socket and its monitor, and hands over whole bursts.
+
+libzmq reports a connection's end ahead of the data that still waits in the socket. So what the
+monitor says is told only when the data socket is empty, or when a frame shows that it comes from
+behind the break: its trailer has another instance, or a sequence with a jump.
+"""
+
+import logging
+import threading
+from collections import deque
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Generic, NamedTuple, TypeVar
+
+import zmq
+
+from graphcore import Active, GraphState, InvalidValueError, MutableNode, ReceiverStream, node
+from graphcore.sources.receiver import Sender
+from graphcore.sources.replay import Delivery
+from graphcore.stream import Stream
+from graphcore_zmq.codec import Codec, CodecError, msgpack
+from graphcore_zmq.config import SocketOptions, ZmqSubConfig, check_address
+from graphcore_zmq.registry import ZmqRegistry
+from graphcore_zmq.sockets import (
+    Monitor,
+    Socket,
+    refuse_historical,
+    set_options,
+    set_peer_timeout,
+)
+from graphcore_zmq.wire import (
+    HEAD_SIZE,
+    MAGIC,
+    TRAILER_SIZE,
+    Tag,
+    Trailer,
+    WireError,
+    read_frame,
+    unpack_head,
+    unpack_trailer,
+)
+
+T = TypeVar("T")
+
+_logger = logging.getLogger(__name__)
+
+_POLL = 100  # ms between two looks at `stop`
+_BURST = 4_096
+_OVERHEAD = HEAD_SIZE + TRAILER_SIZE
+_SHOWN = 32
+
+
+class ZmqStatus(StrEnum):
+    """What a subscriber's `status` ticks with."""
+
+    CONNECTED = "connected"
+    DISCONNECTED = "disconnected"
+    GAP = "gap"
+
+
+class OnEnd(StrEnum):
+    """What a subscriber does when its publisher says that nothing more will come."""
+
+    CLOSE = "close"
+    FOLLOW = "follow"
+
+
+@dataclass(frozen=True, slots=True)
+class SubscriberStats:
+    """What a subscriber has done in this run.
+
+    Attributes:
+        received: values received.
+        bytes: size of the frames they came in.
+        lost: frames that the publisher sent and that never came.
+        peers: connections now, 0 or 1.
+    """
+
+    received: int = 0
+    bytes: int = 0
+    lost: int = 0
+    peers: int = 0
+
+
+class _Ended(Exception):
+    """The publisher has said that nothing more will come, and the source ends with it."""
+
+
+class Subscriber(Generic[T]):
+    """What the receiver's thread runs.
+
+    Args:
+        config: where the publisher is.
+        codec: turns payloads into values.
+        on_end: what to do at EndOfStream.
+        options: of the socket.
+    """
+
+    def __init__(
+        self, config: ZmqSubConfig, codec: Codec[T], on_end: OnEnd, options: SocketOptions
+    ) -> None:
+        self.config = config
+        self.codec = codec
+        self.on_end = on_end
+        self.options = options
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the last run."""
+        self.address = self.config.address or ""
+        self._received = self._bytes = self._lost = 0
+        self._connected = False
+        self._instance: int | None = None
+        self._expected = 0
+        self._events: deque[bool] = deque()
+        self._burst: list[T] = []
+
+    def stats(self) -> SubscriberStats:
+        """Return what has been done in this run; from any thread."""
+        return SubscriberStats(self._received, self._bytes, self._lost, int(self._connected))
+
+    def run(self, sender: Sender[Any], stop: threading.Event) -> None:
+        """Receive until the run ends, or the publisher does."""
+        if self.config.registry is not None and self.config.name is not None:
+            self.address = check_address(self.config.registry.lookup(self.config.name))
+        self._sender = sender
+        context: zmq.Context[Socket] = zmq.Context()
+        try:
+            socket: Socket = context.socket(zmq.SUB)
+            set_options(socket, self.options, self.address)
+            # The publisher's answers wait behind its data, so that a subscriber that is slow
+            # would take it for dead: it pings without counting the answers.
+            set_peer_timeout(socket, None)
+            socket.set(zmq.RCVHWM, self.options.receive_high_water_mark)
+            socket.set(zmq.SUBSCRIBE, b"")
+            self._monitor = Monitor(socket)
+            socket.connect(self.address)
+            self._receive(socket, stop)
+        except _Ended:
+            _logger.info("%s: the publisher has ended", self.address)
+        finally:
+            self._connected = False
+            context.destroy(linger=0)
+
+    def _receive(self, socket: Socket, stop: threading.Event) -> None:
+        poller = zmq.Poller()
+        poller.register(socket, zmq.POLLIN)
+        poller.register(self._monitor.socket, zmq.POLLIN)
+        while not stop.is_set():
+            poller.poll(_POLL)
+            self._events.extend(self._monitor.read())
+            if not self._connected:
+                self._tell_events()
+            self._drain(socket, stop)
+            self._tell_events()
+
+    def _drain(self, socket: Socket, stop: threading.Event) -> None:
+        """Take all that waits in the data socket."""
+        receive, decode, flags = socket.recv, self.codec.decode, zmq.NOBLOCK
+        burst, received_bytes = self._burst, 0
+        try:
+            while True:
+                frame = receive(flags)
+                size = len(frame)
+                # The common frame is taken apart here; whatever is not that goes the long way.
+                if size >= _OVERHEAD:
+                    tag, length = unpack_head(frame)
+                    end = HEAD_SIZE + length
+                    if tag == 3 and size == end + TRAILER_SIZE:
+                        magic, instance, sequence, _ = unpack_trailer(frame, end)
+                        if (
+                            sequence == self._expected
+                            and instance == self._instance
+                            and magic == MAGIC
+                        ):
+                            self._expected = sequence + 1
+                            burst.append(decode(frame[HEAD_SIZE:end]))
+                            received_bytes += size
+                            if len(burst) >= _BURST:
+                                self._bytes += received_bytes
+                                received_bytes = 0
+                                self._flush()
+                                burst = self._burst
+                                if stop.is_set():
+                                    return
+                            continue
+                self._take(frame)
+                burst = self._burst
+        except zmq.Again:
+            pass  # nothing more waits
+        except (WireError, CodecError) as error:
+            error.add_note(f"from {self.address}; the frame begins {frame[:_SHOWN]!r}")
+            raise
+        finally:
+            self._bytes += received_bytes
+        self._flush()
+
+    def _take(self, frame: bytes) -> None:
+        """Take a frame that is not the next value of the publisher that is being followed."""
+        tag, payloads, trailer = read_frame(frame)
+        if trailer is not None and not self._continues(tag, trailer):
+            return
+        for payload in payloads:
+            self._burst.append(self.codec.decode(payload))
+            if len(self._burst) >= _BURST:
+                self._flush()
+        if payloads:
+            self._bytes += len(frame)
+        if tag is Tag.END_OF_STREAM:
+            self._flush()
+            self._tell(ZmqStatus.DISCONNECTED)
+            if self.on_end is OnEnd.CLOSE:
+                raise _Ended
+
+    def _continues(self, tag: Tag, trailer: Trailer) -> bool:
+        """Follow the sequence: tell breaks and gaps; return whether the frame is a new one."""
+        next_sequence = trailer.sequence + 1
+        if trailer.instance != self._instance:
+            self._break(restarted=self._instance is not None)
+            self._instance = trailer.instance
+            self._expected = next_sequence
+            return True
+        first_missing = self._expected
+        if tag is Tag.CHECK_POINT:
+            first_missing, lost = next_sequence, next_sequence - first_missing
+        else:
+            lost = trailer.sequence - first_missing
+        if lost > 0:
+            self._break(restarted=False)
+            self._lost += lost
+            _logger.warning("%s: %d frames were lost", self.address, lost)
+            self._tell(ZmqStatus.GAP)
+        elif lost < 0:
+            return False
+        self._expected = max(self._expected, next_sequence)
+        return True
+
+    def _break(self, restarted: bool) -> None:
+        """Tell what the monitor knows of the break that the next frame comes from behind."""
+        self._flush()
+        self._events.extend(self._monitor.read())
+        if restarted and False not in self._events:
+            self._tell(ZmqStatus.DISCONNECTED)
+        self._tell_events()
+        if restarted:
+            self._tell(ZmqStatus.CONNECTED)
+
+    def _tell_events(self) -> None:
+        while self._events:
+            connected = self._events.popleft()
+            self._tell(ZmqStatus.CONNECTED if connected else ZmqStatus.DISCONNECTED)
+
+    def _tell(self, status: ZmqStatus) -> None:
+        """Tell a transition, or a gap, in a cycle of its own behind the data before it."""
+        if status is not ZmqStatus.GAP:
+            connected = status is ZmqStatus.CONNECTED
+            if connected == self._connected:
+                return
+            self._connected = connected
+            _logger.info("%s: %s", self.address, status)
+        self._flush()
+        self._sender.send(status)
+
+    def _flush(self) -> None:
+        if self._burst:
+            burst, self._burst = self._burst, []
+            self._received += len(burst)
+            self._sender.send(burst, size=len(burst))
+
+
+class ZmqReceiver(ReceiverStream[Any]):
+    """Ticks with a burst (a list) or a status, in the order in which they came."""
+
+    def __init__(self, subscriber: Subscriber[Any]) -> None:
+        super().__init__(subscriber.run, Delivery.EACH)
+        self.subscriber = subscriber
+
+    def start(self, state: GraphState) -> None:
+        self._thread = None
+        refuse_historical(state)
+        self.subscriber.reset()
+        super().start(state)
+
+
+@node
+class ZmqData(MutableNode[list[T]], Generic[T]):
+    """Ticks with each burst."""
+
+    receiver: Active[Any]
+
+    def cycle(self, state: GraphState) -> bool:
+        event = self.receiver.value
+        if isinstance(event, ZmqStatus):
+            return False
+        self.value = event
+        return True
+
+
+@node
+class ZmqStatusNode(MutableNode[ZmqStatus]):
+    """Ticks with each status."""
+
+    receiver: Active[Any]
+
+    def cycle(self, state: GraphState) -> bool:
+        event = self.receiver.value
+        if not isinstance(event, ZmqStatus):
+            return False
+        self.value = event
+        return True
+
+
+class ZmqSubscription(NamedTuple, Generic[T]):
+    """The two streams of a subscriber.
+
+    Attributes:
+        data: bursts of values in the order in which they came, at most 4,096 in one.
+        status: `CONNECTED` and `DISCONNECTED` on transitions, `GAP` where frames were lost.
+    """
+
+    data: Stream[list[T]]
+    status: Stream[ZmqStatus]
+
+    def stats(self) -> SubscriberStats:
+        """Return what the subscriber has done in this run; from any thread."""
+        receiver: Any = self.status.node
+        stats: SubscriberStats = receiver.receiver.subscriber.stats()
+        return stats
+
+
+def zmq_sub(
+    source: ZmqSubConfig | str | int | tuple[str, ZmqRegistry],
+    *,
+    codec: Codec[T] = msgpack,
+    on_end: str | None = None,
+    options: SocketOptions | None = None,
+) -> ZmqSubscription[T]:
+    """Subscribe to a publisher; real-time runs only.
+
+    The subscriber connects, and connects again, by itself. Each status comes in a cycle of its
+    own, behind the data that was received before it.
+
+    Args:
+        source: an address (``"tcp://host:5556"``), a port on this host, ``(name, registry)``.
+        codec: turns payloads into values; ``msgpack(Quote)`` decodes to a type.
+        on_end: when the publisher ends in order, ``"close"`` ends the source and ``"follow"``
+            waits for its successor; by default `close` for an address and `follow` for a name.
+        options: of the socket.
+
+    Returns:
+        ``(data, status)``, with `stats()`.
+
+    Raises:
+        InvalidTypeError, InvalidValueError: at wiring, for what is no publisher.
+        RunError: in `start` of a historical run.
+        WireError, CodecError: for a frame or payload that does not decode, with the publisher's
+            address and the frame's first bytes; it aborts the run.
+    """
+    config = ZmqSubConfig.of(source)
+    if on_end is None:
+        on_end = OnEnd.FOLLOW if config.address is None else OnEnd.CLOSE
+    elif on_end not in list(OnEnd):
+        raise InvalidValueError(f'on_end is "close" or "follow", not {on_end!r}')
+    used = SocketOptions() if options is None else options
+    receiver = ZmqReceiver(Subscriber(config, codec, OnEnd(on_end), used))
+    return ZmqSubscription(Stream(ZmqData(receiver)), Stream(ZmqStatusNode(receiver)))

@@ -1,0 +1,87 @@
+"""Sockets as both ends set them up, and what their monitors tell."""
+
+from typing import Any
+
+import zmq
+from zmq.utils.monitor import recv_monitor_message
+
+from graphcore import GraphState, RunError, RunMode
+from graphcore_zmq.config import SocketOptions
+
+Socket = zmq.Socket[bytes]
+
+_FAILED = (
+    zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
+    | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL
+    | zmq.EVENT_HANDSHAKE_FAILED_AUTH
+)
+_WATCHED = (
+    zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED | _FAILED | zmq.EVENT_MONITOR_STOPPED
+)
+_KEEPALIVE_SECONDS = 10
+
+
+def refuse_historical(state: GraphState) -> None:
+    """Raise unless the run is in real time; called before any socket or registry is touched.
+
+    Raises:
+        RunError: in a historical run.
+    """
+    if state.run_mode is not RunMode.REALTIME:
+        raise RunError("ZMQ nodes only support real-time mode")
+
+
+def set_options(socket: Socket, options: SocketOptions, address: str) -> None:
+    """Set what both ends have in common; the address says whether IPv6 is needed."""
+    socket.set(zmq.HEARTBEAT_IVL, _milliseconds(options.heartbeat_interval))
+    socket.set(zmq.RECONNECT_IVL, max(_milliseconds(options.reconnect_interval), 1))
+    socket.set(zmq.IPV6, int(options.ipv6 or "[" in address))
+    if options.tcp_keepalive:
+        socket.set(zmq.TCP_KEEPALIVE, 1)
+        socket.set(zmq.TCP_KEEPALIVE_IDLE, _KEEPALIVE_SECONDS)
+        socket.set(zmq.TCP_KEEPALIVE_INTVL, _KEEPALIVE_SECONDS)
+
+
+def set_peer_timeout(socket: Socket, timeout: int | None) -> None:
+    """Have a peer that answers no ping for so long (ns) be cut; `None` is never."""
+    socket.set(zmq.HEARTBEAT_TIMEOUT, 0 if timeout is None else max(_milliseconds(timeout), 1))
+
+
+class Monitor:
+    """What happens to a socket's connections: finished handshakes, and their ends.
+
+    Belongs to one thread from its making on; `close` is that thread's too.
+    """
+
+    def __init__(self, socket: Socket) -> None:
+        self._failed = 0
+        self.socket: Any = socket.get_monitor_socket(_WATCHED)
+        self.stopped = False
+
+    def read(self) -> list[bool]:
+        """Return what has happened since: `True` for a handshake, `False` for a connection's end.
+
+        A connection whose handshake failed never was one, so its end is left out.
+        """
+        seen: list[bool] = []
+        while not self.stopped and self.socket.get(zmq.EVENTS) & zmq.POLLIN:
+            event = recv_monitor_message(self.socket)["event"]
+            if event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
+                seen.append(True)
+            elif event & _FAILED:
+                self._failed += 1
+            elif event == zmq.EVENT_MONITOR_STOPPED:
+                self.stopped = True
+            elif self._failed:
+                self._failed -= 1
+            else:
+                seen.append(False)
+        return seen
+
+    def close(self) -> None:
+        """Close the monitor's own socket."""
+        self.socket.close(linger=0)
+
+
+def _milliseconds(nanoseconds: int) -> int:
+    return -(-nanoseconds // 1_000_000)

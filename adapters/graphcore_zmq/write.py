@@ -1,0 +1,498 @@
+"""The publisher: `ZeroMqSenderNode` binds at `start`, sends in `cycle`, says goodbye at `stop`.
+
+It owns an XPUB socket, on which it sees each subscription, so that it knows when its first value
+can be sent: values wait for the first subscriber instead of a sleep. The socket belongs to the
+graph's thread; a second thread watches its monitor and has the graph's thread look at the socket
+between two cycles.
+"""
+
+import logging
+import secrets
+import socket as networking
+import threading
+import time
+from collections import deque
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, TypeVar
+
+import zmq
+
+from graphcore import (
+    Active,
+    EndedBy,
+    GraphState,
+    Handle,
+    InvalidTypeError,
+    InvalidValueError,
+    MutableNode,
+    RunError,
+    node,
+    state,
+    stream_operator,
+)
+from graphcore.stream import Stream
+from graphcore.time import Duration, to_duration
+from graphcore_zmq.codec import Codec, CodecError, msgpack
+from graphcore_zmq.config import SocketOptions, ZmqPubRegistration, check_address, check_port
+from graphcore_zmq.registry import ZmqHandle, ZmqRegistry
+from graphcore_zmq.sockets import (
+    Monitor,
+    Socket,
+    refuse_historical,
+    set_options,
+    set_peer_timeout,
+)
+from graphcore_zmq.wire import Trailer, check_point_frame, end_of_stream_frame, value_frame
+
+T = TypeVar("T")
+
+_logger = logging.getLogger(__name__)
+
+_STEP = 50  # ms between two looks at `stop` while the graph waits
+_SILENCE = 1.0  # s without a value after which a check point is sent
+_SOON = 0.005  # s between two looks for a subscription that is on its way
+_SETTLED = 1.0  # s after which a peer without a subscription is looked at less often
+_SELDOM = 0.1
+_WILDCARDS = ("0.0.0.0", "*", "::", "[::]")
+
+
+class OnFull(StrEnum):
+    """What a publisher does when a subscriber's queue is full."""
+
+    DROP = "drop"
+    BLOCK = "block"
+
+
+@dataclass(frozen=True, slots=True)
+class PublisherStats:
+    """What a publisher has done in this run.
+
+    Attributes:
+        sent: values handed to the socket.
+        kept: values that wait for the first subscriber now.
+        expired: values that were never sent: nobody subscribed in time, or the run was stopped.
+        bytes: size of the frames sent.
+        peers: connections now.
+        subscriptions: subscriptions now.
+    """
+
+    sent: int = 0
+    kept: int = 0
+    expired: int = 0
+    bytes: int = 0
+    peers: int = 0
+    subscriptions: int = 0
+
+
+@node
+class ZeroMqSenderNode(MutableNode[None]):
+    """Publishes what its upstream ticks with; ticks nothing itself."""
+
+    source: Active[Any]
+    endpoint: str
+    registration: ZmqPubRegistration
+    codec: Codec[Any]
+    advertise: str | None
+    wait_for: int
+    on_full: OnFull
+    keep_for: int
+    keep_count: int
+    options: SocketOptions
+    port: int = state(0)
+    address: str = state("")
+    _context: "zmq.Context[Socket] | None" = state(None)
+    _socket: Socket | None = state(None)
+    _handle: ZmqHandle | None = state(None)
+    _watcher: threading.Thread | None = state(None)
+    _kept: deque[tuple[int, bytes]] = state(factory=deque)
+    _sent: int = state(0)
+    _expired: int = state(0)
+    _bytes: int = state(0)
+    _sequence: int = state(0)
+    _peers: int = state(0)
+    _subscriptions: int = state(0)
+    _released: bool = state(False)
+    _attention: bool = state(False)
+    _posted: bool = state(False)
+    _instance: int = state(factory=lambda: secrets.randbits(64))
+    _last_sent: float = state(factory=time.monotonic)
+
+    def start(self, state: GraphState) -> None:
+        refuse_historical(state)
+        self._state = state
+        self._context = zmq.Context()
+        self._socket = self._bind(self._context)
+        monitor = Monitor(self._socket)
+        self._watcher = threading.Thread(
+            target=self._watch, args=(monitor,), name=f"graphcore-{self.name}", daemon=True
+        )
+        self._watcher.start()
+        if self.registration.name is not None and self.registration.registry is not None:
+            reachable = self.advertise or _reachable(self.address)
+            self._handle = self.registration.registry.register(self.registration.name, reachable)
+
+    def cycle(self, state: GraphState) -> bool:
+        value = self.source.value
+        try:
+            payload = self.codec.encode(value)
+        except CodecError as error:
+            raise CodecError(f"{self.name}: {error}") from error
+        if self._attention:
+            self._read_subscriptions()
+        if not self._released:
+            self._release()
+        if not self._released:
+            self._keep(state.time, payload)
+        elif not self._send_value(state.time, payload):
+            self._expire(1, "the run was told to stop")
+        return False
+
+    def stop(self, state: GraphState) -> None:
+        if self._handle is not None:
+            try:
+                self._handle.revoke()
+            except Exception:  # a registry that is down must not keep the socket open
+                _logger.exception("%s could not take its name back", self.name)
+        if self._socket is None:
+            if self._context is not None:
+                self._context.term()
+            return
+        try:
+            if state.ended_by not in (EndedBy.SIGNAL, EndedBy.ERROR):
+                self._await_first_subscriber()
+            if self._kept:
+                self._expire(len(self._kept), "the run ended before anybody subscribed")
+                self._kept.clear()
+            if state.ended_by is not EndedBy.ERROR:
+                self._say_goodbye()
+        finally:
+            self._close()
+
+    def stats(self) -> PublisherStats:
+        """Return what has been done in this run; from any thread."""
+        return PublisherStats(
+            self._sent,
+            len(self._kept),
+            self._expired,
+            self._bytes,
+            self._peers,
+            self._subscriptions,
+        )
+
+    # Opening and closing
+
+    def _bind(self, context: "zmq.Context[Socket]") -> Socket:
+        socket: Socket = context.socket(zmq.XPUB)
+        try:
+            set_options(socket, self.options, self.endpoint)
+            set_peer_timeout(socket, self.options.peer_timeout)
+            socket.set(zmq.SNDHWM, self.options.send_high_water_mark)
+            socket.set(zmq.XPUB_VERBOSER, 1)
+            if self.on_full is OnFull.BLOCK:
+                socket.set(zmq.XPUB_NODROP, 1)
+                socket.set(zmq.SNDTIMEO, _STEP)
+            socket.bind(self.endpoint)
+        except zmq.ZMQError as error:
+            socket.close(linger=0)
+            raise RunError(f"cannot bind {self.endpoint}: {error.strerror}") from None
+        except BaseException:
+            socket.close(linger=0)
+            raise
+        bound = socket.get_string(zmq.LAST_ENDPOINT)
+        self.port = int(bound.rpartition(":")[2])
+        self.address = self.endpoint.rpartition(":")[0] + f":{self.port}"
+        return socket
+
+    def _close(self) -> None:
+        assert self._socket is not None and self._context is not None
+        self._socket.disable_monitor()
+        if self._watcher is not None:
+            self._watcher.join()
+        self._socket.close(linger=-(-self.options.linger // 1_000_000))
+        # Waits until what is queued has left, or the linger is over.
+        self._context.term()
+        self._socket = self._context = None
+        self._peers = self._subscriptions = 0
+
+    # Subscribers
+
+    def _watch(self, monitor: Monitor) -> None:
+        """Follow the connections, and have the graph's thread look when there is something to see.
+
+        A subscription follows its handshake by a moment, and nothing tells of it but the data
+        socket: so as long as the numbers differ, the graph's thread is asked to look again.
+        """
+        changed = time.monotonic()
+        try:
+            while not monitor.stopped:
+                unsettled = self._peers != self._subscriptions
+                settled = time.monotonic() - changed > _SETTLED
+                wait = (_SELDOM if settled else _SOON) if unsettled else _SILENCE / 2
+                if monitor.socket.poll(int(wait * 1000)):
+                    for connected in monitor.read():
+                        self._peers += 1 if connected else -1
+                        changed = time.monotonic()
+                        if not connected:
+                            _logger.info("%s: a subscriber has gone", self.name)
+                silent = self._sequence and time.monotonic() - self._last_sent >= _SILENCE
+                if self._peers != self._subscriptions or silent:
+                    self._attention = True
+                    if not self._posted:
+                        self._posted = True
+                        self._state.call_soon(self._look)
+        finally:
+            monitor.close()
+
+    def _look(self) -> None:
+        self._posted = False
+        if self._socket is None:
+            return
+        self._read_subscriptions()
+        # What the first value waits for in `cycle` must not hold the graph's thread here.
+        if not self._released and self._subscriptions >= max(1, self.wait_for):
+            self._flush_kept()
+        if self._sequence and time.monotonic() - self._last_sent >= _SILENCE:
+            self._send_check_point()
+
+    def _read_subscriptions(self) -> None:
+        assert self._socket is not None
+        self._attention = False
+        while self._socket.get(zmq.EVENTS) & zmq.POLLIN:
+            subscribing = self._socket.recv()[:1] == b"\1"
+            self._subscriptions += 1 if subscribing else -1
+
+    def _release(self) -> None:
+        """Let values out once there are subscribers; where the first is to wait for them, wait."""
+        holding = self.wait_for or self.on_full is OnFull.BLOCK
+        if holding:
+            self._await_subscriptions(max(1, self.wait_for))
+        else:
+            self._read_subscriptions()
+        if self._subscriptions >= max(1, self.wait_for):
+            self._flush_kept()
+
+    def _await_subscriptions(self, count: int) -> bool:
+        assert self._socket is not None
+        self._read_subscriptions()
+        while self._subscriptions < count:
+            if self._state.stopping:
+                return False
+            self._socket.poll(_STEP, zmq.POLLIN)
+            self._read_subscriptions()
+        return True
+
+    def _await_first_subscriber(self) -> None:
+        """At the end, give what is kept the rest of its time."""
+        assert self._socket is not None
+        while self._kept and not self._released:
+            until = self._kept[-1][0] + self.keep_for
+            remaining = (until - time.time_ns()) // 1_000_000
+            if remaining <= 0:
+                return
+            self._socket.poll(min(remaining, _STEP), zmq.POLLIN)
+            self._read_subscriptions()
+            if self._subscriptions >= max(1, self.wait_for):
+                self._flush_kept()
+
+    # Sending
+
+    def _keep(self, at: int, payload: bytes) -> None:
+        if self.wait_for or self.on_full is OnFull.BLOCK:
+            self._expire(1, "the run was told to stop")
+            return
+        self._kept.append((at, payload))
+        self._drop_old(at)
+
+    def _drop_old(self, now: int) -> None:
+        count = 0
+        while self._kept and (
+            len(self._kept) > self.keep_count or now - self._kept[0][0] > self.keep_for
+        ):
+            self._kept.popleft()
+            count += 1
+        if count:
+            self._expire(count, "nobody has subscribed yet")
+
+    def _expire(self, count: int, reason: str) -> None:
+        if not self._expired:
+            _logger.warning("%s: values are not sent and lost: %s", self.name, reason)
+        self._expired += count
+
+    def _flush_kept(self) -> None:
+        self._released = True
+        self._drop_old(time.time_ns())
+        while self._kept:
+            at, payload = self._kept.popleft()
+            self._send_value(at, payload)
+
+    def _send_value(self, at: int, payload: bytes) -> bool:
+        """Send a value; return whether it was sent, which a stop of the run may prevent."""
+        trailer = Trailer(self._instance, self._sequence, at)
+        frame = value_frame(payload, trailer)
+        if not self._send(frame):
+            return False
+        self._sequence += 1
+        self._sent += 1
+        self._bytes += len(frame)
+        self._last_sent = time.monotonic()
+        return True
+
+    def _send(self, frame: bytes) -> bool:
+        assert self._socket is not None
+        if self.on_full is OnFull.DROP:
+            self._socket.send(frame)
+            return True
+        while self._subscriptions or self._await_subscriptions(1):
+            try:
+                self._socket.send(frame)
+            except zmq.Again:
+                if self._state.stopping:
+                    return False
+                self._read_subscriptions()
+            else:
+                return True
+        return False
+
+    def _send_check_point(self) -> None:
+        assert self._socket is not None
+        trailer = Trailer(self._instance, self._sequence - 1, self._state.time)
+        try:
+            self._socket.send(check_point_frame(trailer), zmq.NOBLOCK)
+        except zmq.Again:
+            _logger.debug("%s: a check point found a full queue; the next will do", self.name)
+        self._last_sent = time.monotonic()
+
+    def _say_goodbye(self) -> None:
+        assert self._socket is not None
+        self._read_subscriptions()
+        if not self._subscriptions:
+            return
+        frame = end_of_stream_frame(Trailer(self._instance, self._sequence, self._state.time))
+        self._socket.set(zmq.SNDTIMEO, -(-self.options.linger // 1_000_000))
+        try:
+            self._socket.send(frame)
+        except zmq.Again:
+            _logger.warning("%s: a subscriber's queue stayed full to the end", self.name)
+
+
+class ZmqPublisher(Handle):
+    """The handle of a publisher: a root for a graph, and a look at how it does."""
+
+    __slots__ = ()
+    node: ZeroMqSenderNode
+
+    def __init__(self, node: ZeroMqSenderNode) -> None:
+        self.node = node
+
+    @property
+    def port(self) -> int:
+        """The bound port, once the run has started."""
+        return self.node.port
+
+    @property
+    def address(self) -> str:
+        """The bound address, once the run has started."""
+        return self.node.address
+
+    def stats(self) -> PublisherStats:
+        """Return what the publisher has done in this run; from any thread."""
+        return self.node.stats()
+
+
+@stream_operator
+def zmq_pub(
+    stream: Stream[T],
+    port: int,
+    registration: ZmqPubRegistration | tuple[str, ZmqRegistry] | tuple[()] | None = None,
+    *,
+    codec: Codec[T] = msgpack,
+    bind: str = "0.0.0.0",
+    advertise: str | None = None,
+    wait_for: int = 0,
+    on_full: str = "drop",
+    keep_for: Duration = "500ms",
+    keep_count: int = 1_000,
+    options: SocketOptions | None = None,
+) -> ZmqPublisher:
+    """Publish a stream; real-time runs only.
+
+    Values published before the first subscriber are kept, each for `keep_for` after its own cycle,
+    and sent when it subscribes. At the end of the run kept values get the rest of that time, and
+    EndOfStream is sent unless the run failed.
+
+    Args:
+        stream: what is published, a frame for each tick.
+        port: TCP port; 0 takes a free one, which `.port` tells once the run has started.
+        registration: ``(name, registry)`` under which subscribers find this publisher.
+        codec: turns values into bytes.
+        bind: the interface, an address of this host; the default is all of them.
+        advertise: the address that is registered; by default the bound one, and for all
+            interfaces this host's.
+        wait_for: hold the first value, and with it the graph, until so many have subscribed.
+        on_full: when a subscriber's queue is full, ``"drop"`` for that subscriber, which counts
+            it and ticks GAP, or ``"block"``: the graph waits for the slowest subscriber, and for
+            one to be there at all.
+        keep_for: how long a value waits for the first subscriber.
+        keep_count: how many values wait at most.
+        options: of the socket.
+
+    Returns:
+        A handle: a root for `Graph`, with `port`, `address` and `stats()`.
+
+    Raises:
+        InvalidTypeError, InvalidValueError: at wiring, for what makes no sense.
+        RunError: in `start`, in a historical run or if the address cannot be bound.
+        CodecError: in `cycle`, for a value that the codec cannot encode.
+    """
+    check_port(port)
+    if not isinstance(bind, str) or not bind or "/" in bind:
+        raise InvalidTypeError(f'bind is an address of this host such as "127.0.0.1", not {bind!r}')
+    if isinstance(wait_for, bool) or not isinstance(wait_for, int) or wait_for < 0:
+        raise InvalidValueError(f"wait_for is a number of subscribers, not {wait_for!r}")
+    if on_full not in list(OnFull):
+        raise InvalidValueError(f'on_full is "drop" or "block", not {on_full!r}')
+    used = SocketOptions() if options is None else options
+    limit = used.send_high_water_mark
+    if isinstance(keep_count, bool) or not isinstance(keep_count, int) or keep_count < 0:
+        raise InvalidValueError(f"keep_count is a number of values, not {keep_count!r}")
+    if limit and keep_count > limit:
+        raise InvalidValueError(
+            f"keep_count={keep_count} is more than a subscriber's queue holds ({limit}, the send "
+            "high-water mark), so that sending them would lose some"
+        )
+    if advertise is not None:
+        check_address(advertise)
+    host = f"[{bind}]" if ":" in bind and not bind.startswith("[") else bind
+    return ZmqPublisher(
+        ZeroMqSenderNode(
+            stream,
+            f"tcp://{host}:{port}",
+            ZmqPubRegistration.of(registration),
+            codec,
+            advertise,
+            wait_for,
+            OnFull(on_full),
+            to_duration(keep_for),
+            keep_count,
+            used,
+        )
+    )
+
+
+def _reachable(address: str) -> str:
+    """Return an address that other hosts can connect to for one that was bound."""
+    host, _, port = address.removeprefix("tcp://").rpartition(":")
+    if host not in _WILDCARDS:
+        return address
+    probe = networking.socket(networking.AF_INET, networking.SOCK_DGRAM)
+    try:
+        # Connecting a datagram socket sends nothing; it asks which address has the route.
+        probe.connect(("192.0.2.1", 9))
+        found: str = probe.getsockname()[0]
+    except OSError:
+        found = "127.0.0.1"
+        _logger.warning("this host has no route to others; %s is registered as loopback", address)
+    finally:
+        probe.close()
+    return f"tcp://{found}:{port}"
