@@ -51,9 +51,10 @@ class Collected(Handle, Generic[T]):
         Raises:
             RunError: if pyarrow, of the `tables` extra, is not installed.
         """
-        pyarrow = _tables_module("pyarrow")
-        times = pyarrow.array(self.times, pyarrow.timestamp("ns", tz="UTC"))
-        return pyarrow.table({"time": times, "value": pyarrow.array(self.values)})
+        arrow = _tables_module("pyarrow")
+        times = arrow.array(self.times, arrow.timestamp("ns", tz="UTC"))
+        table: pyarrow.Table = arrow.table({"time": times, "value": arrow.array(self.values)})
+        return table
 
     def to_polars(self) -> "polars.DataFrame":
         """Return a frame with columns `time` (datetime in ns, UTC) and `value`.
@@ -61,10 +62,11 @@ class Collected(Handle, Generic[T]):
         Raises:
             RunError: if polars, of the `tables` extra, is not installed.
         """
-        polars = _tables_module("polars")
-        times = polars.Series("time", self.times, dtype=polars.Int64)
-        times = times.cast(polars.Datetime("ns", time_zone="UTC"))
-        return polars.DataFrame([times, polars.Series("value", self.values)])
+        pl = _tables_module("polars")
+        times = pl.Series("time", self.times, dtype=pl.Int64)
+        times = times.cast(pl.Datetime("ns", time_zone="UTC"))
+        frame: polars.DataFrame = pl.DataFrame([times, pl.Series("value", self.values)])
+        return frame
 
     def to_pandas(self) -> "pandas.Series[Any]":
         """Return a series named `value` over an index named `time` (timestamps in ns, UTC).
@@ -72,9 +74,10 @@ class Collected(Handle, Generic[T]):
         Raises:
             RunError: if pandas, of the `tables` extra, is not installed.
         """
-        pandas = _tables_module("pandas")
-        index = pandas.DatetimeIndex(self.times, tz="UTC", name="time").as_unit("ns")
-        return pandas.Series(self.values, index=index, name="value")
+        pd = _tables_module("pandas")
+        index = pd.DatetimeIndex(self.times, tz="UTC", name="time").as_unit("ns")
+        series: pandas.Series[Any] = pd.Series(self.values, index=index, name="value")
+        return series
 
 
 def _tables_module(name: str) -> Any:

@@ -9,7 +9,7 @@ class GraphcoreError(Exception):
 
 
 class InvalidTypeError(GraphcoreError, TypeError):
-    """An argument of a type that is not taken; the message names it and what would be right."""
+    """An argument of a type that is not taken; the message says what would be right."""
 
 
 class InvalidValueError(GraphcoreError, ValueError):
@@ -17,7 +17,7 @@ class InvalidValueError(GraphcoreError, ValueError):
 
 
 class WiringError(GraphcoreError, ValueError):
-    """A graph that cannot be built: a cycle, an unbound feedback, an operator name that is taken."""
+    """A graph that cannot be built: a cycle, an unbound feedback, a taken operator name."""
 
 
 class RunError(GraphcoreError, RuntimeError):
@@ -29,4 +29,4 @@ class NoValueError(GraphcoreError):
 
 
 class Stopped(GraphcoreError):
-    """The run that a receiver's thread was sending to has ended; it may leave the thread's function."""
+    """The run that a receiver's thread sends to has ended; may leave the thread's function."""

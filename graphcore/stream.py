@@ -188,7 +188,7 @@ class Stream(Handle, Generic[T]):
         return Stream(several.Join([self, *_some(streams, "join")], _function(function)))
 
     def with_latest(self, *others: Passive[Any]) -> "Stream[tuple[Any, ...]]":
-        """Tick with (value, \\*present values of the others) when this stream ticks."""
+        """Tick with (value, present value of each of the others) when this stream ticks."""
         return Stream(several.WithLatest(self, _some(others, "with_latest")))
 
     def merge(self, *others: Active[T]) -> "Stream[T]":

@@ -25,7 +25,7 @@ from graphcore_zmq.registry import ZmqRegistry
 _ADDRESS = re.compile(r"tcp://(?P<host>\[[0-9A-Fa-f:.%]+\]|[^\s:/\[\]]+):(?P<port>\d+)|ipc://.+")
 _SUB_FORMS = (
     'an address ("tcp://host:5556"), a port on this host (5556), '
-    'a (name, registry) tuple or a ZmqSubConfig'
+    "a (name, registry) tuple or a ZmqSubConfig"
 )
 _PUB_FORMS = "a (name, registry) tuple, a ZmqPubRegistration, or None or () for no registration"
 
@@ -71,7 +71,7 @@ def _in_one_sentence(model: type[BaseModel], error: ValidationError) -> Exceptio
 
 
 class SocketOptions(_Config):
-    """Options of the sockets, with ZeroMQ's meaning. Durations are in any form that graphcore takes.
+    """Options of the sockets, with ZeroMQ's meaning; durations in any form that graphcore takes.
 
     Attributes:
         send_high_water_mark: how many frames a publisher queues for each subscriber; 0 is no limit.
@@ -85,8 +85,8 @@ class SocketOptions(_Config):
         ipv6: whether to use IPv6 as well; an address in brackets does by itself.
     """
 
-    send_high_water_mark: int = Field(10_000, ge=0)
-    receive_high_water_mark: int = Field(10_000, ge=0)
+    send_high_water_mark: int = Field(default=10_000, ge=0)
+    receive_high_water_mark: int = Field(default=10_000, ge=0)
     linger: Nanoseconds = 5_000_000_000
     heartbeat_interval: Nanoseconds = 1_000_000_000
     peer_timeout: Nanoseconds | None = 3_000_000_000

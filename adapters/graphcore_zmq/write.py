@@ -258,8 +258,9 @@ class ZeroMqSenderNode(MutableNode[None]):
     def _read_subscriptions(self) -> None:
         assert self._socket is not None
         self._attention = False
-        while self._socket.get(zmq.EVENTS) & zmq.POLLIN:
-            subscribing = self._socket.recv()[:1] == b"\1"
+        while int(self._socket.get(zmq.EVENTS)) & zmq.POLLIN:
+            message: bytes = self._socket.recv()
+            subscribing = message.startswith(b"\1")
             self._subscriptions += 1 if subscribing else -1
 
     def _release(self) -> None:

@@ -1,6 +1,4 @@
-"""Where a run's time comes from: the next event (historical) or the wall clock (R1, R13), and
-the alarms that nodes have set (R7).
-"""
+"""Where a run's time comes from: alarms that nodes have set (R7) and the wall clock (R1, R13)."""
 
 import time
 from heapq import heapify, heappop, heappush
@@ -78,7 +76,7 @@ class Schedule:
 
 
 class RealTimeClock:
-    """The wall clock at the start plus the monotonic time since: a stepped clock changes nothing."""
+    """The wall clock at the start plus the monotonic time since: stepping it changes nothing."""
 
     def __init__(self) -> None:
         self.start = time.time_ns()

@@ -13,7 +13,7 @@ from typing import NamedTuple
 class Entry(NamedTuple):
     """A node to run in a cycle, or (with a function) a call to be made for it between cycles."""
 
-    index: int
+    node: int
     function: Callable[[], None] | None = None
 
 

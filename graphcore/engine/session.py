@@ -28,9 +28,7 @@ class Session:
         cycles: how many cycles may run, or `None`.
     """
 
-    def __init__(
-        self, plan: Plan, start: int | None, end: int | None, cycles: int | None
-    ) -> None:
+    def __init__(self, plan: Plan, start: int | None, end: int | None, cycles: int | None) -> None:
         self.clock = RealTimeClock() if start is None else None
         self.run_mode = RunMode.HISTORICAL if self.clock is None else RunMode.REALTIME
         self.start_time = self.time = self.clock.start if self.clock else start or 0

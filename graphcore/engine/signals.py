@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM during a real-time run (R9): the first ends the run, a second SIGINT raises."""
+"""SIGINT and SIGTERM in a real-time run (R9): the first ends it, a second SIGINT raises."""
 
 import signal
 import threading

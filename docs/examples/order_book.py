@@ -1,0 +1,296 @@
+"""A limit order book, rebuilt from the messages of an exchange.
+
+Reads a file of LOBSTER order messages (https://lobsterdata.com), keeps the book in a node of its
+own, and prints how many trades there were, the last quote and an exponential mean of the mid:
+
+    python docs/examples/order_book.py FILE
+    python docs/examples/order_book.py FILE --out quotes.csv
+    python docs/examples/order_book.py FILE --via-zmq
+
+`wire` is the graph. It is wired the same way over a file, as fast as the CPU allows, and live,
+over messages that another process publishes (`--via-zmq`): both give the same output, line for
+line. For that the messages carry their own time, as the engine's is the wall clock in a live run.
+"""
+
+import argparse
+import csv
+import heapq
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from enum import IntEnum
+from multiprocessing import get_context
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+import graphcore as gc
+from graphcore_zmq import SocketOptions, msgpack, zmq_pub, zmq_sub
+
+PRICE_UNIT = 10_000  # prices are in ten-thousandths of a dollar
+
+
+# Messages
+
+
+class Kind(IntEnum):
+    """What a message says of an order."""
+
+    SUBMISSION = 1
+    CANCELLATION = 2  # of a part of the order
+    DELETION = 3
+    EXECUTION = 4
+    HIDDEN_EXECUTION = 5  # of an order that the book never showed
+    CROSS = 6
+    HALT = 7
+
+
+class Message(msgspec.Struct, frozen=True, array_like=True):
+    """A line of the file; `array_like` keeps the field names off the wire."""
+
+    time: int  # ns after midnight
+    kind: Kind
+    order: int
+    size: int
+    price: int
+    direction: int  # 1 to buy, -1 to sell
+
+
+def parse_time(seconds: str) -> int:
+    """Return nanoseconds for seconds in decimal notation.
+
+    Done on the text, because a float cannot hold all nanoseconds of a day. Digits beyond the
+    ninth are no clock's but a float's, so that the nearest nanosecond is the one that was meant.
+
+    >>> parse_time("34200.004241176"), parse_time("34200.5"), parse_time("0.0000000014")
+    (34200004241176, 34200500000000, 1)
+    """
+    whole, _, fraction = seconds.partition(".")
+    if not (whole + fraction).isdecimal():
+        raise ValueError(f"{seconds!r} is no time in seconds")
+    rounded_up = fraction[9:10] >= "5"
+    return int(whole or "0") * 10**9 + int(fraction[:9].ljust(9, "0")) + rounded_up
+
+
+def parse_message(row: list[str]) -> Message:
+    """Return the message that a line of the file says."""
+    if len(row) != 6:
+        raise ValueError(f"{','.join(row)!r} has {len(row)} fields, not 6")
+    seconds, kind, order, size, price, direction = row
+    message = Message(
+        parse_time(seconds), Kind(int(kind)), int(order), int(size), int(price), int(direction)
+    )
+    if message.size < 0 or message.direction not in (1, -1):
+        raise ValueError(f"{','.join(row)!r} has no size of at least 0 or no direction of 1 or -1")
+    return message
+
+
+def read_messages(path: Path) -> Iterator[tuple[int, Message]]:
+    """Yield the messages of a file with their times, one by one; a first line of names is taken."""
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = csv.reader(file)
+        for row in rows:
+            if not row or (rows.line_num == 1 and row[0] == "seconds"):
+                continue
+            try:
+                message = parse_message(row)
+            except ValueError as error:
+                raise ValueError(f"{path}, line {rows.line_num}: {error}") from None
+            yield message.time, message
+
+
+# The book
+
+
+class Top(NamedTuple):
+    """The best price on each side, with the size that rests there; `None` on an empty side."""
+
+    bid: int | None = None
+    bid_size: int | None = None
+    ask: int | None = None
+    ask_size: int | None = None
+
+
+class Trade(NamedTuple):
+    """An execution, visible or hidden."""
+
+    price: int
+    size: int
+
+
+class Update(NamedTuple):
+    """What a message did."""
+
+    time: int
+    top: Top
+    moved: bool  # whether the top is another than before
+    trade: Trade | None
+
+
+class Side:
+    """One side of the book: the size at each price, and the best price at hand.
+
+    A heap gives the best price without a search. A price that has run empty stays in it, with a
+    size of 0, until it comes up as the best; so each price is in the heap once, and a change of
+    size costs no more than a look into a dict.
+    """
+
+    def __init__(self, sign: int) -> None:
+        self._sign = sign  # 1 if the lowest price is the best, -1 if the highest is
+        self._sizes: dict[int, int] = {}
+        self._heap: list[int] = []
+
+    def change(self, price: int, by: int) -> None:
+        """Add to the size at a price, or take from it."""
+        if price in self._sizes:
+            self._sizes[price] += by
+        else:
+            self._sizes[price] = by
+            heapq.heappush(self._heap, self._sign * price)
+
+    def best(self) -> tuple[int | None, int | None]:
+        """Return the best price and the size there."""
+        while self._heap:
+            price = self._sign * self._heap[0]
+            size = self._sizes[price]
+            if size:
+                return price, size
+            heapq.heappop(self._heap)
+            del self._sizes[price]
+        return None, None
+
+
+@dataclass(slots=True)
+class Order:
+    """An order that rests in the book."""
+
+    side: Side
+    price: int
+    size: int
+
+
+@gc.node
+class Book(gc.MutableNode[Update]):
+    """Keeps the book; ticks when its top moves and when there is a trade.
+
+    What refers to an order that is not in the book (it was submitted before the file begins) is
+    passed over.
+    """
+
+    messages: gc.Active[Message]
+    orders: dict[int, Order] = gc.state(factory=dict)
+    bids: Side = gc.state(factory=lambda: Side(-1))
+    asks: Side = gc.state(factory=lambda: Side(1))
+    top: Top = gc.state(Top())
+
+    def cycle(self, state: gc.GraphState) -> bool:
+        """Take one message."""
+        message = self.messages.value
+        trade = self._apply(message)
+        top = Top(*self.bids.best(), *self.asks.best())
+        moved = top != self.top
+        self.top = top
+        self.value = Update(message.time, top, moved, trade)
+        return moved or trade is not None
+
+    def _apply(self, message: Message) -> Trade | None:
+        match message.kind:
+            case Kind.SUBMISSION:
+                self._reduce(message.order, None)  # an id that is used again is a new order
+                side = self.bids if message.direction == 1 else self.asks
+                if message.size:
+                    self.orders[message.order] = Order(side, message.price, message.size)
+                    side.change(message.price, message.size)
+            case Kind.CANCELLATION:
+                self._reduce(message.order, message.size)
+            case Kind.DELETION:
+                self._reduce(message.order, None)
+            case Kind.EXECUTION:
+                return self._reduce(message.order, message.size)
+            case Kind.HIDDEN_EXECUTION:
+                return Trade(message.price, message.size)
+        return None
+
+    def _reduce(self, number: int, size: int | None) -> Trade | None:
+        """Take so much, or all, from an order; return what was taken, if it is in the book."""
+        order = self.orders.get(number)
+        if order is None:
+            return None
+        taken = order.size if size is None else min(size, order.size)
+        order.size -= taken
+        order.side.change(order.price, -taken)
+        if not order.size:
+            del self.orders[number]
+        return Trade(order.price, taken)
+
+
+def mid(top: Top) -> float | None:
+    """Return the price in the middle, if both sides have one."""
+    return None if top.bid is None or top.ask is None else (top.bid + top.ask) / 2
+
+
+def as_line(update: Update) -> str:
+    """Return the line of the output file for a quote."""
+    fields = (update.time, *update.top)
+    return ",".join("" if value is None else str(value) for value in fields) + "\n"
+
+
+# The graph
+
+
+@dataclass
+class Summary:
+    """What is printed at the end."""
+
+    messages: int = 0
+    quotes: int = 0
+    trades: int = 0
+    shares: int = 0
+    top: Top = field(default_factory=Top)
+    mid: float | None = None
+
+    def __str__(self) -> str:
+        """Return it as lines of text."""
+        top, mid = self.top, "-" if self.mid is None else f"{self.mid / PRICE_UNIT:.4f}"
+        sides = (("bid", top.bid, top.bid_size), ("ask", top.ask, top.ask_size))
+        quote = ", ".join(
+            f"no {name}" if price is None else f"{name} {price / PRICE_UNIT:.4f} x {size:,}"
+            for name, price, size in sides
+        )
+        return (
+            f"messages    {self.messages:,}\n"
+            f"quotes      {self.quotes:,}\n"
+            f"trades      {self.trades:,} of {self.shares:,} shares\n"
+            f"last quote  {quote}\n"
+            f"ewm of mid  {mid}"
+        )
+
+
+def wire(
+    messages: gc.Stream[Message], summary: Summary, write: Callable[[str], object]
+) -> gc.Graph:
+    """Return the graph that fills a summary and writes a line for each quote."""
+    updates = gc.Stream(Book(messages))
+    quotes = updates.filter(lambda update: update.moved)
+    trades = updates.filter_map(lambda update: update.trade)
+    mids = quotes.map(lambda update: update.top).filter_map(mid)
+
+    def into(name: str) -> Callable[[object], None]:
+        return lambda last: setattr(summary, name, last)
+
+    return gc.Graph(
+        quotes.map(as_line).for_each(write),
+        messages.count().finally_(into("messages")),
+        quotes.count().finally_(into("quotes")),
+        trades.count().finally_(into("trades")),
+        trades.map(lambda trade: trade.size).sum().finally_(into("shares")),
+        quotes.map(lambda update: update.top).finally_(into("top")),
+        mids.ewm(span=100).mean().finally_(into("mid")),
+    )
