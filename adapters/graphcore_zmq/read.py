@@ -111,7 +111,7 @@ class Subscriber(Generic[T]):
         self._received = self._bytes = self._lost = 0
         self._connected = False
         self._instance: int | None = None
-        self._expected = 0
+        self._expected = self._expected_at_connect = 0
         self._events: deque[bool] = deque()
         self._burst: list[T] = []
 
@@ -216,7 +216,11 @@ class Subscriber(Generic[T]):
         """Follow the sequence: tell breaks and gaps; return whether the frame is a new one."""
         next_sequence = trailer.sequence + 1
         if trailer.instance != self._instance:
-            self._break(restarted=self._instance is not None)
+            self._break()
+            if self._instance is not None and self._expected != self._expected_at_connect:
+                # The monitor has told nothing of it since the last frame of the one before.
+                self._tell(ZmqStatus.DISCONNECTED)
+                self._tell(ZmqStatus.CONNECTED)
             self._instance = trailer.instance
             self._expected = next_sequence
             return True
@@ -226,7 +230,7 @@ class Subscriber(Generic[T]):
         else:
             lost = trailer.sequence - first_missing
         if lost > 0:
-            self._break(restarted=False)
+            self._break()
             self._lost += lost
             _logger.warning("%s: %d frames were lost", self.address, lost)
             self._tell(ZmqStatus.GAP)
@@ -235,15 +239,11 @@ class Subscriber(Generic[T]):
         self._expected = max(self._expected, next_sequence)
         return True
 
-    def _break(self, restarted: bool) -> None:
+    def _break(self) -> None:
         """Tell what the monitor knows of the break that the next frame comes from behind."""
         self._flush()
         self._events.extend(self._monitor.read())
-        if restarted and False not in self._events:
-            self._tell(ZmqStatus.DISCONNECTED)
         self._tell_events()
-        if restarted:
-            self._tell(ZmqStatus.CONNECTED)
 
     def _tell_events(self) -> None:
         while self._events:
@@ -257,6 +257,7 @@ class Subscriber(Generic[T]):
             if connected == self._connected:
                 return
             self._connected = connected
+            self._expected_at_connect = self._expected
             _logger.info("%s: %s", self.address, status)
         self._flush()
         self._sender.send(status)

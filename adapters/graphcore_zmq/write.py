@@ -49,6 +49,7 @@ T = TypeVar("T")
 
 _logger = logging.getLogger(__name__)
 
+_KEEP_COUNT = 1_000
 _STEP = 50  # ms between two looks at `stop` while the graph waits
 _SILENCE = 1.0  # s without a value after which a check point is sent
 _SOON = 0.005  # s between two looks for a subscription that is on its way
@@ -370,11 +371,16 @@ class ZeroMqSenderNode(MutableNode[None]):
         if not self._subscriptions:
             return
         frame = end_of_stream_frame(Trailer(self._instance, self._sequence, self._state.time))
+        # Whatever the policy, the last frame waits for room: its sequence tells a slow subscriber
+        # what it lost. One that makes none in time must not cost the others theirs.
+        self._socket.set(zmq.XPUB_NODROP, 1)
         self._socket.set(zmq.SNDTIMEO, -(-self.options.linger // 1_000_000))
         try:
             self._socket.send(frame)
         except zmq.Again:
             _logger.warning("%s: a subscriber's queue stayed full to the end", self.name)
+            self._socket.set(zmq.XPUB_NODROP, 0)
+            self._socket.send(frame)
 
 
 class ZmqPublisher(Handle):
@@ -413,7 +419,7 @@ def zmq_pub(
     wait_for: int = 0,
     on_full: str = "drop",
     keep_for: Duration = "500ms",
-    keep_count: int = 1_000,
+    keep_count: int | None = None,
     options: SocketOptions | None = None,
 ) -> ZmqPublisher:
     """Publish a stream; real-time runs only.
@@ -435,7 +441,8 @@ def zmq_pub(
             it and ticks GAP, or ``"block"``: the graph waits for the slowest subscriber, and for
             one to be there at all.
         keep_for: how long a value waits for the first subscriber.
-        keep_count: how many values wait at most.
+        keep_count: how many values wait at most; by default 1,000, or what the send high-water mark
+            allows.
         options: of the socket.
 
     Returns:
@@ -455,6 +462,8 @@ def zmq_pub(
         raise InvalidValueError(f'on_full is "drop" or "block", not {on_full!r}')
     used = SocketOptions() if options is None else options
     limit = used.send_high_water_mark
+    if keep_count is None:
+        keep_count = min(_KEEP_COUNT, limit or _KEEP_COUNT)
     if isinstance(keep_count, bool) or not isinstance(keep_count, int) or keep_count < 0:
         raise InvalidValueError(f"keep_count is a number of values, not {keep_count!r}")
     if limit and keep_count > limit:

@@ -1,0 +1,81 @@
+"""Publishers and subscribers for tests that need them in processes of their own.
+
+Each prints a line of JSON when it is ready and one when it is done, and flushes both.
+"""
+
+import json
+import sys
+
+import graphcore as gc
+from graphcore_zmq import raw, zmq_pub, zmq_sub
+
+
+def say(**fields: object) -> None:
+    sys.stdout.write(json.dumps(fields) + "\n")
+    sys.stdout.flush()
+
+
+def publish(
+    port: int, count: int, period: str, on_full: str, high_water_mark: int, width: int
+) -> None:
+    """Publish 0, 1, ... as text; period "" is as fast as the graph takes it, count 0 for ever."""
+    from itertools import count as naturals
+
+    from graphcore_zmq import SocketOptions
+
+    numbers = range(count) if count else naturals()
+    source = gc.from_iterable(lambda: iter(numbers), period=period or None)
+    # Made before the publisher, which holds the graph until somebody subscribes.
+    ready = gc.constant(None).for_each(lambda _: say(port=publisher.port))
+    publisher = zmq_pub(
+        source.map(lambda n: b"%0*d" % (width, n)),
+        port,
+        codec=raw,
+        bind="127.0.0.1",
+        on_full=on_full,
+        options=SocketOptions(send_high_water_mark=high_water_mark, reconnect_interval="20ms"),
+    )
+    report = gc.Graph(ready, publisher).run(realtime=True)
+    say(ended_by=report.ended_by, sent=publisher.stats().sent)
+
+
+def subscribe(address: str, pause_every: int, high_water_mark: int) -> None:
+    """Count what comes; say whether it was in order and how much was lost."""
+    from graphcore_zmq import SocketOptions
+
+    seen = {"count": 0, "first": -1, "last": -1, "in_order": True}
+
+    def look(burst: list[bytes]) -> None:
+        for value in burst:
+            number = int(value[-16:])
+            if seen["first"] < 0:
+                seen["first"] = number
+            seen["in_order"] = seen["in_order"] and number > seen["last"]
+            seen["last"] = number
+            seen["count"] += 1
+        if pause_every and seen["count"] // pause_every != (seen["count"] - len(burst)) // (
+            pause_every
+        ):
+            say(at=seen["count"])
+
+    options = SocketOptions(receive_high_water_mark=high_water_mark)
+    subscription = zmq_sub(address, codec=raw, options=options)
+    statuses = subscription.status.collect()
+    looked = subscription.data.for_each(look)
+    connected = subscription.status.for_each(lambda status: say(status=status))
+    report = gc.Graph(looked, statuses, connected).run(realtime=True)
+    say(
+        **seen,
+        lost=subscription.stats().lost,
+        statuses=statuses.values,
+        ended_by=report.ended_by,
+    )
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "publish":
+        publish(
+            int(sys.argv[2]), int(sys.argv[3]), sys.argv[4], sys.argv[5], *map(int, sys.argv[6:])
+        )
+    else:
+        subscribe(sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))

@@ -1,0 +1,183 @@
+"""Publishers and subscribers in processes of their own, and what becomes of them."""
+
+import os
+import signal
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+import graphcore as gc
+from graphcore.testing import wait_until
+from graphcore_zmq import ZmqStatus, raw, zmq_sub
+
+pytestmark = pytest.mark.zmq
+
+
+class Watching:
+    """A subscriber's graph in a thread, looked at from outside while it runs."""
+
+    def __init__(self, port: int, **options: Any) -> None:
+        self.subscription = zmq_sub(port, codec=raw, **options)
+        self.values: list[bytes] = []
+        self.statuses: list[ZmqStatus] = []
+        self.told: list[object] = []
+        self.stop = threading.Event()
+        self.report: gc.RunReport | None = None
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+
+    def _run(self) -> None:
+        data = self.subscription.data.for_each(self.values.extend)
+        status = self.subscription.status.for_each(self.statuses.append)
+        both = data.merge(status).for_each(self.told.append)
+        ended = gc.receiver(lambda sender, stop: self._send_stop(sender, stop))
+        stopper = gc.Stream(Stopper(ended))
+        self.report = gc.Graph(data, status, both, stopper).run(realtime=True)
+
+    def _send_stop(self, sender: gc.Sender[str], stop: threading.Event) -> None:
+        while not stop.is_set():
+            if self.stop.wait(0.02):
+                sender.send("stop")
+                return
+            if ZmqStatus.DISCONNECTED in self.statuses and not self._follows():
+                return
+
+    def _follows(self) -> bool:
+        receiver: Any = self.subscription.status.node
+        return bool(receiver.receiver.subscriber.on_end == "follow")
+
+    def join(self) -> None:
+        self._thread.join(30)
+        assert not self._thread.is_alive()
+
+    def end(self) -> None:
+        self.stop.set()
+        self.join()
+
+
+@gc.node
+class Stopper(gc.MutableNode[None]):
+    source: gc.Active[list[str]]
+
+    def cycle(self, state: gc.GraphState) -> bool:
+        state.stop()
+        return False
+
+
+def test_values_arrive_complete_and_in_order_in_another_process(publish, subscribe):
+    publisher = publish(count=20_000, on_full="block")
+    subscriber = subscribe(publisher.line_with("port")["port"])
+    seen = subscriber.line_with("count")
+    assert (seen["count"], seen["first"], seen["last"]) == (20_000, 0, 19_999)
+    assert seen["in_order"] and seen["lost"] == 0
+    assert seen["statuses"] == ["connected", "disconnected"]
+    assert publisher.line_with("sent")["sent"] == 20_000
+
+
+def test_a_million_values_survive_back_pressure_and_a_subscriber_that_is_stopped_for_two_seconds(
+    publish, subscribe
+):
+    count = 1_000_000
+    publisher = publish(count=count, on_full="block")
+    subscriber = subscribe(publisher.line_with("port")["port"], say_every=100_000)
+    subscriber.line_with("at")
+    os.kill(subscriber.process.pid, signal.SIGSTOP)
+    with pytest.raises(TimeoutError):  # two seconds, in which nothing comes
+        subscriber._lines.queue.clear()
+        subscriber.line_with("count", seconds=2)
+    os.kill(subscriber.process.pid, signal.SIGCONT)
+    seen = subscriber.line_with("count", seconds=100)
+    assert (seen["count"], seen["first"], seen["last"]) == (count, 0, count - 1)
+    assert seen["in_order"] and seen["lost"] == 0
+    assert publisher.line_with("sent")["sent"] == count
+
+
+def test_a_slow_subscriber_under_drop_counts_exactly_what_it_lost_and_a_fast_one_loses_nothing(
+    publish, subscribe
+):
+    # The subscriber's stop is shorter than the peer timeout, and longer than all buffers last.
+    count = 20_000
+    publisher = publish(count=count, period="100us", high_water_mark=1_000, width=2_000)
+    port = publisher.line_with("port")["port"]
+    slow = subscribe(port, high_water_mark=100)
+    fast = subscribe(port, say_every=count // 4, high_water_mark=0)
+    for each in (slow, fast):
+        assert each.line_with("status")["status"] == "connected"
+    os.kill(slow.process.pid, signal.SIGSTOP)
+    while fast.line_with("at")["at"] < count // 2:
+        pass
+    os.kill(slow.process.pid, signal.SIGCONT)
+    seen_fast, seen = fast.line_with("count"), slow.line_with("count")
+    assert seen_fast["lost"] == 0 and seen_fast["in_order"] and seen_fast["last"] == count - 1
+    assert seen_fast["count"] == count - seen_fast["first"]
+    assert seen["lost"] > 0 and "gap" in seen["statuses"]
+    # What came and what is counted as lost make up all that was sent since the first to come.
+    assert seen["count"] + seen["lost"] == count - seen["first"]
+
+
+def test_a_subscriber_stops_within_a_second_of_its_publishers_sigkill(publish):
+    publisher = publish(period="1ms")
+    watching = Watching(publisher.line_with("port")["port"])
+    wait_until(lambda: watching.values)
+    publisher.process.kill()
+    wait_until(lambda: ZmqStatus.DISCONNECTED in watching.statuses)
+    watching.end()
+    assert watching.report is not None
+    assert watching.report.ended_by == "stop"
+
+
+def test_a_subscriber_reconnects_to_a_publisher_that_was_killed_and_restarted(publish):
+    publisher = publish(period="1ms")
+    port = publisher.line_with("port")["port"]
+    watching = Watching(port, on_end="follow")
+    wait_until(lambda: watching.values)
+    publisher.process.kill()
+    wait_until(lambda: ZmqStatus.DISCONNECTED in watching.statuses)
+    before = len(watching.values)
+    publish(port=port, period="1ms")
+    wait_until(lambda: len(watching.values) > before)
+    watching.end()
+    assert watching.statuses == ["connected", "disconnected", "connected"]
+
+
+@pytest.mark.parametrize("on_end", ["close", "follow"])
+def test_an_orderly_end_by_sigterm_closes_or_is_followed(publish, on_end):
+    publisher = publish(period="1ms")
+    port = publisher.line_with("port")["port"]
+    watching = Watching(port, on_end=on_end)
+    wait_until(lambda: watching.values)
+    publisher.process.send_signal(signal.SIGTERM)
+    assert publisher.line_with("ended_by")["ended_by"] == "signal"
+    if on_end == "close":
+        watching.join()
+        assert watching.report is not None and watching.report.ended_by == "sources"
+        assert watching.statuses == ["connected", "disconnected"]
+        return
+    wait_until(lambda: watching.statuses == ["connected", "disconnected"])
+    before = len(watching.values)
+    publish(port=port, period="1ms")
+    wait_until(lambda: len(watching.values) > before)
+    watching.end()
+    assert watching.statuses == ["connected", "disconnected", "connected"]
+
+
+def test_a_graph_held_by_back_pressure_stops_at_a_signal(publish, subscribe):
+    publisher = publish(on_full="block", high_water_mark=10)
+    subscriber = subscribe(publisher.line_with("port")["port"], 1_000, high_water_mark=10)
+    subscriber.line_with("at")
+    os.kill(subscriber.process.pid, signal.SIGSTOP)
+    publisher.process.send_signal(signal.SIGTERM)
+    ended: dict[str, Any] = publisher.line_with("ended_by", seconds=20)
+    assert ended["ended_by"] == "signal"
+    os.kill(subscriber.process.pid, signal.SIGCONT)
+
+
+def test_a_graph_that_waits_for_its_first_subscriber_stops_at_a_signal(
+    publish: Callable[..., Any],
+):
+    publisher = publish(on_full="block")
+    publisher.line_with("port")
+    publisher.process.send_signal(signal.SIGINT)
+    assert publisher.line_with("ended_by")["ended_by"] == "signal"
