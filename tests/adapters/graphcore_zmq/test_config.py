@@ -1,0 +1,95 @@
+"""The short forms that become configs, and what is refused of them."""
+
+import pytest
+
+import graphcore as gc
+from graphcore_zmq import SocketOptions, ZmqPubRegistration, ZmqSubConfig, zmq_pub, zmq_sub
+
+
+class Registry:
+    def register(self, name, address):
+        raise NotImplementedError
+
+    def lookup(self, name):
+        raise LookupError(name)
+
+
+def test_a_subscriber_takes_an_address_a_port_or_a_name_with_its_registry():
+    registry = Registry()
+    assert ZmqSubConfig.of("tcp://host:5556").address == "tcp://host:5556"
+    assert ZmqSubConfig.of("ipc:///tmp/quotes").address == "ipc:///tmp/quotes"
+    assert ZmqSubConfig.of(5556).address == "tcp://127.0.0.1:5556"
+    named = ZmqSubConfig.of(("quotes", registry))
+    assert (named.name, named.registry, named.address) == ("quotes", registry, None)
+    assert ZmqSubConfig.of(named) == named
+
+
+def test_a_registration_is_a_name_with_its_registry_or_nothing():
+    registry = Registry()
+    assert ZmqPubRegistration.of(("quotes", registry)).name == "quotes"
+    assert ZmqPubRegistration.of(None).name is None
+    assert ZmqPubRegistration.of(()).name is None
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        (0, "0"),
+        (65_536, "65536"),
+        (True, "True"),
+        (1.5, "1.5"),
+        (None, "None"),
+        ("host:5556", "host:5556"),
+        ("tcp://host", "tcp://host"),
+        ("tcp://host:99999", "99999"),
+        ("tcp://*:5556", "name one"),
+        (("quotes",), r"\(name, registry\)"),
+        (("quotes", Registry(), 3), r"\(name, registry\)"),
+        (("quotes", "etcd"), r"\(name, registry\)"),
+        ((3, Registry()), r"\(name, registry\)"),
+    ],
+)
+def test_what_is_no_publisher_is_refused_in_one_sentence(source, said):
+    with pytest.raises((gc.InvalidTypeError, gc.InvalidValueError), match=said) as refused:
+        zmq_sub(source)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "keywords", "said"),
+    [
+        ((70_000,), {}, "70000"),
+        ((-1,), {}, "-1"),
+        (("5556",), {}, "5556"),
+        ((0, ("quotes",)), {}, r"\(name, registry\)"),
+        ((0, "quotes"), {}, "quotes"),
+        ((0,), {"on_full": "wait"}, "wait"),
+        ((0,), {"wait_for": -1}, "-1"),
+        ((0,), {"bind": "tcp://127.0.0.1"}, "tcp://127.0.0.1"),
+        ((0,), {"advertise": "host"}, "host"),
+        ((0,), {"keep_for": 0.5}, "0.5"),
+        ((0,), {"keep_count": 20_000}, "20000"),
+    ],
+)
+def test_what_makes_no_publisher_is_refused_in_one_sentence(arguments, keywords, said):
+    with pytest.raises((gc.InvalidTypeError, gc.InvalidValueError), match=said) as refused:
+        gc.never().zmq_pub(*arguments, **keywords)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_publisher_of_no_stream_and_an_unknown_keyword_are_refused():
+    with pytest.raises(gc.InvalidTypeError, match="must be a stream or a node, not 3"):
+        zmq_pub(3, 0)
+    with pytest.raises(TypeError, match="hwm"):
+        zmq_sub(5556, hwm=3)
+    with pytest.raises(gc.InvalidTypeError, match="hwm"):
+        SocketOptions.of(hwm=3)
+    with pytest.raises(gc.InvalidValueError, match="-1"):
+        SocketOptions.of(send_high_water_mark=-1)
+    with pytest.raises(gc.InvalidTypeError, match=r"0\.5"):
+        SocketOptions(linger=0.5)
+
+
+def test_on_end_that_does_not_exist_is_refused():
+    with pytest.raises(gc.InvalidValueError, match="later"):
+        zmq_sub(5556, on_end="later")

@@ -1,0 +1,100 @@
+"""The wire, byte for byte as in wingfoil's frames, and what is refused of it."""
+
+import struct
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from graphcore_zmq.wire import (
+    Tag,
+    Trailer,
+    WireError,
+    check_point_frame,
+    end_of_stream_frame,
+    read_frame,
+    value_frame,
+)
+
+TRAILER = Trailer(7, 3, 1_000)
+TRAILER_BYTES = bytes.fromhex("67633100 0700000000000000 0300000000000000 e803000000000000")
+
+
+@pytest.mark.parametrize(
+    ("text", "tag", "payloads"),
+    [
+        ("03000000 0200000000000000 6d31", Tag.VALUE, [b"m1"]),
+        (
+            "02000000 0500000000000000 0300000000000000 0100000000000000 78 0100000000000000 79"
+            "0100000000000000 7a",
+            Tag.HISTORICAL_VALUE,
+            [b"x", b"y", b"z"],
+        ),
+        ("00000000 0700000000000000", Tag.CHECK_POINT, []),
+        ("01000000", Tag.END_OF_STREAM, []),
+        ("03000000 0100000000000000 61 4558545241", Tag.VALUE, [b"a"]),
+    ],
+)
+def test_frames_of_wingfoil_are_read(text, tag, payloads):
+    frame = bytes.fromhex(text)
+    assert read_frame(frame) == (tag, payloads, None)
+    assert read_frame(frame + TRAILER_BYTES)[:2] == (tag, payloads)
+
+
+def test_own_frames_are_wingfoils_with_a_trailer_behind():
+    assert value_frame(b"m1", TRAILER) == (
+        bytes.fromhex("03000000 0200000000000000 6d31") + TRAILER_BYTES
+    )
+    assert end_of_stream_frame(TRAILER) == bytes.fromhex("01000000") + TRAILER_BYTES
+    assert check_point_frame(TRAILER) == (
+        bytes.fromhex("00000000 e803000000000000") + TRAILER_BYTES
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("6a756e6b", "tag 1802401130"),
+        ("04000000 0400000000000000 626f6f6d", "boom"),
+        ("0300", "cut short"),
+        ("03000000 0500000000000000 61", "a value of 5 bytes"),
+        ("02000000 0000000000000000 ffffffffffffff0f", "cannot hold"),
+        ("00000000 07", "cut short"),
+    ],
+)
+def test_what_is_not_of_the_wire_is_refused_in_a_sentence(text, message):
+    with pytest.raises(WireError, match=message):
+        read_frame(bytes.fromhex(text))
+
+
+@given(
+    st.binary(),
+    st.builds(
+        Trailer,
+        st.integers(0, 2**64 - 1),
+        st.integers(0, 2**64 - 1),
+        st.integers(-(2**63), 2**63 - 1),
+    ),
+)
+def test_a_value_comes_back_with_its_trailer(payload, trailer):
+    assert read_frame(value_frame(payload, trailer)) == (Tag.VALUE, [payload], trailer)
+
+
+@given(st.binary(max_size=80))
+def test_no_bytes_do_worse_than_a_wire_error(frame):
+    try:
+        tag, payloads, _ = read_frame(frame)
+    except WireError:
+        return
+    assert tag in Tag
+    assert sum(map(len, payloads)) <= len(frame)
+
+
+@given(st.lists(st.binary(max_size=20)), st.integers(0, 200))
+def test_a_burst_cut_short_is_refused(payloads, cut):
+    frame = struct.pack("<IqQ", 2, 0, len(payloads))
+    frame += b"".join(struct.pack("<Q", len(payload)) + payload for payload in payloads)
+    assert read_frame(frame).payloads == payloads
+    if 0 < cut <= len(frame):
+        with pytest.raises(WireError):
+            read_frame(frame[:-cut])

@@ -1,0 +1,289 @@
+"""Publishers and subscribers in this process: in one graph, in threads, against bare sockets."""
+
+import os
+import threading
+from collections.abc import Iterator
+
+import pytest
+import zmq
+
+import graphcore as gc
+from graphcore.testing import wait_until
+from graphcore_zmq import CodecError, WireError, ZmqStatus, raw, zmq_pub, zmq_sub
+from graphcore_zmq.wire import Trailer, check_point_frame, end_of_stream_frame, value_frame
+
+pytestmark = pytest.mark.zmq
+
+
+def descriptors() -> int:
+    return len(os.listdir("/proc/self/fd"))
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left_over() -> Iterator[None]:
+    """Each test ends with the threads and descriptors with which it began."""
+    threads, before = set(threading.enumerate()), descriptors()
+    yield
+    wait_until(lambda: set(threading.enumerate()) <= threads)
+    wait_until(lambda: descriptors() <= before)
+
+
+class BarePublisher:
+    """An XPUB socket without graphcore, to send what a test wants."""
+
+    def __init__(self) -> None:
+        self.context = zmq.Context()
+        self.socket = self.context.socket(zmq.XPUB)
+        self.port = self.socket.bind_to_random_port("tcp://127.0.0.1")
+
+    def send_when_subscribed(self, frames: list[bytes]) -> None:
+        assert self.socket.poll(10_000)
+        self.socket.recv()
+        for frame in frames:
+            self.socket.send(frame)
+
+    def close(self) -> None:
+        self.socket.close(linger=2_000)
+        self.context.term()
+
+
+@pytest.fixture
+def bare(nothing_is_left_over: None) -> Iterator[BarePublisher]:
+    publisher = BarePublisher()
+    yield publisher
+    publisher.close()
+
+
+def test_publish_and_subscribe_in_one_graph():
+    publisher = gc.from_iterable(range(100), period="1ms").zmq_pub(5556, bind="127.0.0.1")
+    subscription = zmq_sub(5556)
+    out, statuses = subscription.data.unroll().collect(), subscription.status.collect()
+    done = gc.Stream(StopAt(subscription.data.unroll(), 99))
+    report = gc.Graph(publisher, out, statuses, done).run(realtime=True, duration="10s")
+    assert report.ended_by == "stop"
+    assert out.values == list(range(100))
+    assert statuses.values == [ZmqStatus.CONNECTED]
+    assert (publisher.stats().sent, subscription.stats().received) == (100, 100)
+
+
+@gc.node
+class StopAt(gc.MutableNode[None]):
+    source: gc.Active[object]
+    last: object
+
+    def cycle(self, state: gc.GraphState) -> bool:
+        if self.source.value == self.last:
+            state.stop()
+        return False
+
+
+def subscribe_in_thread(run: gc.Graph, reports: list[gc.RunReport]) -> threading.Thread:
+    thread = threading.Thread(target=lambda: reports.append(run.run(realtime=True)))
+    thread.start()
+    return thread
+
+
+@pytest.mark.parametrize("pause", [0.0, 0.4])
+def test_a_value_of_the_first_cycle_is_not_lost_to_a_subscriber_that_comes_within_the_window(
+    pause,
+):
+    publisher = gc.constant("only").zmq_pub(0, bind="127.0.0.1")
+    reports: list[gc.RunReport] = []
+    publishing = subscribe_in_thread(gc.Graph(publisher), reports)
+    wait_until(lambda: publisher.port)
+    threading.Event().wait(pause)
+    data, status = zmq_sub(publisher.port)
+    values, statuses = data.collect(), status.collect()
+    gc.Graph(values, statuses).run(realtime=True, duration="5s")
+    publishing.join()
+    assert values.values == [["only"]]
+    assert statuses.values == [ZmqStatus.CONNECTED, ZmqStatus.DISCONNECTED]
+    assert publisher.stats().expired == 0
+    # What a subscriber's arrival wakes is no cycle.
+    assert reports[0].cycles == 1
+
+
+def test_what_nobody_subscribes_to_in_time_is_counted(caplog):
+    publisher = gc.from_iterable(range(5)).zmq_pub(0, bind="127.0.0.1", keep_for="20ms")
+    publisher.run(realtime=True)
+    assert (publisher.stats().sent, publisher.stats().expired) == (0, 5)
+    assert "not sent and lost" in caplog.text
+
+
+def test_wait_for_holds_the_first_value_until_so_many_have_subscribed():
+    publisher = gc.from_iterable(range(10)).zmq_pub(0, bind="127.0.0.1", wait_for=2)
+    reports: list[gc.RunReport] = []
+    threads = [subscribe_in_thread(gc.Graph(publisher), reports)]
+    wait_until(lambda: publisher.port)
+    outs = []
+    for peers in (1, 2):
+        assert publisher.stats().sent == 0
+        outs.append(zmq_sub(publisher.port).data.unroll().collect())
+        threads.append(subscribe_in_thread(gc.Graph(outs[-1]), reports))
+        wait_until(lambda peers=peers: publisher.stats().peers >= peers or reports)
+    for thread in threads:
+        thread.join()
+    assert [out.values for out in outs] == [list(range(10))] * 2
+
+
+def test_a_late_subscriber_gets_what_is_sent_from_then_on():
+    publisher = gc.ticker("1ms").count().zmq_pub(0, bind="127.0.0.1")
+    reports: list[gc.RunReport] = []
+    publishing = threading.Thread(
+        target=lambda: reports.append(gc.Graph(publisher).run(realtime=True, duration="2s"))
+    )
+    publishing.start()
+    wait_until(lambda: publisher.port)
+    early = zmq_sub(publisher.port).data.unroll().collect()
+    first = subscribe_in_thread(gc.Graph(early), reports)
+    wait_until(lambda: len(early) > 100)
+    late = zmq_sub(publisher.port).data.unroll().collect()
+    second = subscribe_in_thread(gc.Graph(late), reports)
+    for thread in (publishing, first, second):
+        thread.join()
+    assert early.values[0] == 1
+    for out in (early, late):
+        assert out.values == list(range(out.values[0], early.values[-1] + 1))
+    assert late.values[0] > 100
+
+
+def test_a_gap_is_told_in_its_place_and_counted(bare):
+    data, status = subscription = zmq_sub(bare.port, codec=raw)
+    told: list[object] = []
+    watched = data.merge(status).for_each(told.append)
+    frames = [value_frame(b"%d" % n, Trailer(1, n, 0)) for n in (5, 6, 9, 9, 10)]
+    sender = threading.Thread(
+        target=bare.send_when_subscribed,
+        args=([*frames, end_of_stream_frame(Trailer(1, 11, 0))],),
+    )
+    sender.start()
+    gc.Graph(watched).run(realtime=True, duration="10s")
+    sender.join()
+    values = [value for each in told if isinstance(each, list) for value in each]
+    assert values == [b"5", b"6", b"9", b"10"]
+    kinds = [each for each in told if not isinstance(each, list)]
+    assert kinds == [ZmqStatus.CONNECTED, ZmqStatus.GAP, ZmqStatus.DISCONNECTED]
+    before = told[: told.index(ZmqStatus.GAP)]
+    assert [value for each in before if isinstance(each, list) for value in each] == [b"5", b"6"]
+    assert subscription.stats().lost == 2
+
+
+def test_a_lost_tail_is_noticed_by_the_check_point(bare):
+    subscription = zmq_sub(bare.port, codec=raw)
+    statuses = subscription.status.collect()
+    frames = [
+        value_frame(b"0", Trailer(1, 0, 0)),
+        check_point_frame(Trailer(1, 3, 0)),
+        check_point_frame(Trailer(1, 3, 0)),
+        end_of_stream_frame(Trailer(1, 4, 0)),
+    ]
+    sender = threading.Thread(target=bare.send_when_subscribed, args=(frames,))
+    sender.start()
+    gc.Graph(statuses).run(realtime=True, duration="10s")
+    sender.join()
+    assert statuses.values == [ZmqStatus.CONNECTED, ZmqStatus.GAP, ZmqStatus.DISCONNECTED]
+    assert subscription.stats().lost == 3
+
+
+def test_a_silent_publisher_sends_check_points():
+    publisher = (
+        gc.constant(1).merge(gc.receiver(lambda _, stop: stop.wait())).zmq_pub(0, bind="127.0.0.1")
+    )
+    publishing = threading.Thread(target=lambda: publisher.run(realtime=True, duration="3s"))
+    publishing.start()
+    wait_until(lambda: publisher.port)
+    context = zmq.Context()
+    socket = context.socket(zmq.SUB)
+    socket.subscribe(b"")
+    socket.connect(f"tcp://127.0.0.1:{publisher.port}")
+    tags = [socket.recv()[0] for _ in range(2)]
+    publishing.join()
+    context.destroy(linger=0)
+    assert tags == [3, 0]
+
+
+def test_a_garbage_frame_aborts_with_the_address_and_the_first_bytes(bare):
+    data, _ = zmq_sub(bare.port)
+    sender = threading.Thread(target=bare.send_when_subscribed, args=([b"junk"],))
+    sender.start()
+    with pytest.raises(WireError, match="tag 1802401130") as aborted:
+        data.run(realtime=True, duration="10s")
+    sender.join()
+    notes = "\n".join(aborted.value.__notes__)
+    assert f"tcp://127.0.0.1:{bare.port}" in notes and "junk" in notes
+
+
+class Registry:
+    def __init__(self) -> None:
+        self.names: dict[str, str] = {}
+
+    def register(self, name: str, address: str) -> "Registration":
+        self.names[name] = address
+        return Registration(self, name)
+
+    def lookup(self, name: str) -> str:
+        return self.names[name]
+
+
+class Registration:
+    def __init__(self, registry: Registry, name: str) -> None:
+        self.registry, self.name = registry, name
+
+    def revoke(self) -> None:
+        del self.registry.names[self.name]
+
+
+def test_a_publisher_is_found_by_its_name_and_leaves_none_behind():
+    registry = Registry()
+    publisher = gc.from_iterable(range(3)).zmq_pub(0, ("numbers", registry), wait_for=1)
+    subscription = zmq_sub(("numbers", registry), on_end="close")
+    out = subscription.data.unroll().collect()
+    reports: list[gc.RunReport] = []
+    publishing = subscribe_in_thread(gc.Graph(publisher), reports)
+    wait_until(lambda: registry.names)
+    assert "0.0.0.0" not in registry.names["numbers"]
+    out.run(realtime=True, duration="10s")
+    publishing.join()
+    assert out.values == [0, 1, 2]
+    assert registry.names == {}
+
+
+def test_a_run_that_raises_leaves_no_thread_no_descriptor_and_no_name():
+    registry = Registry()
+    publisher = gc.ticker("1ms").map(lambda time: 1 / 0).zmq_pub(0, ("numbers", registry))
+    subscription = zmq_sub(5557)
+    with pytest.raises(ZeroDivisionError):
+        gc.Graph(publisher, subscription.data).run(realtime=True)
+    assert registry.names == {}
+
+
+def test_both_ends_refuse_a_historical_run_before_they_touch_anything():
+    registry = Registry()
+    before = descriptors()
+    for handle in (gc.constant(1).zmq_pub(0, ("numbers", registry)), zmq_sub(5557).data):
+        with pytest.raises(gc.RunError, match="ZMQ nodes only support real-time mode"):
+            handle.run()
+    assert registry.names == {} and descriptors() == before
+
+
+def test_an_address_that_cannot_be_bound_is_named_with_the_reason(bare):
+    with pytest.raises(gc.RunError, match=f"127.0.0.1:{bare.port}: Address already in use"):
+        gc.constant(1).zmq_pub(bare.port, bind="127.0.0.1").run(realtime=True)
+
+
+def test_a_value_that_cannot_be_encoded_names_its_type_and_the_node():
+    publisher = gc.constant("text").zmq_pub(0, bind="127.0.0.1", codec=raw).named("quotes")
+    with pytest.raises(CodecError, match="quotes: raw takes bytes, not a value of type str"):
+        publisher.run(realtime=True)
+
+
+def test_a_subscriber_without_a_publisher_stops_in_time():
+    data, _ = zmq_sub(5558)
+    report = data.run(realtime=True, duration="50ms")
+    assert report.ended_by == "until"
+    # What is promised is a second, though its thread looks at `stop` every 100 ms.
+    assert report.wall_time < 50_000_000 + 1_000_000_000
+
+
+def test_zmq_pub_is_a_method_of_every_stream():
+    assert gc.Stream.zmq_pub is zmq_pub
