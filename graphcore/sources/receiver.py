@@ -64,8 +64,8 @@ class Sender(Generic[T]):
     def error(self, error: BaseException) -> None:
         """Abort the run with an error, once the values sent before it are delivered."""
         with self._changed:
-            if not self._closed:
-                self._closed = True
+            self._closed = True
+            if self._error is None:
                 self._error = error
                 self._wake()
 
@@ -125,6 +125,7 @@ class ReceiverStream(Source[T]):
         if state.run_mode is not RunMode.REALTIME:
             raise RunError(f"{self.name} receives live events: it only supports real-time mode")
         self._queue: deque[tuple[T, int]] = deque()
+        self._failed = False
         self._sender: Sender[T] = Sender(state, self.capacity)
         self._thread = threading.Thread(
             target=self._receive, args=(state,), name=f"graphcore-{self.name}", daemon=True
@@ -137,10 +138,7 @@ class ReceiverStream(Source[T]):
             self._queue = self._sender.take()
         queue = self._queue
         if not queue:
-            failure = self._sender.failure()
-            if failure is not None:
-                raise failure
-            return False
+            return self._fail()
         if self.delivery is Delivery.EACH:
             self.value = queue.popleft()[0]
         elif self.delivery is Delivery.BURST:
@@ -163,6 +161,16 @@ class ReceiverStream(Source[T]):
                 f"the thread of {self.name} did not end within {_JOIN_SECONDS:.0f} s of `stop` "
                 "being set"
             )
+        if not self._failed:
+            self._fail()
+
+    def _fail(self) -> bool:
+        """Raise what the thread's function raised, once; nothing if it did not."""
+        failure = self._sender.failure()
+        if failure is not None:
+            self._failed = True
+            raise failure
+        return False
 
     def _receive(self, state: GraphState) -> None:
         try:
