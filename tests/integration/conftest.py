@@ -71,8 +71,10 @@ def publish(program: Callable[..., Program]) -> Callable[..., Program]:
         on_full: str = "drop",
         high_water_mark: int = 10_000,
         width: int = 16,
+        wait_for: int = 0,
     ) -> Program:
-        return program("publish", port, count, period, on_full, high_water_mark, width)
+        options = (port, count, period, on_full, high_water_mark, width, wait_for)
+        return program("publish", *options)
 
     return start
 

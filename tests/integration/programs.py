@@ -5,9 +5,10 @@ Each prints a line of JSON when it is ready and one when it is done, and flushes
 
 import json
 import sys
+from itertools import count as naturals
 
 import graphcore as gc
-from graphcore_zmq import raw, zmq_pub, zmq_sub
+from graphcore_zmq import SocketOptions, raw, zmq_pub, zmq_sub
 
 
 def say(**fields: object) -> None:
@@ -15,16 +16,32 @@ def say(**fields: object) -> None:
     sys.stdout.flush()
 
 
+@gc.node
+class StopAt(gc.MutableNode[None]):
+    source: gc.Active[int]
+    last: int
+
+    def cycle(self, state: gc.GraphState) -> bool:
+        if self.source.value == self.last:
+            state.stop()
+        return False
+
+
 def publish(
-    port: int, count: int, period: str, on_full: str, high_water_mark: int, width: int
+    port: int,
+    count: int,
+    period: str,
+    on_full: str,
+    high_water_mark: int,
+    width: int,
+    wait_for: int,
 ) -> None:
     """Publish 0, 1, ... as text; period "" is as fast as the graph takes it, count 0 for ever."""
-    from itertools import count as naturals
-
-    from graphcore_zmq import SocketOptions
-
-    numbers = range(count) if count else naturals()
-    source = gc.from_iterable(lambda: iter(numbers), period=period or None)
+    if period:
+        # A ticker that was held up goes on at its pace; it does not make up for lost time.
+        source = gc.ticker(period).count().map(lambda n: n - 1)
+    else:
+        source = gc.from_iterable(lambda: iter(range(count)) if count else naturals())
     # Made before the publisher, which holds the graph until somebody subscribes.
     ready = gc.constant(None).for_each(lambda _: say(port=publisher.port))
     publisher = zmq_pub(
@@ -33,16 +50,16 @@ def publish(
         codec=raw,
         bind="127.0.0.1",
         on_full=on_full,
+        wait_for=wait_for,
         options=SocketOptions(send_high_water_mark=high_water_mark, reconnect_interval="20ms"),
     )
-    report = gc.Graph(ready, publisher).run(realtime=True)
+    end = gc.Stream(StopAt(source, count - 1))
+    report = gc.Graph(ready, publisher, end).run(realtime=True)
     say(ended_by=report.ended_by, sent=publisher.stats().sent)
 
 
 def subscribe(address: str, pause_every: int, high_water_mark: int) -> None:
     """Count what comes; say whether it was in order and how much was lost."""
-    from graphcore_zmq import SocketOptions
-
     seen = {"count": 0, "first": -1, "last": -1, "in_order": True}
 
     def look(burst: list[bytes]) -> None:
