@@ -24,7 +24,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import IntEnum
 from multiprocessing import get_context
-from multiprocessing.connection import Connection, wait
+from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import NamedTuple
@@ -275,8 +275,8 @@ class Summary:
 
 def wire(
     messages: gc.Stream[Message], summary: Summary, write: Callable[[str], object]
-) -> gc.Graph:
-    """Return the graph that fills a summary and writes a line for each quote."""
+) -> list[gc.Handle]:
+    """Wire what fills a summary and writes a line for each quote; return the roots."""
     updates = gc.Stream(Book(messages))
     quotes = updates.filter(lambda update: update.moved)
     trades = updates.filter_map(lambda update: update.trade)
@@ -285,7 +285,7 @@ def wire(
     def into(name: str) -> Callable[[object], None]:
         return lambda last: setattr(summary, name, last)
 
-    return gc.Graph(
+    return [
         quotes.map(as_line).for_each(write),
         messages.count().finally_(into("messages")),
         quotes.count().finally_(into("quotes")),
@@ -293,4 +293,160 @@ def wire(
         trades.map(lambda trade: trade.size).sum().finally_(into("shares")),
         quotes.map(lambda update: update.top).finally_(into("top")),
         mids.ewm(span=100).mean().finally_(into("mid")),
+    ]
+
+
+def from_file(path: Path, write: Callable[[str], object]) -> Summary:
+    """Run the graph over a file, in this process."""
+    summary = Summary()
+    messages = gc.replay(lambda: read_messages(path))
+    gc.Graph(*wire(messages, summary, write)).run()
+    return summary
+
+
+# Two processes
+
+
+def via_zmq(path: Path, write: Callable[[str], object]) -> Summary:
+    """Run the graph over what another process reads from a file and publishes."""
+    summary = Summary()
+    with feeding(path) as (feed, port):
+        subscription = zmq_sub(port, codec=msgpack(Message))
+        roots = wire(subscription.data.unroll(), summary, write)
+        report = gc.Graph(*roots, failure_of(feed)).run(realtime=True)
+    if report.ended_by is not gc.EndedBy.SOURCES:
+        raise KeyboardInterrupt
+    lost = subscription.stats().lost
+    if lost:
+        raise RuntimeError(f"{lost} messages were lost between the two processes")
+    return summary
+
+
+@contextmanager
+def feeding(path: Path) -> Iterator[tuple[BaseProcess, int]]:
+    """Have a child process publish a file; give the process and its port, and see to its end."""
+    context = get_context("spawn")  # a fork would copy this process's threads and sockets half
+    ours, theirs = context.Pipe()
+    feed = context.Process(target=publish, args=(path, theirs), name="feed", daemon=True)
+    feed.start()
+    theirs.close()
+    try:
+        try:
+            port: int = ours.recv()
+        except EOFError:
+            raise RuntimeError("the feed ended before it could publish") from None
+        yield feed, port
+    finally:
+        ours.close()  # which tells the feed to end, if it has not
+        feed.join(10)
+        if feed.is_alive():
+            feed.kill()
+            feed.join()
+
+
+def publish(path: Path, owner: Connection) -> None:
+    """Publish the messages of a file; this is what the child process runs.
+
+    It tells its owner the port, and ends when the owner closes the connection or dies.
+    """
+    threading.Thread(target=end_with, args=(owner,), name="owner", daemon=True).start()
+    messages = gc.replay(lambda: read_messages(path))
+    # Wired ahead of the publisher, whose first cycle waits for a subscriber.
+    announced = gc.constant(None).for_each(lambda _: owner.send(publisher.port))
+    publisher = zmq_pub(
+        messages,
+        0,  # any port that is free
+        codec=msgpack,
+        bind="127.0.0.1",
+        on_full="block",  # the file can wait, and no message may be lost
+        options=SocketOptions(peer_timeout=None),  # a book that is suspended is not given up
     )
+
+    # A run that ends before anybody has subscribed could tell nobody so: even a file without a
+    # message waits for the subscriber.
+    def subscribed(_: gc.Sender[None], stop: threading.Event) -> None:
+        while not publisher.stats().subscriptions and not stop.wait(0.01):
+            pass
+
+    try:
+        report = gc.Graph(announced, publisher, gc.receiver(subscribed)).run(realtime=True)
+    except (OSError, ValueError) as error:
+        sys.exit(f"order_book: {error}")
+    if report.ended_by is not gc.EndedBy.SOURCES:
+        sys.exit(1)  # the subscriber would take a part for the whole
+
+
+def end_with(owner: Connection) -> None:
+    """End this process, in order, when the other end of a connection is closed."""
+    try:
+        owner.recv()
+    except (EOFError, OSError):
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+def failure_of(process: BaseProcess) -> gc.Stream[list[None]]:
+    """Return a source that ends with a process, and raises if that has failed.
+
+    A subscriber waits for a publisher that has crashed to come back; this one never does.
+    """
+
+    def watch(sender: gc.Sender[None], stop: threading.Event) -> None:
+        while process.is_alive() and not stop.is_set():
+            process.join(0.1)
+        if process.exitcode:
+            sender.error(RuntimeError(f"the {process.name} failed, exit code {process.exitcode}"))
+
+    return gc.receiver(watch)
+
+
+# The command
+
+
+@contextmanager
+def writing(path: Path | None) -> Iterator[Callable[[str], object]]:
+    """Give a function that writes to a file, which takes its name only once it is whole."""
+    if path is None:
+        yield lambda line: None
+        return
+    special = path.exists() and not path.is_file()  # such as /dev/stdout
+    part = path if special else path.with_name(path.name + ".part")
+    try:
+        with part.open("w", encoding="ascii", newline="") as file:
+            yield file.write
+        if not special:
+            part.replace(path)
+    finally:
+        if not special:
+            part.unlink(missing_ok=True)
+
+
+def main() -> int:
+    """Run the command; return its exit code."""
+    parser = argparse.ArgumentParser(description="Rebuild a limit order book from its messages.")
+    parser.add_argument("file", type=Path, metavar="FILE", help="LOBSTER order messages")
+    parser.add_argument(
+        "--via-zmq", action="store_true", help="read the file in another process, over TCP"
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        metavar="FILE",
+        help="write time_ns,bid,bid_size,ask,ask_size whenever one of the latter four changes",
+    )
+    arguments = parser.parse_args()
+    run = via_zmq if arguments.via_zmq else from_file
+    try:
+        with writing(arguments.out) as write:
+            summary = run(arguments.file, write)
+    except (OSError, ValueError, RuntimeError) as error:
+        print(f"order_book: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("order_book: interrupted", file=sys.stderr)
+        return 130
+    print(summary)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

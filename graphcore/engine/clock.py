@@ -62,6 +62,8 @@ class Schedule:
 
     def take_again(self) -> list[int]:
         """Return the nodes that asked, in an earlier cycle, for a further one at this time."""
+        if not self._again:
+            return []
         taken: dict[int, int] = {}
         later: list[Alarm] = []
         for alarm in self._again:
