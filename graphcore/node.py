@@ -103,7 +103,7 @@ class MutableNode(Generic[T]):
     def __init__(self) -> None:
         """Give the node its place in the order of construction and note who wired it."""
         self.serial = next(_serials)
-        self.wired_at = _wiring_line()
+        self.wired_at = _wiring_line(self)
         self.ticked_in = 0
 
     def __post_init__(self) -> None:
@@ -332,13 +332,20 @@ def mark_operator(function: Callable[..., Any]) -> None:
     _operator_codes.add(id(function.__code__))
 
 
-def _wiring_line() -> tuple[str, int]:
-    """Return the file and line that wires the node being made: the first outside the libraries."""
+def _wiring_line(node: "MutableNode[Any]") -> tuple[str, int]:
+    """Return the file and line that wires a node: the first outside libraries and constructors."""
     frame: FrameType | None = sys._getframe(2)
     while frame is not None:
         package = frame.f_globals.get("__name__", "").partition(".")[0]
-        generated = frame.f_code.co_filename == "<string>"
-        if not (package in _libraries or generated or id(frame.f_code) in _operator_codes):
+        skipped = package in _libraries or id(frame.f_code) in _operator_codes
+        if not (skipped or _constructs(frame, node)):
             return frame.f_code.co_filename, frame.f_lineno
         frame = frame.f_back
     return "<unknown>", 0
+
+
+def _constructs(frame: FrameType, node: "MutableNode[Any]") -> bool:
+    code = frame.f_code
+    if code.co_name not in ("__init__", "__post_init__") or not code.co_argcount:
+        return False
+    return frame.f_locals.get(code.co_varnames[0]) is node

@@ -97,7 +97,7 @@ class GraphState:
     def __init__(self, session: Session, index: int) -> None:
         self._session = session
         self._index = index
-        self.due_in = 0
+        self.due_in = -1  # no cycle, not even the start, which is counted as 0
 
     @property
     def time(self) -> int:
@@ -142,7 +142,8 @@ class GraphState:
     def ticked(self, upstream: object) -> bool:
         """Return whether that upstream ticked in this cycle."""
         node: Any = getattr(upstream, "node", upstream)
-        return bool(node.ticked_in == self._session.cycle)
+        ticked: bool = node.ticked_in == self._session.cycle > 0
+        return ticked
 
     def valid(self, upstream: object) -> bool:
         """Return whether that upstream has ticked at all in this run, this cycle included."""

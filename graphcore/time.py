@@ -7,7 +7,7 @@ hold a present-day time to the nanosecond.
 import re
 from datetime import UTC, date, datetime, timedelta
 from fractions import Fraction
-from typing import SupportsIndex
+from typing import Any, SupportsIndex
 
 from graphcore.errors import InvalidTypeError, InvalidValueError
 
@@ -29,7 +29,10 @@ _UNITS = {
     "d": 86_400_000_000_000,
 }
 _DURATION = re.compile(r"\s*(-?\d+(?:\.\d+)?)\s*([a-zµ]+)\s*")
-_FRACTION = re.compile(r"[.,](\d+)")
+# Of the seconds alone: a fraction of an hour or of an offset is left to `datetime`.
+_FRACTION = re.compile(
+    r"(?P<whole>.*[^\d+-]\d\d(?::\d\d:\d\d|\d{4}))[.,](?P<digits>\d+)(?P<zone>.*)"
+)
 
 
 def to_time(value: object) -> int:
@@ -53,9 +56,7 @@ def to_time(value: object) -> int:
     if hasattr(value, "to_datetime64"):
         value = value.to_datetime64()
     if hasattr(value, "astype") and getattr(getattr(value, "dtype", None), "kind", "") == "M":
-        if str(value) == "NaT":
-            raise InvalidValueError("NaT is not a point in time")
-        return int(value.astype("datetime64[ns]").astype("int64"))
+        return _nanoseconds_of(value)
     if isinstance(value, datetime):
         return _datetime_to_ns(value)
     if isinstance(value, SupportsIndex) and not isinstance(value, bool):
@@ -89,7 +90,7 @@ def to_duration(value: object) -> int:
     if hasattr(value, "to_timedelta64"):
         value = value.to_timedelta64()
     if hasattr(value, "astype") and getattr(getattr(value, "dtype", None), "kind", "") == "m":
-        return int(value.astype("timedelta64[ns]").astype("int64"))
+        return _nanoseconds_of(value)
     if isinstance(value, timedelta):
         seconds = value.days * 86_400 + value.seconds
         return seconds * 1_000_000_000 + value.microseconds * 1_000
@@ -124,7 +125,18 @@ def format_time(time: int) -> str:
         moment = _EPOCH + timedelta(seconds=seconds)
     except OverflowError:
         return f"{time} ns"
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{nanoseconds:09}Z"
+    return f"{moment.replace(tzinfo=None).isoformat()}.{nanoseconds:09}Z"
+
+
+def _nanoseconds_of(value: Any) -> int:
+    """Return the nanoseconds of a numpy `datetime64` or `timedelta64`."""
+    kind = value.dtype.name.partition("[")[0]
+    if str(value) == "NaT":
+        raise InvalidValueError(f"NaT is no {'time' if kind == 'datetime64' else 'duration'}")
+    nanoseconds = value.astype(f"{kind}[ns]")
+    if nanoseconds != value:  # numpy lets what is out of range wrap around
+        raise InvalidValueError(f"{value!r} does not fit into 64 bits of nanoseconds")
+    return int(nanoseconds.astype("int64"))
 
 
 def _datetime_to_ns(value: datetime) -> int:
@@ -135,11 +147,12 @@ def _datetime_to_ns(value: datetime) -> int:
 
 def _parse_time(text: str) -> int:
     # datetime keeps microseconds only, so the fraction is read apart from the rest.
-    fraction = _FRACTION.search(text)
-    digits = fraction[1] if fraction else ""
-    whole = text.replace(fraction[0], "", 1) if fraction else text
+    text = text.strip()
+    split = _FRACTION.fullmatch(text)
+    digits = split["digits"] if split else ""
+    whole = split["whole"] + split["zone"] if split else text
     try:
-        moment = datetime.fromisoformat(whole.strip())
+        moment = datetime.fromisoformat(whole)
     except ValueError:
         raise InvalidValueError(
             f'{text!r} is no ISO-8601 time; one looks like "2026-01-31T09:30:00.000000001Z"'

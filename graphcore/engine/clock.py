@@ -22,6 +22,7 @@ class Schedule:
     def add(self, alarm: Alarm, now: int) -> None:
         """Keep an alarm; one that is not later than now is for a further cycle at this time."""
         if alarm.time <= now:
+            alarm.time = now
             self._again.append(alarm)
         else:
             self._serial += 1

@@ -47,7 +47,7 @@ class _EventSource(Source[T], Generic[T]):
                 self.skipped += 1
                 self._advance()
         self._origin = self._ahead[0] if self._ahead else 0
-        self._schedule_next(state)
+        self._schedule_next(state, None)
 
     def cycle(self, state: GraphState) -> bool:
         if self._failure is not None:
@@ -62,7 +62,7 @@ class _EventSource(Source[T], Generic[T]):
                 self._advance()
             value = burst if self.delivery is Delivery.BURST else burst[-1]  # type: ignore[assignment]  # T is the list then
         self.value = value
-        self._schedule_next(state)
+        self._schedule_next(state, time)
         return True
 
     def stop(self, state: GraphState) -> None:
@@ -106,18 +106,20 @@ class _EventSource(Source[T], Generic[T]):
         except (InvalidTypeError, InvalidValueError) as error:
             raise type(error)(f"index {self._count}: {error}") from None
 
-    def _schedule_next(self, state: GraphState) -> None:
+    def _schedule_next(self, state: GraphState, previous: int | None) -> None:
         if self._failure is not None:
             state.schedule(state.time)
         elif self._ahead is not None:
+            time = self._ahead[0]
             if state.run_mode is RunMode.HISTORICAL:
-                state.schedule(self._ahead[0])
-            elif self.speed == inf:
-                # A nanosecond on, so that the clock and the inbox are read in between.
-                state.schedule(state.time + 1)
+                state.schedule(time)
+            elif previous is None or (time == previous and self.speed != inf):
+                state.schedule(state.time)
             else:
-                passed = int((self._ahead[0] - self._origin) / self.speed)
-                state.schedule(state.start_time + passed)
+                passed = 0 if self.speed == inf else int((time - self._origin) / self.speed)
+                # One that is late comes a nanosecond on, so that the clock and the inbox are read
+                # in between.
+                state.schedule(max(state.start_time + passed, state.time + 1))
 
 
 class Replay(_EventSource[T]):

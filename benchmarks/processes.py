@@ -1,0 +1,36 @@
+"""A pair of processes of `programs`: a publisher, and a subscriber that says what it measured."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+
+@contextmanager
+def _program(*arguments: object) -> Iterator[subprocess.Popen[str]]:
+    command = [sys.executable, "-m", "benchmarks.programs", *[str(each) for each in arguments]]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def _line(process: subprocess.Popen[str]) -> dict[str, Any]:
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    if not line:
+        raise RuntimeError(f"{process.args} ended and said nothing")
+    fields: dict[str, Any] = json.loads(line)
+    return fields
+
+
+def measure_pair(publisher: str, subscriber: str, count: int) -> dict[str, Any]:
+    """Run a publisher and a subscriber of so many values; return the subscriber's line."""
+    with _program(publisher, count) as publishing:
+        address = f"tcp://127.0.0.1:{_line(publishing)['port']}"
+        with _program(subscriber, count, address) as subscribing:
+            return _line(subscribing)

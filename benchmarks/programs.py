@@ -1,0 +1,176 @@
+"""Publishers and subscribers that run in processes of their own.
+
+A publisher says its port and sends once somebody subscribes; a subscriber says what it measured
+and is then ended by its starter. All of them send, or take, the same frames of 16-byte payloads.
+"""
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from statistics import quantiles
+from struct import Struct
+from time import perf_counter_ns
+
+import zmq
+
+from graphcore_zmq.wire import HEAD_SIZE, Trailer, end_of_stream_frame, value_frame
+
+_HIGH_WATER_MARK = 10_000  # graphcore's default, given to all sockets that can be told
+_BURST = 4_096  # graphcore's largest
+_PERIOD = 1_000_000  # ns
+_INSTANCE = 1
+_WARM_UP = 100  # messages whose latency is not counted
+_STAMP = Struct("<qq")
+
+
+def say(**fields: object) -> None:
+    sys.stdout.write(json.dumps(fields) + "\n")
+    sys.stdout.flush()
+
+
+# Throughput
+
+
+def publish_burst(count: int) -> None:
+    """Send frames made beforehand as fast as the subscriber takes them."""
+    frames = [
+        value_frame(b"%016d" % number, Trailer(_INSTANCE, number, number))
+        for number in range(count)
+    ]
+    _publish(frames, count)
+
+
+def bare_rate(count: int, address: str) -> None:
+    receive = _connect(address).recv
+    for _ in range(_BURST):
+        receive()
+    began = perf_counter_ns()
+    for _ in range(count - _BURST):
+        receive()
+    _say_rate(count - _BURST, perf_counter_ns() - began)
+
+
+def graphcore_rate(count: int, address: str) -> None:
+    import graphcore as gc
+    from graphcore_zmq import raw, zmq_sub
+
+    data = zmq_sub(address, codec=raw).data
+    gc.Graph(data.for_each(_counting(count))).run(realtime=True)
+
+
+def wingfoil_rate(count: int, address: str) -> None:
+    import wingfoil  # type: ignore[import-untyped]  # the wheel carries no types
+
+    graph = wingfoil.Graph()
+    data, status = wingfoil.zmq_sub(graph, address)
+    seen = data.inspect(_counting(count))
+    graph.run(realtime=True)
+    del seen, status
+
+
+def _counting(count: int) -> Callable[[list[bytes]], None]:
+    """Return a function of bursts that says the rate from the second burst to the last value."""
+    first = seen = began = 0
+
+    def look(burst: list[bytes]) -> None:
+        nonlocal first, seen, began
+        seen += len(burst)
+        if not began:
+            first, began = seen, perf_counter_ns()
+        elif seen >= count:
+            _say_rate(seen - first, perf_counter_ns() - began)
+
+    return look
+
+
+def _say_rate(received: int, nanoseconds: int) -> None:
+    say(rate=received / nanoseconds * 1e9)
+
+
+# Latency
+
+
+def publish_slowly(count: int) -> None:
+    """Send a frame each millisecond, with the time of sending in it."""
+
+    def frames() -> Iterator[bytes]:
+        due = perf_counter_ns()
+        for number in range(count):
+            due += _PERIOD
+            time.sleep(max(due - perf_counter_ns(), 0) / 1e9)
+            payload = _STAMP.pack(perf_counter_ns(), number)
+            yield value_frame(payload, Trailer(_INSTANCE, number, number))
+
+    _publish(frames(), count)
+
+
+def graphcore_slowly(count: int) -> None:
+    """The same from a graph: the time is taken in a node, and a publisher sends it."""
+    import graphcore as gc
+    from graphcore_zmq import raw, zmq_pub
+
+    # Made before the publisher, which holds the graph until somebody subscribes.
+    ready = gc.constant(None).for_each(lambda _: say(port=publisher.port))
+    stamps = gc.ticker("1ms").count().map(lambda number: _STAMP.pack(perf_counter_ns(), number))
+    publisher = zmq_pub(stamps, 0, codec=raw, bind="127.0.0.1")
+    gc.Graph(ready, publisher).run(realtime=True, cycles=2 * count)
+
+
+def bare_latency(count: int, address: str) -> None:
+    receive = _connect(address).recv
+    latencies: list[int] = []
+    for _ in range(count):
+        frame = receive()
+        latencies.append(perf_counter_ns() - _STAMP.unpack_from(frame, HEAD_SIZE)[0])
+    _say_latencies(latencies)
+
+
+def graphcore_latency(count: int, address: str) -> None:
+    import graphcore as gc
+    from graphcore_zmq import raw, zmq_sub
+
+    latencies: list[int] = []
+
+    def look(burst: list[bytes]) -> None:
+        now = perf_counter_ns()
+        before = len(latencies)
+        latencies.extend(now - _STAMP.unpack(payload)[0] for payload in burst)
+        if before < count <= len(latencies):
+            _say_latencies(latencies)
+
+    gc.Graph(zmq_sub(address, codec=raw).data.for_each(look)).run(realtime=True)
+
+
+def _say_latencies(latencies: list[int]) -> None:
+    percentiles = quantiles(latencies[_WARM_UP:], n=100)
+    say(p50=percentiles[49], p99=percentiles[98])
+
+
+# Bare sockets
+
+
+def _publish(frames: Iterable[bytes], count: int) -> None:
+    socket = zmq.Context.instance().socket(zmq.XPUB)
+    socket.set(zmq.XPUB_NODROP, 1)
+    socket.set(zmq.SNDHWM, _HIGH_WATER_MARK)
+    say(port=socket.bind_to_random_port("tcp://127.0.0.1"))
+    socket.recv()  # the subscription
+    for frame in frames:
+        socket.send(frame)
+    socket.send(end_of_stream_frame(Trailer(_INSTANCE, count, count)))
+    socket.close()
+    zmq.Context.instance().term()
+
+
+def _connect(address: str) -> "zmq.Socket[bytes]":
+    socket = zmq.Context.instance().socket(zmq.SUB)
+    socket.set(zmq.RCVHWM, _HIGH_WATER_MARK)
+    socket.set(zmq.SUBSCRIBE, b"")
+    socket.connect(address)
+    return socket
+
+
+if __name__ == "__main__":
+    name, number, *rest = sys.argv[1:]
+    globals()[name](int(number), *rest)

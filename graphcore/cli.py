@@ -1,0 +1,91 @@
+"""The command `graphcore`: gathers what the entry-point group `graphcore.commands` names.
+
+An entry point is a function, which becomes a sub-command, or a `typer.Typer`, which becomes a group
+of them. So a package adds commands of its own, and the engine knows of none. One that cannot be
+loaded, because an extra is missing, is listed with the reason; the others work.
+"""
+
+import sys
+from collections.abc import Callable
+from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, version
+from typing import Annotated
+
+try:
+    import typer
+except ImportError:
+    _available = False
+else:
+    _available = True
+
+GROUP = "graphcore.commands"
+
+
+def main() -> None:
+    """Run the command `graphcore` with the arguments of this process."""
+    if not _available:
+        sys.exit("graphcore: this command needs typer: pip install 'graphcore[cli]'")
+    application()(prog_name="graphcore")
+
+
+def application() -> "typer.Typer":
+    """Return the command with all its sub-commands; needs typer."""
+    app = typer.Typer(no_args_is_help=True, add_completion=False)
+    app.callback()(_graphcore)
+    for entry_point in sorted(entry_points(group=GROUP), key=lambda found: found.name):
+        _add(app, entry_point)
+    return app
+
+
+def _show_version(wanted: bool) -> None:
+    if not wanted:
+        return
+    try:
+        typer.echo(f"graphcore {version('graphcore')}")
+    except PackageNotFoundError:
+        typer.echo("graphcore, from a folder: it is not installed, so its version is not known")
+    raise typer.Exit
+
+
+if _available:
+    _Version = Annotated[
+        bool,
+        typer.Option("--version", help="Show the version.", callback=_show_version, is_eager=True),
+    ]
+
+
+def _graphcore(version: "_Version" = False) -> None:
+    """Declare a graph of streams once, and run it over history or live."""
+
+
+def _add(app: "typer.Typer", entry_point: EntryPoint) -> None:
+    try:
+        command = entry_point.load()
+        if not callable(command):
+            raise TypeError(f"{entry_point.value} is neither a function nor a typer.Typer")
+    except Exception as error:  # whatever ails a package's command must not break the others
+        app.command(
+            entry_point.name,
+            help=f"Not available: {error}",
+            context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+        )(_refusal(entry_point, error))
+        return
+    if isinstance(command, typer.Typer):
+        app.add_typer(command, name=entry_point.name)
+    else:
+        app.command(entry_point.name)(command)
+
+
+def _refusal(entry_point: EntryPoint, error: Exception) -> Callable[[], None]:
+    """Return the command that stands for one that cannot be loaded, and says why."""
+    package = entry_point.dist.name if entry_point.dist else entry_point.module
+    name = entry_point.name
+
+    def refuse() -> None:
+        typer.echo(
+            f"graphcore: {name} cannot be loaded: {error}. It comes with {package}, "
+            f"which may need an extra: pip install '{package}[all]'",
+            err=True,
+        )
+        raise typer.Exit(1)
+
+    return refuse

@@ -1,0 +1,126 @@
+"""The README and the site: their code runs, its output is as shown, what they name is there."""
+
+import re
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+import graphcore as gc
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+SOURCES = {"ticker", "constant", "never", "replay", "from_iterable", "receiver", "feedback"}
+# What a stream has that is no operator: it wires nothing.
+NO_OPERATORS = {"run", "named", "value"}
+
+FENCE = re.compile(
+    r"^(?P<indent> *)```(?P<language>\w*)[^\n]*\n(?P<text>.*?)^(?P=indent)```$", re.M | re.S
+)
+OUTPUT_MARK = "<!-- output -->"
+LINK = re.compile(r"\[[^\]]*\]\((?!https?:|#)([^)#]+)(?:#[^)]*)?\)")
+
+
+@dataclass(frozen=True)
+class Block:
+    language: str
+    text: str
+    line: int
+    before: str  # the text between the block before and this one
+
+
+def blocks(page: Path) -> list[Block]:
+    content = page.read_text(encoding="utf-8")
+    found: list[Block] = []
+    end = 0
+    for match in FENCE.finditer(content):
+        line = content.count("\n", 0, match.start()) + 2
+        before = content[end : match.start()].strip()
+        found.append(Block(match["language"], match["text"], line, before))
+        end = match.end()
+    return found
+
+
+def name_of(page: Path) -> str:
+    return page.relative_to(ROOT).as_posix()
+
+
+def with_zmq_marked() -> list[object]:
+    pages = []
+    for page in PAGES:
+        code = [block.text for block in blocks(page) if block.language == "python"]
+        if code:
+            marks = [pytest.mark.zmq] if any("graphcore_zmq" in text for text in code) else []
+            pages.append(pytest.param(page, marks=marks, id=name_of(page)))
+    return pages
+
+
+@pytest.mark.parametrize("page", with_zmq_marked())
+def test_the_blocks_of_a_page_run_in_order_and_print_what_is_shown(
+    page: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    module = ModuleType(f"page_{page.stem}")
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    monkeypatch.chdir(tmp_path)
+    printed: str | None = None
+    for block in blocks(page):
+        where = f"{name_of(page)}:{block.line}"
+        if block.language == "python":
+            # Blank lines in front make a traceback point at the page's own line.
+            source = "\n" * (block.line - 1) + block.text
+            exec(compile(source, str(page), "exec"), vars(module))
+            printed = capsys.readouterr().out
+            continue
+        if block.before == OUTPUT_MARK:
+            assert printed is not None, f"{where} shows the output of no block of code"
+            assert block.language in ("", "text"), where
+            assert printed == block.text, where
+        printed = None
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_each_output_mark_stands_between_code_and_its_output(page: Path) -> None:
+    marked = [block for block in blocks(page) if block.before == OUTPUT_MARK]
+    assert page.read_text(encoding="utf-8").count(OUTPUT_MARK) == len(marked)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_each_make_target_in_a_page_exists(page: Path) -> None:
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.M))
+    named = {
+        target
+        for block in blocks(page)
+        if block.language == "sh"
+        for target in re.findall(r"^(?:.*&& )?make ([a-z]+)", block.text, re.M)
+    }
+    assert named <= targets
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_each_link_to_a_file_leads_somewhere(page: Path) -> None:
+    broken = [
+        target
+        for target in LINK.findall(page.read_text(encoding="utf-8"))
+        if not (page.parent / target).exists()
+    ]
+    assert broken == []
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/operators.md"])
+def test_the_operator_table_names_exactly_the_operators_that_exist(page: str) -> None:
+    rows = re.findall(r"^\| ([^|`]+) \| (`.*) \|$", (ROOT / page).read_text("utf-8"), re.M)
+    assert rows, "there is no operator table"
+    named = {name for _, cell in rows for name in re.findall(r"`(?:gc)?\.?([a-z_]+)", cell)}
+    operators = {
+        name
+        for name, member in vars(gc.Stream).items()
+        if not name.startswith("_") and getattr(member, "__module__", "") == "graphcore.stream"
+    }
+    statistics = {"sum", "mean", "std"}
+    assert named - {"align"} == (operators - NO_OPERATORS) | SOURCES | statistics | {"named"}
+    assert "align" in named
