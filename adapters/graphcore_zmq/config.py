@@ -45,6 +45,12 @@ Nanoseconds = Annotated[int, BeforeValidator(_nanoseconds)]
 class _Config(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    def __init__(self, **fields: object) -> None:
+        try:
+            super().__init__(**fields)
+        except ValidationError as error:
+            raise _in_one_sentence(type(self), error) from None
+
     @classmethod
     def of(cls, given: object = None, /, **fields: object) -> Self:
         """Return the config for a short form or for keywords.

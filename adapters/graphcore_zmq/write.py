@@ -346,10 +346,12 @@ class ZeroMqSenderNode(MutableNode[None]):
             self._socket.send(frame)
             return True
         while self._subscriptions or self._await_subscriptions(1):
+            # Once the run is to end, what finds no room is not waited for, however much follows.
+            stopping = self._state.stopping
             try:
-                self._socket.send(frame)
+                self._socket.send(frame, zmq.NOBLOCK if stopping else 0)
             except zmq.Again:
-                if self._state.stopping:
+                if stopping:
                     return False
                 self._read_subscriptions()
             else:

@@ -287,3 +287,13 @@ def test_a_subscriber_without_a_publisher_stops_in_time():
 
 def test_zmq_pub_is_a_method_of_every_stream():
     assert gc.Stream.zmq_pub is zmq_pub
+
+
+def test_what_waits_at_one_instant_does_not_hold_up_the_end_of_a_blocked_run():
+    numbers = gc.constant(list(range(2_000))).unroll()
+    publisher = numbers.zmq_pub(0, bind="127.0.0.1", on_full="block")
+    report = publisher.run(realtime=True, duration="50ms")
+    assert report.ended_by == "until"
+    assert publisher.stats().expired == 2_000
+    # 2,000 waits of 50 ms each would be 100 s.
+    assert report.wall_time < 10_000_000_000

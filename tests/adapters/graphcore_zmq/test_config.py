@@ -84,6 +84,8 @@ def test_a_publisher_of_no_stream_and_an_unknown_keyword_are_refused():
         zmq_sub(5556, hwm=3)
     with pytest.raises(gc.InvalidTypeError, match="hwm"):
         SocketOptions.of(hwm=3)
+    with pytest.raises(gc.InvalidTypeError, match="hwm"):
+        SocketOptions(hwm=3)
     with pytest.raises(gc.InvalidValueError, match="-1"):
         SocketOptions.of(send_high_water_mark=-1)
     with pytest.raises(gc.InvalidTypeError, match=r"0\.5"):
