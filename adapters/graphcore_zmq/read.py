@@ -10,7 +10,7 @@ import threading
 from collections import deque
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar, cast
 
 import zmq
 
@@ -29,15 +29,13 @@ from graphcore_zmq.sockets import (
     set_peer_timeout,
 )
 from graphcore_zmq.wire import (
-    HEAD_SIZE,
-    MAGIC,
-    TRAILER_SIZE,
     Tag,
     Trailer,
+    Unpack,
     WireError,
+    origin_of,
     read_frame,
-    unpack_head,
-    unpack_trailer,
+    value_layout,
 )
 
 T = TypeVar("T")
@@ -46,8 +44,11 @@ _logger = logging.getLogger(__name__)
 
 _POLL = 100  # ms between two looks at `stop`
 _BURST = 4_096
-_OVERHEAD = HEAD_SIZE + TRAILER_SIZE
 _SHOWN = 32
+
+
+def _no_layout(frame: bytes) -> tuple[bytes, bytes, bytes, int]:
+    return b"", b"", b"", -1
 
 
 class ZmqStatus(StrEnum):
@@ -111,6 +112,7 @@ class Subscriber(Generic[T]):
         self._received = self._bytes = self._lost = 0
         self._connected = False
         self._instance: int | None = None
+        self._origin = b""
         self._expected = self._expected_at_connect = 0
         self._events: deque[bool] = deque()
         self._burst: list[T] = []
@@ -157,34 +159,31 @@ class Subscriber(Generic[T]):
     def _drain(self, socket: Socket, stop: threading.Event) -> None:
         """Take all that waits in the data socket."""
         receive, decode, flags = socket.recv, self.codec.decode, zmq.NOBLOCK
-        burst, received_bytes = self._burst, 0
+        burst, expected, received_bytes = self._burst, self._expected, 0
+        size, unpack, value_head = 0, cast(Unpack, _no_layout), b""
         try:
             while True:
                 frame = receive(flags)
-                size = len(frame)
-                # The common frame is taken apart here; whatever is not that goes the long way.
-                if size >= _OVERHEAD:
-                    tag, length = unpack_head(frame)
-                    end = HEAD_SIZE + length
-                    if tag == 3 and size == end + TRAILER_SIZE:
-                        magic, instance, sequence, _ = unpack_trailer(frame, end)
-                        if (
-                            sequence == self._expected
-                            and instance == self._instance
-                            and magic == MAGIC
-                        ):
-                            self._expected = sequence + 1
-                            burst.append(decode(frame[HEAD_SIZE:end]))
-                            received_bytes += size
-                            if len(burst) >= _BURST:
-                                self._bytes += received_bytes
-                                received_bytes = 0
-                                self._flush()
-                                burst = self._burst
-                                if stop.is_set():
-                                    return
-                            continue
-                self._take(frame)
+                # The next value of the publisher that is followed is taken apart here, by a
+                # layout for its size; whatever is not that goes the long way.
+                if len(frame) != size:
+                    size = len(frame)
+                    unpack, value_head = value_layout(size) or (_no_layout, b"")
+                head, payload, origin, sequence = unpack(frame)
+                if sequence == expected and head == value_head and origin == self._origin:
+                    expected += 1
+                    burst.append(decode(payload))
+                    received_bytes += size
+                    if len(burst) < _BURST:
+                        continue
+                    self._expected = expected
+                    self._flush()
+                    if stop.is_set():
+                        return
+                else:
+                    self._expected = expected
+                    self._take(frame)
+                    expected = self._expected
                 burst = self._burst
         except zmq.Again:
             pass  # nothing more waits
@@ -193,6 +192,7 @@ class Subscriber(Generic[T]):
             raise
         finally:
             self._bytes += received_bytes
+        self._expected = expected
         self._flush()
 
     def _take(self, frame: bytes) -> None:
@@ -222,6 +222,7 @@ class Subscriber(Generic[T]):
                 self._tell(ZmqStatus.DISCONNECTED)
                 self._tell(ZmqStatus.CONNECTED)
             self._instance = trailer.instance
+            self._origin = origin_of(trailer.instance)
             self._expected = next_sequence
             return True
         first_missing = self._expected

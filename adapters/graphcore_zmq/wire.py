@@ -5,10 +5,12 @@ own, 28 bytes that wingfoil ignores: magic, publisher instance, sequence, engine
 frame are checked against what is there before anything is taken from it.
 """
 
+from collections.abc import Callable
 from enum import IntEnum
+from functools import lru_cache
 from struct import Struct
 from struct import error as StructError
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from graphcore import GraphcoreError
 
@@ -57,10 +59,33 @@ _CHECK_POINT = Struct("<Iq")
 _BURST = Struct("<IqQ")
 _TRAILER = Struct("<4sQQq")
 _END_OF_STREAM = _TAG.pack(Tag.END_OF_STREAM)
-HEAD_SIZE = _HEAD.size
-TRAILER_SIZE = _TRAILER.size
-unpack_head = _HEAD.unpack_from
-unpack_trailer = _TRAILER.unpack_from
+_ORIGIN = Struct("<4sQ")
+_TRAILER_SIZE = _TRAILER.size
+_OVERHEAD = _HEAD.size + _TRAILER_SIZE
+
+# Takes a frame apart into head, payload, origin (magic and instance) and sequence.
+Unpack = Callable[[bytes], tuple[bytes, bytes, bytes, int]]
+
+
+def origin_of(instance: int) -> bytes:
+    """Return the bytes of a trailer that every frame of one publisher shares."""
+    return _ORIGIN.pack(MAGIC, instance)
+
+
+@lru_cache(maxsize=256)
+def value_layout(size: int) -> tuple[Unpack, bytes] | None:
+    """Return how to take apart a frame of this size that holds one value and a trailer.
+
+    Returns:
+        The function for it, and the head that shows that the frame is such a one; `None` for a
+        size that is too small.
+    """
+    length = size - _OVERHEAD
+    if length < 0:
+        return None
+    layout = Struct(f"<{_HEAD.size}s{length}s{_ORIGIN.size}sQ{_TRAILER_SIZE - _ORIGIN.size - 8}x")
+    unpack = cast(Unpack, layout.unpack)
+    return unpack, _HEAD.pack(Tag.VALUE, length)
 
 
 def value_frame(payload: bytes, trailer: Trailer) -> bytes:
@@ -121,7 +146,7 @@ def _read_payloads(frame: bytes, at: int, count: int) -> tuple[list[bytes], int]
 
 
 def _read_trailer(frame: bytes, at: int) -> Trailer | None:
-    if len(frame) - at < TRAILER_SIZE:
+    if len(frame) - at < _TRAILER_SIZE:
         return None
     magic, *fields = _TRAILER.unpack_from(frame, at)
     return Trailer(*fields) if magic == MAGIC else None
