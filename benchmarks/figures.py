@@ -26,7 +26,7 @@ class Target:
         return measured < self.limit if self.sense == "<" else measured <= self.limit
 
     def __str__(self) -> str:
-        return f"{self.sense} {self.limit:g}{self.unit}"
+        return f"{self.sense} {self.limit:,}{self.unit}"
 
 
 @dataclass(frozen=True)

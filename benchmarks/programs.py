@@ -113,7 +113,7 @@ def graphcore_slowly(count: int) -> None:
     # Made before the publisher, which holds the graph until somebody subscribes.
     ready = gc.constant(None).for_each(lambda _: say(port=publisher.port))
     stamps = gc.ticker("1ms").count().map(lambda number: _STAMP.pack(perf_counter_ns(), number))
-    publisher = zmq_pub(stamps, 0, codec=raw, bind="127.0.0.1")
+    publisher = zmq_pub(stamps, 0, codec=raw, bind="127.0.0.1", wait_for=1)
     gc.Graph(ready, publisher).run(realtime=True, cycles=2 * count)
 
 

@@ -10,12 +10,13 @@ from benchmarks.figures import Figure
 _PAGE = """\
 # Benchmarks
 
-What `make bench` measures, on the machine that it last ran on: {machine}. A ratio is graphcore's
-figure over the peer's, both taken in one run, in turn, on the same work; all figures are medians
-of 5 or 7 rounds. Publishers and subscribers are processes of their own.
+What `make bench` measures. A ratio is graphcore's figure over the peer's, both taken in one run, in
+turn, on the same work; all figures are medians of 5 or 7 rounds. Publishers and subscribers are
+processes of their own. The last run was on:
 
-{table}
-{missed}
+{machine}
+
+{table}{missed}
 Times come from `time.perf_counter_ns`, memory from `tracemalloc`. Throughput is counted from the
 second burst, with back-pressure on; latency from the taking of the time in the publisher's process
 to the value's arrival in the subscriber's function.

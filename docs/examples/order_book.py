@@ -393,7 +393,7 @@ def failure_of(process: BaseProcess) -> gc.Stream[list[None]]:
     def watch(sender: gc.Sender[None], stop: threading.Event) -> None:
         while process.is_alive() and not stop.is_set():
             process.join(0.1)
-        if process.exitcode:
+        if process.exitcode and not stop.is_set():
             sender.error(RuntimeError(f"the {process.name} failed, exit code {process.exitcode}"))
 
     return gc.receiver(watch)

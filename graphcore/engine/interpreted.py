@@ -2,10 +2,10 @@
 
 The nodes to run wait in a heap of their indices, which is the order of R2: a node that ticks adds
 those it triggers, which all come behind it. An index that was added twice is met twice in a row.
-Where nothing else waits, a node's only dependant runs without a way through the heap.
 
-What matters only until a node first ticks, that its inputs have values (R5) and that others wait
-for its own, stands in a function that takes the place of its `cycle` until then.
+A line is nodes each of which triggers the next and no other. Once each of them has ticked, no gate
+(R5) is left in it to look at, so that it is run from its first node on without the heap, as long
+as nothing else waits there.
 """
 
 from collections.abc import Callable
@@ -16,14 +16,30 @@ from graphcore.engine.plan import Node, Plan
 from graphcore.engine.session import Session
 from graphcore.state import GraphState
 
-# A node, what runs it, its state, those it triggers, and that one if it is the only one, else 0:
-# the first node in the order is triggered by none.
-_Step = tuple[Node, Callable[[GraphState], bool], GraphState, tuple[int, ...], int]
+_Step = tuple[Callable[[GraphState], bool], GraphState, Node]
+
+
+class _Line:
+    """The steps of a line, the index of the first, and how many nodes have not ticked yet."""
+
+    __slots__ = ("first", "steps", "triggered", "unticked")
+
+    def __init__(self, first: int) -> None:
+        self.first = first
+        self.steps: list[_Step] = []
+        self.triggered: tuple[int, ...] = ()
+        self.unticked = 0
 
 
 def run(plan: Plan, session: Session) -> None:
     """Run the plan's nodes cycle by cycle until the session is over."""
-    steps = _steps(plan, session)
+    triggers = plan.triggers
+    steps: list[_Step] = [
+        (node.cycle, state, node) for node, state in zip(plan.nodes, session.states, strict=True)
+    ]
+    lines = _lines(steps, triggers)
+    ticked_lines: dict[int, _Line] = {}
+    waiting = plan.inputs.copy()
     for pending in iter(session.next_cycle, None):
         heapify(pending)
         cycle = session.cycle
@@ -33,41 +49,49 @@ def run(plan: Plan, session: Session) -> None:
                 last, index = index, heappop(pending)
                 if index == last:
                     continue
-                while True:
-                    node, run_node, state, triggers, only = steps[index]
-                    if not run_node(state):
+                if not pending and index in ticked_lines:
+                    line = ticked_lines[index]
+                    for step, state, node in line.steps:
+                        if not step(state):
+                            break
+                        node.ticked_in = cycle
+                    else:
+                        pending.extend(line.triggered)
+                    continue
+                while not waiting[index]:
+                    step, state, node = steps[index]
+                    if not step(state):
                         break
+                    if not node.ticked_in:
+                        for gated in plan.gated[index]:
+                            waiting[gated] -= 1
+                        line = lines[index]
+                        line.unticked -= 1
+                        if not line.unticked:
+                            ticked_lines[line.first] = line
                     node.ticked_in = cycle
-                    if only and not pending:
-                        index = only
+                    triggered = triggers[index]
+                    if len(triggered) == 1 and not pending:
+                        index = triggered[0]
                         continue
-                    for triggered in triggers:
-                        heappush(pending, triggered)
+                    for each in triggered:
+                        heappush(pending, each)
                     break
         except Exception as error:
-            add_note(error, plan, index, session.time)
+            add_note(error, plan, plan.nodes.index(node), session.time)
             raise
 
 
-def _steps(plan: Plan, session: Session) -> list[_Step]:
-    waiting = plan.inputs.copy()
-    steps: list[_Step] = []
-
-    def until_first_tick(index: int, node: Node) -> Callable[[GraphState], bool]:
-        cycle = node.cycle
-
-        def run_node(state: GraphState) -> bool:
-            if waiting[index] or not cycle(state):
-                return False
-            for gated in plan.gated[index]:
-                waiting[gated] -= 1
-            steps[index] = (node, cycle, *steps[index][2:])
-            return True
-
-        return run_node
-
-    for index, node in enumerate(plan.nodes):
-        triggers = plan.triggers[index]
-        only = triggers[0] if len(triggers) == 1 else 0
-        steps.append((node, until_first_tick(index, node), session.states[index], triggers, only))
-    return steps
+def _lines(steps: list[_Step], triggers: list[tuple[int, ...]]) -> list[_Line]:
+    """Return the line of each node; where several lines meet, the first goes on."""
+    lines: list[_Line] = []
+    going_on: dict[int, _Line] = {}
+    for index, (step, triggered) in enumerate(zip(steps, triggers, strict=True)):
+        line = going_on.pop(index, None) or _Line(index)
+        line.steps.append(step)
+        line.triggered = triggered
+        line.unticked += 1
+        lines.append(line)
+        if len(triggered) == 1:
+            going_on.setdefault(triggered[0], line)
+    return lines

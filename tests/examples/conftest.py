@@ -1,0 +1,88 @@
+"""Examples as processes: each is ended with its children, however the test goes."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+class Example:
+    """An example that runs as a user runs it."""
+
+    def __init__(self, name: str, *arguments: object) -> None:
+        path = ROOT / "docs" / "examples" / name
+        command = [sys.executable, str(path), *[str(argument) for argument in arguments]]
+        self.process = subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    def children(self) -> list[int]:
+        """Return the publishers among its children."""
+        listed = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
+        return [pid for pid in map(int, listed.split()) if b"spawn_main" in command_of(pid)]
+
+    def signal(self, number: signal.Signals) -> None:
+        """Signal it and its children, as a terminal does."""
+        os.killpg(self.process.pid, number)
+
+    def finish(self, seconds: float = 60) -> tuple[int, str, str]:
+        """Wait for its end; return the exit code and what it wrote to stdout and stderr."""
+        out, err = self.process.communicate(timeout=seconds)
+        return self.process.returncode, out, err
+
+    def end(self) -> None:
+        if self.process.poll() is None:
+            self.signal(signal.SIGKILL)
+        self.process.communicate()
+
+
+def command_of(pid: int) -> bytes:
+    """Return a process's command line, empty once it has ended."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return b""
+
+
+def wait_until(true: Callable[[], object], seconds: float = 30) -> None:
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline, "what was waited for did not come"
+        time.sleep(0.01)
+
+
+@pytest.fixture
+def example() -> Iterator[Callable[..., Example]]:
+    """Start examples, and end all of them with the test."""
+    started: list[Example] = []
+
+    def start(name: str, *arguments: object) -> Example:
+        started.append(Example(name, *arguments))
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.end()
+
+
+@pytest.fixture
+def wait_for() -> Callable[..., None]:
+    """Wait until a function returns something true."""
+    return wait_until
+
+
+@pytest.fixture
+def ended() -> Callable[[list[int]], bool]:
+    """Tell whether all these processes have ended."""
+    return lambda pids: not any(command_of(pid) for pid in pids)

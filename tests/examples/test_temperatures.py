@@ -1,0 +1,129 @@
+"""The demo: its graph beside plain statistics, its check, and how its processes end."""
+
+import os
+import signal
+import statistics
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import typer
+
+from graphcore_examples import temperatures
+from graphcore_zmq import zmq_sub
+
+READINGS = 8_759
+
+
+def in_the_year() -> list[list[temperatures.Reading]]:
+    return [
+        temperatures.read(temperatures.path_of(city))
+        for city in (temperatures.SEATTLE, temperatures.SAN_FRANCISCO)
+    ]
+
+
+def test_both_cities_have_a_reading_for_the_same_hours() -> None:
+    seattle, san_francisco = in_the_year()
+    assert len(seattle) == READINGS
+    times = [reading.time for reading in seattle]
+    assert times == [reading.time for reading in san_francisco]
+    assert times == sorted(set(times))
+
+
+def test_hours_are_what_plain_statistics_make_of_them() -> None:
+    seattle, san_francisco = in_the_year()
+    outcome = temperatures.run_historically()
+    assert outcome.pairs == READINGS
+    assert len(outcome.hours) == READINGS - temperatures.DAY + 1
+    assert sum(hour.unusual for hour in outcome.hours) == 50
+    for last, hour in enumerate(outcome.hours, temperatures.DAY):
+        windows = [
+            [reading.temperature for reading in readings[last - temperatures.DAY : last]]
+            for readings in (seattle, san_francisco)
+        ]
+        gaps = [first - second for first, second in zip(*windows, strict=True)]
+        assert hour.time == seattle[last - 1].time
+        assert hour.temperatures == (windows[0][-1], windows[1][-1])
+        assert hour.means == pytest.approx([statistics.fmean(window) for window in windows])
+        assert hour.gap == gaps[-1]
+        distance = abs(gaps[-1] - statistics.fmean(gaps)) / statistics.stdev(gaps)
+        assert hour.unusual == (distance > temperatures.UNUSUAL)
+
+
+@pytest.mark.zmq
+def test_the_demo_loses_nothing_and_says_so(example: Callable[..., Any]) -> None:
+    code, output, error = example("temperatures.py", "--year", "2s").finish()
+    assert (code, error) == (0, "")
+    rows = [line for line in output.splitlines() if "Seattle" in line or "San Francisco" in line]
+    assert [line.replace("│", " ").split()[-6:-4] for line in rows] == [["8,759", "0"]] * 2
+    assert "8,759 hours aligned, 50 of 8,736 unusual" in output
+    assert "gives the same hours" in output
+    assert output.count(" hours, ") == 12
+
+
+def test_the_demo_fails_when_an_hour_differs(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recorded = temperatures.run_historically()
+    changed = recorded.hours[5_000]._replace(unusual=not recorded.hours[5_000].unusual)
+    hours = [*recorded.hours[:5_000], changed, *recorded.hours[5_001:]]
+    never_run = [zmq_sub(5556), zmq_sub(5557)]
+    live = temperatures.Outcome(recorded.pairs, hours)
+    monkeypatch.setattr(temperatures, "run_live", lambda year, display: (live, never_run))
+    with pytest.raises(typer.Exit) as exit:
+        temperatures.demo("1s")
+    assert exit.value.exit_code == 1
+    assert "FAILED" in capsys.readouterr().out
+
+
+def test_a_duration_that_is_none_is_named(example: Callable[..., Any]) -> None:
+    code, output, _ = example("temperatures.py", "--year", "soon").finish()
+    assert code == 1
+    assert "soon" in output and "Traceback" not in output
+
+
+def begun(example: Callable[..., Any]) -> tuple[Any, list[int]]:
+    """Return the demo once its first month is over, and its publishers."""
+    process = example("temperatures.py", "--year", "20s")
+    line = process.process.stdout.readline()
+    assert "January" in line
+    children = process.children()
+    assert len(children) == 2
+    return process, children
+
+
+@pytest.mark.zmq
+def test_ctrl_c_ends_all_processes(
+    example: Callable[..., Any],
+    ended: Callable[[list[int]], bool],
+) -> None:
+    process, children = begun(example)
+    process.signal(signal.SIGINT)
+    code, output, error = process.finish(15)
+    assert code == 130
+    assert "interrupted" in output and "Traceback" not in error
+    assert ended(children)
+
+
+@pytest.mark.zmq
+def test_a_publisher_that_is_killed_fails_the_demo_and_ends_the_other(
+    example: Callable[..., Any],
+    ended: Callable[[list[int]], bool],
+) -> None:
+    process, children = begun(example)
+    os.kill(children[1], signal.SIGKILL)
+    code, output, _ = process.finish(15)
+    assert code == 1
+    assert "San Francisco failed, exit code -9" in output
+    assert ended(children)
+
+
+@pytest.mark.zmq
+def test_publishers_end_when_the_demo_is_killed(
+    example: Callable[..., Any],
+    wait_for: Callable[..., None],
+    ended: Callable[[list[int]], bool],
+) -> None:
+    process, children = begun(example)
+    process.process.kill()
+    wait_for(lambda: ended(children), 10)
