@@ -14,7 +14,7 @@ from time import perf_counter_ns
 
 import zmq
 
-from graphcore_zmq.wire import HEAD_SIZE, Trailer, end_of_stream_frame, value_frame
+from graphcore_zmq.wire import Trailer, end_of_stream_frame, read_frame, value_frame
 
 _HIGH_WATER_MARK = 10_000  # graphcore's default, given to all sockets that can be told
 _BURST = 4_096  # graphcore's largest
@@ -122,7 +122,7 @@ def bare_latency(count: int, address: str) -> None:
     latencies: list[int] = []
     for _ in range(count):
         frame = receive()
-        latencies.append(perf_counter_ns() - _STAMP.unpack_from(frame, HEAD_SIZE)[0])
+        latencies.append(perf_counter_ns() - _STAMP.unpack(read_frame(frame).payloads[0])[0])
     _say_latencies(latencies)
 
 

@@ -49,9 +49,10 @@ def oracle(lines: list[str]) -> tuple[list[str], int, int]:
             if kind == "4":
                 trades, shares = trades + 1, shares + taken
         top = [""] * 4
-        for index, side, best in ((0, levels[1], max), (2, levels[-1], min)):
-            if side:
-                top[index : index + 2] = str(best(side)), str(side[best(side)])
+        if bids := levels[1]:
+            top[:2] = str(max(bids)), str(bids[max(bids)])
+        if asks := levels[-1]:
+            top[2:] = str(min(asks)), str(asks[min(asks)])
         if top != before:
             before = top
             time = (Decimal(seconds) * 10**9).to_integral_value(ROUND_HALF_UP)
@@ -66,7 +67,7 @@ def check_against_oracle(path: Path, lines: list[str]) -> None:
     assert written == expected
     assert (summary.messages, summary.quotes) == (len(lines), len(expected))
     assert (summary.trades, summary.shares) == (trades, shares)
-    last = [*(expected[-1] if expected else ",,,,").strip().split(",")][1:]
+    last = (expected[-1] if expected else ",,,,").strip().split(",")[1:]
     assert ["" if value is None else str(value) for value in summary.top] == last
 
 
@@ -154,7 +155,7 @@ def test_two_processes_give_the_same_output_line_for_line(
     if source == "real":
         path = DATA
     outputs, files = [], []
-    for name, option in (("one.csv", []), ("two.csv", ["--via-zmq"])):
+    for name, *option in (("one.csv",), ("two.csv", "--via-zmq")):
         out = tmp_path / name
         outputs.append(example("order_book.py", path, "--out", out, *option).finish())
         files.append(out.read_bytes())

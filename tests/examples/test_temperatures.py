@@ -10,7 +10,7 @@ import pytest
 import typer
 
 from graphcore_examples import temperatures
-from graphcore_zmq import zmq_sub
+from graphcore_zmq import msgpack, zmq_sub
 
 READINGS = 8_759
 
@@ -67,7 +67,7 @@ def test_the_demo_fails_when_an_hour_differs(
     recorded = temperatures.run_historically()
     changed = recorded.hours[5_000]._replace(unusual=not recorded.hours[5_000].unusual)
     hours = [*recorded.hours[:5_000], changed, *recorded.hours[5_001:]]
-    never_run = [zmq_sub(5556), zmq_sub(5557)]
+    never_run = [zmq_sub(port, codec=msgpack(temperatures.Reading)) for port in (5556, 5557)]
     live = temperatures.Outcome(recorded.pairs, hours)
     monkeypatch.setattr(temperatures, "run_live", lambda year, display: (live, never_run))
     with pytest.raises(typer.Exit) as exit:
