@@ -65,7 +65,11 @@ class Collected(Handle, Generic[T]):
         pl = _tables_module("polars")
         times = pl.Series("time", self.times, dtype=pl.Int64)
         times = times.cast(pl.Datetime("ns", time_zone="UTC"))
-        frame: polars.DataFrame = pl.DataFrame([times, pl.Series("value", self.values)])
+        try:
+            values = pl.Series("value", self.values)
+        except TypeError:  # numbers of several types, which polars mixes only when told to
+            values = pl.Series("value", self.values, strict=False)
+        frame: polars.DataFrame = pl.DataFrame([times, values])
         return frame
 
     def to_pandas(self) -> "pandas.Series[Any]":

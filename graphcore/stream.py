@@ -9,7 +9,8 @@ several inputs does not tick before each has a value (R5).
 import logging
 import operator
 from collections.abc import Callable, Hashable
-from typing import Any, Generic, NoReturn, ParamSpec, TypeVar, overload
+from types import FunctionType
+from typing import Any, Generic, NoReturn, ParamSpec, SupportsIndex, TypeVar, overload
 
 from graphcore.collected import Collected
 from graphcore.errors import InvalidTypeError, InvalidValueError, WiringError
@@ -45,6 +46,8 @@ class Stream(Handle, Generic[T]):
     __slots__ = ("__weakref__",)
     node: MutableNode[T]
     __hash__ = object.__hash__
+    # Without it `array + stream` would be an array of streams, one for each item.
+    __array_ufunc__ = None
 
     def __init__(self, node: MutableNode[T]) -> None:
         self.node = node_of(node, "the argument of Stream")
@@ -219,7 +222,7 @@ class Stream(Handle, Generic[T]):
         """Tick with the sum of the values so far."""
         return Stream(running.Sum(self))
 
-    def mean(self: "Stream[float]") -> "Stream[float]":
+    def mean(self: "Stream[int] | Stream[float]") -> "Stream[float]":
         """Tick with the arithmetic mean of the values so far."""
         return Stream(running.Mean(self))
 
@@ -231,7 +234,9 @@ class Stream(Handle, Generic[T]):
         """Tick with the greatest value so far."""
         return Stream(running.Max(self))
 
-    def rolling(self: "Stream[float]", window: int | Duration) -> "Rolling[Stream[float]]":
+    def rolling(
+        self: "Stream[int] | Stream[float]", window: int | Duration
+    ) -> "Rolling[Stream[float]]":
         """Return a sliding window: `.sum()`, `.mean()` and `.std()` are streams over it.
 
         Args:
@@ -240,7 +245,10 @@ class Stream(Handle, Generic[T]):
         return Rolling(self.node, window, Stream)
 
     def ewm(
-        self: "Stream[float]", *, span: float | None = None, alpha: float | None = None
+        self: "Stream[int] | Stream[float]",
+        *,
+        span: float | None = None,
+        alpha: float | None = None,
     ) -> "Ewm[Stream[float]]":
         """Return exponential weights: `.mean()` is a stream.
 
@@ -262,7 +270,7 @@ class Stream(Handle, Generic[T]):
 
     def log(self, label: str = "", level: int = logging.INFO) -> "Stream[T]":
         """Log each value at this level, as `graphcore.operators.sinks`; tick with the value."""
-        return Stream(sinks.Log(self, label and f"{label} ", level))
+        return Stream(sinks.Log(self, label and f"{label} ", _whole(level, "level")))
 
     def collect(self) -> Collected[T]:
         """Return a sink that each run fills anew with times and values."""
@@ -280,11 +288,13 @@ class Stream(Handle, Generic[T]):
     # depends on what the values make of the operator, so types cannot say it.
 
     def _binary(self, other: object, function: Callable[[Any, Any], Any]) -> "Stream[Any]":
-        if isinstance(other, Stream | MutableNode):
-            return Stream(arithmetic.Binary(self, other, function))
+        if isinstance(other, Handle | MutableNode):
+            return Stream(arithmetic.Binary(self, node_of(other), function))
         return Stream(arithmetic.BinaryRight(self, other, function))
 
     def _reflected(self, other: object, function: Callable[[Any, Any], Any]) -> "Stream[Any]":
+        if isinstance(other, Handle | MutableNode):
+            return Stream(arithmetic.Binary(node_of(other), self, function))
         return Stream(arithmetic.BinaryLeft(other, self, function))
 
     def __add__(self, other: object) -> "Stream[Any]":
@@ -375,8 +385,8 @@ class Stream(Handle, Generic[T]):
         return Stream(arithmetic.Field(self, name))
 
     def __getitem__(self, key: object) -> "Stream[Any]":
-        """Tick with ``value[key]``."""
-        return Stream(arithmetic.BinaryRight(self, key, operator.getitem))
+        """Tick with ``value[key]``; the key may be a stream as well."""
+        return self._binary(key, operator.getitem)
 
     def __iter__(self) -> NoReturn:
         """Refuse: without this, Python would take `[]` for iteration and never end."""
@@ -415,13 +425,15 @@ def align(
     This is how live streams are joined by the time that they carry.
 
     Args:
-        streams: two or more streams.
+        streams: the streams, one or more.
         key: gives the key of a value, such as its timestamp; hashable.
         capacity: how many values may wait for their partners. Beyond it those of the oldest key
             are dropped, counted in `.node.dropped` and logged once.
     """
     whole = _whole(capacity, "capacity", 1)
-    return Stream(several.Align(list(_some(streams, "align")), _function(key), whole))
+    if not streams:
+        raise InvalidTypeError("align needs streams")
+    return Stream(several.Align(list(streams), _function(key), whole))
 
 
 def stream_operator(function: Callable[P, R]) -> Callable[P, R]:
@@ -431,6 +443,7 @@ def stream_operator(function: Callable[P, R]) -> Callable[P, R]:
     module (a notebook cell run twice) replaces it.
 
     Raises:
+        InvalidTypeError: if it is no function written with `def`.
         WiringError: if `Stream` has something of that name already.
 
     >>> import graphcore as gc
@@ -442,10 +455,13 @@ def stream_operator(function: Callable[P, R]) -> Callable[P, R]:
     >>> out.values
     [2, 4]
     """
+    if not isinstance(function, FunctionType):
+        raise InvalidTypeError(f"stream_operator takes a function, not {function!r}")
     name = function.__name__
     taken = getattr(Stream, name, None)
     home = (function.__module__, function.__qualname__)
-    if taken is not None and home != (taken.__module__, taken.__qualname__):
+    same = isinstance(taken, FunctionType) and home == (taken.__module__, taken.__qualname__)
+    if hasattr(Stream, name) and not same:
         raise WiringError(f"Stream.{name} exists already; call the operator something else")
     mark_operator(function)
     setattr(Stream, name, function)
@@ -462,11 +478,12 @@ def _function(given: Callable[P, R]) -> Callable[P, R]:
 
 
 def _whole(given: int, argument: str, least: int | None = None) -> int:
-    if isinstance(given, bool) or not isinstance(given, int):
+    if isinstance(given, bool) or not isinstance(given, SupportsIndex):
         raise InvalidTypeError(f"{argument} is a whole number, not {given!r}")
-    if least is not None and given < least:
-        raise InvalidValueError(f"{argument} must be at least {least}, not {given}")
-    return given
+    whole = given.__index__()
+    if least is not None and whole < least:
+        raise InvalidValueError(f"{argument} must be at least {least}, not {whole}")
+    return whole
 
 
 def _some(streams: "tuple[V, ...] | list[V]", what: str) -> "list[V]":

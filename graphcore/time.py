@@ -29,7 +29,6 @@ _UNITS = {
     "d": 86_400_000_000_000,
 }
 _DURATION = re.compile(r"\s*(-?\d+(?:\.\d+)?)\s*([a-zµ]+)\s*")
-# Of the seconds alone: a fraction of an hour or of an offset is left to `datetime`.
 _FRACTION = re.compile(
     r"(?P<whole>.*[^\d+-]\d\d(?::\d\d:\d\d|\d{4}))[.,](?P<digits>\d+)(?P<zone>.*)"
 )
@@ -134,8 +133,8 @@ def _nanoseconds_of(value: Any) -> int:
     if str(value) == "NaT":
         raise InvalidValueError(f"NaT is no {'time' if kind == 'datetime64' else 'duration'}")
     nanoseconds = value.astype(f"{kind}[ns]")
-    if nanoseconds != value:  # numpy lets what is out of range wrap around
-        raise InvalidValueError(f"{value!r} does not fit into 64 bits of nanoseconds")
+    if nanoseconds.astype(value.dtype) != value:  # numpy lets what is out of range wrap around
+        raise InvalidValueError(f"{value!r} has no 64-bit number of nanoseconds")
     return int(nanoseconds.astype("int64"))
 
 
@@ -152,7 +151,8 @@ def _parse_time(text: str) -> int:
     digits = split["digits"] if split else ""
     whole = split["whole"] + split["zone"] if split else text
     try:
-        moment = datetime.fromisoformat(whole)
+        # It would take a fraction of an hour for one of a second.
+        moment = datetime.fromisoformat("" if "." in whole or "," in whole else whole)
     except ValueError:
         raise InvalidValueError(
             f'{text!r} is no ISO-8601 time; one looks like "2026-01-31T09:30:00.000000001Z"'

@@ -1,10 +1,11 @@
 """The handles behind `.rolling(...)` and `.ewm(...)`: pandas' names, one method a statistic."""
 
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from numbers import Real
+from typing import Generic, SupportsIndex, TypeVar
 
 from graphcore.errors import InvalidTypeError, InvalidValueError
-from graphcore.node import MutableNode
+from graphcore.node import Active, MutableNode
 from graphcore.operators.ewm import EwmMean
 from graphcore.operators.rolling import (
     RollingCount,
@@ -28,14 +29,14 @@ class Rolling(Generic[S]):
 
     def __init__(
         self,
-        source: MutableNode[float],
+        source: Active[float],
         window: int | Duration,
         make_stream: Callable[[MutableNode[float]], S],
     ) -> None:
-        if isinstance(window, int) and not isinstance(window, bool):
-            if window < 1:
+        if isinstance(window, SupportsIndex) and not isinstance(window, bool):
+            self._length, self._counts = window.__index__(), True
+            if self._length < 1:
                 raise InvalidValueError(f"a window holds at least 1 value, not {window}")
-            self._length, self._counts = window, True
         else:
             self._length, self._counts = to_period(window), False
         self._source = source
@@ -65,7 +66,7 @@ class Ewm(Generic[S]):
 
     def __init__(
         self,
-        source: MutableNode[float],
+        source: Active[float],
         span: float | None,
         alpha: float | None,
         make_stream: Callable[[MutableNode[float]], S],
@@ -73,13 +74,15 @@ class Ewm(Generic[S]):
         if (span is None) == (alpha is None):
             raise InvalidValueError(f"ewm takes span or alpha, one of them: {span=}, {alpha=}")
         for name, number in (("span", span), ("alpha", alpha)):
-            if isinstance(number, bool) or not isinstance(number, int | float | None):
+            if isinstance(number, bool) or not isinstance(number, Real | None):
                 raise InvalidTypeError(f"{name} is a number, not {number!r}")
         if span is not None and not span >= 1:
             raise InvalidValueError(f"span must be at least 1, not {span}")
         if alpha is not None and not 0 < alpha <= 1:
             raise InvalidValueError(f"alpha must be above 0 and at most 1, not {alpha}")
-        self._alpha = 2.0 / (span + 1.0) if span is not None else float(alpha or 0)
+        # By way of the centre of mass, as pandas reckons: the rounding is the same then.
+        centre = (span - 1.0) / 2.0 if span is not None else (1.0 - (alpha or 0)) / (alpha or 1)
+        self._alpha = 1.0 / (1.0 + centre)
         self._source = source
         self._make_stream = make_stream
 

@@ -131,13 +131,15 @@ def feedback() -> FeedbackStream[Any]:
     It ticks in the next cycle at the same time, which is how a graph may hold a loop. Left
     unbound, the graph is refused.
 
-    >>> balance = feedback()
-    >>> total = from_iterable([5, 7]).merge(balance.filter(lambda n: n > 10).map(lambda n: n - 10))
-    >>> balance.bind(total)
-    >>> out = total.collect()
-    >>> _ = out.run()
-    >>> out.values
-    [5, 7]
+    Here orders are filled in lots of 100; what is left of one comes back as an order of its own:
+
+    >>> rest = feedback()
+    >>> order = from_iterable([250, 80], period="1s").merge(rest)
+    >>> rest.bind(order.filter(lambda size: size > 100).map(lambda size: size - 100))
+    >>> fills = order.map(lambda size: min(size, 100)).collect()
+    >>> _ = fills.run()
+    >>> list(fills)
+    [(0, 100), (0, 100), (0, 50), (1000000000, 80)]
     """
     return FeedbackStream(Feedback())
 

@@ -19,14 +19,18 @@ class EwmMean(MutableNode[float]):
     alpha: float
     mean: float = state(0.0)
     weight: float = state(0.0)
+    begun: bool = state(False)
 
     def cycle(self, state: GraphState) -> bool:
         value = self.source.value
         self.weight *= 1.0 - self.alpha
         if isfinite(value):
+            # The mean of values that are all the same is that very value.
+            if value != self.mean:
+                self.mean = (self.weight * self.mean + value) / (self.weight + 1.0)
             self.weight += 1.0
-            self.mean += (value - self.mean) / self.weight
-        elif self.weight == 0.0:
+            self.begun = True
+        elif not self.begun:
             return False
         self.value = self.mean
         return True

@@ -1,19 +1,22 @@
 """Statistics over a sliding window, with pandas' results.
 
 A window holds the last n values, or those of the time (t - d, t]. A value that is not finite
-stands in the window as missing, as in pandas. The sums are kept as values come and go: with
-compensation for what rounding loses (Kahan 1965, "Further remarks on reducing truncation errors"),
-the squares about the mean by Welford's method (1962, "Note on a method for calculating corrected
-sums of squares and products").
+stands in the window as missing, as in pandas. The sums are kept as values come and go, as pandas
+keeps them: with compensation for what rounding loses (Kahan 1965, "Further remarks on reducing
+truncation errors"), the squares about the mean by Welford's method (1962, "Note on a method for
+calculating corrected sums of squares and products"). A value so large that it took the digits of
+the others with it has the squares summed anew when it leaves.
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from math import isfinite, nan, sqrt
 from typing import Protocol
 
 from graphcore.node import Active, MutableNode, node, state
 from graphcore.state import GraphState
+
+_CANCELLED = 1e3 * 2.0**-52
 
 
 class Statistic(Protocol):
@@ -27,8 +30,8 @@ class Statistic(Protocol):
     def remove(self, value: float) -> None:
         """Take out a value that was added before."""
 
-    def result(self) -> float:
-        """Return the figure, `nan` where it is not defined."""
+    def result(self, window: Iterable[float]) -> float:
+        """Return the figure, `nan` where it is not defined; `window` holds what was added."""
 
 
 class RunningSum:
@@ -37,9 +40,13 @@ class RunningSum:
     def __init__(self) -> None:
         self.count = 0
         self._total = self._lost_adding = self._lost_removing = 0.0
+        self._last = nan
+        self._alike = 0
 
     def add(self, value: float) -> None:
         self.count += 1
+        self._alike = self._alike + 1 if value == self._last else 1
+        self._last = value
         term = value - self._lost_adding
         total = self._total + term
         self._lost_adding = (total - self._total) - term
@@ -55,56 +62,70 @@ class RunningSum:
         self._lost_removing = (total - self._total) - term
         self._total = total
 
-    def result(self) -> float:
-        return self._total if self.count else nan
+    def result(self, window: Iterable[float]) -> float:
+        if not self.count:
+            return nan
+        # Values that are all the same have an exact sum, whatever rounding has left over.
+        return self._last * self.count if self._alike >= self.count else self._total
 
 
 class RunningMean(RunningSum):
     """The sum by the number of values."""
 
-    def result(self) -> float:
-        return self._total / self.count if self.count else nan
+    def result(self, window: Iterable[float]) -> float:
+        if not self.count:
+            return nan
+        return self._last if self._alike >= self.count else self._total / self.count
 
 
 class RunningStd:
     """The sample standard deviation: squares about the mean by the number of values less one."""
 
     def __init__(self) -> None:
+        self._clear()
+
+    def _clear(self) -> None:
         self.count = 0
-        self._mean = self._lost = self._squares = 0.0
-        self._last = nan
-        self._alike = 0
+        self._mean = self._lost_adding = self._lost_removing = self._squares = 0.0
+        self._cancelled = False
 
     def add(self, value: float) -> None:
         self.count += 1
-        self._alike = self._alike + 1 if value == self._last else 1
-        self._last = value
-        before = self._mean - self._lost
-        self._move_mean(value, self.count)
-        self._squares += (value - before) * (value - self._mean)
+        before = self._mean - self._lost_adding
+        corrected = value - self._lost_adding
+        delta = corrected - self._mean
+        self._lost_adding = delta + self._mean - corrected
+        self._mean += delta / self.count
+        self._move_squares((value - before) * (value - self._mean))
 
     def remove(self, value: float) -> None:
         self.count -= 1
         if not self.count:
-            self._mean = self._lost = self._squares = 0.0
+            self._clear()
             return
-        before = self._mean - self._lost
-        self._move_mean(value, -self.count)
-        self._squares -= (value - before) * (value - self._mean)
+        before = self._mean - self._lost_removing
+        corrected = value - self._lost_removing
+        delta = corrected - self._mean
+        self._lost_removing = delta + self._mean - corrected
+        self._mean -= delta / self.count
+        self._move_squares(-(value - before) * (value - self._mean))
 
-    def result(self) -> float:
+    def result(self, window: Iterable[float]) -> float:
         if self.count < 2:
             return nan
-        # Values that are all the same have no deviation, whatever rounding has left over.
-        if self._alike >= self.count:
-            return 0.0
+        if self._cancelled:
+            self._clear()
+            for value in window:
+                if isfinite(value):
+                    self.add(value)
+            self._cancelled = False
         return sqrt(max(self._squares, 0.0) / (self.count - 1))
 
-    def _move_mean(self, value: float, count: int) -> None:
-        corrected = value - self._lost
-        delta = corrected - self._mean
-        self._lost = delta + self._mean - corrected
-        self._mean += delta / count
+    def _move_squares(self, change: float) -> None:
+        squares = self._squares + change
+        if squares < self._squares * _CANCELLED:
+            self._cancelled = True
+        self._squares = squares
 
 
 @node
@@ -134,7 +155,7 @@ class RollingCount(MutableNode[float]):
         self.begun = self.begun or enough
         if not self.begun:
             return False
-        self.value = self.statistic.result() if enough else nan
+        self.value = self.statistic.result(self.values) if enough else nan
         return True
 
 
@@ -146,7 +167,8 @@ class RollingDuration(MutableNode[float]):
     length: int
     minimum: int
     make: Callable[[], Statistic]
-    values: deque[tuple[int, float]] = state(factory=deque)
+    times: deque[int] = state(factory=deque)
+    values: deque[float] = state(factory=deque)
     begun: bool = state(False)
 
     def start(self, state: GraphState) -> None:
@@ -155,14 +177,16 @@ class RollingDuration(MutableNode[float]):
     def cycle(self, state: GraphState) -> bool:
         value = float(self.source.value)
         begin = state.time - self.length
-        while self.values and self.values[0][0] <= begin:
-            self.statistic.remove(self.values.popleft()[1])
+        while self.times and self.times[0] <= begin:
+            self.times.popleft()
+            self.statistic.remove(self.values.popleft())
         if isfinite(value):
-            self.values.append((state.time, value))
+            self.times.append(state.time)
+            self.values.append(value)
             self.statistic.add(value)
         enough = self.statistic.count >= self.minimum
         self.begun = self.begun or enough
         if not self.begun:
             return False
-        self.value = self.statistic.result() if enough else nan
+        self.value = self.statistic.result(self.values) if enough else nan
         return True

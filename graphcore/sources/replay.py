@@ -4,8 +4,9 @@ Both read one event ahead, so that they know when to run next and end without an
 goes wrong while reading ahead is raised in a cycle of its own, after the event before it.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sized
 from enum import StrEnum
+from itertools import zip_longest
 from math import inf
 from typing import Any, Generic, TypeVar
 
@@ -18,6 +19,7 @@ T = TypeVar("T")
 
 Events = Iterator[tuple[Any, T]]
 _CHUNK = 4096
+_MISSING = object()
 
 
 class Delivery(StrEnum):
@@ -77,6 +79,11 @@ class _EventSource(Source[T], Generic[T]):
         previous = self._ahead
         try:
             given, value = self._next_pair(self._events)
+            if given is _MISSING or value is _MISSING:
+                raise InvalidValueError(
+                    f"replay needs as many values as times: the "
+                    f"{'times' if given is _MISSING else 'values'} end at index {self._count}"
+                )
             time = given if type(given) is int else self._time_of(given)
             if previous is not None and time < previous[0]:
                 raise InvalidValueError(
@@ -193,7 +200,14 @@ def scalars(values: Any) -> Iterator[Any]:
     if values.dtype.kind in "mM":
         if (values != values).any():
             raise InvalidValueError(f"index {int((values != values).argmax())} is NaT, not a time")
-        values = values.astype(f"{values.dtype.kind}8[ns]").astype("int64")
+        if hasattr(values.dtype, "tz"):  # pandas converts such to UTC only when told to
+            values = getattr(values, "dt", values).tz_convert(None)
+        nanoseconds = values.astype(f"{values.dtype.kind}8[ns]")
+        wrapped = nanoseconds.astype(values.dtype) != values
+        if wrapped.any():
+            i = int(wrapped.argmax())
+            raise InvalidValueError(f"index {i} has no 64-bit number of nanoseconds")
+        values = nanoseconds.astype("int64")
     if not hasattr(values, "reshape"):  # a pandas Series
         values = values.to_numpy()
     for begin in range(0, len(values), _CHUNK):
@@ -227,16 +241,21 @@ def make_replay(times: Any, values: Any, delivery: str, speed: float) -> Replay[
         raise InvalidValueError(f"speed must be above 0, not {speed!r}")
     policy = check_delivery(delivery)
     if values is None and callable(times):
-        return Replay(lambda: iter(times()), False, policy, speed)
-    for name, given in (("times", times), ("values", values)):
-        iterable = isinstance(given, Iterable) and not isinstance(given, str | bytes)
-        if not iterable and not (values is None and name == "values"):
-            raise InvalidTypeError(f"replay needs {name} to iterate over, not {given!r}")
+        return Replay(lambda: scalars(times()), False, policy, speed)
+    if not isinstance(times, Iterable) or isinstance(times, str | bytes):
+        raise InvalidTypeError(f"replay needs times to iterate over, not {times!r}")
+    if values is not None and not isinstance(values, Iterable):
+        raise InvalidTypeError(f"replay needs values to iterate over, not {values!r}")
     if values is None:
         return Replay(lambda: scalars(times), iter(times) is times, policy, speed)
-    if hasattr(times, "__len__") and hasattr(values, "__len__") and len(times) != len(values):
+    if isinstance(times, Sized) and isinstance(values, Sized) and len(times) != len(values):
         raise InvalidValueError(
             f"replay needs as many values as times: {len(values)} values, {len(times)} times"
         )
     once = iter(times) is times or iter(values) is values
-    return Replay(lambda: zip(scalars(times), scalars(values), strict=True), once, policy, speed)
+    return Replay(
+        lambda: zip_longest(scalars(times), scalars(values), fillvalue=_MISSING),
+        once,
+        policy,
+        speed,
+    )

@@ -1,0 +1,194 @@
+"""R7: alarms."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+import graphcore as gc
+from graphcore.testing import ticks
+
+Action = Callable[["Alarmed", gc.GraphState], Any]
+
+
+class Alarmed(gc.MutableNode[int]):
+    """Does what a test says at its start and in each cycle, and ticks."""
+
+    def __init__(self, start: Action, cycle: Action = lambda node, state: None) -> None:
+        super().__init__()
+        self.at_start, self.in_cycle = start, cycle
+
+    def start(self, state: gc.GraphState) -> None:
+        self.alarms: list[gc.Alarm] = []
+        self.runs = 0
+        self.at_start(self, state)
+
+    def cycle(self, state: gc.GraphState) -> bool:
+        self.runs += 1
+        self.value = self.runs
+        self.in_cycle(self, state)
+        return True
+
+
+def schedule(*times: Any) -> Action:
+    def start(node: Alarmed, state: gc.GraphState) -> None:
+        node.alarms += [state.schedule(at) for at in times]
+
+    return start
+
+
+def times_of(start: Action, cycle: Action = lambda node, state: None, **options: Any) -> list[int]:
+    return [time for time, _ in ticks(gc.Stream(Alarmed(start, cycle)), **options)]
+
+
+def test_r7_schedule_wakes_the_node_at_that_time() -> None:
+    assert times_of(schedule(30, 10, 20)) == [10, 20, 30]
+
+
+def test_r7_schedule_takes_every_form_of_a_time() -> None:
+    assert times_of(schedule("1970-01-01T00:00:01Z")) == [1_000_000_000]
+    with pytest.raises(gc.InvalidTypeError, match=r"1\.5 is no time"):
+        times_of(schedule(1.5))
+
+
+def test_r7_start_may_schedule_the_start_which_is_cycle_1() -> None:
+    out = gc.Stream(Alarmed(lambda node, state: state.schedule(state.time))).collect()
+    report = out.run(start=100)
+    assert (out.times, report.cycles) == ([100], 1)
+
+
+def test_r7_start_may_schedule_the_start_of_a_live_run_which_is_cycle_1() -> None:
+    node = Alarmed(lambda node, state: state.schedule(state.time))
+    report = gc.Graph(node).run(realtime=True)
+    assert (node.runs, report.cycles) == (1, 1)
+
+
+@pytest.mark.parametrize("realtime", [False, True])
+def test_r7_an_alarm_before_the_start_of_the_run_raises(realtime: bool) -> None:
+    node = Alarmed(lambda node, state: state.schedule(state.start_time - 1))
+    with pytest.raises(gc.InvalidValueError, match="cannot schedule at .* the run started at"):
+        gc.Graph(node).run(realtime=realtime)
+
+    def late(node: Alarmed, state: gc.GraphState) -> None:
+        state.schedule(state.start_time - 1)
+
+    with pytest.raises(gc.InvalidValueError, match="cannot schedule at"):
+        gc.Graph(Alarmed(lambda n, state: state.schedule(state.time), late)).run(realtime=realtime)
+
+
+def test_r7_a_time_that_is_past_means_a_further_cycle_now() -> None:
+    def cycle(node: Alarmed, state: gc.GraphState) -> None:
+        if node.runs == 1:
+            state.schedule(state.time - 7)
+
+    assert times_of(schedule(10), cycle) == [10, 10]
+
+
+def test_r7_several_alarms_for_one_time_are_one_wake_up() -> None:
+    assert times_of(schedule(10, 10, 20, 10, 20)) == [10, 20]
+
+
+def test_r7_several_alarms_that_mean_now_are_one_wake_up() -> None:
+    def cycle(node: Alarmed, state: gc.GraphState) -> None:
+        if node.runs == 1:
+            for back in (0, 0, 3, 5):
+                state.schedule(state.time - back)
+
+    assert times_of(schedule(10), cycle) == [10, 10]
+
+
+def test_r7_alarms_of_two_nodes_for_one_time_are_one_cycle() -> None:
+    one, other = gc.Stream(Alarmed(schedule(10, 20))), gc.Stream(Alarmed(schedule(20, 10)))
+    assert gc.Graph(one, other).run().cycles == 2
+
+
+def test_r7_a_cancelled_alarm_does_not_go_off() -> None:
+    def start(node: Alarmed, state: gc.GraphState) -> None:
+        state.schedule(10)
+        state.schedule(20).cancel()
+        state.schedule(30)
+
+    assert times_of(start) == [10, 30]
+
+
+def test_r7_a_cancelled_alarm_for_now_does_not_go_off() -> None:
+    def cycle(node: Alarmed, state: gc.GraphState) -> None:
+        state.schedule(state.time).cancel()
+
+    assert times_of(schedule(10), cycle) == [10]
+
+
+def test_r7_cancelling_one_of_two_alarms_for_a_time_leaves_the_other() -> None:
+    def start(node: Alarmed, state: gc.GraphState) -> None:
+        first, _ = state.schedule(10), state.schedule(10)
+        first.cancel()
+
+    assert times_of(start) == [10]
+
+
+def test_r7_cancelling_twice_or_after_it_went_off_does_nothing() -> None:
+    def cycle(node: Alarmed, state: gc.GraphState) -> None:
+        for _ in range(2):
+            node.alarms[0].cancel()
+
+    assert times_of(schedule(10, 20), cycle) == [10, 20]
+
+
+def test_r7_a_run_whose_only_alarm_was_cancelled_ends() -> None:
+    report = gc.Graph(Alarmed(lambda node, state: state.schedule(10).cancel())).run()
+    assert (report.cycles, report.ended_by) == (0, gc.EndedBy.SOURCES)
+
+
+def test_r7_many_cancelled_alarms_leave_the_others_in_order() -> None:
+    def start(node: Alarmed, state: gc.GraphState) -> None:
+        node.alarms = [state.schedule(1000 - i) for i in range(1000)]
+        for i, alarm in enumerate(node.alarms):
+            if i % 10:
+                alarm.cancel()
+
+    assert times_of(start) == list(range(10, 1001, 10))
+
+
+def test_r7_due_is_true_only_in_a_cycle_that_the_nodes_own_alarm_caused() -> None:
+    seen: list[tuple[int, bool]] = []
+
+    class Asks(gc.MutableNode[None]):
+        def __init__(self, source: gc.Stream[Any]) -> None:
+            super().__init__()
+            self.source = source.node
+
+        def upstreams(self) -> gc.Upstreams:
+            return gc.Upstreams(active=(self.source,))
+
+        def start(self, state: gc.GraphState) -> None:
+            seen.append((state.time, state.due))
+            state.schedule(20)
+            state.schedule(30).cancel()
+
+        def cycle(self, state: gc.GraphState) -> bool:
+            seen.append((state.time, state.due))
+            return False
+
+    gc.Graph(Asks(gc.replay([10, 20, 20, 30], [0, 0, 0, 0]))).run()
+    assert seen == [(10, False), (10, False), (20, True), (20, False), (30, False)]
+
+
+def test_r7_an_alarm_set_by_the_run_before_is_gone() -> None:
+    node = Alarmed(lambda node, state: state.schedule(state.time + 100))
+    stream = gc.Stream(node)
+    assert stream.run(until=50).cycles == 0
+    assert [t for t, _ in ticks(stream, start=30, until=200)] == [130]
+
+
+def test_r7_state_tells_the_time_the_start_what_has_elapsed_and_the_mode() -> None:
+    seen: list[Any] = []
+
+    def cycle(node: Alarmed, state: gc.GraphState) -> None:
+        seen.append((state.time, state.start_time, state.elapsed, state.run_mode))
+
+    gc.Graph(Alarmed(schedule(25), cycle)).run(start=20)
+    assert seen == [(25, 20, 5, gc.RunMode.HISTORICAL)]
+    gc.Graph(Alarmed(lambda node, state: state.schedule(state.time), cycle)).run(realtime=True)
+    time, start, elapsed, mode = seen[1]
+    assert time - start == elapsed >= 0
+    assert mode is gc.RunMode.REALTIME

@@ -1,0 +1,200 @@
+"""R10: start in order, stop in reverse, whatever happens; nothing outlives a run."""
+
+import threading
+from typing import Any
+
+import pytest
+
+import graphcore as gc
+
+
+class Traced(gc.MutableNode[int]):
+    """Logs its lifecycle, and fails where it is told to."""
+
+    def __init__(
+        self,
+        name: str,
+        log: list[str],
+        *upstreams: gc.MutableNode[Any],
+        fails: tuple[str, ...] = (),
+    ) -> None:
+        super().__init__()
+        self.name, self.log, self.reads, self.fails = name, log, upstreams, fails
+
+    def upstreams(self) -> gc.Upstreams:
+        return gc.Upstreams(active=self.reads)
+
+    def _step(self, step: str) -> None:
+        self.log.append(f"{step} {self.name}")
+        if step in self.fails:
+            raise ValueError(f"{step} {self.name}")
+
+    def start(self, state: gc.GraphState) -> None:
+        if not self.reads:
+            state.schedule(state.time)
+        self._step("start")
+
+    def cycle(self, state: gc.GraphState) -> bool:
+        self._step("cycle")
+        self.value = 0
+        return True
+
+    def stop(self, state: gc.GraphState) -> None:
+        self._step("stop")
+
+
+def chain(log: list[str], **fails: tuple[str, ...]) -> gc.Graph:
+    a = Traced("a", log, fails=fails.get("a", ()))
+    b = Traced("b", log, a, fails=fails.get("b", ()))
+    c = Traced("c", log, b, fails=fails.get("c", ()))
+    return gc.Graph(c)
+
+
+def messages(group: BaseExceptionGroup[BaseException]) -> list[str]:
+    return [str(error) for error in group.exceptions]
+
+
+STARTS, CYCLES, STOPS = (
+    [f"{step} {name}" for name in names]
+    for step, names in (("start", "abc"), ("cycle", "abc"), ("stop", "cba"))
+)
+
+
+@pytest.mark.parametrize("realtime", [False, True])
+def test_r10_nodes_start_in_order_and_stop_in_reverse(realtime: bool) -> None:
+    log: list[str] = []
+    chain(log).run(realtime=realtime)
+    assert log == STARTS + CYCLES + STOPS
+
+
+def test_r10_an_error_in_a_cycle_stops_every_node_and_is_raised_itself() -> None:
+    log: list[str] = []
+    with pytest.raises(ValueError, match="^cycle b"):
+        chain(log, b=("cycle",)).run()
+    assert log == [*STARTS, "cycle a", "cycle b", *STOPS]
+
+
+def test_r10_an_error_in_start_stops_those_whose_start_was_called_the_failing_one_too() -> None:
+    log: list[str] = []
+    with pytest.raises(ValueError, match="^start b"):
+        chain(log, b=("start",)).run()
+    assert log == ["start a", "start b", "stop b", "stop a"]
+
+
+def test_r10_an_error_in_stop_keeps_no_other_node_from_stopping() -> None:
+    log: list[str] = []
+    with pytest.raises(ValueError, match="^stop b"):
+        chain(log, b=("stop",)).run()
+    assert log == STARTS + CYCLES + STOPS
+
+
+def test_r10_with_errors_from_stop_the_cycles_error_comes_first_in_a_group() -> None:
+    log: list[str] = []
+    with pytest.raises(ExceptionGroup) as caught:
+        chain(log, a=("stop",), b=("cycle",), c=("stop",)).run()
+    assert messages(caught.value) == ["cycle b", "stop c", "stop a"]
+    assert log == [*STARTS, "cycle a", "cycle b", *STOPS]
+
+
+def test_r10_with_errors_from_stop_an_error_from_start_comes_first_in_a_group() -> None:
+    with pytest.raises(ExceptionGroup) as caught:
+        chain([], a=("stop",), b=("start", "stop")).run()
+    assert messages(caught.value) == ["start b", "stop b", "stop a"]
+
+
+def test_r10_several_errors_from_stop_alone_are_a_group_in_the_order_of_stopping() -> None:
+    with pytest.raises(ExceptionGroup) as caught:
+        chain([], a=("stop",), c=("stop",)).run()
+    assert messages(caught.value) == ["stop c", "stop a"]
+
+
+def test_r10_ctrl_c_stops_every_node_and_is_raised_afterwards() -> None:
+    log: list[str] = []
+    a = Traced("a", log)
+
+    def interrupt(value: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        gc.Graph(Traced("b", log), gc.Stream(a).map(interrupt)).run()
+    assert log[-2:] == ["stop b", "stop a"]
+
+
+def test_r10_ctrl_c_with_an_error_from_stop_is_a_group_with_ctrl_c_first() -> None:
+    a = Traced("a", [], fails=("stop",))
+
+    def interrupt(value: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(BaseExceptionGroup) as caught:
+        gc.Stream(a).map(interrupt).run()
+    kinds = [type(error) for error in caught.value.exceptions]
+    assert kinds == [KeyboardInterrupt, ValueError]
+
+
+def test_r10_the_graph_runs_again_after_an_error() -> None:
+    log: list[str] = []
+    a = Traced("a", log, fails=("cycle",))
+    graph = gc.Graph(a)
+    with pytest.raises(ValueError, match="cycle a"):
+        graph.run()
+    a.fails = ()
+    assert graph.run().cycles == 1
+
+
+def obedient(sender: gc.Sender[int], stop: threading.Event) -> None:
+    sender.send(1)
+    stop.wait()
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_r10_no_thread_outlives_a_run(fails: bool) -> None:
+    before = set(threading.enumerate())
+    received = [gc.receiver(obedient) for _ in range(3)]
+    seen: list[set[threading.Thread]] = []
+
+    def look(burst: list[int]) -> None:
+        seen.append(set(threading.enumerate()) - before)
+        if fails:
+            raise ValueError("in a cycle")
+
+    graph = gc.Graph(*[stream.for_each(look) for stream in received])
+    if fails:
+        with pytest.raises(ValueError, match="in a cycle"):
+            graph.run(realtime=True, cycles=1)
+    else:
+        graph.run(realtime=True, cycles=1)
+    assert any(seen)
+    assert all(t.name.startswith("graphcore-receiver_stream_") for threads in seen for t in threads)
+    assert set(threading.enumerate()) == before
+
+
+def test_r10_no_thread_outlives_a_run_whose_start_failed() -> None:
+    before = set(threading.enumerate())
+    failing = Traced("a", [], fails=("start",))
+    received = gc.receiver(obedient)
+    with pytest.raises(ValueError, match="start a"):
+        gc.Graph(received, failing, gc.receiver(obedient)).run(realtime=True)
+    assert set(threading.enumerate()) == before
+
+
+def test_r10_a_users_thread_that_does_not_obey_stop_is_named_in_an_error() -> None:
+    free = threading.Event()
+
+    def stubborn(sender: gc.Sender[int], stop: threading.Event) -> None:
+        free.wait(60)
+
+    log: list[str] = []
+    first = Traced("first", log)
+    received = gc.receiver(stubborn).named("stubborn feed")
+    try:
+        with pytest.raises(gc.RunError, match="thread of stubborn feed did not end within 5 s"):
+            gc.Graph(first, received).run(realtime=True, cycles=1)
+        assert log[-1] == "stop first"
+    finally:
+        threads = [t for t in threading.enumerate() if "stubborn feed" in t.name]
+        free.set()
+        for thread in threads:
+            thread.join(10)
+    assert len(threads) == 1
+    assert not threads[0].is_alive()

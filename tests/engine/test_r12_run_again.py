@@ -1,0 +1,181 @@
+"""R12: a graph runs any number of times, each run starts clean, and a node is in one run."""
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import graphcore as gc
+from graphcore.testing import ticks, wait_until
+
+
+def wirings() -> dict[str, Callable[[gc.Stream[Any]], gc.Stream[Any]]]:
+    return {
+        "count": lambda s: s.count(),
+        "sum": lambda s: s.sum(),
+        "mean": lambda s: s.mean(),
+        "min": lambda s: s.min(),
+        "max": lambda s: s.max(),
+        "scan": lambda s: s.scan(lambda a, b: a + b, 0),
+        "reduce": lambda s: s.reduce(lambda a, b: a + b),
+        "enumerate": lambda s: s.enumerate(),
+        "pairwise": lambda s: s.pairwise(),
+        "difference": lambda s: s.difference(),
+        "distinct": lambda s: s.distinct(),
+        "throttle": lambda s: s.throttle(2),
+        "delay": lambda s: s.delay(1),
+        "limit": lambda s: s.limit(2),
+        "skip": lambda s: s.skip(2),
+        "buffer": lambda s: s.buffer(3),
+        "window": lambda s: s.window(2),
+        "unroll": lambda s: s.buffer(3).unroll(),
+        "accumulate": lambda s: s.accumulate().map(list),
+        "rolling": lambda s: s.rolling(2).mean(),
+        "ewm": lambda s: s.ewm(span=3).mean(),
+        "align": lambda s: gc.align(s, s.delay(1), key=lambda n: n),
+        "ticker": lambda s: s.merge(gc.ticker(2)),
+    }
+
+
+@pytest.mark.parametrize("name", list(wirings()))
+def test_r12_a_second_run_gives_what_the_first_gave(name: str) -> None:
+    stream = wirings()[name](gc.replay([0, 1, 1, 3, 4], [3, 1, 4, 1, 5]))
+    out = stream.collect()
+    graph = gc.Graph(out)
+    graph.run(duration=10)
+    first = list(out)
+    assert first
+    graph.run(duration=10)
+    assert list(out) == first
+    # Cut off in the middle, and begun anew.
+    graph.run(cycles=2)
+    graph.run(duration=10)
+    assert list(out) == first
+
+
+def test_r12_a_run_after_an_error_starts_clean() -> None:
+    fails = True
+
+    def function(n: int) -> int:
+        if fails and n == 3:
+            raise ValueError(n)
+        return n
+
+    out = gc.replay([1, 2, 3, 4], [1, 2, 3, 4]).sum().delay(0).map(function).count().collect()
+    graph = gc.Graph(out)
+    with pytest.raises(ValueError, match="3"):
+        graph.run()
+    fails = False
+    graph.run()
+    assert out.values == [1, 2, 3, 4]
+
+
+def test_r12_feedback_starts_clean() -> None:
+    loop = gc.feedback()
+    total = gc.replay([1], [3]).merge(loop)
+    loop.bind(total.filter(lambda n: n > 1).map(lambda n: n - 1))
+    out = total.collect()
+    graph = gc.Graph(out)
+    graph.run(cycles=1)  # something waits in the loop now
+    graph.run()
+    assert out.values == [3, 2, 1]
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: gc.replay([1, 2], ["a", "b"]),
+        lambda: gc.replay([(1, "a"), (2, "b")]),
+        lambda: gc.replay(np.array([1, 2]), np.array(["a", "b"])),
+        lambda: gc.replay(lambda: iter([(1, "a"), (2, "b")])),
+        lambda: gc.from_iterable(["a", "b"], period=1),
+        lambda: gc.from_iterable(np.array(["a", "b"]), period=1),
+        lambda: gc.from_iterable(lambda: iter(["a", "b"]), period=1),
+    ],
+)
+def test_r12_a_list_an_array_or_a_function_serves_any_number_of_runs(make: Any) -> None:
+    stream = make()
+    first = ticks(stream)
+    assert [value for _, value in first] == ["a", "b"]
+    assert ticks(stream) == ticks(stream) == first
+
+
+@pytest.mark.parametrize("realtime", [False, True])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: gc.replay(iter([1, 2]), ["a", "b"]),
+        lambda: gc.replay([1, 2], iter(["a", "b"])),
+        lambda: gc.replay(pair for pair in [(1, "a"), (2, "b")]),
+        lambda: gc.from_iterable(iter(["a", "b"])),
+    ],
+)
+def test_r12_an_iterator_serves_one_run_and_a_second_is_refused_by_name(
+    make: Any, realtime: bool
+) -> None:
+    stream = make().named("tape")
+    assert [value for _, value in ticks(stream, realtime=realtime)] == ["a", "b"]
+    with pytest.raises(gc.RunError, match=r"^tape .* an iterator, which serves one run"):
+        ticks(stream, realtime=realtime)
+
+
+def test_r12_an_iterator_is_not_used_up_by_a_run_that_was_refused() -> None:
+    stream = gc.replay(iter([(1, "a")]))
+    with pytest.raises(gc.InvalidValueError, match="lies before the start"):
+        stream.run(until=0)
+    assert ticks(stream) == [(1, "a")]
+
+
+def test_r12_a_node_in_two_runs_at_once_is_refused() -> None:
+    stop, entered = threading.Event(), threading.Event()
+
+    def run(sender: gc.Sender[int], ended: threading.Event) -> None:
+        entered.set()
+        stop.wait(20)
+
+    shared = gc.receiver(run).named("shared")
+    reports: list[gc.RunReport] = []
+    thread = threading.Thread(target=lambda: reports.append(shared.run(realtime=True)))
+    thread.start()
+    try:
+        wait_until(entered.is_set)
+        with pytest.raises(gc.RunError, match="^shared is in another run"):
+            gc.Graph(shared.map(str), gc.constant(1)).run(realtime=True)
+    finally:
+        stop.set()
+        thread.join(20)
+    # The first run was not disturbed, and the nodes are free again.
+    assert [report.ended_by for report in reports] == [gc.EndedBy.SOURCES]
+    assert shared.run(realtime=True).ended_by is gc.EndedBy.SOURCES
+
+
+def test_r12_two_graphs_without_a_node_in_common_run_at_once() -> None:
+    both = threading.Barrier(2, timeout=20)
+
+    def meet(value: int) -> int:
+        both.wait()
+        return value
+
+    outs = [gc.constant(i).map(meet).collect() for i in range(2)]
+    threads = [threading.Thread(target=out.run) for out in outs]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert [out.values for out in outs] == [[0], [1]]
+
+
+def test_r12_a_node_cannot_be_run_from_inside_its_own_run() -> None:
+    stream = gc.constant(1)
+    with pytest.raises(gc.RunError, match="is in another run"):
+        stream.for_each(lambda value: stream.run()).run()
+
+
+def test_r12_a_graph_runs_over_history_and_live_in_turn() -> None:
+    out = gc.from_iterable([1, 2, 3]).count().collect()
+    graph = gc.Graph(out)
+    for realtime in (False, True, False):
+        graph.run(realtime=realtime)
+        assert out.values == [1, 2, 3]

@@ -1,0 +1,47 @@
+"""Running statistics, beside itertools and the standard library."""
+
+import itertools
+import statistics
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import graphcore as gc
+from graphcore.testing import ticks
+
+numbers_of_any_kind = st.one_of(
+    st.lists(st.integers(-100, 100), max_size=12),
+    st.lists(st.floats(-1e6, 1e6), max_size=12),
+)
+
+
+def values(stream: gc.Stream[Any]) -> list[Any]:
+    return [value for _, value in ticks(stream)]
+
+
+def test_count_ticks_on_the_first_value() -> None:
+    assert ticks(gc.replay([5, 6, 6], [None, 0, "a"]).count()) == [(5, 1), (6, 2), (6, 3)]
+
+
+@given(numbers_of_any_kind)
+def test_sum_is_accumulate(numbers: list[float]) -> None:
+    assert values(gc.from_iterable(numbers).sum()) == list(itertools.accumulate(numbers))
+
+
+@given(numbers_of_any_kind)
+def test_min_and_max_are_accumulate(numbers: list[float]) -> None:
+    assert values(gc.from_iterable(numbers).min()) == list(itertools.accumulate(numbers, min))
+    assert values(gc.from_iterable(numbers).max()) == list(itertools.accumulate(numbers, max))
+
+
+def test_min_and_max_take_whatever_can_be_compared() -> None:
+    assert values(gc.from_iterable(["b", "a", "c"]).min()) == ["b", "a", "a"]
+    assert values(gc.from_iterable(["b", "a", "c"]).max()) == ["b", "b", "c"]
+
+
+@given(numbers_of_any_kind)
+def test_mean_is_the_mean_of_what_has_come(numbers: list[float]) -> None:
+    expected = [statistics.fmean(numbers[: i + 1]) for i in range(len(numbers))]
+    assert values(gc.from_iterable(numbers).mean()) == pytest.approx(expected, rel=1e-9, abs=1e-9)

@@ -1,0 +1,304 @@
+"""`replay` and `from_iterable`: the forms they take, delivery, pacing, and what goes wrong."""
+
+import itertools
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import graphcore as gc
+from graphcore.testing import ticks
+
+SECOND = 10**9
+DAWN = 1_769_851_800_000_000_000  # 2026-01-31T09:30:00Z
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: gc.replay([10, 20], ["a", "b"]),
+        lambda: gc.replay((10, 20), "ab"),
+        lambda: gc.replay(iter([10, 20]), iter("ab")),
+        lambda: gc.replay(np.array([10, 20]), np.array(["a", "b"])),
+        lambda: gc.replay(np.array([10, 20], "M8[ns]"), ["a", "b"]),
+        lambda: gc.replay(pd.Series([10, 20], index=[5, 4]), pd.Series(["a", "b"], index=[1, 7])),
+        lambda: gc.replay(pd.to_datetime([10, 20]), ["a", "b"]),
+        lambda: gc.replay([(10, "a"), (20, "b")]),
+        lambda: gc.replay({10: "a", 20: "b"}.items()),
+        lambda: gc.replay((time, value) for time, value in [(10, "a"), (20, "b")]),
+        lambda: gc.replay(lambda: [(10, "a"), (20, "b")]),
+        lambda: gc.replay(lambda: zip([10, 20], "ab", strict=True)),
+        lambda: gc.replay(pd.Series(["a", "b"], index=pd.to_datetime([10, 20])).items()),
+    ],
+)
+def test_replay_takes_times_and_values_or_pairs_or_what_makes_them(
+    make: Callable[[], gc.Stream[str]],
+) -> None:
+    assert ticks(make()) == [(10, "a"), (20, "b")]
+
+
+@pytest.mark.parametrize(
+    "time",
+    [
+        DAWN,
+        np.int64(DAWN),
+        "2026-01-31T09:30:00Z",
+        "2026-01-31T10:30:00+01:00",
+        datetime(2026, 1, 31, 9, 30),
+        datetime(2026, 1, 31, 9, 30, tzinfo=UTC),
+        datetime(2026, 1, 31, 11, 30, tzinfo=timezone(timedelta(hours=2))),
+        np.datetime64("2026-01-31T09:30"),
+        pd.Timestamp("2026-01-31 09:30"),
+        pd.Timestamp("2026-01-31 09:30", tz="UTC"),
+    ],
+)
+def test_r1_times_come_in_every_form(time: Any) -> None:
+    [(got, _)] = ticks(gc.replay([time], ["a"]))
+    assert got == DAWN
+    assert type(got) is int
+
+
+@pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
+def test_datetime64_becomes_nanoseconds_as_time_and_as_value(unit: str) -> None:
+    array = np.array(["2026-01-31T09:30:00"], f"M8[{unit}]")
+    assert ticks(gc.replay(array, array)) == [(DAWN, DAWN)]
+    assert ticks(gc.from_iterable(array - array + np.timedelta64(2, "s"))) == [(0, 2 * SECOND)]
+
+
+def test_pandas_times_with_a_time_zone_are_taken_to_utc() -> None:
+    index = pd.DatetimeIndex(["2026-01-31 10:30"], tz="Europe/Berlin")
+    series = pd.Series([1.5], index=index)
+    assert ticks(gc.replay(series.index, series)) == [(DAWN, 1.5)]
+    assert ticks(gc.replay(index.to_series(), series)) == [(DAWN, 1.5)]
+
+
+@pytest.mark.parametrize("dtype", ["int32", "int64", "float32", "float64", "bool", "U1", "O"])
+def test_numpy_values_become_python_scalars(dtype: str) -> None:
+    array = np.array([1, 0], dtype)
+    streams = gc.replay([0, 1], array), gc.from_iterable(array), gc.from_iterable(pd.Series(array))
+    for stream in streams:
+        values = [value for _, value in ticks(stream)]
+        assert values == array.tolist()
+        assert {type(value) for value in values} == {type(array.tolist()[0])}
+
+
+def test_an_array_longer_than_a_chunk_comes_whole() -> None:
+    array = np.arange(10_000)
+    out = gc.replay(array, array).collect()
+    out.run()
+    assert out.values == out.times == list(range(10_000))
+
+
+# R6 and delivery
+
+
+def test_r6_delivery_says_what_becomes_of_values_of_one_time() -> None:
+    times, values = [1, 1, 1, 2], "abcd"
+    assert ticks(gc.replay(times, values)) == [(1, "a"), (1, "b"), (1, "c"), (2, "d")]
+    burst = gc.replay(times, values, delivery="burst")
+    assert ticks(burst) == [(1, ["a", "b", "c"]), (2, ["d"])]
+    assert ticks(gc.replay(times, values, delivery="latest")) == [(1, "c"), (2, "d")]
+
+
+def test_r6_sources_deliver_their_same_time_values_side_by_side() -> None:
+    a, b = gc.replay([1, 1], "ab"), gc.replay([1, 1, 1], "xyz")
+    assert ticks(a.combine(b)) == [(1, ("a", "x")), (1, ("b", "y")), (1, ("b", "z"))]
+
+
+def test_from_iterable_delivers_at_the_start_or_a_period_apart() -> None:
+    assert ticks(gc.from_iterable("abc")) == [(0, "a"), (0, "b"), (0, "c")]
+    assert ticks(gc.from_iterable("abc"), start=7) == [(7, "a"), (7, "b"), (7, "c")]
+    assert ticks(gc.from_iterable("abc", "1s"), start=7) == [
+        (7, "a"),
+        (7 + SECOND, "b"),
+        (7 + 2 * SECOND, "c"),
+    ]
+    assert ticks(gc.from_iterable("abc", delivery="burst")) == [(0, ["a", "b", "c"])]
+    assert ticks(gc.from_iterable("abc", delivery="latest")) == [(0, "c")]
+
+
+def test_from_iterable_takes_a_function_and_an_endless_iterator() -> None:
+    assert ticks(gc.from_iterable(lambda: (n for n in (1, 2)))) == [(0, 1), (0, 2)]
+    assert [v for _, v in ticks(gc.from_iterable(itertools.count), cycles=3)] == [0, 1, 2]
+
+
+def test_nothing_to_replay_ends_the_run_at_once() -> None:
+    sources: list[gc.Stream[str]] = [gc.replay([], []), gc.replay([]), gc.from_iterable([])]
+    for source in sources:
+        out = source.collect()
+        report = out.run()
+        assert (list(out), report.cycles, report.ended_by) == ([], 0, "sources")
+
+
+# Start, and R12
+
+
+def test_a_run_starts_at_the_earliest_first_event() -> None:
+    late, early = gc.replay([20], "a"), gc.replay([10, 30], "xy")
+    out = late.merge(early, gc.constant("start")).collect()
+    assert out.run().start == 10
+    assert list(out) == [(10, "x"), (20, "a"), (30, "y")]
+
+
+def test_events_before_the_start_are_skipped_and_counted() -> None:
+    a, b = gc.replay([1, 2, 2, 3], "abcd"), gc.replay([2, 4], "xy")
+    out = a.merge(b).collect()
+    report = out.run(start=3)
+    assert list(out) == [(3, "d"), (4, "y")]
+    assert report.skipped == 4
+    assert report.start == 3
+    assert out.run().skipped == 0
+    everything = out.run(start=5)
+    assert (everything.skipped, everything.cycles) == (6, 0)
+
+
+@given(st.lists(st.integers(0, 20), max_size=10).map(sorted), st.integers(0, 21))
+def test_what_is_not_skipped_is_delivered(times: list[int], start: int) -> None:
+    out = gc.replay(times, times).collect()
+    report = out.run(start=start)
+    assert out.times == [time for time in times if time >= start]
+    assert report.skipped == len(times) - len(out)
+
+
+def test_r12_lists_arrays_and_functions_serve_any_number_of_runs() -> None:
+    for source in (
+        gc.replay([1, 2], "ab"),
+        gc.replay(np.array([1, 2]), "ab"),
+        gc.replay(lambda: iter([(1, "a"), (2, "b")])),
+    ):
+        out = source.collect()
+        for _ in range(3):
+            out.run()
+            assert list(out) == [(1, "a"), (2, "b")]
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: gc.replay(iter([(1, "a")])),
+        lambda: gc.replay(iter([1]), ["a"]),
+        lambda: gc.replay([1], iter(["a"])),
+        lambda: gc.from_iterable(iter(["a"])),
+    ],
+)
+def test_r12_an_iterator_serves_one_run(make: Callable[[], gc.Stream[str]]) -> None:
+    source = make().named("letters")
+    assert len(ticks(source)) == 1
+    with pytest.raises(gc.RunError, match=r"letters .* iterator, which serves one run"):
+        source.run()
+
+
+def test_a_run_refused_before_its_start_uses_no_iterator_up() -> None:
+    source = gc.replay(iter([(10, "a")]))
+    with pytest.raises(gc.InvalidValueError, match="until=5"):
+        source.run(until=5)
+    assert ticks(source) == [(10, "a")]
+
+
+# Errors
+
+
+def test_times_that_go_back_name_index_and_both_times_after_the_event_before() -> None:
+    out = gc.replay([10, 30, 20], "abc").named("letters").collect()
+    with pytest.raises(gc.InvalidValueError) as caught:
+        out.run()
+    assert str(caught.value) == "times must not go back: 20 at index 2 comes after 30"
+    assert "in letters (Replay)" in caught.value.__notes__[0]
+    assert list(out) == [(10, "a"), (30, "b")]
+
+
+def test_times_that_go_back_are_found_among_those_that_are_skipped() -> None:
+    with pytest.raises(gc.InvalidValueError, match="20 at index 2 comes after 30"):
+        gc.replay([10, 30, 20, 50], "abcd").run(start=40)
+
+
+@pytest.mark.parametrize("delivery", ["each", "burst", "latest"])
+def test_what_an_iterator_raises_comes_after_the_event_before(delivery: Any) -> None:
+    def events() -> Iterator[tuple[int, str]]:
+        yield 10, "a"
+        yield 20, "b"
+        raise OSError("disk on fire")
+
+    out = gc.replay(events, delivery=delivery).collect()
+    with pytest.raises(OSError, match="disk on fire") as caught:
+        out.run()
+    assert out.times == [10, 20]
+    assert "test_replay.py" in caught.value.__notes__[0]
+
+
+def test_an_iterator_that_fails_at_once_fails_in_the_first_cycle() -> None:
+    for source in (
+        gc.from_iterable(lambda: (1 // n for n in [0])),
+        gc.replay(lambda: ((1 // n, n) for n in [0])),
+    ):
+        with pytest.raises(ZeroDivisionError) as caught:
+            source.named("quotients").run()
+        assert "in quotients" in caught.value.__notes__[0]
+
+
+def test_not_a_time_names_the_index() -> None:
+    times = np.array(["2026-01-31", "NaT"], "M8[s]")
+    with pytest.raises(gc.InvalidValueError, match="index 1 is NaT"):
+        gc.replay(times, "ab").run()
+    with pytest.raises(gc.InvalidValueError, match="index 1: NaT"):
+        gc.replay(list(times), "ab").run()
+
+
+def test_times_out_of_the_range_of_nanoseconds_name_the_index() -> None:
+    with pytest.raises(gc.InvalidValueError, match="index 1 "):
+        gc.replay(np.array(["2026-01-31", "3000-01-01"], "M8[D]"), "ab").run()
+
+
+def test_more_values_than_times_name_where_the_shorter_ends() -> None:
+    out = gc.replay(iter([1, 2]), iter("abc")).collect()
+    with pytest.raises(gc.InvalidValueError, match="the times end at index 2"):
+        out.run()
+    assert list(out) == [(1, "a"), (2, "b")]
+    with pytest.raises(gc.InvalidValueError, match="the values end at index 1"):
+        gc.replay(iter([1, 2]), iter("a")).run()
+
+
+# Real time
+
+
+@pytest.mark.parametrize("speed", [1.0, 2, 1000.0])
+def test_real_time_replay_keeps_order_and_is_never_ahead_of_its_pace(speed: float) -> None:
+    offsets = [0, 10_000_000, 10_000_000, 30_000_000]
+    out = gc.replay([DAWN + offset for offset in offsets], "abcd", speed=speed).collect()
+    report = out.run(realtime=True)
+    assert out.values == list("abcd")
+    passed = [time - report.start for time in out.times]
+    assert all(p >= offset / speed for p, offset in zip(passed, offsets, strict=True))
+    assert passed == sorted(passed)
+    assert out.times[0] > DAWN
+
+
+def test_real_time_replay_goes_as_fast_as_the_graph_takes_it_by_default() -> None:
+    hours = [DAWN + hour * 3600 * SECOND for hour in range(100)]
+    out = gc.replay(hours, range(100)).collect()
+    report = out.run(realtime=True, duration="30s")
+    assert out.values == list(range(100))
+    assert report.ended_by == "sources"
+
+
+def test_an_endless_replay_in_real_time_still_answers_the_end() -> None:
+    source = gc.replay(lambda: ((n, n) for n in itertools.count()))
+    assert source.run(realtime=True, duration="20ms").ended_by == "until"
+
+
+def test_r6_real_time_delivery_is_by_the_recorded_times() -> None:
+    source = gc.replay([1, 1, 2], "abc", delivery="burst").collect()
+    source.run(realtime=True)
+    assert source.values == [["a", "b"], ["c"]]
+
+
+def test_real_time_from_iterable_keeps_its_period() -> None:
+    out = gc.from_iterable("abc", "5ms").collect()
+    report = out.run(realtime=True)
+    assert out.values == ["a", "b", "c"]
+    assert all(time - report.start >= i * 5_000_000 for i, time in enumerate(out.times))

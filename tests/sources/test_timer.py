@@ -1,0 +1,46 @@
+"""`ticker`, `constant` and `never`: sources that need no input."""
+
+from datetime import timedelta
+
+import pytest
+
+import graphcore as gc
+from graphcore.testing import ticks
+
+SECOND = 10**9
+
+
+@pytest.mark.parametrize("period", ["1s", SECOND, timedelta(seconds=1), "1000ms"])
+def test_ticker_ticks_at_the_start_and_then_every_period(period: str | int | timedelta) -> None:
+    expected = [(n * SECOND, n * SECOND) for n in range(3)]
+    assert ticks(gc.ticker(period), duration="2s") == expected
+
+
+def test_ticker_counts_from_the_start_of_the_run() -> None:
+    assert [time for time, _ in ticks(gc.ticker(10), start=7, until=30)] == [7, 17, 27]
+
+
+def test_constant_ticks_once_in_the_first_cycle() -> None:
+    assert ticks(gc.constant("a")) == [(0, "a")]
+    source = gc.replay([5, 6], [1, 2])
+    assert ticks(source.combine(gc.constant("a"))) == [(5, (1, "a")), (6, (2, "a"))]
+
+
+def test_constant_is_there_before_the_first_event_of_a_replay_that_starts_later() -> None:
+    out = gc.constant(0).merge(gc.replay([5], [1])).collect()
+    out.run(start=3)
+    assert list(out) == [(3, 0), (5, 1)]
+
+
+def test_constant_keeps_the_object_itself() -> None:
+    given = [1, 2]
+    [(_, value)] = ticks(gc.constant(given))
+    assert value is given
+
+
+def test_never_ticks_not_and_keeps_no_run_alive() -> None:
+    out = gc.never().collect()
+    report = out.run()
+    assert (list(out), report.cycles, report.ended_by) == ([], 0, "sources")
+    live = out.run(realtime=True)
+    assert (live.cycles, live.ended_by) == (0, "sources")

@@ -1,0 +1,232 @@
+"""Bad input is refused in one sentence that holds the value, and nothing is half done.
+
+What concerns ZeroMQ stands beside the adapter's tests.
+"""
+
+from collections.abc import Callable
+from math import nan
+from typing import Any
+
+import pytest
+
+import graphcore as gc
+from graphcore.testing import ticks
+
+# As `Any`, since a type checker refuses what is tried here.
+anything: Any = gc
+source: Any = gc.from_iterable([1, 2]).named("numbers")
+
+
+def sentence(call: Callable[[], object], kind: type[Exception]) -> str:
+    """Return the message, having seen that it is one sentence of the package's own error."""
+    with pytest.raises(kind) as caught:
+        call()
+    assert isinstance(caught.value, gc.GraphcoreError)
+    message = str(caught.value)
+    assert message
+    assert "\n" not in message
+    assert ". " not in message.replace("...", "")
+    return message
+
+
+NOT_A_STREAM: dict[str, Callable[[Any], object]] = {
+    "Stream": lambda given: gc.Stream(given),
+    "Graph": lambda given: gc.Graph(source, given),
+    "sample": lambda given: source.sample(given),
+    "gate": lambda given: source.gate(given),
+    "join": lambda given: source.join(given, function=max),
+    "with_latest": lambda given: source.with_latest(given),
+    "merge": lambda given: source.merge(source, given),
+    "combine": lambda given: source.combine(given),
+    "align": lambda given: gc.align(source, given, key=abs),
+    "bind": lambda given: gc.feedback().bind(given),
+}
+
+
+@pytest.mark.parametrize("given", [5, "1s", None, [source], gc.ticker])
+@pytest.mark.parametrize("operator", NOT_A_STREAM)
+def test_a_non_stream_where_a_stream_belongs(operator: str, given: object) -> None:
+    message = sentence(lambda: NOT_A_STREAM[operator](given), gc.InvalidTypeError)
+    assert f"must be a stream or a node, not {given!r} ({type(given).__name__})" in message
+
+
+def test_the_argument_that_is_no_stream_is_named() -> None:
+    assert sentence(lambda: gc.Graph(source, 5), TypeError).startswith("root 2 must be")
+    assert sentence(lambda: source.merge(source, 5), TypeError).startswith("sources of Merge[2]")
+    assert sentence(lambda: source.gate(5), TypeError).startswith("condition of Gate")
+
+
+def test_a_cycle_in_the_wiring_names_its_nodes_and_points_at_feedback() -> None:
+    class Late(gc.MutableNode[int]):
+        """A node whose upstream is given after it was made, as only a class by hand allows."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.source: gc.Active[int] | None = None
+
+        def upstreams(self) -> gc.Upstreams:
+            assert self.source is not None
+            return gc.Upstreams(active=(self.source,))
+
+        def cycle(self, state: gc.GraphState) -> bool:
+            return False
+
+    late = Late()
+    late.name = "late"
+    late.source = gc.Stream(late).map(abs).named("inner").map(abs).named("outer")
+    message = sentence(lambda: gc.Graph(late), gc.WiringError)
+    for name in ("late", "inner", "outer", "feedback"):
+        assert name in message
+
+
+DURATIONS: dict[str, Callable[[Any], object]] = {
+    "ticker": lambda given: gc.ticker(given),
+    "from_iterable": lambda given: gc.from_iterable([1], given),
+    "throttle": lambda given: source.throttle(given),
+    "delay": lambda given: source.delay(given),
+    "window": lambda given: source.window(given),
+    "rolling": lambda given: source.rolling(given),
+    "run": lambda given: source.run(duration=given),
+}
+
+
+@pytest.mark.parametrize("given", [0.5, 1.0, nan, True, [1]])
+@pytest.mark.parametrize("operator", DURATIONS)
+def test_a_duration_that_is_a_float_or_no_duration_at_all(operator: str, given: object) -> None:
+    message = sentence(lambda: DURATIONS[operator](given), gc.InvalidTypeError)
+    assert message.startswith(f"{given!r} is no duration: give a timedelta, int nanoseconds")
+
+
+@pytest.mark.parametrize("given", ["", "1", "s", "1 week", "1e3s", "0.1ns", "1s2ms"])
+@pytest.mark.parametrize("operator", DURATIONS)
+def test_a_duration_in_text_that_is_none(operator: str, given: str) -> None:
+    assert repr(given) in sentence(lambda: DURATIONS[operator](given), gc.InvalidValueError)
+
+
+@pytest.mark.parametrize("given", [0, "0s", -1, "-5ms"])
+@pytest.mark.parametrize("operator", ["ticker", "from_iterable", "throttle", "window"])
+def test_a_period_that_is_not_above_zero(operator: str, given: int | str) -> None:
+    message = sentence(lambda: DURATIONS[operator](given), gc.InvalidValueError)
+    assert message == f"a period must be longer than 0, not {given!r}"
+
+
+def test_a_negative_duration() -> None:
+    assert "-5" in sentence(lambda: source.delay(-5), gc.InvalidValueError)
+    assert "'-5ms'" in sentence(lambda: source.run(duration="-5ms"), gc.InvalidValueError)
+    assert "'-5ms'" in sentence(lambda: source.rolling("-5ms"), gc.InvalidValueError)
+
+
+def test_a_time_that_is_a_float() -> None:
+    for run in (lambda: source.run(start=1.5), lambda: source.run(until=1.5)):
+        assert "1.5 is no time" in sentence(run, gc.InvalidTypeError)
+    replay = gc.replay([1, 2.5], "ab")  # type: ignore[list-item]  # what is tried
+    assert "index 1: 2.5 is no time" in sentence(replay.run, gc.InvalidTypeError)
+
+
+def test_times_that_go_back() -> None:
+    out = gc.replay([10, 5], "ab").collect()
+    message = sentence(out.run, gc.InvalidValueError)
+    assert message == "times must not go back: 5 at index 1 comes after 10"
+    assert list(out) == [(10, "a")]
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: anything.replay([1], "a", spede=2.0),
+        lambda: anything.from_iterable([1], spede=2.0),
+        lambda: anything.ticker("1s", spede=2.0),
+        lambda: source.throttle("1s", spede=2.0),
+        lambda: source.ewm(spede=2.0),
+        lambda: anything.align(source, source, key=abs, spede=2.0),
+        lambda: source.run(spede=2.0),
+        lambda: source.collect().run(spede=2.0),
+        lambda: anything.Graph(source).run(spede=2.0),
+        lambda: ticks(source, spede=2.0),  # type: ignore[call-arg]  # what is tried
+    ],
+)
+def test_an_unknown_keyword(call: Callable[[], object]) -> None:
+    with pytest.raises(TypeError, match="unexpected keyword argument 'spede'") as caught:
+        call()
+    assert "\n" not in str(caught.value)
+
+
+WRONG: list[tuple[Callable[[], object], type[Exception], str]] = [
+    # functions
+    (lambda: source.map(5), TypeError, "a function is needed, not 5"),
+    (lambda: source.filter("x"), TypeError, "a function is needed, not 'x'"),
+    (lambda: source.scan(5, 0), TypeError, "a function is needed, not 5"),
+    (lambda: source.for_each(None), TypeError, "a function is needed, not None"),
+    (lambda: source.split(5), TypeError, "a function is needed, not 5"),
+    (lambda: source.join(source, 5), TypeError, "a function is needed, not 5"),
+    (lambda: source.join(source, source), TypeError, "a function is needed, not <Stream numbers>"),
+    (lambda: anything.align(source, source, key="t"), TypeError, "a function is needed, not 't'"),
+    (lambda: anything.stream_operator(5), TypeError, "a function, not 5"),
+    (lambda: anything.receiver(5), TypeError, "a function, not 5"),
+    # too few
+    (lambda: source.join(max), TypeError, "join needs at least one other stream"),
+    (lambda: source.join(), TypeError, "join needs a stream and a function"),
+    (lambda: source.merge(), TypeError, "merge needs at least one other stream"),
+    (lambda: source.combine(), TypeError, "combine needs at least one other stream"),
+    (lambda: source.with_latest(), TypeError, "with_latest needs at least one other stream"),
+    (lambda: anything.align(key=abs), TypeError, "align needs streams"),
+    (lambda: anything.Graph(), ValueError, "at least one stream"),
+    # numbers
+    (lambda: source.limit(1.5), TypeError, "count is a whole number, not 1.5"),
+    (lambda: source.limit(-1), ValueError, "count must be at least 0, not -1"),
+    (lambda: source.skip(True), TypeError, "count is a whole number, not True"),
+    (lambda: source.buffer(0), ValueError, "count must be at least 1, not 0"),
+    (lambda: source.enumerate("1"), TypeError, "first is a whole number, not '1'"),
+    (lambda: source.log("a", "INFO"), TypeError, "level is a whole number, not 'INFO'"),
+    (lambda: source.rolling(0), ValueError, "at least 1 value, not 0"),
+    (lambda: anything.align(source, source, key=abs, capacity=0), ValueError, "at least 1, not 0"),
+    (lambda: source.ewm(), ValueError, "span=None, alpha=None"),
+    (lambda: source.ewm(span=3, alpha=0.5), ValueError, "span=3, alpha=0.5"),
+    (lambda: source.ewm(span=0.5), ValueError, "span must be at least 1, not 0.5"),
+    (lambda: source.ewm(span=nan), ValueError, "span must be at least 1, not nan"),
+    (lambda: source.ewm(alpha=0), ValueError, "alpha must be above 0 and at most 1, not 0"),
+    (lambda: source.ewm(alpha=1.5), ValueError, "alpha must be above 0 and at most 1, not 1.5"),
+    (lambda: source.ewm(alpha="1"), TypeError, "alpha is a number, not '1'"),
+    (lambda: source.run(cycles=0), ValueError, "cycles must be at least 1, not 0"),
+    (lambda: source.run(cycles=1.5), TypeError, "cycles is a whole number, not 1.5"),
+    # replay and from_iterable
+    (lambda: anything.replay(5), TypeError, "times to iterate over, not 5"),
+    (lambda: anything.replay("2026", "abcd"), TypeError, "times to iterate over, not '2026'"),
+    (lambda: anything.replay([1], 5), TypeError, "values to iterate over, not 5"),
+    (lambda: anything.replay([1, 2], "a"), ValueError, "1 values, 2 times"),
+    (lambda: anything.replay([1, 2]).run(), TypeError, "index 0 is 1, where a (time, value) pair"),
+    (
+        lambda: anything.replay(["soon"], "a").run(),
+        ValueError,
+        "index 0: 'soon' is no ISO-8601 time",
+    ),
+    (lambda: anything.replay([1], "a", speed=0), ValueError, "speed must be above 0, not 0"),
+    (lambda: anything.replay([1], "a", speed=nan), ValueError, "speed must be above 0, not nan"),
+    (lambda: anything.replay([1], "a", speed="2"), TypeError, "speed is a number, not '2'"),
+    (lambda: anything.replay([1], "a", delivery="all"), ValueError, "not 'all'"),
+    (lambda: anything.from_iterable([1], delivery="all"), ValueError, "not 'all'"),
+    (lambda: anything.from_iterable(5), TypeError, "values to iterate over, not 5"),
+    (lambda: anything.receiver(print, delivery="all"), ValueError, "not 'all'"),
+    (lambda: anything.receiver(print, capacity=0), ValueError, "not 0"),
+    # names and runs
+    (lambda: source.named(""), TypeError, "not ''"),
+    (lambda: source.named(5), TypeError, "not 5"),
+    (lambda: source.field(5), TypeError, "a field's name is text, not 5"),
+    (lambda: source.run(tier="warp"), ValueError, "there is no tier 'warp'"),
+    (lambda: source.run(realtime=True, start=5), ValueError, "start=5 cannot be given"),
+    (lambda: source.run(start=9, until=5), ValueError, "until=5 lies before the start"),
+    (lambda: anything.ticker("1s").named("clock").run(), RuntimeError, "clock never ends"),
+]
+
+
+@pytest.mark.parametrize(("call", "kind", "part"), WRONG, ids=[part for _, _, part in WRONG])
+def test_a_wrong_argument(call: Callable[[], object], kind: type[Exception], part: str) -> None:
+    assert part in sentence(call, kind)
+
+
+def test_a_refused_call_leaves_the_stream_as_it_was() -> None:
+    for call, kind, _ in WRONG:
+        with pytest.raises(kind):
+            call()
+    assert source.node.name == "numbers"
+    assert ticks(source) == [(0, 1), (0, 2)]
