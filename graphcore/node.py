@@ -17,6 +17,7 @@ from typing import (
     TYPE_CHECKING,
     Any,
     ClassVar,
+    ForwardRef,
     Generic,
     Literal,
     Protocol,
@@ -278,6 +279,8 @@ def _input_kind(annotation: object, cls: type, namespace: dict[str, Any]) -> _In
     Only the outermost names of an annotation in text are looked up: what a parameter's type is
     called may exist for the type checker alone.
     """
+    if isinstance(annotation, ForwardRef):
+        annotation = annotation.__forward_arg__
     if isinstance(annotation, str):
         tree = ast.parse(annotation.strip(), mode="eval").body
         scope = {**vars(sys.modules[cls.__module__]), **namespace}
@@ -290,12 +293,14 @@ def _input_kind(annotation: object, cls: type, namespace: dict[str, Any]) -> _In
 
 
 def _kind_of_expression(tree: ast.expr, scope: dict[str, Any]) -> _Input | None:
+    if isinstance(tree, ast.Constant) and isinstance(tree.value, str):  # quoted once more
+        tree = ast.parse(tree.value.strip(), mode="eval").body
     outer = tree.value if isinstance(tree, ast.Subscript) else tree
     try:
         found = eval(compile(ast.Expression(outer), "<annotation>", "eval"), scope)
     except (NameError, AttributeError):
         return None
-    if isinstance(tree, ast.Subscript) and found is list:
+    if isinstance(tree, ast.Subscript) and list in (found, get_origin(found)):
         inner = _kind_of_expression(tree.slice, scope)
         return None if inner is None else _Input(inner.active, many=True)
     return _ACTIVE if found is Active else _PASSIVE if found is Passive else None

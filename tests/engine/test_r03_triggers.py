@@ -131,7 +131,7 @@ def test_r4_ticked_and_valid_take_a_stream_as_well_as_a_node() -> None:
     assert asked == [(True, True), (True, True)]
 
 
-INPUTS: Any = pytest.mark.parametrize(
+INPUTS = pytest.mark.parametrize(
     "wire",
     [
         lambda a, b: a + b,

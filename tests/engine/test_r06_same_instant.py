@@ -11,7 +11,7 @@ import graphcore as gc
 from graphcore.testing import ticks
 
 
-class CycleOf(gc.MutableNode[tuple[int, ...]]):
+class CycleOf(gc.MutableNode[tuple[Any, ...]]):
     """Ticks in each cycle in which any source ticked, with the sources that did."""
 
     def __init__(self, *sources: gc.Stream[Any]) -> None:

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from typing import Any
 
 import graphcore as gc
 from graphcore.testing import ticks
@@ -41,9 +42,9 @@ def test_r8_a_run_is_the_same_under_every_hash_seed() -> None:
 
 
 def test_r8_a_run_is_the_same_again_and_when_wired_anew() -> None:
-    def wire() -> gc.Stream[object]:
+    def wire() -> gc.Stream[Any]:
         one, two = gc.replay([1, 1, 2], [1, 2, 3]), gc.replay([1, 2, 2], [4, 5, 6])
-        return one.merge(two).combine(two, one).merge(two.delay(1))
+        return one.merge(two).combine(two, one).merge(two.delay(1).map(lambda n: (n,)))
 
     stream = wire()
     first = ticks(stream)
@@ -55,7 +56,7 @@ def test_r8_the_order_of_the_roots_changes_nothing() -> None:
     def trail(turned: bool) -> list[object]:
         seen: list[object] = []
         source = gc.replay([1, 1, 2], [1, 2, 3])
-        roots = [source.map(lambda n, k=k: (k, n)).for_each(seen.append) for k in range(5)]
+        roots = [source.enumerate(k).for_each(seen.append) for k in range(5)]
         gc.Graph(*(reversed(roots) if turned else roots)).run()
         return seen
 

@@ -76,7 +76,7 @@ messages = st.lists(
     st.tuples(
         st.sampled_from([0, 0, 1, 999_999_999]),  # ns since the message before
         st.sampled_from([1, 1, 1, 2, 3, 4, 5, 7]),
-        st.integers(1, 6),
+        st.integers(1, 4),
         st.integers(0, 4),
         st.integers(1, 5),
         st.sampled_from([-1, 1]),
@@ -103,6 +103,13 @@ def test_any_messages_give_the_oracles_lines(
         names = "seconds,message_type,order_id,quantity,price,direction\n" if named else ""
         path.write_text(names + "".join(lines))
         check_against_oracle(path, lines)
+
+
+def test_many_messages_give_the_oracles_lines(tmp_path: Path) -> None:
+    lines = random_lines(20_000)
+    path = tmp_path / "messages.csv"
+    path.write_text("".join(lines))
+    check_against_oracle(path, lines)
 
 
 @needs_data

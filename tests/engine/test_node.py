@@ -1,0 +1,320 @@
+"""Nodes of one's own: with `@node`, and by hand."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import graphcore as gc
+from graphcore import Active, Passive
+from graphcore.testing import ticks
+
+if TYPE_CHECKING:
+    from somewhere import Missing  # type: ignore[import-not-found]  # seen by type checkers alone
+
+
+@gc.node
+class Spread(gc.MutableNode[float]):
+    bid: gc.Active[float]
+    ask: Active[float]
+    scale: gc.Passive[float]
+
+    def cycle(self, state: gc.GraphState) -> bool:
+        self.value = (self.ask.value - self.bid.value) * self.scale.value
+        return True
+
+
+def sources() -> tuple[gc.Stream[float], gc.Stream[float], gc.Stream[float]]:
+    bid = gc.replay([1, 4], [10.0, 11.0])
+    ask = gc.replay([2, 4], [10.5, 13.0])
+    return bid, ask, gc.replay([3, 5], [2.0, 3.0])
+
+
+def test_node_makes_constructor_and_upstreams_from_the_annotations() -> None:
+    bid, ask, scale = sources()
+    node = Spread(bid, ask, scale)
+    assert node.upstreams() == gc.Upstreams(active=(bid.node, ask.node), passive=(scale.node,))
+    assert ticks(gc.Stream(node)) == [(4, 4.0)]
+
+
+def test_node_takes_streams_and_nodes_by_position_and_by_keyword_and_keeps_nodes() -> None:
+    bid, ask, scale = sources()
+    node = Spread(bid.node, ask=ask, scale=scale.node)
+    assert (node.bid, node.ask, node.scale) == (bid.node, ask.node, scale.node)
+
+
+def test_node_runs_once_every_input_has_a_value() -> None:
+    bid, ask, scale = sources()
+    # Passive scale comes last, at 3, and triggers nothing.
+    assert [time for time, _ in ticks(gc.Stream(Spread(bid, ask, scale)))] == [4]
+
+
+@gc.node(valid="any")
+class Latest(gc.MutableNode[Any]):
+    one: gc.Active[Any]
+    other: gc.Active[Any]
+
+    def cycle(self, state: gc.GraphState) -> bool:
+        self.value = [u.value if state.valid(u) else None for u in (self.one, self.other)]
+        return True
+
+
+def test_node_with_valid_any_runs_from_the_first_value() -> None:
+    one, other = gc.replay([1, 3], ["a", "b"]), gc.replay([2], ["x"])
+    assert ticks(gc.Stream(Latest(one, other))) == [
+        (1, ["a", None]),
+        (2, ["a", "x"]),
+        (3, ["b", "x"]),
+    ]
+
+
+def test_node_knows_no_other_valid() -> None:
+    with pytest.raises(gc.InvalidValueError, match="not 'some'"):
+        gc.node(valid="some")  # type: ignore[call-overload]  # the very mistake
+
+
+@gc.node
+class Sums(gc.MutableNode[int]):
+    parts: list[gc.Active[int]]
+    weights: list[gc.Passive[int]]
+    offset: int
+    runs: int = gc.state(0)
+    seen: list[int] = gc.state(factory=list)
+
+    def cycle(self, state: gc.GraphState) -> bool:
+        self.runs += 1
+        self.value = sum(p.value * w.value for p, w in zip(self.parts, self.weights, strict=True))
+        self.value += self.offset
+        self.seen.append(self.value)
+        return True
+
+
+def test_node_takes_lists_of_any_number_of_streams() -> None:
+    parts: list[gc.Active[int]] = [gc.replay([2, 3], [k, k + 1]) for k in range(3)]
+    weights: list[gc.Passive[int]] = [gc.replay([1], [10**k]) for k in range(3)]
+    node = Sums(parts, weights, 5000)
+    assert node.upstreams().active == tuple(gc.Graph(part).nodes[-1] for part in parts)
+    assert node.upstreams().passive == tuple(gc.Graph(weight).nodes[-1] for weight in weights)
+    assert ticks(gc.Stream(node)) == [(2, 5210), (3, 5321)]
+
+
+def test_node_takes_an_empty_list_of_streams() -> None:
+    node = Sums([], [], 1)
+    assert node.upstreams() == gc.Upstreams()
+
+
+def test_node_sets_declared_state_anew_in_each_run() -> None:
+    node = Sums([gc.replay([1, 2], [1, 2])], [gc.replay([1], [1])], 0)
+    stream = gc.Stream(node)
+    for _ in range(2):
+        stream.run()
+        assert (node.runs, node.seen) == (2, [1, 2])
+
+
+def test_node_takes_no_state_in_its_constructor() -> None:
+    with pytest.raises(TypeError, match="runs"):
+        Sums([], [], 1, runs=3)  # type: ignore[call-arg]  # the very mistake
+
+
+@pytest.mark.parametrize("default", [[], {}, set(), bytearray()])
+def test_state_with_a_default_that_runs_would_share_is_refused(default: Any) -> None:
+    name = type(default).__name__
+    with pytest.raises(gc.InvalidValueError, match=rf"write state\(factory={name}\)"):
+        gc.state(default)
+
+
+@gc.node
+class Typed(gc.MutableNode["Missing"]):
+    source: gc.Active[Missing]  # the quotes are what is tested
+    others: list[Passive[Missing]]  # the quotes are what is tested
+    maker: Missing | None = None  # the quotes are what is tested
+    table: dict[str, gc.Active[int]] | None = None  # the quotes are what is tested
+
+    def cycle(self, state: gc.GraphState) -> bool:
+        self.value = self.source.value
+        return True
+
+
+def test_node_reads_annotations_whose_types_only_a_checker_knows() -> None:
+    source, other = gc.constant(1), gc.constant(2)
+    node = Typed(source, [other], "maker")
+    assert node.upstreams() == gc.Upstreams(active=(source.node,), passive=(other.node,))
+    assert (node.maker, node.table) == ("maker", None)
+
+
+def test_node_reads_annotations_of_a_class_inside_a_function() -> None:
+    import graphcore as renamed
+    from graphcore import Active as Local
+
+    @renamed.node
+    class Inner(renamed.MutableNode[int]):
+        one: renamed.Active[int]
+        two: Local[int]
+
+        def cycle(self, state: gc.GraphState) -> bool:
+            self.value = self.one.value + self.two.value
+            return True
+
+    assert ticks(gc.Stream(Inner(gc.constant(1), gc.constant(2)))) == [(0, 3)]
+
+
+@pytest.mark.parametrize("prologue", ["", "from __future__ import annotations"])
+def test_node_reads_annotations_quoted_in_whole_or_in_part_or_not_at_all(prologue: str) -> None:
+    program = """
+import typing
+import graphcore as gc
+
+@gc.node
+class Mixed(gc.MutableNode[int]):
+    a: gc.Active[int]
+    b: list[gc.Passive[int]]
+    c: "gc.Passive[int]"
+    d: list[int]
+    e: gc.Active
+    f: typing.List["gc.Active[int]"]
+    g: "typing.List[gc.Passive[int]]"
+
+    def cycle(self, state):
+        self.value = self.a.value
+        return True
+
+streams = [gc.constant(k) for k in range(6)]
+a, b, c, e, f, g = streams
+node = Mixed(a, [b], c, [1], e, [f], [g])
+up = node.upstreams()
+assert up == gc.Upstreams(active=(a.node, e.node, f.node), passive=(b.node, c.node, g.node)), up
+assert node.d == [1]
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", prologue + program], capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@gc.node
+class Scaled(Spread):
+    factor: gc.Passive[float]
+    total: float = gc.state(0.0)
+    digits: int = 0
+
+    def cycle(self, state: gc.GraphState) -> bool:
+        super().cycle(state)
+        self.total += self.value
+        self.value = round(self.total * self.factor.value, self.digits)
+        return True
+
+
+class Renamed(Spread):
+    """Inherits the constructor as it is."""
+
+    def cycle(self, state: gc.GraphState) -> bool:
+        super().cycle(state)
+        self.value = -self.value
+        return True
+
+
+def test_node_inherits_inputs_parameters_and_the_constructor() -> None:
+    bid, ask, scale = sources()
+    plain = Renamed(bid, ask, scale)
+    assert plain.upstreams() == Spread(bid, ask, scale).upstreams()
+    assert ticks(gc.Stream(plain)) == [(4, -4.0)]
+
+
+def test_node_adds_inputs_and_state_to_inherited_ones() -> None:
+    bid, ask, scale = sources()
+    factor = gc.constant(10.0)
+    node = Scaled(bid, ask, scale, factor=factor)
+    assert node.upstreams().passive == (scale.node, factor.node)
+    assert ticks(gc.Stream(node), start=0) == [(4, 40.0)]
+    assert Scaled(bid, ask, scale, factor, digits=3).digits == 3
+
+
+def test_node_decorates_nodes_only() -> None:
+    with pytest.raises(gc.InvalidTypeError, match="@node decorates a subclass of MutableNode"):
+        gc.node(int)  # type: ignore[type-var]  # the very mistake
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((5, None, None), r"bid of Spread must be a stream or a node, not 5 \(int\)"),
+        (("a", None, None), "bid of Spread must be a stream or a node, not 'a'"),
+    ],
+)
+def test_a_non_stream_where_a_stream_belongs_is_refused_by_its_argument(
+    arguments: Any, message: str
+) -> None:
+    with pytest.raises(gc.InvalidTypeError, match=message):
+        Spread(*arguments)
+
+
+def test_a_single_stream_where_a_list_belongs_is_refused() -> None:
+    with pytest.raises(gc.InvalidTypeError, match="parts of Sums must be a list of streams"):
+        Sums(gc.constant(1), [], 0)  # type: ignore[arg-type]  # the very mistake
+    with pytest.raises(gc.InvalidTypeError, match=r"parts of Sums\[1\] must be a stream"):
+        Sums([gc.constant(1), 7], [], 0)  # type: ignore[list-item]  # the very mistake
+
+
+class ByHand(gc.MutableNode[int]):
+    def __init__(self, one: gc.Stream[int], other: gc.Stream[int]) -> None:
+        super().__init__()
+        self.one, self.other = one, other
+
+    def upstreams(self) -> gc.Upstreams:
+        return gc.Upstreams(active=(self.one,), passive=(self.other.node,))
+
+    def start(self, state: gc.GraphState) -> None:
+        self.total = 0
+
+    def cycle(self, state: gc.GraphState) -> bool:
+        self.total += self.one.value
+        if state.valid(self.other):
+            self.total += self.other.value
+        self.value = self.total
+        return True
+
+
+def test_a_node_by_hand_names_streams_or_nodes_and_runs_from_the_first_value() -> None:
+    one, other = gc.replay([1, 2, 3], [1, 1, 1]), gc.replay([2], [100])
+    stream = gc.Stream(ByHand(one, other))
+    assert ticks(stream) == ticks(stream) == [(1, 1), (2, 102), (3, 203)]
+
+
+def test_a_node_by_hand_without_super_init_is_refused_with_what_is_missing() -> None:
+    class Forgot(gc.MutableNode[int]):
+        def __init__(self) -> None:
+            self.source = None
+
+    with pytest.raises(gc.InvalidTypeError, match=r"Forgot.__init__ must call super\(\).__init__"):
+        gc.Stream(Forgot())
+
+
+def test_a_node_by_hand_whose_upstream_is_no_stream_is_refused_at_wiring() -> None:
+    class Wrong(gc.MutableNode[int]):
+        def upstreams(self) -> gc.Upstreams:
+            return gc.Upstreams(active=(42,))  # type: ignore[arg-type]  # the very mistake
+
+    with pytest.raises(gc.InvalidTypeError, match=r"an upstream of wrong_\d+ must be .* not 42"):
+        gc.Graph(Wrong())
+
+
+def test_a_node_without_a_cycle_method_says_so() -> None:
+    class Empty(gc.MutableNode[int]):
+        def start(self, state: gc.GraphState) -> None:
+            state.schedule(state.time)
+
+    with pytest.raises(NotImplementedError, match="Empty has no cycle method"):
+        gc.Graph(Empty()).run()
+
+
+def test_a_node_is_named_after_its_class_and_number_or_as_it_is_told() -> None:
+    node = Spread(*sources())
+    assert node.name == f"spread_{node.serial}"
+    stream = gc.Stream(node).named("mid")
+    assert (node.name, stream.node) == ("mid", node)
+    for wrong in ("", None, 5):
+        with pytest.raises(gc.InvalidTypeError, match="a name is text that is not empty"):
+            stream.named(wrong)  # type: ignore[arg-type]  # one wrong value of each type
