@@ -158,7 +158,7 @@ def test_r9_stop_is_set_when_the_run_ends() -> None:
 def test_r10_a_receiver_is_refused_in_a_historical_run_and_starts_no_thread() -> None:
     called: list[int] = []
     before = set(threading.enumerate())
-    stream = gc.receiver(lambda sender, stop: called.append(1)).named("feed")
+    stream: gc.Stream[list[Any]] = gc.receiver(lambda sender, stop: called.append(1)).named("feed")
     with pytest.raises(gc.RunError, match="^feed receives live events: it only supports real-time"):
         stream.run()
     assert called == []
