@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable
 from contextlib import nullcontext
+from typing import Protocol
 
 from graphcore.engine.notes import add_note
 from graphcore.engine.plan import Node, Plan
@@ -11,7 +12,16 @@ from graphcore.engine.signals import ending_by_signal
 from graphcore.errors import RunError
 from graphcore.state import EndedBy, RunMode
 
-Tier = Callable[[Plan, Session], None]
+
+class Tier(Protocol):
+    """A way of running a plan."""
+
+    def prepare(self, realtime: bool) -> None:
+        """Do beforehand what a run in this mode needs."""
+
+    def run(self, session: Session) -> None:
+        """Run the plan's nodes cycle by cycle until the session is over."""
+
 
 _running: set[Node] = set()
 _running_lock = threading.Lock()
@@ -35,7 +45,7 @@ def execute(plan: Plan, session: Session, tier: Tier) -> None:
                     node.reset()
                     started += 1
                     _noting(plan, session, index, node.start)
-                tier(plan, session)
+                tier.run(session)
             except BaseException as error:  # raised again below, once the nodes are stopped
                 errors.append(error)
                 session.ended_by = EndedBy.ERROR
