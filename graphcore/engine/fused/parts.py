@@ -135,7 +135,7 @@ def _observe(parts: Sequence[Part]) -> None:
     waiting = [part for part in parts if part.template is None]
     while waiting:
         part = waiting.pop()
-        cls: type[Any] = type(part.node)
+        cls: Any = type(part.node)
         looks_at = _looks_at(cls)
         for index in (*part.active, *part.passive):
             upstream = parts[index]

@@ -97,7 +97,7 @@ class Reading:
     parameters: frozenset[str]
 
 
-def reading_of(cls: type[Any]) -> Reading:
+def reading_of(cls: Any) -> Reading:
     """Return what a class's `cycle` says.
 
     Raises:
@@ -346,7 +346,7 @@ def _parameter(given: Any, arguments: int | None) -> Kind:
 def may_be_woken(node: Node) -> bool:
     """Return whether an alarm, or a source's event, may run the node without any upstream."""
     upstreams = node.upstreams()
-    cls: type[Any] = type(node)
+    cls: Any = type(node)
     return not (upstreams.active or upstreams.passive) or _may_schedule(cls)
 
 
