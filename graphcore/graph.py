@@ -6,7 +6,7 @@ from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 from graphcore.engine import interpreted
-from graphcore.engine.lifecycle import Tier, execute
+from graphcore.engine.lifecycle import Tier, claimed, execute
 from graphcore.engine.plan import Plan
 from graphcore.engine.session import Session
 from graphcore.errors import InvalidTypeError, InvalidValueError, RunError
@@ -132,20 +132,21 @@ class Graph:
         bounded = not (until is None and duration is None and cycles is None)
         if not realtime and not bounded:
             self._refuse_endless_sources()
-        session = self._session(realtime, start, until, duration, cycles)
-        began = perf_counter_ns()
-        with showing_progress(session) if progress else nullcontext():
-            execute(self._plan, session, _TIERS[tier])
-        wall_time = perf_counter_ns() - began
-        assert session.ended_by is not None
-        return RunReport(
-            cycles=session.cycle,
-            start=session.start_time,
-            end=session.time,
-            wall_time=wall_time,
-            ended_by=session.ended_by,
-            skipped=sum(source.skipped for source in self._sources()),
-        )
+        with claimed(self._plan):
+            session = self._session(realtime, start, until, duration, cycles)
+            began = perf_counter_ns()
+            with showing_progress(session) if progress else nullcontext():
+                execute(self._plan, session, _TIERS[tier])
+            wall_time = perf_counter_ns() - began
+            assert session.ended_by is not None
+            return RunReport(
+                cycles=session.cycle,
+                start=session.start_time,
+                end=session.time,
+                wall_time=wall_time,
+                ended_by=session.ended_by,
+                skipped=sum(source.skipped for source in self._sources()),
+            )
 
     def _sources(self) -> list[Source[Any]]:
         return [node for node in self._plan.nodes if isinstance(node, Source)]
