@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 from graphcore.engine.fused import Fused
 from graphcore.engine.interpreted import Interpreted
-from graphcore.engine.lifecycle import Tier, execute
+from graphcore.engine.lifecycle import Tier, claimed, execute
 from graphcore.engine.plan import Plan
 from graphcore.engine.session import Session
 from graphcore.errors import InvalidTypeError, InvalidValueError, RunError
@@ -156,23 +156,24 @@ class Graph:
         bounded = not (until is None and duration is None and cycles is None)
         if not realtime and not bounded:
             self._refuse_endless_sources()
-        began = perf_counter_ns()
-        # Before the session, with which the time of a real-time run begins.
-        way = self._tier(tier)
-        way.prepare(realtime)
-        session = self._session(realtime, start, until, duration, cycles)
-        with showing_progress(session) if progress else nullcontext():
-            execute(self._plan, session, way)
-        wall_time = perf_counter_ns() - began
-        assert session.ended_by is not None
-        return RunReport(
-            cycles=session.cycle,
-            start=session.start_time,
-            end=session.time,
-            wall_time=wall_time,
-            ended_by=session.ended_by,
-            skipped=sum(source.skipped for source in self._sources()),
-        )
+        with claimed(self._plan):
+            began = perf_counter_ns()
+            # Before the session, with which the time of a real-time run begins.
+            way = self._tier(tier)
+            way.prepare(realtime)
+            session = self._session(realtime, start, until, duration, cycles)
+            with showing_progress(session) if progress else nullcontext():
+                execute(self._plan, session, way)
+            wall_time = perf_counter_ns() - began
+            assert session.ended_by is not None
+            return RunReport(
+                cycles=session.cycle,
+                start=session.start_time,
+                end=session.time,
+                wall_time=wall_time,
+                ended_by=session.ended_by,
+                skipped=sum(source.skipped for source in self._sources()),
+            )
 
     def _tier(self, name: str) -> Tier:
         if name not in self._tiers:
