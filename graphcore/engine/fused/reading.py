@@ -61,6 +61,8 @@ _LONGEST = 40
 # What may be asked of a state without being able to have the node woken.
 _ASKED = {"time", "start_time", "elapsed", "run_mode", "ticked", "valid", "stopping", "ended_by"}
 _QUIET = _ASKED | {"due", "stop"}
+# What looks at, or runs in, the very function that it is named in.
+_FRAME = {"__class__", "dir", "eval", "exec", "globals", "locals", "super", "vars"}
 _LIFECYCLE = {"__init__", "__post_init__", "start", "reset", "stop", "cycle"}
 _ANY = {"setattr", "delattr", "__dict__", "vars"}
 _ACCESS = ("__getattribute__", "__setattr__", "__delattr__")
@@ -209,6 +211,8 @@ class _Reader(ast.NodeVisitor):
             raise Refused(f"its cycle hands {self._me} on")
         if node.id == self._state:
             raise Refused(f"its cycle hands {self._state} on")
+        if node.id in _FRAME:
+            raise Refused(f"its cycle speaks of {node.id}")
         if not isinstance(node.ctx, ast.Load):
             self._local.add(node.id)
 
