@@ -303,10 +303,16 @@ def all_parts() -> list[str]:
     return [*SOURCES, *all_operators(), *nodes.SHAPES, *functions.SHAPES]
 
 
+_ONLOOKERS = ["SeesAllOfItsUpstream", "ChangesAllOfItsUpstream"]
+
+
 def alone(part: str) -> Iterator[Recipe]:
-    """Yield recipes with little but this one part, for the kinds of values that it is meant for."""
+    """Yield recipes with little but this one part, for the kinds of values that it is meant for.
+
+    Another node looks at all that the part keeps, or changes it.
+    """
     operators = all_operators()
-    for attempt in range(4):
+    for attempt, onlooker in enumerate([None, *_ONLOOKERS, None]):
         choices = Picks(Random(attempt).randbytes(16) if attempt else b"")
         wiring = Wiring()
         if part in SOURCE_ARGUMENTS:
@@ -325,5 +331,7 @@ def alone(part: str) -> Iterator[Recipe]:
             kind = kinds[attempt % len(kinds)] if kinds else "number"
             wiring.replays([kind] * count)
             wiring.function(part, count)
+        if onlooker is not None:
+            wiring.node(onlooker, nodes.SHAPES[onlooker], Picks(b""))
         loops = tuple((loop, loop) for loop in wiring.feedbacks)
         yield Recipe(tuple(wiring.steps), loops, _OPTIONS[0], frozenset([part]))

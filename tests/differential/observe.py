@@ -138,7 +138,7 @@ def run(graph: gc.Graph, **options: Any) -> Outcome:
             error = raised
     report.pop("wall_time", None)
     shower = _Shower(list(graph.nodes))
-    outcome: Outcome = {"report": str(report), "error": "\n".join(show_error(error))}
+    outcome: Outcome = {"error": "\n".join(show_error(error)), "report": str(report)}
     outcome["calls"] = list(_calls)
     outcome["output"] = _ADDRESS.sub("0x", output.getvalue())
     outcome["log"] = [_ADDRESS.sub("0x", line) for line in log]

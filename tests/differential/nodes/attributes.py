@@ -327,7 +327,7 @@ class GetsWhatIsMissing(gc.MutableNode[Any]):
     source: gc.Active[Any]
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("_"):
+        if name.startswith("_") or name == "node":
             raise AttributeError(name)
         return len(name)
 
@@ -460,6 +460,33 @@ class ChangesItsUpstream(gc.MutableNode[Any]):
         if self.seen == 2:
             source.value = 7
             record("changed", self.source.value)
+        return True
+
+
+@shape("anything", gives="anything")
+@gc.node
+class SeesAllOfItsUpstream(gc.MutableNode[Any]):
+    source: gc.Active[Any]
+
+    def cycle(self, state: gc.GraphState) -> bool:
+        record("sees", {name: known for name, known in vars(self.source).items() if name != "_state"})
+        self.value = self.source.value
+        return True
+
+
+@shape("anything", gives="anything")
+@gc.node
+class ChangesAllOfItsUpstream(gc.MutableNode[Any]):
+    source: gc.Active[Any]
+    seen: int = gc.state(0)
+
+    def cycle(self, state: gc.GraphState) -> bool:
+        self.seen += 1
+        if self.seen == 2:
+            for name, known in vars(self.source).items():
+                if type(known) in (int, float) and name not in ("serial", "ticked_in"):
+                    setattr(self.source, name, known + 1)
+        self.value = self.source.value
         return True
 
 
