@@ -92,7 +92,8 @@ class Wiring:
         """Map the first stream with a function, or join so many with it."""
         self.parts.add(name)
         others = tuple(map(Ref, range(1, count)))
-        call = ("join", (others, {"function": Made(name)})) if others else ("map", ((Made(name),), {}))
+        made = self._made(name, Picks(b""))
+        call = ("join", (others, {"function": made})) if others else ("map", ((made,), {}))
         self._add(Step(Ref(0), (call,), ("anything",)), 1)
 
     def replays(self, kinds: Sequence[str]) -> None:
@@ -106,7 +107,7 @@ class Wiring:
         positional: list[Any] = []
         depth = 0
         for kind in shape.inputs:
-            fitting = list(VALUES) if kind == "anything" else [kind.rstrip("*")]
+            fitting = list(VALUES) if kind.startswith("anything") else [kind.rstrip("*")]
             count = 1 + picks.number(3) if kind.endswith("*") else 1
             refs = [self._stream(fitting, picks) for _ in range(count)]
             depth = max([depth, *[self._depths[ref.number] for ref in refs]])
@@ -158,11 +159,17 @@ class Wiring:
             kinds = [self.kinds[ref.number] for ref in refs]
             name, gives = _function((kinds * 2)[: arity or len(kinds)], picks)
             self.parts.add(name)
+            made = self._made(name, picks)
             if isinstance(place, str):
-                keywords[place] = Made(name)
+                keywords[place] = made
             else:
-                positional[place] = Made(name)
+                positional[place] = made
         return tuple(positional), keywords, gives
+
+
+    def _made(self, name: str, picks: Picks) -> Made:
+        looks = functions.SHAPES[name].looks
+        return Made(name, self._stream(list(VALUES), picks) if looks else None)
 
 
 def _function(kinds: Sequence[str], picks: Picks) -> tuple[str, str]:
@@ -190,6 +197,8 @@ def _functions_for(kinds: tuple[str, ...]) -> dict[str, str | None]:
 
 
 def _given(shape: functions.Shape, kinds: tuple[str, ...]) -> str | None:
+    if shape.looks:
+        return "anything"
     try:
         function, found = shape.make(), set()
         for i in range(2):
@@ -303,7 +312,7 @@ def all_parts() -> list[str]:
     return [*SOURCES, *all_operators(), *nodes.SHAPES, *functions.SHAPES]
 
 
-_ONLOOKERS = ["SeesAllOfItsUpstream", "ChangesAllOfItsUpstream"]
+_ONLOOKERS = ["ShowsItsUpstreams", "ChangesAllOfItsUpstream"]
 
 
 def alone(part: str) -> Iterator[Recipe]:
@@ -330,6 +339,11 @@ def alone(part: str) -> Iterator[Recipe]:
             kinds = [kind for kind in KINDS if _functions_for((kind,) * count)[part]]
             kind = kinds[attempt % len(kinds)] if kinds else "number"
             wiring.replays([kind] * count)
+            if functions.SHAPES[part].looks:  # at something that has a state
+                looked_at = ["count", "limit", "rolling.mean", "Counts"][attempt]
+                seen = operators.get(looked_at) or nodes.SHAPES[looked_at]
+                add = wiring.operator if looked_at in operators else wiring.node
+                add(looked_at, seen, Picks(b""))
             wiring.function(part, count)
         if onlooker is not None:
             wiring.node(onlooker, nodes.SHAPES[onlooker], Picks(b""))

@@ -53,8 +53,8 @@ class _Shower:
         kind = type(value)
         if kind in _PLAIN:
             return _ADDRESS.sub("0x", repr(value)) if kind is str else repr(value)
-        if id(value) in self._places:
-            return f"<{self._places[id(value)]}>"
+        if isinstance(value, gc.MutableNode):
+            return f"<{self._places.get(id(value), kind.__name__)}>"
         if kind is tuple:
             return f"({', '.join([self.show(item) for item in value])})"  # type: ignore[attr-defined]
         if isinstance(value, _CODE):

@@ -25,12 +25,13 @@ class Ref:
 
 @dataclass(frozen=True)
 class Made:
-    """A function of this shape."""
+    """A function of this shape, which may look at a stream."""
 
     shape: str
+    seen: Ref | None = None
 
     def __repr__(self) -> str:
-        return f"functions.{self.shape}()"
+        return f"functions.{self.shape}({self.seen or ''})"
 
 
 @dataclass(frozen=True)
@@ -156,8 +157,9 @@ def _argument(given: Any, streams: list[Any]) -> Any:
     match given:
         case Ref(number):
             return streams[number]
-        case Made(shape):
-            return functions.SHAPES[shape].make()
+        case Made(shape, seen):
+            looked_at = () if seen is None else (streams[seen.number],)
+            return functions.SHAPES[shape].make(*looked_at)
         case Giving(value):
             return lambda: iter(copy.deepcopy(value))
         case Iterating(value):

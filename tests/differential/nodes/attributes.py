@@ -469,9 +469,25 @@ class SeesAllOfItsUpstream(gc.MutableNode[Any]):
     source: gc.Active[Any]
 
     def cycle(self, state: gc.GraphState) -> bool:
-        record("sees", {name: known for name, known in vars(self.source).items() if name != "_state"})
+        look(self.source)
         self.value = self.source.value
         return True
+
+
+@shape("anything*", gives="list")
+@gc.node(valid="any")
+class ShowsItsUpstreams(gc.MutableNode[Any]):
+    sources: list[gc.Active[Any]]
+
+    def cycle(self, state: gc.GraphState) -> bool:
+        for source in self.sources:
+            look(source)
+        self.value = [source.value for source in self.sources if state.valid(source)]
+        return True
+
+
+def look(node: Any) -> None:
+    record("look", {name: known for name, known in vars(node).items() if name != "_state"})
 
 
 @shape("anything", gives="anything")
