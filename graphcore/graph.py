@@ -1,12 +1,14 @@
 """A graph: what its roots reach, made into a plan once and run any number of times (R9, R12)."""
 
+from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
-from graphcore.engine import interpreted
-from graphcore.engine.lifecycle import Tier, execute
+from graphcore.engine.fused import Fused
+from graphcore.engine.interpreted import Interpreted
+from graphcore.engine.lifecycle import Tier, claimed, execute
 from graphcore.engine.plan import Plan
 from graphcore.engine.session import Session
 from graphcore.errors import InvalidTypeError, InvalidValueError, RunError
@@ -18,9 +20,9 @@ from graphcore.time import Duration, Time, to_duration, to_time
 if TYPE_CHECKING:
     import networkx as nx
 
-TierName = Literal["interpreted"]
+TierName = Literal["fused", "interpreted"]
 
-_TIERS: dict[str, Tier] = {"interpreted": interpreted.run}
+_TIERS: dict[str, Callable[[Plan], Tier]] = {"fused": Fused, "interpreted": Interpreted}
 
 
 class RunOptions(TypedDict, total=False):
@@ -43,7 +45,7 @@ class RunReport:
         cycles: how many cycles ran.
         start: engine time of the start, ns.
         end: engine time of the last cycle, ns.
-        wall_time: how long the run took, start and stop of the nodes included, ns.
+        wall_time: how long the run took, compilation, start and stop of the nodes included, ns.
         ended_by: what ended the run.
         skipped: how many events lay before `start` and were passed over.
     """
@@ -78,6 +80,7 @@ class Graph:
         if not roots:
             raise InvalidValueError("a graph needs at least one stream or node")
         self._plan = Plan([node_of(root, f"root {i}") for i, root in enumerate(roots, 1)])
+        self._tiers: dict[str, Tier] = {}
 
     @property
     def nodes(self) -> tuple[MutableNode[Any], ...]:
@@ -89,6 +92,26 @@ class Graph:
         """A copy of the graph for networkx; an edge's `active` says whether it triggers."""
         return self._plan.graph.copy()
 
+    def fused_source(self) -> str:
+        """Return the text of the function to which the fused tier compiles the graph."""
+        return self._fused().source()
+
+    def explain(self) -> str:
+        """Return a line for each node: its name, and whether the fused tier takes it apart.
+
+        A node that cannot be taken apart is called, as on the interpreted tier; the line says why.
+        """
+        lines = []
+        for part in self._fused().parts:
+            how = f"called: {part.why}" if part.template is None else "fused"
+            lines.append(f"{part.label}  {part.node.name}  {how}")
+        return "\n".join(lines)
+
+    def _fused(self) -> Fused:
+        tier = self._tier("fused")
+        assert isinstance(tier, Fused)
+        return tier
+
     def run(
         self,
         *,
@@ -97,7 +120,7 @@ class Graph:
         until: Time | None = None,
         duration: Duration | None = None,
         cycles: int | None = None,
-        tier: TierName = "interpreted",
+        tier: TierName = "fused",
         progress: bool = False,
     ) -> RunReport:
         """Run the graph over history, or live, until the first of the bounds given.
@@ -109,7 +132,8 @@ class Graph:
             until: the last engine time that still runs.
             duration: the same, counted from the start.
             cycles: how many cycles run at most.
-            tier: the way of running: ``"interpreted"`` calls node by node.
+            tier: the way of running: ``"fused"`` compiles the graph to one function at its first
+                run, ``"interpreted"`` calls node by node. The results are the same.
             progress: whether to show a progress line on standard error; needs the `cli` extra.
 
         Returns:
@@ -132,20 +156,29 @@ class Graph:
         bounded = not (until is None and duration is None and cycles is None)
         if not realtime and not bounded:
             self._refuse_endless_sources()
-        session = self._session(realtime, start, until, duration, cycles)
-        began = perf_counter_ns()
-        with showing_progress(session) if progress else nullcontext():
-            execute(self._plan, session, _TIERS[tier])
-        wall_time = perf_counter_ns() - began
-        assert session.ended_by is not None
-        return RunReport(
-            cycles=session.cycle,
-            start=session.start_time,
-            end=session.time,
-            wall_time=wall_time,
-            ended_by=session.ended_by,
-            skipped=sum(source.skipped for source in self._sources()),
-        )
+        with claimed(self._plan):
+            began = perf_counter_ns()
+            # Before the session, with which the time of a real-time run begins.
+            way = self._tier(tier)
+            way.prepare(realtime)
+            session = self._session(realtime, start, until, duration, cycles)
+            with showing_progress(session) if progress else nullcontext():
+                execute(self._plan, session, way)
+            wall_time = perf_counter_ns() - began
+            assert session.ended_by is not None
+            return RunReport(
+                cycles=session.cycle,
+                start=session.start_time,
+                end=session.time,
+                wall_time=wall_time,
+                ended_by=session.ended_by,
+                skipped=sum(source.skipped for source in self._sources()),
+            )
+
+    def _tier(self, name: str) -> Tier:
+        if name not in self._tiers:
+            self._tiers[name] = _TIERS[name](self._plan)
+        return self._tiers[name]
 
     def _sources(self) -> list[Source[Any]]:
         return [node for node in self._plan.nodes if isinstance(node, Source)]

@@ -163,13 +163,22 @@ class GraphState:
         Raises:
             InvalidValueError: if the time lies before the start of the run.
         """
+        return self._session.add_alarm(self.moment(at), self._index)
+
+    def moment(self, at: Time) -> int:
+        """Return the engine time at which an alarm for that time goes off: never before now.
+
+        Raises:
+            InvalidValueError: if the time lies before the start of the run.
+        """
         time = at if type(at) is int else to_time(at)
-        if time < self._session.start_time:
+        session = self._session
+        if time < session.start_time:
             raise InvalidValueError(
                 f"cannot schedule at {format_time(time)}: the run started at "
-                f"{format_time(self._session.start_time)}"
+                f"{format_time(session.start_time)}"
             )
-        return self._session.add_alarm(time, self._index)
+        return max(time, session.time)
 
     def stop(self) -> None:
         """End the run when the present cycle is done; no further cycle runs."""

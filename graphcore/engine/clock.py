@@ -7,41 +7,62 @@ from graphcore.state import Alarm
 
 
 class Schedule:
-    """The alarms of a run: those for a later time in a heap, those for now in a list.
+    """The alarms of a run, in one heap.
 
-    An alarm that was taken back stays in its place until its time comes; when such alarms are the
-    most of the heap, the heap is made anew without them.
+    An entry of the heap is one whole number, the time with the node's index in its lowest bits:
+    such entries order by time and then by R2, and several alarms of a node for one time are equal.
+    An alarm that can be taken back is found under its entry; one that was taken back stays in its
+    place until its time comes, or until such entries are the most of the heap.
+
+    Args:
+        nodes: how many nodes there are.
+
+    Attributes:
+        heap: the entries; a tier may push onto it.
+        bits: how many of an entry's lowest bits hold the index.
     """
 
-    def __init__(self) -> None:
-        self._heap: list[tuple[int, int, Alarm]] = []
-        self._again: list[Alarm] = []
-        self._serial = 0
+    def __init__(self, nodes: int) -> None:
+        self.heap: list[int] = []
+        self.bits = nodes.bit_length()
+        self._mask = (1 << self.bits) - 1
+        self._alarms: dict[int, list[Alarm]] = {}
         self._cancelled = 0
 
-    def add(self, alarm: Alarm, now: int) -> None:
-        """Keep an alarm; one that is not later than now is for a further cycle at this time."""
-        if alarm.time <= now:
-            alarm.time = now
-            self._again.append(alarm)
+    def add(self, alarm: Alarm) -> None:
+        """Keep an alarm."""
+        entry = alarm.time << self.bits | alarm.index
+        alarms = self._alarms.get(entry)
+        if alarms is None:
+            self._alarms[entry] = [alarm]
+            heappush(self.heap, entry)
         else:
-            self._serial += 1
-            heappush(self._heap, (alarm.time, self._serial, alarm))
+            alarms.append(alarm)
 
     def cancelled(self, alarm: Alarm) -> None:
         """Note that this alarm need not go off."""
         self._cancelled += 1
-        if self._cancelled > 64 and self._cancelled * 2 > len(self._heap):
-            self._heap = [entry for entry in self._heap if not entry[2].cancelled]
-            heapify(self._heap)
+        if self._cancelled > 64 and self._cancelled * 2 > len(self.heap):
+            dead = {
+                entry
+                for entry, alarms in self._alarms.items()
+                if all(alarm.cancelled for alarm in alarms)
+            }
+            for entry in dead:
+                del self._alarms[entry]
+            self.heap[:] = [entry for entry in self.heap if entry not in dead]
+            heapify(self.heap)
             self._cancelled = 0
 
     def next_time(self) -> int | None:
         """Return the earliest time at which an alarm goes off, `None` when there is none."""
-        heap = self._heap
-        while heap and heap[0][2].cancelled:
-            heappop(heap)
-        return heap[0][0] if heap else None
+        heap = self.heap
+        while heap:
+            alarms = self._alarms.get(heap[0])
+            if alarms is None or not all(alarm.cancelled for alarm in alarms):
+                return heap[0] >> self.bits
+            del self._alarms[heappop(heap)]
+        return None
 
     def take(self, now: int) -> list[int]:
         """Return the nodes whose alarms have come by this time.
@@ -49,33 +70,33 @@ class Schedule:
         A node with alarms for several times that have all gone by is woken once for each, in
         further cycles.
         """
-        heap = self._heap
-        taken: dict[int, int] = {}
-        while heap and heap[0][0] <= now:
-            at, _, alarm = heappop(heap)
-            if alarm.cancelled:
+        heap, bits, mask = self.heap, self.bits, self._mask
+        taken: dict[int, None] = {}
+        later: list[int] = []
+        last = None
+        while heap and heap[0] >> bits <= now:
+            entry = heappop(heap)
+            if entry == last:
                 continue
-            if taken.setdefault(alarm.index, at) != at:
-                self._again.append(alarm)
-            else:
-                alarm.cancelled = True
+            last = entry
+            index = entry & mask
+            if index in taken:
+                later.append(entry)
+            elif not self._alarms or self._goes_off(entry):
+                taken[index] = None
+        for entry in later:
+            heappush(heap, entry)
         return list(taken)
 
-    def take_again(self) -> list[int]:
-        """Return the nodes that asked, in an earlier cycle, for a further one at this time."""
-        if not self._again:
-            return []
-        taken: dict[int, int] = {}
-        later: list[Alarm] = []
-        for alarm in self._again:
-            if alarm.cancelled:
-                continue
-            if taken.setdefault(alarm.index, alarm.time) != alarm.time:
-                later.append(alarm)
-            else:
-                alarm.cancelled = True
-        self._again = later
-        return list(taken)
+    def _goes_off(self, entry: int) -> bool:
+        """Return whether an alarm of this entry was not taken back; from now on none can be."""
+        alarms = self._alarms.pop(entry, None)
+        if alarms is None:
+            return True
+        waiting = [alarm for alarm in alarms if not alarm.cancelled]
+        for alarm in waiting:
+            alarm.cancelled = True
+        return bool(waiting)
 
 
 class RealTimeClock:

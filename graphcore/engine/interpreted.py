@@ -31,8 +31,25 @@ class _Line:
         self.unticked = 0
 
 
-def run(plan: Plan, session: Session) -> None:
-    """Run the plan's nodes cycle by cycle until the session is over."""
+class Interpreted:
+    """The interpreted tier for one plan.
+
+    Args:
+        plan: what is run.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+
+    def prepare(self, realtime: bool) -> None:
+        """Do nothing: nodes are called as they are."""
+
+    def run(self, session: Session) -> None:
+        """Run the plan's nodes cycle by cycle until the session is over."""
+        _run(self._plan, session)
+
+
+def _run(plan: Plan, session: Session) -> None:
     triggers = plan.triggers
     steps: list[_Step] = [
         (node.cycle, state, node) for node, state in zip(plan.nodes, session.states, strict=True)

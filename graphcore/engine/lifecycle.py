@@ -1,8 +1,9 @@
 """A run from its first `start` to its last `stop` (R10), and what its errors become."""
 
 import threading
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from typing import Protocol
 
 from graphcore.engine.notes import add_note
 from graphcore.engine.plan import Node, Plan
@@ -11,55 +12,69 @@ from graphcore.engine.signals import ending_by_signal
 from graphcore.errors import RunError
 from graphcore.state import EndedBy, RunMode
 
-Tier = Callable[[Plan, Session], None]
+
+class Tier(Protocol):
+    """A way of running a plan."""
+
+    def prepare(self, realtime: bool) -> None:
+        """Do beforehand what a run in this mode needs."""
+
+    def run(self, session: Session) -> None:
+        """Run the plan's nodes cycle by cycle until the session is over."""
+
 
 _running: set[Node] = set()
 _running_lock = threading.Lock()
+
+
+@contextmanager
+def claimed(plan: Plan) -> Iterator[None]:
+    """Have the plan's nodes to oneself; to be held before anything of a node is touched (R12).
+
+    Raises:
+        RunError: if a node is in another run.
+    """
+    with _running_lock:
+        taken = next((node for node in plan.nodes if node in _running), None)
+        if taken is not None:
+            raise RunError(f"{taken.name} is in another run; a node is in one run at a time")
+        _running.update(plan.nodes)
+    try:
+        yield
+    finally:
+        with _running_lock:
+            _running.difference_update(plan.nodes)
 
 
 def execute(plan: Plan, session: Session, tier: Tier) -> None:
     """Start the nodes in order, run the tier, and stop in reverse all whose `start` was called.
 
     Raises:
-        RunError: if a node is in another run.
         BaseException: a lone error itself; several as a group, the first to happen first.
     """
-    _claim(plan)
     errors: list[BaseException] = []
     started = 0
     realtime = session.run_mode is RunMode.REALTIME
-    try:
-        with ending_by_signal(session) if realtime else nullcontext():
+    with ending_by_signal(session) if realtime else nullcontext():
+        try:
+            for index, node in enumerate(plan.nodes):
+                node.reset()
+                started += 1
+                _noting(plan, session, index, node.start)
+            tier.run(session)
+        except BaseException as error:  # raised again below, once the nodes are stopped
+            errors.append(error)
+            session.ended_by = EndedBy.ERROR
+        session.ended.set()
+        for index in reversed(range(started)):
             try:
-                for index, node in enumerate(plan.nodes):
-                    node.reset()
-                    started += 1
-                    _noting(plan, session, index, node.start)
-                tier(plan, session)
-            except BaseException as error:  # raised again below, once the nodes are stopped
+                _noting(plan, session, index, plan.nodes[index].stop)
+            except BaseException as error:  # raised again below, with the others
                 errors.append(error)
-                session.ended_by = EndedBy.ERROR
-            session.ended.set()
-            for index in reversed(range(started)):
-                try:
-                    _noting(plan, session, index, plan.nodes[index].stop)
-                except BaseException as error:  # raised again below, with the others
-                    errors.append(error)
-    finally:
-        with _running_lock:
-            _running.difference_update(plan.nodes)
     if len(errors) == 1:
         raise errors[0]
     if errors:
         raise BaseExceptionGroup("the run failed, and so did stopping it", errors)
-
-
-def _claim(plan: Plan) -> None:
-    with _running_lock:
-        taken = next((node for node in plan.nodes if node in _running), None)
-        if taken is not None:
-            raise RunError(f"{taken.name} is in another run; a node is in one run at a time")
-        _running.update(plan.nodes)
 
 
 def _noting(plan: Plan, session: Session, index: int, step: Callable[..., None]) -> None:

@@ -6,7 +6,8 @@ inbox are read again (R6, R13).
 """
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from itertools import count
 
 from graphcore.engine.clock import RealTimeClock, Schedule
 from graphcore.engine.inbox import Entry, Inbox
@@ -39,7 +40,7 @@ class Session:
         self.plan = plan
         self.states = [GraphState(self, i) for i in range(len(plan.nodes))]
         self._cycles = cycles
-        self._schedule = Schedule()
+        self.schedule = Schedule(len(plan.nodes))
         self._inbox = Inbox()
         self._held = 0
         self._woken: list[int] = []
@@ -60,9 +61,8 @@ class Session:
 
     def add_alarm(self, at: int, index: int) -> Alarm:
         """Wake the node of this index at this time."""
-        alarm = Alarm(self._schedule, at, index)
-        # Before cycle 1, the start itself is still to come.
-        self._schedule.add(alarm, self.time if self.cycle else self.start_time - 1)
+        alarm = Alarm(self.schedule, at, index)
+        self.schedule.add(alarm)
         return alarm
 
     def wake(self, index: int) -> None:
@@ -85,11 +85,9 @@ class Session:
             self.ended_by = EndedBy.CYCLES
         if self.ended_by is not None:
             return None
-        due = self._schedule.take_again()
-        if not due:
-            due = self._next_historical() if self.clock is None else self._next_live(self.clock)
-            if not due and not self._woken:
-                return None
+        due = self._next_historical() if self.clock is None else self._next_live(self.clock)
+        if not due and not self._woken:
+            return None
         self.cycle += 1
         for index in due:
             self.states[index].due_in = self.cycle
@@ -98,8 +96,23 @@ class Session:
             self._woken = []
         return due
 
+    def numbers(self) -> Iterable[int]:
+        """Return the numbers of the cycles that may run, for a tier that counts them itself."""
+        return count(1) if self._cycles is None else range(1, self._cycles + 1)
+
+    def end_at(self, time: int | None) -> None:
+        """Note what ended a historical run for a tier that keeps the alarms itself.
+
+        Args:
+            time: the time of the next alarm, which did not go off.
+        """
+        if self.ended_by is None and self.cycle == self._cycles:
+            self.ended_by = EndedBy.CYCLES
+        elif self.ended_by is None:
+            self.ended_by = EndedBy.SOURCES if time is None else EndedBy.UNTIL
+
     def _next_historical(self) -> list[int]:
-        time = self._schedule.next_time()
+        time = self.schedule.next_time()
         if time is None:
             self.ended_by = EndedBy.SOURCES
             return []
@@ -107,9 +120,13 @@ class Session:
             self.ended_by = EndedBy.UNTIL
             return []
         self.time = time
-        return self._schedule.take(time)
+        return self.schedule.take(time)
 
     def _next_live(self, clock: RealTimeClock) -> list[int]:
+        if self.cycle:
+            due = self.schedule.take(self.time)  # further cycles at this time
+            if due:
+                return due
         while True:
             # What comes in after the end would else keep a run alive for ever.
             if not self._time_is_over:
@@ -121,14 +138,14 @@ class Session:
             if self.ended_by is not None:
                 self._woken = []
                 return []
-            due = self._schedule.take(now)
+            due = self.schedule.take(now)
             if due or self._woken:
                 self.time = now
                 return due
             if self._time_is_over:
                 self.ended_by = EndedBy.UNTIL
                 return []
-            time = self._schedule.next_time()
+            time = self.schedule.next_time()
             if time is None and self._held == 0:
                 self.ended_by = EndedBy.SOURCES
                 return []

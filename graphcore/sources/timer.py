@@ -2,20 +2,18 @@
 
 from typing import ClassVar, TypeVar
 
-from graphcore.node import Source
+from graphcore.node import Source, node
 from graphcore.state import GraphState
 
 T = TypeVar("T")
 
 
+@node
 class Ticker(Source[int]):
     """Ticks at start + k · period with the engine time; one that is late skips what it missed."""
 
     endless: ClassVar[bool] = True
-
-    def __init__(self, period: int) -> None:
-        super().__init__()
-        self.period = period
+    period: int
 
     def start(self, state: GraphState) -> None:
         state.schedule(state.time)
@@ -26,12 +24,11 @@ class Ticker(Source[int]):
         return True
 
 
+@node
 class Constant(Source[T]):
     """Ticks once, in the first cycle."""
 
-    def __init__(self, constant: T) -> None:
-        super().__init__()
-        self.constant = constant
+    constant: T
 
     def start(self, state: GraphState) -> None:
         state.schedule(state.time)

@@ -1,7 +1,7 @@
 """R12: a graph runs any number of times, each run starts clean, and a node is in one run."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -149,6 +149,24 @@ def test_r12_a_node_in_two_runs_at_once_is_refused() -> None:
     # The first run was not disturbed, and the nodes are free again.
     assert [report.ended_by for report in reports] == [gc.EndedBy.SOURCES]
     assert shared.run(realtime=True).ended_by is gc.EndedBy.SOURCES
+
+
+def test_r12_a_run_that_is_refused_has_not_touched_the_nodes_of_the_other() -> None:
+    opened: list[int] = []
+    refused: list[str] = []
+
+    def tape() -> Iterator[tuple[int, str]]:
+        opened.append(len(opened))
+        if len(opened) == 1:  # while the first run looks for its start
+            with pytest.raises(gc.RunError) as error:
+                gc.Graph(shared).run()
+            refused.append(str(error.value))
+        yield from [(1, "a"), (2, "b")]
+
+    shared = gc.replay(tape).named("shared")
+    assert ticks(shared) == [(1, "a"), (2, "b")]
+    assert opened == [0]
+    assert refused == ["shared is in another run; a node is in one run at a time"]
 
 
 def test_r12_two_graphs_without_a_node_in_common_run_at_once() -> None:

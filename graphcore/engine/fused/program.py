@@ -1,0 +1,250 @@
+"""The last pass, and the tier: compile the text, run it, and give the nodes their state back.
+
+However a run ends, the nodes are what the interpreted tier would have left: the function's
+variables are read from its frame, and the line at which it stopped says which nodes of a block had
+run. An error gains the note of the node to which its line belongs (R11).
+"""
+
+import itertools
+import linecache
+import re
+import weakref
+from collections.abc import Mapping
+from types import CodeType, FrameType, FunctionType, TracebackType
+from typing import Any
+
+from graphcore.engine.fused.clocks import Block, Of, Placement, Reads
+from graphcore.engine.fused.parts import Part, parts_of
+from graphcore.engine.fused.returns import Form
+from graphcore.engine.fused.writing import NEVER, Text, waits_for_one_time, write
+from graphcore.engine.notes import add_note
+from graphcore.engine.plan import Plan
+from graphcore.engine.session import Session
+from graphcore.errors import NoValueError
+from graphcore.state import RunMode
+
+_numbers = itertools.count(1)
+_MISSING = object()
+_VARIABLES = 8  # sources whose next times are compared one by one
+_QUOTED = re.compile(r"'(\w+)'")
+
+
+class Program:
+    """A plan, compiled for one of the two heads.
+
+    Args:
+        plan: what is run.
+        parts: its nodes, each taken apart or called.
+        by_variables: whether its sources' next times are variables of the function.
+    """
+
+    def __init__(self, plan: Plan, parts: list[Part], by_variables: bool) -> None:
+        self.plan = plan
+        self.parts = parts
+        self.by_variables = by_variables
+        self.placement = Placement(
+            [
+                Reads(
+                    part.active,
+                    part.passive,
+                    part.woken,
+                    part.node.valid == "all",
+                    part.form is Form.ALWAYS,
+                    part.form is Form.NEVER,
+                )
+                for part in parts
+            ]
+        )
+        self.text: Text = write(parts, self.placement, by_variables)
+        source = str(self.text)
+        self._blocks = _blocks(self.placement.top)
+        name = f"<graphcore {next(_numbers)}>"
+        code: CodeType = compile(source, name, "exec", dont_inherit=True)
+        exec(code, self.text.namespace)
+        self._run: FunctionType = self.text.namespace["run"]
+        self._lines = source.splitlines(True)
+        self.text.lines.clear()
+        linecache.cache[name] = (len(source), None, self._lines, name)
+        weakref.finalize(self, linecache.cache.pop, name, None)
+
+    @property
+    def source(self) -> str:
+        """The text of the function."""
+        return "".join(self._lines)
+
+    def holds(self) -> bool:
+        """Return whether all that was written out is so still."""
+        if any(there.get(name, _MISSING) is not value for there, name, value in self.text.facts):
+            return False
+        return not self.without_state()
+
+    def without_state(self) -> dict[int, str]:
+        """Return the nodes that lack state with which a run has to begin, with what they lack."""
+        return {
+            index: f"a run began without {attribute}, which its cycle sets"
+            for index, attributes in self.text.states.items()
+            for attribute, _ in attributes
+            if attribute not in vars(self.parts[index].node)
+        }
+
+    def run(self, session: Session) -> None:
+        """Run the nodes until the session is over."""
+        try:
+            if self.by_variables:
+                variables = self._run_by_variables(session)
+            else:
+                variables = self._run(session, self.plan.nodes, session.states)
+        except BaseException as error:
+            self._fail(error, session)
+            raise
+        self._give_back(variables, session, len(self.parts))
+
+    def _run_by_variables(self, session: Session) -> Mapping[str, Any]:
+        alarms = dict.fromkeys(self.text.dues, NEVER)
+        heap, bits = session.schedule.heap, session.schedule.bits
+        for entry in heap:
+            alarms[entry & ((1 << bits) - 1)] = entry >> bits
+        heap.clear()
+        end = NEVER - 1 if session.end is None else session.end
+        variables: Mapping[str, Any] = self._run(
+            session, self.plan.nodes, session.states, session.numbers(), end, alarms
+        )
+        following = min(variables[name] for name in self.text.dues.values())
+        session.end_at(None if following == NEVER else following)
+        return variables
+
+    def _fail(self, error: BaseException, session: Session) -> None:
+        found = self._frame(error.__traceback__)
+        if found is None:
+            return
+        frame, line, last = found
+        owner = self.text.owners[line - 1] if line <= len(self.text.owners) else -1
+        self._give_back(frame.f_locals, session, owner if owner >= 0 else len(self.parts))
+        if last and isinstance(error, NameError):
+            self._raise_no_value(error, owner, session)
+        if owner >= 0 and isinstance(error, Exception):
+            add_note(error, self.plan, owner, session.time)
+
+    def _frame(self, traceback: TracebackType | None) -> tuple[FrameType, int, bool] | None:
+        """Return the function's frame in a traceback, its line, and whether it is the last one."""
+        while traceback is not None:
+            if traceback.tb_frame.f_code is self._run.__code__:
+                return traceback.tb_frame, traceback.tb_lineno, traceback.tb_next is None
+            traceback = traceback.tb_next
+        return None
+
+    def _raise_no_value(self, error: NameError, owner: int, session: Session) -> None:
+        """Raise what reading a node's value would have raised, if that is what failed."""
+        match = _QUOTED.search(str(error))
+        for index, name in self.text.values.items():
+            if match is not None and name == match[1]:
+                node = self.parts[index].node
+                missing = NoValueError(
+                    f"{node.name} has no value yet: it has not ticked in this run"
+                )
+                add_note(missing, self.plan, owner, session.time)
+                raise missing.with_traceback(error.__traceback__) from None
+
+    def _give_back(self, variables: Mapping[str, Any], session: Session, failed: int) -> None:
+        """Give the nodes their values, their state and the cycle of their last tick.
+
+        Args:
+            variables: the function's variables.
+            session: the run.
+            failed: the index of the node at which it stopped; beyond the last, if between cycles.
+        """
+        for part in self.parts:
+            if part.template is None:
+                continue
+            index, node = part.index, part.node
+            value = variables.get(self.text.values[index], _MISSING)
+            if value is not _MISSING:
+                node.value = value
+            for attribute, name in self.text.states.get(index, ()):
+                setattr(node, attribute, variables[name])
+            node.ticked_in = self._ticked_in(index, variables, session, failed)
+
+    def _ticked_in(
+        self, index: int, variables: Mapping[str, Any], session: Session, failed: int
+    ) -> int:
+        ticks = self.placement.ticks[index]
+        if ticks.of is Of.NEVER:
+            return 0
+        if ticks.of is Of.CHOICE and ticks.node == index:
+            return int(variables[self.text.flags[index]])
+        block, last = self._blocks[index]
+        if block.counter is None:
+            return session.cycle if index < failed else session.cycle - 1
+        if block.first <= failed <= last and index < failed:
+            return session.cycle
+        return int(variables[self.text.flags[block.counter]])
+
+
+class Fused:
+    """The fused tier for one plan: compiles it when it is needed, and keeps what it compiled.
+
+    Args:
+        plan: what is run.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._to_call: dict[int, str] = {}
+        self._parts: list[Part] | None = None
+        self._programs: dict[bool, Program] = {}
+
+    def prepare(self, realtime: bool) -> None:
+        """Compile what a run in this mode will need."""
+        self._program(not realtime and self._can_use_variables())
+
+    def run(self, session: Session) -> None:
+        """Run the plan until the session is over."""
+        program = self._program(self._by_variables(session))
+        if not program.holds():
+            self._to_call |= program.without_state()
+            self._parts = None
+            self._programs.clear()
+            program = self._program(self._by_variables(session))
+        program.run(session)
+
+    def source(self) -> str:
+        """Return the text of the function that runs the plan over history."""
+        return self._program(self._can_use_variables()).source
+
+    @property
+    def parts(self) -> list[Part]:
+        """The nodes, each with the decision whether it is taken apart or called."""
+        if self._parts is None:
+            self._parts = parts_of(self._plan, self._to_call)
+        return self._parts
+
+    def _program(self, by_variables: bool) -> Program:
+        if by_variables not in self._programs:
+            self._programs[by_variables] = Program(self._plan, self.parts, by_variables)
+        return self._programs[by_variables]
+
+    def _can_use_variables(self) -> bool:
+        woken = [part for part in self.parts if part.woken]
+        return 0 < len(woken) <= _VARIABLES and all(map(waits_for_one_time, woken))
+
+    def _by_variables(self, session: Session) -> bool:
+        if session.run_mode is RunMode.REALTIME or not self._can_use_variables():
+            return False
+        schedule = session.schedule
+        indices = [entry & ((1 << schedule.bits) - 1) for entry in schedule.heap]
+        woken = {part.index for part in self.parts if part.woken}
+        return len(set(indices)) == len(indices) and woken.issuperset(indices)
+
+
+def _blocks(block: Block) -> "dict[int, tuple[Block, int]]":
+    """Return, for each node, its block and the index of the last node in that."""
+    found: dict[int, tuple[Block, int]] = {}
+    own: list[int] = []
+    for item in block.items:
+        if isinstance(item, Block):
+            found |= _blocks(item)
+        else:
+            own.append(item)
+    place = block, max([*own, *found], default=0)
+    found |= dict.fromkeys(own, place)
+    return found
