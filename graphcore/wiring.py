@@ -9,7 +9,7 @@ from typing import Any, Literal, SupportsIndex, TypeVar, overload
 from graphcore.errors import InvalidTypeError, InvalidValueError
 from graphcore.sources.feedback import Feedback
 from graphcore.sources.receiver import CAPACITY, ReceiverStream, Sender
-from graphcore.sources.replay import FromIterable, check_delivery, make_replay
+from graphcore.sources.replay import check_delivery, make_from_iterable, make_replay
 from graphcore.sources.timer import Constant, Never, Ticker
 from graphcore.stream import FeedbackStream, Stream
 from graphcore.time import Duration, to_period
@@ -119,10 +119,8 @@ def from_iterable(
     >>> list(out)
     [(0, 'a'), (1000000000, 'b'), (2000000000, 'c')]
     """
-    if not isinstance(values, Iterable) and not callable(values):
-        raise InvalidTypeError(f"from_iterable needs values to iterate over, not {values!r}")
     nanoseconds = 0 if period is None else to_period(period)
-    return Stream(FromIterable(values, nanoseconds, check_delivery(delivery)))
+    return Stream(make_from_iterable(values, nanoseconds, delivery))
 
 
 def feedback() -> FeedbackStream[Any]:

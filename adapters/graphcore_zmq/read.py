@@ -15,8 +15,8 @@ from typing import Any, Generic, NamedTuple, TypeVar, cast
 import zmq
 
 from graphcore import Active, GraphState, InvalidValueError, MutableNode, ReceiverStream, node
+from graphcore.sources.events import Delivery
 from graphcore.sources.receiver import Sender
-from graphcore.sources.replay import Delivery
 from graphcore.stream import Stream
 from graphcore_zmq.codec import Codec, CodecError, msgpack
 from graphcore_zmq.config import SocketOptions, ZmqSubConfig, check_address

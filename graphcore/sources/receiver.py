@@ -12,7 +12,7 @@ from typing import Any, Generic, TypeVar
 
 from graphcore.errors import RunError, Stopped
 from graphcore.node import Source
-from graphcore.sources.replay import Delivery
+from graphcore.sources.events import Delivery
 from graphcore.state import GraphState, RunMode
 
 T = TypeVar("T")
