@@ -3,10 +3,11 @@
 
 PYTHON ?= python3
 VENV ?= .venv
+PARTS ?=
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench docs clean
+.PHONY: help demo test lint bench measure docs clean
 # Two targets at once would be two pips in one environment.
 .NOTPARALLEL:
 
@@ -24,14 +25,18 @@ lint: $(VENV)/.extra-dev ## check style, formatting and types
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
 
-bench: $(VENV)/.extra-bench ## measure against the peers
-	@$(BIN)/python -m benchmarks
+# An environment of their own: csp keeps pyarrow old.
+bench: ## measure against the peers; PARTS="chain sparse" measures these alone
+	@$(MAKE) --no-print-directory VENV=$(VENV)-bench measure
+
+measure: $(VENV)/.extra-bench
+	@$(BIN)/python -m benchmarks $(PARTS)
 
 docs: $(VENV)/.extra-docs ## build the site into site/
 	@$(BIN)/mkdocs build --strict
 
 clean: ## remove all that make, the build and the tests leave behind
-	rm -rf "$(VENV)" build dist site *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf "$(VENV)" "$(VENV)-bench" build dist site *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Distributions that split pip from ensurepip can make the environment only without pip.

@@ -1,22 +1,35 @@
-"""Measure all, print the table, and write it to the docs."""
+"""Measure, print the tables, and write the page of the docs.
 
+Without arguments, all is measured. A part that is measured alone takes its place among the others,
+of which the file results.json holds what they measured last.
+"""
+
+import argparse
 import sys
-from pathlib import Path
 
-from benchmarks import chain, idle, latency, memory, report, throughput
-
-_PAGE = Path(__file__).parent.parent / "docs" / "benchmarks" / "index.md"
+from benchmarks import report, results
+from benchmarks.parts import PARTS
 
 
 def main() -> None:
-    figures = []
-    for benchmark in (throughput, latency, chain, idle, memory):
-        name = benchmark.__name__.rpartition(".")[2]
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("parts", nargs="*", metavar="PART", help=", ".join(PARTS))
+    parser.add_argument("--print", action="store_true", dest="only_print", help="write nothing")
+    parser.add_argument("--page", action="store_true", help="measure nothing, write the page anew")
+    arguments = parser.parse_args()
+    for name in arguments.parts:
+        if name not in PARTS:
+            parser.error(f"there is no part {name!r}; parts: {', '.join(PARTS)}")
+    kept = results.load()
+    measured: dict[str, results.Result] = {}
+    for name in [] if arguments.page else arguments.parts or PARTS:
         print(f"measuring {name} ...", file=sys.stderr, flush=True)
-        figures += benchmark.measure()
-    print(report.text(figures))
-    _PAGE.parent.mkdir(parents=True, exist_ok=True)
-    _PAGE.write_text(report.page(figures), encoding="utf-8")
+        measured[name] = results.Result(results.machine(), PARTS[name].measure())
+        if not arguments.only_print:
+            results.save(kept | measured)
+    print(report.text(measured or kept))
+    if not arguments.only_print:
+        report.write(kept | measured)
 
 
 main()

@@ -1,19 +1,78 @@
-"""(c) What a tick costs in a chain of 51 maps, beside the same chain of csp nodes."""
+"""What a tick costs in a chain of 1, 11 and 51 nodes that add one.
+
+Such a node is written in three ways: a map with a lambda, arithmetic on the stream, and a node of
+one's own. The hand-written loop has the additions one below the other; a second calls the lambda.
+"""
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
 from functools import partial
-from time import perf_counter_ns
+from typing import Any
 
 import csp  # type: ignore[import-untyped]  # the wheel carries no types
+from reactivex import operators as rx_operators
 
 import graphcore as gc
-from benchmarks.figures import Figure, Target, medians
+from benchmarks.contenders import (
+    csp_run,
+    csp_source,
+    graphcore_source,
+    graphcore_tiers,
+    reactivex_run,
+    wingfoil_run,
+)
+from benchmarks.figures import Figure, Measured
+from benchmarks.loops import calling_loop, straight_loop
+from benchmarks.shapes import chained
+from benchmarks.ticks import Comparison, Prepare, again, compare, compete, tier_label
 
-_LENGTH = 51
-_TICKS = 20_000
-_ROUNDS = 7
-_START = datetime(2020, 1, 1)
+try:
+    from benchmarks.bytewax_flow import bytewax_run
+except ImportError:  # it has no wheel for Python 3.13 and later
+    bytewax_run = None  # type: ignore[assignment]
+
+_VALUES = list(range(20_000))
+_LENGTHS = (1, 11, 51)
+_BATCHES = {"bytewax, batches of 1,000": 1_000, "bytewax, batches of 1": 1}
+_LAMBDA = "maps with a lambda, chain of {}"
+_ADDITION = "additions, chain of {}"
+_NODE = "nodes of one's own, chain of {}"
+
+
+def measure() -> Measured:
+    measured: Measured = {}
+    for work, contenders in ((_LAMBDA, _lambdas), (_ADDITION, _additions), (_NODE, _nodes)):
+        for n in _LENGTHS:
+            measured[work.format(n)] = compete(len(_VALUES), _VALUES[-1] + n, contenders(n))
+    return measured
+
+
+def figures(measured: Measured) -> list[Figure]:
+    return compare(
+        measured,
+        (
+            Comparison(_LAMBDA.format(51), "csp @csp.node", 0.30),
+            Comparison(_LAMBDA.format(51), "wingfoil", 0.12),
+            Comparison(_LAMBDA.format(51), "bytewax, batches of 1,000", 0.8),
+            Comparison(_LAMBDA.format(51), "bytewax, batches of 1", 0.05),
+            Comparison(_ADDITION.format(51), "csp C++", 0.80),
+            Comparison(_LAMBDA.format(1), "csp @csp.node", 0.50),
+            Comparison(_NODE.format(51), "csp @csp.node", 0.30),
+            Comparison(
+                _LAMBDA.format(51),
+                "csp @csp.node, calling",
+                2.2,
+                "csp's loop is C++ and resumes one generator a node; ours makes two Python calls",
+                tier_label("interpreted"),
+            ),
+            Comparison(
+                _LAMBDA.format(51),
+                "csp @csp.node",
+                2.2,
+                "the peer calls no function at all; ours makes two Python calls a node",
+                tier_label("interpreted"),
+            ),
+        ),
+    )
 
 
 def _increment() -> Callable[[int], int]:
@@ -21,7 +80,7 @@ def _increment() -> Callable[[int], int]:
 
 
 @csp.node  # type: ignore[untyped-decorator]  # csp carries no types
-def _apply(x: csp.ts[int], function: object) -> csp.ts[int]:
+def _call(x: csp.ts[int], function: object) -> csp.ts[int]:
     if csp.ticked(x):
         return function(x)  # type: ignore[operator]  # csp checks it no further than object
 
@@ -32,65 +91,72 @@ def _add_one(x: csp.ts[int]) -> csp.ts[int]:
         return x + 1
 
 
-def measure() -> list[Figure]:
+@gc.node
+class _AddOne(gc.MutableNode[int]):
+    source: gc.Active[int]
+
+    def cycle(self, state: gc.GraphState) -> bool:
+        self.value = self.source.value + 1
+        return True
+
+
+class _WingfoilAddOne:
+    def cycle(self, values: list[int]) -> bool:
+        self._value = values[0] + 1
+        return True
+
+    def peek(self) -> int:
+        return self._value
+
+
+def _lambdas(length: int) -> dict[str, Prepare]:
     function = _increment()
-    stream = gc.from_iterable(range(_TICKS), period="1us")
-    for _ in range(_LENGTH):
-        stream = stream.map(function)
-    last = stream.node
-    graph = gc.Graph(stream)
-    graph.run()
-
-    def ours() -> float:
-        began = perf_counter_ns()
-        graph.run()
-        taken = perf_counter_ns() - began
-        assert last.value == _TICKS - 1 + _LENGTH
-        return taken / _TICKS
-
-    ticks = medians(
-        _ROUNDS,
-        {
-            "graphcore": ours,
-            "calling": partial(_csp_tick, lambda x: _apply(x, function)),
-            "inline": partial(_csp_tick, _add_one),
-        },
-    )
-    return [
-        Figure(
-            f"(c) chain of {_LENGTH} maps, interpreted, second run, beside {peer}",
-            f"{ticks['graphcore'] / 1e3:.1f} µs a tick, csp {ticks[name] / 1e3:.1f} µs",
-            ticks["graphcore"] / ticks[name],
-            Target("≤", 2.2),
-            reason=reason,
-        )
-        for name, peer, reason in (
-            (
-                "calling",
-                "@csp.node that calls the same function",
-                "csp's loop is C++ and resumes one generator a node; ours makes two Python calls",
-            ),
-            (
-                "inline",
-                "@csp.node with x + 1 written in it",
-                "the peer calls no function at all; ours makes two Python calls a node",
-            ),
-        )
-    ]
+    contenders = {
+        **_graphcore(lambda stream: stream.map(function), length),
+        "hand-written": again(partial(straight_loop(["x = x + 1"] * length), _VALUES)),
+        "hand-written, calling": again(partial(calling_loop([function] * length), _VALUES)),
+        "csp @csp.node": _csp(_add_one, length),
+        "csp @csp.node, calling": _csp(lambda x: _call(x, function), length),
+        "wingfoil": _wingfoil_maps(function, length),
+        "reactivex": reactivex_run(
+            _VALUES, lambda x: x.pipe(*[rx_operators.map(function)] * length)
+        ),
+    }
+    if bytewax_run is not None:
+        for name, batch in _BATCHES.items():
+            contenders[name] = bytewax_run(_VALUES, batch, function, length)
+    return contenders
 
 
-def _csp_tick(link: Callable[[object], object]) -> float:
-    """Run a chain of csp nodes, made beforehand, and return ns a tick."""
+def _additions(length: int) -> dict[str, Prepare]:
+    return {
+        **_graphcore(lambda stream: stream + 1, length),
+        "hand-written": again(partial(straight_loop(["x = x + 1"] * length), _VALUES)),
+        "csp C++": _csp(lambda x: x + 1, length),
+        "wingfoil": _wingfoil_maps(_increment(), length),  # it has no arithmetic of its own
+    }
 
-    def chain() -> None:
-        stream = csp.curve(int, [(timedelta(microseconds=i), i) for i in range(_TICKS)])
-        for _ in range(_LENGTH):
-            stream = link(stream)
-        csp.add_graph_output("last", stream, tick_count=1)
 
-    made = csp.build_graph(csp.graph(chain))
-    began = perf_counter_ns()
-    found = csp.run(made, starttime=_START, endtime=timedelta(days=1))
-    taken = perf_counter_ns() - began
-    assert found["last"][-1][1] == _TICKS - 1 + _LENGTH
-    return taken / _TICKS
+def _nodes(length: int) -> dict[str, Prepare]:
+    def wingfoil_chain(graph: Any, source: Any) -> Any:
+        return chained(source, lambda x: graph.custom_node([x], _WingfoilAddOne()), length)
+
+    return {
+        **_graphcore(lambda stream: gc.Stream(_AddOne(stream)), length),
+        "hand-written": again(partial(straight_loop(["x = x + 1"] * length), _VALUES)),
+        "csp @csp.node": _csp(_add_one, length),
+        "wingfoil": wingfoil_run(_VALUES, wingfoil_chain),
+    }
+
+
+def _graphcore(link: Callable[[Any], Any], length: int) -> dict[str, Prepare]:
+    last = chained(graphcore_source(_VALUES), link, length)
+    return graphcore_tiers(last, result=lambda: last.value)
+
+
+def _csp(link: Callable[[Any], Any], length: int) -> Prepare:
+    return csp_run(lambda: [chained(csp_source(_VALUES), link, length)])
+
+
+def _wingfoil_maps(function: Callable[[int], int], length: int) -> Prepare:
+    return wingfoil_run(_VALUES, lambda _, x: chained(x, lambda x: x.map(function), length))

@@ -1,9 +1,15 @@
-"""What a benchmark finds out: a figure, what it is compared with, and what it should be."""
+"""What a benchmark finds out: a figure, what it is compared with, and what it should be.
+
+A part measures numbers, which are kept, and makes figures of them: so a page can be made anew
+without measuring anew.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from statistics import median
 from typing import Literal
+
+Measured = dict[str, dict[str, float]]  # work -> who did it, or which number -> the number
 
 
 @dataclass(frozen=True)

@@ -5,14 +5,18 @@ from time import perf_counter_ns, process_time_ns
 import zmq
 
 import graphcore as gc
-from benchmarks.figures import Figure, Target, medians
+from benchmarks.figures import Figure, Measured, Target, medians
 from graphcore_zmq import raw, zmq_sub
 
 _ROUNDS = 5
 
 
-def measure() -> list[Figure]:
-    share = medians(_ROUNDS, {"share": _share})["share"]
+def measure() -> Measured:
+    return {"idle": medians(_ROUNDS, {"share": _share})}
+
+
+def figures(measured: Measured) -> list[Figure]:
+    share = measured["idle"]["share"]
     return [
         Figure(
             "(d) idle real-time graph: a zmq_sub with a silent publisher, and a ticker of 1 s",

@@ -2,7 +2,7 @@
 
 from statistics import median
 
-from benchmarks.figures import Figure, Target
+from benchmarks.figures import Figure, Measured, Target
 from benchmarks.processes import measure_pair
 
 _COUNT = 1_100
@@ -14,14 +14,20 @@ _PAIRS = {
 }
 
 
-def measure() -> list[Figure]:
+def measure() -> Measured:
     taken: dict[str, list[dict[str, float]]] = {name: [] for name in _PAIRS}
     for _ in range(_ROUNDS):
         for name, (publisher, subscriber) in _PAIRS.items():
             taken[name].append(measure_pair(publisher, subscriber, _COUNT))
+    return {
+        name: {percentile: median(line[percentile] for line in lines) for percentile in lines[0]}
+        for name, lines in taken.items()
+    }
 
+
+def figures(measured: Measured) -> list[Figure]:
     def figure(work: str, name: str, percentile: str, target: Target | None) -> Figure:
-        ours, bare = (median(line[percentile] for line in taken[n]) for n in (name, "bare"))
+        ours, bare = (measured[n][percentile] for n in (name, "bare"))
         return Figure(
             f"(b) one-way latency at 1 kHz, {work}, {percentile}",
             f"{ours / 1e3:,.0f} µs, bare {bare / 1e3:,.0f} µs",

@@ -4,14 +4,18 @@ import gc as collector
 import tracemalloc
 
 import graphcore as gc
-from benchmarks.figures import Figure, Target, medians
+from benchmarks.figures import Figure, Measured, Target, medians
 
 _NODES = 10_000
 _ROUNDS = 5
 
 
-def measure() -> list[Figure]:
-    size = medians(_ROUNDS, {"size": _bytes_a_node})["size"]
+def measure() -> Measured:
+    return {"memory": medians(_ROUNDS, {"size": _bytes_a_node})}
+
+
+def figures(measured: Measured) -> list[Figure]:
+    size = measured["memory"]["size"]
     return [
         Figure(
             f"(e) memory of a running graph of {_NODES:,} nodes, a chain of maps",

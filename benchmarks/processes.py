@@ -1,4 +1,4 @@
-"""A pair of processes of `programs`: a publisher, and a subscriber that says what it measured."""
+"""Processes of `programs`, each of which says in a line what it measured."""
 
 import json
 import subprocess
@@ -34,3 +34,9 @@ def measure_pair(publisher: str, subscriber: str, count: int) -> dict[str, Any]:
         address = f"tcp://127.0.0.1:{_line(publishing)['port']}"
         with _program(subscriber, count, address) as subscribing:
             return _line(subscribing)
+
+
+def measure_one(program: str, *arguments: object) -> dict[str, Any]:
+    """Run a program by itself; return its line."""
+    with _program(program, *arguments) as running:
+        return _line(running)

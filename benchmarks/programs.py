@@ -1,12 +1,13 @@
-"""Publishers and subscribers that run in processes of their own.
+"""What runs in a process of its own, says what it measured, and is then ended by its starter.
 
-A publisher says its port and sends once somebody subscribes; a subscriber says what it measured
-and is then ended by its starter. All of them send, or take, the same frames of 16-byte payloads.
+A publisher says its port and sends once somebody subscribes. Publishers and subscribers send, or
+take, the same frames of 16-byte payloads.
 """
 
 import json
 import sys
 import time
+import tracemalloc
 from collections.abc import Callable, Iterable, Iterator
 from statistics import quantiles
 from struct import Struct
@@ -14,6 +15,8 @@ from time import perf_counter_ns
 
 import zmq
 
+import graphcore as gc
+from benchmarks.shapes import SHAPES
 from graphcore_zmq.wire import Trailer, end_of_stream_frame, read_frame, value_frame
 
 _HIGH_WATER_MARK = 10_000  # graphcore's default, given to all sockets that can be told
@@ -52,7 +55,6 @@ def bare_rate(count: int, address: str) -> None:
 
 
 def graphcore_rate(count: int, address: str) -> None:
-    import graphcore as gc
     from graphcore_zmq import raw, zmq_sub
 
     data = zmq_sub(address, codec=raw).data
@@ -107,7 +109,6 @@ def publish_slowly(count: int) -> None:
 
 def graphcore_slowly(count: int) -> None:
     """The same from a graph: the time is taken in a node, and a publisher sends it."""
-    import graphcore as gc
     from graphcore_zmq import raw, zmq_pub
 
     # Made before the publisher, which holds the graph until somebody subscribes.
@@ -127,7 +128,6 @@ def bare_latency(count: int, address: str) -> None:
 
 
 def graphcore_latency(count: int, address: str) -> None:
-    import graphcore as gc
     from graphcore_zmq import raw, zmq_sub
 
     latencies: list[int] = []
@@ -145,6 +145,36 @@ def graphcore_latency(count: int, address: str) -> None:
 def _say_latencies(latencies: list[int]) -> None:
     percentiles = quantiles(latencies[_WARM_UP:], n=100)
     say(p50=percentiles[49], p99=percentiles[98])
+
+
+# Wiring and compiling
+
+
+def wire(nodes: int, shape: str, tier: str) -> None:
+    """Say how long it took to wire a graph, and how much longer its first run took, ns."""
+    began = perf_counter_ns()
+    wired, first, second = _wire_and_run(nodes, shape, tier)
+    say(wiring=wired - began, compiling=max(0, (first - wired) - (second - first)))
+
+
+def wire_traced(nodes: int, shape: str, tier: str) -> None:
+    """Say how much memory the same took at most; tracing takes time of its own."""
+    tracemalloc.start()
+    _wire_and_run(nodes, shape, tier)
+    say(peak=tracemalloc.get_traced_memory()[1])
+
+
+def _wire_and_run(nodes: int, shape: str, tier: str) -> list[int]:
+    """Wire a graph and run it for a cycle, and again; return when each of these ended."""
+    stream = SHAPES[shape](gc.from_iterable([0], period=1), nodes - 1)
+    graph = gc.Graph(stream)
+    ends = [perf_counter_ns()]
+    for _ in range(2):
+        graph.run(tier=tier)  # type: ignore[arg-type]  # a tier's name, as text
+        ends.append(perf_counter_ns())
+    assert len(graph.nodes) == nodes
+    assert stream.value == (nodes - 1 if shape == "chain" else 0)
+    return ends
 
 
 # Bare sockets

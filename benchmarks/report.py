@@ -1,62 +1,136 @@
-"""The table of figures, as text and as a page of the docs."""
+"""The figures as text, and as a page of the docs with a picture."""
 
-import os
-import platform
-from collections.abc import Sequence
-from importlib.metadata import version
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
-from benchmarks.figures import Figure
+from benchmarks import picture
+from benchmarks.figures import Figure, Measured
+from benchmarks.parts import PARTS, TICKS
+from benchmarks.results import Result
+from benchmarks.ticks import ROUNDS, microseconds
 
+_FOLDER = Path(__file__).parent.parent / "docs" / "benchmarks"
+_NOTHING = "–"  # noqa: RUF001  # a dash is meant
+_UNKNOWN = "not looked into yet"
+_HEADINGS = ("work", "figure", "ratio", "target", "reached")
 _PAGE = """\
 # Benchmarks
 
 What `make bench` measures. A ratio is graphcore's figure over the peer's, both taken in one run, in
-turn, on the same work; all figures are medians of 5 or 7 rounds. Publishers and subscribers are
-processes of their own. The last run was on:
+turn, on the same work. The last run was on:
 
-{machine}
+{machines}
 
-{table}{missed}
-Times come from `time.perf_counter_ns`, memory from `tracemalloc`. Throughput is counted from the
-second burst, with back-pressure on; latency from the taking of the time in the publisher's process
-to the value's arrival in the subscriber's function.
+## What a tick costs
+
+In µs: medians of {rounds} rounds, in each of which all contenders take their turn. A contender is
+wired, and compiled if it compiles, before it is timed, and its first run is not counted. Each must
+come to the same result. Values come from a list or an array in memory, one at a time.
+
+![What a tick costs each contender in each work](ticks.svg)
+
+{costs}
+- *hand-written* is a Python loop over the values with the work written into it; the one called
+  *calling* calls the lambda in place of that. The order book's calls the example's book, the one
+  of sparse graphs holds its sources in a heap. There each source has 20 events, the single one
+  20,000; a run of the graph is timed whole, start and stop included.
+- *csp @csp.node* has `x + 1` written into the node; *calling* calls the lambda from it. csp makes
+  its engine's nodes in each run, which is in its figures.
+- *wingfoil* is its `map`, for nodes of one's own its `custom_node`, for the crossover its `ewma`,
+  which is not adjusted for how few values there are at first. It has no arithmetic on streams and
+  no source with times of its own.
+- *bytewax* and *reactivex* have no engine time, and bytewax nothing that joins branches tick by
+  tick: they are where they can do the work.
+
+## Targets
+
+{targets}{missed}
+Times come from `time.perf_counter_ns`, memory from `tracemalloc`. Wiring and compiling is measured
+in a process for each graph, 7 times (graphs of 100,000 nodes 3 times). Publishers and subscribers
+are processes of their own; throughput is counted from the second burst, with back-pressure on, and
+latency from the taking of the time in the publisher's process to the value's arrival in the
+subscriber's function.
 """
-_HEADINGS = ("work", "figure", "ratio", "target", "reached")
 
 
-def text(figures: Sequence[Figure]) -> str:
-    """Return the table for a terminal."""
-    rows = [_HEADINGS, *map(_row, figures)]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
-    return "\n".join([_machine(), "", *lines])
+def text(results: Mapping[str, Result]) -> str:
+    """Return the tables for a terminal."""
+    parts = [_costs(results), [_HEADINGS, *map(_row, _figures(results))]]
+    return "\n\n".join([_machines(results), *(_columns(rows) for rows in parts if len(rows) > 1)])
 
 
-def page(figures: Sequence[Figure]) -> str:
-    """Return the page of the docs."""
-    rows = [_HEADINGS, ("---", "---", "---:", "---", "---"), *map(_row, figures)]
-    table = "\n".join(f"| {' | '.join(row)} |" for row in rows) + "\n"
+def write(results: Mapping[str, Result]) -> None:
+    """Write the page of the docs and its picture."""
+    figures = _figures(results)
     missed = "\n".join(
-        f"- {figure.work}: {figure.reason}." for figure in figures if figure.reached is False
+        f"- {figure.work}: {figure.reason or _UNKNOWN}."
+        for figure in figures
+        if figure.reached is False
     )
-    if missed:
-        missed = f"\nNot reached:\n\n{missed}\n"
-    return _PAGE.format(machine=_machine(), table=table, missed=missed)
+    page = _PAGE.format(
+        machines=_machines(results),
+        rounds=ROUNDS,
+        costs=_markdown(_costs(results), first=1),
+        targets=_markdown([_HEADINGS, *map(_row, figures)], first=2, last=3),
+        missed=f"\nNot reached:\n\n{missed}\n" if missed else "",
+    )
+    _FOLDER.mkdir(parents=True, exist_ok=True)
+    (_FOLDER / "index.md").write_text(page, encoding="utf-8")
+    picture.draw(_ticks(results), _FOLDER / "ticks.svg")
+
+
+def _ticks(results: Mapping[str, Result]) -> Measured:
+    """Return what a tick costs, of all parts that measured that."""
+    return {
+        work: costs
+        for part in TICKS
+        if part in results
+        for work, costs in results[part].measured.items()
+    }
+
+
+def _figures(results: Mapping[str, Result]) -> list[Figure]:
+    return [
+        figure
+        for name, part in PARTS.items()
+        if name in results
+        for figure in part.figures(results[name].measured)
+    ]
+
+
+def _machines(results: Mapping[str, Result]) -> str:
+    return "\n\n".join(dict.fromkeys(result.machine for result in results.values()))
+
+
+def _costs(results: Mapping[str, Result]) -> list[tuple[str, ...]]:
+    ticks = _ticks(results)
+    measured = {name for costs in ticks.values() for name in costs}
+    contenders = sorted(measured, key=list(picture.MARKS).index)
+    rows = [
+        (work, *(microseconds(costs[name]) if name in costs else _NOTHING for name in contenders))
+        for work, costs in ticks.items()
+    ]
+    return [("work", *contenders), *rows]
 
 
 def _row(figure: Figure) -> tuple[str, ...]:
     return (
         figure.work,
         figure.figure,
-        "–" if figure.ratio is None else f"{figure.ratio:.2f}",  # noqa: RUF001  # a dash is meant
+        _NOTHING if figure.ratio is None else f"{figure.ratio:.2f}",
         str(figure.target or "reported"),
         {True: "yes", False: "no", None: ""}[figure.reached],
     )
 
 
-def _machine() -> str:
-    peers = ", ".join(f"{name} {version(name)}" for name in ("pyzmq", "csp", "wingfoil"))
-    return (
-        f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, "
-        f"{platform.python_implementation()} {platform.python_version()}, {peers}"
-    )
+def _columns(rows: Sequence[Sequence[str]]) -> str:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
+
+
+def _markdown(rows: Sequence[Sequence[str]], first: int, last: int | None = None) -> str:
+    """Return a table of which the columns from `first` to before `last` are aligned right."""
+    heading, *lines = rows
+    marks = ["---"] * len(heading)
+    marks[first:last] = ["---:"] * len(marks[first:last])
+    return "\n".join(f"| {' | '.join(row)} |" for row in (heading, marks, *lines)) + "\n"

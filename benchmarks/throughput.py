@@ -2,18 +2,20 @@
 
 from functools import partial
 
-from benchmarks.figures import Figure, Target, medians
+from benchmarks.figures import Figure, Measured, Target, medians
 from benchmarks.processes import measure_pair
 
 _COUNT = 300_000
 _ROUNDS = 7
 
 
-def measure() -> list[Figure]:
-    rates = medians(
-        _ROUNDS,
-        {name: partial(_rate, f"{name}_rate") for name in ("bare", "graphcore", "wingfoil")},
-    )
+def measure() -> Measured:
+    names = ("bare", "graphcore", "wingfoil")
+    return {"rate": medians(_ROUNDS, {name: partial(_rate, f"{name}_rate") for name in names})}
+
+
+def figures(measured: Measured) -> list[Figure]:
+    rates = measured["rate"]
     ours = rates["graphcore"]
     work = "(a) subscriber throughput, 16-byte raw payloads"
     figure = "{:,.0f} k/s, {} {:,.0f} k/s"

@@ -1,0 +1,75 @@
+"""What a message costs in the order book of docs/examples, over a day of AAPL.
+
+All take messages that have been read beforehand. The hand-written loop calls the same book, and
+does with its updates what the graph does. The file lies beside the project, or this is left out.
+"""
+
+import sys
+from functools import partial
+from pathlib import Path
+from typing import cast
+
+import graphcore as gc
+from benchmarks.contenders import graphcore_tiers
+from benchmarks.figures import Figure, Measured
+from benchmarks.ticks import again, compete
+from graphcore_examples.order_book import Book, Message, Summary, as_line, mid, read_messages, wire
+
+_FILE = Path(__file__).parents[2] / "shared" / "data" / "aapl_messages.csv"
+_SPAN = 100  # the example's
+_WORK = "order book, AAPL messages"
+
+
+def measure() -> Measured:
+    if not _FILE.exists():
+        print("order book: left out, its messages are not here", file=sys.stderr)
+        return {}
+    messages = list(read_messages(_FILE))
+    summary = Summary()
+    graph = graphcore_tiers(
+        *wire(gc.replay(messages), summary, len), result=lambda: _rounded(summary)
+    )
+    loop = again(partial(by_hand, messages))
+    return {
+        _WORK: compete(len(messages), by_hand(messages), {**graph, "hand-written": loop}),
+    }
+
+
+def figures(measured: Measured) -> list[Figure]:
+    return []
+
+
+def _rounded(summary: Summary) -> tuple[object, ...]:
+    assert summary.mid is not None
+    fields = (summary.messages, summary.quotes, summary.trades, summary.shares, summary.top)
+    return *fields, round(summary.mid, 3)
+
+
+def by_hand(messages: list[tuple[int, Message]]) -> tuple[object, ...]:
+    """Return the summary of the messages; the book is used as a node without a graph."""
+    feed: gc.Stream[Message] = gc.never()
+    book = Book(feed)
+    book.reset()
+    entrance, state = feed.node, cast(gc.GraphState, None)  # which the book does not ask
+    summary = Summary()
+    decay, mean, weight = 1.0 - 2 / (_SPAN + 1), 0.0, 0.0
+    for _, message in messages:
+        entrance.value = message
+        summary.messages += 1
+        if not book.cycle(state):
+            continue
+        update = book.value
+        if update.moved:
+            len(as_line(update))
+            summary.quotes += 1
+            summary.top = update.top
+            middle = mid(update.top)
+            if middle is not None:
+                weight *= decay
+                mean = (weight * mean + middle) / (weight + 1.0)
+                weight += 1.0
+        if update.trade is not None:
+            summary.trades += 1
+            summary.shares += update.trade.size
+    summary.mid = mean
+    return _rounded(summary)

@@ -1,0 +1,46 @@
+"""The parts of the benchmark, in the order in which they are measured and shown."""
+
+from typing import Protocol
+
+from benchmarks import (
+    allocation,
+    arrays,
+    book,
+    branches,
+    chain,
+    crossover,
+    idle,
+    latency,
+    memory,
+    sparse,
+    throughput,
+    wiring,
+)
+from benchmarks.figures import Figure, Measured
+
+
+class Part(Protocol):
+    """What a module for a question has."""
+
+    def measure(self) -> Measured: ...
+
+    def figures(self, measured: Measured) -> list[Figure]: ...
+
+
+# Those that measure what a tick costs, ns, for each contender: the picture and its table.
+TICKS: dict[str, Part] = {
+    "chain": chain,
+    "branches": branches,
+    "crossover": crossover,
+    "book": book,
+    "sparse": sparse,
+    "arrays": arrays,
+}
+PARTS: dict[str, Part] = TICKS | {
+    "wiring": wiring,
+    "allocation": allocation,
+    "throughput": throughput,
+    "latency": latency,
+    "idle": idle,
+    "memory": memory,
+}

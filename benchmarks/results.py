@@ -1,0 +1,52 @@
+"""What was measured, kept in a file: so the page can be made anew, or a part measured anew.
+
+A part is measured in one run as a whole, and on one machine, which stands beside it.
+"""
+
+import json
+import os
+import platform
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from benchmarks.figures import Measured
+
+_FILE = Path(__file__).with_name("results.json")
+_PEERS = ("pyzmq", "csp", "wingfoil", "bytewax", "reactivex", "numpy")
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a part measured, and where."""
+
+    machine: str
+    measured: Measured
+
+
+def load() -> dict[str, Result]:
+    """Return what is kept of each part; nothing before the first run."""
+    if not _FILE.exists():
+        return {}
+    return {part: Result(**kept) for part, kept in json.loads(_FILE.read_text("utf-8")).items()}
+
+
+def save(results: dict[str, Result]) -> None:
+    kept = {part: asdict(result) for part, result in results.items()}
+    _FILE.write_text(json.dumps(kept, indent=1, ensure_ascii=False) + "\n", "utf-8")
+
+
+def machine() -> str:
+    """Return the machine, the interpreter and the peers' versions."""
+    peers = ", ".join(f"{name} {found}" for name in _PEERS if (found := _version(name)))
+    return (
+        f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, "
+        f"{platform.python_implementation()} {platform.python_version()}, {peers}"
+    )
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None

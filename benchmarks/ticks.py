@@ -1,0 +1,111 @@
+"""What a tick costs several contenders that do the same work, in turn.
+
+What is timed is a run of what has been wired, and compiled where there is compiling, beforehand;
+each contender's first run is not counted.
+"""
+
+import gc as collector
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from inspect import signature
+from math import floor, log10
+from statistics import median
+from time import perf_counter_ns
+from typing import get_args
+
+import graphcore as gc
+from benchmarks.figures import Figure, Measured, Target
+from graphcore.graph import TierName
+
+ROUNDS = 7
+TIERS: tuple[TierName, ...] = get_args(TierName)
+
+Run = Callable[[], object]  # what is timed; returns its result, so that it can be checked
+Prepare = Callable[[], Run]
+
+
+def tier_label(tier: str) -> str:
+    """Return what a tier is called among the contenders."""
+    return f"graphcore {tier}"
+
+
+# Targets are for the tier that a run takes when it is told of none.
+DEFAULT_TIER: TierName = signature(gc.Graph.run).parameters["tier"].default
+OURS = tier_label(DEFAULT_TIER)
+
+
+def again(run: Run) -> Prepare:
+    """Return what prepares a run that can be repeated as it is."""
+    return lambda: run
+
+
+def compete(ticks: int, result: object, contenders: Mapping[str, Prepare]) -> dict[str, float]:
+    """Return what a tick costs each contender, ns: the median of its runs after the first.
+
+    Each round takes them in turn, and each must come to the result.
+    """
+    taken: dict[str, list[float]] = {name: [] for name in contenders}
+    for round_number in range(ROUNDS + 1):
+        for name, prepare in contenders.items():
+            run = prepare()
+            nanoseconds, found = timed(run)
+            assert found == result, f"{name} came to {found!r}, not {result!r}"
+            if round_number:
+                taken[name].append(nanoseconds / ticks)
+    return {name: median(values) for name, values in taken.items()}
+
+
+def timed(run: Run) -> tuple[int, object]:
+    """Return how long a run took, ns, and its result."""
+    # What the others hold is kept from the collector, or this run would pay for it.
+    collector.collect()
+    collector.freeze()
+    began = perf_counter_ns()
+    result = run()
+    taken = perf_counter_ns() - began
+    collector.unfreeze()
+    return taken, result
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What a tick of ours may cost, as a ratio to a contender's.
+
+    Attributes:
+        work: what both did.
+        peer: the contender.
+        at_most: the target.
+        reason: what limits us, in one line; shown when the target is not reached.
+        ours: which of graphcore's tiers.
+    """
+
+    work: str
+    peer: str
+    at_most: float
+    reason: str = ""
+    ours: str = OURS
+
+
+def compare(measured: Measured, comparisons: Iterable[Comparison]) -> list[Figure]:
+    """Return the figures of those comparisons of which both sides were measured."""
+    figures = []
+    for each in comparisons:
+        costs = measured.get(each.work, {})
+        if {each.ours, each.peer} <= costs.keys():
+            ours, theirs = costs[each.ours], costs[each.peer]
+            figures.append(
+                Figure(
+                    f"{each.work}: {each.ours} beside {each.peer}",
+                    f"{microseconds(ours)} µs a tick, {microseconds(theirs)} µs",
+                    ours / theirs,
+                    Target("≤", each.at_most),
+                    reason=each.reason,
+                )
+            )
+    return figures
+
+
+def microseconds(nanoseconds: float) -> str:
+    """Return µs with three digits that count, and as many decimals as that takes."""
+    value = nanoseconds / 1e3
+    return f"{value:,.{max(0, 2 - floor(log10(value)))}f}"

@@ -1,0 +1,49 @@
+"""What could give a wrong figure without anybody seeing it."""
+
+from functools import partial
+
+import pytest
+
+from benchmarks import ticks
+from benchmarks.figures import Target
+from benchmarks.ticks import OURS, ROUNDS, Comparison, Run, again, compare, compete, microseconds
+
+
+def test_contenders_take_turns_and_each_is_prepared_before_each_run() -> None:
+    turns: list[str] = []
+
+    def prepare(name: str) -> Run:
+        turns.append(f"prepare {name}")
+        return partial(turns.append, f"run {name}")
+
+    compete(1, None, {name: partial(prepare, name) for name in "ab"})
+    assert turns == ["prepare a", "run a", "prepare b", "run b"] * (ROUNDS + 1)
+
+
+def test_a_cost_is_the_median_of_the_runs_after_the_first_by_the_ticks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    taken = iter([1_000_000, 700, 100, 200, 300, 400, 500, 600])
+    monkeypatch.setattr(ticks, "timed", lambda run: (next(taken), run()))
+    assert compete(10, None, {"a": again(lambda: None)}) == {"a": 40}
+
+
+def test_a_contender_that_comes_to_another_result_is_named() -> None:
+    with pytest.raises(AssertionError, match="lazy came to 0, not 7"):
+        compete(1, 7, {"honest": again(lambda: 7), "lazy": again(lambda: 0)})
+
+
+def test_a_comparison_is_ours_over_theirs_and_left_out_where_a_side_is_not_measured() -> None:
+    measured = {"sum": {OURS: 300.0, "loop": 400.0}}
+    asked = [Comparison(work, peer, 0.5) for work in ("sum", "mean") for peer in ("loop", "csp")]
+    (figure,) = compare(measured, asked)
+    assert (figure.ratio, figure.target, figure.reached) == (0.75, Target("≤", 0.5), False)
+    assert figure.work == f"sum: {OURS} beside loop"
+
+
+@pytest.mark.parametrize(
+    ("nanoseconds", "shown"),
+    [(12.34, "0.0123"), (123.4, "0.123"), (1_234, "1.23"), (99_999, "100.0"), (1_234_567, "1,235")],
+)
+def test_microseconds_have_three_digits_that_count(nanoseconds: float, shown: str) -> None:
+    assert microseconds(nanoseconds) == shown
