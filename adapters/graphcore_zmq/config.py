@@ -82,10 +82,10 @@ class SocketOptions(_Config):
     Attributes:
         send_high_water_mark: how many frames a publisher queues for each subscriber; 0 is no limit.
         receive_high_water_mark: how many frames a subscriber queues.
-        linger: how long a publisher that stops waits for what is queued to leave.
-        heartbeat_interval: how often each end pings the other.
-        peer_timeout: after how long without an answer to a ping a publisher cuts a subscriber;
-            `None` is never.
+        linger: how long a publisher that stops waits for what is queued to be read.
+        heartbeat_interval: how often a subscriber shows its publisher that it lives; 0 is never.
+        peer_timeout: after how long without such a sign a publisher cuts a subscriber that has
+            given some; `None` is never. It should be several times the heartbeat interval.
         reconnect_interval: how long a subscriber waits between two tries to connect.
         tcp_keepalive: whether the kernel probes idle connections.
         ipv6: whether to use IPv6 as well; an address in brackets does by itself.

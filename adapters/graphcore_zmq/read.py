@@ -7,6 +7,7 @@ behind the break: its trailer has another instance, or a sequence with a jump.
 
 import logging
 import threading
+import time
 from collections import deque
 from dataclasses import dataclass
 from enum import StrEnum
@@ -20,14 +21,9 @@ from graphcore.sources.replay import Delivery
 from graphcore.stream import Stream
 from graphcore_zmq.codec import Codec, CodecError, msgpack
 from graphcore_zmq.config import SocketOptions, ZmqSubConfig, check_address
+from graphcore_zmq.peers import ALIVE, DONE, SIGNING
 from graphcore_zmq.registry import ZmqRegistry
-from graphcore_zmq.sockets import (
-    Monitor,
-    Socket,
-    refuse_historical,
-    set_options,
-    set_peer_timeout,
-)
+from graphcore_zmq.sockets import Monitor, Socket, refuse_historical, set_options
 from graphcore_zmq.wire import (
     Tag,
     Trailer,
@@ -45,6 +41,7 @@ _logger = logging.getLogger(__name__)
 _POLL = 100  # ms between two looks at `stop`
 _BURST = 4_096
 _SHOWN = 32
+_SUBSCRIBE = b"\1"
 
 
 def _no_layout(frame: bytes) -> tuple[bytes, bytes, bytes, int]:
@@ -114,6 +111,7 @@ class Subscriber(Generic[T]):
         self._instance: int | None = None
         self._origin = b""
         self._expected = self._expected_at_connect = 0
+        self._signs_at: float | None = None
         self._events: deque[bool] = deque()
         self._burst: list[T] = []
 
@@ -128,13 +126,13 @@ class Subscriber(Generic[T]):
         self._sender = sender
         context: zmq.Context[Socket] = zmq.Context()
         try:
-            socket: Socket = context.socket(zmq.SUB)
+            # Of the two kinds of subscribers, the one that can send signs of life.
+            self._socket = socket = context.socket(zmq.XSUB)
             set_options(socket, self.options, self.address)
-            # The publisher's answers wait behind its data, so that a subscriber that is slow
-            # would take it for dead: it pings without counting the answers.
-            set_peer_timeout(socket, None)
             socket.set(zmq.RCVHWM, self.options.receive_high_water_mark)
-            socket.set(zmq.SUBSCRIBE, b"")
+            socket.send(_SUBSCRIBE)
+            if self.options.heartbeat_interval:
+                socket.send(_SUBSCRIBE + SIGNING)
             self._monitor = Monitor(socket)
             socket.connect(self.address)
             self._receive(socket, stop)
@@ -155,6 +153,7 @@ class Subscriber(Generic[T]):
                 self._tell_events()
             self._drain(socket, stop)
             self._tell_events()
+            self._show_life()
 
     def _drain(self, socket: Socket, stop: threading.Event) -> None:
         """Take all that waits in the data socket."""
@@ -208,6 +207,9 @@ class Subscriber(Generic[T]):
             self._bytes += len(frame)
         if tag is Tag.END_OF_STREAM:
             self._flush()
+            self._signs_at = None
+            if trailer is not None:
+                self._sign(DONE)
             self._tell(ZmqStatus.DISCONNECTED)
             if self.on_end is OnEnd.CLOSE:
                 raise _Ended
@@ -222,6 +224,8 @@ class Subscriber(Generic[T]):
                 self._tell(ZmqStatus.DISCONNECTED)
                 self._tell(ZmqStatus.CONNECTED)
             self._instance = trailer.instance
+            # Only a publisher that sends trailers is sent signs of life.
+            self._signs_at = time.monotonic() if self.options.heartbeat_interval else None
             self._origin = origin_of(trailer.instance)
             self._expected = next_sequence
             return True
@@ -261,13 +265,31 @@ class Subscriber(Generic[T]):
             self._expected_at_connect = self._expected
             _logger.info("%s: %s", self.address, status)
         self._flush()
-        self._sender.send(status)
+        self._hand_over(status, 1)
 
     def _flush(self) -> None:
         if self._burst:
             burst, self._burst = self._burst, []
             self._received += len(burst)
-            self._sender.send(burst, size=len(burst))
+            self._hand_over(burst, len(burst))
+
+    def _hand_over(self, value: object, size: int) -> None:
+        """Give the graph something; while it takes nothing, show the publisher that one lives."""
+        self._show_life()
+        while not self._sender.wait_for_room(_POLL / 1000):
+            self._show_life()
+        self._sender.send(value, size=size)
+
+    def _show_life(self) -> None:
+        if self._signs_at is not None and self._connected and time.monotonic() >= self._signs_at:
+            self._signs_at = time.monotonic() + self.options.heartbeat_interval / 1e9
+            self._sign(ALIVE)
+
+    def _sign(self, sign: bytes) -> None:
+        try:
+            self._socket.send(sign, zmq.NOBLOCK)
+        except zmq.Again:
+            _logger.debug("%s: no sign of life can be sent now", self.address)
 
 
 class ZmqReceiver(ReceiverStream[Any]):
