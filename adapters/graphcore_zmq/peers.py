@@ -12,7 +12,6 @@ make sends nothing and is sent nothing: it is never cut.
 import os
 import socket as networking
 import time
-from math import inf
 
 ALIVE = b"gc1\1"
 DONE = b"gc1\2"
@@ -27,29 +26,32 @@ class Peers:
     """
 
     def __init__(self) -> None:
+        self._expected: dict[int, float] = {}
         self._heard: dict[int, float] = {}
         self._suspects: set[int] = set()
 
     def __len__(self) -> int:
-        return len(self._heard)
+        return len(self._expected) + len(self._heard)
 
     def hear(self, descriptor: int, sign: bytes) -> None:
         """Note a sign; whatever else a peer sends is passed over."""
         self._suspects.discard(descriptor)
         if sign == ALIVE:
+            self._expected.pop(descriptor, None)
             self._heard[descriptor] = time.monotonic()
         elif sign == DONE:
             self.forget(descriptor)
 
     def expect(self, descriptor: int) -> None:
         """Note that a subscriber gives signs. Its first comes when it has received something."""
-        self._heard[descriptor] = inf
+        self._expected[descriptor] = time.monotonic()
 
     def forget(self, descriptor: int) -> None:
         """Expect no more of a connection: it has ended, or its subscriber is done."""
+        self._expected.pop(descriptor, None)
         self._heard.pop(descriptor, None)
 
-    def cut_silent(self, timeout: int, port: int) -> int:
+    def cut_silent(self, timeout: int, port: int, sent: float) -> int:
         """Cut the connections that gave no sign for so long; return how many.
 
         To be called again and again, each time after what has come was heard. Silence is believed
@@ -59,7 +61,12 @@ class Peers:
             timeout: the silence that is too long, ns.
             port: the local port of the connections. A descriptor that has become something else
                 meanwhile is thereby left alone.
+            sent: when something was last sent, monotonic seconds.
         """
+        for descriptor, since in tuple(self._expected.items()):
+            if sent > since:
+                self._expected.pop(descriptor, None)
+                self._heard[descriptor] = time.monotonic()
         count = 0
         oldest = time.monotonic() - timeout / 1e9
         for descriptor, heard in tuple(self._heard.items()):

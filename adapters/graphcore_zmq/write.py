@@ -264,8 +264,8 @@ class ZeroMqSenderNode(MutableNode[None]):
                 self._subscriptions += 1 if kind == _SUBSCRIBE else -1
             elif kind == _SUBSCRIBE:
                 self._alive.expect(frame.get(zmq.SRCFD))
-        timeout = self.options.peer_timeout
-        if timeout is not None and self._alive.cut_silent(timeout, self.port):
+        timeout, sent = self.options.peer_timeout, self._last_sent
+        if timeout is not None and self._alive.cut_silent(timeout, self.port, sent):
             _logger.warning("%s: a subscriber no longer answers and is cut", self.name)
 
     def _release(self) -> None:

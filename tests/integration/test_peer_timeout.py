@@ -1,4 +1,4 @@
-"""Signs of life: a stopped subscriber is cut, a slow one gets everything, and no peer's end harms."""
+"""Signs of life: a stopped subscriber is cut, a slow one gets everything."""
 
 import os
 import signal
