@@ -15,12 +15,20 @@ from typing import Any, Generic, NamedTuple, TypeVar, cast
 
 import zmq
 
-from graphcore import Active, GraphState, InvalidValueError, MutableNode, ReceiverStream, node
+from graphcore import (
+    Active,
+    GraphState,
+    InvalidValueError,
+    MutableNode,
+    ReceiverStream,
+    Stopped,
+    node,
+)
 from graphcore.sources.receiver import Sender
 from graphcore.sources.replay import Delivery
 from graphcore.stream import Stream
-from graphcore_zmq.codec import Codec, CodecError, msgpack
-from graphcore_zmq.config import SocketOptions, ZmqSubConfig, check_address
+from graphcore_zmq.codec import Codec, check_codec, msgpack
+from graphcore_zmq.config import SocketOptions, ZmqSubConfig, check_address, check_options
 from graphcore_zmq.peers import ALIVE, DONE, SIGNING
 from graphcore_zmq.registry import ZmqRegistry
 from graphcore_zmq.sockets import Monitor, Socket, refuse_historical, set_options
@@ -28,7 +36,6 @@ from graphcore_zmq.wire import (
     Tag,
     Trailer,
     Unpack,
-    WireError,
     origin_of,
     read_frame,
     value_layout,
@@ -186,7 +193,9 @@ class Subscriber(Generic[T]):
                 burst = self._burst
         except zmq.Again:
             pass  # nothing more waits
-        except (WireError, CodecError) as error:
+        except (zmq.ZMQError, Stopped, _Ended):
+            raise
+        except Exception as error:  # the frame's, or whatever a codec raises
             error.add_note(f"from {self.address}; the frame begins {frame[:_SHOWN]!r}")
             raise
         finally:
@@ -385,6 +394,6 @@ def zmq_sub(
         on_end = OnEnd.FOLLOW if config.address is None else OnEnd.CLOSE
     elif on_end not in list(OnEnd):
         raise InvalidValueError(f'on_end is "close" or "follow", not {on_end!r}')
-    used = SocketOptions() if options is None else options
-    receiver = ZmqReceiver(Subscriber(config, codec, OnEnd(on_end), used))
+    subscriber = Subscriber(config, check_codec(codec), OnEnd(on_end), check_options(options))
+    receiver = ZmqReceiver(subscriber)
     return ZmqSubscription(Stream(ZmqData(receiver)), Stream(ZmqStatusNode(receiver)))

@@ -33,8 +33,14 @@ from graphcore import (
 )
 from graphcore.stream import Stream
 from graphcore.time import Duration, to_duration
-from graphcore_zmq.codec import Codec, CodecError, msgpack
-from graphcore_zmq.config import SocketOptions, ZmqPubRegistration, check_address, check_port
+from graphcore_zmq.codec import Codec, CodecError, check_codec, msgpack
+from graphcore_zmq.config import (
+    SocketOptions,
+    ZmqPubRegistration,
+    check_address,
+    check_options,
+    check_port,
+)
 from graphcore_zmq.peers import SIGNING, Peers
 from graphcore_zmq.registry import ZmqHandle, ZmqRegistry
 from graphcore_zmq.sockets import Monitor, Socket, refuse_historical, set_options
@@ -192,7 +198,9 @@ class ZeroMqSenderNode(MutableNode[None]):
             socket.bind(self.endpoint)
         except zmq.ZMQError as error:
             socket.close(linger=0)
-            raise RunError(f"cannot bind {self.endpoint}: {error.strerror}") from None
+            raise RunError(
+                f"cannot bind {self.endpoint}: {zmq.strerror(error.errno or 0)}"
+            ) from None
         except BaseException:
             socket.close(linger=0)
             raise
@@ -483,7 +491,7 @@ def zmq_pub(
         raise InvalidValueError(f"wait_for is a number of subscribers, not {wait_for!r}")
     if on_full not in list(OnFull):
         raise InvalidValueError(f'on_full is "drop" or "block", not {on_full!r}')
-    used = SocketOptions() if options is None else options
+    used = check_options(options)
     limit = used.send_high_water_mark
     if keep_count is None:
         keep_count = min(_KEEP_COUNT, limit or _KEEP_COUNT)
@@ -494,6 +502,9 @@ def zmq_pub(
             f"keep_count={keep_count} is more than a subscriber's queue holds ({limit}, the send "
             "high-water mark), so that sending them would lose some"
         )
+    kept_for = to_duration(keep_for)
+    if kept_for < 0:
+        raise InvalidValueError(f"a duration cannot be negative: {keep_for!r}")
     if advertise is not None:
         check_address(advertise)
     host = f"[{bind}]" if ":" in bind and not bind.startswith("[") else bind
@@ -502,11 +513,11 @@ def zmq_pub(
             stream,
             f"tcp://{host}:{port}",
             ZmqPubRegistration.of(registration),
-            codec,
+            check_codec(codec),
             advertise,
             wait_for,
             OnFull(on_full),
-            to_duration(keep_for),
+            kept_for,
             keep_count,
             used,
         )
