@@ -47,12 +47,19 @@ _logger = logging.getLogger(__name__)
 
 _POLL = 100  # ms between two looks at `stop`
 _BURST = 4_096
+_BURST_BYTES = 1 << 22  # where frames are large, a burst is handed over before it has so many
+_HEAVY = 1_024  # bytes of a value above which it counts as several in the graph's inbox
 _SHOWN = 32
 _SUBSCRIBE = b"\1"
 
 
 def _no_layout(frame: bytes) -> tuple[bytes, bytes, bytes, int]:
     return b"", b"", b"", -1
+
+
+def _burst_limit(size: int) -> int:
+    """Return how many values of frames of this size make a burst."""
+    return max(1, min(_BURST, _BURST_BYTES // (size or 1)))
 
 
 class ZmqStatus(StrEnum):
@@ -113,7 +120,7 @@ class Subscriber(Generic[T]):
     def reset(self) -> None:
         """Forget the last run."""
         self.address = self.config.address or ""
-        self._received = self._bytes = self._lost = 0
+        self._received = self._bytes = self._lost = self._bytes_before = 0
         self._connected = False
         self._instance: int | None = None
         self._origin = b""
@@ -166,7 +173,7 @@ class Subscriber(Generic[T]):
         """Take all that waits in the data socket."""
         receive, decode, flags = socket.recv, self.codec.decode, zmq.NOBLOCK
         burst, expected, received_bytes = self._burst, self._expected, 0
-        size, unpack, value_head = 0, cast(Unpack, _no_layout), b""
+        size, limit, unpack, value_head = 0, _BURST, cast(Unpack, _no_layout), b""
         try:
             while True:
                 frame = receive(flags)
@@ -174,15 +181,18 @@ class Subscriber(Generic[T]):
                 # layout for its size; whatever is not that goes the long way.
                 if len(frame) != size:
                     size = len(frame)
+                    limit = _burst_limit(size)
                     unpack, value_head = value_layout(size) or (_no_layout, b"")
                 head, payload, origin, sequence = unpack(frame)
                 if sequence == expected and head == value_head and origin == self._origin:
                     expected += 1
                     burst.append(decode(payload))
                     received_bytes += size
-                    if len(burst) < _BURST:
+                    if len(burst) < limit:
                         continue
                     self._expected = expected
+                    self._bytes += received_bytes
+                    received_bytes = 0
                     self._flush()
                     if stop.is_set():
                         return
@@ -208,12 +218,13 @@ class Subscriber(Generic[T]):
         tag, payloads, trailer = read_frame(frame)
         if trailer is not None and not self._continues(tag, trailer):
             return
-        for payload in payloads:
-            self._burst.append(self.codec.decode(payload))
-            if len(self._burst) >= _BURST:
-                self._flush()
         if payloads:
             self._bytes += len(frame)
+        limit = _burst_limit(len(frame) // (len(payloads) or 1))
+        for payload in payloads:
+            self._burst.append(self.codec.decode(payload))
+            if len(self._burst) >= limit:
+                self._flush()
         if tag is Tag.END_OF_STREAM:
             self._flush()
             self._signs_at = None
@@ -280,7 +291,9 @@ class Subscriber(Generic[T]):
         if self._burst:
             burst, self._burst = self._burst, []
             self._received += len(burst)
-            self._hand_over(burst, len(burst))
+            heavy = (self._bytes - self._bytes_before) // _HEAVY
+            self._bytes_before = self._bytes
+            self._hand_over(burst, max(len(burst), heavy))
 
     def _hand_over(self, value: object, size: int) -> None:
         """Give the graph something; while it takes nothing, show the publisher that one lives."""

@@ -213,6 +213,25 @@ def test_a_garbage_frame_aborts_with_the_address_and_the_first_bytes(bare):
     assert f"tcp://127.0.0.1:{bare.port}" in notes and "junk" in notes
 
 
+@pytest.mark.parametrize("with_trailer", [True, False])
+def test_a_burst_of_large_values_is_handed_over_before_it_is_complete(bare, with_trailer):
+    # Else a publisher that is as fast as the subscriber reads would fill the memory with one.
+    bursts: list[list[bytes]] = []
+    data, _ = zmq_sub(bare.port, codec=raw)
+    payload = b"x" * (1 << 20)
+    frames = [value_frame(payload, Trailer(1, n, 0)) for n in range(60)]
+    if not with_trailer:
+        frames = [frame[:-28] for frame in frames]
+    sender = threading.Thread(
+        target=bare.send_when_subscribed, args=([*frames, end_of_stream_frame(Trailer(1, 60, 0))],)
+    )
+    sender.start()
+    data.for_each(bursts.append).run(realtime=True, duration="20s")
+    sender.join()
+    assert sum(map(len, bursts)) == 60
+    assert max(map(len, bursts)) <= 4
+
+
 class Failing:
     """A codec whose bug is no error of graphcore's."""
 
