@@ -33,7 +33,14 @@ VALUES: dict[str, list[Any]] = {
     "tuple": [(1, 2), (), (0, 2.5), ("a", nan)],
     "anything": [1, None, "a", 2.5, (1,), [1], False],
 }
-_TIMES = [[1, 2, 3, 4], [1, 1, 2, 3, 3], [2, 2, 2], [1, 3, 5, 9, 11], [0, 1, 2, 3, 4, 6, 6, 12], [5]]
+_TIMES = [
+    [1, 2, 3, 4],
+    [1, 1, 2, 3, 3],
+    [2, 2, 2],
+    [1, 3, 5, 9, 11],
+    [0, 1, 2, 3, 4, 6, 6, 12],
+    [5],
+]
 _NAMES = ["mid", "x y", "class", "t", "state", "mid", "é", "1st", "cycle", "mid_17", "a\nb"]
 
 CYCLES = 40  # at most, for a ticker and a loop of feedback would go on for ever
@@ -86,7 +93,9 @@ class Wiring:
             calls.append((call.name, (positional, keywords)))
         kinds = operator.gives.get(kind) or next(iter(operator.gives.values()))
         kinds = tuple(gives if each == FROM_THE_FUNCTION else each for each in kinds)
-        self._add(Step(first, tuple(calls), kinds, name=kinds and _name(picks) or None), depth + 1)
+        self._add(
+            Step(first, tuple(calls), kinds, name=(kinds and _name(picks)) or None), depth + 1
+        )
 
     def function(self, name: str, count: int) -> None:
         """Map the first stream with a function, or join so many with it."""
@@ -165,7 +174,6 @@ class Wiring:
             else:
                 positional[place] = made
         return tuple(positional), keywords, gives
-
 
     def _made(self, name: str, picks: Picks) -> Made:
         looks = functions.SHAPES[name].looks

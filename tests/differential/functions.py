@@ -780,7 +780,9 @@ def of_another_text_than_its_file() -> Function:
 def where_another_function_stands() -> Function:
     code = one_more().__code__
     body = next(column for _, _, column, _ in code.co_positions() if column)
-    text = "\n" * (code.co_firstlineno - 1) + "(".ljust(body - len("lambda x: ")) + "lambda x: x + 9)"
+    text = (
+        "\n" * (code.co_firstlineno - 1) + "(".ljust(body - len("lambda x: ")) + "lambda x: x + 9)"
+    )
     function: Function = eval(compile(text, __file__, "eval"))
     return function
 

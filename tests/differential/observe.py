@@ -150,7 +150,9 @@ def run(graph: gc.Graph, **options: Any) -> Outcome:
 
 
 def _state_of(node: "gc.MutableNode[Any]") -> dict[str, object]:
-    slots = itertools.chain.from_iterable(vars(cls).get("__slots__", ()) for cls in type(node).mro())
+    slots = itertools.chain.from_iterable(
+        vars(cls).get("__slots__", ()) for cls in type(node).mro()
+    )
     return vars(node) | {name: getattr(node, name) for name in slots if hasattr(node, name)}
 
 

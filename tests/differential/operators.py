@@ -9,7 +9,6 @@ import functools
 import inspect
 import io
 import itertools
-import types
 import typing
 from collections.abc import Callable, Iterator
 from contextlib import redirect_stdout, suppress
@@ -254,9 +253,7 @@ def _values(annotation: Any, call: str, parameter: str) -> list[Any]:
     )
 
 
-def _try(
-    owner: Any, call: Call, stream: Any, settings: dict[str, Any], either: object = 0
-) -> Any:
+def _try(owner: Any, call: Call, stream: Any, settings: dict[str, Any], either: object = 0) -> Any:
     """Make the call with streams like this one, functions that return `_MADE`, and settings."""
     positional: list[Any] = []
     keywords = dict(settings)
@@ -274,9 +271,7 @@ def _try(
     return getattr(owner, call.name)(*positional, **keywords)
 
 
-def _kinds(
-    name: str, calls: tuple[Call, ...], of_module: bool
-) -> dict[str, tuple[str, ...]]:
+def _kinds(name: str, calls: tuple[Call, ...], of_module: bool) -> dict[str, tuple[str, ...]]:
     """Find out which kinds of values an operator takes, and what it makes of each."""
     taken: dict[str, tuple[str, ...]] = {}
     settings = list(itertools.islice(itertools.product(*[call.settings for call in calls]), 20))
@@ -314,6 +309,10 @@ def kind_of(value: object) -> str:
     if isinstance(value, bool):
         return "bool"
     known: dict[type, str] = {
-        int: "number", float: "number", str: "text", list: "list", tuple: "tuple"
+        int: "number",
+        float: "number",
+        str: "text",
+        list: "list",
+        tuple: "tuple",
     }
     return known.get(type(value), "anything")

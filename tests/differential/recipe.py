@@ -13,6 +13,7 @@ from typing import Any
 import graphcore as gc
 from tests.differential import functions, nodes
 
+
 @dataclass(frozen=True)
 class Ref:
     """The stream of this number."""

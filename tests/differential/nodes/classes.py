@@ -132,7 +132,7 @@ class CallsSuper(Parent):
 class CallsItsParentByName(Parent):
     def cycle(self, state: gc.GraphState) -> bool:
         Parent.cycle(self, state)
-        self.value = (self.value, __class__.__name__)  # type: ignore[name-defined]  # noqa: F821
+        self.value = (self.value, __class__.__name__)  # type: ignore[name-defined]
         return True
 
 
