@@ -17,7 +17,7 @@ from graphcore.engine.fused.reading import (
     Node,
     Refused,
     kinds_of,
-    may_be_woken,
+    may_schedule,
     node_behind,
     reading_of,
 )
@@ -89,7 +89,8 @@ def parts_of(plan: Plan, to_call: dict[int, str]) -> list[Part]:
         active = tuple(numbers[each] for each, edge in edges.items() if edge["active"])
         passive = tuple(numbers[each] for each, edge in edges.items() if not edge["active"])
         label = sys.intern(f"{_identifier(node)}_{index}")
-        part = Part(index, node, label, active, passive, may_be_woken(node))
+        cls: Any = type(node)
+        part = Part(index, node, label, active, passive, not edges or may_schedule(cls))
         parts.append(part)
         if index in to_call:
             part.why = to_call[index]

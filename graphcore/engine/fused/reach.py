@@ -52,7 +52,8 @@ def nodes_reached(starts: Iterable[Any], package: str) -> Iterator[Node] | None:
 
 def package_of(given: Any) -> str:
     """Return the name of the package of a function, or of an object's class."""
-    return _package(given) or _package(getattr(given, "__func__", type(given)))
+    function = getattr(given, "__func__", given)
+    return _package(function if isinstance(function, FunctionType | type) else type(given))
 
 
 def names_in(code: CodeType) -> set[str]:

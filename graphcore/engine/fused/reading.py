@@ -308,6 +308,9 @@ def kinds_of(node: Node, reading: Reading, upstreams: set[Node]) -> dict[str, Ki
 def _kind(name: str, given: Any, node: Node, reading: Reading, upstreams: set[Node]) -> Kind:
     declared = node._inputs.get(name)
     if declared is not None:
+        read = given if declared.many else [given]
+        if not (isinstance(read, list) and all(node_behind(each) in upstreams for each in read)):
+            raise Refused(f"its upstream {name} is no longer the one that it was wired with")
         return Kind(Is.INPUTS, len(given)) if declared.many else Kind(Is.INPUT)
     if name in reading.others_write:
         return Kind(Is.LIVE)
@@ -347,15 +350,9 @@ def _parameter(given: Any, arguments: int | None) -> Kind:
     return Kind(Is.BOUND)
 
 
-def may_be_woken(node: Node) -> bool:
-    """Return whether an alarm, or a source's event, may run the node without any upstream."""
-    upstreams = node.upstreams()
-    cls: Any = type(node)
-    return not (upstreams.active or upstreams.passive) or _may_schedule(cls)
-
-
 @cache
-def _may_schedule(cls: type[Any]) -> bool:
+def may_schedule(cls: Any) -> bool:
+    """Return whether nodes of a class may be run by alarms, or by what threads bring them."""
     for name in ("start", "cycle"):
         function = inspect.getattr_static(cls, name)
         if function is vars(MutableNode)[name]:
