@@ -160,8 +160,8 @@ class Graph:
             began = perf_counter_ns()
             # Before the session, with which the time of a real-time run begins.
             way = self._tier(tier)
-            way.prepare(realtime)
-            session = self._session(realtime, start, until, duration, cycles)
+            way.prepare(realtime or progress)
+            session = self._session(realtime, start, until, duration, cycles, progress)
             with showing_progress(session) if progress else nullcontext():
                 execute(self._plan, session, way)
             wall_time = perf_counter_ns() - began
@@ -198,11 +198,12 @@ class Graph:
         until: Time | None,
         duration: Duration | None,
         cycles: int | None,
+        watched: bool,
     ) -> Session:
         begin: int | None = None
         if not realtime:
             begin = self._first_event() if start is None else to_time(start)
-        session = Session(self._plan, begin, None, cycles)
+        session = Session(self._plan, begin, None, cycles, watched)
         ends = [] if until is None else [to_time(until)]
         if duration is not None:
             length = to_duration(duration)

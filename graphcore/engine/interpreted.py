@@ -41,7 +41,7 @@ class Interpreted:
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
 
-    def prepare(self, realtime: bool) -> None:
+    def prepare(self, watched: bool) -> None:
         """Do nothing: nodes are called as they are."""
 
     def run(self, session: Session) -> None:

@@ -16,8 +16,8 @@ from graphcore.state import EndedBy, RunMode
 class Tier(Protocol):
     """A way of running a plan."""
 
-    def prepare(self, realtime: bool) -> None:
-        """Do beforehand what a run in this mode needs."""
+    def prepare(self, watched: bool) -> None:
+        """Do beforehand what a run needs; `watched` is what `Session.watched` will be."""
 
     def run(self, session: Session) -> None:
         """Run the plan's nodes cycle by cycle until the session is over."""

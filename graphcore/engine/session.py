@@ -27,13 +27,20 @@ class Session:
         start: engine time of the start, ns; `None` means now, and makes the run a real-time one.
         end: last engine time that still runs, or `None`.
         cycles: how many cycles may run, or `None`.
+        watched: whether something else than the run's nodes looks at it while it runs.
+
+    Attributes:
+        watched: the same; so is every real-time run.
     """
 
-    def __init__(self, plan: Plan, start: int | None, end: int | None, cycles: int | None) -> None:
+    def __init__(
+        self, plan: Plan, start: int | None, end: int | None, cycles: int | None, watched: bool
+    ) -> None:
         self.clock = RealTimeClock() if start is None else None
         self.run_mode = RunMode.HISTORICAL if self.clock is None else RunMode.REALTIME
         self.start_time = self.time = self.clock.start if self.clock else start or 0
         self.end = end
+        self.watched = watched or self.clock is not None
         self.cycle = 0
         self.ended_by: EndedBy | None = None
         self.ended = threading.Event()

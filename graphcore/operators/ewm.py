@@ -5,8 +5,6 @@ the sum of the weights (pandas user guide, "Exponentially weighted window"). A v
 finite is missing: it ages the others and the mean stays.
 """
 
-from math import isfinite
-
 from graphcore.node import Active, MutableNode, node, state
 from graphcore.state import GraphState
 
@@ -24,7 +22,7 @@ class EwmMean(MutableNode[float]):
     def cycle(self, state: GraphState) -> bool:
         value = self.source.value
         self.weight *= 1.0 - self.alpha
-        if isfinite(value):
+        if value - value == 0:  # it is finite; of others the difference is nan
             # The mean of values that are all the same is that very value.
             if value != self.mean:
                 self.mean = (self.weight * self.mean + value) / (self.weight + 1.0)

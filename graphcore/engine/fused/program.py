@@ -21,7 +21,6 @@ from graphcore.engine.notes import add_note
 from graphcore.engine.plan import Plan
 from graphcore.engine.session import Session
 from graphcore.errors import NoValueError
-from graphcore.state import RunMode
 
 _numbers = itertools.count(1)
 _MISSING = object()
@@ -113,9 +112,15 @@ class Program:
         variables: Mapping[str, Any] = self._run(
             session, self.plan.nodes, session.states, session.numbers(), end, alarms
         )
+        self._tell(session, variables)
         following = min(variables[name] for name in self.text.dues.values())
         session.end_at(None if following == NEVER else following)
         return variables
+
+    def _tell(self, session: Session, variables: Mapping[str, Any]) -> None:
+        """Tell the session what time it is, and how many cycles there were."""
+        session.time = variables.get("time", session.time)
+        session.cycle = variables.get("cycle", 0)
 
     def _fail(self, error: BaseException, session: Session) -> NoValueError | None:
         """Give the nodes back what they were when it failed, and note on which it was.
@@ -128,6 +133,10 @@ class Program:
             return None
         frame, line, last = found
         owner = self.text.owners[line - 1] if line <= len(self.text.owners) else -1
+        if self.by_variables:
+            self._tell(session, frame.f_locals)
+            if owner < 0 and line <= self.text.begins:
+                session.cycle = max(session.cycle - 1, 0)
         self._give_back(frame.f_locals, session, owner if owner >= 0 else len(self.parts))
         missing = self._no_value(error) if last and isinstance(error, NameError) else None
         if owner >= 0 and isinstance(error, Exception):
@@ -199,9 +208,9 @@ class Fused:
         self._parts: list[Part] | None = None
         self._programs: dict[bool, Program] = {}
 
-    def prepare(self, realtime: bool) -> None:
-        """Compile what a run in this mode will need."""
-        self._program(not realtime and self._can_use_variables())
+    def prepare(self, watched: bool) -> None:
+        """Compile what such a run will need."""
+        self._program(not watched and self._can_use_variables())
 
     def run(self, session: Session) -> None:
         """Run the plan until the session is over."""
@@ -234,7 +243,7 @@ class Fused:
         return 0 < len(woken) <= _VARIABLES and all(map(waits_for_one_time, woken))
 
     def _by_variables(self, session: Session) -> bool:
-        if session.run_mode is RunMode.REALTIME or not self._can_use_variables():
+        if session.watched or not self._can_use_variables():
             return False
         schedule = session.schedule
         indices = [entry & ((1 << schedule.bits) - 1) for entry in schedule.heap]

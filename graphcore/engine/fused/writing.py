@@ -27,11 +27,11 @@ NEVER = 1 << 100
 _SIDE_BY_SIDE = 24
 _SEVERAL = 8  # names in one line of initial values
 _STEP = "    "
-_TAKEN = {
-    "alarms", "bits", "cells", "cycle", "cycles", "due", "end", "entry", "first", "heap", "heapify",
-    "heappop", "heappush", "last", "never", "nodes", "run", "session", "start", "states", "time",
-    *dir(builtins),
-}  # fmt: skip
+# What the function calls by itself has no name of a node's.
+_TAKEN = set(
+    "alarms bits cycle cycles due end first following heap heapify heappop heappush last never "
+    "nodes run session start states time".split()
+).union(dir(builtins))
 
 
 @dataclass(slots=True)
@@ -41,6 +41,7 @@ class Text:
     Attributes:
         lines: its lines.
         owners: for each line, the index of the node that it belongs to, or -1.
+        begins: with the first head, the number of lines before a cycle has begun.
         namespace: its globals.
         values: for each node that is taken apart, the variable of its value.
         states: for each of them, its attributes and their variables.
@@ -51,6 +52,7 @@ class Text:
 
     lines: list[str] = field(default_factory=list)
     owners: list[int] = field(default_factory=list)
+    begins: int = 0
     namespace: dict[str, Any] = field(default_factory=dict)
     values: dict[int, str] = field(default_factory=dict)
     states: dict[int, list[tuple[str, str]]] = field(default_factory=dict)
@@ -96,6 +98,8 @@ class _Writer:
         self._flagged: set[Clock] = set()
         self._inside = placement.every
         self._starts: dict[Clock, list[int]] = {}
+        # Whether anything asks the session for the time and the cycle while it runs.
+        self._is_watched = False
         self._indices = {part.node: part.index for part in parts}
         items = placement.top.items
         self._sparse = len(items) > _SIDE_BY_SIDE and all(isinstance(i, Block) for i in items)
@@ -140,10 +144,17 @@ class _Writer:
                 text.dues[index] = self._due(index)
             dues = [self._due(index) for index in woken]
             text.add(1, "for cycle in cycles:")
-            text.add(2, f"time = {_earliest(dues)}")
-            text.add(2, "if time > end or session.ended_by is not None:")
+            following = dues[0]
+            if len(dues) > 1:
+                following = "following"
+                text.add(2, f"following = {_earliest(dues)}")
+            text.add(2, f"if {following} > end or session.ended_by is not None:")
+            text.add(3, "cycle -= 1")
             text.add(3, "break")
-            text.add(2, "session.time, session.cycle = time, cycle")
+            text.begins = len(text.lines)
+            text.add(2, f"time = {following}")
+            if self._is_watched:
+                text.add(2, "session.time, session.cycle = time, cycle")
             return
         text.add(1, "heap, bits = session.schedule.heap, session.schedule.bits")
         text.add(1, "for due in iter(session.next_cycle, None):")
@@ -292,6 +303,7 @@ class _Writer:
         return any(isinstance(line, Wake) and not line.indent for line in part.template.lines)
 
     def _write_call(self, part: Part, indent: int, dependants: Block | None) -> None:
+        self._is_watched = True
         call = self._constant(part, "cycle", part.node.cycle)
         self._text.add(indent, f"if {call}({self._state(part)}):", part.index)
         self._text.add(indent + 1, f"{self._node(part)}.ticked_in = cycle", part.index)
@@ -315,7 +327,9 @@ class _Writer:
         due = self._due(part.index)
         self._text.add(indent, f"{due} = {self._line(part, line.at)}", part.index)
         unknown = "" if line.whole else f"type({due}) is not int or "
-        self._text.add(indent, f"if {unknown}{due} <= time:", part.index)
+        self._text.add(indent, f"if {unknown}{due} < time:", part.index)
+        if self._by_variables:
+            self._text.add(indent + 1, "session.time = time", part.index)
         self._text.add(indent + 1, f"{due} = {self._state(part)}.moment({due})", part.index)
         if not self._by_variables:
             entry = f"{due} << bits | {part.index}"
@@ -350,6 +364,7 @@ class _Writer:
                 held = self._held(self._placement.ticks[self._upstream(part, slot).index])
                 return held if held in ("True", "False") else f"({held} > 0)"
             case "state":
+                self._is_watched = True
                 return self._state(part)
             case "due":
                 return self._is_due(part)
