@@ -919,7 +919,7 @@ def looks_through_functions(seen: Any) -> Function:
 
 def defined_beside(seen: Any, text: str) -> Function:
     """Run text in which `held` is a global, of this graph alone."""
-    scope = {"held": seen, "value_of": value_of}
+    scope = {"held": seen, "value_of": value_of, "__name__": __name__}
     exec(text, scope)
     function: Any = scope["look"]
     return function

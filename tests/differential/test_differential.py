@@ -48,7 +48,9 @@ def recipes() -> st.SearchStrategy[Recipe]:
     steps += ["replay"] * 40 + ["from_iterable", "ticker"] * 20 + functional * 14
     # Copies of steps, of which hypothesis would else make most of its graphs, find little.
     drawn = st.tuples(st.sampled_from(steps), st.binary(min_size=16, max_size=16))
-    graphs = st.lists(drawn, min_size=2, max_size=16, unique=True)
+    small = st.lists(drawn, min_size=2, max_size=16, unique=True)
+    large = st.lists(drawn, min_size=20, max_size=60, unique=True)
+    graphs = st.integers(0, 11).flatmap(lambda size: large if size == 11 else small)
     return st.builds(make_recipe, graphs, st.binary(min_size=4, max_size=4))
 
 
