@@ -28,10 +28,11 @@ _SIDE_BY_SIDE = 24
 _SEVERAL = 8  # names in one line of initial values
 _STEP = "    "
 # What the function calls by itself has no name of a node's.
-_TAKEN = set(
-    "alarms bits cycle cycles due end first following heap heapify heappop heappush last never "
-    "nodes run session start states time".split()
-).union(dir(builtins))
+_TAKEN = {
+    *("alarms", "bits", "cycle", "cycles", "due", "end", "first", "following", "heap", "heapify"),
+    *("heappop", "heappush", "last", "never", "nodes", "run", "session", "start", "states", "time"),
+    *dir(builtins),
+}
 
 
 @dataclass(slots=True)
@@ -219,7 +220,14 @@ class _Writer:
             opened.update(_clocks(block))
         text = self._text
         text.add(indent, "last = -1")
-        text.add(indent, "heapify(due)")
+        if self._by_variables:
+            text.add(indent, "due = []")
+            for part in self._parts:
+                if part.woken:
+                    text.add(indent, f"if {self._due(part.index)} == time:")
+                    text.add(indent + 1, f"due.append({part.index})")
+        else:
+            text.add(indent, "heapify(due)")
         text.add(indent, "while due:")
         text.add(indent + 1, "first = heappop(due)")
         text.add(indent + 1, "if first == last:")
