@@ -29,6 +29,7 @@ from graphcore.engine.fused.template import Template, template_of
 from graphcore.engine.plan import Plan
 from graphcore.node import MutableNode
 
+_Key = tuple[int, ...]
 _OWN = {"serial", "wired_at", "ticked_in", "_name", "value"}
 
 
@@ -121,7 +122,7 @@ def _identifier(name: str) -> str:
 
 
 def _call_what_functions_reach(parts: Sequence[Part], numbers: dict[Node, int]) -> None:
-    reached: dict[tuple[int, ...], list[Node] | None] = {}
+    reached: dict[_Key, list[Node] | None] = {}
     for part in parts:
         for key, functions, package in _functions(part, numbers):
             if key not in reached:
