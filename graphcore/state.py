@@ -141,13 +141,13 @@ class GraphState:
 
     def ticked(self, upstream: object) -> bool:
         """Return whether that upstream ticked in this cycle."""
-        node: Any = getattr(upstream, "node", upstream)
+        node: Any = upstream if hasattr(upstream, "ticked_in") else getattr(upstream, "node", None)
         ticked: bool = node.ticked_in == self._session.cycle > 0
         return ticked
 
     def valid(self, upstream: object) -> bool:
         """Return whether that upstream has ticked at all in this run, this cycle included."""
-        node: Any = getattr(upstream, "node", upstream)
+        node: Any = upstream if hasattr(upstream, "ticked_in") else getattr(upstream, "node", None)
         return bool(node.ticked_in)
 
     def schedule(self, at: Time) -> Alarm:

@@ -9,7 +9,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 import msgspec
 
-from graphcore import GraphcoreError
+from graphcore import GraphcoreError, InvalidTypeError
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -37,6 +37,19 @@ class Codec(Protocol[T]):
         """Return the value of these bytes; raise `CodecError` if they are none."""
 
 
+def check_codec(codec: Codec[T]) -> Codec[T]:
+    """Return a codec.
+
+    Raises:
+        InvalidTypeError: if it is none.
+    """
+    if not (callable(getattr(codec, "encode", None)) and callable(getattr(codec, "decode", None))):
+        raise InvalidTypeError(
+            f"a codec has encode and decode, as msgpack, json and raw do; {codec!r} has not"
+        )
+    return codec
+
+
 class _Encoder(Protocol):
     def encode(self, value: Any, /) -> bytes: ...
 
@@ -62,7 +75,7 @@ class MsgspecCodec(Generic[T]):
         """Return the value's bytes."""
         try:
             return self._encoder.encode(value)
-        except (TypeError, ValueError, OverflowError) as error:
+        except (TypeError, ValueError, OverflowError, RecursionError) as error:
             raise CodecError(
                 f"{self.name} cannot encode a value of type {type(value).__qualname__}: {error}"
             ) from error
@@ -71,7 +84,7 @@ class MsgspecCodec(Generic[T]):
         """Return the value of these bytes."""
         try:
             value: T = self._decoder.decode(payload)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise CodecError(f"{self.name} cannot decode {payload[:32]!r}: {error}") from error
         return value
 

@@ -29,6 +29,10 @@ _SUB_FORMS = (
 )
 _PUB_FORMS = "a (name, registry) tuple, a ZmqPubRegistration, or None or () for no registration"
 
+# libzmq counts frames and milliseconds in C's int.
+_MOST_FRAMES = 2**31 - 1
+_LONGEST = 24 * 86_400 * 10**9
+
 M = TypeVar("M", bound="_Config")
 
 
@@ -36,6 +40,15 @@ def _nanoseconds(value: object) -> int:
     duration = to_duration(value)
     if duration < 0:
         raise InvalidValueError(f"a duration cannot be negative: {value!r}")
+    if duration > _LONGEST:
+        raise InvalidValueError(f"a socket's durations end at 24 days, and {value!r} is longer")
+    return duration
+
+
+def _above_zero(value: object) -> int:
+    duration = _nanoseconds(value)
+    if not duration:
+        raise InvalidValueError(f"a peer timeout is above 0, or None for never, not {value!r}")
     return duration
 
 
@@ -82,23 +95,36 @@ class SocketOptions(_Config):
     Attributes:
         send_high_water_mark: how many frames a publisher queues for each subscriber; 0 is no limit.
         receive_high_water_mark: how many frames a subscriber queues.
-        linger: how long a publisher that stops waits for what is queued to leave.
-        heartbeat_interval: how often each end pings the other.
-        peer_timeout: after how long without an answer to a ping a publisher cuts a subscriber;
-            `None` is never.
+        linger: how long a publisher that stops waits for what is queued to be read.
+        heartbeat_interval: how often a subscriber shows its publisher that it lives; 0 is never.
+        peer_timeout: after how long without such a sign a publisher cuts a subscriber that has
+            given some; `None` is never. It should be several times the heartbeat interval.
         reconnect_interval: how long a subscriber waits between two tries to connect.
         tcp_keepalive: whether the kernel probes idle connections.
         ipv6: whether to use IPv6 as well; an address in brackets does by itself.
     """
 
-    send_high_water_mark: int = Field(default=10_000, ge=0)
-    receive_high_water_mark: int = Field(default=10_000, ge=0)
+    send_high_water_mark: int = Field(default=10_000, ge=0, le=_MOST_FRAMES)
+    receive_high_water_mark: int = Field(default=10_000, ge=0, le=_MOST_FRAMES)
     linger: Nanoseconds = 5_000_000_000
     heartbeat_interval: Nanoseconds = 1_000_000_000
-    peer_timeout: Nanoseconds | None = 3_000_000_000
+    peer_timeout: Annotated[int, BeforeValidator(_above_zero)] | None = 3_000_000_000
     reconnect_interval: Nanoseconds = 100_000_000
     tcp_keepalive: bool = True
     ipv6: bool = False
+
+
+def check_options(options: SocketOptions | None) -> SocketOptions:
+    """Return the options, the default ones for `None`.
+
+    Raises:
+        InvalidTypeError: if they are none.
+    """
+    if options is None:
+        return SocketOptions()
+    if not isinstance(options, SocketOptions):
+        raise InvalidTypeError(f"options are SocketOptions(...), not {options!r}")
+    return options
 
 
 class ZmqSubConfig(_Config):
@@ -200,7 +226,7 @@ def check_address(address: str) -> str:
     Raises:
         InvalidValueError: if it lacks a scheme or a port, or cannot be reached as it stands.
     """
-    match = _ADDRESS.fullmatch(address)
+    match = _ADDRESS.fullmatch(address) if isinstance(address, str) else None
     if match is None:
         raise InvalidValueError(
             f'{address!r} is no address: write "tcp://host:port" or "ipc://path"'

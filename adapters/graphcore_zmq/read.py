@@ -7,6 +7,7 @@ behind the break: its trailer has another instance, or a sequence with a jump.
 
 import logging
 import threading
+import time
 from collections import deque
 from dataclasses import dataclass
 from enum import StrEnum
@@ -14,25 +15,27 @@ from typing import Any, Generic, NamedTuple, TypeVar, cast
 
 import zmq
 
-from graphcore import Active, GraphState, InvalidValueError, MutableNode, ReceiverStream, node
+from graphcore import (
+    Active,
+    GraphState,
+    InvalidValueError,
+    MutableNode,
+    ReceiverStream,
+    Stopped,
+    node,
+)
 from graphcore.sources.events import Delivery
 from graphcore.sources.receiver import Sender
 from graphcore.stream import Stream
-from graphcore_zmq.codec import Codec, CodecError, msgpack
-from graphcore_zmq.config import SocketOptions, ZmqSubConfig, check_address
+from graphcore_zmq.codec import Codec, check_codec, msgpack
+from graphcore_zmq.config import SocketOptions, ZmqSubConfig, check_address, check_options
+from graphcore_zmq.peers import ALIVE, DONE, SIGNING
 from graphcore_zmq.registry import ZmqRegistry
-from graphcore_zmq.sockets import (
-    Monitor,
-    Socket,
-    refuse_historical,
-    set_options,
-    set_peer_timeout,
-)
+from graphcore_zmq.sockets import Monitor, Socket, refuse_historical, set_options
 from graphcore_zmq.wire import (
     Tag,
     Trailer,
     Unpack,
-    WireError,
     origin_of,
     read_frame,
     value_layout,
@@ -44,11 +47,19 @@ _logger = logging.getLogger(__name__)
 
 _POLL = 100  # ms between two looks at `stop`
 _BURST = 4_096
+_BURST_BYTES = 1 << 22  # where frames are large, a burst is handed over before it has so many
+_HEAVY = 1_024  # bytes of a value above which it counts as several in the graph's inbox
 _SHOWN = 32
+_SUBSCRIBE = b"\1"
 
 
 def _no_layout(frame: bytes) -> tuple[bytes, bytes, bytes, int]:
     return b"", b"", b"", -1
+
+
+def _burst_limit(size: int) -> int:
+    """Return how many values of frames of this size make a burst."""
+    return max(1, min(_BURST, _BURST_BYTES // (size or 1)))
 
 
 class ZmqStatus(StrEnum):
@@ -109,11 +120,12 @@ class Subscriber(Generic[T]):
     def reset(self) -> None:
         """Forget the last run."""
         self.address = self.config.address or ""
-        self._received = self._bytes = self._lost = 0
+        self._received = self._bytes = self._lost = self._bytes_before = 0
         self._connected = False
         self._instance: int | None = None
         self._origin = b""
         self._expected = self._expected_at_connect = 0
+        self._signs_at: float | None = None
         self._events: deque[bool] = deque()
         self._burst: list[T] = []
 
@@ -128,13 +140,13 @@ class Subscriber(Generic[T]):
         self._sender = sender
         context: zmq.Context[Socket] = zmq.Context()
         try:
-            socket: Socket = context.socket(zmq.SUB)
+            # Of the two kinds of subscribers, the one that can send signs of life.
+            self._socket = socket = context.socket(zmq.XSUB)
             set_options(socket, self.options, self.address)
-            # The publisher's answers wait behind its data, so that a subscriber that is slow
-            # would take it for dead: it pings without counting the answers.
-            set_peer_timeout(socket, None)
             socket.set(zmq.RCVHWM, self.options.receive_high_water_mark)
-            socket.set(zmq.SUBSCRIBE, b"")
+            socket.send(_SUBSCRIBE)
+            if self.options.heartbeat_interval:
+                socket.send(_SUBSCRIBE + SIGNING)
             self._monitor = Monitor(socket)
             socket.connect(self.address)
             self._receive(socket, stop)
@@ -155,12 +167,13 @@ class Subscriber(Generic[T]):
                 self._tell_events()
             self._drain(socket, stop)
             self._tell_events()
+            self._show_life()
 
     def _drain(self, socket: Socket, stop: threading.Event) -> None:
         """Take all that waits in the data socket."""
         receive, decode, flags = socket.recv, self.codec.decode, zmq.NOBLOCK
         burst, expected, received_bytes = self._burst, self._expected, 0
-        size, unpack, value_head = 0, cast(Unpack, _no_layout), b""
+        size, limit, unpack, value_head = 0, _BURST, cast(Unpack, _no_layout), b""
         try:
             while True:
                 frame = receive(flags)
@@ -168,15 +181,18 @@ class Subscriber(Generic[T]):
                 # layout for its size; whatever is not that goes the long way.
                 if len(frame) != size:
                     size = len(frame)
+                    limit = _burst_limit(size)
                     unpack, value_head = value_layout(size) or (_no_layout, b"")
                 head, payload, origin, sequence = unpack(frame)
                 if sequence == expected and head == value_head and origin == self._origin:
                     expected += 1
                     burst.append(decode(payload))
                     received_bytes += size
-                    if len(burst) < _BURST:
+                    if len(burst) < limit:
                         continue
                     self._expected = expected
+                    self._bytes += received_bytes
+                    received_bytes = 0
                     self._flush()
                     if stop.is_set():
                         return
@@ -187,7 +203,9 @@ class Subscriber(Generic[T]):
                 burst = self._burst
         except zmq.Again:
             pass  # nothing more waits
-        except (WireError, CodecError) as error:
+        except (zmq.ZMQError, Stopped, _Ended):
+            raise
+        except Exception as error:  # the frame's, or whatever a codec raises
             error.add_note(f"from {self.address}; the frame begins {frame[:_SHOWN]!r}")
             raise
         finally:
@@ -200,14 +218,18 @@ class Subscriber(Generic[T]):
         tag, payloads, trailer = read_frame(frame)
         if trailer is not None and not self._continues(tag, trailer):
             return
-        for payload in payloads:
-            self._burst.append(self.codec.decode(payload))
-            if len(self._burst) >= _BURST:
-                self._flush()
         if payloads:
             self._bytes += len(frame)
+        limit = _burst_limit(len(frame) // (len(payloads) or 1))
+        for payload in payloads:
+            self._burst.append(self.codec.decode(payload))
+            if len(self._burst) >= limit:
+                self._flush()
         if tag is Tag.END_OF_STREAM:
             self._flush()
+            self._signs_at = None
+            if trailer is not None:
+                self._sign(DONE)
             self._tell(ZmqStatus.DISCONNECTED)
             if self.on_end is OnEnd.CLOSE:
                 raise _Ended
@@ -222,6 +244,8 @@ class Subscriber(Generic[T]):
                 self._tell(ZmqStatus.DISCONNECTED)
                 self._tell(ZmqStatus.CONNECTED)
             self._instance = trailer.instance
+            # Only a publisher that sends trailers is sent signs of life.
+            self._signs_at = time.monotonic() if self.options.heartbeat_interval else None
             self._origin = origin_of(trailer.instance)
             self._expected = next_sequence
             return True
@@ -261,13 +285,33 @@ class Subscriber(Generic[T]):
             self._expected_at_connect = self._expected
             _logger.info("%s: %s", self.address, status)
         self._flush()
-        self._sender.send(status)
+        self._hand_over(status, 1)
 
     def _flush(self) -> None:
         if self._burst:
             burst, self._burst = self._burst, []
             self._received += len(burst)
-            self._sender.send(burst, size=len(burst))
+            heavy = (self._bytes - self._bytes_before) // _HEAVY
+            self._bytes_before = self._bytes
+            self._hand_over(burst, max(len(burst), heavy))
+
+    def _hand_over(self, value: object, size: int) -> None:
+        """Give the graph something; while it takes nothing, show the publisher that one lives."""
+        self._show_life()
+        while not self._sender.wait_for_room(_POLL / 1000):
+            self._show_life()
+        self._sender.send(value, size=size)
+
+    def _show_life(self) -> None:
+        if self._signs_at is not None and self._connected and time.monotonic() >= self._signs_at:
+            self._signs_at = time.monotonic() + self.options.heartbeat_interval / 1e9
+            self._sign(ALIVE)
+
+    def _sign(self, sign: bytes) -> None:
+        try:
+            self._socket.send(sign, zmq.NOBLOCK)
+        except zmq.Again:
+            _logger.debug("%s: no sign of life can be sent now", self.address)
 
 
 class ZmqReceiver(ReceiverStream[Any]):
@@ -363,6 +407,6 @@ def zmq_sub(
         on_end = OnEnd.FOLLOW if config.address is None else OnEnd.CLOSE
     elif on_end not in list(OnEnd):
         raise InvalidValueError(f'on_end is "close" or "follow", not {on_end!r}')
-    used = SocketOptions() if options is None else options
-    receiver = ZmqReceiver(Subscriber(config, codec, OnEnd(on_end), used))
+    subscriber = Subscriber(config, check_codec(codec), OnEnd(on_end), check_options(options))
+    receiver = ZmqReceiver(subscriber)
     return ZmqSubscription(Stream(ZmqData(receiver)), Stream(ZmqStatusNode(receiver)))

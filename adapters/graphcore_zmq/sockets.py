@@ -1,5 +1,6 @@
 """Sockets as both ends set them up, and what their monitors tell."""
 
+from collections.abc import Callable
 from typing import Any
 
 import zmq
@@ -33,7 +34,6 @@ def refuse_historical(state: GraphState) -> None:
 
 def set_options(socket: Socket, options: SocketOptions, address: str) -> None:
     """Set what both ends have in common; the address says whether IPv6 is needed."""
-    socket.set(zmq.HEARTBEAT_IVL, _milliseconds(options.heartbeat_interval))
     socket.set(zmq.RECONNECT_IVL, max(_milliseconds(options.reconnect_interval), 1))
     socket.set(zmq.IPV6, int(options.ipv6 or "[" in address))
     if options.tcp_keepalive:
@@ -42,19 +42,19 @@ def set_options(socket: Socket, options: SocketOptions, address: str) -> None:
         socket.set(zmq.TCP_KEEPALIVE_INTVL, _KEEPALIVE_SECONDS)
 
 
-def set_peer_timeout(socket: Socket, timeout: int | None) -> None:
-    """Have a peer that answers no ping for so long (ns) be cut; `None` is never."""
-    socket.set(zmq.HEARTBEAT_TIMEOUT, 0 if timeout is None else max(_milliseconds(timeout), 1))
-
-
 class Monitor:
     """What happens to a socket's connections: finished handshakes, and their ends.
 
     Belongs to one thread from its making on; `close` is that thread's too.
+
+    Args:
+        socket: whose connections are watched.
+        ended: called with the descriptor of each connection that has ended.
     """
 
-    def __init__(self, socket: Socket) -> None:
+    def __init__(self, socket: Socket, ended: Callable[[int], None] = lambda _: None) -> None:
         self._failed = 0
+        self._ended = ended
         self.socket: Any = socket.get_monitor_socket(_WATCHED)
         self.stopped = False
 
@@ -65,7 +65,10 @@ class Monitor:
         """
         seen: list[bool] = []
         while not self.stopped and self.socket.get(zmq.EVENTS) & zmq.POLLIN:
-            event = recv_monitor_message(self.socket)["event"]
+            message = recv_monitor_message(self.socket)
+            event = message["event"]
+            if event == zmq.EVENT_DISCONNECTED:
+                self._ended(message["value"])
             if event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
                 seen.append(True)
             elif event & _FAILED:

@@ -33,16 +33,17 @@ from graphcore import (
 )
 from graphcore.stream import Stream
 from graphcore.time import Duration, to_duration
-from graphcore_zmq.codec import Codec, CodecError, msgpack
-from graphcore_zmq.config import SocketOptions, ZmqPubRegistration, check_address, check_port
-from graphcore_zmq.registry import ZmqHandle, ZmqRegistry
-from graphcore_zmq.sockets import (
-    Monitor,
-    Socket,
-    refuse_historical,
-    set_options,
-    set_peer_timeout,
+from graphcore_zmq.codec import Codec, CodecError, check_codec, msgpack
+from graphcore_zmq.config import (
+    SocketOptions,
+    ZmqPubRegistration,
+    check_address,
+    check_options,
+    check_port,
 )
+from graphcore_zmq.peers import SIGNING, Peers
+from graphcore_zmq.registry import ZmqHandle, ZmqRegistry
+from graphcore_zmq.sockets import Monitor, Socket, refuse_historical, set_options
 from graphcore_zmq.wire import Trailer, check_point_frame, end_of_stream_frame, value_frame
 
 T = TypeVar("T")
@@ -55,6 +56,7 @@ _SILENCE = 1.0  # s without a value after which a check point is sent
 _SOON = 0.005  # s between two looks for a subscription that is on its way
 _SETTLED = 1.0  # s after which a peer without a subscription is looked at less often
 _SELDOM = 0.1
+_SUBSCRIBE, _UNSUBSCRIBE = b"\1", b"\0"
 _WILDCARDS = ("0.0.0.0", "*", "::", "[::]")
 
 
@@ -113,6 +115,7 @@ class ZeroMqSenderNode(MutableNode[None]):
     _sequence: int = state(0)
     _peers: int = state(0)
     _subscriptions: int = state(0)
+    _alive: Peers = state(factory=Peers)
     _released: bool = state(False)
     _attention: bool = state(False)
     _posted: bool = state(False)
@@ -124,7 +127,7 @@ class ZeroMqSenderNode(MutableNode[None]):
         self._state = state
         self._context = zmq.Context()
         self._socket = self._bind(self._context)
-        monitor = Monitor(self._socket)
+        monitor = Monitor(self._socket, self._alive.forget)
         self._watcher = threading.Thread(
             target=self._watch, args=(monitor,), name=f"graphcore-{self.name}", daemon=True
         )
@@ -187,7 +190,6 @@ class ZeroMqSenderNode(MutableNode[None]):
         socket: Socket = context.socket(zmq.XPUB)
         try:
             set_options(socket, self.options, self.endpoint)
-            set_peer_timeout(socket, self.options.peer_timeout)
             socket.set(zmq.SNDHWM, self.options.send_high_water_mark)
             socket.set(zmq.XPUB_VERBOSER, 1)
             if self.on_full is OnFull.BLOCK:
@@ -196,7 +198,9 @@ class ZeroMqSenderNode(MutableNode[None]):
             socket.bind(self.endpoint)
         except zmq.ZMQError as error:
             socket.close(linger=0)
-            raise RunError(f"cannot bind {self.endpoint}: {error.strerror}") from None
+            raise RunError(
+                f"cannot bind {self.endpoint}: {zmq.strerror(error.errno or 0)}"
+            ) from None
         except BaseException:
             socket.close(linger=0)
             raise
@@ -237,7 +241,7 @@ class ZeroMqSenderNode(MutableNode[None]):
                         if not connected:
                             _logger.info("%s: a subscriber has gone", self.name)
                 silent = self._sequence and time.monotonic() - self._last_sent >= _SILENCE
-                if self._peers != self._subscriptions or silent:
+                if self._peers != self._subscriptions or silent or self._alive:
                     self._attention = True
                     if not self._posted:
                         self._posted = True
@@ -260,9 +264,17 @@ class ZeroMqSenderNode(MutableNode[None]):
         assert self._socket is not None
         self._attention = False
         while int(self._socket.get(zmq.EVENTS)) & zmq.POLLIN:
-            message: bytes = self._socket.recv()
-            subscribing = message.startswith(b"\1")
-            self._subscriptions += 1 if subscribing else -1
+            frame = self._socket.recv(copy=False)
+            kind, rest = frame.bytes[:1], frame.bytes[1:]
+            if kind not in (_SUBSCRIBE, _UNSUBSCRIBE):
+                self._alive.hear(frame.get(zmq.SRCFD), frame.bytes)
+            elif rest != SIGNING:
+                self._subscriptions += 1 if kind == _SUBSCRIBE else -1
+            elif kind == _SUBSCRIBE:
+                self._alive.expect(frame.get(zmq.SRCFD))
+        timeout, sent = self.options.peer_timeout, self._last_sent
+        if timeout is not None and self._alive.cut_silent(timeout, self.port, sent):
+            _logger.warning("%s: a subscriber no longer answers and is cut", self.name)
 
     def _release(self) -> None:
         """Let values out once there are subscribers; where the first is to wait for them, wait."""
@@ -353,7 +365,10 @@ class ZeroMqSenderNode(MutableNode[None]):
             except zmq.Again:
                 if stopping:
                     return False
+                before = self._subscriptions
                 self._read_subscriptions()
+                if self._subscriptions < before:
+                    _logger.warning("%s: a subscriber has gone with its queue full", self.name)
             else:
                 return True
         return False
@@ -373,16 +388,30 @@ class ZeroMqSenderNode(MutableNode[None]):
         if not self._subscriptions:
             return
         frame = end_of_stream_frame(Trailer(self._instance, self._sequence, self._state.time))
+        until = time.monotonic() + self.options.linger / 1e9
         # Whatever the policy, the last frame waits for room: its sequence tells a slow subscriber
         # what it lost. One that makes none in time must not cost the others theirs.
         self._socket.set(zmq.XPUB_NODROP, 1)
-        self._socket.set(zmq.SNDTIMEO, -(-self.options.linger // 1_000_000))
+        self._socket.set(zmq.SNDTIMEO, _STEP)
+        while not self._try(frame) and self._subscriptions:
+            if time.monotonic() >= until:
+                _logger.warning("%s: a subscriber's queue stayed full to the end", self.name)
+                self._socket.set(zmq.XPUB_NODROP, 0)
+                self._socket.send(frame)
+                break
+            self._read_subscriptions()
+        # A sign of life that meets a closed connection would cost its sender what it has not read.
+        while self._alive and time.monotonic() < until:
+            self._socket.poll(_STEP, zmq.POLLIN)
+            self._read_subscriptions()
+
+    def _try(self, frame: bytes) -> bool:
+        assert self._socket is not None
         try:
             self._socket.send(frame)
         except zmq.Again:
-            _logger.warning("%s: a subscriber's queue stayed full to the end", self.name)
-            self._socket.set(zmq.XPUB_NODROP, 0)
-            self._socket.send(frame)
+            return False
+        return True
 
 
 class ZmqPublisher(Handle):
@@ -462,7 +491,7 @@ def zmq_pub(
         raise InvalidValueError(f"wait_for is a number of subscribers, not {wait_for!r}")
     if on_full not in list(OnFull):
         raise InvalidValueError(f'on_full is "drop" or "block", not {on_full!r}')
-    used = SocketOptions() if options is None else options
+    used = check_options(options)
     limit = used.send_high_water_mark
     if keep_count is None:
         keep_count = min(_KEEP_COUNT, limit or _KEEP_COUNT)
@@ -473,6 +502,9 @@ def zmq_pub(
             f"keep_count={keep_count} is more than a subscriber's queue holds ({limit}, the send "
             "high-water mark), so that sending them would lose some"
         )
+    kept_for = to_duration(keep_for)
+    if kept_for < 0:
+        raise InvalidValueError(f"a duration cannot be negative: {keep_for!r}")
     if advertise is not None:
         check_address(advertise)
     host = f"[{bind}]" if ":" in bind and not bind.startswith("[") else bind
@@ -481,11 +513,11 @@ def zmq_pub(
             stream,
             f"tcp://{host}:{port}",
             ZmqPubRegistration.of(registration),
-            codec,
+            check_codec(codec),
             advertise,
             wait_for,
             OnFull(on_full),
-            to_duration(keep_for),
+            kept_for,
             keep_count,
             used,
         )

@@ -4,7 +4,6 @@ import linecache
 
 from graphcore.engine.plan import Node, Plan
 from graphcore.errors import NoValueError
-from graphcore.node import node_of
 from graphcore.time import format_time
 
 _LONGEST = 200
@@ -19,8 +18,8 @@ def add_note(error: BaseException, plan: Plan, index: int, time: int) -> None:
     if source:
         lines.append(f"    {source}")
     lines.append(f"at {format_time(time)} ({time} ns)")
-    upstreams = node.upstreams()
-    reading = [node_of(given) for given in (*upstreams.active, *upstreams.passive)]
+    edges = plan.graph.pred[node].items()
+    reading = [each for wanted in (True, False) for each, edge in edges if edge["active"] is wanted]
     if reading:
         values = ", ".join(f"{upstream.name} = {_show(upstream)}" for upstream in reading)
         lines.append(f"reading {values}")

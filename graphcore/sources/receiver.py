@@ -56,6 +56,17 @@ class Sender(Generic[T]):
             self._size += size
             self._wake()
 
+    def wait_for_room(self, seconds: float) -> bool:
+        """Wait until `send` would not block, at most so long; for a thread with more to do.
+
+        Returns:
+            Whether `send` would not block now.
+        """
+        with self._changed:
+            if self._size >= self._capacity and not self._state.ended.is_set():
+                self._changed.wait(seconds)
+            return self._size < self._capacity or self._state.ended.is_set()
+
     def send_many(self, values: Iterable[T]) -> None:
         """Hand over values one after the other; as `send`."""
         for value in values:

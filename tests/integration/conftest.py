@@ -17,9 +17,11 @@ PROGRAMS = Path(__file__).with_name("programs.py")
 class Program:
     """A process that prints lines of JSON."""
 
-    def __init__(self, *arguments: object) -> None:
-        command = [sys.executable, str(PROGRAMS), *[str(argument) for argument in arguments]]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    def __init__(self, name: str, **arguments: object) -> None:
+        command = [sys.executable, str(PROGRAMS), name, json.dumps(arguments)]
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
         self._lines: Queue[dict[str, Any]] = Queue()
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
@@ -39,13 +41,24 @@ class Program:
             if key in line:
                 return line
 
+    def forget(self) -> None:
+        """Drop the lines that have come up to now."""
+        self._lines.queue.clear()
+
+    def go_on(self) -> None:
+        """Let go a graph that holds."""
+        assert self.process.stdin is not None
+        self.process.stdin.write("\n")
+        self.process.stdin.flush()
+
     def end(self) -> None:
         if self.process.poll() is None:
             self.process.kill()
         self.process.wait()
         self._reader.join()
-        assert self.process.stdout is not None
+        assert self.process.stdout is not None and self.process.stdin is not None
         self.process.stdout.close()
+        self.process.stdin.close()
 
 
 @pytest.fixture
@@ -53,8 +66,8 @@ def program() -> Iterator[Callable[..., Program]]:
     """Start programs, and end all of them with the test."""
     started: list[Program] = []
 
-    def start(*arguments: object) -> Program:
-        started.append(Program(*arguments))
+    def start(name: str, **arguments: object) -> Program:
+        started.append(Program(name, **arguments))
         return started[-1]
 
     yield start
@@ -72,17 +85,41 @@ def publish(program: Callable[..., Program]) -> Callable[..., Program]:
         high_water_mark: int = 10_000,
         width: int = 16,
         wait_for: int = 0,
+        say_every: int = 0,
+        **options: object,
     ) -> Program:
-        options = (port, count, period, on_full, high_water_mark, width, wait_for)
-        return program("publish", *options)
+        return program(
+            "publish",
+            port=port,
+            count=count,
+            period=period,
+            on_full=on_full,
+            high_water_mark=high_water_mark,
+            width=width,
+            wait_for=wait_for,
+            say_every=say_every,
+            options=options,
+        )
 
     return start
 
 
 @pytest.fixture
 def subscribe(program: Callable[..., Program]) -> Callable[..., Program]:
-    def start(port: int, say_every: int = 0, high_water_mark: int = 10_000) -> Program:
-        address = f"tcp://127.0.0.1:{port}"
-        return program("subscribe", address, say_every, high_water_mark)
+    def start(
+        port: int,
+        say_every: int = 0,
+        high_water_mark: int = 10_000,
+        hold: bool = False,
+        **options: object,
+    ) -> Program:
+        return program(
+            "subscribe",
+            address=f"tcp://127.0.0.1:{port}",
+            say_every=say_every,
+            high_water_mark=high_water_mark,
+            hold=hold,
+            options=options,
+        )
 
     return start

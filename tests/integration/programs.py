@@ -1,11 +1,14 @@
 """Publishers and subscribers for tests that need them in processes of their own.
 
-Each prints a line of JSON when it is ready and one when it is done, and flushes both.
+Called with the function's name and its arguments in JSON. Each prints a line of JSON when it is
+ready, one for each line that it logs, and one when it is done, and flushes them.
 """
 
 import json
+import logging
 import sys
 from itertools import count as naturals
+from typing import Any
 
 import graphcore as gc
 from graphcore_zmq import SocketOptions, raw, zmq_pub, zmq_sub
@@ -35,6 +38,8 @@ def publish(
     high_water_mark: int,
     width: int,
     wait_for: int,
+    say_every: int,
+    options: dict[str, Any],
 ) -> None:
     """Publish 0, 1, ... as text; period "" is as fast as the graph takes it, count 0 for ever."""
     if period:
@@ -51,18 +56,28 @@ def publish(
         bind="127.0.0.1",
         on_full=on_full,
         wait_for=wait_for,
-        options=SocketOptions(send_high_water_mark=high_water_mark, reconnect_interval="20ms"),
+        options=SocketOptions(
+            send_high_water_mark=high_water_mark, reconnect_interval="20ms", **options
+        ),
     )
     end = gc.Stream(StopAt(source, count - 1))
-    report = gc.Graph(ready, publisher, end).run(realtime=True)
+    told = source.filter(lambda n: say_every and n % say_every == 0).for_each(lambda n: say(at=n))
+    report = gc.Graph(ready, publisher, end, told).run(realtime=True)
     say(ended_by=report.ended_by, sent=publisher.stats().sent)
 
 
-def subscribe(address: str, pause_every: int, high_water_mark: int) -> None:
-    """Count what comes; say whether it was in order and how much was lost."""
+def subscribe(
+    address: str, say_every: int, high_water_mark: int, hold: bool, options: dict[str, Any]
+) -> None:
+    """Count what comes; say whether it was in order and how much was lost.
+
+    With `hold`, the graph keeps to its first burst until it is sent a line.
+    """
     seen = {"count": 0, "first": -1, "last": -1, "in_order": True}
 
     def look(burst: list[bytes]) -> None:
+        if hold and not seen["count"]:
+            sys.stdin.readline()
         for value in burst:
             number = int(value[-16:])
             if seen["first"] < 0:
@@ -70,13 +85,12 @@ def subscribe(address: str, pause_every: int, high_water_mark: int) -> None:
             seen["in_order"] = seen["in_order"] and number > seen["last"]
             seen["last"] = number
             seen["count"] += 1
-        if pause_every and seen["count"] // pause_every != (seen["count"] - len(burst)) // (
-            pause_every
-        ):
+        before = seen["count"] - len(burst)
+        if say_every and seen["count"] // say_every != before // say_every:
             say(at=seen["count"])
 
-    options = SocketOptions(receive_high_water_mark=high_water_mark)
-    subscription = zmq_sub(address, codec=raw, options=options)
+    used = SocketOptions(receive_high_water_mark=high_water_mark, **options)
+    subscription = zmq_sub(address, codec=raw, options=used)
     statuses = subscription.status.collect()
     looked = subscription.data.for_each(look)
     connected = subscription.status.for_each(lambda status: say(status=status))
@@ -89,10 +103,11 @@ def subscribe(address: str, pause_every: int, high_water_mark: int) -> None:
     )
 
 
+class Said(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        say(log=record.getMessage())
+
+
 if __name__ == "__main__":
-    if sys.argv[1] == "publish":
-        publish(
-            int(sys.argv[2]), int(sys.argv[3]), sys.argv[4], sys.argv[5], *map(int, sys.argv[6:])
-        )
-    else:
-        subscribe(sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))
+    logging.basicConfig(level=logging.INFO, handlers=[Said()])
+    {"publish": publish, "subscribe": subscribe}[sys.argv[1]](**json.loads(sys.argv[2]))

@@ -85,7 +85,7 @@ def test_a_million_values_survive_back_pressure_and_a_subscriber_that_is_stopped
     subscriber.line_with("at")
     os.kill(subscriber.process.pid, signal.SIGSTOP)
     with pytest.raises(TimeoutError):  # two seconds, in which nothing comes
-        subscriber._lines.queue.clear()
+        subscriber.forget()
         subscriber.line_with("count", seconds=2)
     os.kill(subscriber.process.pid, signal.SIGCONT)
     seen = subscriber.line_with("count", seconds=100)
@@ -164,7 +164,7 @@ def test_an_orderly_end_by_sigterm_closes_or_is_followed(publish, on_end):
 
 def test_a_graph_held_by_back_pressure_stops_at_a_signal(publish, subscribe):
     publisher = publish(on_full="block", high_water_mark=10)
-    subscriber = subscribe(publisher.line_with("port")["port"], 1_000, high_water_mark=10)
+    subscriber = subscribe(publisher.line_with("port")["port"], say_every=1_000, high_water_mark=10)
     subscriber.line_with("at")
     os.kill(subscriber.process.pid, signal.SIGSTOP)
     publisher.process.send_signal(signal.SIGTERM)

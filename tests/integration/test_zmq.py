@@ -213,6 +213,69 @@ def test_a_garbage_frame_aborts_with_the_address_and_the_first_bytes(bare):
     assert f"tcp://127.0.0.1:{bare.port}" in notes and "junk" in notes
 
 
+@pytest.mark.parametrize("with_trailer", [True, False])
+def test_a_burst_of_large_values_is_handed_over_before_it_is_complete(bare, with_trailer):
+    # Else a publisher that is as fast as the subscriber reads would fill the memory with one.
+    bursts: list[list[bytes]] = []
+    data, _ = zmq_sub(bare.port, codec=raw)
+    payload = b"x" * (1 << 20)
+    frames = [value_frame(payload, Trailer(1, n, 0)) for n in range(60)]
+    if not with_trailer:
+        frames = [frame[:-28] for frame in frames]
+    sender = threading.Thread(
+        target=bare.send_when_subscribed, args=([*frames, end_of_stream_frame(Trailer(1, 60, 0))],)
+    )
+    sender.start()
+    data.for_each(bursts.append).run(realtime=True, duration="20s")
+    sender.join()
+    assert sum(map(len, bursts)) == 60
+    assert max(map(len, bursts)) <= 4
+
+
+class Failing:
+    """A codec whose bug is no error of graphcore's."""
+
+    name = "failing"
+
+    def encode(self, value: object) -> bytes:
+        raise KeyError("encode")
+
+    def decode(self, payload: bytes) -> object:
+        raise KeyError("decode")
+
+
+def test_what_a_codec_of_ones_own_raises_is_noted_with_the_address_and_the_first_bytes(bare):
+    data, _ = zmq_sub(bare.port, codec=Failing())
+    frame = value_frame(b"payload", Trailer(1, 0, 0))
+    sender = threading.Thread(target=bare.send_when_subscribed, args=([frame],))
+    sender.start()
+    with pytest.raises(KeyError, match="decode") as aborted:
+        data.run(realtime=True, duration="10s")
+    sender.join()
+    notes = "\n".join(aborted.value.__notes__)
+    assert f"tcp://127.0.0.1:{bare.port}" in notes and "payload" in notes
+
+
+def test_what_a_hostile_subscriber_sends_up_is_passed_over():
+    publisher = gc.from_iterable(range(3)).zmq_pub(0, bind="127.0.0.1", wait_for=1)
+    reports: list[gc.RunReport] = []
+    publishing = subscribe_in_thread(gc.Graph(publisher), reports)
+    wait_until(lambda: publisher.port)
+    context = zmq.Context()
+    socket = context.socket(zmq.XSUB)
+    socket.connect(f"tcp://127.0.0.1:{publisher.port}")
+    for message in (b"\2", b"", b"junk", b"gc1\1", b"gc1\2", b"gc1\0signs"):
+        socket.send(message)
+    wait_until(lambda: publisher.stats().peers)
+    assert (publisher.stats().subscriptions, publisher.stats().sent) == (0, 0)
+    socket.send(b"\1")
+    tags = [socket.recv()[0] for _ in range(4)]
+    publishing.join()
+    context.destroy(linger=0)
+    assert tags == [3, 3, 3, 1]
+    assert reports[0].ended_by == "sources"
+
+
 class Registry:
     def __init__(self) -> None:
         self.names: dict[str, str] = {}

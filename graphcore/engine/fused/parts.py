@@ -5,38 +5,29 @@ right there: a node whose value alone is looked at writes it through as it ticks
 may be seen is called as well, since its object is then always right.
 """
 
-import ast
-import inspect
 import keyword
 import re
 import sys
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache, partial
-from types import CodeType, FunctionType, MethodType, ModuleType
 from typing import Any, Generic
 
+from graphcore.engine.fused.reach import nodes_reached, package_of
 from graphcore.engine.fused.reading import (
-    Is,
     Node,
     Refused,
-    attribute_of,
     kinds_of,
-    may_be_woken,
+    may_schedule,
     node_behind,
     reading_of,
 )
 from graphcore.engine.fused.returns import Form
-from graphcore.engine.fused.syntax import tree_of
+from graphcore.engine.fused.sight import looks_at_values_only
 from graphcore.engine.fused.template import Template, template_of
 from graphcore.engine.plan import Plan
 from graphcore.node import MutableNode
 
-_FEW = 64
-_DEEP = 3
 _OWN = {"serial", "wired_at", "ticked_in", "_name", "value"}
-_PRYING = {"getattr", "setattr", "delattr", "vars", "__dict__", "eval", "exec", "globals"}
-_OVER = {"enumerate", "zip", "reversed", "len"}
 
 
 @dataclass(slots=True)
@@ -71,9 +62,10 @@ class Part:
         return Form.TAIL if self.template is None else self.template.form
 
     def call(self, why: str) -> None:
-        """Have it called."""
-        self.template = None
-        self.why = why
+        """Have it called, if it is not yet."""
+        if self.template is not None:
+            self.template = None
+            self.why = why
 
     def upstream(self, name: str, place: int | None) -> Node:
         """Return the upstream in an attribute, or at a place in its list."""
@@ -97,7 +89,8 @@ def parts_of(plan: Plan, to_call: dict[int, str]) -> list[Part]:
         active = tuple(numbers[each] for each, edge in edges.items() if edge["active"])
         passive = tuple(numbers[each] for each, edge in edges.items() if not edge["active"])
         label = sys.intern(f"{_identifier(node)}_{index}")
-        part = Part(index, node, label, active, passive, may_be_woken(node))
+        cls: Any = type(node)
+        part = Part(index, node, label, active, passive, not edges or may_schedule(cls))
         parts.append(part)
         if index in to_call:
             part.why = to_call[index]
@@ -106,12 +99,8 @@ def parts_of(plan: Plan, to_call: dict[int, str]) -> list[Part]:
             _take_apart(part, set(edges))
         except Refused as reason:
             part.why = str(reason)
-    for part in parts:
-        for node in _seen_by_functions(part, plan.graph.pred[part.node]):
-            seen = numbers.get(node)
-            if seen is not None and parts[seen].template is not None:
-                parts[seen].call(f"a function given to {part.node.name} reaches it")
-    _observe(parts)
+    _call_what_functions_reach(parts, numbers)
+    _show_what_is_looked_at(parts)
     return parts
 
 
@@ -130,141 +119,67 @@ def _identifier(node: Node) -> str:
     return f"n_{name}" if name[:1].isdigit() or keyword.iskeyword(name) else name
 
 
-def _observe(parts: Sequence[Part]) -> None:
+def _call_what_functions_reach(parts: Sequence[Part], numbers: dict[Node, int]) -> None:
+    reached: dict[int, list[Node] | None] = {}
+    for part in parts:
+        for key, functions, package in _functions(part, numbers):
+            if key not in reached:
+                found = nodes_reached(functions, package)
+                reached[key] = None if found is None else list(found)
+            nodes = reached[key]
+            if nodes is None:
+                for each in parts:
+                    each.call(f"a function of {part.node.name} reaches too much to look through")
+                return
+            for node in nodes:
+                index = numbers.get(node)
+                if index is not None and node is not part.node:
+                    parts[index].call(f"a function of {part.node.name} reaches it")
+
+
+def _functions(part: Part, numbers: dict[Node, int]) -> Iterator[tuple[int, list[Any], str]]:
+    """Yield what a node's class and the node itself can run, with a key and their package."""
+    cls = type(part.node)
+    if package_of(cls) != "graphcore":
+        yield id(cls), _methods(cls), package_of(cls)
+    for name, given in vars(part.node).items():
+        if name in _OWN or isinstance(given, type):
+            continue
+        node = node_behind(given)
+        if node is None and callable(given):
+            yield id(given), [given], package_of(given)
+        elif node is not None and numbers.get(node) not in (*part.active, *part.passive):
+            yield id(given), [node], ""
+
+
+def _methods(cls: type[Any]) -> list[Any]:
+    return [
+        found
+        for each in cls.__mro__
+        if each not in (MutableNode, Generic, object)
+        for found in vars(each).values()
+    ]
+
+
+def _show_what_is_looked_at(parts: Sequence[Part]) -> None:
     """Have what called nodes look at written through, or called where that is not enough."""
     waiting = [part for part in parts if part.template is None]
+    pried: set[int] = set()
     while waiting:
         part = waiting.pop()
         cls: Any = type(part.node)
-        looks_at = _looks_at(cls)
+        pries = part.index in pried or not looks_at_values_only(cls)
         for index in (*part.active, *part.passive):
             upstream = parts[index]
-            if upstream.template is None:
-                continue
-            if _shows_enough(upstream, looks_at):
-                upstream.observed = True
-            else:
+            if pries and index not in pried:
+                # By way of one upstream it may look at those of that one.
+                pried.add(index)
                 upstream.call(f"{part.node.name}, which is called, may see more than its value")
                 waiting.append(upstream)
-
-
-def _shows_enough(upstream: Part, looks_at: frozenset[str] | None) -> bool:
-    """Return whether a node's value at its ticks is all that this code can see of it."""
-    assert upstream.template is not None
-    if looks_at is None or not upstream.template.value_with_tick:
-        return False
-    own = {name for name, kind in upstream.template.kinds.items() if kind.of is Is.OWN}
-    return not own & looks_at
-
-
-@cache
-def _looks_at(cls: type[Any]) -> frozenset[str] | None:
-    """Return the names in a class's code, `None` if it may look at anything of its upstreams."""
-    names: set[str] = set()
-    for each in cls.__mro__:
-        if each in (MutableNode, Generic, object):
-            continue
-        for found in vars(each).values():
-            function = found.__func__ if isinstance(found, classmethod | staticmethod) else found
-            if isinstance(function, property):
-                return None
-            if not isinstance(function, FunctionType):
-                continue
-            if function.__code__.co_filename == "<string>":  # a constructor that was made
-                continue
-            tree = tree_of(function)
-            if not isinstance(tree, ast.FunctionDef) or _hands_on(tree, cls):
-                return None
-            names |= _names(function.__code__)
-    cycle = inspect.getattr_static(cls, "cycle")
-    if not isinstance(cycle, FunctionType) or names & _PRYING:
-        return None
-    return frozenset(names)
-
-
-def _hands_on(tree: ast.FunctionDef, cls: type[Node]) -> bool:
-    """Return whether a method hands an upstream to something else, or sets its value."""
-    if not tree.args.args:
-        return False
-    me = tree.args.args[0].arg
-    harmless: set[ast.AST] = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Attribute):
-            stores = not isinstance(node.ctx, ast.Load)
-            if stores and node.attr == "value" and attribute_of(node, me) is None:
-                return True
-            if node.attr == "value":
-                harmless.add(node.value)
-        elif isinstance(node, ast.Call):
-            asks = isinstance(node.func, ast.Attribute) and node.func.attr in ("ticked", "valid")
-            over = isinstance(node.func, ast.Name) and node.func.id in _OVER
-            if asks or over:
-                harmless.update(node.args)
-        elif isinstance(node, ast.For | ast.comprehension):
-            harmless.add(node.iter)
-    inputs = cls._inputs
-    if not inputs and cls.upstreams is not MutableNode.upstreams:
-        return True  # which of its attributes are upstreams is not plain
-    return any(
-        attribute_of(node, me) in inputs and node not in harmless
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Attribute)
-    )
-
-
-def _names(code: CodeType) -> set[str]:
-    names = set(code.co_names)
-    for each in code.co_consts:
-        if isinstance(each, CodeType):
-            names |= _names(each)
-    return names
-
-
-def _seen_by_functions(part: Part, upstreams: Container[Node]) -> Iterator[Node]:
-    """Yield the nodes that a node's functions, or it itself beside its upstreams, may look at."""
-    for name, given in vars(part.node).items():
-        direct = node_behind(given)
-        if name not in _OWN and direct not in upstreams and (direct or callable(given)):
-            for node in _reached(given, _DEEP):
-                if node is not part.node:
-                    yield node
-
-
-def _reached(given: Any, depth: int) -> Iterator[Node]:
-    if isinstance(given, MutableNode):
-        yield given
-        return
-    if given is None or isinstance(given, int | float | str | bytes | type | ModuleType):
-        return
-    inner: list[Any] = []
-    if isinstance(given, FunctionType):
-        inner += _visible(given)
-    elif isinstance(given, MethodType):
-        inner += [given.__self__, given.__func__]
-    elif isinstance(given, partial):
-        inner += [given.func, *given.args, *given.keywords.values()]
-    elif isinstance(given, list | tuple | set | frozenset | dict):
-        if len(given) <= _FEW:
-            inner += given.values() if isinstance(given, dict) else given
-    elif node_behind(given) is not None:
-        inner.append(node_behind(given))
-    else:
-        inner += getattr(given, "__dict__", {}).values()
-        call = getattr(type(given), "__call__", None)  # noqa: B004  # the function itself is wanted
-        if isinstance(call, FunctionType):
-            inner += _visible(call)
-    for each in inner if depth else ():
-        yield from _reached(each, depth - 1)
-
-
-def _visible(function: FunctionType) -> Iterator[Any]:
-    for cell in function.__closure__ or ():
-        try:
-            yield cell.cell_contents
-        except ValueError:  # not bound yet: nothing to be seen
-            continue
-    yield from function.__defaults__ or ()
-    yield from (function.__kwdefaults__ or {}).values()
-    for name in _names(function.__code__):
-        if name in function.__globals__:
-            yield function.__globals__[name]
+            elif upstream.template is not None and upstream.template.value_with_tick:
+                upstream.observed = True
+            elif upstream.template is not None:
+                upstream.call(
+                    f"{part.node.name}, which is called, may see its value before it ticks"
+                )
+                waiting.append(upstream)

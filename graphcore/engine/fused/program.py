@@ -95,9 +95,13 @@ class Program:
             else:
                 variables = self._run(session, self.plan.nodes, session.states)
         except BaseException as error:
-            self._fail(error, session)
-            raise
-        self._give_back(variables, session, len(self.parts))
+            missing = self._fail(error, session)
+            if missing is None:
+                raise
+        else:
+            self._give_back(variables, session, len(self.parts))
+            return
+        raise missing  # out here, where it has no other error for its context
 
     def _run_by_variables(self, session: Session) -> Mapping[str, Any]:
         alarms = dict.fromkeys(self.text.dues, NEVER)
@@ -113,17 +117,22 @@ class Program:
         session.end_at(None if following == NEVER else following)
         return variables
 
-    def _fail(self, error: BaseException, session: Session) -> None:
+    def _fail(self, error: BaseException, session: Session) -> NoValueError | None:
+        """Give the nodes back what they were when it failed, and note on which it was.
+
+        Returns:
+            The error that reading a node's value would have raised, if that is what failed.
+        """
         found = self._frame(error.__traceback__)
         if found is None:
-            return
+            return None
         frame, line, last = found
         owner = self.text.owners[line - 1] if line <= len(self.text.owners) else -1
         self._give_back(frame.f_locals, session, owner if owner >= 0 else len(self.parts))
-        if last and isinstance(error, NameError):
-            self._raise_no_value(error, owner, session)
+        missing = self._no_value(error) if last and isinstance(error, NameError) else None
         if owner >= 0 and isinstance(error, Exception):
-            add_note(error, self.plan, owner, session.time)
+            add_note(missing or error, self.plan, owner, session.time)
+        return missing
 
     def _frame(self, traceback: TracebackType | None) -> tuple[FrameType, int, bool] | None:
         """Return the function's frame in a traceback, its line, and whether it is the last one."""
@@ -133,17 +142,14 @@ class Program:
             traceback = traceback.tb_next
         return None
 
-    def _raise_no_value(self, error: NameError, owner: int, session: Session) -> None:
-        """Raise what reading a node's value would have raised, if that is what failed."""
+    def _no_value(self, error: NameError) -> NoValueError | None:
         match = _QUOTED.search(str(error))
         for index, name in self.text.values.items():
             if match is not None and name == match[1]:
                 node = self.parts[index].node
-                missing = NoValueError(
-                    f"{node.name} has no value yet: it has not ticked in this run"
-                )
-                add_note(missing, self.plan, owner, session.time)
-                raise missing.with_traceback(error.__traceback__) from None
+                text = f"{node.name} has no value yet: it has not ticked in this run"
+                return NoValueError(text).with_traceback(error.__traceback__)
+        return None
 
     def _give_back(self, variables: Mapping[str, Any], session: Session, failed: int) -> None:
         """Give the nodes their values, their state and the cycle of their last tick.

@@ -61,6 +61,8 @@ _LONGEST = 40
 # What may be asked of a state without being able to have the node woken.
 _ASKED = {"time", "start_time", "elapsed", "run_mode", "ticked", "valid", "stopping", "ended_by"}
 _QUIET = _ASKED | {"due", "stop"}
+# What looks at, or runs in, the very function that it is named in.
+_FRAME = {"__class__", "dir", "eval", "exec", "globals", "locals", "super", "vars"}
 _LIFECYCLE = {"__init__", "__post_init__", "start", "reset", "stop", "cycle"}
 _ANY = {"setattr", "delattr", "__dict__", "vars"}
 _ACCESS = ("__getattribute__", "__setattr__", "__delattr__")
@@ -209,6 +211,8 @@ class _Reader(ast.NodeVisitor):
             raise Refused(f"its cycle hands {self._me} on")
         if node.id == self._state:
             raise Refused(f"its cycle hands {self._state} on")
+        if node.id in _FRAME:
+            raise Refused(f"its cycle speaks of {node.id}")
         if not isinstance(node.ctx, ast.Load):
             self._local.add(node.id)
 
@@ -304,6 +308,9 @@ def kinds_of(node: Node, reading: Reading, upstreams: set[Node]) -> dict[str, Ki
 def _kind(name: str, given: Any, node: Node, reading: Reading, upstreams: set[Node]) -> Kind:
     declared = node._inputs.get(name)
     if declared is not None:
+        read = given if declared.many else [given]
+        if not (isinstance(read, list) and all(node_behind(each) in upstreams for each in read)):
+            raise Refused(f"its upstream {name} is no longer the one that it was wired with")
         return Kind(Is.INPUTS, len(given)) if declared.many else Kind(Is.INPUT)
     if name in reading.others_write:
         return Kind(Is.LIVE)
@@ -343,15 +350,9 @@ def _parameter(given: Any, arguments: int | None) -> Kind:
     return Kind(Is.BOUND)
 
 
-def may_be_woken(node: Node) -> bool:
-    """Return whether an alarm, or a source's event, may run the node without any upstream."""
-    upstreams = node.upstreams()
-    cls: Any = type(node)
-    return not (upstreams.active or upstreams.passive) or _may_schedule(cls)
-
-
 @cache
-def _may_schedule(cls: type[Any]) -> bool:
+def may_schedule(cls: Any) -> bool:
+    """Return whether nodes of a class may be run by alarms, or by what threads bring them."""
     for name in ("start", "cycle"):
         function = inspect.getattr_static(cls, name)
         if function is vars(MutableNode)[name]:

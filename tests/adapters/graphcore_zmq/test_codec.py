@@ -47,3 +47,16 @@ def test_a_codec_of_a_type_decodes_to_it_and_refuses_what_does_not_fit():
 def test_a_value_that_has_no_bytes_is_refused_by_its_type(codec, value):
     with pytest.raises(CodecError, match=type(value).__name__):
         codec.encode(value)
+
+
+@pytest.mark.parametrize(("codec", "payload"), [(msgpack, b"\x91" * 5_000), (json, b"[" * 100_000)])
+def test_bytes_that_nest_too_deep_are_refused_as_any_other(codec, payload):
+    with pytest.raises(CodecError, match=f"{codec.name} cannot decode"):
+        codec.decode(payload)
+
+
+def test_a_value_that_nests_too_deep_is_refused_as_any_other():
+    endless = []
+    endless.append(endless)
+    with pytest.raises(CodecError, match="msgpack cannot encode a value of type list"):
+        msgpack.encode(endless)

@@ -67,7 +67,11 @@ def test_what_is_no_publisher_is_refused_in_one_sentence(source, said):
         ((0,), {"wait_for": -1}, "-1"),
         ((0,), {"bind": "tcp://127.0.0.1"}, "tcp://127.0.0.1"),
         ((0,), {"advertise": "host"}, "host"),
+        ((0,), {"advertise": 5}, "5 is no address"),
         ((0,), {"keep_for": 0.5}, "0.5"),
+        ((0,), {"keep_for": "-5ms"}, "-5ms"),
+        ((0,), {"options": {"linger": 0}}, "SocketOptions.* not {'linger': 0}"),
+        ((0,), {"codec": "msgpack"}, "encode and decode.* 'msgpack'"),
         ((0,), {"keep_count": 20_000}, "20000"),
     ],
 )
@@ -95,3 +99,26 @@ def test_a_publisher_of_no_stream_and_an_unknown_keyword_are_refused():
 def test_on_end_that_does_not_exist_is_refused():
     with pytest.raises(gc.InvalidValueError, match="later"):
         zmq_sub(5556, on_end="later")
+
+
+def test_a_subscriber_needs_a_codec_and_socket_options():
+    with pytest.raises(gc.InvalidTypeError, match="encode and decode.* 'raw'"):
+        zmq_sub(5556, codec="raw")
+    with pytest.raises(gc.InvalidTypeError, match="SocketOptions.* not 3"):
+        zmq_sub(5556, options=3)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "said"),
+    [
+        ("peer_timeout", 0, "above 0, or None"),
+        ("peer_timeout", "-1s", "-1s"),
+        ("heartbeat_interval", "-1s", "-1s"),
+        ("linger", "25d", "25d"),
+        ("send_high_water_mark", 2**31, "2147483648"),
+        ("receive_high_water_mark", 2**31, "2147483648"),
+    ],
+)
+def test_a_socket_option_that_libzmq_cannot_hold_is_refused(field, value, said):
+    with pytest.raises(gc.InvalidValueError, match=said):
+        SocketOptions(**{field: value})

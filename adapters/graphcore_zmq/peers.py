@@ -1,0 +1,92 @@
+"""Signs of life: by them a publisher tells a subscriber that is slow from one that is gone.
+
+libzmq's own heartbeats are not used. A subscriber whose queue is full reads no ping, and one that
+pings a publisher which has ended loses what it has not read yet, or is aborted by an assertion
+(libzmq issue 4841). So a subscriber's thread sends a few bytes up its connection every
+`heartbeat_interval`, also while it waits for its graph; the last of them says that it has read the
+publisher's last frame, and a publisher that ends waits for that before it closes. Who will send
+signs says so by a subscription, which libzmq repeats on every new connection. What is of another
+make sends nothing and is sent nothing: it is never cut.
+"""
+
+import os
+import socket as networking
+import time
+
+ALIVE = b"gc1\1"
+DONE = b"gc1\2"
+# A topic that nothing is published under.
+SIGNING = b"gc1\0signs"
+
+
+class Peers:
+    """The subscribers that give signs of life, by the descriptor of their connection.
+
+    `forget` may be called from any thread, the rest from the one that reads the signs.
+    """
+
+    def __init__(self) -> None:
+        self._expected: dict[int, float] = {}
+        self._heard: dict[int, float] = {}
+        self._suspects: set[int] = set()
+
+    def __len__(self) -> int:
+        return len(self._expected) + len(self._heard)
+
+    def hear(self, descriptor: int, sign: bytes) -> None:
+        """Note a sign; whatever else a peer sends is passed over."""
+        self._suspects.discard(descriptor)
+        if sign == ALIVE:
+            self._expected.pop(descriptor, None)
+            self._heard[descriptor] = time.monotonic()
+        elif sign == DONE:
+            self.forget(descriptor)
+
+    def expect(self, descriptor: int) -> None:
+        """Note that a subscriber gives signs. Its first comes when it has received something."""
+        self._expected[descriptor] = time.monotonic()
+
+    def forget(self, descriptor: int) -> None:
+        """Expect no more of a connection: it has ended, or its subscriber is done."""
+        self._expected.pop(descriptor, None)
+        self._heard.pop(descriptor, None)
+
+    def cut_silent(self, timeout: int, port: int, sent: float) -> int:
+        """Cut the connections that gave no sign for so long; return how many.
+
+        To be called again and again, each time after what has come was heard. Silence is believed
+        the second time: where this process itself was held up, the signs are still on their way.
+
+        Args:
+            timeout: the silence that is too long, ns.
+            port: the local port of the connections. A descriptor that has become something else
+                meanwhile is thereby left alone.
+            sent: when something was last sent, monotonic seconds.
+        """
+        for descriptor, since in tuple(self._expected.items()):
+            if sent > since:
+                self._expected.pop(descriptor, None)
+                self._heard[descriptor] = time.monotonic()
+        count = 0
+        oldest = time.monotonic() - timeout / 1e9
+        for descriptor, heard in tuple(self._heard.items()):
+            if heard >= oldest:
+                continue
+            if descriptor not in self._suspects:
+                self._suspects.add(descriptor)
+                continue
+            self._suspects.discard(descriptor)
+            self.forget(descriptor)
+            count += _cut(descriptor, port)
+        return count
+
+
+def _cut(descriptor: int, port: int) -> bool:
+    try:
+        with networking.socket(fileno=os.dup(descriptor)) as connection:
+            if connection.getsockname()[1] != port:
+                return False
+            connection.shutdown(networking.SHUT_RDWR)
+    except OSError:  # it has ended by itself
+        return False
+    return True

@@ -1,0 +1,106 @@
+"""Who is cut, and when: the bookkeeping of signs of life, on real connections."""
+
+import socket
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from graphcore_zmq.peers import ALIVE, DONE, Peers
+
+LONG, SHORT = 3_600_000_000_000, 0
+
+
+@pytest.fixture
+def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
+    """The two ends of a TCP connection: the publisher's and the subscriber's."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        far = socket.create_connection(server.getsockname())
+        near, _ = server.accept()
+    with near, far:
+        far.settimeout(0.2)
+        yield near, far
+
+
+def is_open(far: socket.socket) -> bool:
+    try:
+        return far.recv(1) != b""
+    except TimeoutError:
+        return True
+
+
+def looks(peers: Peers, near: socket.socket, timeout: int, times: int = 3) -> int:
+    port = near.getsockname()[1]
+    return sum(peers.cut_silent(timeout, port, time.monotonic()) for _ in range(times))
+
+
+def test_one_that_was_silent_for_too_long_is_cut_at_the_second_look(pair):
+    near, far = pair
+    peers = Peers()
+    peers.hear(near.fileno(), ALIVE)
+    assert looks(peers, near, SHORT, times=1) == 0
+    assert is_open(far)
+    assert looks(peers, near, SHORT, times=1) == 1
+    assert not is_open(far)
+    assert len(peers) == 0
+
+
+def test_a_sign_clears_the_suspicion(pair):
+    near, _ = pair
+    peers = Peers()
+    for _ in range(3):
+        peers.hear(near.fileno(), ALIVE)
+        assert looks(peers, near, SHORT, times=1) == 0
+
+
+def test_one_that_gave_a_sign_of_late_is_not_cut(pair):
+    near, far = pair
+    peers = Peers()
+    peers.hear(near.fileno(), ALIVE)
+    assert looks(peers, near, LONG) == 0
+    assert is_open(far)
+
+
+def test_a_first_sign_is_due_once_something_was_sent(pair):
+    near, far = pair
+    peers = Peers()
+    before = time.monotonic()
+    peers.expect(near.fileno())
+    port = near.getsockname()[1]
+    assert [peers.cut_silent(SHORT, port, before) for _ in range(3)] == [0, 0, 0]
+    assert is_open(far)
+    assert looks(peers, near, SHORT) == 1
+    assert not is_open(far)
+
+
+@pytest.mark.parametrize("sign", [DONE, None])
+def test_one_that_is_done_or_gone_is_expected_no_more(pair, sign):
+    near, far = pair
+    peers = Peers()
+    peers.expect(near.fileno())
+    peers.hear(near.fileno(), ALIVE)
+    assert len(peers) == 1
+    if sign is None:
+        peers.forget(near.fileno())
+    else:
+        peers.hear(near.fileno(), sign)
+    assert len(peers) == 0
+    assert looks(peers, near, SHORT) == 0
+    assert is_open(far)
+
+
+def test_what_else_a_peer_sends_is_passed_over(pair):
+    peers = Peers()
+    for message in (b"", b"gc1", b"\2", b"gc1\1x"):
+        peers.hear(pair[0].fileno(), message)
+    assert len(peers) == 0
+
+
+def test_a_descriptor_that_has_become_something_else_is_left_alone(pair):
+    near, far = pair
+    peers = Peers()
+    peers.hear(near.fileno(), ALIVE)
+    peers.hear(10**6, ALIVE)  # and one that is closed
+    other = near.getsockname()[1] + 1
+    assert [peers.cut_silent(SHORT, other, 0.0) for _ in range(3)] == [0, 0, 0]
+    assert is_open(far)

@@ -1,0 +1,1 @@
+"""The differential test: random graphs, wired out of everything there is, on both tiers."""

@@ -1,0 +1,38 @@
+"""How a node class gets into the differential test."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import graphcore as gc
+
+N = TypeVar("N", bound=type[gc.MutableNode[Any]])
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A node class of the test.
+
+    Attributes:
+        make: called with a stream for each input, makes the node.
+        inputs: the kind of values that each input is meant for.
+        gives: the kind of the node's own values.
+    """
+
+    make: Callable[..., gc.MutableNode[Any]]
+    inputs: tuple[str, ...]
+    gives: str
+
+
+SHAPES: dict[str, Shape] = {}
+
+
+def shape(*inputs: str, gives: str = "number") -> Callable[[N], N]:
+    """Add a node class to those that graphs are wired of."""
+
+    def add(cls: N) -> N:
+        assert cls.__name__ not in SHAPES, f"two nodes are called {cls.__name__}"
+        SHAPES[cls.__name__] = Shape(cls, inputs, gives)
+        return cls
+
+    return add

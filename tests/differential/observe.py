@@ -1,0 +1,172 @@
+"""What a run shows: its ticks, states, calls, output and errors, as text that can be compared.
+
+Text, because `1 == 1.0 == True` and `nan != nan`, where a user sees the difference or none. Two
+runs agree if their texts do.
+"""
+
+import dataclasses
+import io
+import itertools
+import logging
+import re
+import types
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stdout
+from typing import Any
+
+import graphcore as gc
+
+_PLAIN = (int, float, bool, complex, str, bytes, type(None), type(...), type(NotImplemented))
+_CODE = (types.FunctionType, types.BuiltinFunctionType, type)
+_ADDRESS = re.compile(r"0x[0-9a-f]+")
+
+_calls: list[str] = []
+_restores: list[Callable[[], None]] = []
+
+
+def record(function: str, *values: object) -> None:
+    """Note that a user's function was called with these values, as they are now."""
+    _calls.append(f"{function}({', '.join(map(show, values))})")
+
+
+def restored_before_each_run(restore: Callable[[], None]) -> Callable[[], None]:
+    """Have a function put globals and class attributes back before a run."""
+    _restores.append(restore)
+    return restore
+
+
+def show(value: object) -> str:
+    """Return a value as text that tells types, signs of zero and shared objects apart."""
+    return _Shower([]).show(value)
+
+
+class _Shower:
+    """Turns what hangs together into text; an object met again is shown by its number."""
+
+    def __init__(self, nodes: "list[gc.MutableNode[Any]]") -> None:
+        self._places = {id(node): f"node {i}" for i, node in enumerate(nodes)}
+        self._met: dict[int, int] = {}
+        self._kept: list[object] = []
+
+    def show(self, value: object) -> str:
+        kind = type(value)
+        if kind in _PLAIN:
+            return _ADDRESS.sub("0x", repr(value)) if kind is str else repr(value)
+        if isinstance(value, gc.MutableNode):
+            return f"<{self._places.get(id(value), kind.__name__)}>"
+        if kind is tuple:
+            return f"({', '.join([self.show(item) for item in value])})"  # type: ignore[attr-defined]
+        if isinstance(value, _CODE):
+            return f"<{getattr(value, '__qualname__', value)}>"
+        if isinstance(value, types.MethodType):
+            return f"<{value.__func__.__qualname__} of {self.show(value.__self__)}>"
+        if id(value) in self._met:
+            return f"<{kind.__name__} #{self._met[id(value)]}>"
+        self._met[id(value)] = len(self._met)
+        self._kept.append(value)  # an id is good only as long as its object lives
+        return f"{kind.__name__}{self._inside(value)}"
+
+    def _inside(self, value: Any) -> str:
+        if isinstance(value, list | deque):
+            return f"[{', '.join(map(self.show, value))}]"
+        if isinstance(value, set | frozenset):
+            return f"{{{', '.join(sorted(map(self.show, value)))}}}"
+        if isinstance(value, dict):
+            return f"{{{', '.join(f'{self.show(k)}: {self.show(v)}' for k, v in value.items())}}}"
+        if isinstance(value, gc.Handle):
+            return f"({self.show(value.node)})"
+        if isinstance(value, gc.Alarm):
+            return f"({value.time}, {value.cancelled})"
+        if isinstance(value, BaseException):
+            return self.show(value.args)
+        if isinstance(value, gc.GraphState | Iterator) or not hasattr(value, "__dict__"):
+            return ""
+        return self.attributes(value)
+
+    def attributes(self, value: object) -> str:
+        names = sorted(vars(value))
+        return f"({', '.join(f'{name}={self.show(vars(value)[name])}' for name in names)})"
+
+
+def show_error(error: BaseException | None) -> list[str]:
+    """Return type, text, notes and causes of an error, those of a group's members included."""
+    if error is None:
+        return []
+    lines = [f"{type(error).__name__}: {error}", *getattr(error, "__notes__", ())]
+    for relation, other in (("cause", error.__cause__), ("context", error.__context__)):
+        lines += [f"{relation}: {line}" for line in show_error(other)]
+    for i, member in enumerate(getattr(error, "exceptions", ())):
+        lines += [f"member {i}: {line}" for line in show_error(member)]
+    return [_ADDRESS.sub("0x", line) for line in lines]
+
+
+@contextmanager
+def _logged() -> Iterator[list[str]]:
+    """Take what the package logs, whatever the level."""
+    lines: list[str] = []
+    handler = logging.Handler()
+    handler.emit = lambda entry: lines.append(entry.getMessage())  # type: ignore[method-assign]
+    logger = logging.getLogger("graphcore")
+    level, propagate = logger.level, logger.propagate
+    logger.addHandler(handler)
+    logger.setLevel(1)
+    logger.propagate = False
+    try:
+        yield lines
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
+        logger.propagate = propagate
+
+
+Outcome = dict[str, Any]
+
+
+def run(graph: gc.Graph, **options: Any) -> Outcome:
+    """Run a graph; return all that can be seen of the run, as text in named places."""
+    for restore in _restores:
+        restore()
+    _calls.clear()
+    output = io.StringIO()
+    error: BaseException | None = None
+    report: dict[str, object] = {}
+    with redirect_stdout(output), _logged() as log:
+        try:
+            report = dataclasses.asdict(graph.run(**options))
+        except Exception as raised:
+            error = raised
+    report.pop("wall_time", None)
+    shower = _Shower(list(graph.nodes))
+    outcome: Outcome = {"error": "\n".join(show_error(error)), "report": str(report)}
+    outcome["calls"] = list(_calls)
+    outcome["output"] = _ADDRESS.sub("0x", output.getvalue())
+    outcome["log"] = [_ADDRESS.sub("0x", line) for line in log]
+    for i, node in enumerate(graph.nodes):
+        outcome[f"node {i}, {node.name}"] = {
+            name: shower.show(value) for name, value in sorted(_state_of(node).items())
+        }
+    return outcome
+
+
+def _state_of(node: "gc.MutableNode[Any]") -> dict[str, object]:
+    slots = itertools.chain.from_iterable(
+        vars(cls).get("__slots__", ()) for cls in type(node).mro()
+    )
+    return vars(node) | {name: getattr(node, name) for name in slots if hasattr(node, name)}
+
+
+def difference(one: Any, other: Any, place: str = "") -> str | None:
+    """Return where two outcomes differ first, and what each has there; `None` if they agree."""
+    if one == other:
+        return None
+    if isinstance(one, dict) and isinstance(other, dict):
+        for key in one | other:
+            found = difference(one.get(key), other.get(key), f"{place}, {key}".lstrip(", "))
+            if found:
+                return found
+    if isinstance(one, list) and isinstance(other, list):
+        for i, (a, b) in enumerate(itertools.zip_longest(one, other)):
+            if a != b:
+                return f"{place}, {i}:\n  {a}\n  {b}"
+    return f"{place}:\n  {one}\n  {other}"

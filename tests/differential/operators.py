@@ -1,0 +1,318 @@
+"""Every operator there is, found by looking: the methods of `Stream`, their handles, and `gc.align`.
+
+What an operator takes is read off its annotations; which kinds of values it takes, and what comes
+out, is found by trying it on a few. An annotation that nothing here knows is an error that says
+what to add, so that a new operator is either in the test or fails it.
+"""
+
+import functools
+import inspect
+import io
+import itertools
+import typing
+from collections.abc import Callable, Iterator
+from contextlib import redirect_stdout, suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import graphcore as gc
+from graphcore.time import Duration
+
+# A few values of each kind; the first are the plainest.
+KINDS: dict[str, list[Any]] = {
+    "number": [1, 2.5],
+    "bool": [True, False],
+    "text": ["ab", "c"],
+    "list": [[1, 2], [3]],
+    "tuple": [(1, 2), (3, 4)],
+}
+
+LEFT_OUT = object()  # stands for an argument that is not given
+# Values for what an annotation says. Those that an operator refuses are not used with it.
+SETTINGS: dict[object, list[Any]] = {
+    int: [1, 2, 3, 0, -1],
+    bool: [False, True],
+    str: ["real", "label"],
+    float: [0.5, 3.0, 1.0],
+    float | None: [None, 0.5, 3.0],
+    int | None: [None, 1, 3],
+    Duration: [1, 2, "3ns", timedelta(microseconds=1), 0],
+    int | Duration: [1, 3, "2ns", timedelta(microseconds=1)],
+}
+
+# What makes a stream and is not wired at random, with the reason.
+NOT_WIRED = {
+    "receiver": "it runs in real time only",
+    "ticker": "a source",
+    "constant": "a source",
+    "never": "a source",
+    "replay": "a source",
+    "from_iterable": "a source",
+    "feedback": "a source",
+}
+SOURCES = [name for name, reason in NOT_WIRED.items() if reason == "a source"]
+
+# What these give may be so much longer than what they get that chains of them fill the memory.
+GROWING = {"__mul__", "__rmul__", "__pow__", "__rpow__"}
+
+FROM_THE_FUNCTION = "from the function"
+_MADE = object()  # what functions return while an operator is tried
+
+
+class NoStrategy(Exception):
+    """There is something that the differential test cannot wire; the message says what to add."""
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """An argument that is no setting.
+
+    Attributes:
+        role: stream, streams, function, value, or `either` of stream and value.
+        arity: of a function, how many arguments it is given; `None` is one for each stream.
+        by_name: whether it is given as a keyword.
+    """
+
+    name: str
+    role: str
+    arity: int | None = None
+    by_name: bool = False
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of an operator: `rolling(3).mean()` has two.
+
+    Attributes:
+        settings: the combinations of keywords with which the call can be made.
+    """
+
+    name: str
+    parameters: tuple[Parameter, ...]
+    settings: tuple[dict[str, Any], ...]
+
+
+@dataclass(frozen=True)
+class Operator:
+    """A way to make streams, or a sink, of streams.
+
+    Attributes:
+        calls: what is called, one on the result of the other.
+        of_module: whether the first is a function of the package and not a stream's method.
+        gives: for each kind of values that it takes, the kinds of its streams' values.
+    """
+
+    calls: tuple[Call, ...]
+    of_module: bool
+    gives: dict[str, tuple[str, ...]]
+
+    @property
+    def growing(self) -> bool:
+        return self.calls[0].name in GROWING
+
+    @property
+    def takes_a_function(self) -> bool:
+        return any(p.role == "function" for call in self.calls for p in call.parameters)
+
+
+@functools.cache
+def all_operators() -> dict[str, Operator]:
+    """Find all operators, by name; one with several signatures has several names.
+
+    Raises:
+        NoStrategy: if there is one that cannot be wired; the message says why.
+    """
+    found: dict[str, Operator] = {}
+    with redirect_stdout(io.StringIO()):  # one of them prints
+        for calls, of_module in _all_calls():
+            name = ".".join(call.name for call in calls)
+            if name in found:
+                name += f" ({1 + sum(known.startswith(name) for known in found)})"
+            found[name] = Operator(calls, of_module, _kinds(name, calls, of_module))
+    return found
+
+
+def _all_calls() -> Iterator[tuple[tuple[Call, ...], bool]]:
+    for name, function in vars(gc.Stream).items():
+        if _is_operator(name, function):
+            for signature in _signatures(function):
+                yield from _calls_from(gc.constant(1), name, signature, False)
+    for name in gc.__all__:
+        function = getattr(gc, name)
+        if inspect.isfunction(function) and name not in NOT_WIRED and _makes_streams(function):
+            for signature in _signatures(function):
+                yield from _calls_from(gc, name, signature, True)
+
+
+def _is_operator(name: str, function: object) -> bool:
+    """Tell the package's own operators; an adapter's or another test's are not for here."""
+    if not inspect.isfunction(function) or not function.__module__.startswith("graphcore."):
+        return False
+    return _makes_streams(function) if name.startswith("__") else not name.startswith("_")
+
+
+def _makes_streams(function: Callable[..., Any]) -> bool:
+    result = typing.get_type_hints(function).get("return")
+    return inspect.isclass(origin := typing.get_origin(result) or result) and issubclass(
+        origin, gc.Handle
+    )
+
+
+def _signatures(function: Callable[..., Any]) -> list[tuple[inspect.Signature, dict[str, Any]]]:
+    written = typing.get_overloads(function) or [function]
+    return [(inspect.signature(each), typing.get_type_hints(each)) for each in written]
+
+
+def _calls_from(
+    owner: Any,
+    name: str,
+    signature: tuple[inspect.Signature, dict[str, Any]],
+    of_module: bool,
+) -> Iterator[tuple[tuple[Call, ...], bool]]:
+    """Yield the calls that begin with this one; what gives no stream is asked for its methods."""
+    call = _call(owner, name, *signature)
+    result = _try(owner, call, gc.constant(1), call.settings[0])
+    if isinstance(result, gc.Handle | tuple):
+        yield (call,), of_module
+        return
+    for method, function in inspect.getmembers(type(result), inspect.isfunction):
+        if not method.startswith("_"):
+            for inner in _signatures(function):
+                for calls, _ in _calls_from(result, method, inner, of_module):
+                    yield (call, *calls), of_module
+
+
+def _call(owner: Any, name: str, signature: inspect.Signature, hints: dict[str, Any]) -> Call:
+    parameters: list[Parameter] = []
+    choices: dict[str, list[Any]] = {}
+    for parameter in signature.parameters.values():
+        if parameter.name == "self":
+            continue
+        annotation = hints.get(parameter.name, parameter.annotation)
+        by_name = parameter.kind is parameter.KEYWORD_ONLY
+        role = _role(annotation)
+        if role is None:
+            values = _values(annotation, name, parameter.name)
+            optional = parameter.default is not parameter.empty
+            choices[parameter.name] = [LEFT_OUT, *values] if optional else values
+        elif parameter.kind is parameter.VAR_POSITIONAL:
+            parameters.append(Parameter(parameter.name, "streams"))
+        else:
+            parameters.append(Parameter(parameter.name, role, _arity(annotation), by_name))
+    combinations = [
+        {key: value for key, value in zip(choices, chosen, strict=True) if value is not LEFT_OUT}
+        for chosen in itertools.product(*choices.values())
+    ]
+    call = Call(name, tuple(parameters), ())
+    taken = []
+    for settings in combinations:
+        try:
+            _try(owner, call, gc.constant(1), settings)
+        except gc.GraphcoreError:
+            continue
+        taken.append(settings)
+    if not taken:
+        raise NoStrategy(
+            f"{name} refuses all values that the differential test has for "
+            f"{', '.join(choices) or 'it'}; add some to SETTINGS in {__file__}"
+        )
+    return Call(name, call.parameters, tuple(taken))
+
+
+def _role(annotation: Any) -> str | None:
+    if annotation is object:
+        return "either"
+    if isinstance(annotation, typing.TypeVar):
+        return "value"
+    origin = typing.get_origin(annotation)
+    if origin in (gc.Active, gc.Passive, gc.Stream):
+        return "stream"
+    return "function" if origin is Callable or origin is _CALLABLE else None
+
+
+_CALLABLE = typing.get_origin(Callable[[], None])
+
+
+def _arity(annotation: Any) -> int | None:
+    if typing.get_origin(annotation) is not _CALLABLE:
+        return None
+    arguments = typing.get_args(annotation)[0]
+    return None if arguments is ... else len(arguments)
+
+
+def _values(annotation: Any, call: str, parameter: str) -> list[Any]:
+    if typing.get_origin(annotation) is typing.Literal:
+        return list(typing.get_args(annotation))
+    for known, values in SETTINGS.items():
+        if annotation == known:
+            return values
+    raise NoStrategy(
+        f"{call} takes {parameter}: {annotation}, for which the differential test knows no values; "
+        f"add some to SETTINGS in {__file__}"
+    )
+
+
+def _try(owner: Any, call: Call, stream: Any, settings: dict[str, Any], either: object = 0) -> Any:
+    """Make the call with streams like this one, functions that return `_MADE`, and settings."""
+    positional: list[Any] = []
+    keywords = dict(settings)
+    for parameter in call.parameters:
+        if parameter.role == "streams":
+            positional.append(stream)
+        elif parameter.role == "function":
+            given: Any = lambda *values: _MADE
+            if parameter.by_name:
+                keywords[parameter.name] = given
+            else:
+                positional.append(given)
+        else:
+            positional.append({"stream": stream, "either": either}.get(parameter.role, 0))
+    return getattr(owner, call.name)(*positional, **keywords)
+
+
+def _kinds(name: str, calls: tuple[Call, ...], of_module: bool) -> dict[str, tuple[str, ...]]:
+    """Find out which kinds of values an operator takes, and what it makes of each."""
+    taken: dict[str, tuple[str, ...]] = {}
+    settings = list(itertools.islice(itertools.product(*[call.settings for call in calls]), 20))
+    for (kind, values), chosen, other in itertools.product(KINDS.items(), settings, (True, False)):
+        if kind not in taken:
+            source = gc.from_iterable([*values, *values, *values], period=1)
+            made: Any = gc if of_module else source
+            for call, keywords in zip(calls, chosen, strict=True):
+                made = _try(made, call, source, keywords, source if other else 0)
+            with suppress(Exception):  # this kind is not for this operator, whatever it says
+                taken.update({kind: gives} if (gives := _run(made)) is not None else {})
+    if not taken:
+        raise NoStrategy(
+            f"{name} ticks with no kind of values that the differential test tried; "
+            f"add one to KINDS in {__file__}"
+        )
+    return taken
+
+
+def _run(made: Any) -> tuple[str, ...] | None:
+    streams = made if isinstance(made, tuple) else (made,)
+    if isinstance(made, gc.Handle) and not isinstance(made, gc.Stream):
+        made.run()
+        return ()
+    outs = [stream.collect() for stream in streams]
+    gc.Graph(*outs).run()
+    kinds = [kind_of(out.values[-1]) for out in outs if out.values]
+    return tuple([*kinds, *kinds][: len(outs)]) if kinds else None
+
+
+def kind_of(value: object) -> str:
+    """Return which kind of value this is."""
+    if value is _MADE:
+        return FROM_THE_FUNCTION
+    if isinstance(value, bool):
+        return "bool"
+    known: dict[type, str] = {
+        int: "number",
+        float: "number",
+        str: "text",
+        list: "list",
+        tuple: "tuple",
+    }
+    return known.get(type(value), "anything")

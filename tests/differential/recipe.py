@@ -1,0 +1,176 @@
+"""Recipes: descriptions of graphs, of which any number of equal graphs can be built.
+
+A recipe shows itself as the program that it stands for, so that what hypothesis has shrunk can be
+read, and run by hand.
+"""
+
+import copy
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import graphcore as gc
+from tests.differential import functions, nodes
+
+
+@dataclass(frozen=True)
+class Ref:
+    """The stream of this number."""
+
+    number: int
+
+    def __repr__(self) -> str:
+        return f"s{self.number}"
+
+
+@dataclass(frozen=True)
+class Made:
+    """A function of this shape, which may look at a stream."""
+
+    shape: str
+    seen: Ref | None = None
+
+    def __repr__(self) -> str:
+        return f"functions.{self.shape}({self.seen or ''})"
+
+
+@dataclass(frozen=True)
+class Giving:
+    """A function that returns this value, where a source takes one."""
+
+    value: object
+
+    def __repr__(self) -> str:
+        return f"lambda: {self.value!r}"
+
+
+@dataclass(frozen=True)
+class Iterating:
+    """An iterator, which serves one run."""
+
+    value: Any
+
+    def __repr__(self) -> str:
+        return f"iter({self.value!r})"
+
+
+Arguments = tuple[tuple[Any, ...], dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Step:
+    """Calls, one on the result of the other, and the streams that come of them.
+
+    Attributes:
+        owner: what the first is called on: a stream's number, or the package.
+        calls: the name and the arguments of each.
+        kinds: the kinds of values of the streams; none for a sink.
+        shape: the node class that is called, if it is one.
+        name: what the first stream is named, if anything.
+    """
+
+    owner: Ref | None
+    calls: tuple[tuple[str, Arguments], ...]
+    kinds: tuple[str, ...]
+    shape: bool = False
+    name: str | None = None
+
+    def __repr__(self) -> str:
+        text = "gc" if self.owner is None else repr(self.owner)
+        for name, (positional, keywords) in self.calls:
+            given = [repr(argument) for argument in positional]
+            given += [f"{key}={argument!r}" for key, argument in keywords.items()]
+            text += f".{name}({', '.join(given)})"
+        if self.shape:
+            text = f"gc.Stream(nodes.{text.removeprefix('gc.')})"
+        return text + (f".named({self.name!r})" if self.name else "")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A graph, and how it is run.
+
+    Attributes:
+        steps: what is wired, in order.
+        loops: for each feedback, in order, the stream that it is bound to.
+        options: the bounds of the run.
+        parts: the operators, sources, functions and nodes that are wired.
+    """
+
+    steps: tuple[Step, ...]
+    loops: tuple[tuple[Ref, Ref], ...]
+    options: dict[str, Any]
+    parts: frozenset[str] = field(repr=False)
+
+    def __repr__(self) -> str:
+        lines, number = [], 0
+        for step in self.steps:
+            names = [f"s{number + i}" for i in range(len(step.kinds))]
+            number += len(names)
+            lines.append(f"{', '.join(names)} = {step}" if names else repr(step))
+        lines += [f"{loop}.bind({end}.map(tame))" for loop, end in self.loops]
+        options = ", ".join(f"{key}={value!r}" for key, value in self.options.items())
+        return "\n    ".join(["", *lines, f"run({options})"])
+
+
+def tame(value: Any) -> Any:
+    """Keep what goes round in a loop from growing without end."""
+    if type(value) is int:
+        return value % 1000
+    return value[:3] if isinstance(value, str | list | tuple) else value
+
+
+def build(recipe: Recipe) -> gc.Graph:
+    """Wire a graph by the recipe: everything in it, and a `collect` where nothing reads on."""
+    streams: list[Any] = []
+    roots: list[Any] = []
+    for step in recipe.steps:
+        made: Any = gc if step.owner is None else streams[step.owner.number]
+        if step.shape:
+            ((name, (positional, _)),) = step.calls
+            made = gc.Stream(nodes.SHAPES[name].make(*_given_for(positional, streams)))
+        else:
+            for name, (positional, keywords) in step.calls:
+                given = {key: _argument(value, streams) for key, value in keywords.items()}
+                made = getattr(made, name)(*_given_for(positional, streams), **given)
+        if step.name is not None:
+            (made[0] if isinstance(made, tuple) else made).named(step.name)
+        results = made if isinstance(made, tuple) else (made,)
+        roots += results
+        streams += results if step.kinds else ()
+    for loop, end in recipe.loops:
+        streams[loop.number].bind(streams[end.number].map(tame))
+    read = {up.number for step in recipe.steps for up in _refs(step)}
+    roots += [stream.collect() for i, stream in enumerate(streams) if i not in read]
+    graph = gc.Graph(*roots)
+    # So that nodes without a name have the same in each graph.
+    for number, node in enumerate(graph.nodes, 1):
+        node.serial = number
+    return graph
+
+
+def _given_for(arguments: Sequence[Any], streams: list[Any]) -> list[Any]:
+    return [_argument(argument, streams) for argument in arguments]
+
+
+def _argument(given: Any, streams: list[Any]) -> Any:
+    match given:
+        case Ref(number):
+            return streams[number]
+        case Made(shape, seen):
+            looked_at = () if seen is None else (streams[seen.number],)
+            return functions.SHAPES[shape].make(*looked_at)
+        case Giving(value):
+            return lambda: iter(copy.deepcopy(value))
+        case Iterating(value):
+            return iter(copy.deepcopy(value))
+        case list() if given and isinstance(given[0], Ref):
+            return _given_for(given, streams)
+    return copy.deepcopy(given)
+
+
+def _refs(step: Step) -> list[Ref]:
+    arguments = [a for _, (positional, _) in step.calls for a in positional]
+    flat = itertools.chain.from_iterable(a if isinstance(a, list) else [a] for a in arguments)
+    return [a for a in (step.owner, *flat) if isinstance(a, Ref)]

@@ -1,0 +1,66 @@
+"""Graphs give the same on both tiers: one for each thing there is, and random ones of all of it.
+
+Every run is looked at whole: times, values, the state of each node, what was called with what and
+in which order, what was printed and logged, the report, and errors with their notes. Each graph is
+built twice and each runs twice, on the tiers in either order, so that a tier neither trips over
+what the other left behind (R12) nor leaves anything itself.
+"""
+
+from collections import Counter
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.differential import nodes
+from tests.differential.draw import SOURCE_ARGUMENTS, all_parts, alone, make_recipe
+from tests.differential.observe import difference, run
+from tests.differential.operators import all_operators
+from tests.differential.recipe import Recipe, build
+
+TIERS = ("interpreted", "fused")
+# 2,000 by default, 20,000 with the profile "thorough".
+GRAPHS = 20 * settings.default.max_examples
+
+
+def assert_same(recipe: Recipe) -> None:
+    graphs = build(recipe), build(recipe)
+    for tiers in (TIERS, TIERS[::-1]):
+        one, other = (
+            run(graph, tier=tier, **recipe.options)
+            for graph, tier in zip(graphs, tiers, strict=True)
+        )
+        found = difference(one, other)
+        assert found is None, f"{' and '.join(tiers)} differ in {found}\n{recipe}"
+
+
+@pytest.mark.parametrize("part", all_parts())
+def test_each_thing_alone_gives_the_same_on_both_tiers(part: str) -> None:
+    for recipe in alone(part):
+        assert_same(recipe)
+
+
+def recipes() -> st.SearchStrategy[Recipe]:
+    operators = all_operators()
+    functional = [name for name, operator in operators.items() if operator.takes_a_function]
+    # More of what is alive, and of what takes a function, for there are many shapes of those.
+    steps = [*SOURCE_ARGUMENTS, *operators, *nodes.SHAPES]
+    steps += ["replay"] * 40 + ["from_iterable", "ticker"] * 20 + functional * 14
+    # Copies of steps, of which hypothesis would else make most of its graphs, find little.
+    drawn = st.tuples(st.sampled_from(steps), st.binary(min_size=16, max_size=16))
+    graphs = st.lists(drawn, min_size=2, max_size=16, unique=True)
+    return st.builds(make_recipe, graphs, st.binary(min_size=4, max_size=4))
+
+
+@pytest.mark.timeout(3600)
+def test_random_graphs_give_the_same_on_both_tiers() -> None:
+    wired: Counter[str] = Counter()
+
+    @settings(max_examples=GRAPHS, suppress_health_check=list(HealthCheck))
+    @given(recipes())
+    def compare(recipe: Recipe) -> None:
+        wired.update(recipe.parts)
+        assert_same(recipe)
+
+    compare()
+    assert wired.keys() >= set(all_parts()), "some things were never wired"
