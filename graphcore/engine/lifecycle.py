@@ -10,6 +10,7 @@ from graphcore.engine.plan import Node, Plan
 from graphcore.engine.session import Session
 from graphcore.engine.signals import ending_by_signal
 from graphcore.errors import RunError
+from graphcore.node import MutableNode
 from graphcore.state import EndedBy, RunMode
 
 
@@ -60,13 +61,16 @@ def execute(plan: Plan, session: Session, tier: Tier) -> None:
             for index, node in enumerate(plan.nodes):
                 node.reset()
                 started += 1
-                _noting(plan, session, index, node.start)
+                if type(node).start is not MutableNode.start:
+                    _noting(plan, session, index, node.start)
             tier.run(session)
         except BaseException as error:  # raised again below, once the nodes are stopped
             errors.append(error)
             session.ended_by = EndedBy.ERROR
         session.ended.set()
         for index in reversed(range(started)):
+            if type(plan.nodes[index]).stop is MutableNode.stop:
+                continue
             try:
                 _noting(plan, session, index, plan.nodes[index].stop)
             except BaseException as error:  # raised again below, with the others

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from types import CodeType, FrameType, FunctionType, TracebackType
 from typing import Any, cast
 
-from graphcore.engine.fused.clocks import Block, Of, Placement, Reads
+from graphcore.engine.fused.clocks import Block, Placement, Reads
 from graphcore.engine.fused.parts import Part, parts_of
 from graphcore.engine.fused.returns import Form
 from graphcore.engine.fused.writing import NEVER, Head, Text, head_for, write
@@ -55,7 +55,6 @@ class Program:
         )
         self.text: Text = write(parts, self.placement, head)
         source = str(self.text)
-        self._blocks = _blocks(self.placement.top)
         name = f"<graphcore {next(_numbers)}>"
         code: CodeType = compile(source, name, "exec", dont_inherit=True)
         exec(code, self.text.namespace)
@@ -79,10 +78,10 @@ class Program:
     def without_state(self) -> dict[int, str]:
         """Return the nodes that lack state with which a run has to begin, with what they lack."""
         return {
-            index: f"a run began without {attribute}, which its cycle sets"
-            for index, attributes in self.text.states.items()
-            for attribute, _ in attributes
-            if attribute not in vars(self.parts[index].node)
+            kept.node: f"a run began without {attribute}, which its cycle sets"
+            for kept in self.text.kept
+            for attribute, _ in kept.state
+            if attribute not in vars(self.parts[kept.node].node)
         }
 
     def run(self, session: Session) -> None:
@@ -161,9 +160,9 @@ class Program:
 
     def _no_value(self, error: NameError) -> NoValueError | None:
         match = _QUOTED.search(str(error))
-        for index, name in self.text.values.items():
-            if match is not None and name == match[1]:
-                node = self.parts[index].node
+        for kept in self.text.kept:
+            if match is not None and kept.value == match[1]:
+                node = self.parts[kept.node].node
                 text = f"{node.name} has no value yet: it has not ticked in this run"
                 return NoValueError(text).with_traceback(error.__traceback__)
         return None
@@ -176,31 +175,28 @@ class Program:
             session: the run.
             failed: the index of the node at which it stopped; beyond the last, if between cycles.
         """
-        for part in self.parts:
-            if part.template is None:
-                continue
-            index, node = part.index, part.node
-            value = variables.get(self.text.values[index], _MISSING)
-            if value is not _MISSING:
-                node.value = value
-            for attribute, name in self.text.states.get(index, ()):
+        nodes, cycle = self.plan.nodes, session.cycle
+        for index, value, state, flag in self.text.kept:
+            node = nodes[index]
+            if value in variables:
+                node.value = variables[value]
+            for attribute, name in state:
                 setattr(node, attribute, variables[name])
-            node.ticked_in = self._ticked_in(index, variables, session, failed)
+            if flag is not None:
+                node.ticked_in = variables[flag] if flag else cycle
+        if failed < len(nodes):
+            self._mend_ticks(session, failed)
 
-    def _ticked_in(
-        self, index: int, variables: Mapping[str, Any], session: Session, failed: int
-    ) -> int:
-        ticks = self.placement.ticks[index]
-        if ticks.of is Of.NEVER:
-            return 0
-        if ticks.of is Of.CHOICE and ticks.node == index:
-            return int(variables[self.text.flags[index]])
-        block, last = self._blocks[index]
-        if block.counter is None:
-            return session.cycle if index < failed else session.cycle - 1
-        if block.first <= failed <= last and index < failed:
-            return session.cycle
-        return int(variables[self.text.flags[block.counter]])
+    def _mend_ticks(self, session: Session, failed: int) -> None:
+        """Tell apart the nodes of a block that had ticked when it was left from the others."""
+        for index, (block, last) in _blocks(self.placement.top).items():
+            if self.placement.ticks[index] is not block.clock or self.parts[index].template is None:
+                continue
+            node = self.plan.nodes[index]
+            if block.counter is None:
+                node.ticked_in = session.cycle if index < failed else session.cycle - 1
+            elif block.first <= failed <= last and index < failed:
+                node.ticked_in = session.cycle
 
 
 class Fused:

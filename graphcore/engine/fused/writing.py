@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from heapq import heapify, heappop, heappush
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 from graphcore.engine.fused.clocks import Block, Clock, Of, Placement
 from graphcore.engine.fused.functions import free_cell, free_value
@@ -45,6 +45,23 @@ class Head(Enum):
     SESSION = "the session, which does all that there is: real time, alarms that are taken back"
 
 
+class Kept(NamedTuple):
+    """What the function holds of a node.
+
+    Attributes:
+        node: the node's index.
+        value: the variable of its value.
+        state: its attributes, each with its variable.
+        flag: the variable that holds the cycle of its last tick: its own, or its block's; empty if
+            it ticks in every cycle, `None` if it never does.
+    """
+
+    node: int
+    value: str
+    state: tuple[tuple[str, str], ...]
+    flag: str | None
+
+
 @dataclass(slots=True)
 class Text:
     """The function's text, and what is needed to run it and to read its variables.
@@ -54,8 +71,7 @@ class Text:
         owners: for each line, the index of the node that it belongs to, or -1.
         begins: where the function counts the cycles, the number of lines before one has begun.
         namespace: its globals.
-        values: for each node that is taken apart, the variable of its value.
-        states: for each of them, its attributes and their variables.
+        kept: what the function holds of each node that is taken apart.
         flags: for each node that chooses, and for each block's counter, its variable.
         dues: with `Head.VARIABLES`, for each source the variable of its next time.
         facts: what was written out and has to be so still: a mapping, a key and the value.
@@ -65,8 +81,7 @@ class Text:
     owners: list[int] = field(default_factory=list)
     begins: int = 0
     namespace: dict[str, Any] = field(default_factory=dict)
-    values: dict[int, str] = field(default_factory=dict)
-    states: dict[int, list[tuple[str, str]]] = field(default_factory=dict)
+    kept: list["Kept"] = field(default_factory=list)
     flags: dict[int, str] = field(default_factory=dict)
     dues: dict[int, str] = field(default_factory=dict)
     facts: list[tuple[Mapping[str, Any], str, Any]] = field(default_factory=list)
@@ -117,6 +132,8 @@ class _Writer:
         # Whether anything asks the session for the time and the cycle while it runs.
         self._is_watched = False
         self._asks_due = False
+        # For each node that ticks with its block, the flag of that.
+        self._shared_flags: dict[int, str] = {}
         self._indices = {part.node: part.index for part in parts}
         items = placement.top.items
         self._sparse = len(items) > _SIDE_BY_SIDE and all(isinstance(i, Block) for i in items)
@@ -129,6 +146,7 @@ class _Writer:
             self._write_sparse(self._placement.top, 2)
         else:
             self._write_items(self._placement.top, 2)
+        self._share_flag(self._placement.top, "")
         # The head comes last: only now is it known which variables there are.
         body, text.lines = text.lines, []
         owners, text.owners = text.owners, []
@@ -208,16 +226,18 @@ class _Writer:
         assert part.template is not None
         names: list[str] = []
         given: list[str] = []
+        state: list[tuple[str, str]] = []
         for attribute, kind in part.template.kinds.items():
             if kind.of in (Is.OWN, Is.KEPT):
                 name = self._attribute(part, attribute)
                 names.append(name)
                 given.append(f"nodes[{part.index}].{attribute}")
                 if kind.of is Is.OWN:
-                    self._text.states.setdefault(part.index, []).append((attribute, name))
+                    state.append((attribute, name))
         if names:
             self._text.add(1, f"{', '.join(names)} = {', '.join(given)}", part.index)
-        self._text.values[part.index] = self._value(part)
+        flag = self._text.flags.get(part.index, self._shared_flags.get(part.index))
+        self._text.kept.append(Kept(part.index, self._value(part), tuple(state), flag))
 
     # Blocks
 
@@ -250,9 +270,15 @@ class _Writer:
         self._inside = outside
         if block.counter is not None:
             self._set_flag(block.counter, indent)
+            self._share_flag(block, self._flag(block.counter))
             if block.clock.flag == block.counter:
                 self._flagged.add(block.clock)
                 self._push(block.clock, indent)
+
+    def _share_flag(self, block: Block, flag: str) -> None:
+        for item in block.items:
+            if not isinstance(item, Block) and self._placement.ticks[item] is block.clock:
+                self._shared_flags[item] = flag
 
     def _write_sparse(self, top: Block, indent: int) -> None:
         blocks = [item for item in top.items if isinstance(item, Block)]
