@@ -37,7 +37,7 @@ class Slot(NamedTuple):
             `state`, `due`, `global`, `cell`, `free` or `free_cell`.
         name: the attribute, local, global or variable.
         detail: which upstream of a list; which variable of a function.
-        in_text: whether it stands in an f-string, where no quotes may be.
+        in_text: whether it stands in an f-string, where no quotes may be, so that no literal may.
     """
 
     what: str

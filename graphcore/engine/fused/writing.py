@@ -349,7 +349,14 @@ class _Writer:
     # Slots
 
     def _line(self, part: Part, pieces: Pieces) -> str:
-        texts = [each if isinstance(each, str) else self._fill(part, each) for each in pieces]
+        texts: list[str] = []
+        for position, each in enumerate(pieces):
+            if isinstance(each, str):
+                texts.append(each)
+                continue
+            around = pieces[max(position - 1, 0) : position + 2]
+            by_name = each.what in ("attribute", "free") and _wants_a_name(each, around)
+            texts.append(self._fill(part, each._replace(in_text=True) if by_name else each))
         return "".join(texts)
 
     def _fill(self, part: Part, slot: Slot) -> str:
@@ -384,7 +391,8 @@ class _Writer:
                 return f"{self._constant(part, slot.name, cell)}.cell_contents"
             case "free":
                 value = free_value(getattr(part.node, slot.name), slot.detail)
-                return _literal(value) or self._constant(part, slot.detail, value)
+                literal = None if slot.in_text else _literal(value)
+                return literal or self._constant(part, slot.detail, value)
             case "free_cell":
                 cell = free_cell(getattr(part.node, slot.name), slot.detail)
                 return f"{self._constant(part, slot.detail, cell)}.cell_contents"
@@ -512,6 +520,16 @@ def _literal(value: Any) -> str | None:
     if len(text) > 40:
         return None
     return f"({text})" if text.startswith("-") else text
+
+
+def _wants_a_name(slot: Slot, around: Sequence[str | Slot]) -> bool:
+    """Return whether a literal would be another object there, or no Python: ``5 is x``, ``5.real``."""
+    place = around.index(slot)
+    before = around[place - 1] if place else ""
+    behind = around[place + 1] if place + 1 < len(around) else ""
+    if isinstance(before, str) and before.endswith((" is ", " is not ")):
+        return True
+    return isinstance(behind, str) and behind.startswith((".", "[", "(", " is "))
 
 
 def _tail(where: Mapping[str, Any]) -> str:
