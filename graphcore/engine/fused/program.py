@@ -8,6 +8,7 @@ run. An error gains the note of the node to which its line belongs (R11).
 import itertools
 import linecache
 import re
+import warnings
 import weakref
 from collections.abc import Mapping
 from types import CodeType, FrameType, FunctionType, TracebackType
@@ -58,7 +59,10 @@ class Program:
         source = str(self.text)
         self._blocks = _blocks(self.placement.top)
         name = f"<graphcore {next(_numbers)}>"
-        code: CodeType = compile(source, name, "exec", dont_inherit=True)
+        with warnings.catch_warnings():
+            # Of doubtful code Python has told when the user's own file was compiled.
+            warnings.simplefilter("ignore")
+            code: CodeType = compile(source, name, "exec", dont_inherit=True)
         exec(code, self.text.namespace)
         self._run: FunctionType = self.text.namespace["run"]
         self._lines = source.splitlines(True)
