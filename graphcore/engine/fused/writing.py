@@ -523,7 +523,7 @@ def _literal(value: Any) -> str | None:
 
 
 def _wants_a_name(slot: Slot, around: Sequence[str | Slot]) -> bool:
-    """Return whether a literal would be another object there, or no Python: ``5 is x``, ``5.real``."""
+    """Return whether a literal would be another object there, or no Python: ``5.real``."""
     place = around.index(slot)
     before = around[place - 1] if place else ""
     behind = around[place + 1] if place + 1 < len(around) else ""
