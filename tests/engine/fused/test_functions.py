@@ -6,10 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from tests.engine.fused.both import same, written
 
 import graphcore as gc
 from graphcore.engine.fused.functions import Expression, expression_of, free_value, operator_of
+from tests.engine.fused.both import same, written
 
 LIMIT = 5
 
@@ -83,7 +83,7 @@ def test_an_expression_of_arguments_and_constants_is_written_out(function: Any, 
         lambda x: {y for y in x},
         lambda x: {y: y for y in x},
         lambda x: sum(y for y in x),
-        lambda x: (y := x),
+        lambda x: (y := x) + y,
         lambda x: lambda: x,
         lambda x: (yield x),
         lambda x: x.__hidden,
