@@ -16,8 +16,9 @@ from typing import Any
 
 from graphcore.engine.fused.clocks import Block, Of, Placement, Reads
 from graphcore.engine.fused.parts import Part, parts_of
+from graphcore.engine.fused.reading import cycle_of
 from graphcore.engine.fused.returns import Form
-from graphcore.engine.fused.writing import NEVER, Text, waits_for_one_time, write
+from graphcore.engine.fused.writing import ABSENT, NEVER, Text, waits_for_one_time, write
 from graphcore.engine.notes import add_note
 from graphcore.engine.plan import Plan
 from graphcore.engine.session import Session
@@ -58,6 +59,7 @@ class Program:
         self.text: Text = write(parts, self.placement, by_variables)
         source = str(self.text)
         self._blocks = _blocks(self.placement.top)
+        self._classes = {cls: cycle_of(cls) for cls in {type(part.node) for part in parts}}
         name = f"<graphcore {next(_numbers)}>"
         with warnings.catch_warnings():
             # Of doubtful code Python has told when the user's own file was compiled.
@@ -77,7 +79,14 @@ class Program:
 
     def holds(self) -> bool:
         """Return whether all that was written out is so still."""
-        if any(there.get(name, _MISSING) is not value for there, name, value in self.text.facts):
+        if any(there.get(name, ABSENT) is not value for there, name, value in self.text.facts):
+            return False
+        calls = self.text.calls
+        if any(self.parts[index].node.cycle != call for index, call in calls.items()):
+            return False
+        if any(cycle_of(cls) is not cycle for cls, cycle in self._classes.items()):
+            return False
+        if any("cycle" in vars(part.node) for part in self.parts if part.template is not None):
             return False
         return not self.without_state()
 

@@ -24,6 +24,7 @@ from graphcore.engine.fused.syntax import file_of
 from graphcore.engine.fused.template import Pieces, Slot, TickLine, Wake
 
 NEVER = 1 << 100
+ABSENT = object()
 _SIDE_BY_SIDE = 24
 _SEVERAL = 8  # names in one line of initial values
 _STEP = "    "
@@ -48,7 +49,9 @@ class Text:
         states: for each of them, its attributes and their variables.
         flags: for each node that chooses, and for each block's counter, its variable.
         dues: for each source of the first head, the variable of its next time.
-        facts: what was written out and has to be so still: a mapping, a key and the value.
+        facts: what was written out and has to be so still: a mapping, a key, and the value or
+            `ABSENT`.
+        calls: for each node that is called, what is called.
     """
 
     lines: list[str] = field(default_factory=list)
@@ -60,6 +63,7 @@ class Text:
     flags: dict[int, str] = field(default_factory=dict)
     dues: dict[int, str] = field(default_factory=dict)
     facts: list[tuple[Mapping[str, Any], str, Any]] = field(default_factory=list)
+    calls: dict[int, Any] = field(default_factory=dict)
 
     def add(self, indent: int, text: str, owner: int = -1) -> None:
         """Add a line."""
@@ -96,6 +100,7 @@ class _Writer:
         self._text = Text()
         self._names: dict[tuple[Any, ...], str] = {}
         self._used = set(_TAKEN)
+        self._supposed: set[tuple[int, str]] = set()
         self._flagged: set[Clock] = set()
         self._inside = placement.every
         self._starts: dict[Clock, list[int]] = {}
@@ -165,7 +170,10 @@ class _Writer:
         assert part.template is not None
         names: list[str] = []
         given: list[str] = []
+        own = vars(part.node)
         for attribute, kind in part.template.kinds.items():
+            if kind.of not in (Is.OWN, Is.KEPT, Is.LIVE):
+                self._text.facts.append((own, attribute, own.get(attribute, ABSENT)))
             if kind.of in (Is.OWN, Is.KEPT):
                 name = self._attribute(part, attribute)
                 names.append(name)
@@ -312,6 +320,7 @@ class _Writer:
 
     def _write_call(self, part: Part, indent: int, dependants: Block | None) -> None:
         self._is_watched = True
+        self._text.calls[part.index] = part.node.cycle
         call = self._constant(part, "cycle", part.node.cycle)
         self._text.add(indent, f"if {call}({self._state(part)}):", part.index)
         self._text.add(indent + 1, f"{self._node(part)}.ticked_in = cycle", part.index)
@@ -349,14 +358,7 @@ class _Writer:
     # Slots
 
     def _line(self, part: Part, pieces: Pieces) -> str:
-        texts: list[str] = []
-        for position, each in enumerate(pieces):
-            if isinstance(each, str):
-                texts.append(each)
-                continue
-            around = pieces[max(position - 1, 0) : position + 2]
-            by_name = each.what in ("attribute", "free") and _wants_a_name(each, around)
-            texts.append(self._fill(part, each._replace(in_text=True) if by_name else each))
+        texts = [each if isinstance(each, str) else self._fill(part, each) for each in pieces]
         return "".join(texts)
 
     def _fill(self, part: Part, slot: Slot) -> str:
@@ -364,7 +366,7 @@ class _Writer:
             case "value":
                 return self._value(part)
             case "attribute":
-                return self._attribute(part, slot.name, slot.in_text)
+                return self._attribute(part, slot.name, slot.by_name)
             case "local":
                 return self._name(("local", part.index, slot.name), f"{slot.name}_{part.index}")
             case "input":
@@ -384,14 +386,14 @@ class _Writer:
             case "due":
                 return self._is_due(part)
             case "global":
-                return self._global(part, slot.name, slot.in_text)
+                return self._global(part, slot.name, slot.by_name)
             case "cell":
                 assert part.template is not None
                 cell = free_cell(part.template.reading.function, slot.name)
                 return f"{self._constant(part, slot.name, cell)}.cell_contents"
             case "free":
                 value = free_value(getattr(part.node, slot.name), slot.detail)
-                literal = None if slot.in_text else _literal(value)
+                literal = None if slot.by_name else _literal(value)
                 return literal or self._constant(part, slot.detail, value)
             case "free_cell":
                 cell = free_cell(getattr(part.node, slot.name), slot.detail)
@@ -413,7 +415,7 @@ class _Writer:
             return "True"
         return f"({self._state(part)}.due_in == cycle)"
 
-    def _attribute(self, part: Part, name: str, in_text: bool = False) -> str:
+    def _attribute(self, part: Part, name: str, by_name: bool = False) -> str:
         assert part.template is not None
         kind = part.template.kinds[name]
         match kind.of:
@@ -424,25 +426,30 @@ class _Writer:
             case Is.LIVE:
                 return f"{self._node(part)}.{name}"
         value = getattr(part.node, name)
-        self._text.facts.append((vars(part.node), name, value))
-        if kind.of is Is.LITERAL and not in_text:
+        if kind.of is Is.LITERAL and not by_name:
             return _literal(value) or self._constant(part, name, value)
         return self._constant(part, name, value)
 
-    def _global(self, part: Part, name: str, in_text: bool) -> str:
+    def _global(self, part: Part, name: str, by_name: bool) -> str:
         assert part.template is not None
         function = part.template.reading.function
         where = function.__globals__
         if name not in where:
+            self._suppose(where, name, ABSENT)
             return name
         value = where[name]
         file = file_of(function)
         rebound = file is None or file.rebinds_global(name)
         if rebound or not (callable(value) or isinstance(value, ModuleType)):
             module = self._bind(("module", id(where)), f"globals_of_{_tail(where)}", where)
-            return f"{module}[{self._bind(('key', name), name, name) if in_text else repr(name)}]"
-        self._text.facts.append((where, name, value))
+            return f"{module}[{self._bind(('key', name), name, name) if by_name else repr(name)}]"
+        self._suppose(where, name, value)
         return self._bind(("global", id(where), name), name, value)
+
+    def _suppose(self, where: Mapping[str, Any], name: str, value: Any) -> None:
+        if (id(where), name) not in self._supposed:
+            self._supposed.add((id(where), name))
+            self._text.facts.append((where, name, value))
 
     # Names
 
@@ -520,16 +527,6 @@ def _literal(value: Any) -> str | None:
     if len(text) > 40:
         return None
     return f"({text})" if text.startswith("-") else text
-
-
-def _wants_a_name(slot: Slot, around: Sequence[str | Slot]) -> bool:
-    """Return whether a literal would be another object there, or no Python: ``5.real``."""
-    place = around.index(slot)
-    before = around[place - 1] if place else ""
-    behind = around[place + 1] if place + 1 < len(around) else ""
-    if isinstance(before, str) and before.endswith((" is ", " is not ")):
-        return True
-    return isinstance(behind, str) and behind.startswith((".", "[", "(", " is "))
 
 
 def _tail(where: Mapping[str, Any]) -> str:
