@@ -34,26 +34,28 @@ class EndedBy(StrEnum):
 class Alarm:
     """A time at which a node has asked to be woken."""
 
-    __slots__ = ("_schedule", "cancelled", "index", "time")
+    __slots__ = ("_entry", "_made", "_schedule")
 
-    def __init__(self, schedule: "AlarmOwner", time: int, index: int) -> None:
-        self._schedule = schedule
-        self.time = time
-        self.index = index
-        self.cancelled = False
+    def __init__(self, schedule: "Alarms", entry: int, made: int) -> None:
+        self._schedule: Alarms | None = schedule
+        self._entry = entry
+        self._made = made
 
     def cancel(self) -> None:
         """Take the alarm back; without effect once it has gone off or was cancelled before."""
-        if not self.cancelled:
-            self.cancelled = True
-            self._schedule.cancelled(self)
+        schedule, self._schedule = self._schedule, None
+        if schedule is not None:
+            schedule.cancel(self._entry, self._made)
 
 
-class AlarmOwner(Protocol):
-    """Who keeps alarms, and wants to hear of one that is taken back."""
+class Alarms(Protocol):
+    """Who keeps the alarms of a run."""
 
-    def cancelled(self, alarm: Alarm) -> None:
-        """Note that this alarm need not go off."""
+    def add(self, at: int, index: int) -> Alarm:
+        """Wake the node of this index at this time."""
+
+    def cancel(self, entry: int, made: int) -> None:
+        """Take an alarm back, if it has not gone off."""
 
 
 class Session(Protocol):
@@ -67,14 +69,15 @@ class Session(Protocol):
     ended: threading.Event
 
     @property
+    def schedule(self) -> Alarms:
+        """Where alarms are kept."""
+
+    @property
     def stopping(self) -> bool:
         """Whether the run has been told to end, or its time is over."""
 
     def request_stop(self, reason: EndedBy) -> None:
         """End the run after the present cycle."""
-
-    def add_alarm(self, at: int, index: int) -> Alarm:
-        """Wake the node of this index at this time."""
 
     def wake(self, index: int) -> None:
         """From any thread: run the node of this index in the next cycle."""
@@ -163,7 +166,10 @@ class GraphState:
         Raises:
             InvalidValueError: if the time lies before the start of the run.
         """
-        return self._session.add_alarm(self.moment(at), self._index)
+        session = self._session
+        if type(at) is not int or at < session.time:
+            at = self.moment(at)
+        return session.schedule.add(at, self._index)
 
     def moment(self, at: Time) -> int:
         """Return the engine time at which an alarm for that time goes off: never before now.

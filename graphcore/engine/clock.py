@@ -11,8 +11,8 @@ class Schedule:
 
     An entry of the heap is one whole number, the time with the node's index in its lowest bits:
     such entries order by time and then by R2, and several alarms of a node for one time are equal.
-    An alarm that can be taken back is found under its entry; one that was taken back stays in its
-    place until its time comes, or until such entries are the most of the heap.
+    An entry that was taken back stays in its place until its time comes, or until such entries are
+    the most of the heap.
 
     Args:
         nodes: how many nodes there are.
@@ -20,49 +20,48 @@ class Schedule:
     Attributes:
         heap: the entries; a tier may push onto it.
         bits: how many of an entry's lowest bits hold the index.
+        cancelled: the entries that were taken back, with how many alarms of each.
+        takes: how often entries were taken out.
     """
 
     def __init__(self, nodes: int) -> None:
         self.heap: list[int] = []
         self.bits = nodes.bit_length()
+        self.cancelled: dict[int, int] = {}
+        self.takes = 0
         self._mask = (1 << self.bits) - 1
-        self._alarms: dict[int, list[Alarm]] = {}
-        self._cancelled = 0
+        self._taken_to = 0
+        self._put_off: list[int] = []
 
-    def add(self, alarm: Alarm) -> None:
+    def add(self, at: int, index: int) -> Alarm:
         """Keep an alarm."""
-        entry = alarm.time << self.bits | alarm.index
-        alarms = self._alarms.get(entry)
-        if alarms is None:
-            self._alarms[entry] = [alarm]
-            heappush(self.heap, entry)
-        else:
-            alarms.append(alarm)
+        entry = at << self.bits | index
+        heappush(self.heap, entry)
+        return Alarm(self, entry, self.takes)
 
-    def cancelled(self, alarm: Alarm) -> None:
-        """Note that this alarm need not go off."""
-        self._cancelled += 1
-        if self._cancelled > 64 and self._cancelled * 2 > len(self.heap):
-            dead = {
-                entry
-                for entry, alarms in self._alarms.items()
-                if all(alarm.cancelled for alarm in alarms)
-            }
-            for entry in dead:
-                del self._alarms[entry]
-            self.heap[:] = [entry for entry in self.heap if entry not in dead]
-            heapify(self.heap)
-            self._cancelled = 0
+    def cancel(self, entry: int, made: int) -> None:
+        """Take an alarm back, if it has not gone off.
+
+        Args:
+            entry: its entry.
+            made: what `takes` was when it was made.
+        """
+        taken = made < self.takes and entry >> self.bits <= self._taken_to
+        if taken and entry not in self._put_off:
+            return
+        self.cancelled[entry] = self.cancelled.get(entry, 0) + 1
+        count = sum(self.cancelled.values()) if len(self.cancelled) > 32 else 0
+        if count * 2 > len(self.heap):
+            self._drop_cancelled()
 
     def next_time(self) -> int | None:
         """Return the earliest time at which an alarm goes off, `None` when there is none."""
         heap = self.heap
-        while heap:
-            alarms = self._alarms.get(heap[0])
-            if alarms is None or not all(alarm.cancelled for alarm in alarms):
-                return heap[0] >> self.bits
-            del self._alarms[heappop(heap)]
-        return None
+        while self.cancelled and heap and heap[0] in self.cancelled:
+            entry = heap[0]
+            if self._goes_off(entry):
+                heappush(heap, entry)
+        return heap[0] >> self.bits if heap else None
 
     def take(self, now: int) -> list[int]:
         """Return the nodes whose alarms have come by this time.
@@ -72,31 +71,42 @@ class Schedule:
         """
         heap, bits, mask = self.heap, self.bits, self._mask
         taken: dict[int, None] = {}
-        later: list[int] = []
-        last = None
+        put_off: list[int] = []
         while heap and heap[0] >> bits <= now:
-            entry = heappop(heap)
-            if entry == last:
-                continue
-            last = entry
+            entry = heap[0]
             index = entry & mask
             if index in taken:
-                later.append(entry)
-            elif not self._alarms or self._goes_off(entry):
+                put_off.append(heappop(heap))
+            elif self._goes_off(entry):
                 taken[index] = None
-        for entry in later:
+        for entry in put_off:
             heappush(heap, entry)
+        if taken:
+            self.takes += 1
+            self._taken_to, self._put_off = now, put_off
         return list(taken)
 
     def _goes_off(self, entry: int) -> bool:
-        """Return whether an alarm of this entry was not taken back; from now on none can be."""
-        alarms = self._alarms.pop(entry, None)
-        if alarms is None:
-            return True
-        waiting = [alarm for alarm in alarms if not alarm.cancelled]
-        for alarm in waiting:
-            alarm.cancelled = True
-        return bool(waiting)
+        """Take all that are equal to the first entry out; return whether one was not taken back."""
+        heap = self.heap
+        heappop(heap)
+        count = 1
+        while heap and heap[0] == entry:
+            heappop(heap)
+            count += 1
+        return not self.cancelled or count > self.cancelled.pop(entry, 0)
+
+    def _drop_cancelled(self) -> None:
+        kept = []
+        for entry in self.heap:
+            count = self.cancelled.get(entry, 0)
+            if count:
+                self.cancelled[entry] = count - 1
+            else:
+                kept.append(entry)
+        self.heap[:] = kept
+        heapify(self.heap)
+        self.cancelled.clear()
 
 
 class RealTimeClock:

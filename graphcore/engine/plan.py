@@ -21,6 +21,8 @@ class Plan:
     Attributes:
         graph: the `networkx.DiGraph` of the nodes; an edge's `active` says whether it triggers.
         nodes: the nodes in the order in which they run.
+        active: for each node, the indices of the upstreams that trigger it.
+        passive: for each node, the indices of those that it only reads.
         triggers: for each node, the indices of those that its tick runs.
         gated: for each node, the indices of those that wait for its first value.
         inputs: for each node, how many distinct upstreams must have a value before it may run.
@@ -34,15 +36,26 @@ class Plan:
         self.triggers: list[tuple[int, ...]] = []
         self.gated: list[tuple[int, ...]] = []
         self.inputs = [0] * len(self.nodes)
-        for node in self.nodes:
-            edges = self.graph[node]
-            triggers = tuple(sorted(index[d] for d, edge in edges.items() if edge["active"]))
-            gated = tuple(sorted(index[d] for d in edges if d.valid == "all"))
-            for waiting in gated:
-                self.inputs[waiting] += 1
+        active: list[tuple[int, ...]] = [()] * len(self.nodes)
+        passive = active.copy()
+        for number, node in enumerate(self.nodes):
+            triggered: list[int] = []
+            waiting: list[int] = []
+            for dependant, edge in self.graph[node].items():
+                reader = index[dependant]
+                if edge["active"]:
+                    triggered.append(reader)
+                    active[reader] += (number,)
+                else:
+                    passive[reader] += (number,)
+                if dependant.valid == "all":
+                    waiting.append(reader)
+                    self.inputs[reader] += 1
+            triggers, gated = tuple(sorted(triggered)), tuple(sorted(waiting))
             triggers = shared.setdefault(triggers, triggers)
             self.triggers.append(triggers)
             self.gated.append(shared.setdefault(gated, gated))
+        self.active, self.passive = active, passive
 
 
 def _wire(roots: Iterable[Node]) -> "nx.DiGraph[Node]":

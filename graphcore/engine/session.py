@@ -14,7 +14,7 @@ from graphcore.engine.inbox import Entry, Inbox
 from graphcore.engine.notes import add_note
 from graphcore.engine.plan import Plan
 from graphcore.errors import RunError
-from graphcore.state import Alarm, EndedBy, GraphState, RunMode
+from graphcore.state import EndedBy, GraphState, RunMode
 
 _LONGEST_WAIT = 3600.0
 
@@ -65,12 +65,6 @@ class Session:
         if self.ended_by is None:
             self.ended_by = reason
         self._inbox.interrupt()
-
-    def add_alarm(self, at: int, index: int) -> Alarm:
-        """Wake the node of this index at this time."""
-        alarm = Alarm(self.schedule, at, index)
-        self.schedule.add(alarm)
-        return alarm
 
     def wake(self, index: int) -> None:
         """From any thread: run the node of this index in the next cycle."""

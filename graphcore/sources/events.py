@@ -49,7 +49,7 @@ def spaced(values: Iterable[Any], start: int, period: int) -> Events:
     """Return the events of values that come a period apart, or all at the start."""
     times = count(start, period) if period else repeat(start)
     if _is_recorded(values):
-        return _endless(iter([zip(times, chain.from_iterable(_chunks(values)), strict=False)]))
+        return _endless([zip(times, scalars(values), strict=False)])
     return _endless(_one_by_one(zip(times, values, strict=False)))
 
 
@@ -81,8 +81,8 @@ def _groups(events: Events, latest: bool) -> Events:
     yield from repeat((None, None))
 
 
-def _endless(chunks: Iterator[Iterable[Event]]) -> Events:
-    return chain(chain.from_iterable(chunks), repeat((None, None)))
+def _endless(chunks: Iterable[Iterable[Event]]) -> Events:
+    return chain.from_iterable(chain(chunks, [repeat((None, None))]))
 
 
 def _in_chunks(pairs: Sequence[Any]) -> Iterator[Iterable[Event]]:

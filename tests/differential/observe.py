@@ -77,7 +77,7 @@ class _Shower:
         if isinstance(value, gc.Handle):
             return f"({self.show(value.node)})"
         if isinstance(value, gc.Alarm):
-            return f"({value.time}, {value.cancelled})"
+            return ""
         if isinstance(value, BaseException):
             return self.show(value.args)
         if isinstance(value, gc.GraphState | Iterator) or not hasattr(value, "__dict__"):

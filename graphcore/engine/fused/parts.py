@@ -10,9 +10,11 @@ import re
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from types import FunctionType
 from typing import Any, Generic
 
-from graphcore.engine.fused.reach import nodes_reached, package_of
+from graphcore.engine.fused.reach import nodes_reached, package_of, reaches_by_itself
 from graphcore.engine.fused.reading import (
     Node,
     Refused,
@@ -27,6 +29,7 @@ from graphcore.engine.fused.template import Template, template_of
 from graphcore.engine.plan import Plan
 from graphcore.node import MutableNode
 
+_Key = tuple[int, ...]
 _OWN = {"serial", "wired_at", "ticked_in", "_name", "value"}
 
 
@@ -85,18 +88,17 @@ def parts_of(plan: Plan, to_call: dict[int, str]) -> list[Part]:
     numbers = {node: index for index, node in enumerate(plan.nodes)}
     parts: list[Part] = []
     for index, node in enumerate(plan.nodes):
-        edges = plan.graph.pred[node]
-        active = tuple(numbers[each] for each, edge in edges.items() if edge["active"])
-        passive = tuple(numbers[each] for each, edge in edges.items() if not edge["active"])
-        label = sys.intern(f"{_identifier(node)}_{index}")
+        active, passive = plan.active[index], plan.passive[index]
+        label = sys.intern(f"{_identifier(node._name or node.operator)}_{index}")
         cls: Any = type(node)
-        part = Part(index, node, label, active, passive, not edges or may_schedule(cls))
+        woken = not (active or passive) or may_schedule(cls)
+        part = Part(index, node, label, active, passive, woken)
         parts.append(part)
         if index in to_call:
             part.why = to_call[index]
             continue
         try:
-            _take_apart(part, set(edges))
+            _take_apart(part, {plan.nodes[each] for each in active + passive})
         except Refused as reason:
             part.why = str(reason)
     _call_what_functions_reach(parts, numbers)
@@ -113,14 +115,14 @@ def _take_apart(part: Part, upstreams: set[Node]) -> None:
     part.template = template
 
 
-def _identifier(node: Node) -> str:
-    given = node.__dict__.get("_name")
-    name = re.sub(r"\W+", "_", given or node.operator, flags=re.ASCII)
+@lru_cache(1024)
+def _identifier(name: str) -> str:
+    name = re.sub(r"\W+", "_", name, flags=re.ASCII)
     return f"n_{name}" if name[:1].isdigit() or keyword.iskeyword(name) else name
 
 
 def _call_what_functions_reach(parts: Sequence[Part], numbers: dict[Node, int]) -> None:
-    reached: dict[int, list[Node] | None] = {}
+    reached: dict[_Key, list[Node] | None] = {}
     for part in parts:
         for key, functions, package in _functions(part, numbers):
             if key not in reached:
@@ -137,19 +139,24 @@ def _call_what_functions_reach(parts: Sequence[Part], numbers: dict[Node, int]) 
                     parts[index].call(f"a function of {part.node.name} reaches it")
 
 
-def _functions(part: Part, numbers: dict[Node, int]) -> Iterator[tuple[int, list[Any], str]]:
+def _functions(
+    part: Part, numbers: dict[Node, int]
+) -> Iterator[tuple[tuple[int, ...], list[Any], str]]:
     """Yield what a node's class and the node itself can run, with a key and their package."""
     cls = type(part.node)
     if package_of(cls) != "graphcore":
-        yield id(cls), _methods(cls), package_of(cls)
+        yield (id(cls),), _methods(cls), package_of(cls)
     for name, given in vars(part.node).items():
         if name in _OWN or isinstance(given, type):
             continue
         node = node_behind(given)
         if node is None and callable(given):
-            yield id(given), [given], package_of(given)
+            # Functions that differ in nothing but what they are look at the same.
+            alone = isinstance(given, FunctionType) and not reaches_by_itself(given)
+            key = (id(given.__code__), id(given.__globals__)) if alone else (id(given),)
+            yield key, [given], package_of(given)
         elif node is not None and numbers.get(node) not in (*part.active, *part.passive):
-            yield id(given), [node], ""
+            yield (id(given),), [node], ""
 
 
 def _methods(cls: type[Any]) -> list[Any]:

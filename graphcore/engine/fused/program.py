@@ -12,13 +12,13 @@ import warnings
 import weakref
 from collections.abc import Mapping
 from types import CodeType, FrameType, FunctionType, TracebackType
-from typing import Any
+from typing import Any, cast
 
 from graphcore.engine.fused.clocks import Block, Of, Placement, Reads
 from graphcore.engine.fused.parts import Part, parts_of
 from graphcore.engine.fused.reading import cycle_of
 from graphcore.engine.fused.returns import Form
-from graphcore.engine.fused.writing import ABSENT, NEVER, Text, waits_for_one_time, write
+from graphcore.engine.fused.writing import ABSENT, NEVER, Head, Text, head_for, write
 from graphcore.engine.notes import add_note
 from graphcore.engine.plan import Plan
 from graphcore.engine.session import Session
@@ -26,23 +26,22 @@ from graphcore.errors import NoValueError
 
 _numbers = itertools.count(1)
 _MISSING = object()
-_VARIABLES = 8  # sources whose next times are compared one by one
 _QUOTED = re.compile(r"'(\w+)'")
 
 
 class Program:
-    """A plan, compiled for one of the two heads.
+    """A plan, compiled for one of the heads.
 
     Args:
         plan: what is run.
         parts: its nodes, each taken apart or called.
-        by_variables: whether its sources' next times are variables of the function.
+        head: where the function has its cycles from.
     """
 
-    def __init__(self, plan: Plan, parts: list[Part], by_variables: bool) -> None:
+    def __init__(self, plan: Plan, parts: list[Part], head: Head) -> None:
         self.plan = plan
         self.parts = parts
-        self.by_variables = by_variables
+        self.head = head
         self.placement = Placement(
             [
                 Reads(
@@ -56,7 +55,7 @@ class Program:
                 for part in parts
             ]
         )
-        self.text: Text = write(parts, self.placement, by_variables)
+        self.text: Text = write(parts, self.placement, head)
         source = str(self.text)
         self._blocks = _blocks(self.placement.top)
         self._classes = {cls: cycle_of(cls) for cls in {type(part.node) for part in parts}}
@@ -102,10 +101,7 @@ class Program:
     def run(self, session: Session) -> None:
         """Run the nodes until the session is over."""
         try:
-            if self.by_variables:
-                variables = self._run_by_variables(session)
-            else:
-                variables = self._run(session, self.plan.nodes, session.states)
+            variables = self._variables(session)
         except BaseException as error:
             missing = self._fail(error, session)
             if missing is None:
@@ -115,20 +111,32 @@ class Program:
             return
         raise missing  # out here, where it has no other error for its context
 
-    def _run_by_variables(self, session: Session) -> Mapping[str, Any]:
+    def _variables(self, session: Session) -> Mapping[str, Any]:
+        """Run the function, and return its variables."""
+        given = session, self.plan.nodes, session.states
+        if self.head is Head.SESSION:
+            return cast(Mapping[str, Any], self._run(*given))
+        end = NEVER - 1 if session.end is None else session.end
+        if self.head is Head.HEAP:
+            variables: Mapping[str, Any] = self._run(*given, session.numbers(), end)
+            following = session.schedule.next_time()
+        else:
+            alarms = self._alarms(session)
+            variables = self._run(*given, session.numbers(), end, alarms)
+            first = min(variables[name] for name in self.text.dues.values())
+            following = None if first == NEVER else first
+        self._tell(session, variables)
+        session.end_at(following)
+        return variables
+
+    def _alarms(self, session: Session) -> dict[int, int]:
+        """Take the time that each source waits for out of the session."""
         alarms = dict.fromkeys(self.text.dues, NEVER)
         heap, bits = session.schedule.heap, session.schedule.bits
         for entry in heap:
             alarms[entry & ((1 << bits) - 1)] = entry >> bits
         heap.clear()
-        end = NEVER - 1 if session.end is None else session.end
-        variables: Mapping[str, Any] = self._run(
-            session, self.plan.nodes, session.states, session.numbers(), end, alarms
-        )
-        self._tell(session, variables)
-        following = min(variables[name] for name in self.text.dues.values())
-        session.end_at(None if following == NEVER else following)
-        return variables
+        return alarms
 
     def _tell(self, session: Session, variables: Mapping[str, Any]) -> None:
         """Tell the session what time it is, and how many cycles there were."""
@@ -146,7 +154,7 @@ class Program:
             return None
         frame, line, last = found
         owner = self.text.owners[line - 1] if line <= len(self.text.owners) else -1
-        if self.by_variables:
+        if self.head is not Head.SESSION:
             self._tell(session, frame.f_locals)
             if owner < 0 and line <= self.text.begins:
                 session.cycle = max(session.cycle - 1, 0)
@@ -219,25 +227,25 @@ class Fused:
         self._plan = plan
         self._to_call: dict[int, str] = {}
         self._parts: list[Part] | None = None
-        self._programs: dict[bool, Program] = {}
+        self._programs: dict[Head, Program] = {}
 
     def prepare(self, watched: bool) -> None:
         """Compile what such a run will need."""
-        self._program(not watched and self._can_use_variables())
+        self._program(Head.SESSION if watched else head_for(self.parts))
 
     def run(self, session: Session) -> None:
         """Run the plan until the session is over."""
-        program = self._program(self._by_variables(session))
+        program = self._program(self._head(session))
         if not program.holds():
             self._to_call |= program.without_state()
             self._parts = None
             self._programs.clear()
-            program = self._program(self._by_variables(session))
+            program = self._program(self._head(session))
         program.run(session)
 
     def source(self) -> str:
         """Return the text of the function that runs the plan over history."""
-        return self._program(self._can_use_variables()).source
+        return self._program(head_for(self.parts)).source
 
     @property
     def parts(self) -> list[Part]:
@@ -246,22 +254,18 @@ class Fused:
             self._parts = parts_of(self._plan, self._to_call)
         return self._parts
 
-    def _program(self, by_variables: bool) -> Program:
-        if by_variables not in self._programs:
-            self._programs[by_variables] = Program(self._plan, self.parts, by_variables)
-        return self._programs[by_variables]
+    def _program(self, head: Head) -> Program:
+        if head not in self._programs:
+            self._programs[head] = Program(self._plan, self.parts, head)
+        return self._programs[head]
 
-    def _can_use_variables(self) -> bool:
-        woken = [part for part in self.parts if part.woken]
-        return 0 < len(woken) <= _VARIABLES and all(map(waits_for_one_time, woken))
-
-    def _by_variables(self, session: Session) -> bool:
-        if session.watched or not self._can_use_variables():
-            return False
+    def _head(self, session: Session) -> Head:
+        head = Head.SESSION if session.watched else head_for(self.parts)
+        if head is not Head.VARIABLES:
+            return head
         schedule = session.schedule
         indices = [entry & ((1 << schedule.bits) - 1) for entry in schedule.heap]
-        woken = {part.index for part in self.parts if part.woken}
-        return len(set(indices)) == len(indices) and woken.issuperset(indices)
+        return head if len(set(indices)) == len(indices) else Head.HEAP
 
 
 def _blocks(block: Block) -> "dict[int, tuple[Block, int]]":

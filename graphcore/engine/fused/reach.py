@@ -50,6 +50,12 @@ def nodes_reached(starts: Iterable[Any], package: str) -> Iterator[Node] | None:
     return iter(found)
 
 
+def reaches_by_itself(function: FunctionType) -> bool:
+    """Return whether a function reaches more than others with the same code do."""
+    own = function.__closure__, function.__defaults__, function.__kwdefaults__, function.__dict__
+    return any(own)
+
+
 def package_of(given: Any) -> str:
     """Return the name of the package of a function, or of an object's class."""
     function = getattr(given, "__func__", given)

@@ -383,6 +383,35 @@ def _may_schedule(start: object, cycle: object) -> bool:
     return False
 
 
+@cache
+def keeps_alarms(cls: Any) -> bool:
+    """Return whether a class's `start` may keep an alarm, so that it can be taken back."""
+    function = inspect.getattr_static(cls, "start")
+    if function is vars(MutableNode)["start"]:
+        return False
+    tree = tree_of(function) if isinstance(function, FunctionType) else None
+    if not isinstance(tree, ast.FunctionDef) or len(tree.args.args) != 2:
+        return True
+    state = tree.args.args[1].arg
+    owners = {node.value for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    dropped = {
+        node.value.func
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name) and node.id == state and node not in owners:
+            return True
+        if attribute_of_any(node, state) == "schedule" and node not in dropped:
+            return True
+    return False
+
+
+def attribute_of_any(node: ast.AST, owner: str) -> str | None:
+    """Return which attribute of the variable `owner` a node of a tree is, `None` if it is none."""
+    return attribute_of(node, owner) if isinstance(node, ast.expr) else None
+
+
 def _methods(cls: type[Node]) -> Iterator[tuple[str, Callable[..., Any]]]:
     for each in cls.__mro__:
         if each in (MutableNode, Generic, object):

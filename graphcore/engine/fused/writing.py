@@ -1,8 +1,7 @@
 """The fifth pass: put the templates together, block by block, to the text of one function.
 
 The function holds the state of all nodes in its local variables and gives them back at its end.
-There are two heads: one for historical runs whose sources each wait for one time at most, which are
-then plain variables, and one that asks the session for the nodes that are due. Where many blocks
+It begins with one of three heads (`Head`). Where many blocks
 are side by side, those that have something to do wait in a heap, and a tree of comparisons leads to
 each: a cycle costs what is active in it.
 """
@@ -11,6 +10,7 @@ import builtins
 import sys
 from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import Enum
 from heapq import heapify, heappop, heappush
 from types import ModuleType
 from typing import Any
@@ -18,7 +18,7 @@ from typing import Any
 from graphcore.engine.fused.clocks import Block, Clock, Of, Placement
 from graphcore.engine.fused.functions import free_cell, free_value
 from graphcore.engine.fused.parts import Part
-from graphcore.engine.fused.reading import Is
+from graphcore.engine.fused.reading import Is, keeps_alarms
 from graphcore.engine.fused.returns import Form
 from graphcore.engine.fused.syntax import file_of
 from graphcore.engine.fused.template import Pieces, Slot, TickLine, Wake
@@ -26,14 +26,24 @@ from graphcore.engine.fused.template import Pieces, Slot, TickLine, Wake
 NEVER = 1 << 100
 ABSENT = object()
 _SIDE_BY_SIDE = 24
+_VARIABLES = 8  # sources whose next times are compared one by one
 _SEVERAL = 8  # names in one line of initial values
 _STEP = "    "
 # What the function calls by itself has no name of a node's.
 _TAKEN = {
-    *("alarms", "bits", "cycle", "cycles", "due", "end", "first", "following", "heap", "heapify"),
-    *("heappop", "heappush", "last", "never", "nodes", "run", "session", "start", "states", "time"),
+    *("alarms", "bits", "cycle", "cycles", "due", "end", "entry", "first", "following", "heap"),
+    *("heapify", "heappop", "heappush", "last", "mask", "never", "nodes", "run", "session"),
+    *("start", "states", "time", "woken"),
     *dir(builtins),
 }
+
+
+class Head(Enum):
+    """Where the function has its cycles from."""
+
+    VARIABLES = "the sources' next times, each a variable"
+    HEAP = "the heap of the alarms"
+    SESSION = "the session, which does all that there is: real time, alarms that are taken back"
 
 
 @dataclass(slots=True)
@@ -43,12 +53,12 @@ class Text:
     Attributes:
         lines: its lines.
         owners: for each line, the index of the node that it belongs to, or -1.
-        begins: with the first head, the number of lines before a cycle has begun.
+        begins: where the function counts the cycles, the number of lines before one has begun.
         namespace: its globals.
         values: for each node that is taken apart, the variable of its value.
         states: for each of them, its attributes and their variables.
         flags: for each node that chooses, and for each block's counter, its variable.
-        dues: for each source of the first head, the variable of its next time.
+        dues: with `Head.VARIABLES`, for each source the variable of its next time.
         facts: what was written out and has to be so still: a mapping, a key, and the value or
             `ABSENT`.
         calls: for each node that is called, what is called.
@@ -75,28 +85,33 @@ class Text:
         return "\n".join(self.lines) + "\n"
 
 
-def waits_for_one_time(part: Part) -> bool:
-    """Return whether a node is a source that asks at most once a cycle to be woken."""
-    alone = not (part.active or part.passive)
-    return alone and part.template is not None and part.template.wakes <= 1
+def head_for(parts: Sequence[Part]) -> Head:
+    """Return the head for historical runs of these nodes that nothing else looks at."""
+    woken = [part for part in parts if part.woken]
+    if not woken or any(_wants_alarms(part) for part in woken):
+        return Head.SESSION
+    few = len(woken) <= _VARIABLES
+    alone = all(not (part.active or part.passive) for part in woken)
+    once = all(part.template is not None and part.template.wakes <= 1 for part in woken)
+    return Head.VARIABLES if few and alone and once else Head.HEAP
 
 
-def write(parts: Sequence[Part], placement: Placement, by_variables: bool) -> Text:
-    """Return the text of the function that runs these nodes.
+def _wants_alarms(part: Part) -> bool:
+    """Return whether a node may keep an alarm."""
+    cls: Any = type(part.node)
+    return part.template is None or part.template.wakes == float("inf") or keeps_alarms(cls)
 
-    Args:
-        parts: the nodes.
-        placement: their clocks and blocks.
-        by_variables: whether its sources' next times are variables of its own.
-    """
-    return _Writer(parts, placement, by_variables).write()
+
+def write(parts: Sequence[Part], placement: Placement, head: Head) -> Text:
+    """Return the text of the function that runs these nodes."""
+    return _Writer(parts, placement, head).write()
 
 
 class _Writer:
-    def __init__(self, parts: Sequence[Part], placement: Placement, by_variables: bool) -> None:
+    def __init__(self, parts: Sequence[Part], placement: Placement, head: Head) -> None:
         self._parts = parts
         self._placement = placement
-        self._by_variables = by_variables
+        self._head = head
         self._text = Text()
         self._names: dict[tuple[Any, ...], str] = {}
         self._used = set(_TAKEN)
@@ -106,6 +121,7 @@ class _Writer:
         self._starts: dict[Clock, list[int]] = {}
         # Whether anything asks the session for the time and the cycle while it runs.
         self._is_watched = False
+        self._asks_due = False
         self._indices = {part.node: part.index for part in parts}
         items = placement.top.items
         self._sparse = len(items) > _SIDE_BY_SIDE and all(isinstance(i, Block) for i in items)
@@ -131,10 +147,8 @@ class _Writer:
 
     def _write_head(self) -> None:
         text, woken = self._text, [part.index for part in self._parts if part.woken]
-        if self._by_variables:
-            text.add(0, "def run(session, nodes, states, cycles, end, alarms):")
-        else:
-            text.add(0, "def run(session, nodes, states):")
+        more = {Head.VARIABLES: ", cycles, end, alarms", Head.HEAP: ", cycles, end"}
+        text.add(0, f"def run(session, nodes, states{more.get(self._head, '')}):")
         for part in self._parts:
             if ("state", part.index) in self._names:
                 text.add(1, f"{self._state(part)} = states[{part.index}]", part.index)
@@ -144,27 +158,56 @@ class _Writer:
         for begin in range(0, len(flags), _SEVERAL):
             text.add(1, " = ".join([*flags[begin : begin + _SEVERAL], "0"]))
         text.add(1, "start = session.start_time")
-        if self._by_variables:
-            for index in woken:
-                text.add(1, f"{self._due(index)} = alarms[{index}]")
-                text.dues[index] = self._due(index)
-            dues = [self._due(index) for index in woken]
-            text.add(1, "for cycle in cycles:")
-            following = dues[0]
-            if len(dues) > 1:
-                following = "following"
-                text.add(2, f"following = {_earliest(dues)}")
-            text.add(2, f"if {following} > end or session.ended_by is not None:")
-            text.add(3, "cycle -= 1")
-            text.add(3, "break")
-            text.begins = len(text.lines)
-            text.add(2, f"time = {following}")
-            if self._is_watched:
-                text.add(2, "session.time, session.cycle = time, cycle")
-            return
+        match self._head:
+            case Head.VARIABLES:
+                self._write_head_of_variables(woken)
+            case Head.HEAP:
+                self._write_head_of_heap()
+            case Head.SESSION:
+                text.add(1, "heap, bits = session.schedule.heap, session.schedule.bits")
+                text.add(1, "for due in iter(session.next_cycle, None):")
+                text.add(2, "time, cycle = session.time, session.cycle")
+
+    def _write_head_of_variables(self, woken: Sequence[int]) -> None:
+        text = self._text
+        for index in woken:
+            text.add(1, f"{self._due(index)} = alarms[{index}]")
+            text.dues[index] = self._due(index)
+        dues = [self._due(index) for index in woken]
+        text.add(1, "for cycle in cycles:")
+        following = dues[0]
+        if len(dues) > 1:
+            following = "following"
+            text.add(2, f"following = {_earliest(dues)}")
+        self._write_end(f"{following} > end")
+        text.add(2, f"time = {following}")
+        self._write_session()
+
+    def _write_head_of_heap(self) -> None:
+        text = self._text
         text.add(1, "heap, bits = session.schedule.heap, session.schedule.bits")
-        text.add(1, "for due in iter(session.next_cycle, None):")
-        text.add(2, "time, cycle = session.time, session.cycle")
+        text.add(1, "mask, end = (1 << bits) - 1, end + 1 << bits")
+        text.add(1, "for cycle in cycles:")
+        self._write_end("not heap or heap[0] >= end")
+        text.add(2, "entry = heappop(heap)")
+        text.add(2, "time = entry >> bits")
+        text.add(2, "due = [entry & mask]")
+        text.add(2, "following = time + 1 << bits")
+        text.add(2, "while heap and heap[0] < following:")
+        text.add(3, "due.append(heappop(heap) & mask)")
+        if self._asks_due:
+            text.add(2, "woken = tuple(due)")
+        self._write_session()
+
+    def _write_end(self, over: str) -> None:
+        self._text.add(2, f"if {over} or session.ended_by is not None:")
+        self._text.add(3, "cycle -= 1")
+        self._text.add(3, "break")
+        self._text.begins = len(self._text.lines)
+
+    def _write_session(self) -> None:
+        if self._is_watched:
+            self._text.add(2, "session.time, session.cycle = time, cycle")
 
     def _write_initial(self, part: Part) -> None:
         assert part.template is not None
@@ -228,13 +271,13 @@ class _Writer:
             opened.update(_clocks(block))
         text = self._text
         text.add(indent, "last = -1")
-        if self._by_variables:
+        if self._head is Head.VARIABLES:
             text.add(indent, "due = []")
             for part in self._parts:
                 if part.woken:
                     text.add(indent, f"if {self._due(part.index)} == time:")
                     text.add(indent + 1, f"due.append({part.index})")
-        else:
+        elif self._head is Head.SESSION:
             text.add(indent, "heapify(due)")
         text.add(indent, "while due:")
         text.add(indent + 1, "first = heappop(due)")
@@ -271,7 +314,7 @@ class _Writer:
             assert clock.flag is not None
             return f"{self._flag(clock.flag)} == cycle"
         match clock.of:
-            case Of.DUE if self._by_variables:
+            case Of.DUE if self._head is Head.VARIABLES:
                 return f"{self._due(clock.node)} == time"
             case Of.DUE:
                 return f"{clock.node} in due"
@@ -303,7 +346,8 @@ class _Writer:
         if part.template is None:
             self._write_call(part, indent, dependants)
             return
-        if self._by_variables and part.woken and not self._always_wakes(part):
+        by_variables = self._head is Head.VARIABLES
+        if by_variables and part.woken and not self._always_wakes(part):
             self._text.add(indent, f"{self._due(part.index)} = never", part.index)
         for line in part.template.lines:
             here = indent + line.indent
@@ -345,10 +389,10 @@ class _Writer:
         self._text.add(indent, f"{due} = {self._line(part, line.at)}", part.index)
         unknown = "" if line.whole else f"type({due}) is not int or "
         self._text.add(indent, f"if {unknown}{due} < time:", part.index)
-        if self._by_variables:
+        if self._head is not Head.SESSION:
             self._text.add(indent + 1, "session.time = time", part.index)
         self._text.add(indent + 1, f"{due} = {self._state(part)}.moment({due})", part.index)
-        if not self._by_variables:
+        if self._head is not Head.VARIABLES:
             entry = f"{due} << bits | {part.index}"
             self._text.add(indent, f"heappush(heap, {entry})", part.index)
 
@@ -411,8 +455,11 @@ class _Writer:
     def _is_due(self, part: Part) -> str:
         if not part.woken:
             return "False"
-        if self._by_variables:
+        if self._head is Head.VARIABLES:
             return "True"
+        if self._head is Head.HEAP:
+            self._asks_due = True
+            return f"({part.index} in woken)"
         return f"({self._state(part)}.due_in == cycle)"
 
     def _attribute(self, part: Part, name: str, by_name: bool = False) -> str:
