@@ -8,6 +8,7 @@ run. An error gains the note of the node to which its line belongs (R11).
 import itertools
 import linecache
 import re
+import warnings
 import weakref
 from collections.abc import Mapping
 from types import CodeType, FrameType, FunctionType, TracebackType
@@ -15,6 +16,7 @@ from typing import Any, cast
 
 from graphcore.engine.fused.clocks import Block, Placement, Reads
 from graphcore.engine.fused.parts import Part, parts_of
+from graphcore.engine.fused.reading import cycle_of
 from graphcore.engine.fused.returns import Form
 from graphcore.engine.fused.writing import NEVER, Head, Text, head_for, write
 from graphcore.engine.notes import add_note
@@ -55,8 +57,12 @@ class Program:
         )
         self.text: Text = write(parts, self.placement, head)
         source = str(self.text)
+        self._classes = {cls: cycle_of(cls) for cls in {type(part.node) for part in parts}}
         name = f"<graphcore {next(_numbers)}>"
-        code: CodeType = compile(source, name, "exec", dont_inherit=True)
+        with warnings.catch_warnings():
+            # Of doubtful code Python has told when the user's own file was compiled.
+            warnings.simplefilter("ignore")
+            code: CodeType = compile(source, name, "exec", dont_inherit=True)
         exec(code, self.text.namespace)
         self._run: FunctionType = self.text.namespace["run"]
         self._lines = source.splitlines(True)
@@ -71,7 +77,14 @@ class Program:
 
     def holds(self) -> bool:
         """Return whether all that was written out is so still."""
-        if any(there.get(name, _MISSING) is not value for there, name, value in self.text.facts):
+        if not self.text.facts.hold():
+            return False
+        calls = self.text.calls
+        if any(self.parts[index].node.cycle != call for index, call in calls.items()):
+            return False
+        if any(cycle_of(cls) is not cycle for cls, cycle in self._classes.items()):
+            return False
+        if any("cycle" in vars(part.node) for part in self.parts if part.template is not None):
             return False
         return not self.without_state()
 

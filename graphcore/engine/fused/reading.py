@@ -105,16 +105,25 @@ def reading_of(cls: Any) -> Reading:
     Raises:
         Refused: if it cannot be taken apart.
     """
-    found = _read(cls)
+    found = _read(cls, cycle_of(cls))
     if isinstance(found, str):
         raise Refused(found)
     return found
 
 
+def cycle_of(cls: type[Any]) -> object:
+    """Return what a class has for its `cycle`."""
+    return _found(cls, "cycle")
+
+
+def _found(cls: type[Any], name: str) -> object:
+    return next(vars(each)[name] for each in cls.__mro__ if name in vars(each))
+
+
 @cache
-def _read(cls: type[Any]) -> Reading | str:
+def _read(cls: type[Any], function: object) -> Reading | str:
     try:
-        return _Reader(cls).reading()
+        return _Reader(cls, function).reading()
     except Refused as reason:
         return str(reason)
 
@@ -122,9 +131,8 @@ def _read(cls: type[Any]) -> Reading | str:
 class _Reader(ast.NodeVisitor):
     """Goes through a `cycle`, and refuses what has no place in a function that holds all nodes."""
 
-    def __init__(self, cls: type[Node]) -> None:
+    def __init__(self, cls: type[Node], function: object) -> None:
         self._cls = cls
-        function = inspect.getattr_static(cls, "cycle")
         if not isinstance(function, FunctionType):
             raise Refused("its cycle is no plain function")
         tree = tree_of(function)
@@ -350,11 +358,14 @@ def _parameter(given: Any, arguments: int | None) -> Kind:
     return Kind(Is.BOUND)
 
 
-@cache
-def may_schedule(cls: Any) -> bool:
+def may_schedule(cls: type[Any]) -> bool:
     """Return whether nodes of a class may be run by alarms, or by what threads bring them."""
-    for name in ("start", "cycle"):
-        function = inspect.getattr_static(cls, name)
+    return _may_schedule(_found(cls, "start"), cycle_of(cls))
+
+
+@cache
+def _may_schedule(start: object, cycle: object) -> bool:
+    for name, function in (("start", start), ("cycle", cycle)):
         if function is vars(MutableNode)[name]:
             continue
         tree = tree_of(function) if isinstance(function, FunctionType) else None

@@ -7,6 +7,7 @@ function's own comes out of it. Text comes from `linecache`, which also holds no
 
 import ast
 import linecache
+import warnings
 from collections.abc import Iterator
 from types import CodeType, FunctionType
 
@@ -30,8 +31,10 @@ class SourceFile:
         self._codes: set[CodeType] = set()
         self._rebound: set[str] = set()
         try:
-            tree = ast.parse(text)
-            self._codes.update(_codes(compile(text, name, "exec", dont_inherit=True)))
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # Python has told them when it was imported
+                tree = ast.parse(text)
+                self._codes.update(_codes(compile(text, name, "exec", dont_inherit=True)))
         except (SyntaxError, ValueError):  # text that never was this module
             return
         for node in ast.walk(tree):

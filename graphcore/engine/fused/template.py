@@ -26,6 +26,9 @@ from graphcore.engine.fused.returns import (
 
 _MARK = "ζ"
 _SLOT = re.compile(f"{_MARK}(\\d+){_MARK}")
+# Between these, a literal would be another object than the one that is meant, or no Python.
+_BEFORE = (" is ", " is not ")
+_BEHIND = (".", "[", "(", " is ")
 _MOST = 50  # upstreams of one list that are written out
 
 
@@ -37,13 +40,14 @@ class Slot(NamedTuple):
             `state`, `due`, `global`, `cell`, `free` or `free_cell`.
         name: the attribute, local, global or variable.
         detail: which upstream of a list; which variable of a function.
-        in_text: whether it stands in an f-string, where no quotes may be.
+        by_name: whether only a name may stand there, no literal: in an f-string, where no quotes
+            may be, and where it would be another object or no Python (``x is 5``, ``5.real``).
     """
 
     what: str
     name: str = ""
     detail: Any = None
-    in_text: bool = False
+    by_name: bool = False
 
 
 Pieces = tuple[str | Slot, ...]
@@ -375,10 +379,16 @@ class _Rewriter(ast.NodeTransformer):
         if "\n" in text:
             raise Refused("a part of its cycle is text of several lines")
         slots = list(self._slots)
+        parts = _SLOT.split(text)
         pieces: list[str | Slot] = []
-        for number, part in enumerate(_SLOT.split(text)):
+        for number, part in enumerate(parts):
             if number % 2:
-                pieces.append(slots[int(part)])
+                before, behind = parts[number - 1], parts[number + 1]
+                slot = slots[int(part)]
+                needs_name = before.endswith(_BEFORE) or behind.startswith(_BEHIND)
+                if needs_name and slot.what in ("attribute", "free"):
+                    slot = slot._replace(by_name=True)
+                pieces.append(slot)
             elif part:
                 pieces.append(part)
         return tuple(pieces)

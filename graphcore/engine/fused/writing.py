@@ -24,6 +24,7 @@ from graphcore.engine.fused.syntax import file_of
 from graphcore.engine.fused.template import Pieces, Slot, TickLine, Wake
 
 NEVER = 1 << 100
+ABSENT = object()
 _SIDE_BY_SIDE = 24
 _VARIABLES = 8  # sources whose next times are compared one by one
 _SEVERAL = 8  # names in one line of initial values
@@ -43,6 +44,26 @@ class Head(Enum):
     VARIABLES = "the sources' next times, each a variable"
     HEAP = "the heap of the alarms"
     SESSION = "the session, which does all that there is: real time, alarms that are taken back"
+
+
+class Facts:
+    """What mappings held when a text was written; kept side by side, as there are many."""
+
+    def __init__(self) -> None:
+        self._where: list[Mapping[str, Any]] = []
+        self._names: list[str] = []
+        self._values: list[Any] = []
+
+    def add(self, where: Mapping[str, Any], name: str, value: Any) -> None:
+        """Note what is there under a name; `ABSENT` stands for nothing."""
+        self._where.append(where)
+        self._names.append(name)
+        self._values.append(value)
+
+    def hold(self) -> bool:
+        """Return whether all of it is there still."""
+        noted = zip(self._where, self._names, self._values, strict=True)
+        return all(where.get(name, ABSENT) is value for where, name, value in noted)
 
 
 class Kept(NamedTuple):
@@ -74,7 +95,8 @@ class Text:
         kept: what the function holds of each node that is taken apart.
         flags: for each node that chooses, and for each block's counter, its variable.
         dues: with `Head.VARIABLES`, for each source the variable of its next time.
-        facts: what was written out and has to be so still: a mapping, a key and the value.
+        facts: what was written out and has to be so still.
+        calls: for each node that is called, what is called.
     """
 
     lines: list[str] = field(default_factory=list)
@@ -84,7 +106,8 @@ class Text:
     kept: list["Kept"] = field(default_factory=list)
     flags: dict[int, str] = field(default_factory=dict)
     dues: dict[int, str] = field(default_factory=dict)
-    facts: list[tuple[Mapping[str, Any], str, Any]] = field(default_factory=list)
+    facts: "Facts" = field(default_factory=lambda: Facts())
+    calls: dict[int, Any] = field(default_factory=dict)
 
     def add(self, indent: int, text: str, owner: int = -1) -> None:
         """Add a line."""
@@ -126,6 +149,7 @@ class _Writer:
         self._text = Text()
         self._names: dict[tuple[Any, ...], str] = {}
         self._used = set(_TAKEN)
+        self._supposed: set[tuple[int, str]] = set()
         self._flagged: set[Clock] = set()
         self._inside = placement.every
         self._starts: dict[Clock, list[int]] = {}
@@ -227,7 +251,10 @@ class _Writer:
         names: list[str] = []
         given: list[str] = []
         state: list[tuple[str, str]] = []
+        own = vars(part.node)
         for attribute, kind in part.template.kinds.items():
+            if kind.of not in (Is.OWN, Is.KEPT, Is.LIVE):
+                self._text.facts.add(own, attribute, own.get(attribute, ABSENT))
             if kind.of in (Is.OWN, Is.KEPT):
                 name = self._attribute(part, attribute)
                 names.append(name)
@@ -382,6 +409,7 @@ class _Writer:
 
     def _write_call(self, part: Part, indent: int, dependants: Block | None) -> None:
         self._is_watched = True
+        self._text.calls[part.index] = part.node.cycle
         call = self._constant(part, "cycle", part.node.cycle)
         self._text.add(indent, f"if {call}({self._state(part)}):", part.index)
         self._text.add(indent + 1, f"{self._node(part)}.ticked_in = cycle", part.index)
@@ -427,7 +455,7 @@ class _Writer:
             case "value":
                 return self._value(part)
             case "attribute":
-                return self._attribute(part, slot.name, slot.in_text)
+                return self._attribute(part, slot.name, slot.by_name)
             case "local":
                 return self._name(("local", part.index, slot.name), f"{slot.name}_{part.index}")
             case "input":
@@ -447,14 +475,15 @@ class _Writer:
             case "due":
                 return self._is_due(part)
             case "global":
-                return self._global(part, slot.name, slot.in_text)
+                return self._global(part, slot.name, slot.by_name)
             case "cell":
                 assert part.template is not None
                 cell = free_cell(part.template.reading.function, slot.name)
                 return f"{self._constant(part, slot.name, cell)}.cell_contents"
             case "free":
                 value = free_value(getattr(part.node, slot.name), slot.detail)
-                return _literal(value) or self._constant(part, slot.detail, value)
+                literal = None if slot.by_name else _literal(value)
+                return literal or self._constant(part, slot.detail, value)
             case "free_cell":
                 cell = free_cell(getattr(part.node, slot.name), slot.detail)
                 return f"{self._constant(part, slot.detail, cell)}.cell_contents"
@@ -478,7 +507,7 @@ class _Writer:
             return f"({part.index} in woken)"
         return f"({self._state(part)}.due_in == cycle)"
 
-    def _attribute(self, part: Part, name: str, in_text: bool = False) -> str:
+    def _attribute(self, part: Part, name: str, by_name: bool = False) -> str:
         assert part.template is not None
         kind = part.template.kinds[name]
         match kind.of:
@@ -489,25 +518,30 @@ class _Writer:
             case Is.LIVE:
                 return f"{self._node(part)}.{name}"
         value = getattr(part.node, name)
-        self._text.facts.append((vars(part.node), name, value))
-        if kind.of is Is.LITERAL and not in_text:
+        if kind.of is Is.LITERAL and not by_name:
             return _literal(value) or self._constant(part, name, value)
         return self._constant(part, name, value)
 
-    def _global(self, part: Part, name: str, in_text: bool) -> str:
+    def _global(self, part: Part, name: str, by_name: bool) -> str:
         assert part.template is not None
         function = part.template.reading.function
         where = function.__globals__
         if name not in where:
+            self._suppose(where, name, ABSENT)
             return name
         value = where[name]
         file = file_of(function)
         rebound = file is None or file.rebinds_global(name)
         if rebound or not (callable(value) or isinstance(value, ModuleType)):
             module = self._bind(("module", id(where)), f"globals_of_{_tail(where)}", where)
-            return f"{module}[{self._bind(('key', name), name, name) if in_text else repr(name)}]"
-        self._text.facts.append((where, name, value))
+            return f"{module}[{self._bind(('key', name), name, name) if by_name else repr(name)}]"
+        self._suppose(where, name, value)
         return self._bind(("global", id(where), name), name, value)
+
+    def _suppose(self, where: Mapping[str, Any], name: str, value: Any) -> None:
+        if (id(where), name) not in self._supposed:
+            self._supposed.add((id(where), name))
+            self._text.facts.add(where, name, value)
 
     # Names
 

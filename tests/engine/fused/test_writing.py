@@ -1,0 +1,212 @@
+"""The text of the function: its names, its literals, its blocks, and whose line is whose."""
+
+import re
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+import graphcore as gc
+from graphcore.engine.fused.clocks import Placement, Reads
+from graphcore.engine.fused.parts import parts_of
+from graphcore.engine.fused.returns import Form
+from graphcore.engine.fused.writing import Head, Text, write
+from graphcore.engine.plan import Plan
+from tests.engine.fused.both import node_class, same
+
+
+def text_of(*streams: gc.Stream[Any], head: Head = Head.VARIABLES) -> Text:
+    parts = parts_of(Plan([stream.node for stream in streams]), {})
+    placement = Placement(
+        [
+            Reads(
+                part.active,
+                part.passive,
+                part.woken,
+                part.node.valid == "all",
+                part.form is Form.ALWAYS,
+                part.form is Form.NEVER,
+            )
+            for part in parts
+        ]
+    )
+    return write(parts, placement, head)
+
+
+def body(*streams: gc.Stream[Any], head: Head = Head.VARIABLES) -> list[str]:
+    """Return the lines of the nodes behind the first one."""
+    text = text_of(*streams, head=head)
+    pairs = zip(text.lines, text.owners, strict=True)
+    cycle = next(i for i, line in enumerate(text.lines) if line.startswith("    for "))
+    return [line[8:] for i, (line, owner) in enumerate(pairs) if i > cycle and owner > 0]
+
+
+def one() -> gc.Stream[int]:
+    return gc.constant(1)
+
+
+# Names
+
+
+def test_a_variable_has_the_users_name_or_the_operators() -> None:
+    assert body(one().map(lambda x: x + 1).named("mid")) == ["mid_1 = constant_0 + 1"]
+    assert body(one().map(lambda x: x + 1)) == ["map_1 = constant_0 + 1"]
+
+
+@pytest.mark.parametrize(
+    ("name", "variable"),
+    [
+        ("class", "n_class_1"),
+        ("bid price", "bid_price_1"),
+        ("1st", "n_1st_1"),
+        ("größe", "gr_e_1"),
+        ("価格", "__1"),
+        ("a.b-c", "a_b_c_1"),
+    ],
+)
+def test_a_name_that_is_no_identifier_is_made_one(name: str, variable: str) -> None:
+    assert body(one().map(lambda x: x).named(name))[0].startswith(variable)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("a", "a", "a"),
+        ("a", "a_1", "a_1_2"),
+        ("time", "cycle", "due"),
+        ("session", "nodes", "states"),
+        ("x_at", "x", "x_next"),
+        ("len", "max", "print"),
+        ("None", "True", "False"),
+        ("__a", "_", "__"),
+        ("é", "è", "ζ"),
+    ],
+)
+def test_names_never_meet(names: tuple[str, ...]) -> None:
+    def make() -> gc.Stream[Any]:
+        stream: gc.Stream[Any] = gc.replay([1, 2, 3], [1, 2, 3])
+        for name in names:
+            stream = stream.filter(bool).named(name).scan(lambda a, x: a + x, 0).named(name)
+        return stream.map(lambda x: max(x, 2)).named(names[0])
+
+    assert len(same(make)) == 3
+
+
+def test_locals_of_a_cycle_are_its_own() -> None:
+    made = node_class(
+        "time = self.source.value\ncycle = due = time + 1\ntried_1_total = 3\nrun = nodes = 1\n"
+        "self.total += cycle + run\nself.value = (time, due, tried_1_total, self.total, nodes)\n"
+        "return True",
+        fields="source: gc.Active[Any]\ntotal: int = gc.state(0)",
+    )
+    assert same(lambda: gc.Stream(made(gc.Stream(made(one())).map(lambda x: x[1]))))
+
+
+# Literals
+
+LITERALS = [5, -5, 0, 2.5, -2.5, -0.0, 1e300, 10**39, "text", "'\"\n\\", "é", b"\x00", True, None]
+
+
+@pytest.mark.parametrize("given", [*LITERALS, float("nan"), float("inf"), 10**50, (1,), "x" * 99])
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "self.given",
+        "-self.given ** 2",
+        "self.given ** 2",
+        "2 ** self.given",
+        "(self.given, not self.given, [self.given][0])",
+        "self.given.real",
+        "self.given[0]",
+        "self.given(1)",
+        "self.given is None or self.given",
+        "1 if self.given else 2",
+        "f'{self.given}{self.given!r:>12}|{self.given:{self.source.value}}'",
+        "'%s' % self.given",
+        "self.source.value is self.given",
+        "self.given < self.source.value <= 3",
+    ],
+)
+def test_a_parameter_means_the_same_written_out(expression: str, given: Any) -> None:
+    if expression == "2 ** self.given" and given in (10**39, 10**50):
+        pytest.skip("too large a number for either tier")
+    made = node_class(
+        f"self.value = {expression}\nreturn True", "source: gc.Active[Any]\ngiven: Any"
+    )
+    same(lambda: gc.Stream(made(gc.from_iterable([1, 2]), given)).named("tried"))
+
+
+def test_numbers_stand_in_the_text_and_what_is_long_or_no_number_has_a_name() -> None:
+    made = node_class(
+        "self.value = self.given * self.source.value\nreturn True",
+        "source: gc.Active[Any]\ngiven: Any",
+    )
+    for given, text in ((3, "3"), (-3, "(-3)"), (2.5, "2.5"), ("a", "'a'")):
+        assert body(gc.Stream(made(one(), given))) == [f"tried_1 = {text} * constant_0"]
+    for given in (float("nan"), float("inf"), "x" * 99, 10**50, (1,)):
+        assert body(gc.Stream(made(one(), given))) == ["tried_1 = tried_1_given * constant_0"]
+
+
+# Blocks
+
+
+def test_nodes_behind_a_filter_stand_inside_its_if() -> None:
+    found = body(one().filter(lambda x: x > 0).named("up").map(lambda x: -x).named("down"))
+    assert found == [
+        "value_1 = constant_0",
+        "if value_1 > 0:",
+        "    up_1 = value_1",
+        "    up_1_at = cycle",
+        "    down_2 = -up_1",
+        "    down_2_at = cycle",
+    ]
+
+
+@pytest.mark.parametrize("head", Head)
+@pytest.mark.parametrize("count", [24, 25, 100])
+def test_many_blocks_side_by_side_are_found_by_comparisons(head: Head, count: int) -> None:
+    streams = [gc.constant(n).map(abs) for n in range(count)]
+    lines = [line.strip() for line in text_of(*streams, head=head).lines]
+    assert ("first = heappop(due)" in lines) is (count > 24)
+    assert (lines.count("else:") >= count - 1) is (count > 24)
+
+
+@pytest.mark.parametrize("count", [3, 24, 25, 400])
+def test_the_same_comes_of_few_and_of_many_sources(count: int) -> None:
+    def make() -> gc.Stream[Any]:
+        sources = [gc.replay([n % 7, 10 + n], [n, -n]) for n in range(count)]
+        odd = [each.map(lambda x: x + 1).filter(lambda x: x % 3) for each in sources]
+        joined = [a.join(b, lambda x, y: (x, y)) for a, b in pairwise(odd)]
+        return joined[0].merge(*joined[1:]).with_time().enumerate()
+
+    assert len(same(make)) > 1
+
+
+# Whose line is whose
+
+
+@pytest.mark.parametrize("head", Head)
+def test_each_line_of_a_cycle_belongs_to_the_node_that_it_is_of(head: Head) -> None:
+    chain = one().map(lambda x: x + 1).filter(bool).scan(lambda a, x: a + x, 0).throttle("1s")
+    text = text_of(chain.named("last"), head=head)
+    assert len(text.lines) == len(text.owners)
+    for line, owner in zip(text.lines, text.owners, strict=True):
+        assigned = re.match(r"\s*[a-z]+_(\d+)(_\w+)? \+?= ", line)
+        if assigned and owner >= 0:
+            assert int(assigned[1]) == owner, line
+
+
+@pytest.mark.parametrize("progress", [False, True])
+@pytest.mark.parametrize("place", range(6))
+def test_an_error_in_any_place_of_a_chain_is_noted_on_its_node(place: int, progress: bool) -> None:
+    stream: gc.Stream[Any] = gc.replay([1, 2], [1, 0])
+    for n in range(6):
+        if n == place:
+            stream = stream.map(lambda x: (1 // x) * x).named(f"step {n}")
+        else:
+            stream = stream.map(lambda x: x + 0).named(f"step {n}").filter(lambda x: x < 9)
+    with pytest.raises(ZeroDivisionError) as caught:
+        gc.Graph(stream.count(), gc.replay([1], [5]).map(abs)).run(progress=progress)
+    (note,) = caught.value.__notes__
+    assert note.startswith(f"in step {place} (Map), ")
+    assert "at 1970-01-01T00:00:00.000000002Z (2 ns)" in note
