@@ -123,9 +123,7 @@ def _logged() -> Iterator[list[str]]:
 Outcome = dict[str, Any]
 
 
-def run(
-    graph: gc.Graph, raising: type[BaseException] = Exception, **options: Any
-) -> Outcome:
+def run(graph: gc.Graph, raising: type[BaseException] = Exception, **options: Any) -> Outcome:
     """Run a graph; return all that can be seen of the run, as text in named places.
 
     Args:

@@ -1,7 +1,7 @@
-"""Whenever other code can look at a node it is as on the interpreted tier, and so when a run ends.
+"""Whenever other code can look at a node, it is as on the interpreted tier; also when a run ends.
 
-Other code is a node that is called, a function of a user's, `stop`, and whoever ran the graph, after
-an error and after Ctrl-C too (R10, R11).
+Other code is a node that is called, a user's function, `stop`, and whoever ran the graph, after an
+error and after Ctrl-C too (R10, R11).
 """
 
 import signal
@@ -180,8 +180,11 @@ def test_wherever_ctrl_c_strikes_the_nodes_are_in_step_and_run_again(tier: Any) 
     try:
         for i in range(200):
             signal.setitimer(signal.ITIMER_VIRTUAL, 0.001 + i * 1e-6)
-            with pytest.raises(KeyboardInterrupt):
+            try:
                 counters.graph.run(cycles=10**12, tier=tier)
+            except BaseException as raised:  # pytest shows none whose traceback has no line
+                struck = repr(raised)
+            assert struck == "KeyboardInterrupt()"
             counters.assert_in_step()
     finally:
         signal.setitimer(signal.ITIMER_VIRTUAL, 0)
