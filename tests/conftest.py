@@ -1,11 +1,36 @@
-"""What all tests share: how many cases hypothesis thinks up."""
+"""What all tests share: how many cases hypothesis thinks up, and the tiers that tests run on."""
 
 import os
+from collections.abc import Iterator
+from pathlib import Path
 
+import pytest
 from hypothesis import settings
+
+import graphcore as gc
 
 # A graph takes the time it takes, on a machine that has other things to do. In CI the cases are
 # the same each time, so that a failure is the change's own.
 settings.register_profile("default", deadline=None, derandomize="CI" in os.environ)
 settings.register_profile("thorough", parent=settings.get_profile("default"), max_examples=1000)
 settings.load_profile("default")
+
+# What these tests say holds on every tier, so they run on each. The others run on the default.
+_ON_EACH_TIER = [Path(__file__).parent / folder for folder in ("engine", "operators", "sources")]
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    # A program in a process of its own would not know of the tier.
+    own_process = "child" in metafunc.fixturenames
+    if metafunc.definition.path.parent in _ON_EACH_TIER and not own_process:
+        metafunc.fixturenames.append("default_tier")
+        tiers = ("fused", "interpreted")
+        metafunc.parametrize("default_tier", tiers, indirect=True, scope="module")
+
+
+@pytest.fixture(scope="module")
+def default_tier(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Have graphs run on the tier of the parameter where a test names none."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(gc.Graph.run.__kwdefaults__, "tier", request.param)
+        yield request.param

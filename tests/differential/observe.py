@@ -123,8 +123,14 @@ def _logged() -> Iterator[list[str]]:
 Outcome = dict[str, Any]
 
 
-def run(graph: gc.Graph, **options: Any) -> Outcome:
-    """Run a graph; return all that can be seen of the run, as text in named places."""
+def run(graph: gc.Graph, raising: type[BaseException] = Exception, **options: Any) -> Outcome:
+    """Run a graph; return all that can be seen of the run, as text in named places.
+
+    Args:
+        graph: the graph.
+        raising: the errors that are a part of what is seen.
+        options: those of `Graph.run`.
+    """
     for restore in _restores:
         restore()
     _calls.clear()
@@ -134,7 +140,7 @@ def run(graph: gc.Graph, **options: Any) -> Outcome:
     with redirect_stdout(output), _logged() as log:
         try:
             report = dataclasses.asdict(graph.run(**options))
-        except Exception as raised:
+        except raising as raised:
             error = raised
     report.pop("wall_time", None)
     shower = _Shower(list(graph.nodes))

@@ -1,4 +1,4 @@
-"""Every operator there is, found by looking: the methods of `Stream`, their handles, and `gc.align`.
+"""Every operator there is, found by looking: `Stream`'s methods, their handles, and `gc.align`.
 
 What an operator takes is read off its annotations; which kinds of values it takes, and what comes
 out, is found by trying it on a few. An annotation that nothing here knows is an error that says
@@ -261,14 +261,17 @@ def _try(owner: Any, call: Call, stream: Any, settings: dict[str, Any], either: 
         if parameter.role == "streams":
             positional.append(stream)
         elif parameter.role == "function":
-            given: Any = lambda *values: _MADE
             if parameter.by_name:
-                keywords[parameter.name] = given
+                keywords[parameter.name] = _make
             else:
-                positional.append(given)
+                positional.append(_make)
         else:
             positional.append({"stream": stream, "either": either}.get(parameter.role, 0))
     return getattr(owner, call.name)(*positional, **keywords)
+
+
+def _make(*values: object) -> object:
+    return _MADE
 
 
 def _kinds(name: str, calls: tuple[Call, ...], of_module: bool) -> dict[str, tuple[str, ...]]:

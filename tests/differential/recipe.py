@@ -143,8 +143,12 @@ def build(recipe: Recipe) -> gc.Graph:
         streams[loop.number].bind(streams[end.number].map(tame))
     read = {up.number for step in recipe.steps for up in _refs(step)}
     roots += [stream.collect() for i, stream in enumerate(streams) if i not in read]
+    return graph_of(*roots)
+
+
+def graph_of(*roots: object) -> gc.Graph:
+    """Return a graph whose nodes are numbered from 1, so that equal graphs have equal names."""
     graph = gc.Graph(*roots)
-    # So that nodes without a name have the same in each graph.
     for number, node in enumerate(graph.nodes, 1):
         node.serial = number
     return graph

@@ -4,7 +4,25 @@
 stands for any kind, a trailing `*` for a list of streams.
 """
 
-from tests.differential.nodes import alarms, attributes, classes, control, inputs, outside
+from tests.differential.nodes import (
+    alarms,
+    attributes,
+    classes,
+    control,
+    inputs,
+    neighbours,
+    outside,
+)
 from tests.differential.nodes.shape import SHAPES, Shape
 
-__all__ = ["SHAPES", "Shape", "alarms", "attributes", "classes", "control", "inputs", "outside"]
+__all__ = [
+    "SHAPES",
+    "Shape",
+    "alarms",
+    "attributes",
+    "classes",
+    "control",
+    "inputs",
+    "neighbours",
+    "outside",
+]

@@ -188,7 +188,7 @@ class CycleFromElsewhere(gc.MutableNode[Any]):
 @gc.node
 class CycleIsALambda(gc.MutableNode[Any]):
     source: gc.Active[Any]
-    cycle = lambda self, state: setattr(self, "value", self.source.value) or True  # noqa: E731
+    cycle = lambda self, state: setattr(self, "value", self.source.value) or True
 
 
 def noted(method: Any) -> Any:

@@ -242,7 +242,7 @@ class FunctionsInside(gc.MutableNode[Any]):
             self.calls += 1
             return x
 
-        double = lambda y: y * 2 + x  # noqa: E731  # what is tried
+        double = lambda y: y * 2 + x  # what is tried
         self.value = (change(), double(x), change(1), x)
         return True
 

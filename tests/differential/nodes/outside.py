@@ -61,7 +61,7 @@ class ReadsAGlobalThatComesLate(gc.MutableNode[Any]):
     def cycle(self, state: gc.GraphState) -> bool:
         if self.source.value == 1:
             globals()["late"] = 5
-        self.value = late  # type: ignore[name-defined]  # noqa: F821  # not there before
+        self.value = late  # type: ignore[name-defined]  # not there before
         return True
 
 
