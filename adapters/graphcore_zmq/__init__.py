@@ -5,10 +5,11 @@ Importing it adds `.zmq_pub` to `Stream`.
 
 from graphcore_zmq.codec import Codec, CodecError, json, msgpack, raw
 from graphcore_zmq.config import SocketOptions, ZmqPubRegistration, ZmqSubConfig
+from graphcore_zmq.publisher import ZmqPublisher, zmq_pub
 from graphcore_zmq.read import OnEnd, SubscriberStats, ZmqStatus, ZmqSubscription, zmq_sub
 from graphcore_zmq.registry import ZmqHandle, ZmqRegistry
 from graphcore_zmq.wire import WireError
-from graphcore_zmq.write import OnFull, PublisherStats, ZmqPublisher, zmq_pub
+from graphcore_zmq.write import OnFull, PublisherStats
 
 __all__ = [
     "Codec",

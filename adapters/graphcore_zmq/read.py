@@ -226,7 +226,6 @@ class Subscriber(Generic[T]):
             if len(self._burst) >= limit:
                 self._flush()
         if tag is Tag.END_OF_STREAM:
-            self._flush()
             self._signs_at = None
             if trailer is not None:
                 self._sign(DONE)
@@ -266,7 +265,6 @@ class Subscriber(Generic[T]):
 
     def _break(self) -> None:
         """Tell what the monitor knows of the break that the next frame comes from behind."""
-        self._flush()
         self._events.extend(self._monitor.read())
         self._tell_events()
 

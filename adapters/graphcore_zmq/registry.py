@@ -4,7 +4,13 @@ The methods are called from whatever thread a run uses; each call may block for 
 registry's own timeouts allow.
 """
 
+import logging
+import socket
 from typing import Protocol, runtime_checkable
+
+_logger = logging.getLogger(__name__)
+
+_WILDCARDS = ("0.0.0.0", "*", "::", "[::]")
 
 
 @runtime_checkable
@@ -24,3 +30,21 @@ class ZmqRegistry(Protocol):
 
     def lookup(self, name: str) -> str:
         """Return the address under a name; raise `LookupError` if there is none."""
+
+
+def reachable_address(address: str) -> str:
+    """Return an address that other hosts can connect to for one that was bound."""
+    host, _, port = address.removeprefix("tcp://").rpartition(":")
+    if host not in _WILDCARDS:
+        return address
+    probe = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    try:
+        # Connecting a datagram socket sends nothing; it asks which address has the route.
+        probe.connect(("192.0.2.1", 9))
+        found: str = probe.getsockname()[0]
+    except OSError:
+        found = "127.0.0.1"
+        _logger.warning("this host has no route to others; %s is registered as loopback", address)
+    finally:
+        probe.close()
+    return f"tcp://{found}:{port}"

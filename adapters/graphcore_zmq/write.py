@@ -8,56 +8,31 @@ between two cycles.
 
 import logging
 import secrets
-import socket as networking
 import threading
 import time
 from collections import deque
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, TypeVar
+from typing import Any
 
 import zmq
 
-from graphcore import (
-    Active,
-    EndedBy,
-    GraphState,
-    Handle,
-    InvalidTypeError,
-    InvalidValueError,
-    MutableNode,
-    RunError,
-    node,
-    state,
-    stream_operator,
-)
-from graphcore.stream import Stream
-from graphcore.time import Duration, to_duration
-from graphcore_zmq.codec import Codec, CodecError, check_codec, msgpack
-from graphcore_zmq.config import (
-    SocketOptions,
-    ZmqPubRegistration,
-    check_address,
-    check_options,
-    check_port,
-)
+from graphcore import Active, EndedBy, GraphState, MutableNode, RunError, node, state
+from graphcore_zmq.codec import Codec, CodecError
+from graphcore_zmq.config import SocketOptions, ZmqPubRegistration
 from graphcore_zmq.peers import SIGNING, Peers
-from graphcore_zmq.registry import ZmqHandle, ZmqRegistry
+from graphcore_zmq.registry import ZmqHandle, reachable_address
 from graphcore_zmq.sockets import Monitor, Socket, refuse_historical, set_options
 from graphcore_zmq.wire import Trailer, check_point_frame, end_of_stream_frame, value_frame
 
-T = TypeVar("T")
-
 _logger = logging.getLogger(__name__)
 
-_KEEP_COUNT = 1_000
 _STEP = 50  # ms between two looks at `stop` while the graph waits
 _SILENCE = 1.0  # s without a value after which a check point is sent
 _SOON = 0.005  # s between two looks for a subscription that is on its way
 _SETTLED = 1.0  # s after which a peer without a subscription is looked at less often
 _SELDOM = 0.1
 _SUBSCRIBE, _UNSUBSCRIBE = b"\1", b"\0"
-_WILDCARDS = ("0.0.0.0", "*", "::", "[::]")
 
 
 class OnFull(StrEnum):
@@ -133,7 +108,7 @@ class ZeroMqSenderNode(MutableNode[None]):
         )
         self._watcher.start()
         if self.registration.name is not None and self.registration.registry is not None:
-            reachable = self.advertise or _reachable(self.address)
+            reachable = self.advertise or reachable_address(self.address)
             self._handle = self.registration.registry.register(self.registration.name, reachable)
 
     def cycle(self, state: GraphState) -> bool:
@@ -412,131 +387,3 @@ class ZeroMqSenderNode(MutableNode[None]):
         except zmq.Again:
             return False
         return True
-
-
-class ZmqPublisher(Handle):
-    """The handle of a publisher: a root for a graph, and a look at how it does."""
-
-    __slots__ = ()
-    node: ZeroMqSenderNode
-
-    def __init__(self, node: ZeroMqSenderNode) -> None:
-        self.node = node
-
-    @property
-    def port(self) -> int:
-        """The bound port, once the run has started."""
-        return self.node.port
-
-    @property
-    def address(self) -> str:
-        """The bound address, once the run has started."""
-        return self.node.address
-
-    def stats(self) -> PublisherStats:
-        """Return what the publisher has done in this run; from any thread."""
-        return self.node.stats()
-
-
-@stream_operator
-def zmq_pub(
-    stream: Stream[T],
-    port: int,
-    registration: ZmqPubRegistration | tuple[str, ZmqRegistry] | tuple[()] | None = None,
-    *,
-    codec: Codec[T] = msgpack,
-    bind: str = "0.0.0.0",
-    advertise: str | None = None,
-    wait_for: int = 0,
-    on_full: str = "drop",
-    keep_for: Duration = "500ms",
-    keep_count: int | None = None,
-    options: SocketOptions | None = None,
-) -> ZmqPublisher:
-    """Publish a stream; real-time runs only.
-
-    Values published before the first subscriber are kept, each for `keep_for` after its own cycle,
-    and sent when it subscribes. At the end of the run kept values get the rest of that time, and
-    EndOfStream is sent unless the run failed.
-
-    Args:
-        stream: what is published, a frame for each tick.
-        port: TCP port; 0 takes a free one, which `.port` tells once the run has started.
-        registration: ``(name, registry)`` under which subscribers find this publisher.
-        codec: turns values into bytes.
-        bind: the interface, an address of this host; the default is all of them.
-        advertise: the address that is registered; by default the bound one, and for all
-            interfaces this host's.
-        wait_for: hold the first value, and with it the graph, until so many have subscribed.
-        on_full: when a subscriber's queue is full, ``"drop"`` for that subscriber, which counts
-            it and ticks GAP, or ``"block"``: the graph waits for the slowest subscriber, and for
-            one to be there at all.
-        keep_for: how long a value waits for the first subscriber.
-        keep_count: how many values wait at most; by default 1,000, or what the send high-water mark
-            allows.
-        options: of the socket.
-
-    Returns:
-        A handle: a root for `Graph`, with `port`, `address` and `stats()`.
-
-    Raises:
-        InvalidTypeError, InvalidValueError: at wiring, for what makes no sense.
-        RunError: in `start`, in a historical run or if the address cannot be bound.
-        CodecError: in `cycle`, for a value that the codec cannot encode.
-    """
-    check_port(port)
-    if not isinstance(bind, str) or not bind or "/" in bind:
-        raise InvalidTypeError(f'bind is an address of this host such as "127.0.0.1", not {bind!r}')
-    if isinstance(wait_for, bool) or not isinstance(wait_for, int) or wait_for < 0:
-        raise InvalidValueError(f"wait_for is a number of subscribers, not {wait_for!r}")
-    if on_full not in list(OnFull):
-        raise InvalidValueError(f'on_full is "drop" or "block", not {on_full!r}')
-    used = check_options(options)
-    limit = used.send_high_water_mark
-    if keep_count is None:
-        keep_count = min(_KEEP_COUNT, limit or _KEEP_COUNT)
-    if isinstance(keep_count, bool) or not isinstance(keep_count, int) or keep_count < 0:
-        raise InvalidValueError(f"keep_count is a number of values, not {keep_count!r}")
-    if limit and keep_count > limit:
-        raise InvalidValueError(
-            f"keep_count={keep_count} is more than a subscriber's queue holds ({limit}, the send "
-            "high-water mark), so that sending them would lose some"
-        )
-    kept_for = to_duration(keep_for)
-    if kept_for < 0:
-        raise InvalidValueError(f"a duration cannot be negative: {keep_for!r}")
-    if advertise is not None:
-        check_address(advertise)
-    host = f"[{bind}]" if ":" in bind and not bind.startswith("[") else bind
-    return ZmqPublisher(
-        ZeroMqSenderNode(
-            stream,
-            f"tcp://{host}:{port}",
-            ZmqPubRegistration.of(registration),
-            check_codec(codec),
-            advertise,
-            wait_for,
-            OnFull(on_full),
-            kept_for,
-            keep_count,
-            used,
-        )
-    )
-
-
-def _reachable(address: str) -> str:
-    """Return an address that other hosts can connect to for one that was bound."""
-    host, _, port = address.removeprefix("tcp://").rpartition(":")
-    if host not in _WILDCARDS:
-        return address
-    probe = networking.socket(networking.AF_INET, networking.SOCK_DGRAM)
-    try:
-        # Connecting a datagram socket sends nothing; it asks which address has the route.
-        probe.connect(("192.0.2.1", 9))
-        found: str = probe.getsockname()[0]
-    except OSError:
-        found = "127.0.0.1"
-        _logger.warning("this host has no route to others; %s is registered as loopback", address)
-    finally:
-        probe.close()
-    return f"tcp://{found}:{port}"

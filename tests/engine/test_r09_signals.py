@@ -199,8 +199,8 @@ def test_r9_a_run_in_another_thread_sets_no_handlers_and_goes_on(child: Any) -> 
             report = gc.Graph(Told(gc.constant(1)), gc.receiver(go)).run(realtime=True)
             tell(ended_by=report.ended_by)
         thread = threading.Thread(target=run)
-        thread.start()
         try:
+            thread.start()
             quit.wait(20)
         except KeyboardInterrupt:
             tell(main="interrupted", same=handlers() == before, alive=thread.is_alive())

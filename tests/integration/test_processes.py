@@ -16,9 +16,13 @@ pytestmark = pytest.mark.zmq
 
 
 class Watching:
-    """A subscriber's graph in a thread, looked at from outside while it runs."""
+    """A subscriber's graph in a thread, looked at from outside while it runs.
 
-    def __init__(self, port: int, **options: Any) -> None:
+    It goes on until `end`, or, if it `closes`, until its publisher's orderly end.
+    """
+
+    def __init__(self, port: int, closes: bool = False, **options: Any) -> None:
+        self.closes = closes
         self.subscription = zmq_sub(port, codec=raw, **options)
         self.values: list[bytes] = []
         self.statuses: list[ZmqStatus] = []
@@ -32,7 +36,7 @@ class Watching:
         data = self.subscription.data.for_each(self.values.extend)
         status = self.subscription.status.for_each(self.statuses.append)
         both = data.merge(status).for_each(self.told.append)
-        ended = gc.receiver(lambda sender, stop: self._send_stop(sender, stop))
+        ended = gc.never() if self.closes else gc.receiver(self._send_stop)
         stopper = gc.Stream(Stopper(ended))
         self.report = gc.Graph(data, status, both, stopper).run(realtime=True)
 
@@ -41,12 +45,6 @@ class Watching:
             if self.stop.wait(0.02):
                 sender.send("stop")
                 return
-            if ZmqStatus.DISCONNECTED in self.statuses and not self._follows():
-                return
-
-    def _follows(self) -> bool:
-        receiver: Any = self.subscription.status.node
-        return bool(receiver.receiver.subscriber.on_end == "follow")
 
     def join(self) -> None:
         self._thread.join(30)
@@ -145,7 +143,7 @@ def test_a_subscriber_reconnects_to_a_publisher_that_was_killed_and_restarted(pu
 def test_an_orderly_end_by_sigterm_closes_or_is_followed(publish, on_end):
     publisher = publish(period="1ms")
     port = publisher.line_with("port")["port"]
-    watching = Watching(port, on_end=on_end)
+    watching = Watching(port, closes=on_end == "close", on_end=on_end)
     wait_until(lambda: watching.values)
     publisher.process.send_signal(signal.SIGTERM)
     assert publisher.line_with("ended_by")["ended_by"] == "signal"

@@ -1,6 +1,7 @@
 """Publishers and subscribers in this process: in one graph, in threads, against bare sockets."""
 
 import os
+import struct
 import threading
 from collections.abc import Iterator
 
@@ -9,7 +10,7 @@ import zmq
 
 import graphcore as gc
 from graphcore.testing import wait_until
-from graphcore_zmq import CodecError, WireError, ZmqStatus, raw, zmq_pub, zmq_sub
+from graphcore_zmq import CodecError, SocketOptions, WireError, ZmqStatus, raw, zmq_pub, zmq_sub
 from graphcore_zmq.wire import Trailer, check_point_frame, end_of_stream_frame, value_frame
 
 pytestmark = pytest.mark.zmq
@@ -230,6 +231,117 @@ def test_a_burst_of_large_values_is_handed_over_before_it_is_complete(bare, with
     sender.join()
     assert sum(map(len, bursts)) == 60
     assert max(map(len, bursts)) <= 4
+
+
+def test_a_burst_has_4096_values_at_most(bare):
+    bursts: list[list[bytes]] = []
+    data, _ = zmq_sub(bare.port, codec=raw)
+    # All in one frame, so that they are there at once.
+    frame = struct.pack("<IqQ", 2, 0, 10_000) + (struct.pack("<Q", 1) + b"v") * 10_000
+    sender = threading.Thread(
+        target=bare.send_when_subscribed, args=([frame, end_of_stream_frame(Trailer(1, 0, 0))],)
+    )
+    sender.start()
+    data.for_each(bursts.append).run(realtime=True, duration="20s")
+    sender.join()
+    assert [len(burst) for burst in bursts] == [4096, 4096, 10_000 - 2 * 4096]
+
+
+def test_large_values_fill_the_inbox_of_a_graph_that_is_held_up_by_their_bytes():
+    context = zmq.Context()
+    socket = context.socket(zmq.XPUB)
+    socket.set(zmq.XPUB_NODROP, 1)
+    socket.set(zmq.SNDTIMEO, 2_000)
+    socket.set(zmq.SNDHWM, 1)
+    port = socket.bind_to_random_port("tcp://127.0.0.1")
+    options = SocketOptions(receive_high_water_mark=1)
+    subscription = zmq_sub(port, codec=raw, options=options)
+    let_go = threading.Event()
+    sent: list[int] = []
+
+    def send() -> None:
+        assert socket.poll(10_000)
+        try:
+            for n in range(1_000):
+                socket.send(value_frame(b"x" * (1 << 20), Trailer(1, n, 0)))
+                sent.append(n)
+        except zmq.Again:
+            pass
+        let_go.set()
+        socket.set(zmq.SNDTIMEO, -1)
+        socket.send(end_of_stream_frame(Trailer(1, len(sent), 0)))
+
+    sender = threading.Thread(target=send)
+    sender.start()
+    subscription.data.for_each(lambda _: let_go.wait(60)).run(realtime=True, duration="60s")
+    sender.join()
+    context.destroy(linger=0)
+    assert subscription.stats().received == len(sent)
+    # 100 MB in the inbox, and what both queues and the kernel hold.
+    assert len(sent) < 200
+
+
+def test_a_publisher_that_was_replaced_behind_one_connection_is_told(bare):
+    # As with a proxy between, whose connection stays.
+    data, status = zmq_sub(bare.port, codec=raw)
+    told: list[object] = []
+    watched = data.merge(status).for_each(told.append)
+    frames = [value_frame(b"a", Trailer(1, 4, 0)), value_frame(b"b", Trailer(2, 7, 0))]
+    frames.append(end_of_stream_frame(Trailer(2, 8, 0)))
+    sender = threading.Thread(target=bare.send_when_subscribed, args=(frames,))
+    sender.start()
+    gc.Graph(watched).run(realtime=True, duration="10s")
+    sender.join()
+    connected, disconnected = ZmqStatus.CONNECTED, ZmqStatus.DISCONNECTED
+    assert told == [connected, [b"a"], disconnected, connected, [b"b"], disconnected]
+
+
+def test_a_name_is_followed_and_an_address_closes_unless_told_otherwise(bare):
+    registry = Registry()
+    registry.names["quotes"] = f"tcp://127.0.0.1:{bare.port}"
+    ends = []
+    for source in (("quotes", registry), bare.port):
+        sender = threading.Thread(
+            target=bare.send_when_subscribed, args=([end_of_stream_frame(Trailer(1, 0, 0))],)
+        )
+        sender.start()
+        data, status = zmq_sub(source, codec=raw)
+        statuses = status.collect()
+        report = gc.Graph(data, statuses).run(realtime=True, duration="1s")
+        sender.join()
+        assert statuses.values == [ZmqStatus.CONNECTED, ZmqStatus.DISCONNECTED]
+        ends.append(report.ended_by)
+        assert bare.socket.poll(5_000)  # the subscriber takes its subscriptions back
+        while bare.socket.poll(200):
+            bare.socket.recv()
+    assert ends == ["until", "sources"]
+
+
+def test_a_registry_that_knows_no_usable_address_is_told_in_a_sentence():
+    registry = Registry()
+    registry.names["quotes"] = "quotes.example"
+    data, _ = zmq_sub(("quotes", registry))
+    with pytest.raises(gc.InvalidValueError, match="'quotes.example' is no address"):
+        data.run(realtime=True, duration="10s")
+
+
+def test_both_ends_run_again_and_count_anew():
+    publisher = gc.from_iterable(range(3)).zmq_pub(0, bind="127.0.0.1", wait_for=1)
+    reports: list[gc.RunReport] = []
+    registry = Registry()
+    subscription = zmq_sub(("numbers", registry), on_end="close")
+    out = subscription.data.unroll().collect()
+    subscribing, publishing = gc.Graph(out), gc.Graph(publisher)
+    for _ in range(2):
+        publisher.node.port = 0
+        thread = subscribe_in_thread(publishing, reports)
+        wait_until(lambda: publisher.port)
+        registry.names["numbers"] = publisher.address
+        subscribing.run(realtime=True, duration="10s")
+        thread.join()
+        assert out.values == [0, 1, 2]
+        assert (subscription.stats().received, subscription.stats().peers) == (3, 0)
+        assert (publisher.stats().sent, publisher.stats().peers) == (3, 0)
 
 
 class Failing:

@@ -60,3 +60,7 @@ def test_a_value_that_nests_too_deep_is_refused_as_any_other():
     endless.append(endless)
     with pytest.raises(CodecError, match="msgpack cannot encode a value of type list"):
         msgpack.encode(endless)
+
+
+def test_raw_takes_whatever_is_bytes():
+    assert [raw.encode(kind(b"ab")) for kind in (bytes, bytearray, memoryview)] == [b"ab"] * 3

@@ -122,3 +122,18 @@ def test_a_subscriber_needs_a_codec_and_socket_options():
 def test_a_socket_option_that_libzmq_cannot_hold_is_refused(field, value, said):
     with pytest.raises(gc.InvalidValueError, match=said):
         SocketOptions(**{field: value})
+
+
+@pytest.mark.parametrize(
+    ("config", "fields", "said"),
+    [
+        (ZmqSubConfig, {}, "an address or a name"),
+        (ZmqSubConfig, {"address": "tcp://a:1", "name": "n"}, "an address or a name"),
+        (ZmqSubConfig, {"name": "n"}, "'n' needs a registry"),
+        (ZmqPubRegistration, {"name": "n"}, "a name and a registry"),
+        (ZmqPubRegistration, {"registry": Registry()}, "a name and a registry"),
+    ],
+)
+def test_a_config_needs_what_belongs_together(config, fields, said):
+    with pytest.raises(gc.InvalidValueError, match=said):
+        config(**fields)

@@ -14,6 +14,7 @@ from graphcore_zmq.wire import (
     end_of_stream_frame,
     read_frame,
     value_frame,
+    value_layout,
 )
 
 TRAILER = Trailer(7, 3, 1_000)
@@ -98,3 +99,16 @@ def test_a_burst_cut_short_is_refused(payloads, cut):
     if 0 < cut <= len(frame):
         with pytest.raises(WireError):
             read_frame(frame[:-cut])
+
+
+def test_what_stands_behind_a_value_without_the_magic_is_no_trailer():
+    frame = value_frame(b"v", TRAILER)
+    foreign = frame.replace(b"gc1\0", b"gc2\0")
+    assert read_frame(frame).trailer == TRAILER
+    assert read_frame(foreign) == (Tag.VALUE, [b"v"], None)
+
+
+def test_a_frame_too_small_for_a_value_and_a_trailer_has_no_layout():
+    size = len(value_frame(b"", TRAILER))
+    assert value_layout(size) is not None
+    assert value_layout(size - 1) is None

@@ -1,0 +1,212 @@
+"""What a publisher keeps, registers and says at its end, seen from bare sockets."""
+
+import signal
+import socket as networking
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import zmq
+
+import graphcore as gc
+from graphcore.testing import wait_until
+from graphcore_zmq import SocketOptions, ZmqPublisher, raw, zmq_sub
+from graphcore_zmq.wire import Tag, read_frame
+
+pytestmark = pytest.mark.zmq
+
+
+@pytest.fixture
+def running() -> Iterator[Callable[..., threading.Thread]]:
+    """Run graphs in threads, and see all of them end."""
+    threads: list[threading.Thread] = []
+
+    def start(run: Callable[..., Any], **options: Any) -> threading.Thread:
+        threads.append(threading.Thread(target=lambda: run(realtime=True, **options)))
+        threads[-1].start()
+        return threads[-1]
+
+    yield start
+    for thread in threads:
+        thread.join(30)
+        assert not thread.is_alive()
+
+
+@pytest.fixture
+def peer() -> Iterator[zmq.Socket[bytes]]:
+    """A subscriber that is not graphcore's."""
+    context = zmq.Context()
+    socket = context.socket(zmq.SUB)
+    socket.subscribe(b"")
+    yield socket
+    context.destroy(linger=0)
+
+
+def frames(peer: zmq.Socket[bytes], patience: int = 300) -> list[tuple[Tag, list[bytes]]]:
+    """Return what comes until nothing has for so long (ms)."""
+    seen = []
+    while peer.poll(patience):
+        tag, payloads, _ = read_frame(peer.recv())
+        seen.append((tag, payloads))
+    return seen
+
+
+def connect(peer: zmq.Socket[bytes], publisher: ZmqPublisher) -> None:
+    wait_until(lambda: publisher.port)
+    peer.connect(f"tcp://127.0.0.1:{publisher.port}")
+
+
+def test_the_last_values_up_to_the_count_are_kept_for_the_first_subscriber(running, peer):
+    values = gc.from_iterable([b"%d" % n for n in range(10)])
+    publisher = values.zmq_pub(0, bind="127.0.0.1", codec=raw, keep_count=3, keep_for="20s")
+    running(publisher.run)
+    wait_until(lambda: publisher.stats().expired == 7)
+    assert publisher.stats().kept == 3
+    connect(peer, publisher)
+    assert frames(peer) == [(Tag.VALUE, [n]) for n in (b"7", b"8", b"9")] + [
+        (Tag.END_OF_STREAM, [])
+    ]
+
+
+def test_a_run_ended_by_a_signal_does_not_give_kept_values_their_time():
+    def interrupt(value: int) -> None:
+        signal.raise_signal(signal.SIGTERM)
+
+    source = gc.constant(1)
+    publisher = source.zmq_pub(0, bind="127.0.0.1", keep_for="1min")
+    report = gc.Graph(publisher, source.for_each(interrupt)).run(realtime=True)
+    assert report.ended_by == "signal"
+    assert publisher.stats().expired == 1
+    assert report.wall_time < 30_000_000_000
+
+
+def test_a_run_that_fails_says_no_goodbye(running, peer):
+    def fail(value: bytes) -> bytes:
+        if value == b"2":
+            raise LookupError("the feed broke")
+        return value
+
+    def run(realtime: bool) -> None:
+        with pytest.raises(LookupError):
+            gc.Graph(publisher).run(realtime=realtime)
+
+    values = gc.from_iterable([b"1", b"2"], period="200ms").map(fail)
+    publisher = values.zmq_pub(0, bind="127.0.0.1", codec=raw, wait_for=1)
+    running(run)
+    connect(peer, publisher)
+    assert frames(peer, 1_000) == [(Tag.VALUE, [b"1"])]
+
+
+def test_subscriptions_and_peers_are_counted_as_they_come_and_go(running):
+    stop = threading.Event()
+    ended = gc.receiver(lambda sender, ends: sender.send("stop") if stop.wait(20) else None)
+    publisher = gc.ticker("5ms").zmq_pub(0, bind="127.0.0.1")
+    running(gc.Graph(publisher, gc.Stream(Stops(ended))).run)
+    wait_until(lambda: publisher.port)
+
+    def counts() -> tuple[int, int]:
+        return publisher.stats().peers, publisher.stats().subscriptions
+
+    context = zmq.Context()
+    try:
+        peers = []
+        for _ in range(2):
+            peers.append(context.socket(zmq.SUB))
+            peers[-1].subscribe(b"")
+            connect(peers[-1], publisher)
+        wait_until(lambda: counts() == (2, 2))
+        peers[0].close(linger=0)
+        wait_until(lambda: counts() == (1, 1))
+        stop.set()
+        wait_until(lambda: counts() == (0, 0))
+    finally:
+        stop.set()
+        context.destroy(linger=0)
+
+
+@gc.node
+class Stops(gc.MutableNode[None]):
+    source: gc.Active[Any]
+
+    def cycle(self, state: gc.GraphState) -> bool:
+        state.stop()
+        return False
+
+
+def test_one_that_does_not_get_through_the_handshake_is_no_peer(running, peer):
+    publisher = gc.from_iterable([b"1"]).zmq_pub(0, bind="127.0.0.1", codec=raw, wait_for=1)
+    running(publisher.run)
+    wait_until(lambda: publisher.port)
+    greeting = b"\xff" + bytes(8) + b"\x7f\x03\x00" + b"CURVE".ljust(20, b"\0") + bytes(32)
+    for said in (b"", b"\xff", greeting):
+        with networking.create_connection(("127.0.0.1", publisher.port)) as stranger:
+            stranger.sendall(said)
+            stranger.shutdown(networking.SHUT_WR)
+            while stranger.recv(1_000):  # until the publisher gives up on it
+                pass
+    assert (publisher.stats().peers, publisher.stats().sent) == (0, 0)
+    connect(peer, publisher)
+    wait_until(lambda: publisher.stats().sent == 1)
+    assert frames(peer) == [(Tag.VALUE, [b"1"]), (Tag.END_OF_STREAM, [])]
+
+
+def test_a_subscriber_that_follows_does_not_hold_up_the_end_of_its_publisher(running):
+    options = SocketOptions(linger="1min")
+    publisher = gc.from_iterable(range(10)).zmq_pub(
+        0, bind="127.0.0.1", wait_for=1, options=options
+    )
+    reports: list[gc.RunReport] = []
+    publishing = running(lambda realtime: reports.append(publisher.run(realtime=realtime)))
+    wait_until(lambda: publisher.port)
+    out = zmq_sub(publisher.port, on_end="follow").data.unroll().collect()
+    following = running(out.run, duration="10s")
+    publishing.join(30)
+    assert following.is_alive()
+    assert reports[0].ended_by == "sources"
+    assert out.values == list(range(10))
+
+
+class Registry:
+    def __init__(self) -> None:
+        self.names: dict[str, str] = {}
+
+    def register(self, name: str, address: str) -> "Registry":
+        self.names[name] = address
+        return self
+
+    def lookup(self, name: str) -> str:
+        return self.names[name]
+
+    def revoke(self) -> None:
+        raise OSError("the registry is down")
+
+
+def test_the_bound_address_is_registered_or_what_is_advertised():
+    registry = Registry()
+    bound = gc.never().zmq_pub(0, ("bound", registry), bind="127.0.0.1")
+    told = gc.never().zmq_pub(0, ("told", registry), advertise="tcp://quotes.example:5556")
+    everywhere = gc.never().zmq_pub(0, ("everywhere", registry))
+    gc.Graph(bound, told, everywhere).run(realtime=True)
+    assert registry.names["bound"] == bound.address == f"tcp://127.0.0.1:{bound.port}"
+    assert registry.names["told"] == "tcp://quotes.example:5556"
+    host, _, port = registry.names["everywhere"].removeprefix("tcp://").rpartition(":")
+    assert host not in ("0.0.0.0", "*") and port == str(everywhere.port)
+
+
+def test_a_registry_that_is_down_at_the_end_is_logged_and_holds_nothing_up(caplog):
+    publisher = gc.never().zmq_pub(0, ("quotes", Registry()), bind="127.0.0.1").named("quotes")
+    publisher.run(realtime=True)
+    assert "quotes could not take its name back" in caplog.text
+    # The port is free again.
+    gc.never().zmq_pub(publisher.port, bind="127.0.0.1").run(realtime=True)
+
+
+def test_ipv6(running):
+    publisher = gc.from_iterable(range(3)).zmq_pub(0, bind="::1", wait_for=1)
+    running(publisher.run)
+    wait_until(lambda: publisher.port)
+    assert publisher.address == f"tcp://[::1]:{publisher.port}"
+    out = zmq_sub(publisher.address).data.unroll().collect()
+    out.run(realtime=True, duration="10s")
+    assert out.values == [0, 1, 2]
