@@ -167,7 +167,9 @@ class Program:
         """Return the function's frame in a traceback, its line, and whether it is the last one."""
         while traceback is not None:
             if traceback.tb_frame.f_code is self._run.__code__:
-                return traceback.tb_frame, traceback.tb_lineno, traceback.tb_next is None
+                # Some of its instructions belong to no line.
+                line = traceback.tb_lineno or len(self.text.owners) + 1
+                return traceback.tb_frame, line, traceback.tb_next is None
             traceback = traceback.tb_next
         return None
 

@@ -87,6 +87,7 @@ class Template:
             alarm; infinite if it wants one.
         sets_value: whether it sets a value at all.
         value_with_tick: whether it does so for certain where the node ticks, and nowhere else.
+        handed: the values that are arguments of functions that are written out.
     """
 
     reading: Reading
@@ -96,6 +97,7 @@ class Template:
     wakes: float
     sets_value: bool
     value_with_tick: bool
+    handed: tuple[Slot, ...]
 
 
 @cache
@@ -114,6 +116,7 @@ class _Rewriter(ast.NodeTransformer):
         self._reading = reading
         self._kinds = kinds
         self._slots: dict[Slot, int] = {}
+        self._handed: dict[Slot, None] = {}
         self._wants_alarm = False
         self._in_text = False
 
@@ -144,6 +147,7 @@ class _Rewriter(ast.NodeTransformer):
             float("inf") if self._wants_alarm else wakes,
             sets_value,
             not sets_value or _sets_value_with_tick(body, form, value),
+            tuple(self._handed),
         )
 
     def slot(self, what: str, name: str = "", detail: Any = None) -> ast.Name:
@@ -256,14 +260,21 @@ class _Rewriter(ast.NodeTransformer):
                 return None
         if any(isinstance(each, ast.JoinedStr) for each in ast.walk(expression.body)):
             return None  # a literal has quotes, which may not be in an f-string
+        for argument in arguments:
+            slot = self._slot_of(argument)
+            if slot is not None and slot.what in ("input", "value"):
+                self._handed[slot] = None
         put_in = _PutIn(self, name, expression, arguments)
         return cast(ast.expr, put_in.visit(deepcopy(expression.body)))
 
-    def _is_cheap(self, argument: ast.expr) -> bool:
+    def _slot_of(self, argument: ast.expr) -> Slot | None:
         match = _SLOT.fullmatch(argument.id) if isinstance(argument, ast.Name) else None
-        if match is None:
+        return None if match is None else list(self._slots)[int(match[1])]
+
+    def _is_cheap(self, argument: ast.expr) -> bool:
+        slot = self._slot_of(argument)
+        if slot is None:
             return True
-        slot = list(self._slots)[int(match[1])]
         if slot.what == "attribute":
             return self._kinds[slot.name].of in (Is.OWN, Is.LITERAL)
         return slot.what in ("local", "input", "value")
@@ -531,6 +542,8 @@ def _check_reads(node: ast.AST, known: set[str], local: frozenset[str]) -> None:
 
 
 def _bound(node: ast.AST) -> set[str]:
+    if isinstance(node, ast.AnnAssign) and node.value is None:
+        return set()
     return {
         each.id
         for each in ast.walk(node)

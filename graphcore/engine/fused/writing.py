@@ -394,6 +394,10 @@ class _Writer:
         by_variables = self._head is Head.VARIABLES
         if by_variables and part.woken and not self._always_wakes(part):
             self._text.add(indent, f"{self._due(part.index)} = never", part.index)
+        for slot in part.template.handed:
+            if self._may_lack(part, slot):
+                # A function that is called has its arguments read, whether it looks at them or not.
+                self._text.add(indent, self._fill(part, slot), part.index)
         for line in part.template.lines:
             here = indent + line.indent
             if isinstance(line, TickLine):
@@ -402,6 +406,13 @@ class _Writer:
                 self._write_wake(part, line, here)
             else:
                 self._text.add(here, self._line(part, line.pieces), part.index)
+
+    def _may_lack(self, part: Part, slot: Slot) -> bool:
+        """Return whether there may be no value where a node reads one."""
+        if slot.what == "value" or part.node.valid != "all":
+            return True
+        template = self._upstream(part, slot).template
+        return template is None or not (template.sets_value and template.value_with_tick)
 
     def _always_wakes(self, part: Part) -> bool:
         assert part.template is not None
