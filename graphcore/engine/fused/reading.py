@@ -238,8 +238,6 @@ class _Reader(ast.NodeVisitor):
                 self._attributes[node.attr] = None
             if isinstance(node.ctx, ast.Store):
                 self._written.add(node.attr)
-        if isinstance(node.ctx, ast.Del):
-            raise Refused("its cycle deletes an attribute")
 
     def visit_Call(self, node: ast.Call) -> None:
         name = attribute_of(node.func, self._me)

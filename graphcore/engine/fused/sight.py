@@ -28,7 +28,6 @@ _PRYING = {
     "upstreams",
     "vars",
 }
-_MADE = "<string>"  # the file of a constructor that `@node` made
 
 
 @cache
@@ -43,7 +42,7 @@ def looks_at_values_only(cls: Any) -> bool:
             function = found.__func__ if isinstance(found, classmethod | staticmethod) else found
             if isinstance(function, property):
                 return False
-            if not isinstance(function, FunctionType) or function.__code__.co_filename == _MADE:
+            if not isinstance(function, FunctionType) or _is_made(function):
                 continue
             tree = tree_of(function)
             if not isinstance(tree, ast.FunctionDef) or names_in(function.__code__) & _PRYING:
@@ -51,6 +50,12 @@ def looks_at_values_only(cls: Any) -> bool:
             if any(_pryings(tree, cls._inputs.keys())):
                 return False
     return isinstance(cls.cycle, FunctionType)
+
+
+def _is_made(function: FunctionType) -> bool:
+    """Return whether a function is a constructor that `@node` made, which has no text."""
+    code = function.__code__
+    return code.co_name == "__init__" and code.co_filename == "<string>"
 
 
 def _pryings(tree: ast.FunctionDef, inputs: Any) -> Iterator[ast.AST]:

@@ -1,0 +1,187 @@
+"""What functions and called nodes may look at: it is right there whenever they look."""
+
+from functools import partial
+from typing import Any
+
+import pytest
+
+import graphcore as gc
+from graphcore.engine.fused.reach import names_in, nodes_reached
+from graphcore.engine.fused.sight import looks_at_values_only
+from tests.engine.fused.both import node_class, same, written
+
+HERE = __name__.partition(".")[0]
+kept: dict[str, Any] = {}
+
+
+def reached(*starts: Any, package: str = HERE) -> list[Any]:
+    found = nodes_reached(starts, package)
+    assert found is not None
+    return list(found)
+
+
+def through_a_global() -> Any:
+    return kept["node"].value
+
+
+def test_nodes_are_reached_through_all_that_hangs_on_a_function() -> None:
+    stream = gc.constant(1)
+    node = stream.node
+
+    def with_default(x: Any, each: Any = node) -> Any:
+        return each
+
+    def with_keyword(x: Any, *, each: Any = node) -> Any:
+        return each
+
+    def with_attribute(x: Any) -> Any:
+        return x
+
+    with_attribute.node_behind = [{"a": (node,)}]  # type: ignore[attr-defined]  # on purpose
+
+    class Holds:
+        def __init__(self) -> None:
+            self.inside = {"a": [stream]}
+
+        def method(self, x: Any) -> Any:
+            return self.inside
+
+    inner = lambda: node  # noqa: E731  # short
+    for function in (
+        lambda x: node.value,
+        lambda x: stream,
+        lambda x: inner(),
+        with_default,
+        with_keyword,
+        with_attribute,
+        partial(max, node),
+        Holds().method,
+        Holds(),
+    ):
+        assert reached(function) == [node]
+
+
+def test_a_global_that_a_function_names_is_followed_within_its_package_alone() -> None:
+    kept["node"] = gc.constant(1).node
+    assert reached(through_a_global) == [kept["node"]]
+    assert reached(lambda: through_a_global()) == [kept["node"]]
+    assert reached(through_a_global, package="elsewhere") == []
+
+
+def test_what_reaches_no_node_gives_none() -> None:
+    assert reached(abs, len, 5, "a", None, lambda x: x + 1, [1, 2]) == []
+
+
+def test_too_much_to_look_through_is_said() -> None:
+    heap = [[n] for n in range(100_001)]
+    assert nodes_reached([lambda: heap], HERE) is None
+
+
+def test_names_in_code_are_those_of_functions_inside_it_too() -> None:
+    def outer() -> Any:
+        return lambda: through_a_global().field
+
+    assert {"through_a_global", "field"} <= names_in(outer.__code__)
+
+
+def test_what_a_function_reaches_is_right_on_the_node_at_every_call() -> None:
+    def make() -> gc.Stream[Any]:
+        total = gc.from_iterable([1, 2, 3]).sum()
+        count = total.count()
+        node = total.node
+        return count.map(lambda n: (n, node.value, node.ticked_in, count.node.value))
+
+    assert same(make) == [(0, (1, 1, 1, 1)), (0, (2, 3, 2, 2)), (0, (3, 6, 3, 3))]
+
+
+def test_explain_names_the_node_whose_function_reaches_another() -> None:
+    total = gc.from_iterable([1]).sum().named("total")
+    reader = total.map(lambda x: total.node.value).named("reader")
+    assert "  total  called: a function of reader reaches it" in gc.Graph(reader).explain()
+
+
+INPUTS = "source: gc.Active[Any]\nothers: list[gc.Passive[Any]]\ngiven: Any = None"
+VALUES_ONLY = [
+    "self.value = self.source.value",
+    "self.value = state.ticked(self.source) or state.valid(self.source)",
+    "self.value = [each.value for each in self.others]",
+    "for each in self.others:\n    if state.ticked(each):\n        self.value = each.value",
+    "for n, each in enumerate(self.others):\n    self.value = each.value",
+    "self.value = self.given.value",
+]
+MORE_THAN_VALUES = [
+    "self.value = self.source",
+    "self.value = self.source.name",
+    "self.value = vars(self)",
+    "self.value = getattr(self, 'source').count",
+    "self.source.value = 5",
+    "self.value = self",
+    "self.value = self.upstreams()",
+    "self.value = list(self.others)",
+    "for each in self.others:\n    self.value = each",
+    "for n, each in enumerate(self.others):\n    self.value = each.count",
+    "self.value = [each for each in self.others]",
+]
+
+
+@pytest.mark.parametrize("cycle", VALUES_ONLY)
+def test_a_class_that_looks_at_values_only(cycle: str) -> None:
+    assert looks_at_values_only(node_class(cycle, INPUTS))
+
+
+@pytest.mark.parametrize("cycle", MORE_THAN_VALUES)
+def test_a_class_that_may_see_more(cycle: str) -> None:
+    assert not looks_at_values_only(node_class(cycle, INPUTS))
+    assert not looks_at_values_only(
+        node_class(
+            "return True",
+            INPUTS,
+            f"def stop(self, state):\n    {cycle.replace(chr(10), chr(10) + '    ')}",
+        )
+    )
+
+
+def test_a_class_with_a_property_or_without_text_may_see_more() -> None:
+    prop = "@property\ndef a(self):\n    return 1"
+    assert not looks_at_values_only(node_class("return True", INPUTS, prop))
+    made = "a = eval('lambda self: self.source')"
+    assert not looks_at_values_only(node_class("return True", INPUTS, made))
+
+
+def test_a_class_that_names_its_upstreams_by_hand_may_see_more() -> None:
+    cells = written(
+        "class Tried(gc.MutableNode[Any]):\n"
+        "    def upstreams(self):\n        return gc.Upstreams()\n\n"
+        "    def cycle(self, state):\n        return True\n"
+    )
+    assert not looks_at_values_only(cells["Tried"])
+
+
+def test_what_a_called_node_reads_is_written_through_and_what_it_may_see_is_called() -> None:
+    cycle = "try:\n    self.value = {}\nfinally:\n    pass\nreturn True"
+    reads, sees = (
+        node_class(cycle.format(text)) for text in ("self.source.value", "self.source.count")
+    )
+    for made, told in (
+        (reads, "fused"),
+        (sees, "called: last, which is called, may see more than its value"),
+    ):
+        make = lambda made=made: gc.Stream(  # noqa: E731  # short
+            made(gc.from_iterable([5, 6]).map(lambda x: x).count().named("counted"))
+        ).named("last")
+        assert f"counted  {told}" in gc.Graph(make()).explain()
+        assert [value for _, value in same(make)] == [1, 2]
+
+
+def test_a_node_of_a_program_without_text_sees_its_upstream_as_it_is() -> None:
+    def make() -> gc.Stream[Any]:
+        names: dict[str, Any] = {"gc": gc, "Any": Any, "__name__": "given"}
+        exec(  # as `python -c` does: no text is kept
+            "@gc.node\nclass Sees(gc.MutableNode[Any]):\n    source: gc.Active[Any]\n\n"
+            "    def cycle(self, state):\n        self.value = self.source.count\n"
+            "        return True\n",
+            names,
+        )
+        return gc.Stream(names["Sees"](gc.from_iterable([5, 6]).count()))
+
+    assert [value for _, value in same(make)] == [1, 2]
