@@ -1,5 +1,6 @@
 """The README and the site: their code runs, its output is as shown, what they name is there."""
 
+import linecache
 import re
 import sys
 from dataclasses import dataclass
@@ -71,9 +72,11 @@ def test_the_blocks_of_a_page_run_in_order_and_print_what_is_shown(
     for block in blocks(page):
         where = f"{name_of(page)}:{block.line}"
         if block.language == "python":
-            # Blank lines in front make a traceback point at the page's own line.
             source = "\n" * (block.line - 1) + block.text
-            exec(compile(source, str(page), "exec"), vars(module))
+            # Each block is known to `linecache`, as a notebook's cells are.
+            lines = source.splitlines(True)
+            monkeypatch.setitem(linecache.cache, where, (len(source), None, lines, where))
+            exec(compile(source, where, "exec"), vars(module))
             printed = capsys.readouterr().out
             continue
         if block.before == OUTPUT_MARK:

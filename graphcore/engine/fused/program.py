@@ -73,7 +73,7 @@ class Program:
     @property
     def source(self) -> str:
         """The text of the function."""
-        return "".join(self._lines)
+        return "".join(self._lines).rstrip()
 
     def holds(self) -> bool:
         """Return whether all that was written out is so still."""
