@@ -204,6 +204,41 @@ def test_r10_send_blocks_while_the_inbox_is_full() -> None:
     assert max(len(burst) for burst in bursts) <= 4
 
 
+def test_r10_a_thread_with_more_to_do_waits_for_room_for_so_long_and_no_longer() -> None:
+    told: list[bool] = []
+    hold = Held()
+
+    def run(sender: gc.Sender[Any], stop: threading.Event) -> None:
+        assert hold.entered.wait(20)
+        told.append(sender.wait_for_room(0))
+        sender.send_many([1, 2])
+        told.append(sender.wait_for_room(0.01))
+        hold.go_on.set()
+        while not sender.wait_for_room(20):
+            pass
+        sender.send(3)
+        # Once the run has ended, `send` would not block: it raises.
+        sender.send(4)
+        assert stop.wait(20)
+        told.append(sender.wait_for_room(20))
+
+    stream: gc.Stream[int] = gc.receiver(hold.piling_up(run), capacity=2, delivery="each")
+    out = stream.limit(3).collect()
+
+    @gc.node
+    class Ends(gc.MutableNode[None]):
+        source: gc.Active[int]
+
+        def cycle(self, state: gc.GraphState) -> bool:
+            if self.source.value == 4:
+                state.stop()
+            return False
+
+    gc.Graph(hold, out, Ends(stream)).run(realtime=True)
+    assert told == [True, False, True]
+    assert out.values == [1, 2, 3]
+
+
 def test_r10_a_receiver_blocked_in_send_at_the_end_is_let_go_by_stopped() -> None:
     left: list[str] = []
 

@@ -133,7 +133,7 @@ def test_a_subscriber_reconnects_to_a_publisher_that_was_killed_and_restarted(pu
     publisher.process.kill()
     wait_until(lambda: ZmqStatus.DISCONNECTED in watching.statuses)
     before = len(watching.values)
-    publish(port=port, period="1ms")
+    publish(port=port, period="1ms").line_with("port")
     wait_until(lambda: len(watching.values) > before)
     watching.end()
     assert watching.statuses == ["connected", "disconnected", "connected"]
@@ -154,7 +154,7 @@ def test_an_orderly_end_by_sigterm_closes_or_is_followed(publish, on_end):
         return
     wait_until(lambda: watching.statuses == ["connected", "disconnected"])
     before = len(watching.values)
-    publish(port=port, period="1ms")
+    publish(port=port, period="1ms").line_with("port")
     wait_until(lambda: len(watching.values) > before)
     watching.end()
     assert watching.statuses == ["connected", "disconnected", "connected"]

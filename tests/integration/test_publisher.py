@@ -152,18 +152,22 @@ def test_one_that_does_not_get_through_the_handshake_is_no_peer(running, peer):
 
 
 def test_a_subscriber_that_follows_does_not_hold_up_the_end_of_its_publisher(running):
-    options = SocketOptions(linger="1min")
+    options = SocketOptions(linger="10min", peer_timeout=None)
     publisher = gc.from_iterable(range(10)).zmq_pub(
         0, bind="127.0.0.1", wait_for=1, options=options
     )
-    reports: list[gc.RunReport] = []
-    publishing = running(lambda realtime: reports.append(publisher.run(realtime=realtime)))
+    publishing = running(publisher.run)
     wait_until(lambda: publisher.port)
     out = zmq_sub(publisher.port, on_end="follow").data.unroll().collect()
-    following = running(out.run, duration="10s")
+    stop = threading.Event()
+    ended = gc.receiver(lambda sender, ends: sender.send("stop") if stop.wait(60) else None)
+    following = running(gc.Graph(out, gc.Stream(Stops(ended))).run)
     publishing.join(30)
-    assert following.is_alive()
-    assert reports[0].ended_by == "sources"
+    try:
+        assert not publishing.is_alive() and following.is_alive()
+    finally:
+        stop.set()
+    following.join(30)
     assert out.values == list(range(10))
 
 

@@ -65,6 +65,7 @@ def test_publish_and_subscribe_in_one_graph():
     assert out.values == list(range(100))
     assert statuses.values == [ZmqStatus.CONNECTED]
     assert (publisher.stats().sent, subscription.stats().received) == (100, 100)
+    assert (publisher.stats().peers, subscription.stats().peers) == (0, 0)
 
 
 @gc.node
