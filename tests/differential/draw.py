@@ -22,7 +22,17 @@ from tests.differential.operators import (
     all_operators,
     kind_of,
 )
-from tests.differential.recipe import Arguments, Giving, Iterating, Made, Recipe, Ref, Step
+from tests.differential.recipe import (
+    Arguments,
+    Giving,
+    Iterating,
+    Made,
+    Recipe,
+    Ref,
+    Step,
+    Written,
+)
+from tests.differential.written import written_function, written_node
 
 _NUMBERS = [1, 2, 3, 0, -1, 2.5, 4, -0.0, 0.1, nan, inf, -inf, 1e300, 5e-324, True, -3, 1]
 VALUES: dict[str, list[Any]] = {
@@ -125,6 +135,13 @@ class Wiring:
         step = Step(None, (call,), (shape.gives,), shape=True, name=_name(picks))
         self._add(step, depth + 1)
 
+    def written(self, picks: Picks) -> None:
+        """Add a node whose class is written at random."""
+        refs = [self._stream(["number"], picks) for _ in range(2)]
+        call = (written_node(picks), (tuple(refs), {}))
+        depth = max(self._depths[ref.number] for ref in refs)
+        self._add(Step(None, (call,), ("number",), shape=True, name=_name(picks)), depth + 1)
+
     def _add(self, step: Step, depth: int) -> None:
         self.steps.append(step)
         self.kinds += step.kinds
@@ -166,9 +183,13 @@ class Wiring:
         for place, arity in functions_at:
             refs = [ref for ref in (first, *positional) if isinstance(ref, Ref)]
             kinds = [self.kinds[ref.number] for ref in refs]
-            name, gives = _function((kinds * 2)[: arity or len(kinds)], picks)
-            self.parts.add(name)
-            made = self._made(name, picks)
+            kinds = (kinds * 2)[: arity or len(kinds)]
+            if picks.number(6) == 5 and len(kinds) <= 5:
+                made: object = Written(written_function(picks, len(kinds)))
+            else:
+                name, gives = _function(kinds, picks)
+                self.parts.add(name)
+                made = self._made(name, picks)
             if isinstance(place, str):
                 keywords[place] = made
             else:
@@ -296,6 +317,9 @@ _OPTIONS: list[dict[str, Any]] = [
 ]
 
 
+WRITTEN = "written"
+
+
 def make_recipe(steps: list[tuple[str, bytes]], ending: bytes) -> Recipe:
     """Make a recipe of what hypothesis has drawn: names of steps, and bytes to choose with."""
     wiring = Wiring()
@@ -307,6 +331,8 @@ def make_recipe(steps: list[tuple[str, bytes]], ending: bytes) -> Recipe:
             wiring.source(name, Picks(choices))
         elif name in operators:
             wiring.operator(name, operators[name], Picks(choices))
+        elif name == WRITTEN:
+            wiring.written(Picks(choices))
         else:
             wiring.node(name, nodes.SHAPES[name], Picks(choices))
     picks = Picks(ending)

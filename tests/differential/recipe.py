@@ -12,6 +12,7 @@ from typing import Any
 
 import graphcore as gc
 from tests.differential import functions, nodes
+from tests.differential.written import compiled
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,16 @@ class Made:
 
     def __repr__(self) -> str:
         return f"functions.{self.shape}({self.seen or ''})"
+
+
+@dataclass(frozen=True)
+class Written:
+    """A function `function`, or a node class `Written`, of this text."""
+
+    text: str
+
+    def __repr__(self) -> str:
+        return f"written({self.text!r})"
 
 
 @dataclass(frozen=True)
@@ -84,6 +95,9 @@ class Step:
             text += f".{name}({', '.join(given)})"
         if self.shape:
             text = f"gc.Stream(nodes.{text.removeprefix('gc.')})"
+        if "\n" in text:  # a class that was written
+            ((written, (positional, _)),) = self.calls
+            text = f"gc.Stream(Written({', '.join(map(repr, positional))}))  # {written}"
         return text + (f".named({self.name!r})" if self.name else "")
 
 
@@ -129,7 +143,9 @@ def build(recipe: Recipe) -> gc.Graph:
         made: Any = gc if step.owner is None else streams[step.owner.number]
         if step.shape:
             ((name, (positional, _)),) = step.calls
-            made = gc.Stream(nodes.SHAPES[name].make(*_given_for(positional, streams)))
+            shape = nodes.SHAPES.get(name)
+            make = shape.make if shape else compiled(name)["Written"]
+            made = gc.Stream(make(*_given_for(positional, streams)))
         else:
             for name, (positional, keywords) in step.calls:
                 given = {key: _argument(value, streams) for key, value in keywords.items()}
@@ -165,6 +181,8 @@ def _argument(given: Any, streams: list[Any]) -> Any:
         case Made(shape, seen):
             looked_at = () if seen is None else (streams[seen.number],)
             return functions.SHAPES[shape].make(*looked_at)
+        case Written(text):
+            return compiled(text)["function"]
         case Giving(value):
             return lambda: iter(copy.deepcopy(value))
         case Iterating(value):

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.differential import nodes
-from tests.differential.draw import SOURCE_ARGUMENTS, all_parts, alone, make_recipe
+from tests.differential.draw import SOURCE_ARGUMENTS, WRITTEN, all_parts, alone, make_recipe
 from tests.differential.observe import difference, run
 from tests.differential.operators import all_operators
 from tests.differential.recipe import Recipe, build
@@ -48,6 +48,8 @@ def recipes() -> st.SearchStrategy[Recipe]:
     steps += ["replay"] * 40 + ["from_iterable", "ticker"] * 20 + functional * 14
     # Copies of steps, of which hypothesis would else make most of its graphs, find little.
     drawn = st.tuples(st.sampled_from(steps), st.binary(min_size=16, max_size=16))
+    written = st.tuples(st.just(WRITTEN), st.binary(min_size=90, max_size=90))
+    drawn = st.one_of(*[drawn] * 7, written)
     small = st.lists(drawn, min_size=2, max_size=16, unique=True)
     large = st.lists(drawn, min_size=20, max_size=60, unique=True)
     graphs = st.integers(0, 11).flatmap(lambda size: large if size == 11 else small)
