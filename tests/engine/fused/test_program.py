@@ -98,7 +98,7 @@ def test_the_text_for_tracebacks_goes_with_the_graph(compiled: list[str]) -> Non
     graph = gc.Graph(numbers())
     graph.run()
     (name,) = compiled
-    assert "".join(linecache.getlines(name)) == graph.fused_source()
+    assert "".join(linecache.getlines(name)).rstrip() == graph.fused_source()
     linecache.checkcache()
     assert linecache.getlines(name)
     del graph

@@ -168,7 +168,8 @@ except KeyboardInterrupt:
     assert count in (source - 1, source), (count, source)
     sums = [n * (n + 1) // 2 - 3 for n in (source - 1, source)]
     assert total in sums, (total, source)
-    assert source >= 999
+    # The event 1,000 was read ahead in the cycle of the one before, which may not be through.
+    assert source >= 998
     print("given back")
 """
 
