@@ -11,7 +11,7 @@ import zmq
 
 import graphcore as gc
 from graphcore.testing import wait_until
-from graphcore_zmq import ZmqPublisher, raw, zmq_sub
+from graphcore_zmq import SocketOptions, ZmqPublisher, raw, zmq_sub
 from graphcore_zmq.wire import Tag, read_frame
 
 pytestmark = pytest.mark.zmq
@@ -149,6 +149,28 @@ def test_one_that_does_not_get_through_the_handshake_is_no_peer(running, peer):
     connect(peer, publisher)
     wait_until(lambda: publisher.stats().sent == 1)
     assert frames(peer) == [(Tag.VALUE, [b"1"]), (Tag.END_OF_STREAM, [])]
+
+
+def test_a_subscriber_that_follows_does_not_hold_up_the_end_of_its_publisher(running):
+    options = SocketOptions(linger="10min", peer_timeout=None)
+    publisher = gc.from_iterable(range(10)).zmq_pub(
+        0, bind="127.0.0.1", wait_for=1, options=options
+    )
+    publishing = running(publisher.run)
+    wait_until(lambda: publisher.port)
+    out = zmq_sub(publisher.port, on_end="follow").data.unroll().collect()
+    stop = threading.Event()
+    ended = gc.receiver(lambda sender, ends: sender.send("stop") if stop.wait(60) else None)
+    following = running(gc.Graph(out, gc.Stream(Stops(ended))).run)
+    publishing.join(30)
+    try:
+        assert not publishing.is_alive() and following.is_alive()
+        # The last frame was read; the graph that takes what came before it is not yet through.
+        wait_until(lambda: len(out) == 10)
+    finally:
+        stop.set()
+    following.join(30)
+    assert out.values == list(range(10))
 
 
 class Registry:
