@@ -5,6 +5,8 @@ from heapq import heapify, heappop, heappush
 
 from graphcore.state import Alarm
 
+_SOME = 64
+
 
 class Schedule:
     """The alarms of a run, in one heap.
@@ -20,14 +22,14 @@ class Schedule:
     Attributes:
         heap: the entries; a tier may push onto it.
         bits: how many of an entry's lowest bits hold the index.
-        cancelled: the entries that were taken back, with how many alarms of each.
         takes: how often entries were taken out.
     """
 
     def __init__(self, nodes: int) -> None:
         self.heap: list[int] = []
         self.bits = nodes.bit_length()
-        self.cancelled: dict[int, int] = {}
+        self._cancelled: dict[int, int] = {}  # with how many alarms of each
+        self._count = 0  # of all of them
         self.takes = 0
         self._mask = (1 << self.bits) - 1
         self._taken_to = 0
@@ -49,15 +51,15 @@ class Schedule:
         taken = made < self.takes and entry >> self.bits <= self._taken_to
         if taken and entry not in self._put_off:
             return
-        self.cancelled[entry] = self.cancelled.get(entry, 0) + 1
-        count = sum(self.cancelled.values()) if len(self.cancelled) > 32 else 0
-        if count * 2 > len(self.heap):
+        self._cancelled[entry] = self._cancelled.get(entry, 0) + 1
+        self._count += 1
+        if self._count > _SOME and self._count * 2 > len(self.heap):
             self._drop_cancelled()
 
     def next_time(self) -> int | None:
         """Return the earliest time at which an alarm goes off, `None` when there is none."""
         heap = self.heap
-        while self.cancelled and heap and heap[0] in self.cancelled:
+        while self._cancelled and heap and heap[0] in self._cancelled:
             entry = heap[0]
             if self._goes_off(entry):
                 heappush(heap, entry)
@@ -94,19 +96,24 @@ class Schedule:
         while heap and heap[0] == entry:
             heappop(heap)
             count += 1
-        return not self.cancelled or count > self.cancelled.pop(entry, 0)
+        if not self._cancelled:
+            return True
+        cancelled = self._cancelled.pop(entry, 0)
+        self._count -= cancelled
+        return count > cancelled
 
     def _drop_cancelled(self) -> None:
         kept = []
         for entry in self.heap:
-            count = self.cancelled.get(entry, 0)
+            count = self._cancelled.get(entry, 0)
             if count:
-                self.cancelled[entry] = count - 1
+                self._cancelled[entry] = count - 1
             else:
                 kept.append(entry)
         self.heap[:] = kept
         heapify(self.heap)
-        self.cancelled.clear()
+        self._cancelled.clear()
+        self._count = 0
 
 
 class RealTimeClock:

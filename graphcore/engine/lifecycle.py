@@ -35,16 +35,18 @@ def claimed(plan: Plan) -> Iterator[None]:
     Raises:
         RunError: if a node is in another run.
     """
-    with _running_lock:
-        taken = next((node for node in plan.nodes if node in _running), None)
-        if taken is not None:
-            raise RunError(f"{taken.name} is in another run; a node is in one run at a time")
-        _running.update(plan.nodes)
+    mine: list[Node] = []
     try:
+        with _running_lock:
+            taken = next((node for node in plan.nodes if node in _running), None)
+            if taken is not None:
+                raise RunError(f"{taken.name} is in another run; a node is in one run at a time")
+            mine = plan.nodes  # before they are, so that Ctrl-C in between leaves none behind
+            _running.update(mine)
         yield
     finally:
         with _running_lock:
-            _running.difference_update(plan.nodes)
+            _running.difference_update(mine)
 
 
 def execute(plan: Plan, session: Session, tier: Tier) -> None:
@@ -61,7 +63,7 @@ def execute(plan: Plan, session: Session, tier: Tier) -> None:
             for index, node in enumerate(plan.nodes):
                 node.reset()
                 started += 1
-                if type(node).start is not MutableNode.start:
+                if not _is_empty(node.start, MutableNode.start):
                     _noting(plan, session, index, node.start)
             tier.run(session)
         except BaseException as error:  # raised again below, once the nodes are stopped
@@ -69,16 +71,22 @@ def execute(plan: Plan, session: Session, tier: Tier) -> None:
             session.ended_by = EndedBy.ERROR
         session.ended.set()
         for index in reversed(range(started)):
-            if type(plan.nodes[index]).stop is MutableNode.stop:
+            stop = plan.nodes[index].stop
+            if _is_empty(stop, MutableNode.stop):
                 continue
             try:
-                _noting(plan, session, index, plan.nodes[index].stop)
+                _noting(plan, session, index, stop)
             except BaseException as error:  # raised again below, with the others
                 errors.append(error)
     if len(errors) == 1:
         raise errors[0]
     if errors:
         raise BaseExceptionGroup("the run failed, and so did stopping it", errors)
+
+
+def _is_empty(method: object, inherited: object) -> bool:
+    """Return whether a method is the one that `MutableNode` has, which does nothing."""
+    return getattr(method, "__func__", None) is inherited
 
 
 def _noting(plan: Plan, session: Session, index: int, step: Callable[..., None]) -> None:

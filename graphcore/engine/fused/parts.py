@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from types import FunctionType
-from typing import Any, Generic
+from typing import Any
 
 from graphcore.engine.fused.reach import nodes_reached, package_of, reaches_by_itself
 from graphcore.engine.fused.reading import (
@@ -21,13 +21,13 @@ from graphcore.engine.fused.reading import (
     kinds_of,
     may_schedule,
     node_behind,
+    own_classes,
     reading_of,
 )
 from graphcore.engine.fused.returns import Form
 from graphcore.engine.fused.sight import looks_at_values_only
 from graphcore.engine.fused.template import Template, template_of
 from graphcore.engine.plan import Plan
-from graphcore.node import MutableNode
 
 _Key = tuple[int, ...]
 _OWN = {"serial", "wired_at", "ticked_in", "_name", "value"}
@@ -139,13 +139,12 @@ def _call_what_functions_reach(parts: Sequence[Part], numbers: dict[Node, int]) 
                     parts[index].call(f"a function of {part.node.name} reaches it")
 
 
-def _functions(
-    part: Part, numbers: dict[Node, int]
-) -> Iterator[tuple[tuple[int, ...], list[Any], str]]:
+def _functions(part: Part, numbers: dict[Node, int]) -> Iterator[tuple[_Key, list[Any], str]]:
     """Yield what a node's class and the node itself can run, with a key and their package."""
     cls = type(part.node)
     if package_of(cls) != "graphcore":
-        yield (id(cls),), _methods(cls), package_of(cls)
+        own = [found for each in own_classes(cls) for found in vars(each).values()]
+        yield (id(cls),), own, package_of(cls)
     for name, given in vars(part.node).items():
         if name in _OWN or isinstance(given, type):
             continue
@@ -157,15 +156,6 @@ def _functions(
             yield key, [given], package_of(given)
         elif node is not None and numbers.get(node) not in (*part.active, *part.passive):
             yield (id(given),), [node], ""
-
-
-def _methods(cls: type[Any]) -> list[Any]:
-    return [
-        found
-        for each in cls.__mro__
-        if each not in (MutableNode, Generic, object)
-        for found in vars(each).values()
-    ]
 
 
 def _show_what_is_looked_at(parts: Sequence[Part]) -> None:

@@ -63,7 +63,8 @@ _ASKED = {"time", "start_time", "elapsed", "run_mode", "ticked", "valid", "stopp
 _QUIET = _ASKED | {"due", "stop"}
 # What looks at, or runs in, the very function that it is named in.
 _FRAME = {"__class__", "dir", "eval", "exec", "globals", "locals", "super", "vars"}
-_LIFECYCLE = {"__init__", "__post_init__", "start", "reset", "stop", "cycle"}
+_BEFORE_A_CYCLE = {"__init__", "__post_init__", "start", "reset"}
+_LIFECYCLE = _BEFORE_A_CYCLE | {"stop", "cycle"}
 _ANY = {"setattr", "delattr", "__dict__", "vars"}
 _ACCESS = ("__getattribute__", "__setattr__", "__delattr__")
 
@@ -168,20 +169,15 @@ class _Reader(ast.NodeVisitor):
         if is_dataclass(self._cls):
             declared = {each.name for each in fields(self._cls) if each.init}
             parameters = frozenset(declared - set(self._cls._inputs))
-        others = {
-            name
-            for method, code in _methods(self._cls)
-            if method not in _LIFECYCLE
-            for name in _stored(code)
-        }
+        others: set[str] = set()
+        begun: set[str] = set(self._cls._states)
+        for method, code in _methods(self._cls):
+            if method not in _LIFECYCLE:
+                others.update(_stored(code))
+            elif method in _BEFORE_A_CYCLE:
+                begun.update(_stored(code))
         if others & _ANY:
             raise Refused("a method of its class sets attributes by names that are not plain")
-        begun = {
-            name
-            for method, code in _methods(self._cls)
-            if method in ("__init__", "__post_init__", "start", "reset")
-            for name in _stored(code)
-        }
         return Reading(
             self._function,
             self._tree,
@@ -192,7 +188,7 @@ class _Reader(ast.NodeVisitor):
             self._called,
             frozenset(self._local),
             frozenset(others),
-            frozenset(begun) | frozenset(self._cls._states),
+            frozenset(begun),
             parameters,
         )
 
@@ -283,7 +279,7 @@ _SCOPES = (
 )
 
 
-def attribute_of(expression: ast.expr, owner: str) -> str | None:
+def attribute_of(expression: ast.AST, owner: str) -> str | None:
     """Return which attribute of the variable `owner` an expression is, `None` if it is none."""
     if isinstance(expression, ast.Attribute) and isinstance(expression.value, ast.Name):
         return expression.attr if expression.value.id == owner else None
@@ -358,62 +354,73 @@ def _parameter(given: Any, arguments: int | None) -> Kind:
 
 def may_schedule(cls: type[Any]) -> bool:
     """Return whether nodes of a class may be run by alarms, or by what threads bring them."""
-    return _may_schedule(_found(cls, "start"), cycle_of(cls))
+    start, cycle = _found(cls, "start"), cycle_of(cls)
+    return _uses_more_than_asking(start) or _uses_more_than_asking(cycle)
 
 
-@cache
-def _may_schedule(start: object, cycle: object) -> bool:
-    for name, function in (("start", start), ("cycle", cycle)):
-        if function is vars(MutableNode)[name]:
-            continue
-        tree = tree_of(function) if isinstance(function, FunctionType) else None
-        if not isinstance(tree, ast.FunctionDef) or len(tree.args.args) != 2:
-            return True
-        state = tree.args.args[1].arg
-        harmless = {
-            node.value
-            for node in ast.walk(tree)
-            if isinstance(node, ast.Attribute) and node.attr in _QUIET
-        }
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Name) and node.id == state and node not in harmless:
-                return True
-    return False
-
-
-@cache
-def keeps_alarms(cls: Any) -> bool:
+def keeps_alarms(cls: type[Any]) -> bool:
     """Return whether a class's `start` may keep an alarm, so that it can be taken back."""
-    function = inspect.getattr_static(cls, "start")
-    if function is vars(MutableNode)["start"]:
+    return _keeps_alarms(_found(cls, "start"))
+
+
+@cache
+def _uses_more_than_asking(function: object) -> bool:
+    if function in _DO_NOTHING:
         return False
-    tree = tree_of(function) if isinstance(function, FunctionType) else None
-    if not isinstance(tree, ast.FunctionDef) or len(tree.args.args) != 2:
+    tree, state = _tree_with_state(function)
+    return tree is None or any(
+        node.id == state and not (isinstance(above, ast.Attribute) and above.attr in _QUIET)
+        for node, above in _names(tree)
+    )
+
+
+@cache
+def _keeps_alarms(start: object) -> bool:
+    if start in _DO_NOTHING:
+        return False
+    tree, state = _tree_with_state(start)
+    if tree is None:
         return True
-    state = tree.args.args[1].arg
-    owners = {node.value for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    if any(
+        node.id == state and not isinstance(above, ast.Attribute) for node, above in _names(tree)
+    ):
+        return True
     dropped = {
         node.value.func
         for node in ast.walk(tree)
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call)
     }
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Name) and node.id == state and node not in owners:
-            return True
-        if attribute_of_any(node, state) == "schedule" and node not in dropped:
-            return True
-    return False
+    return any(
+        attribute_of(node, state) == "schedule" and node not in dropped for node in ast.walk(tree)
+    )
 
 
-def attribute_of_any(node: ast.AST, owner: str) -> str | None:
-    """Return which attribute of the variable `owner` a node of a tree is, `None` if it is none."""
-    return attribute_of(node, owner) if isinstance(node, ast.expr) else None
+_DO_NOTHING = (MutableNode.start, MutableNode.cycle)
+
+
+def _tree_with_state(function: object) -> tuple[ast.FunctionDef | None, str]:
+    """Return a method's tree, if it is to be had, and what the method calls its state."""
+    tree = tree_of(function) if isinstance(function, FunctionType) else None
+    if not isinstance(tree, ast.FunctionDef) or len(tree.args.args) != 2:
+        return None, ""
+    return tree, tree.args.args[1].arg
+
+
+def _names(tree: ast.AST) -> Iterator[tuple[ast.Name, ast.AST]]:
+    """Yield the names in a tree, each with what it is a part of."""
+    for above in ast.walk(tree):
+        for node in ast.iter_child_nodes(above):
+            if isinstance(node, ast.Name):
+                yield node, above
+
+
+def own_classes(cls: type[Any]) -> Iterator[type[Any]]:
+    """Yield a node's class and those it stands on, up to `MutableNode`."""
+    return (each for each in cls.__mro__ if each not in (MutableNode, Generic, object))
 
 
 def _methods(cls: type[Node]) -> Iterator[tuple[str, Callable[..., Any]]]:
-    for each in cls.__mro__:
-        if each in (MutableNode, Generic, object):
-            continue
+    for each in own_classes(cls):
         for name, found in vars(each).items():
             function = found.__func__ if isinstance(found, classmethod | staticmethod) else found
             if isinstance(found, property):

@@ -8,10 +8,10 @@ import ast
 from collections.abc import Iterator
 from functools import cache
 from types import FunctionType
-from typing import Any, Generic
+from typing import Any
 
 from graphcore.engine.fused.reach import names_in
-from graphcore.engine.fused.reading import attribute_of
+from graphcore.engine.fused.reading import attribute_of, own_classes
 from graphcore.engine.fused.syntax import tree_of
 from graphcore.node import MutableNode
 
@@ -35,9 +35,7 @@ def looks_at_values_only(cls: Any) -> bool:
     """Return whether a node class's methods look at no more of its upstreams than their values."""
     if not cls._inputs and cls.upstreams is not MutableNode.upstreams:
         return False  # which of its attributes are upstreams is not plain
-    for each in cls.__mro__:
-        if each in (MutableNode, Generic, object):
-            continue
+    for each in own_classes(cls):
         for found in vars(each).values():
             function = found.__func__ if isinstance(found, classmethod | staticmethod) else found
             if isinstance(function, property):

@@ -36,7 +36,7 @@ class Slot(NamedTuple):
     """A place in the text that each node fills in by itself.
 
     Attributes:
-        what: what stands there: `value`, `attribute`, `local`, `input`, `ticked`, `valid`, `node`,
+        what: what stands there: `value`, `attribute`, `local`, `input`, `ticked`, `valid`,
             `state`, `due`, `global`, `cell`, `free` or `free_cell`.
         name: the attribute, local, global or variable.
         detail: which upstream of a list; which variable of a function.
@@ -316,16 +316,13 @@ class _Rewriter(ast.NodeTransformer):
     # Statements
 
     def visit_Expr(self, node: ast.Expr) -> ast.stmt:
-        call = node.value
-        if (
-            isinstance(call, ast.Call)
-            and attribute_of(call.func, self._reading.state) == "schedule"
-        ):
-            match call:
-                case ast.Call(args=[at], keywords=[]):
-                    whole = self._is_whole(at)
-                    return Schedule(self.visit(at), whole)
-        return ast.Expr(self.visit(call))
+        match node.value:
+            case ast.Call(func=called, args=[at], keywords=[]) if (
+                attribute_of(called, self._reading.state) == "schedule"
+            ):
+                whole = self._is_whole(at)
+                return Schedule(self.visit(at), whole)
+        return ast.Expr(self.visit(node.value))
 
     def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.stmt:
         if node.value is None:
