@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, NamedTuple, cast
 
+from graphcore.engine.fused.bound import check_bound
 from graphcore.engine.fused.functions import Expression, operator_of
+from graphcore.engine.fused.lists import written_out
 from graphcore.engine.fused.reading import Is, Kind, Reading, Refused, attribute_of
 from graphcore.engine.fused.returns import (
     Form,
@@ -29,7 +31,6 @@ _SLOT = re.compile(f"{_MARK}(\\d+){_MARK}")
 # Between these, a literal would be another object than the one that is meant, or no Python.
 _BEFORE = (" is ", " is not ")
 _BEHIND = (".", "[", "(", " is ")
-_MOST = 50  # upstreams of one list that are written out
 
 
 class Slot(NamedTuple):
@@ -126,8 +127,8 @@ class _Rewriter(ast.NodeTransformer):
         body = [deepcopy(each) for each in self._reading.tree.body]
         if ast.get_docstring(self._reading.tree, clean=False) is not None:
             body = body[1:]
-        body = _WriteOut(self._reading, self._kinds).statements(body)
-        _check_assigned(body, set(), self._reading.local)
+        body = written_out(body, self._reading.me, self._kinds)
+        check_bound(body, self._reading.local)
         for each in body:
             for loop in ast.walk(each):
                 if isinstance(loop, ast.For | ast.While) and returns_in([loop]):
@@ -420,73 +421,6 @@ class _PutIn(ast.NodeTransformer):
         return self._rewriter.slot(what, self._name, node.id)
 
 
-class _WriteOut(ast.NodeTransformer):
-    """Writes out loops and list comprehensions over a list of upstreams."""
-
-    def __init__(self, reading: Reading, kinds: Mapping[str, Kind]) -> None:
-        self._me = reading.me
-        self._kinds = kinds
-
-    def statements(self, body: list[ast.stmt]) -> list[ast.stmt]:
-        written: list[ast.stmt] = []
-        for each in body:
-            made = self.visit(each)
-            written += made if isinstance(made, list) else [made]
-        return written
-
-    def _places(self, iterated: ast.expr) -> list[ast.expr] | None:
-        name = attribute_of(iterated, self._me)
-        kind = None if name is None else self._kinds.get(name)
-        if kind is None or kind.of is not Is.INPUTS:
-            return None
-        if kind.detail > _MOST:
-            raise Refused(f"it has {kind.detail} upstreams in one list")
-        return [
-            ast.Subscript(iterated, ast.Constant(place), ast.Load()) for place in range(kind.detail)
-        ]
-
-    def visit_For(self, node: ast.For) -> ast.stmt | list[ast.stmt]:
-        places = self._places(node.iter)
-        if places is None or not isinstance(node.target, ast.Name):
-            self.generic_visit(node)
-            return node
-        for each in node.body:
-            for inner in ast.walk(each):
-                if isinstance(inner, ast.Break | ast.Continue):
-                    raise Refused("its cycle leaves a loop over its upstreams")
-        written: list[ast.stmt] = []
-        for place in places:
-            replace = _Replace(node.target.id, place)
-            copies = [cast(ast.stmt, replace.visit(deepcopy(each))) for each in node.body]
-            written += self.statements(copies)
-        return written + self.statements(node.orelse)
-
-    def visit_ListComp(self, node: ast.ListComp) -> ast.expr:
-        each = node.generators[0]
-        places = self._places(each.iter)
-        plain = len(node.generators) == 1 and not each.ifs and isinstance(each.target, ast.Name)
-        if places is None or not plain:
-            raise Refused("its cycle has a list comprehension")
-        name = cast(ast.Name, each.target).id
-        items = [_Replace(name, place).visit(deepcopy(node.elt)) for place in places]
-        return ast.List([cast(ast.expr, self.visit(item)) for item in items], ast.Load())
-
-
-class _Replace(ast.NodeTransformer):
-    """Puts an upstream in place of a loop's variable."""
-
-    def __init__(self, name: str, place: ast.expr) -> None:
-        self._name = name
-        self._place = place
-
-    def visit_Name(self, node: ast.Name) -> ast.expr:
-        if node.id != self._name:
-            return node
-        if not isinstance(node.ctx, ast.Load):
-            raise Refused("its cycle sets the variable of a loop over its upstreams")
-        return self._place
-
-
 def _flat(arguments: list[ast.expr]) -> list[ast.expr]:
     """Return arguments with lists that are written out in the place of ``*[...]``."""
     flat: list[ast.expr] = []
@@ -496,56 +430,6 @@ def _flat(arguments: list[ast.expr]) -> list[ast.expr]:
         else:
             flat.append(each)
     return flat
-
-
-def _check_assigned(body: Sequence[ast.stmt], known: set[str], local: frozenset[str]) -> set[str]:
-    """Check that no local is read that may not be bound yet: it would have its last cycle's value.
-
-    Returns:
-        The locals that are bound behind the statements.
-    """
-    for each in body:
-        if isinstance(each, ast.If):
-            _check_reads(each.test, known, local)
-            after = [_check_assigned(part, set(known), local) for part in (each.body, each.orelse)]
-            known = after[0] & after[1]
-        elif isinstance(each, ast.For):
-            _check_reads(each.iter, known, local)
-            _check_assigned(each.body, known | _bound(each.target), local)
-            _check_assigned(each.orelse, set(known), local)
-        elif isinstance(each, ast.While):
-            _check_reads(each.test, known, local)
-            _check_assigned(each.body, set(known), local)
-            _check_assigned(each.orelse, set(known), local)
-        elif isinstance(each, ast.Return | ast.Raise):
-            _check_reads(each, known, local)
-            return set(local)
-        else:
-            _check_reads(each, known, local)
-            known = known | _bound(each)
-    return known
-
-
-def _check_reads(node: ast.AST, known: set[str], local: frozenset[str]) -> None:
-    names = {
-        each.id
-        for each in ast.walk(node)
-        if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Load)
-    }
-    if isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Name):
-        names.add(node.target.id)
-    for name in names & local - known:
-        raise Refused(f"its cycle may read {name} before it is bound")
-
-
-def _bound(node: ast.AST) -> set[str]:
-    if isinstance(node, ast.AnnAssign) and node.value is None:
-        return set()
-    return {
-        each.id
-        for each in ast.walk(node)
-        if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store)
-    }
 
 
 def _sets_value_with_tick(body: Sequence[ast.stmt], form: Form, value: str) -> bool:

@@ -1,19 +1,18 @@
 """The fifth pass: put the templates together, block by block, to the text of one function.
 
 The function holds the state of all nodes in its local variables and gives them back at its end.
-It begins with one of three heads (`Head`). Where many blocks
-are side by side, those that have something to do wait in a heap, and a tree of comparisons leads to
-each: a cycle costs what is active in it.
+It begins with one of three heads (`Head`). Where many blocks are side by side, those that have
+something to do wait in a heap, and a tree of comparisons leads to each: a cycle costs what is
+active in it.
 """
 
 import builtins
 import sys
 from collections.abc import Container, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from enum import Enum
 from heapq import heapify, heappop, heappush
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import Any
 
 from graphcore.engine.fused.clocks import Block, Clock, Of, Placement
 from graphcore.engine.fused.functions import free_cell, free_value
@@ -22,13 +21,12 @@ from graphcore.engine.fused.reading import Is, keeps_alarms
 from graphcore.engine.fused.returns import Form
 from graphcore.engine.fused.syntax import file_of
 from graphcore.engine.fused.template import Pieces, Slot, TickLine, Wake
+from graphcore.engine.fused.text import ABSENT, Kept, Text
 
 NEVER = 1 << 100
-ABSENT = object()
 _SIDE_BY_SIDE = 24
 _VARIABLES = 8  # sources whose next times are compared one by one
 _SEVERAL = 8  # names in one line of initial values
-_STEP = "    "
 # What the function calls by itself has no name of a node's.
 _TAKEN = {
     *("alarms", "bits", "cycle", "cycles", "due", "end", "entry", "first", "following", "heap"),
@@ -44,79 +42,6 @@ class Head(Enum):
     VARIABLES = "the sources' next times, each a variable"
     HEAP = "the heap of the alarms"
     SESSION = "the session, which does all that there is: real time, alarms that are taken back"
-
-
-class Facts:
-    """What mappings held when a text was written; kept side by side, as there are many."""
-
-    def __init__(self) -> None:
-        self._where: list[Mapping[str, Any]] = []
-        self._names: list[str] = []
-        self._values: list[Any] = []
-
-    def add(self, where: Mapping[str, Any], name: str, value: Any) -> None:
-        """Note what is there under a name; `ABSENT` stands for nothing."""
-        self._where.append(where)
-        self._names.append(name)
-        self._values.append(value)
-
-    def hold(self) -> bool:
-        """Return whether all of it is there still."""
-        noted = zip(self._where, self._names, self._values, strict=True)
-        return all(where.get(name, ABSENT) is value for where, name, value in noted)
-
-
-class Kept(NamedTuple):
-    """What the function holds of a node.
-
-    Attributes:
-        node: the node's index.
-        value: the variable of its value.
-        state: its attributes, each with its variable.
-        flag: the variable that holds the cycle of its last tick: its own, or its block's; empty if
-            it ticks in every cycle, `None` if it never does.
-    """
-
-    node: int
-    value: str
-    state: tuple[tuple[str, str], ...]
-    flag: str | None
-
-
-@dataclass(slots=True)
-class Text:
-    """The function's text, and what is needed to run it and to read its variables.
-
-    Attributes:
-        lines: its lines.
-        owners: for each line, the index of the node that it belongs to, or -1.
-        begins: where the function counts the cycles, the number of lines before one has begun.
-        namespace: its globals.
-        kept: what the function holds of each node that is taken apart.
-        flags: for each node that chooses, and for each block's counter, its variable.
-        dues: with `Head.VARIABLES`, for each source the variable of its next time.
-        facts: what was written out and has to be so still.
-        calls: for each node that is called, what is called.
-    """
-
-    lines: list[str] = field(default_factory=list)
-    owners: list[int] = field(default_factory=list)
-    begins: int = 0
-    namespace: dict[str, Any] = field(default_factory=dict)
-    kept: list["Kept"] = field(default_factory=list)
-    flags: dict[int, str] = field(default_factory=dict)
-    dues: dict[int, str] = field(default_factory=dict)
-    facts: "Facts" = field(default_factory=lambda: Facts())
-    calls: dict[int, Any] = field(default_factory=dict)
-
-    def add(self, indent: int, text: str, owner: int = -1) -> None:
-        """Add a line."""
-        self.lines.append(_STEP * indent + text)
-        self.owners.append(owner)
-
-    def __str__(self) -> str:
-        """Return the text as it is compiled."""
-        return "\n".join(self.lines) + "\n"
 
 
 def head_for(parts: Sequence[Part]) -> Head:
