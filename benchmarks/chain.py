@@ -28,7 +28,7 @@ from benchmarks.ticks import Comparison, Prepare, again, compare, compete, tier_
 try:
     from benchmarks.bytewax_flow import bytewax_run
 except ImportError:  # it has no wheel for Python 3.13 and later
-    bytewax_run = None  # type: ignore[assignment]
+    bytewax_run = None  # type: ignore[assignment]  # its wheel is not there for every Python
 
 _VALUES = list(range(20_000))
 _LENGTHS = (1, 11, 51)

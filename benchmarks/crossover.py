@@ -12,7 +12,7 @@ from math import isclose
 from typing import Any
 
 import csp  # type: ignore[import-untyped]  # the wheel carries no types
-import csp.stats  # type: ignore[import-untyped]
+import csp.stats  # type: ignore[import-untyped]  # nor does this part
 import reactivex as rx
 from reactivex import operators as rx_operators
 

@@ -56,7 +56,7 @@ class _Shower:
         if isinstance(value, gc.MutableNode):
             return f"<{self._places.get(id(value), kind.__name__)}>"
         if kind is tuple:
-            return f"({', '.join([self.show(item) for item in value])})"  # type: ignore[attr-defined]
+            return f"({', '.join([self.show(item) for item in value])})"
         if isinstance(value, _CODE):
             return f"<{getattr(value, '__qualname__', value)}>"
         if isinstance(value, types.MethodType):
@@ -106,7 +106,7 @@ def _logged() -> Iterator[list[str]]:
     """Take what the package logs, whatever the level."""
     lines: list[str] = []
     handler = logging.Handler()
-    handler.emit = lambda entry: lines.append(entry.getMessage())  # type: ignore[method-assign]
+    handler.emit = lambda entry: lines.append(entry.getMessage())
     logger = logging.getLogger("graphcore")
     level, propagate = logger.level, logger.propagate
     logger.addHandler(handler)

@@ -132,7 +132,7 @@ class CallsSuper(Parent):
 class CallsItsParentByName(Parent):
     def cycle(self, state: gc.GraphState) -> bool:
         Parent.cycle(self, state)
-        self.value = (self.value, __class__.__name__)  # type: ignore[name-defined]
+        self.value = (self.value, __class__.__name__)
         return True
 
 
@@ -152,7 +152,7 @@ class Mixin:
 
     def cycle(self, state: gc.GraphState) -> bool:
         self.kept = state.time
-        return super().cycle(state)  # type: ignore[misc, no-any-return]
+        return super().cycle(state)
 
 
 @shape("number")
@@ -230,7 +230,7 @@ class CycleOfTheInstance(gc.MutableNode[Any]):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.cycle = self.other  # type: ignore[method-assign]
+        self.cycle = self.other
 
     def other(self, state: gc.GraphState) -> bool:
         self.value = -self.source.value
@@ -307,7 +307,7 @@ exec(_TEXT, _scope)
 WithoutSource = shape("number")(_scope["WithoutSource"])
 
 
-class Meta(type(gc.MutableNode)):  # type: ignore[misc]
+class Meta(type(gc.MutableNode)):
     """A class of classes."""
 
     size = 3
@@ -334,7 +334,7 @@ def _changed(self: Any, state: gc.GraphState) -> bool:
     return True
 
 
-CycleChangedLater.cycle = _changed  # type: ignore[method-assign]
+CycleChangedLater.cycle = _changed
 
 
 @shape("number")

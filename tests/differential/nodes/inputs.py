@@ -276,7 +276,7 @@ class ReturnsAllSorts(gc.MutableNode[Any]):
     def cycle(self, state: gc.GraphState) -> bool:
         self.value = self.number
         self.number += 1
-        return [1, 0, None, "x", "", [], [0], 2.5, -0.0][self.number % 9]  # type: ignore[return-value]
+        return [1, 0, None, "x", "", [], [0], 2.5, -0.0][self.number % 9]
 
 
 @shape("number")
@@ -284,7 +284,7 @@ class ReturnsAllSorts(gc.MutableNode[Any]):
 class ReturnsNothing(gc.MutableNode[Any]):
     source: gc.Active[Any]
 
-    def cycle(self, state: gc.GraphState) -> bool:  # type: ignore[return]
+    def cycle(self, state: gc.GraphState) -> bool:
         self.value = self.source.value
 
 
@@ -293,7 +293,7 @@ class ReturnsNothing(gc.MutableNode[Any]):
 class ReturnsNothingAtTheEnd(gc.MutableNode[Any]):
     source: gc.Active[Any]
 
-    def cycle(self, state: gc.GraphState) -> bool:  # type: ignore[return]
+    def cycle(self, state: gc.GraphState) -> bool:
         self.value = self.source.value
         if self.value < 2:
             return True
@@ -311,7 +311,7 @@ class ReturnsTheUndecided(gc.MutableNode[Any]):
 
     def cycle(self, state: gc.GraphState) -> bool:
         self.value = self.source.value
-        return Undecided() if self.value == 3 else True  # type: ignore[return-value]
+        return Undecided() if self.value == 3 else True
 
 
 @shape("number")
@@ -369,6 +369,6 @@ class FailsInStop(gc.MutableNode[Any]):
         return True
 
     def stop(self, state: gc.GraphState) -> None:
-        record("FailsInStop", self.last, str(state.ended_by), self.source.ticked_in)  # type: ignore[attr-defined]
+        record("FailsInStop", self.last, str(state.ended_by), self.source.ticked_in)
         if self.last == 2:
             raise RuntimeError(f"last was {self.last}, read {self.source.value}")
