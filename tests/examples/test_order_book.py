@@ -215,7 +215,7 @@ class Long:
         path.write_text("".join(random_lines(300_000)))
         part = folder / "out.csv.part"
         self.example = example("order_book.py", path, "--out", self.out, "--via-zmq")
-        wait_for(lambda: part.exists() and part.stat().st_size)
+        wait_for(lambda: part.exists() and part.stat().st_size, 30)
         self.feed = self.example.children()
         assert len(self.feed) == 1
 
