@@ -7,18 +7,30 @@ from graphcore_zmq.codec import Codec, CodecError, json, msgpack, raw
 from graphcore_zmq.config import SocketOptions, ZmqPubRegistration, ZmqSubConfig
 from graphcore_zmq.publisher import ZmqPublisher, zmq_pub
 from graphcore_zmq.read import OnEnd, SubscriberStats, ZmqStatus, ZmqSubscription, zmq_sub
-from graphcore_zmq.registry import ZmqHandle, ZmqRegistry
+from graphcore_zmq.registry import (
+    NameNotFoundError,
+    NameTakenError,
+    RegistryError,
+    WatchableRegistry,
+    ZmqHandle,
+    ZmqRegistry,
+    ZmqWatch,
+)
 from graphcore_zmq.wire import WireError
 from graphcore_zmq.write import OnFull, PublisherStats
 
 __all__ = [
     "Codec",
     "CodecError",
+    "NameNotFoundError",
+    "NameTakenError",
     "OnEnd",
     "OnFull",
     "PublisherStats",
+    "RegistryError",
     "SocketOptions",
     "SubscriberStats",
+    "WatchableRegistry",
     "WireError",
     "ZmqHandle",
     "ZmqPubRegistration",
@@ -27,6 +39,7 @@ __all__ = [
     "ZmqStatus",
     "ZmqSubConfig",
     "ZmqSubscription",
+    "ZmqWatch",
     "json",
     "msgpack",
     "raw",

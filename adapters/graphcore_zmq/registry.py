@@ -8,9 +8,23 @@ import logging
 import socket
 from typing import Protocol, runtime_checkable
 
+from graphcore import GraphcoreError
+
 _logger = logging.getLogger(__name__)
 
 _WILDCARDS = ("0.0.0.0", "*", "::", "[::]")
+
+
+class RegistryError(GraphcoreError):
+    """A registry that cannot be asked, or did not do what it was asked; says which and why."""
+
+
+class NameNotFoundError(RegistryError, LookupError):
+    """No publisher has registered the name."""
+
+
+class NameTakenError(RegistryError):
+    """Another publisher holds the name; the message holds its address."""
 
 
 @runtime_checkable
@@ -30,6 +44,28 @@ class ZmqRegistry(Protocol):
 
     def lookup(self, name: str) -> str:
         """Return the address under a name; raise `LookupError` if there is none."""
+
+
+class ZmqWatch(Protocol):
+    """Follows one name, in a thread of the registry's own."""
+
+    @property
+    def address(self) -> str | None:
+        """What is known to be under the name now; `None` if nothing is, or nothing is known yet.
+
+        Never blocks. While the registry cannot be asked, it is what was known last.
+        """
+
+    def close(self) -> None:
+        """Follow no more; returns within a second, whatever the registry does."""
+
+
+@runtime_checkable
+class WatchableRegistry(ZmqRegistry, Protocol):
+    """A registry that can also tell when a name moves; the others are asked again and again."""
+
+    def watch(self, name: str) -> ZmqWatch:
+        """Begin to follow a name, which need not be there yet; returns at once."""
 
 
 def reachable_address(address: str) -> str:
