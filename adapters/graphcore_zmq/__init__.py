@@ -5,8 +5,10 @@ Importing it adds `.zmq_pub` to `Stream`.
 
 from graphcore_zmq.codec import Codec, CodecError, json, msgpack, raw
 from graphcore_zmq.config import SocketOptions, ZmqPubRegistration, ZmqSubConfig
+from graphcore_zmq.follow import Missing
+from graphcore_zmq.polling import PollingWatch
 from graphcore_zmq.publisher import ZmqPublisher, zmq_pub
-from graphcore_zmq.read import OnEnd, SubscriberStats, ZmqStatus, ZmqSubscription, zmq_sub
+from graphcore_zmq.read import ZmqSubscription, zmq_sub
 from graphcore_zmq.registry import (
     NameNotFoundError,
     NameTakenError,
@@ -16,16 +18,19 @@ from graphcore_zmq.registry import (
     ZmqRegistry,
     ZmqWatch,
 )
+from graphcore_zmq.subscriber import OnEnd, SubscriberStats, ZmqStatus
 from graphcore_zmq.wire import WireError
 from graphcore_zmq.write import OnFull, PublisherStats
 
 __all__ = [
     "Codec",
     "CodecError",
+    "Missing",
     "NameNotFoundError",
     "NameTakenError",
     "OnEnd",
     "OnFull",
+    "PollingWatch",
     "PublisherStats",
     "RegistryError",
     "SocketOptions",
