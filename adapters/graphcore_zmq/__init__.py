@@ -6,6 +6,7 @@ Importing it adds `.zmq_pub` to `Stream`.
 from graphcore_zmq.codec import Codec, CodecError, json, msgpack, raw
 from graphcore_zmq.config import SocketOptions, ZmqPubRegistration, ZmqSubConfig
 from graphcore_zmq.follow import Missing
+from graphcore_zmq.outlet import OnFull
 from graphcore_zmq.polling import PollingWatch
 from graphcore_zmq.publisher import ZmqPublisher, zmq_pub
 from graphcore_zmq.read import ZmqSubscription, zmq_sub
@@ -20,7 +21,7 @@ from graphcore_zmq.registry import (
 )
 from graphcore_zmq.subscriber import OnEnd, SubscriberStats, ZmqStatus
 from graphcore_zmq.wire import WireError
-from graphcore_zmq.write import OnFull, PublisherStats
+from graphcore_zmq.write import PublisherStats
 
 __all__ = [
     "Codec",

@@ -13,8 +13,9 @@ from graphcore_zmq.config import (
     check_options,
     check_port,
 )
+from graphcore_zmq.outlet import OnFull
 from graphcore_zmq.registry import ZmqRegistry
-from graphcore_zmq.write import OnFull, PublisherStats, ZeroMqSenderNode
+from graphcore_zmq.write import PublisherStats, ZeroMqSenderNode
 
 T = TypeVar("T")
 
