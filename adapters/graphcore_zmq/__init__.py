@@ -19,6 +19,7 @@ from graphcore_zmq.registry import (
     ZmqRegistry,
     ZmqWatch,
 )
+from graphcore_zmq.security import Curve, CurveClient, CurveServer
 from graphcore_zmq.subscriber import OnEnd, SubscriberStats, ZmqStatus
 from graphcore_zmq.wire import WireError
 from graphcore_zmq.write import PublisherStats
@@ -26,6 +27,9 @@ from graphcore_zmq.write import PublisherStats
 __all__ = [
     "Codec",
     "CodecError",
+    "Curve",
+    "CurveClient",
+    "CurveServer",
     "Missing",
     "NameNotFoundError",
     "NameTakenError",

@@ -16,7 +16,8 @@ import zmq
 from graphcore import GraphState, RunError
 from graphcore_zmq.config import SocketOptions
 from graphcore_zmq.peers import SIGNING, Peers
-from graphcore_zmq.sockets import Monitor, Socket, set_options
+from graphcore_zmq.security import CurveServer, Gate
+from graphcore_zmq.sockets import Monitor, Socket, pass_over, set_options
 from graphcore_zmq.wire import Trailer, check_point_frame, end_of_stream_frame, value_frame
 
 _logger = logging.getLogger(__name__)
@@ -44,6 +45,7 @@ class Outlet:
         endpoint: where it binds.
         on_full: what to do when a subscriber's queue is full.
         options: of the socket.
+        security: who may subscribe; `None` is everybody, unencrypted.
         state: of the run.
         changed: called in the graph's thread when subscriptions may have come or gone.
     """
@@ -54,6 +56,7 @@ class Outlet:
         endpoint: str,
         on_full: OnFull,
         options: SocketOptions,
+        security: CurveServer | None,
         state: GraphState,
         changed: Callable[[], None],
     ) -> None:
@@ -61,6 +64,7 @@ class Outlet:
         self._endpoint = endpoint
         self._on_full = on_full
         self._options = options
+        self._security = security
         self._state = state
         self._changed = changed
         self._instance = secrets.randbits(64)
@@ -78,32 +82,42 @@ class Outlet:
             RunError: if the address cannot be bound.
         """
         self._context: zmq.Context[Socket] = zmq.Context()
-        self._socket: Socket = self._context.socket(zmq.XPUB)
+        gate = None
         try:
-            self._bind()
+            if self._security is not None:
+                gate = Gate(self._name, self._security, self._context)
+            self._socket = self._bind(gate)
+            self.port = int(self._socket.get_string(zmq.LAST_ENDPOINT).rpartition(":")[2])
+            self._watcher = threading.Thread(
+                target=self._watch, args=(gate,), name=f"graphcore-{self._name}", daemon=True
+            )
+            self._watcher.start()
         except BaseException:
+            if gate is not None:
+                gate.close()
             self._context.destroy(linger=0)
             raise
-        self.port = int(self._socket.get_string(zmq.LAST_ENDPOINT).rpartition(":")[2])
-        monitor = Monitor(self._socket, self._alive.forget)
-        self._watcher = threading.Thread(
-            target=self._watch, args=(monitor,), name=f"graphcore-{self._name}", daemon=True
-        )
-        self._watcher.start()
 
-    def _bind(self) -> None:
-        set_options(self._socket, self._options, self._endpoint)
-        self._socket.set(zmq.SNDHWM, self._options.send_high_water_mark)
-        self._socket.set(zmq.XPUB_VERBOSER, 1)
+    def _bind(self, gate: Gate | None) -> Socket:
+        socket: Socket = self._context.socket(zmq.XPUB)
+        set_options(socket, self._options, self._endpoint)
+        socket.set(zmq.SNDHWM, self._options.send_high_water_mark)
+        socket.set(zmq.XPUB_VERBOSER, 1)
         if self._on_full is OnFull.BLOCK:
-            self._socket.set(zmq.XPUB_NODROP, 1)
-            self._socket.set(zmq.SNDTIMEO, STEP)
+            socket.set(zmq.XPUB_NODROP, 1)
+            socket.set(zmq.SNDTIMEO, STEP)
+        if gate is not None:
+            gate.guard(socket)
+        # Before it is bound, so that nobody comes unseen.
+        failed = gate.failed if gate is not None else pass_over
+        self._monitor = Monitor(socket, self._alive.forget, failed)
         try:
-            self._socket.bind(self._endpoint)
+            socket.bind(self._endpoint)
         except zmq.ZMQError as error:
             raise RunError(
                 f"cannot bind {self._endpoint}: {zmq.strerror(error.errno or 0)}"
             ) from None
+        return socket
 
     def close(self) -> None:
         """Close when what is queued has left, or the linger is over."""
@@ -115,24 +129,31 @@ class Outlet:
 
     # Subscribers
 
-    def _watch(self, monitor: Monitor) -> None:
+    def _watch(self, gate: Gate | None) -> None:
         """Follow the connections, and have the graph's thread look when there is something to see.
 
         A subscription follows its handshake by a moment, and nothing tells of it but the data
         socket: so as long as the numbers differ, the graph's thread is asked to look again.
         """
+        monitor = self._monitor
+        poller = zmq.Poller()
+        poller.register(monitor.socket, zmq.POLLIN)
+        if gate is not None:
+            poller.register(gate.socket, zmq.POLLIN)
         changed = time.monotonic()
         try:
             while not monitor.stopped:
                 unsettled = self.peers != self.subscriptions
                 settled = time.monotonic() - changed > _SETTLED
                 wait = (_SELDOM if settled else _SOON) if unsettled else _SILENCE / 2
-                if monitor.socket.poll(int(wait * 1000)):
-                    for connected in monitor.read():
-                        self.peers += 1 if connected else -1
-                        changed = time.monotonic()
-                        if not connected:
-                            _logger.info("%s: a subscriber has gone", self._name)
+                poller.poll(int(wait * 1000))
+                if gate is not None:
+                    gate.answer()
+                for connected in monitor.read():
+                    self.peers += 1 if connected else -1
+                    changed = time.monotonic()
+                    if not connected:
+                        _logger.info("%s: a subscriber has gone", self._name)
                 if self.peers != self.subscriptions or self._silent() or self._alive:
                     self.attention = True
                     if not self._posted:
@@ -140,6 +161,8 @@ class Outlet:
                         self._state.call_soon(self._look)
         finally:
             monitor.close()
+            if gate is not None:
+                gate.close()
 
     def _silent(self) -> bool:
         return self._sequence > 0 and time.monotonic() - self._last_sent >= _SILENCE

@@ -15,6 +15,7 @@ from graphcore_zmq.config import (
 )
 from graphcore_zmq.outlet import OnFull
 from graphcore_zmq.registry import ZmqRegistry
+from graphcore_zmq.security import CurveServer, check_server
 from graphcore_zmq.write import PublisherStats, ZeroMqSenderNode
 
 T = TypeVar("T")
@@ -60,6 +61,7 @@ def zmq_pub(
     keep_for: Duration = "500ms",
     keep_count: int | None = None,
     options: SocketOptions | None = None,
+    security: CurveServer | None = None,
 ) -> ZmqPublisher:
     """Publish a stream; real-time runs only.
 
@@ -83,6 +85,7 @@ def zmq_pub(
         keep_count: how many values wait at most; by default 1,000, or what the send high-water mark
             allows.
         options: of the socket.
+        security: who may subscribe, ``Curve.server(...)``; by default everybody, unencrypted.
 
     Returns:
         A handle: a root for `Graph`, with `port`, `address` and `stats()`.
@@ -128,5 +131,6 @@ def zmq_pub(
             kept_for,
             keep_count,
             used,
+            check_server(security),
         )
     )

@@ -15,6 +15,7 @@ from graphcore_zmq.codec import Codec, CodecError
 from graphcore_zmq.config import SocketOptions, ZmqPubRegistration
 from graphcore_zmq.outlet import STEP, OnFull, Outlet
 from graphcore_zmq.registry import ZmqHandle, reachable_address
+from graphcore_zmq.security import CurveServer
 from graphcore_zmq.sockets import refuse_historical
 
 _logger = logging.getLogger(__name__)
@@ -55,6 +56,7 @@ class ZeroMqSenderNode(MutableNode[None]):
     keep_for: int
     keep_count: int
     options: SocketOptions
+    security: CurveServer | None
     port: int = state(0)
     address: str = state("")
     _outlet: Outlet | None = state(None)
@@ -66,7 +68,13 @@ class ZeroMqSenderNode(MutableNode[None]):
     def start(self, state: GraphState) -> None:
         refuse_historical(state)
         outlet = Outlet(
-            self.name, self.endpoint, self.on_full, self.options, state, self._release_when_ready
+            self.name,
+            self.endpoint,
+            self.on_full,
+            self.options,
+            self.security,
+            state,
+            self._release_when_ready,
         )
         outlet.open()
         self._outlet = outlet

@@ -1,6 +1,7 @@
 """Processes for the integration tests: each is ended, however the test goes."""
 
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -11,7 +12,22 @@ from typing import Any
 
 import pytest
 
+from graphcore.testing import wait_until
+
 PROGRAMS = Path(__file__).with_name("programs.py")
+
+
+def descriptors() -> int:
+    return len(os.listdir("/proc/self/fd"))
+
+
+@pytest.fixture
+def nothing_is_left_over() -> Iterator[None]:
+    """A test ends with the threads and descriptors with which it began."""
+    threads, before = set(threading.enumerate()), descriptors()
+    yield
+    wait_until(lambda: set(threading.enumerate()) <= threads)
+    wait_until(lambda: descriptors() <= before)
 
 
 class Program:
