@@ -3,7 +3,21 @@
 Importing it adds `.zmq_pub` to `Stream`.
 """
 
-from graphcore_zmq.codec import Codec, CodecError, json, msgpack, raw
+from graphcore_zmq.bincode import (
+    BincodeCodec,
+    bincode,
+    f32,
+    f64,
+    i8,
+    i16,
+    i32,
+    i64,
+    u8,
+    u16,
+    u32,
+    u64,
+)
+from graphcore_zmq.codec import Codec, CodecError, SelfDelimitingCodec, json, msgpack, raw
 from graphcore_zmq.config import SocketOptions, ZmqPubRegistration, ZmqSubConfig
 from graphcore_zmq.publisher import ZmqPublisher, zmq_pub
 from graphcore_zmq.read import OnEnd, SubscriberStats, ZmqStatus, ZmqSubscription, zmq_sub
@@ -20,6 +34,7 @@ from graphcore_zmq.wire import WireError
 from graphcore_zmq.write import OnFull, PublisherStats
 
 __all__ = [
+    "BincodeCodec",
     "Codec",
     "CodecError",
     "NameNotFoundError",
@@ -28,6 +43,7 @@ __all__ = [
     "OnFull",
     "PublisherStats",
     "RegistryError",
+    "SelfDelimitingCodec",
     "SocketOptions",
     "SubscriberStats",
     "WatchableRegistry",
@@ -40,9 +56,20 @@ __all__ = [
     "ZmqSubConfig",
     "ZmqSubscription",
     "ZmqWatch",
+    "bincode",
+    "f32",
+    "f64",
+    "i8",
+    "i16",
+    "i32",
+    "i64",
     "json",
     "msgpack",
     "raw",
+    "u8",
+    "u16",
+    "u32",
+    "u64",
     "zmq_pub",
     "zmq_sub",
 ]

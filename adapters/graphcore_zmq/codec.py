@@ -5,7 +5,7 @@ decode to it and refuse what does not fit. `raw` takes bytes and gives bytes. No
 made to run code by what a peer sends.
 """
 
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
 import msgspec
 
@@ -35,6 +35,24 @@ class Codec(Protocol[T]):
 
     def decode(self, payload: bytes) -> T:
         """Return the value of these bytes; raise `CodecError` if they are none."""
+
+
+@runtime_checkable
+class SelfDelimitingCodec(Codec[T], Protocol[T]):
+    """A codec whose bytes tell where they end: in the envelope no length stands before them.
+
+    So write typed Rust peers their values; `bincode` makes such codecs.
+
+    Attributes:
+        least: the size of the smallest value, in bytes; 1 or more.
+    """
+
+    @property
+    def least(self) -> int:
+        """The size of the smallest value, in bytes."""
+
+    def read(self, buffer: bytes, at: int) -> tuple[T, int]:
+        """Return the value that begins here, and where it ends; raise `CodecError` for none."""
 
 
 def check_codec(codec: Codec[T]) -> Codec[T]:

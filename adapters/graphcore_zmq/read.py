@@ -9,8 +9,10 @@ import logging
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from typing import Any, Generic, NamedTuple, TypeVar, cast
 
 import zmq
@@ -27,7 +29,7 @@ from graphcore import (
 from graphcore.sources.events import Delivery
 from graphcore.sources.receiver import Sender
 from graphcore.stream import Stream
-from graphcore_zmq.codec import Codec, check_codec, msgpack
+from graphcore_zmq.codec import Codec, SelfDelimitingCodec, check_codec, msgpack
 from graphcore_zmq.config import SocketOptions, ZmqSubConfig, check_address, check_options
 from graphcore_zmq.peers import ALIVE, DONE, SIGNING
 from graphcore_zmq.registry import ZmqRegistry
@@ -36,6 +38,7 @@ from graphcore_zmq.wire import (
     Tag,
     Trailer,
     Unpack,
+    bare_value_layout,
     origin_of,
     read_frame,
     value_layout,
@@ -113,6 +116,14 @@ class Subscriber(Generic[T]):
     ) -> None:
         self.config = config
         self.codec = codec
+        if isinstance(codec, SelfDelimitingCodec):
+            self._layout = bare_value_layout
+            self._take_apart = partial(read_frame, read=codec.read, least=codec.least)
+            self._value_of: Callable[[Any], T] = lambda value: value
+        else:
+            self._layout = value_layout
+            self._take_apart = partial(read_frame)
+            self._value_of = codec.decode
         self.on_end = on_end
         self.options = options
         self.reset()
@@ -182,7 +193,7 @@ class Subscriber(Generic[T]):
                 if len(frame) != size:
                     size = len(frame)
                     limit = _burst_limit(size)
-                    unpack, value_head = value_layout(size) or (_no_layout, b"")
+                    unpack, value_head = self._layout(size) or (_no_layout, b"")
                 head, payload, origin, sequence = unpack(frame)
                 if sequence == expected and head == value_head and origin == self._origin:
                     expected += 1
@@ -215,14 +226,14 @@ class Subscriber(Generic[T]):
 
     def _take(self, frame: bytes) -> None:
         """Take a frame that is not the next value of the publisher that is being followed."""
-        tag, payloads, trailer = read_frame(frame)
+        tag, payloads, trailer = self._take_apart(frame)
         if trailer is not None and not self._continues(tag, trailer):
             return
         if payloads:
             self._bytes += len(frame)
         limit = _burst_limit(len(frame) // (len(payloads) or 1))
         for payload in payloads:
-            self._burst.append(self.codec.decode(payload))
+            self._burst.append(self._value_of(payload))
             if len(self._burst) >= limit:
                 self._flush()
         if tag is Tag.END_OF_STREAM:

@@ -18,12 +18,18 @@ from typing import Any
 import zmq
 
 from graphcore import Active, EndedBy, GraphState, MutableNode, RunError, node, state
-from graphcore_zmq.codec import Codec, CodecError
+from graphcore_zmq.codec import Codec, CodecError, SelfDelimitingCodec
 from graphcore_zmq.config import SocketOptions, ZmqPubRegistration
 from graphcore_zmq.peers import SIGNING, Peers
 from graphcore_zmq.registry import ZmqHandle, reachable_address
 from graphcore_zmq.sockets import Monitor, Socket, refuse_historical, set_options
-from graphcore_zmq.wire import Trailer, check_point_frame, end_of_stream_frame, value_frame
+from graphcore_zmq.wire import (
+    Trailer,
+    bare_value_frame,
+    check_point_frame,
+    end_of_stream_frame,
+    value_frame,
+)
 
 _logger = logging.getLogger(__name__)
 
@@ -100,6 +106,8 @@ class ZeroMqSenderNode(MutableNode[None]):
     def start(self, state: GraphState) -> None:
         refuse_historical(state)
         self._state = state
+        bare = isinstance(self.codec, SelfDelimitingCodec)
+        self._value_frame = bare_value_frame if bare else value_frame
         self._context = zmq.Context()
         self._socket = self._bind(self._context)
         monitor = Monitor(self._socket, self._alive.forget)
@@ -318,7 +326,7 @@ class ZeroMqSenderNode(MutableNode[None]):
     def _send_value(self, at: int, payload: bytes) -> bool:
         """Send a value; return whether it was sent, which a stop of the run may prevent."""
         trailer = Trailer(self._instance, self._sequence, at)
-        frame = value_frame(payload, trailer)
+        frame = self._value_frame(payload, trailer)
         if not self._send(frame):
             return False
         self._sequence += 1
