@@ -3,20 +3,8 @@
 Importing it adds `.zmq_pub` to `Stream`.
 """
 
-from graphcore_zmq.bincode import (
-    BincodeCodec,
-    bincode,
-    f32,
-    f64,
-    i8,
-    i16,
-    i32,
-    i64,
-    u8,
-    u16,
-    u32,
-    u64,
-)
+from graphcore_zmq.arrow import ArrowCodec, ArrowRowsCodec, arrow
+from graphcore_zmq.bincode import BincodeCodec, bincode
 from graphcore_zmq.codec import Codec, CodecError, SelfDelimitingCodec, json, msgpack, raw
 from graphcore_zmq.config import SocketOptions, ZmqPubRegistration, ZmqSubConfig
 from graphcore_zmq.publisher import ZmqPublisher, zmq_pub
@@ -30,10 +18,13 @@ from graphcore_zmq.registry import (
     ZmqRegistry,
     ZmqWatch,
 )
+from graphcore_zmq.widths import f32, f64, i8, i16, i32, i64, u8, u16, u32, u64
 from graphcore_zmq.wire import WireError
 from graphcore_zmq.write import OnFull, PublisherStats
 
 __all__ = [
+    "ArrowCodec",
+    "ArrowRowsCodec",
     "BincodeCodec",
     "Codec",
     "CodecError",
@@ -56,6 +47,7 @@ __all__ = [
     "ZmqSubConfig",
     "ZmqSubscription",
     "ZmqWatch",
+    "arrow",
     "bincode",
     "f32",
     "f64",

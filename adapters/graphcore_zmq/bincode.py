@@ -5,45 +5,21 @@ same type. In the envelope such a value stands as it is, without a length before
 bytes is held against the bytes that are there before anything is made of it.
 """
 
-import dataclasses
 import enum
 import struct
 from collections.abc import Callable, Sequence
-from operator import attrgetter
 from reprlib import repr as short
-from typing import Annotated, Any, Generic, Protocol, TypeVar, cast, get_origin, overload
+from typing import Any, Generic, Protocol, TypeVar, cast, overload
 
-from msgspec import Meta, inspect
+from msgspec import inspect
 
 from graphcore import InvalidTypeError
 from graphcore_zmq.codec import CodecError
+from graphcore_zmq.records import maker, taker
+from graphcore_zmq.widths import NAMES, code_of
 
 T = TypeVar("T")
 
-_WIDTH = "bincode"
-
-
-def _meta(code: str) -> Meta:
-    return Meta(extra={_WIDTH: code})
-
-
-# To msgspec these are plain numbers: a class that has them serves its codecs as well.
-i8 = Annotated[int, _meta("b")]
-i16 = Annotated[int, _meta("h")]
-i32 = Annotated[int, _meta("i")]
-i64 = Annotated[int, _meta("q")]
-u8 = Annotated[int, _meta("B")]
-u16 = Annotated[int, _meta("H")]
-u32 = Annotated[int, _meta("I")]
-u64 = Annotated[int, _meta("Q")]
-f32 = Annotated[float, _meta("f")]
-f64 = Annotated[float, _meta("d")]
-
-_NAMES = {
-    **{"b": "i8", "h": "i16", "i": "i32", "q": "i64"},
-    **{"B": "u8", "H": "u16", "I": "u32", "Q": "u64"},
-    **{"f": "f32", "d": "f64"},
-}
 _LENGTH = struct.Struct("<Q")
 _INDEX = struct.Struct("<I")
 _FORMS = (
@@ -72,7 +48,7 @@ class _Number:
         try:
             return self._struct.pack(value)
         except (struct.error, OverflowError):
-            raise CodecError(f"{short(value)} is no {_NAMES[self.code]}") from None
+            raise CodecError(f"{short(value)} is no {NAMES[self.code]}") from None
 
     def read(self, buffer: bytes, at: int) -> tuple[Any, int]:
         return self._struct.unpack_from(buffer, at)[0], at + self.least
@@ -329,17 +305,12 @@ class BincodeCodec(Generic[T]):
 
 
 def _shape_of(described: Any, codec: str, within: tuple[Any, ...]) -> _Shape:
+    code = code_of(described)
+    if code is not None:
+        return _Number(code)
     match described:
-        case inspect.Metadata(type=inspect.IntType() | inspect.FloatType(), extra=dict(extra)) if (
-            _WIDTH in extra
-        ):
-            return _Number(extra[_WIDTH])
         case inspect.Metadata(type=inner):
             return _shape_of(inner, codec, within)
-        case inspect.IntType():
-            return _Number("q")
-        case inspect.FloatType():
-            return _Number("d")
         case inspect.BoolType():
             return _Bool()
         case inspect.StrType():
@@ -370,7 +341,7 @@ def _shape_of(described: Any, codec: str, within: tuple[Any, ...]) -> _Shape:
                 )
             names = [field.name for field in fields]
             shapes = [_shape_of(field.type, codec, (*within, kind)) for field in fields]
-            return _Fields(names, shapes, _taker(kind, names), _maker(kind, names))
+            return _Fields(names, shapes, _checked_taker(kind, names), maker(kind, names, codec))
     name = getattr(getattr(described, "cls", None), "__name__", type(described).__name__)
     raise InvalidTypeError(f"{codec} is not possible: bincode takes {_FORMS}, not {name}")
 
@@ -384,32 +355,16 @@ def _tuple_taker(size: int) -> Callable[[Any], Sequence[Any]]:
     return take
 
 
-def _taker(kind: Any, names: list[str]) -> Callable[[Any], Sequence[Any]]:
-    get = attrgetter(*names)
-    one = len(names) == 1
+def _checked_taker(kind: Any, names: list[str]) -> Callable[[Any], Sequence[Any]]:
+    taken = taker(names)
 
     def take(value: Any) -> Sequence[Any]:
         try:
-            return (get(value),) if one else get(value)
+            return taken(value)
         except AttributeError:
             raise CodecError(f"{short(value)} is no {kind.__name__}") from None
 
     return take
-
-
-def _maker(kind: Any, names: list[str]) -> Callable[[Sequence[Any]], Any]:
-    """Return what makes one of its fields' values; by name where the class takes some only so."""
-    origin = get_origin(kind) or kind
-    if dataclasses.is_dataclass(origin):
-        for field in dataclasses.fields(origin):
-            if not field.init:
-                raise InvalidTypeError(
-                    f"bincode({kind.__name__}) is not possible: {field.name} is not given to the "
-                    "class, which makes it itself"
-                )
-    if getattr(origin, "__match_args__", ()) == tuple(names):
-        return lambda values: kind(*values)
-    return lambda values: kind(**dict(zip(names, values, strict=True)))
 
 
 @overload
@@ -423,6 +378,7 @@ def bincode(kind: object) -> BincodeCodec[Any]: ...
 def bincode(kind: object) -> BincodeCodec[Any]:
     """Return the codec of one type, as typed Rust peers write it.
 
+    >>> from graphcore_zmq import u8
     >>> bincode(tuple[u8, str]).encode((7, "hi")).hex(" ")
     '07 02 00 00 00 00 00 00 00 68 69'
 

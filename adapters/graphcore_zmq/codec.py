@@ -56,15 +56,20 @@ class SelfDelimitingCodec(Codec[T], Protocol[T]):
 
 
 def check_codec(codec: Codec[T]) -> Codec[T]:
-    """Return a codec.
+    """Return a codec, ready for use.
 
     Raises:
         InvalidTypeError: if it is none.
+        RunError: if it needs a library that is not installed.
     """
     if not (callable(getattr(codec, "encode", None)) and callable(getattr(codec, "decode", None))):
         raise InvalidTypeError(
             f"a codec has encode and decode, as msgpack, json and raw do; {codec!r} has not"
         )
+    # Imports what the codec needs here, rather than at the first value.
+    load = getattr(codec, "load", None)
+    if load is not None:
+        load()
     return codec
 
 

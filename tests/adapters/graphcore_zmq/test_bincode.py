@@ -353,7 +353,7 @@ def test_a_type_that_has_no_such_bytes_is_refused_where_the_codec_is_made(kind, 
 
 
 def test_a_width_on_what_is_no_number_is_none():
-    codec = bincode(Annotated[str, msgspec.Meta(extra={"bincode": "B"})])
+    codec = bincode(Annotated[str, *u8.__metadata__])
     assert codec.decode(codec.encode("a")) == "a"
 
 
