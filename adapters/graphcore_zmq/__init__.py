@@ -3,7 +3,9 @@
 Importing it adds `.zmq_pub` to `Stream`.
 """
 
-from graphcore_zmq.codec import Codec, CodecError, json, msgpack, raw
+from graphcore_zmq.arrow import ArrowCodec, ArrowRowsCodec, arrow
+from graphcore_zmq.bincode import BincodeCodec, bincode
+from graphcore_zmq.codec import Codec, CodecError, SelfDelimitingCodec, json, msgpack, raw
 from graphcore_zmq.config import SocketOptions, ZmqPubRegistration, ZmqSubConfig
 from graphcore_zmq.follow import Missing
 from graphcore_zmq.outlet import OnFull
@@ -21,10 +23,14 @@ from graphcore_zmq.registry import (
 )
 from graphcore_zmq.security import Curve, CurveClient, CurveServer
 from graphcore_zmq.subscriber import OnEnd, SubscriberStats, ZmqStatus
+from graphcore_zmq.widths import f32, f64, i8, i16, i32, i64, u8, u16, u32, u64
 from graphcore_zmq.wire import WireError
 from graphcore_zmq.write import PublisherStats
 
 __all__ = [
+    "ArrowCodec",
+    "ArrowRowsCodec",
+    "BincodeCodec",
     "Codec",
     "CodecError",
     "Curve",
@@ -38,6 +44,7 @@ __all__ = [
     "PollingWatch",
     "PublisherStats",
     "RegistryError",
+    "SelfDelimitingCodec",
     "SocketOptions",
     "SubscriberStats",
     "WatchableRegistry",
@@ -50,9 +57,21 @@ __all__ = [
     "ZmqSubConfig",
     "ZmqSubscription",
     "ZmqWatch",
+    "arrow",
+    "bincode",
+    "f32",
+    "f64",
+    "i8",
+    "i16",
+    "i32",
+    "i64",
     "json",
     "msgpack",
     "raw",
+    "u8",
+    "u16",
+    "u32",
+    "u64",
     "zmq_pub",
     "zmq_sub",
 ]

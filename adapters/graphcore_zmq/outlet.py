@@ -18,7 +18,7 @@ from graphcore_zmq.config import SocketOptions
 from graphcore_zmq.peers import SIGNING, Peers
 from graphcore_zmq.security import CurveServer, Gate
 from graphcore_zmq.sockets import Monitor, Socket, pass_over, set_options
-from graphcore_zmq.wire import Trailer, check_point_frame, end_of_stream_frame, value_frame
+from graphcore_zmq.wire import Trailer, check_point_frame, end_of_stream_frame
 
 _logger = logging.getLogger(__name__)
 
@@ -46,6 +46,7 @@ class Outlet:
         on_full: what to do when a subscriber's queue is full.
         options: of the socket.
         security: who may subscribe; `None` is everybody, unencrypted.
+        value_frame: makes the frame of a value.
         state: of the run.
         changed: called in the graph's thread when subscriptions may have come or gone.
     """
@@ -57,6 +58,7 @@ class Outlet:
         on_full: OnFull,
         options: SocketOptions,
         security: CurveServer | None,
+        value_frame: Callable[[bytes, Trailer], bytes],
         state: GraphState,
         changed: Callable[[], None],
     ) -> None:
@@ -65,6 +67,7 @@ class Outlet:
         self._on_full = on_full
         self._options = options
         self._security = security
+        self._value_frame = value_frame
         self._state = state
         self._changed = changed
         self._instance = secrets.randbits(64)
@@ -210,7 +213,7 @@ class Outlet:
 
     def send_value(self, at: int, payload: bytes) -> bool:
         """Send a value; return whether it was sent, which a stop of the run may prevent."""
-        frame = value_frame(payload, Trailer(self._instance, self._sequence, at))
+        frame = self._value_frame(payload, Trailer(self._instance, self._sequence, at))
         if not self._send(frame):
             return False
         self._sequence += 1

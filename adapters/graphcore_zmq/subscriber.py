@@ -15,13 +15,14 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from typing import Any, Generic, TypeVar, cast
 
 import zmq
 
 from graphcore import Stopped
 from graphcore.sources.receiver import Sender
-from graphcore_zmq.codec import Codec
+from graphcore_zmq.codec import Codec, SelfDelimitingCodec
 from graphcore_zmq.config import SocketOptions, ZmqSubConfig
 from graphcore_zmq.follow import Follower, Missing
 from graphcore_zmq.link import Link
@@ -31,6 +32,7 @@ from graphcore_zmq.wire import (
     Tag,
     Trailer,
     Unpack,
+    bare_value_layout,
     origin_of,
     read_frame,
     value_layout,
@@ -113,6 +115,14 @@ class Subscriber(Generic[T]):
         options: SocketOptions,
     ) -> None:
         self.codec = codec
+        if isinstance(codec, SelfDelimitingCodec):
+            self._layout = bare_value_layout
+            self._take_apart = partial(read_frame, read=codec.read, least=codec.least)
+            self._value_of: Callable[[Any], T] = lambda value: value
+        else:
+            self._layout = value_layout
+            self._take_apart = partial(read_frame)
+            self._value_of = codec.decode
         self.on_end = on_end
         self.missing = missing
         self.options = options
@@ -240,7 +250,7 @@ class Subscriber(Generic[T]):
                 if len(frame) != size:
                     size = len(frame)
                     limit = _burst_limit(size)
-                    unpack, value_head = value_layout(size) or (_no_layout, b"")
+                    unpack, value_head = self._layout(size) or (_no_layout, b"")
                 head, payload, origin, sequence = unpack(frame)
                 if sequence == expected and head == value_head and origin == self._origin:
                     expected += 1
@@ -266,14 +276,14 @@ class Subscriber(Generic[T]):
 
     def _take(self, frame: bytes) -> None:
         """Take a frame that is not the next value of the publisher that is being followed."""
-        tag, payloads, trailer = read_frame(frame)
+        tag, payloads, trailer = self._take_apart(frame)
         if trailer is not None and not self._continues(tag, trailer):
             return
         if payloads:
             self._bytes += len(frame)
         limit = _burst_limit(len(frame) // (len(payloads) or 1))
         for payload in payloads:
-            self._burst.append(self.codec.decode(payload))
+            self._burst.append(self._value_of(payload))
             if len(self._burst) >= limit:
                 self._flush()
         if tag is Tag.END_OF_STREAM:

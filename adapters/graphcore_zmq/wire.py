@@ -10,7 +10,7 @@ from enum import IntEnum
 from functools import lru_cache
 from struct import Struct
 from struct import error as StructError
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 from graphcore import GraphcoreError
 
@@ -44,10 +44,10 @@ class Trailer(NamedTuple):
 
 
 class Frame(NamedTuple):
-    """A frame taken apart: `payloads` are the values' bytes, none for other tags."""
+    """A frame taken apart: `payloads` are what was read of the values, none for other tags."""
 
     tag: Tag
-    payloads: list[bytes]
+    payloads: list[Any]
     trailer: Trailer | None
 
 
@@ -59,10 +59,12 @@ _CHECK_POINT = Struct("<Iq")
 _BURST = Struct("<IqQ")
 _TRAILER = Struct("<4sQQq")
 _END_OF_STREAM = _TAG.pack(Tag.END_OF_STREAM)
+_VALUE = _TAG.pack(Tag.VALUE)
 _ORIGIN = Struct("<4sQ")
 _TRAILER_SIZE = _TRAILER.size
-_OVERHEAD = _HEAD.size + _TRAILER_SIZE
 
+# Takes what begins at a place in a frame, and tells where it ends.
+Read = Callable[[bytes, int], tuple[Any, int]]
 # Takes a frame apart into head, payload, origin (magic and instance) and sequence.
 Unpack = Callable[[bytes], tuple[bytes, bytes, bytes, int]]
 
@@ -80,17 +82,31 @@ def value_layout(size: int) -> tuple[Unpack, bytes] | None:
         The function for it, and the head that shows that the frame is such a one; `None` for a
         size that is too small.
     """
-    length = size - _OVERHEAD
-    if length < 0:
-        return None
-    layout = Struct(f"<{_HEAD.size}s{length}s{_ORIGIN.size}sQ{_TRAILER_SIZE - _ORIGIN.size - 8}x")
-    unpack = cast(Unpack, layout.unpack)
-    return unpack, _HEAD.pack(Tag.VALUE, length)
+    length = size - _HEAD.size - _TRAILER_SIZE
+    return None if length < 0 else (_unpack(_HEAD.size, length), _HEAD.pack(Tag.VALUE, length))
+
+
+@lru_cache(maxsize=256)
+def bare_value_layout(size: int) -> tuple[Unpack, bytes] | None:
+    """Return the same for a value that has no length before it."""
+    length = size - _TAG.size - _TRAILER_SIZE
+    return None if length < 0 else (_unpack(_TAG.size, length), _VALUE)
+
+
+def _unpack(head: int, payload: int) -> Unpack:
+    rest = _TRAILER_SIZE - _ORIGIN.size - 8
+    layout = Struct(f"<{head}s{payload}s{_ORIGIN.size}sQ{rest}x")
+    return cast(Unpack, layout.unpack)
 
 
 def value_frame(payload: bytes, trailer: Trailer) -> bytes:
     """Return the frame of one value."""
     return _HEAD.pack(Tag.VALUE, len(payload)) + payload + _TRAILER.pack(MAGIC, *trailer)
+
+
+def bare_value_frame(payload: bytes, trailer: Trailer) -> bytes:
+    """Return the frame of one value that has no length before it."""
+    return _VALUE + payload + _TRAILER.pack(MAGIC, *trailer)
 
 
 def end_of_stream_frame(trailer: Trailer) -> bytes:
@@ -103,46 +119,55 @@ def check_point_frame(trailer: Trailer) -> bytes:
     return _CHECK_POINT.pack(Tag.CHECK_POINT, trailer.time) + _TRAILER.pack(MAGIC, *trailer)
 
 
-def read_frame(frame: bytes) -> Frame:
+def read_payload(frame: bytes, at: int) -> tuple[bytes, int]:
+    """Take the bytes of a value that has its length before it.
+
+    Raises:
+        WireError: if they are not all there.
+    """
+    (length,) = _LENGTH.unpack_from(frame, at)
+    at += _LENGTH.size
+    if length > len(frame) - at:
+        raise WireError(f"a value of {length} bytes in a frame of {len(frame)}")
+    return frame[at : at + length], at + length
+
+
+def read_frame(frame: bytes, read: Read = read_payload, least: int = _LENGTH.size) -> Frame:
     """Take a frame apart.
+
+    Args:
+        frame: the frame.
+        read: takes each value.
+        least: the size of the smallest value; more than there is room for are not taken.
 
     Raises:
         WireError: if it is not of this wire, or is a publisher's error.
     """
+    payloads, end = [], _TAG.size
     try:
         (number,) = _TAG.unpack_from(frame)
         if number == Tag.VALUE:
-            payloads, end = _read_payloads(frame, _TAG.size, 1)
+            payload, end = read(frame, end)
+            payloads = [payload]
         elif number == Tag.HISTORICAL_VALUE:
             _, _, count = _BURST.unpack_from(frame)
-            payloads, end = _read_payloads(frame, _BURST.size, count)
+            end = _BURST.size
+            if count * least > len(frame) - end:
+                raise WireError(f"a frame of {len(frame)} bytes cannot hold {count} values")
+            for _ in range(count):
+                payload, end = read(frame, end)
+                payloads.append(payload)
         elif number == Tag.CHECK_POINT:
-            payloads, end = [], _CHECK_POINT.size
+            end = _CHECK_POINT.size
             _CHECK_POINT.unpack_from(frame)
-        elif number == Tag.END_OF_STREAM:
-            payloads, end = [], _TAG.size
         elif number == Tag.ERROR:
-            messages, _ = _read_payloads(frame, _TAG.size, 1)
-            raise WireError(f"the publisher reports: {messages[0].decode(errors='replace')}")
-        else:
+            message, _ = read_payload(frame, end)
+            raise WireError(f"the publisher reports: {message.decode(errors='replace')}")
+        elif number != Tag.END_OF_STREAM:
             raise WireError(f"tag {number} is none of the wire's (0 to {max(Tag)})")
     except StructError:
         raise WireError(f"a frame of {len(frame)} bytes is cut short") from None
     return Frame(Tag(number), payloads, _read_trailer(frame, end))
-
-
-def _read_payloads(frame: bytes, at: int, count: int) -> tuple[list[bytes], int]:
-    if count * _LENGTH.size > len(frame) - at:
-        raise WireError(f"a frame of {len(frame)} bytes cannot hold {count} values")
-    payloads = []
-    for _ in range(count):
-        (length,) = _LENGTH.unpack_from(frame, at)
-        at += _LENGTH.size
-        if length > len(frame) - at:
-            raise WireError(f"a value of {length} bytes in a frame of {len(frame)}")
-        payloads.append(frame[at : at + length])
-        at += length
-    return payloads, at
 
 
 def _read_trailer(frame: bytes, at: int) -> Trailer | None:

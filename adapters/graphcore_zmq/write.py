@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from graphcore import Active, EndedBy, GraphState, MutableNode, node, state
-from graphcore_zmq.codec import Codec, CodecError
+from graphcore_zmq.codec import Codec, CodecError, SelfDelimitingCodec
 from graphcore_zmq.config import SocketOptions, ZmqPubRegistration
 from graphcore_zmq.outlet import STEP, OnFull, Outlet
 from graphcore_zmq.registry import ZmqHandle, reachable_address
 from graphcore_zmq.security import CurveServer
 from graphcore_zmq.sockets import refuse_historical
+from graphcore_zmq.wire import bare_value_frame, value_frame
 
 _logger = logging.getLogger(__name__)
 
@@ -73,6 +74,7 @@ class ZeroMqSenderNode(MutableNode[None]):
             self.on_full,
             self.options,
             self.security,
+            bare_value_frame if isinstance(self.codec, SelfDelimitingCodec) else value_frame,
             state,
             self._release_when_ready,
         )
