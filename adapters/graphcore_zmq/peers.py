@@ -9,9 +9,10 @@ signs says so by a subscription, which libzmq repeats on every new connection. W
 make sends nothing and is sent nothing: it is never cut.
 """
 
-import os
 import socket as networking
 import time
+
+from graphcore_zmq.sockets import borrowed
 
 ALIVE = b"gc1\1"
 DONE = b"gc1\2"
@@ -83,7 +84,7 @@ class Peers:
 
 def _cut(descriptor: int, port: int) -> bool:
     try:
-        with networking.socket(fileno=os.dup(descriptor)) as connection:
+        with borrowed(descriptor) as connection:
             if connection.getsockname()[1] != port:
                 return False
             connection.shutdown(networking.SHUT_RDWR)

@@ -3,7 +3,8 @@
 import os
 import socket as networking
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import zmq
@@ -114,9 +115,26 @@ def _milliseconds(nanoseconds: int) -> int:
     return -(-nanoseconds // 1_000_000)
 
 
+@contextmanager
+def borrowed(descriptor: int) -> Iterator[networking.socket]:
+    """Give a look at a connection of libzmq's, which goes on when the look is over.
+
+    Raises:
+        OSError: if the descriptor is no connection any more.
+    """
+    duplicate = os.dup(descriptor)
+    try:
+        connection = networking.socket(fileno=duplicate)
+    except OSError:  # it has become something else
+        os.close(duplicate)
+        raise
+    with connection:
+        yield connection
+
+
 def _host(descriptor: int) -> str | None:
     try:
-        with networking.socket(fileno=os.dup(descriptor)) as connection:
+        with borrowed(descriptor) as connection:
             host: str = connection.getpeername()[0]
     except (OSError, IndexError):  # it has ended already
         return None
