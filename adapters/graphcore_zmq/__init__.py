@@ -1,6 +1,6 @@
 """graphcore_zmq: streams between processes and hosts over ZeroMQ.
 
-Importing it adds `.zmq_pub` to `Stream`.
+Importing it adds `.zmq_pub` and `.zmq_pub_burst` to `Stream`.
 """
 
 from graphcore_zmq.arrow import ArrowCodec, ArrowRowsCodec, arrow
@@ -10,7 +10,7 @@ from graphcore_zmq.config import SocketOptions, ZmqPubRegistration, ZmqSubConfig
 from graphcore_zmq.follow import Missing
 from graphcore_zmq.outlet import OnFull
 from graphcore_zmq.polling import PollingWatch
-from graphcore_zmq.publisher import ZmqPublisher, zmq_pub
+from graphcore_zmq.publisher import ZmqPublisher, zmq_pub, zmq_pub_burst
 from graphcore_zmq.read import ZmqSubscription, zmq_sub
 from graphcore_zmq.registry import (
     NameNotFoundError,
@@ -73,5 +73,6 @@ __all__ = [
     "u32",
     "u64",
     "zmq_pub",
+    "zmq_pub_burst",
     "zmq_sub",
 ]

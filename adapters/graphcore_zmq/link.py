@@ -6,7 +6,7 @@ from graphcore_zmq.config import SocketOptions
 from graphcore_zmq.peers import SIGNING
 from graphcore_zmq.sockets import Monitor, Socket, set_options
 
-_SUBSCRIBE = b"\1"
+_SUBSCRIBE, _UNSUBSCRIBE = b"\1", b"\0"
 
 
 class Link:
@@ -45,6 +45,15 @@ class Link:
     def wait(self, milliseconds: int) -> None:
         """Wait until there is something to read, or something has happened to the connection."""
         self._poller.poll(milliseconds)
+
+    def sign(self, sign: bytes) -> None:
+        """Send a sign of life.
+
+        Raises:
+            Again: if there is no room for one now.
+        """
+        for kind in (_SUBSCRIBE, _UNSUBSCRIBE):
+            self.socket.send(kind + sign, zmq.NOBLOCK)
 
     def close(self) -> None:
         """Close both sockets; what waits unread is lost."""

@@ -8,6 +8,7 @@ import logging
 import secrets
 import threading
 import time
+from collections import Counter, OrderedDict
 from collections.abc import Callable
 from enum import StrEnum
 
@@ -15,10 +16,17 @@ import zmq
 
 from graphcore import GraphState, RunError
 from graphcore_zmq.config import SocketOptions
-from graphcore_zmq.peers import SIGNING, Peers
+from graphcore_zmq.framing import Outgoing
+from graphcore_zmq.peers import ALIVE, DONE, SIGNING, TOPICS, Peers
 from graphcore_zmq.security import CurveServer, Gate
 from graphcore_zmq.sockets import Monitor, Socket, pass_over, set_options
-from graphcore_zmq.wire import Trailer, check_point_frame, end_of_stream_frame
+from graphcore_zmq.wire import (
+    Trailer,
+    check_point_frame,
+    empty_frame,
+    end_of_stream_frame,
+    sealed,
+)
 
 _logger = logging.getLogger(__name__)
 
@@ -28,6 +36,8 @@ _SOON = 0.005  # s between two looks for a subscription that is on its way
 _SETTLED = 1.0  # s after which a peer without a subscription is looked at less often
 _SELDOM = 0.1
 _SUBSCRIBE, _UNSUBSCRIBE = b"\1", b"\0"
+# No topic begins so, as it is no UTF-8.
+_NO_TOPIC = b"\xff"
 
 
 class OnFull(StrEnum):
@@ -35,6 +45,17 @@ class OnFull(StrEnum):
 
     DROP = "drop"
     BLOCK = "block"
+
+
+class _Channel:
+    """What was sent under a topic, or without one."""
+
+    __slots__ = ("last", "sent_at", "sequence")
+
+    def __init__(self) -> None:
+        self.sequence = 0
+        self.last = b""
+        self.sent_at = 0.0
 
 
 class Outlet:
@@ -46,7 +67,8 @@ class Outlet:
         on_full: what to do when a subscriber's queue is full.
         options: of the socket.
         security: who may subscribe; `None` is everybody, unencrypted.
-        value_frame: makes the frame of a value.
+        topical: whether what is sent has topics.
+        lasting: whether the last value is sent again to each new subscriber.
         state: of the run.
         changed: called in the graph's thread when subscriptions may have come or gone.
     """
@@ -58,7 +80,8 @@ class Outlet:
         on_full: OnFull,
         options: SocketOptions,
         security: CurveServer | None,
-        value_frame: Callable[[bytes, Trailer], bytes],
+        topical: bool,
+        lasting: bool,
         state: GraphState,
         changed: Callable[[], None],
     ) -> None:
@@ -67,11 +90,16 @@ class Outlet:
         self._on_full = on_full
         self._options = options
         self._security = security
-        self._value_frame = value_frame
+        self._topical = topical
+        self._lasting = lasting
         self._state = state
         self._changed = changed
         self._instance = secrets.randbits(64)
-        self._sequence = 0
+        # By topic, the one that was silent for longest first.
+        self._channels: OrderedDict[bytes, _Channel] = OrderedDict()
+        self._silent_since: float | None = None
+        self._wanted: Counter[bytes] = Counter()
+        self._addressed = False
         self._last_sent = time.monotonic()
         self._alive = Peers()
         self._posted = False
@@ -106,6 +134,8 @@ class Outlet:
         set_options(socket, self._options, self._endpoint)
         socket.set(zmq.SNDHWM, self._options.send_high_water_mark)
         socket.set(zmq.XPUB_VERBOSER, 1)
+        if self._lasting:
+            self._repeat_by_hand(socket)
         if self._on_full is OnFull.BLOCK:
             socket.set(zmq.XPUB_NODROP, 1)
             socket.set(zmq.SNDTIMEO, STEP)
@@ -121,6 +151,16 @@ class Outlet:
                 f"cannot bind {self._endpoint}: {zmq.strerror(error.errno or 0)}"
             ) from None
         return socket
+
+    @staticmethod
+    def _repeat_by_hand(socket: Socket) -> None:
+        try:
+            socket.set(zmq.XPUB_MANUAL_LAST_VALUE, 1)
+        except zmq.ZMQError:
+            raise RunError(
+                "last_value=True needs a libzmq with XPUB_MANUAL_LAST_VALUE, which "
+                f"{zmq.zmq_version()} is not"
+            ) from None
 
     def close(self) -> None:
         """Close when what is queued has left, or the linger is over."""
@@ -168,7 +208,8 @@ class Outlet:
                 gate.close()
 
     def _silent(self) -> bool:
-        return self._sequence > 0 and time.monotonic() - self._last_sent >= _SILENCE
+        since = self._silent_since
+        return since is not None and time.monotonic() - since >= _SILENCE
 
     def _look(self) -> None:
         self._posted = False
@@ -177,23 +218,68 @@ class Outlet:
         self.read_subscriptions()
         self._changed()
         if self._silent():
-            self._send_check_point()
+            self._send_check_points()
 
     def read_subscriptions(self) -> None:
         """Take what subscribers have sent."""
         self.attention = False
         while int(self._socket.get(zmq.EVENTS)) & zmq.POLLIN:
             frame = self._socket.recv(copy=False)
+            self._addressed = self._lasting
             kind, rest = frame.bytes[:1], frame.bytes[1:]
-            if kind not in (_SUBSCRIBE, _UNSUBSCRIBE):
-                self._alive.hear(frame.get(zmq.SRCFD), frame.bytes)
-            elif rest != SIGNING:
-                self.subscriptions += 1 if kind == _SUBSCRIBE else -1
-            elif kind == _SUBSCRIBE:
+            if kind == _SUBSCRIBE and rest == SIGNING:
                 self._alive.expect(frame.get(zmq.SRCFD))
+            elif kind == _SUBSCRIBE and rest in (ALIVE, DONE):
+                self._alive.hear(frame.get(zmq.SRCFD), rest)
+            elif kind == _SUBSCRIBE:
+                self._enter(rest)
+            elif kind == _UNSUBSCRIBE and rest not in (SIGNING, ALIVE, DONE):
+                self._leave(rest)
+        if self._addressed:
+            self._address_all()
         timeout, sent = self._options.peer_timeout, self._last_sent
         if timeout is not None and self._alive.cut_silent(timeout, self.port, sent):
             _logger.warning("%s: a subscriber no longer answers and is cut", self._name)
+
+    def _enter(self, wanted: bytes) -> None:
+        self._wanted[wanted] += 1
+        if self._is_subscriber(wanted):
+            self.subscriptions += 1
+        if wanted == TOPICS:
+            if not self._topical:
+                _logger.warning("%s: a subscriber asks for topics, and has none here", self._name)
+        elif self._lasting:
+            # What is sent next goes to the newcomer alone.
+            self._socket.set(zmq.SUBSCRIBE, wanted)
+            topic = wanted if self._topical else b""
+            channel = self._channels.get(topic)
+            if channel is not None:
+                self._try(topic, channel.last, zmq.NOBLOCK)
+                self._addressed = False
+
+    def _leave(self, wanted: bytes) -> None:
+        self._wanted[wanted] -= 1
+        if not self._wanted[wanted]:
+            del self._wanted[wanted]
+        if self._is_subscriber(wanted):
+            self.subscriptions -= 1
+        if self._lasting and wanted != TOPICS:
+            self._socket.set(zmq.UNSUBSCRIBE, wanted)
+
+    def _is_subscriber(self, wanted: bytes) -> bool:
+        """Return whether a subscription is the one to count its subscriber by."""
+        return wanted in (b"", TOPICS) if self._topical else wanted != TOPICS
+
+    def _address_all(self) -> None:
+        """Have what is sent next go to all again, by sending what means nothing to whoever gets it.
+
+        The socket sends one message to the one from whom it has received last.
+        """
+        self._addressed = False
+        if self._topical:
+            self._try(_NO_TOPIC, empty_frame(self._state.time), zmq.NOBLOCK)
+        else:
+            self._try(b"", empty_frame(self._state.time), zmq.NOBLOCK)
 
     def wait(self, milliseconds: int) -> None:
         """Wait for something from a subscriber, for so long at most, and take it."""
@@ -211,70 +297,100 @@ class Outlet:
 
     # Sending
 
-    def send_value(self, at: int, payload: bytes) -> bool:
-        """Send a value; return whether it was sent, which a stop of the run may prevent."""
-        frame = self._value_frame(payload, Trailer(self._instance, self._sequence, at))
-        if not self._send(frame):
+    def send(self, at: int, message: Outgoing) -> bool:
+        """Send values; return whether they were sent, which a stop of the run may prevent."""
+        topic = message.topic
+        channel = self._channels.get(topic)
+        if channel is None:
+            channel = self._channels[topic] = _Channel()
+        frame = sealed(message.envelope, Trailer(self._instance, channel.sequence, at))
+        if not self._send(topic, frame):
             return False
-        self._sequence += 1
-        self.sent += 1
+        channel.sequence += 1
+        self.sent += message.values
         self.bytes += len(frame)
-        self._last_sent = time.monotonic()
+        channel.sent_at = self._last_sent = time.monotonic()
+        self._channels.move_to_end(topic)
+        if self._lasting:
+            channel.last = frame
+        if self._silent_since is None:
+            self._silent_since = self._last_sent
         return True
 
-    def _send(self, frame: bytes) -> bool:
+    def _send(self, topic: bytes, frame: bytes) -> bool:
         if self._on_full is OnFull.DROP:
-            self._socket.send(frame)
+            self._put(topic, frame)
             return True
         while self.subscriptions or self.await_subscriptions(1):
             # Once the run is to end, what finds no room is not waited for, however much follows.
             stopping = self._state.stopping
-            try:
-                self._socket.send(frame, zmq.NOBLOCK if stopping else 0)
-            except zmq.Again:
-                if stopping:
-                    return False
-                before = self.subscriptions
-                self.read_subscriptions()
-                if self.subscriptions < before:
-                    _logger.warning("%s: a subscriber has gone with its queue full", self._name)
-            else:
+            if self._try(topic, frame, zmq.NOBLOCK if stopping else 0):
                 return True
+            if stopping:
+                return False
+            before = self.subscriptions
+            self.read_subscriptions()
+            if self.subscriptions < before:
+                _logger.warning("%s: a subscriber has gone with its queue full", self._name)
         return False
 
-    def _send_check_point(self) -> None:
-        trailer = Trailer(self._instance, self._sequence - 1, self._state.time)
-        try:
-            self._socket.send(check_point_frame(trailer), zmq.NOBLOCK)
-        except zmq.Again:
-            _logger.debug("%s: a check point found a full queue; the next will do", self._name)
-        self._last_sent = time.monotonic()
+    def _send_check_points(self) -> None:
+        """Send a check point in each topic that was silent; a queue without room gets the next."""
+        now = time.monotonic()
+        for topic, channel in tuple(self._channels.items()):
+            if now - channel.sent_at < _SILENCE:
+                break
+            if self._is_wanted(topic):
+                trailer = Trailer(self._instance, channel.sequence - 1, self._state.time)
+                self._try(topic, check_point_frame(trailer), zmq.NOBLOCK)
+            channel.sent_at = self._last_sent = now
+            self._channels.move_to_end(topic)
+        self._silent_since = next(iter(self._channels.values())).sent_at
+
+    def _is_wanted(self, topic: bytes) -> bool:
+        return not topic or topic in self._wanted or b"" in self._wanted
 
     def say_goodbye(self) -> None:
-        """Send EndOfStream, and wait until it was read, up to the linger."""
+        """Send EndOfStream in each topic in use, and wait until it was read, up to the linger."""
         self.read_subscriptions()
         if not self.subscriptions:
             return
-        frame = end_of_stream_frame(Trailer(self._instance, self._sequence, self._state.time))
         until = time.monotonic() + self._options.linger / 1e9
         # Whatever the policy, the last frame waits for room: its sequence tells a slow subscriber
         # what it lost. One that makes none in time must not cost the others theirs.
         self._socket.set(zmq.XPUB_NODROP, 1)
         self._socket.set(zmq.SNDTIMEO, STEP)
-        while not self._try(frame) and self.subscriptions:
-            if time.monotonic() >= until:
-                _logger.warning("%s: a subscriber's queue stayed full to the end", self._name)
-                self._socket.set(zmq.XPUB_NODROP, 0)
-                self._socket.send(frame)
-                break
-            self.read_subscriptions()
+        for topic in self._topics_in_use():
+            channel = self._channels.get(topic) or _Channel()
+            trailer = Trailer(self._instance, channel.sequence, self._state.time)
+            self._send_last(topic, end_of_stream_frame(trailer), until)
         # A sign of life that meets a closed connection would cost its sender what it has not read.
         while self._alive and time.monotonic() < until:
             self.wait(STEP)
 
-    def _try(self, frame: bytes) -> bool:
+    def _topics_in_use(self) -> set[bytes]:
+        if not self._topical:
+            return {b""}
+        return {*self._channels, *(self._wanted.keys() - {b"", TOPICS})}
+
+    def _send_last(self, topic: bytes, frame: bytes, until: float) -> None:
+        while not self._try(topic, frame) and self.subscriptions:
+            if time.monotonic() >= until:
+                _logger.warning("%s: a subscriber's queue stayed full to the end", self._name)
+                self._socket.set(zmq.XPUB_NODROP, 0)
+                self._put(topic, frame)
+                break
+            self.read_subscriptions()
+
+    def _try(self, topic: bytes, frame: bytes, flags: int = 0) -> bool:
         try:
-            self._socket.send(frame)
+            self._put(topic, frame, flags)
         except zmq.Again:
             return False
         return True
+
+    def _put(self, topic: bytes, frame: bytes, flags: int = 0) -> None:
+        if topic:
+            self._socket.send_multipart([topic, frame], flags)
+        else:
+            self._socket.send(frame, flags)

@@ -373,6 +373,6 @@ class Subscriber(Generic[T]):
     def _sign(self, sign: bytes) -> None:
         assert self._link is not None
         try:
-            self._link.socket.send(sign, zmq.NOBLOCK)
+            self._link.sign(sign)
         except zmq.Again:
             _logger.debug("%s: no sign of life can be sent now", self.address)

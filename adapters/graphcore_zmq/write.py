@@ -6,18 +6,18 @@ for the first subscriber instead of a sleep.
 
 import logging
 import time
-from collections import deque
 from dataclasses import dataclass
 from typing import Any
 
 from graphcore import Active, EndedBy, GraphState, MutableNode, node, state
-from graphcore_zmq.codec import Codec, CodecError, SelfDelimitingCodec
+from graphcore_zmq.codec import CodecError
 from graphcore_zmq.config import SocketOptions, ZmqPubRegistration
+from graphcore_zmq.framing import Framing, Outgoing
+from graphcore_zmq.kept import Kept
 from graphcore_zmq.outlet import STEP, OnFull, Outlet
 from graphcore_zmq.registry import ZmqHandle, reachable_address
 from graphcore_zmq.security import CurveServer
 from graphcore_zmq.sockets import refuse_historical
-from graphcore_zmq.wire import bare_value_frame, value_frame
 
 _logger = logging.getLogger(__name__)
 
@@ -50,7 +50,7 @@ class ZeroMqSenderNode(MutableNode[None]):
     source: Active[Any]
     endpoint: str
     registration: ZmqPubRegistration
-    codec: Codec[Any]
+    framing: Framing
     advertise: str | None
     wait_for: int
     on_full: OnFull
@@ -58,23 +58,27 @@ class ZeroMqSenderNode(MutableNode[None]):
     keep_count: int
     options: SocketOptions
     security: CurveServer | None
+    topical: bool
+    last_value: bool
     port: int = state(0)
     address: str = state("")
     _outlet: Outlet | None = state(None)
     _handle: ZmqHandle | None = state(None)
-    _kept: deque[tuple[int, bytes]] = state(factory=deque)
+    _kept: Kept | None = state(None)
     _expired: int = state(0)
     _released: bool = state(False)
 
     def start(self, state: GraphState) -> None:
         refuse_historical(state)
+        self._kept = Kept(self.keep_for, self.keep_count, self.last_value)
         outlet = Outlet(
             self.name,
             self.endpoint,
             self.on_full,
             self.options,
             self.security,
-            bare_value_frame if isinstance(self.codec, SelfDelimitingCodec) else value_frame,
+            self.topical,
+            self.last_value,
             state,
             self._release_when_ready,
         )
@@ -90,17 +94,18 @@ class ZeroMqSenderNode(MutableNode[None]):
         assert self._outlet is not None
         value = self.source.value
         try:
-            payload = self.codec.encode(value)
+            messages = self.framing(value, state.time)
         except CodecError as error:
             raise CodecError(f"{self.name}: {error}") from error
         if self._outlet.attention:
             self._outlet.read_subscriptions()
         if not self._released:
             self._await_and_release()
-        if not self._released:
-            self._keep(state.time, payload)
-        elif not self._outlet.send_value(state.time, payload):
-            self._expire(1, "the run was told to stop")
+        for message in messages:
+            if not self._released:
+                self._keep(state.time, message)
+            elif not self._outlet.send(state.time, message):
+                self._expire(message.values, "the run was told to stop")
         return False
 
     def stop(self, state: GraphState) -> None:
@@ -109,14 +114,12 @@ class ZeroMqSenderNode(MutableNode[None]):
                 self._handle.revoke()
             except Exception:  # a registry that is down must not keep the socket open
                 _logger.exception("%s could not take its name back", self.name)
-        if self._outlet is None:
+        if self._outlet is None or self._kept is None:
             return
         try:
             if state.ended_by not in (EndedBy.SIGNAL, EndedBy.ERROR):
                 self._await_first_subscriber()
-            if self._kept:
-                self._expire(len(self._kept), "the run ended before anybody subscribed")
-                self._kept.clear()
+            self._expire(self._kept.clear(), "the run ended before anybody subscribed")
             if state.ended_by is not EndedBy.ERROR:
                 self._outlet.say_goodbye()
         finally:
@@ -124,12 +127,12 @@ class ZeroMqSenderNode(MutableNode[None]):
 
     def stats(self) -> PublisherStats:
         """Return what has been done in this run; from any thread."""
-        outlet = self._outlet
-        if outlet is None:
+        outlet, kept = self._outlet, self._kept
+        if outlet is None or kept is None:
             return PublisherStats()
         return PublisherStats(
             outlet.sent,
-            len(self._kept),
+            kept.count,
             self._expired,
             outlet.bytes,
             outlet.peers,
@@ -155,41 +158,29 @@ class ZeroMqSenderNode(MutableNode[None]):
 
     def _await_first_subscriber(self) -> None:
         """At the end, give what is kept the rest of its time."""
-        assert self._outlet is not None
-        while self._kept and not self._released:
-            until = self._kept[-1][0] + self.keep_for
-            remaining = (until - time.time_ns()) // 1_000_000
+        assert self._outlet is not None and self._kept is not None
+        while self._kept.count and not self._released:
+            remaining = (self._kept.until - time.time_ns()) // 1_000_000
             if remaining <= 0:
                 return
             self._outlet.wait(min(remaining, STEP))
             self._release_when_ready()
 
-    def _keep(self, at: int, payload: bytes) -> None:
+    def _keep(self, at: int, message: Outgoing) -> None:
+        assert self._kept is not None
         if self.wait_for or self.on_full is OnFull.BLOCK:
-            self._expire(1, "the run was told to stop")
-            return
-        self._kept.append((at, payload))
-        self._drop_old(at)
-
-    def _drop_old(self, now: int) -> None:
-        count = 0
-        while self._kept and (
-            len(self._kept) > self.keep_count or now - self._kept[0][0] > self.keep_for
-        ):
-            self._kept.popleft()
-            count += 1
-        if count:
-            self._expire(count, "nobody has subscribed yet")
+            self._expire(message.values, "the run was told to stop")
+        else:
+            self._expire(self._kept.add(at, message), "nobody has subscribed yet")
 
     def _expire(self, count: int, reason: str) -> None:
-        if not self._expired:
+        if count and not self._expired:
             _logger.warning("%s: values are not sent and lost: %s", self.name, reason)
         self._expired += count
 
     def _flush_kept(self) -> None:
-        assert self._outlet is not None
+        assert self._outlet is not None and self._kept is not None
         self._released = True
-        self._drop_old(time.time_ns())
-        while self._kept:
-            at, payload = self._kept.popleft()
-            self._outlet.send_value(at, payload)
+        self._expire(self._kept.expire(time.time_ns()), "nobody has subscribed yet")
+        for at, message in self._kept.take():
+            self._outlet.send(at, message)

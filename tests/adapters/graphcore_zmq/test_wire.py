@@ -11,11 +11,12 @@ from graphcore_zmq.wire import (
     Tag,
     Trailer,
     WireError,
-    bare_value_frame,
+    bare_value_envelope,
     bare_value_layout,
     check_point_frame,
     end_of_stream_frame,
     read_frame,
+    sealed,
     value_frame,
     value_layout,
 )
@@ -137,7 +138,7 @@ def test_values_of_typed_peers_stand_in_the_envelope_without_a_length(kind, text
     assert read_frame(frame + b"EXTRA", codec.read, codec.least) == (tag, values, None)
     assert read_frame(frame + TRAILER_BYTES, codec.read, codec.least) == (tag, values, TRAILER)
     if tag is Tag.VALUE:
-        assert bare_value_frame(codec.encode(values[0]), TRAILER) == frame + TRAILER_BYTES
+        assert sealed(bare_value_envelope(codec.encode(values[0])), TRAILER) == frame + TRAILER_BYTES
 
 
 @pytest.mark.parametrize(
@@ -156,7 +157,7 @@ def test_a_typed_value_that_is_not_there_is_refused_in_a_sentence(text, error, s
 
 @given(st.binary(max_size=50))
 def test_a_layout_without_a_length_takes_apart_what_was_put_together(payload):
-    frame = bare_value_frame(payload, TRAILER)
+    frame = sealed(bare_value_envelope(payload), TRAILER)
     unpack, head = bare_value_layout(len(frame))
     assert unpack(frame) == (head, payload, TRAILER_BYTES[:12], TRAILER.sequence)
     assert bare_value_layout(31) is None
