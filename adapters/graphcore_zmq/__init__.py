@@ -6,10 +6,12 @@ Importing it adds `.zmq_pub` to `Stream`.
 from graphcore_zmq.codec import Codec, CodecError, json, msgpack, raw
 from graphcore_zmq.config import SocketOptions, ZmqPubRegistration, ZmqSubConfig
 from graphcore_zmq.follow import Missing
+from graphcore_zmq.local import LocalRegistry
 from graphcore_zmq.polling import PollingWatch
 from graphcore_zmq.publisher import ZmqPublisher, zmq_pub
 from graphcore_zmq.read import ZmqSubscription, zmq_sub
 from graphcore_zmq.registry import (
+    Conflict,
     NameNotFoundError,
     NameTakenError,
     RegistryError,
@@ -18,6 +20,7 @@ from graphcore_zmq.registry import (
     ZmqRegistry,
     ZmqWatch,
 )
+from graphcore_zmq.static import StaticRegistry
 from graphcore_zmq.subscriber import OnEnd, SubscriberStats, ZmqStatus
 from graphcore_zmq.wire import WireError
 from graphcore_zmq.write import OnFull, PublisherStats
@@ -25,6 +28,8 @@ from graphcore_zmq.write import OnFull, PublisherStats
 __all__ = [
     "Codec",
     "CodecError",
+    "Conflict",
+    "LocalRegistry",
     "Missing",
     "NameNotFoundError",
     "NameTakenError",
@@ -34,6 +39,7 @@ __all__ = [
     "PublisherStats",
     "RegistryError",
     "SocketOptions",
+    "StaticRegistry",
     "SubscriberStats",
     "WatchableRegistry",
     "WireError",
