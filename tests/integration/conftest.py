@@ -86,6 +86,8 @@ def publish(program: Callable[..., Program]) -> Callable[..., Program]:
         width: int = 16,
         wait_for: int = 0,
         say_every: int = 0,
+        name: str = "",
+        registry: dict[str, str] | None = None,
         **options: object,
     ) -> Program:
         return program(
@@ -98,6 +100,8 @@ def publish(program: Callable[..., Program]) -> Callable[..., Program]:
             width=width,
             wait_for=wait_for,
             say_every=say_every,
+            name=name,
+            registry=registry or {},
             options=options,
         )
 
