@@ -86,7 +86,7 @@ def publish(program: Callable[..., Program]) -> Callable[..., Program]:
         width: int = 16,
         wait_for: int = 0,
         say_every: int = 0,
-        name: str = "",
+        registered: str = "",
         registry: dict[str, str] | None = None,
         **options: object,
     ) -> Program:
@@ -100,7 +100,7 @@ def publish(program: Callable[..., Program]) -> Callable[..., Program]:
             width=width,
             wait_for=wait_for,
             say_every=say_every,
-            name=name,
+            registered=registered,
             registry=registry or {},
             options=options,
         )

@@ -39,7 +39,7 @@ def publish(
     width: int,
     wait_for: int,
     say_every: int,
-    name: str,
+    registered: str,
     registry: dict[str, Any],
     options: dict[str, Any],
 ) -> None:
@@ -54,7 +54,7 @@ def publish(
     publisher = zmq_pub(
         source.map(lambda n: b"%0*d" % (width, n)),
         port,
-        (name, LocalRegistry(**registry)) if name else None,
+        (registered, LocalRegistry(**registry)) if registered else None,
         codec=raw,
         bind="127.0.0.1",
         on_full=on_full,
