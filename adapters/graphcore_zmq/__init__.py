@@ -6,10 +6,14 @@ Importing it adds `.zmq_pub` to `Stream`.
 from graphcore_zmq.codec import Codec, CodecError, json, msgpack, raw
 from graphcore_zmq.config import SocketOptions, ZmqPubRegistration, ZmqSubConfig
 from graphcore_zmq.etcd import EtcdRegistry
+from graphcore_zmq.follow import Missing
+from graphcore_zmq.local import LocalRegistry
+from graphcore_zmq.polling import PollingWatch
 from graphcore_zmq.publisher import ZmqPublisher, zmq_pub
-from graphcore_zmq.read import OnEnd, SubscriberStats, ZmqStatus, ZmqSubscription, zmq_sub
+from graphcore_zmq.read import ZmqSubscription, zmq_sub
 from graphcore_zmq.registry import (
     ClaimingRegistry,
+    Conflict,
     NameNotFoundError,
     NameTakenError,
     RegistryError,
@@ -20,6 +24,8 @@ from graphcore_zmq.registry import (
     ZmqRegistry,
     ZmqWatch,
 )
+from graphcore_zmq.static import StaticRegistry
+from graphcore_zmq.subscriber import OnEnd, SubscriberStats, ZmqStatus
 from graphcore_zmq.wire import WireError
 from graphcore_zmq.write import OnFull, PublisherStats
 
@@ -27,15 +33,20 @@ __all__ = [
     "ClaimingRegistry",
     "Codec",
     "CodecError",
+    "Conflict",
     "EtcdRegistry",
+    "LocalRegistry",
+    "Missing",
     "NameNotFoundError",
     "NameTakenError",
     "OnEnd",
     "OnFull",
+    "PollingWatch",
     "PublisherStats",
     "RegistryError",
     "RemoteRegistry",
     "SocketOptions",
+    "StaticRegistry",
     "SubscriberStats",
     "WatchableRegistry",
     "WireError",

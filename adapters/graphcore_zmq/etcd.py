@@ -26,9 +26,9 @@ from graphcore_zmq.etcd_connection import (
     UnreachableError,
 )
 from graphcore_zmq.etcd_key import FollowedKey
-from graphcore_zmq.etcd_names import Conflict, KeptName
+from graphcore_zmq.etcd_names import KeptName
 from graphcore_zmq.etcd_worker import EtcdWorker
-from graphcore_zmq.registry import NameNotFoundError, RegistryError
+from graphcore_zmq.registry import Conflict, NameNotFoundError, RegistryError
 
 _logger = logging.getLogger(__name__)
 

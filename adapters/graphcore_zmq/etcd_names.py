@@ -7,7 +7,6 @@ whose answer was lost is recognised by it.
 import logging
 import threading
 from collections.abc import Callable
-from enum import StrEnum
 from time import monotonic
 from typing import Any, TypeVar
 
@@ -19,7 +18,7 @@ from graphcore_zmq.etcd_connection import (
 )
 from graphcore_zmq.etcd_key import FollowedKey
 from graphcore_zmq.etcd_worker import EtcdWorker
-from graphcore_zmq.registry import NameTakenError, RegistryError
+from graphcore_zmq.registry import Conflict, NameTakenError, RegistryError
 
 T = TypeVar("T")
 
@@ -27,14 +26,6 @@ _logger = logging.getLogger(__name__)
 
 _AFTER_TTL = 2.0  # s that etcd may take to end a lease
 _AFTER_REFUSAL = 1.0  # s
-
-
-class Conflict(StrEnum):
-    """What happens if another holds the name."""
-
-    WAIT = "wait"
-    ERROR = "error"
-    STANDBY = "standby"
 
 
 class KeptName:

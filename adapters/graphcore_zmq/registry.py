@@ -6,6 +6,7 @@ registry's own timeouts allow.
 
 import logging
 import socket
+from enum import StrEnum
 from ipaddress import ip_address
 from typing import Protocol, runtime_checkable
 
@@ -27,6 +28,14 @@ class NameNotFoundError(RegistryError, LookupError):
 
 class NameTakenError(RegistryError):
     """Another publisher holds the name; the message holds its address."""
+
+
+class Conflict(StrEnum):
+    """What a registry does if another holds the name that a publisher registers."""
+
+    WAIT = "wait"
+    ERROR = "error"
+    STANDBY = "standby"
 
 
 @runtime_checkable

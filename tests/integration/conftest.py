@@ -89,6 +89,8 @@ def publish(program: Callable[..., Program]) -> Callable[..., Program]:
         width: int = 16,
         wait_for: int = 0,
         say_every: int = 0,
+        registered: str = "",
+        registry: dict[str, str] | None = None,
         **options: object,
     ) -> Program:
         return program(
@@ -101,6 +103,8 @@ def publish(program: Callable[..., Program]) -> Callable[..., Program]:
             width=width,
             wait_for=wait_for,
             say_every=say_every,
+            registered=registered,
+            registry=registry or {},
             options=options,
         )
 

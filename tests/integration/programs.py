@@ -11,7 +11,7 @@ from itertools import count as naturals
 from typing import Any
 
 import graphcore as gc
-from graphcore_zmq import EtcdRegistry, SocketOptions, raw, zmq_pub, zmq_sub
+from graphcore_zmq import EtcdRegistry, LocalRegistry, SocketOptions, raw, zmq_pub, zmq_sub
 
 
 def say(**fields: object) -> None:
@@ -39,6 +39,8 @@ def publish(
     width: int,
     wait_for: int,
     say_every: int,
+    registered: str,
+    registry: dict[str, Any],
     options: dict[str, Any],
 ) -> None:
     """Publish 0, 1, ... as text; period "" is as fast as the graph takes it, count 0 for ever."""
@@ -52,6 +54,7 @@ def publish(
     publisher = zmq_pub(
         source.map(lambda n: b"%0*d" % (width, n)),
         port,
+        (registered, LocalRegistry(**registry)) if registered else None,
         codec=raw,
         bind="127.0.0.1",
         on_full=on_full,
