@@ -5,17 +5,21 @@ Importing it adds `.zmq_pub` to `Stream`.
 
 from graphcore_zmq.codec import Codec, CodecError, json, msgpack, raw
 from graphcore_zmq.config import SocketOptions, ZmqPubRegistration, ZmqSubConfig
+from graphcore_zmq.etcd import EtcdRegistry
 from graphcore_zmq.follow import Missing
 from graphcore_zmq.local import LocalRegistry
 from graphcore_zmq.polling import PollingWatch
 from graphcore_zmq.publisher import ZmqPublisher, zmq_pub
 from graphcore_zmq.read import ZmqSubscription, zmq_sub
 from graphcore_zmq.registry import (
+    ClaimingRegistry,
     Conflict,
     NameNotFoundError,
     NameTakenError,
     RegistryError,
+    RemoteRegistry,
     WatchableRegistry,
+    ZmqClaim,
     ZmqHandle,
     ZmqRegistry,
     ZmqWatch,
@@ -26,9 +30,11 @@ from graphcore_zmq.wire import WireError
 from graphcore_zmq.write import OnFull, PublisherStats
 
 __all__ = [
+    "ClaimingRegistry",
     "Codec",
     "CodecError",
     "Conflict",
+    "EtcdRegistry",
     "LocalRegistry",
     "Missing",
     "NameNotFoundError",
@@ -38,11 +44,13 @@ __all__ = [
     "PollingWatch",
     "PublisherStats",
     "RegistryError",
+    "RemoteRegistry",
     "SocketOptions",
     "StaticRegistry",
     "SubscriberStats",
     "WatchableRegistry",
     "WireError",
+    "ZmqClaim",
     "ZmqHandle",
     "ZmqPubRegistration",
     "ZmqPublisher",

@@ -21,7 +21,7 @@ from graphcore import Active, EndedBy, GraphState, MutableNode, RunError, node, 
 from graphcore_zmq.codec import Codec, CodecError
 from graphcore_zmq.config import SocketOptions, ZmqPubRegistration
 from graphcore_zmq.peers import SIGNING, Peers
-from graphcore_zmq.registry import ZmqHandle, reachable_address
+from graphcore_zmq.registry import ClaimingRegistry, ZmqHandle, reachable_address
 from graphcore_zmq.sockets import Monitor, Socket, refuse_historical, set_options
 from graphcore_zmq.wire import Trailer, check_point_frame, end_of_stream_frame, value_frame
 
@@ -107,9 +107,7 @@ class ZeroMqSenderNode(MutableNode[None]):
             target=self._watch, args=(monitor,), name=f"graphcore-{self.name}", daemon=True
         )
         self._watcher.start()
-        if self.registration.name is not None and self.registration.registry is not None:
-            reachable = self.advertise or reachable_address(self.address)
-            self._handle = self.registration.registry.register(self.registration.name, reachable)
+        self._register()
 
     def cycle(self, state: GraphState) -> bool:
         value = self.source.value
@@ -160,6 +158,18 @@ class ZeroMqSenderNode(MutableNode[None]):
         )
 
     # Opening and closing
+
+    def _register(self) -> None:
+        name, registry = self.registration.name, self.registration.registry
+        if name is None or registry is None:
+            return
+        address = self.advertise or reachable_address(self.address, registry)
+        if not isinstance(registry, ClaimingRegistry):
+            self._handle = registry.register(name, address)
+            return
+        self._handle = claim = registry.claim(name, address)
+        while not claim.wait(_STEP / 1000) and not self._state.stopping:
+            pass
 
     def _bind(self, context: "zmq.Context[Socket]") -> Socket:
         socket: Socket = context.socket(zmq.XPUB)

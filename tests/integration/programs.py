@@ -11,7 +11,7 @@ from itertools import count as naturals
 from typing import Any
 
 import graphcore as gc
-from graphcore_zmq import LocalRegistry, SocketOptions, raw, zmq_pub, zmq_sub
+from graphcore_zmq import EtcdRegistry, LocalRegistry, SocketOptions, raw, zmq_pub, zmq_sub
 
 
 def say(**fields: object) -> None:
@@ -69,6 +69,16 @@ def publish(
     say(ended_by=report.ended_by, sent=publisher.stats().sent)
 
 
+def publish_as(key: str, url: str, ttl: str, conflict: str) -> None:
+    """Publish 1, 2, ... every 10 ms under a name in etcd."""
+    source = gc.ticker("10ms").count()
+    ready = source.limit(1).for_each(lambda _: say(address=publisher.address))
+    registry = EtcdRegistry(url, ttl=ttl, conflict=conflict)
+    publisher = zmq_pub(source, 0, (key, registry), bind="127.0.0.1")
+    report = gc.Graph(publisher, ready).run(realtime=True)
+    say(ended_by=report.ended_by)
+
+
 def subscribe(
     address: str, say_every: int, high_water_mark: int, hold: bool, options: dict[str, Any]
 ) -> None:
@@ -113,4 +123,5 @@ class Said(logging.Handler):
 
 if __name__ == "__main__":
     logging.basicConfig(level=logging.INFO, handlers=[Said()])
-    {"publish": publish, "subscribe": subscribe}[sys.argv[1]](**json.loads(sys.argv[2]))
+    programs = {"publish": publish, "publish_as": publish_as, "subscribe": subscribe}
+    programs[sys.argv[1]](**json.loads(sys.argv[2]))
