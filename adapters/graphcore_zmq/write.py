@@ -15,7 +15,7 @@ from graphcore_zmq.config import SocketOptions, ZmqPubRegistration
 from graphcore_zmq.framing import Framing, Outgoing
 from graphcore_zmq.kept import Kept
 from graphcore_zmq.outlet import STEP, OnFull, Outlet
-from graphcore_zmq.registry import ZmqHandle, reachable_address
+from graphcore_zmq.registry import ClaimingRegistry, ZmqHandle, reachable_address
 from graphcore_zmq.security import CurveServer
 from graphcore_zmq.sockets import refuse_historical
 
@@ -86,9 +86,7 @@ class ZeroMqSenderNode(MutableNode[None]):
         self._outlet = outlet
         self.port = outlet.port
         self.address = self.endpoint.rpartition(":")[0] + f":{self.port}"
-        if self.registration.name is not None and self.registration.registry is not None:
-            reachable = self.advertise or reachable_address(self.address)
-            self._handle = self.registration.registry.register(self.registration.name, reachable)
+        self._register(state)
 
     def cycle(self, state: GraphState) -> bool:
         assert self._outlet is not None
@@ -138,6 +136,18 @@ class ZeroMqSenderNode(MutableNode[None]):
             outlet.peers,
             outlet.subscriptions,
         )
+
+    def _register(self, state: GraphState) -> None:
+        name, registry = self.registration.name, self.registration.registry
+        if name is None or registry is None:
+            return
+        address = self.advertise or reachable_address(self.address, registry)
+        if not isinstance(registry, ClaimingRegistry):
+            self._handle = registry.register(name, address)
+            return
+        self._handle = claim = registry.claim(name, address)
+        while not claim.wait(STEP / 1000) and not state.stopping:
+            pass
 
     # The first values
 
