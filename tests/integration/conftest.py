@@ -13,9 +13,8 @@ from typing import Any
 import pytest
 import trustme
 
-from tests.integration.etcd_server import EtcdServer, Proxy, Tls, free_port
-
 from graphcore.testing import wait_until
+from tests.integration.etcd_server import EtcdServer, Proxy, Tls, free_port
 
 PROGRAMS = Path(__file__).with_name("programs.py")
 
