@@ -43,7 +43,6 @@ class TopicalSubscriber(Subscriber[tuple[str, Any]]):
 
     def __init__(self, topics: Sequence[str], *arguments: Any) -> None:
         self._names = {topic_frame(each): each for each in topics}
-        # The last, by which a subscriber is counted, comes when all the others are there.
         self.wanted = (*self._names, TOPICS)
         super().__init__(*arguments)
 

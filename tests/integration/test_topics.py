@@ -9,6 +9,7 @@ import zmq
 import graphcore as gc
 from graphcore.testing import wait_until
 from graphcore_zmq import SocketOptions, ZmqStatus, raw, zmq_sub
+from graphcore_zmq.peers import TOPICS
 from graphcore_zmq.wire import Trailer, end_of_stream_frame, read_frame, value_frame
 from tests.integration.feeding import Feeding
 from tests.integration.watching import Watching
@@ -77,7 +78,7 @@ def test_values_are_filtered_at_the_publisher(feed):
     context = zmq.Context()
     socket = context.socket(zmq.XSUB)
     socket.connect(f"tcp://127.0.0.1:{feeding.port}")
-    for wanted in (b"a\0", b"gc1\0topics"):
+    for wanted in (b"a\0", TOPICS):
         socket.send(b"\1" + wanted)
     feeding.send(b"b 1", b"a 2", b"b 3", b"a 4")
     got = [socket.recv_multipart() for _ in range(2)]
@@ -131,6 +132,14 @@ def test_a_lost_tail_of_one_topic_is_told_by_its_check_point(feed, watch):
     assert watching.subscription.stats().lost == 3
 
 
+def test_a_subscriber_is_counted_when_all_its_topics_are_there(bare, watch):
+    topics = ["z", "\U0010ffff", "a", "gc1", "\1"]
+    watch(bare.port, *topics)
+    asked = {bare.socket.recv() for _ in topics} | {bare.socket.recv()}
+    assert asked >= {b"\1" + each.encode() + b"\0" for each in topics}
+    assert bare.socket.recv() == b"\1" + TOPICS
+
+
 class Bare:
     """A publisher of topics that is not graphcore's."""
 
@@ -140,7 +149,7 @@ class Bare:
         self.port = self.socket.bind_to_random_port("tcp://127.0.0.1")
 
     def await_subscriptions(self) -> None:
-        while self.socket.recv() != b"\1gc1\0topics":
+        while self.socket.recv() != b"\1" + TOPICS:
             pass
 
     def send(self, topic: bytes, frame: bytes) -> None:
