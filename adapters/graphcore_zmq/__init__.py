@@ -25,7 +25,7 @@ from graphcore_zmq.registry import (
     ZmqWatch,
 )
 from graphcore_zmq.static import StaticRegistry
-from graphcore_zmq.subscriber import OnEnd, SubscriberStats, ZmqStatus
+from graphcore_zmq.status import OnEnd, SubscriberStats, ZmqStatus
 from graphcore_zmq.wire import WireError
 from graphcore_zmq.write import OnFull, PublisherStats
 

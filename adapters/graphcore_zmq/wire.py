@@ -103,8 +103,12 @@ def check_point_frame(trailer: Trailer) -> bytes:
     return _CHECK_POINT.pack(Tag.CHECK_POINT, trailer.time) + _TRAILER.pack(MAGIC, *trailer)
 
 
-def read_frame(frame: bytes) -> Frame:
+def read_frame(frame: bytes, max_burst: int) -> Frame:
     """Take a frame apart.
+
+    Args:
+        frame: as it came.
+        max_burst: how many values it may have.
 
     Raises:
         WireError: if it is not of this wire, or is a publisher's error.
@@ -115,6 +119,8 @@ def read_frame(frame: bytes) -> Frame:
             payloads, end = _read_payloads(frame, _TAG.size, 1)
         elif number == Tag.HISTORICAL_VALUE:
             _, _, count = _BURST.unpack_from(frame)
+            if count > max_burst:
+                raise WireError(f"a burst of {count} values; at most {max_burst} are taken")
             payloads, end = _read_payloads(frame, _BURST.size, count)
         elif number == Tag.CHECK_POINT:
             payloads, end = [], _CHECK_POINT.size
