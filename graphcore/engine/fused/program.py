@@ -20,7 +20,7 @@ from graphcore.engine.fused.reading import cycle_of
 from graphcore.engine.fused.recorded import Recorded
 from graphcore.engine.fused.returns import Form
 from graphcore.engine.fused.text import Text
-from graphcore.engine.fused.writing import NEVER, Head, head_for, head_of_alarms, write
+from graphcore.engine.fused.writing import NEVER, Head, head_for, write
 from graphcore.engine.notes import add_note
 from graphcore.engine.plan import Plan
 from graphcore.engine.session import Session
@@ -285,12 +285,10 @@ class Fused:
 
     def _head(self, session: Session) -> Head:
         head = Head.SESSION if session.watched else head_for(self.parts)
-        if head not in (Head.EVENTS, Head.VARIABLES):
+        if head is not Head.VARIABLES:
             return head
         schedule = session.schedule
         indices = [entry & ((1 << schedule.bits) - 1) for entry in schedule.heap]
-        if head is Head.EVENTS and any(not self.parts[index].woken for index in indices):
-            head = head_of_alarms(self.parts)
         return head if len(set(indices)) == len(indices) else Head.HEAP
 
 

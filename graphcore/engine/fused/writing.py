@@ -51,12 +51,6 @@ def head_for(parts: Sequence[Part]) -> Head:
     woken = [part for part in parts if part.woken]
     if len(woken) == 1 and woken[0].template is not None and _is_recorded(woken[0].node):
         return Head.EVENTS
-    return head_of_alarms(parts)
-
-
-def head_of_alarms(parts: Sequence[Part]) -> Head:
-    """Return the head for such runs that goes by the alarms."""
-    woken = [part for part in parts if part.woken]
     if not woken or any(_wants_alarms(part) for part in woken):
         return Head.SESSION
     few = len(woken) <= _VARIABLES
@@ -66,11 +60,11 @@ def head_of_alarms(parts: Sequence[Part]) -> Head:
 
 
 def _is_recorded(node: Node) -> bool:
-    """Return whether a source's `chunks` stands for its `cycle`."""
+    """Return whether a source's `chunks` stands for its `start` and `cycle`."""
     if not (isinstance(node, Source) and node.recorded):
         return False
-    latest = next(vars(cls) for cls in type(node).__mro__ if {"cycle", "chunks"} & vars(cls).keys())
-    return "chunks" in latest
+    told = {"start", "cycle", "chunks"}
+    return "chunks" in next(vars(cls) for cls in type(node).__mro__ if told & vars(cls).keys())
 
 
 def _wants_alarms(part: Part) -> bool:
@@ -413,7 +407,7 @@ class _Writer:
 
     def _write_alias(self, part: Part, line: Alias, indent: int) -> None:
         upstream = self._upstream(part, line.given)
-        if upstream.template is None or self._may_lack(part, line.given):
+        if self._may_lack(part, line.given):
             given, local = self._fill(part, line.given), self._fill(part, line.local)
             self._text.add(indent, f"{local} = {given}", part.index)
         else:

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import graphcore as gc
+from graphcore.node import Chunks
 from graphcore.sources import events, timer
-from graphcore.sources.timer import Ticker
+from graphcore.sources.timer import Constant, Ticker
 from tests.engine.fused.both import node_class, same
 
 
@@ -113,10 +114,11 @@ def test_an_error_among_the_events_comes_in_a_cycle_of_its_own(place: int, bad: 
     seen: list[list[Any]] = []
     found: list[Any] = []
     for tier in ("interpreted", "fused"):
-        out = gc.replay(times, "abcdefg").named("letters").with_time().collect()
+        letters = gc.replay(times, "abcdefg").named("letters")
+        out = letters.with_time().collect()
         with pytest.raises(gc.GraphcoreError) as caught:
             gc.Graph(out).run(tier=tier)
-        seen.append(list(out))
+        seen.append([*out, letters.node.ticked_in, out.node.ticked_in])
         notes = caught.value.__notes__
         found.append(
             (type(caught.value), str(caught.value), [n.split(" wired ")[0] for n in notes])
@@ -199,10 +201,41 @@ def test_a_cycle_of_a_subclass_is_what_runs() -> None:
     assert same(make, cycles=3) == [(0, 0), (3, 6), (6, 12)]
 
 
-def test_an_alarm_that_another_node_sets_at_the_start_is_kept() -> None:
-    made = node_class(
-        "self.value = self.source.value\nreturn True",
-        more="def start(self, state):\n    self.set_one(state)\n\ndef set_one(self, state):\n"
-        "    getattr(state, 'sched' + 'ule')(4)",
-    )
-    ends_like(lambda: gc.Stream(made(gc.replay([1, 2, 9], "abc"))))
+def test_a_start_of_a_subclass_is_what_runs() -> None:
+    @gc.node
+    class Late(Constant[str]):
+        def start(self, state: gc.GraphState) -> None:
+            state.schedule(7)
+
+    def make() -> gc.Stream[str]:
+        return gc.Stream(Late("x"))
+
+    assert same(make) == [(7, "x")]
+
+
+@gc.node
+class Interrupted(gc.Source[str]):
+    """Has two events, and is interrupted where it is asked for a third."""
+
+    recorded = True
+
+    def start(self, state: gc.GraphState) -> None:
+        state.schedule(state.time)
+
+    def cycle(self, state: gc.GraphState) -> bool:
+        self.value = "ab"[state.time - 1]
+        state.schedule(state.time + 1)
+        return True
+
+    def chunks(self, start: int) -> Chunks:
+        yield (1, 2), "ab"
+        raise KeyboardInterrupt
+
+
+def test_an_interrupt_between_two_events_leaves_all_nodes_ticked() -> None:
+    source = gc.Stream(Interrupted())
+    count = source.count()
+    with pytest.raises(KeyboardInterrupt):
+        count.run()
+    assert (source.node.value, count.node.value) == ("b", 2)
+    assert (source.node.ticked_in, count.node.ticked_in) == (2, 2)
