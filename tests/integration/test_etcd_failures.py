@@ -24,7 +24,10 @@ THERE = "tcp://127.0.0.1:5002"
 def no_thread_is_left() -> Iterator[None]:
     before = set(threading.enumerate())
     yield
-    assert not set(threading.enumerate()) - before
+    # graphcore's have ended by now; gRPC's take a moment longer.
+    left = [each for each in set(threading.enumerate()) - before if "graphcore" in each.name]
+    assert not left
+    wait_until(lambda: set(threading.enumerate()) <= before)
 
 
 def let_pass(seconds: float) -> None:
@@ -147,7 +150,7 @@ def test_a_name_outlives_the_leader_of_three(etcd_cluster: list[EtcdServer]) -> 
     assert others[0].leases() == []
 
 
-def test_a_watch_leaves_a_member_that_has_lost_its_cluster(
+def test_a_watch_goes_on_after_its_member_had_lost_its_cluster(
     etcd_cluster: list[EtcdServer],
 ) -> None:
     lonely, *others = etcd_cluster
