@@ -25,7 +25,7 @@ from graphcore_zmq.registry import Conflict, NameNotFoundError, NameTakenError, 
 _logger = logging.getLogger(__name__)
 
 _GRACE = 2.0  # s beyond `ttl` for which a name that is held is waited for
-_STEP = 0.1  # s between two looks at a name that is held
+_STEP = 0.1  # s between two looks at a name that another holds
 # s that the file may be locked by others before a try has failed
 _PATIENCE = 2.0
 _BRIEFLY = 0.3  # where a revoke may have to wait for it
@@ -41,18 +41,47 @@ _ALIVE = "renewed <= :now AND :now < renewed + ttl"
 
 
 class LocalRegistration:
-    """A name that a publisher holds, or stands by for; `revoke` gives it back."""
+    """A name that a publisher holds, waits for or stands by for; `revoke` gives it back.
 
-    def __init__(self, registry: "LocalRegistry", name: str, address: str) -> None:
+    `wait` and `revoke` are for whoever registers, all else is the registry's.
+    """
+
+    def __init__(self, registry: "LocalRegistry", name: str, address: str, patience: float) -> None:
         self._registry = registry
+        self._settled = threading.Event()
+        self._error: RegistryError | None = None
+        self._deadline = time.monotonic() + patience
         self.name = name
         self.address = address
         self.holder = secrets.token_hex(8)
         self.held = False
+        self.waits_for: str | None = None
+
+    def wait(self, seconds: float) -> bool:
+        """Wait until the name is held, or stood by for; return whether it is so.
+
+        Raises:
+            NameTakenError: if another holds it, and went on holding it.
+            RegistryError: if the file cannot be read and written.
+        """
+        settled = self._settled.wait(seconds)
+        if self._error is not None:
+            raise self._error
+        return settled
 
     def revoke(self) -> None:
         """Take the name back; returns within a second, errors are logged."""
         self._registry.revoke(self)
+
+    @property
+    def late(self) -> bool:
+        """Whether the name has been waited for long enough."""
+        return not self._settled.is_set() and time.monotonic() >= self._deadline
+
+    def settle(self, error: RegistryError | None = None) -> None:
+        """Have `wait` return, or raise."""
+        self._error = error
+        self._settled.set()
 
 
 class LocalRegistry:
@@ -97,16 +126,33 @@ class LocalRegistry:
             NameTakenError: if another holds the name, unless this registry stands by.
             RegistryError: if the file cannot be read and written.
         """
-        registration = LocalRegistration(self, name, address)
-        deadline = time.monotonic() + self._ttl / 1e9 + _GRACE
-        said = ""
-        while (holder := self._begin(registration)) is not None:
-            if self._conflict is Conflict.ERROR or time.monotonic() >= deadline:
-                raise NameTakenError(f"{holder} holds the name {name!r} in {self}")
-            if holder != said:
-                said = holder
-                _logger.warning("%s waits for the name %r: %s holds it", address, name, holder)
-            time.sleep(_STEP)
+        registration = self.claim(name, address)
+        try:
+            while not registration.wait(1.0):
+                pass
+        except BaseException:
+            registration.revoke()
+            raise
+        return registration
+
+    def claim(self, name: str, address: str) -> LocalRegistration:
+        """Begin to `register`; its `wait` tells when that is done.
+
+        Raises:
+            RegistryError: if the file cannot be read and written.
+        """
+        patience = self._ttl / 1e9 + _GRACE if self._conflict is Conflict.WAIT else 0.0
+        registration = LocalRegistration(self, name, address, patience)
+        holders = self._take([registration], _PATIENCE)
+        with self._changed:
+            self._registrations.append(registration)
+            self._settle([registration], holders)
+            if self._registrations and self._thread is None:
+                self._thread = threading.Thread(
+                    target=self._keep, name="graphcore-registry", daemon=True
+                )
+                self._thread.start()
+            self._changed.notify_all()
         return registration
 
     def lookup(self, name: str) -> str:
@@ -158,25 +204,7 @@ class LocalRegistry:
 
     # Keeping names
 
-    def _begin(self, registration: LocalRegistration) -> str | None:
-        """Take the name, or stand by for it; return who keeps this one from doing so."""
-        (holder,) = self._claim([registration], _PATIENCE)
-        if holder is not None:
-            if self._conflict is not Conflict.STANDBY:
-                return holder
-            _logger.warning("%r is held by %s; standing by", registration.name, holder)
-        registration.held = holder is None
-        with self._changed:
-            self._registrations.append(registration)
-            if self._thread is None:
-                self._thread = threading.Thread(
-                    target=self._keep, name="graphcore-registry", daemon=True
-                )
-                self._thread.start()
-            self._changed.notify_all()
-        return None
-
-    def _claim(self, registrations: list[LocalRegistration], patience: float) -> list[str | None]:
+    def _take(self, registrations: list[LocalRegistration], patience: float) -> list[str | None]:
         """Renew these names, or take them if they are free; return who holds each instead."""
         holders: list[str | None] = []
         with self._transaction(patience) as database:
@@ -198,22 +226,52 @@ class LocalRegistry:
                 )
         return holders
 
+    def _settle(self, registrations: list[LocalRegistration], holders: list[str | None]) -> None:
+        """Do for each what follows from who holds its name."""
+        for each, holder in zip(registrations, holders, strict=True):
+            was_held, each.held = each.held, holder is None
+            if holder is None:
+                if each.waits_for is not None:
+                    _logger.warning("%s has got the name %r", each.address, each.name)
+                    each.waits_for = None
+                each.settle()
+                continue
+            if was_held:
+                _logger.error(
+                    "the name %r has gone to %s; %s is no longer found by it",
+                    each.name,
+                    holder,
+                    each.address,
+                )
+            if self._conflict is Conflict.STANDBY:
+                each.settle()
+            elif was_held or each.late:
+                if not was_held:
+                    each.settle(NameTakenError(f"{holder} holds the name {each.name!r} in {self}"))
+                self._registrations.remove(each)
+                continue
+            if holder != each.waits_for:
+                each.waits_for = holder
+                _logger.warning(
+                    "%s waits for the name %r: %s holds it", each.address, each.name, holder
+                )
+
     def _keep(self) -> None:
-        """Renew the names that are held, and take those that are stood by for."""
+        """Renew the names that are held, and take the others when they are free."""
         renew_at = time.monotonic() + self._ttl / 3e9
         with self._changed:
             while self._registrations:
-                standing_by = any(not each.held for each in self._registrations)
                 wait = renew_at - time.monotonic()
+                waiting = self._fault or any(not each.held for each in self._registrations)
                 if wait > 0:
-                    self._changed.wait(min(wait, _STEP) if standing_by or self._fault else wait)
+                    self._changed.wait(min(wait, _STEP) if waiting else wait)
                 renew = time.monotonic() >= renew_at
                 due = [each for each in self._registrations if renew or not each.held]
                 try:
-                    if due and (renew or self._is_free(due)):
-                        self._settle(due, self._claim(due, _BRIEFLY))
+                    if due and (renew or self._are_due(due)):
+                        self._settle(due, self._take(due, _BRIEFLY))
                 except RegistryError as error:
-                    self._say_fault(str(error))
+                    self._fail(due, error)
                     self._changed.wait(_STEP)
                     continue
                 self._say_fault("")
@@ -221,24 +279,17 @@ class LocalRegistry:
                     renew_at = time.monotonic() + self._ttl / 3e9
             self._thread = None
 
-    def _is_free(self, registrations: list[LocalRegistration]) -> bool:
+    def _are_due(self, registrations: list[LocalRegistration]) -> bool:
+        """Return whether one of these can be settled now; only reads, as that is cheap."""
         held = self.names()
-        return any(each.name not in held for each in registrations)
+        return any(each.late or each.name not in held for each in registrations)
 
-    def _settle(self, registrations: list[LocalRegistration], holders: list[str | None]) -> None:
-        for each, holder in zip(registrations, holders, strict=True):
-            was_held, each.held = each.held, holder is None
-            if each.held and not was_held:
-                _logger.warning("%r is free and now at %s", each.name, each.address)
-            elif was_held and holder is not None:
-                _logger.error(
-                    "the name %r has gone to %s; %s is no longer found by it",
-                    each.name,
-                    holder,
-                    each.address,
-                )
-                if self._conflict is not Conflict.STANDBY:
-                    self._registrations.remove(each)
+    def _fail(self, registrations: list[LocalRegistration], error: RegistryError) -> None:
+        self._say_fault(str(error))
+        for each in registrations:
+            if each.late:
+                each.settle(error)
+                self._registrations.remove(each)
 
     def _say_fault(self, fault: str) -> None:
         if fault and not self._fault:

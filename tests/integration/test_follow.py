@@ -182,6 +182,15 @@ def test_a_name_that_moves_is_followed_though_its_old_publisher_goes_on(bare, wa
     assert seen.subscription.stats().lost == 0
 
 
+def test_a_move_is_told_also_if_neither_publisher_sends_anything(bare, watching):
+    registry = WatchedRegistry()
+    seen = watching(("quotes", registry))
+    for n in range(3):
+        registry.names["quotes"] = bare().address
+        told = [CONNECTED, DISCONNECTED] * n + [CONNECTED]
+        wait_until(lambda told=told: seen.statuses == told, 2)
+
+
 @pytest.mark.parametrize("registry", [WatchedRegistry(), AskedRegistry()], ids=["watch", "ask"])
 def test_what_an_ended_publisher_had_sent_is_read_before_its_successor_is(bare, registry):
     first, second = bare(), bare()

@@ -207,3 +207,26 @@ def test_two_hundred_names_leave_no_thread_and_no_descriptor(path):
         handle.revoke()
     assert left() == before
     assert registry.names() == {}
+
+
+def test_a_claim_that_waits_can_be_left_off_at_once(path):
+    holder = LocalRegistry(path).register("quotes", A)
+    before = threading.active_count()
+    waiting = LocalRegistry(path).claim("quotes", B)
+    assert not waiting.wait(0.2)
+    waiting.revoke()
+    assert threading.active_count() == before
+    holder.revoke()
+    assert LocalRegistry(path).names() == {}
+
+
+def test_one_that_waits_for_a_file_that_stays_locked_fails_in_the_end(path, caplog):
+    holder = LocalRegistry(path).register("quotes", A)
+    waiting = LocalRegistry(path, ttl="200ms").claim("quotes", B)
+    with closing(sqlite3.connect(path, isolation_level=None)) as database:
+        database.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(RegistryError, match="database is locked"):
+            waiting.wait(20)
+        database.execute("ROLLBACK")
+    waiting.revoke()
+    holder.revoke()
