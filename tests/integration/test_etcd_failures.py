@@ -12,6 +12,7 @@ import pytest
 import graphcore as gc
 from graphcore.testing import wait_until
 from graphcore_zmq import EtcdRegistry, NameTakenError, RegistryError, ZmqPublisher
+from graphcore_zmq.etcd_key import FollowedKey
 from tests.integration.etcd_server import EtcdServer, Proxy, registered
 
 pytestmark = pytest.mark.etcd
@@ -108,6 +109,27 @@ def test_a_name_whose_lease_ended_in_a_partition_is_registered_again(
         between.mend()
         wait_until(lambda: etcd.value("quotes") == HERE, 5)
         assert "'quotes' is registered again in etcd" in caplog.text
+
+
+def test_the_end_of_a_lease_is_noticed_also_when_the_watch_is_silent(
+    etcd: EtcdServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(FollowedKey, "receive", lambda *told: None)
+    with registered(EtcdRegistry(etcd.url, ttl="3s"), "quotes", HERE):
+        (lease,) = etcd.leases()
+        etcd.ctl("lease", "revoke", lease)
+        wait_until(lambda: etcd.value("quotes") == HERE)
+
+
+def test_a_move_is_noticed_also_when_the_watch_is_silent(
+    etcd: EtcdServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(FollowedKey, "receive", lambda *told: None)
+    watch = EtcdRegistry(etcd.url).watch("quotes")
+    let_pass(1)
+    etcd.ctl("put", "quotes", HERE)
+    wait_until(lambda: watch.address == HERE, 15)
+    watch.close()
 
 
 def test_a_name_that_another_took_in_a_partition_is_let_go_and_that_is_said(
