@@ -9,6 +9,7 @@ from benchmarks import (
     branches,
     chain,
     crossover,
+    discovery,
     idle,
     latency,
     memory,
@@ -41,6 +42,7 @@ PARTS: dict[str, Part] = TICKS | {
     "allocation": allocation,
     "throughput": throughput,
     "latency": latency,
+    "discovery": discovery,
     "idle": idle,
     "memory": memory,
 }
