@@ -190,7 +190,7 @@ def bare_latency(count: int, address: str) -> None:
     latencies: list[int] = []
     for _ in range(count):
         frame = receive()
-        latencies.append(perf_counter_ns() - _STAMP.unpack(read_frame(frame).payloads[0])[0])
+        latencies.append(perf_counter_ns() - _STAMP.unpack(read_frame(frame, 1).payloads[0])[0])
     _say_latencies(latencies)
 
 
@@ -212,6 +212,20 @@ def graphcore_latency(count: int, address: str) -> None:
 def _say_latencies(latencies: list[int]) -> None:
     percentiles = quantiles(latencies[_WARM_UP:], n=100)
     say(p50=percentiles[49], p99=percentiles[98])
+
+
+# Discovery
+
+
+def publish_by_name(number: int, url: str, ttl: str) -> None:
+    """Publish a number every 10 ms under a name, or stand by for it."""
+    from graphcore_zmq import EtcdRegistry, raw, zmq_pub
+
+    source = gc.ticker("10ms").map(lambda _: b"%d" % number)
+    registry = EtcdRegistry(url, ttl=ttl, conflict="standby")
+    publisher = zmq_pub(source, 0, ("quotes", registry), bind="127.0.0.1", codec=raw)
+    ready = source.limit(1).for_each(lambda _: say(ready=True))
+    gc.Graph(publisher, ready).run(realtime=True)
 
 
 # Wiring and compiling

@@ -29,10 +29,9 @@ from graphcore_zmq.registry import (
 )
 from graphcore_zmq.security import Curve, CurveClient, CurveServer
 from graphcore_zmq.static import StaticRegistry
-from graphcore_zmq.subscriber import OnEnd, SubscriberStats, ZmqStatus
+from graphcore_zmq.status import OnEnd, PublisherStats, SubscriberStats, ZmqStatus
 from graphcore_zmq.widths import f32, f64, i8, i16, i32, i64, u8, u16, u32, u64
 from graphcore_zmq.wire import WireError
-from graphcore_zmq.write import PublisherStats
 
 __all__ = [
     "ArrowCodec",

@@ -7,20 +7,22 @@ import zmq
 from graphcore_zmq.config import SocketOptions
 from graphcore_zmq.peers import SIGNING
 from graphcore_zmq.security import CurveClient
-from graphcore_zmq.sockets import Monitor, Socket, set_options
+from graphcore_zmq.sockets import Monitor, Socket, milliseconds, set_options
 
 _SUBSCRIBE, _UNSUBSCRIBE = b"\1", b"\0"
 _VAGUE_FAILURES = 3
+_PROBES = 3  # of an idle connection, by the kernel, within the peer timeout
 
 
 class Link:
     """Connects, and connects again, to an address; belongs to one thread.
 
+    Without `subscribe` it shows whether there is a publisher that answers, and no more.
+
     Args:
         context: the subscriber's.
         address: the publisher's.
         options: of the socket.
-        wanted: what is subscribed to, in this order.
         security: how it is encrypted, if it is.
 
     Raises:
@@ -32,49 +34,65 @@ class Link:
         context: "zmq.Context[Socket]",
         address: str,
         options: SocketOptions,
-        wanted: Sequence[bytes],
         security: CurveClient | None,
     ) -> None:
         self.address = address
         self.refused = False
         self._failures = 0
+        self._options = options
         # Of the two kinds of subscribers, the one that can send signs of life.
         self.socket: Socket = context.socket(zmq.XSUB)
-        self._monitor = Monitor(self.socket, failed=self._fail)
+        self.monitor = Monitor(self.socket, failed=self._fail)
         try:
             set_options(self.socket, options, address)
             self.socket.set(zmq.RCVHWM, options.receive_high_water_mark)
             if security is not None:
                 security.secure(self.socket)
-            for each in wanted:
-                self.socket.send(_SUBSCRIBE + each)
-            if options.heartbeat_interval:
-                self.socket.send(_SUBSCRIBE + SIGNING)
+            if options.peer_timeout is not None:
+                patience = milliseconds(options.peer_timeout)
+                self.socket.set(zmq.CONNECT_TIMEOUT, patience)
+                # Signs of life and probes that nothing acknowledges show that the way is cut.
+                self.socket.set(zmq.TCP_MAXRT, patience)
+                if options.tcp_keepalive:
+                    every = max(patience // _PROBES // 1_000, 1)
+                    self.socket.set(zmq.TCP_KEEPALIVE_IDLE, every)
+                    self.socket.set(zmq.TCP_KEEPALIVE_INTVL, every)
             self.socket.connect(address)
         except BaseException:
             self.close()
             raise
         self._poller = zmq.Poller()
         self._poller.register(self.socket, zmq.POLLIN)
-        self._poller.register(self._monitor.socket, zmq.POLLIN)
+        self._poller.register(self.monitor.socket, zmq.POLLIN)
 
-    def wait(self, milliseconds: int) -> None:
-        """Wait until there is something to read, or something has happened to the connection."""
-        self._poller.poll(milliseconds)
+    def subscribe(self, wanted: Sequence[bytes]) -> None:
+        """Ask for what is wanted of what is published, and promise signs of life."""
+        for each in wanted:
+            self.socket.send(_SUBSCRIBE + each)
+        if self._options.heartbeat_interval:
+            self.socket.send(_SUBSCRIBE + SIGNING)
+
+    def wait(self, milliseconds: int) -> bool:
+        """Wait until there is something to read, or something has happened to the connection.
+
+        Returns:
+            Whether there is something to read.
+        """
+        return self.socket in dict(self._poller.poll(milliseconds))
 
     def events(self) -> list[bool]:
         """Return what has happened to the connection, as `Monitor.read` does.
 
         `refused` is set if the publisher would not have it, after which libzmq tries no more.
         """
-        seen = self._monitor.read()
+        seen = self.monitor.read()
         if True in seen:
             self._failures = 0
         return seen
 
     def _fail(self, event: int, host: str | None) -> None:
         # Either end may be the first to see that they do not fit, and hangs up on the other, which
-        # learns no more. A publisher that is about to end hangs up as well, but not again and again.
+        # learns no more. One that is about to end hangs up as well, but not again and again.
         self._failures += 1
         vague = event == zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
         self.refused = not vague or self._failures >= _VAGUE_FAILURES
@@ -91,5 +109,5 @@ class Link:
     def close(self) -> None:
         """Close both sockets; what waits unread is lost."""
         self.socket.disable_monitor()
-        self._monitor.close()
+        self.monitor.close()
         self.socket.close(linger=0)

@@ -17,7 +17,8 @@ from graphcore_zmq.framing import Framing, Topic, check_topic, each_value, whole
 from graphcore_zmq.outlet import OnFull
 from graphcore_zmq.registry import ZmqRegistry
 from graphcore_zmq.security import CurveServer, check_server
-from graphcore_zmq.write import PublisherStats, ZeroMqSenderNode
+from graphcore_zmq.status import PublisherStats
+from graphcore_zmq.write import ZeroMqSenderNode
 
 T = TypeVar("T")
 
@@ -116,7 +117,8 @@ def zmq_pub(
             topic that is none.
         RunError: in `start`, in a historical run, if the address cannot be bound, or if libzmq
             lacks what `last_value` needs.
-        CodecError: in `cycle`, for a value that the codec cannot encode.
+        CodecError: in `cycle`, for a value that the codec cannot encode, or that is too large for
+            a frame.
     """
     return _publisher(
         stream,

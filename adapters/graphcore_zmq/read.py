@@ -6,6 +6,7 @@ from typing import Any, Generic, NamedTuple, TypeVar, overload
 from graphcore import (
     Active,
     GraphState,
+    InvalidTypeError,
     InvalidValueError,
     MutableNode,
     ReceiverStream,
@@ -19,7 +20,8 @@ from graphcore_zmq.follow import Missing
 from graphcore_zmq.registry import ZmqRegistry
 from graphcore_zmq.security import CurveClient, check_client
 from graphcore_zmq.sockets import refuse_historical
-from graphcore_zmq.subscriber import OnEnd, Subscriber, SubscriberStats, ZmqStatus
+from graphcore_zmq.status import OnEnd, SubscriberStats, ZmqStatus
+from graphcore_zmq.subscriber import Subscriber
 from graphcore_zmq.topical import TopicalSubscriber, check_topics
 
 T = TypeVar("T")
@@ -95,6 +97,7 @@ def zmq_sub(
     topics: None = None,
     on_end: str | None = None,
     missing: str = Missing.WAIT,
+    conflate: bool = False,
     options: SocketOptions | None = None,
     security: CurveClient | None = None,
 ) -> ZmqSubscription[T]: ...
@@ -108,6 +111,7 @@ def zmq_sub(
     topics: Sequence[str],
     on_end: str | None = None,
     missing: str = Missing.WAIT,
+    conflate: bool = False,
     options: SocketOptions | None = None,
     security: CurveClient | None = None,
 ) -> ZmqSubscription[tuple[str, T]]: ...
@@ -120,6 +124,7 @@ def zmq_sub(
     topics: Sequence[str] | None = None,
     on_end: str | None = None,
     missing: str = Missing.WAIT,
+    conflate: bool = False,
     options: SocketOptions | None = None,
     security: CurveClient | None = None,
 ) -> ZmqSubscription[Any]:
@@ -141,6 +146,8 @@ def zmq_sub(
             waits for its successor; by default `close` for an address and `follow` for a name.
         missing: when nobody has registered the name at the start, ``"wait"`` waits, with a line in
             the log every 10 s, and ``"error"`` fails.
+        conflate: hand over only the newest value where the graph is slower than the publisher:
+            one that it has not taken gives way to the next. No status and no end is left out.
         options: of the socket.
         security: ``Curve.client(...)``, for a publisher with ``Curve.server(...)``.
 
@@ -163,11 +170,14 @@ def zmq_sub(
         raise InvalidValueError(f'on_end is "close" or "follow", not {on_end!r}')
     if missing not in list(Missing):
         raise InvalidValueError(f'missing is "wait" or "error", not {missing!r}')
+    if not isinstance(conflate, bool):
+        raise InvalidTypeError(f"conflate is True or False, not {conflate!r}")
     arguments = (
         config,
         check_codec(codec),
         OnEnd(on_end),
         Missing(missing),
+        conflate,
         check_options(options),
         check_client(security),
     )

@@ -2,6 +2,7 @@
 
 import os
 import socket as networking
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -24,10 +25,12 @@ _WATCHED = (
     zmq.EVENT_ACCEPTED
     | zmq.EVENT_HANDSHAKE_SUCCEEDED
     | zmq.EVENT_DISCONNECTED
+    | zmq.EVENT_CONNECT_RETRIED
     | _FAILED
     | zmq.EVENT_MONITOR_STOPPED
 )
 _KEEPALIVE_SECONDS = 10
+_GIVEN_UP = 1.0  # s without another try to connect
 
 
 def refuse_historical(state: GraphState) -> None:
@@ -42,7 +45,8 @@ def refuse_historical(state: GraphState) -> None:
 
 def set_options(socket: Socket, options: SocketOptions, address: str) -> None:
     """Set what both ends have in common; the address says whether IPv6 is needed."""
-    socket.set(zmq.RECONNECT_IVL, max(_milliseconds(options.reconnect_interval), 1))
+    socket.set(zmq.RECONNECT_IVL, max(milliseconds(options.reconnect_interval), 1))
+    socket.set(zmq.MAXMSGSIZE, options.max_message_size)
     socket.set(zmq.IPV6, int(options.ipv6 or "[" in address))
     if options.tcp_keepalive:
         socket.set(zmq.TCP_KEEPALIVE, 1)
@@ -72,6 +76,7 @@ class Monitor:
         ended: Callable[[int], None] = lambda _: None,
         failed: Callable[[int, str | None], None] = pass_over,
     ) -> None:
+        self._lost_at: float | None = None
         self._ended = ended
         self._failed = failed
         self._failures: deque[int] = deque()
@@ -88,6 +93,7 @@ class Monitor:
         while not self.stopped and self.socket.get(zmq.EVENTS) & zmq.POLLIN:
             message = recv_monitor_message(self.socket)
             event, descriptor = message["event"], message["value"]
+            self._lost_at = time.monotonic() if event == zmq.EVENT_DISCONNECTED else None
             if event == zmq.EVENT_ACCEPTED:
                 self._hosts[descriptor] = _host(descriptor)
             elif event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
@@ -97,6 +103,8 @@ class Monitor:
                 self._failures.append(event)
             elif event == zmq.EVENT_MONITOR_STOPPED:
                 self.stopped = True
+            elif event == zmq.EVENT_CONNECT_RETRIED:
+                continue
             else:
                 self._ended(descriptor)
                 host = self._hosts.pop(descriptor, None)
@@ -106,12 +114,18 @@ class Monitor:
                     seen.append(False)
         return seen
 
+    @property
+    def given_up(self) -> bool:
+        """Whether libzmq will not connect again: the other end broke its protocol, or a limit."""
+        return self._lost_at is not None and time.monotonic() - self._lost_at > _GIVEN_UP
+
     def close(self) -> None:
         """Close the monitor's own socket."""
         self.socket.close(linger=0)
 
 
-def _milliseconds(nanoseconds: int) -> int:
+def milliseconds(nanoseconds: int) -> int:
+    """Return a duration as libzmq counts it, rounded up."""
     return -(-nanoseconds // 1_000_000)
 
 

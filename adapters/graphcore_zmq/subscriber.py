@@ -13,8 +13,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
 from functools import partial
 from typing import Any, Generic, TypeVar, cast
 
@@ -29,6 +27,7 @@ from graphcore_zmq.link import Link
 from graphcore_zmq.peers import ALIVE, DONE
 from graphcore_zmq.security import CurveClient
 from graphcore_zmq.sockets import Socket
+from graphcore_zmq.status import OnEnd, SubscriberStats, ZmqStatus
 from graphcore_zmq.wire import (
     Tag,
     Trailer,
@@ -46,6 +45,7 @@ _logger = logging.getLogger(__name__)
 _POLL = 100  # ms between two looks at `stop` and at where the publisher is
 _RETRY = 5  # s after which a publisher that has refused is tried again
 _QUIET = 0.5  # s of silence after which nothing more is expected of a publisher that has moved
+_PROBE_AT = 2 / 3  # of the peer timeout, from which on a silent publisher has to answer
 BURST = 4_096
 _BURST_BYTES = 1 << 22  # where frames are large, a burst is handed over before it has so many
 _HEAVY = 1_024  # bytes of a value above which it counts as several in the graph's inbox
@@ -62,39 +62,6 @@ def burst_limit(size: int) -> int:
     return max(1, min(BURST, _BURST_BYTES // (size or 1)))
 
 
-class ZmqStatus(StrEnum):
-    """What a subscriber's `status` ticks with."""
-
-    CONNECTED = "connected"
-    DISCONNECTED = "disconnected"
-    GAP = "gap"
-    REFUSED = "refused"
-
-
-class OnEnd(StrEnum):
-    """What a subscriber does when its publisher says that nothing more will come."""
-
-    CLOSE = "close"
-    FOLLOW = "follow"
-
-
-@dataclass(frozen=True, slots=True)
-class SubscriberStats:
-    """What a subscriber has done in this run.
-
-    Attributes:
-        received: values received.
-        bytes: size of the frames they came in.
-        lost: frames that the publisher sent and that never came.
-        peers: connections now, 0 or 1.
-    """
-
-    received: int = 0
-    bytes: int = 0
-    lost: int = 0
-    peers: int = 0
-
-
 class Ended(Exception):
     """The publisher has said that nothing more will come, and the source ends with it."""
 
@@ -107,6 +74,7 @@ class Subscriber(Generic[T]):
         codec: turns payloads into values.
         on_end: what to do at EndOfStream.
         missing: what to do when nobody has registered the name.
+        conflate: whether a value that the graph has not taken gives way to the next.
         options: of the socket.
         security: how it is encrypted, if it is.
     """
@@ -120,22 +88,25 @@ class Subscriber(Generic[T]):
         codec: Codec[Any],
         on_end: OnEnd,
         missing: Missing,
+        conflate: bool,
         options: SocketOptions,
         security: CurveClient | None,
     ) -> None:
         self.codec = codec
+        take_apart = partial(read_frame, max_burst=options.max_burst)
         if isinstance(codec, SelfDelimitingCodec):
             self._layout = bare_value_layout
-            self._take_apart = partial(read_frame, read=codec.read, least=codec.least)
+            self._take_apart = partial(take_apart, read=codec.read, least=codec.least)
             self._value_of: Callable[[Any], Any] = lambda value: value
         else:
             self._layout = value_layout
-            self._take_apart = partial(read_frame)
+            self._take_apart = take_apart
             self._value_of = codec.decode
         # What is read of a burst is what is wanted of it, with nothing to do for each value.
         self._as_they_are = isinstance(codec, RawCodec | SelfDelimitingCodec)
         self.on_end = on_end
         self.missing = missing
+        self.conflate = conflate
         self.options = options
         self.security = security
         self._follower = Follower(config)
@@ -147,21 +118,25 @@ class Subscriber(Generic[T]):
         self.address = self._named
         self._follower.reset()
         self._link: Link | None = None
+        self._probe: Link | None = None
         self._moved_at: float | None = None
         self._quiet = 0.0
-        self._received = self._bytes = self._lost = self._bytes_before = 0
+        self._received = self._bytes = self._bytes_before = self._lost = self._conflated = 0
         self._connected = self._refused = False
         self._retry_at = 0.0
         self._instance: int | None = None
         self._origin = b""
         self._expected = self._progress_at_connect = 0
-        self._signs_at: float | None = None
+        self._answers = False
+        self._silent = self._sign_at = 0.0
         self._events: deque[bool] = deque()
         self._burst: list[T] = []
 
     def stats(self) -> SubscriberStats:
         """Return what has been done in this run; from any thread."""
-        return SubscriberStats(self._received, self._bytes, self._lost, int(self._connected))
+        return SubscriberStats(
+            self._received, self._bytes, self._lost, self._conflated, int(self._connected)
+        )
 
     def find(self, stopping: Callable[[], bool]) -> None:
         """Find the publisher before the run begins, if it must be there.
@@ -175,9 +150,9 @@ class Subscriber(Generic[T]):
     def run(self, sender: Sender[Any], stop: threading.Event) -> None:
         """Receive until the run ends, or the publisher does."""
         self._sender = sender
-        context: zmq.Context[Socket] = zmq.Context()
+        self._context = context = zmq.Context()
         try:
-            self._receive(context, stop)
+            self._receive(stop)
         except Ended:
             _logger.info("%s: the publisher has ended", self.address)
         finally:
@@ -185,15 +160,13 @@ class Subscriber(Generic[T]):
             context.destroy(linger=0)
             self._follower.close()
 
-    def _receive(self, context: "zmq.Context[Socket]", stop: threading.Event) -> None:
+    def _receive(self, stop: threading.Event) -> None:
         while not stop.is_set():
-            link = self._follow(context)
+            link = self._follow()
             if link is None:
                 stop.wait(_POLL / 1000)
                 continue
-            waiting_since = time.monotonic()
-            link.wait(_POLL)
-            self._quiet += time.monotonic() - waiting_since
+            self._await_frame(link)
             self._events.extend(link.events())
             if link.refused:
                 self._give_up(link)
@@ -203,10 +176,21 @@ class Subscriber(Generic[T]):
             if self._drain(link.socket):
                 self._tell_events()
             self._show_life()
+            self._look_after(link)
+
+    def _await_frame(self, link: Link) -> None:
+        """Wait until there is something to look at, and note for how long there was nothing."""
+        began = time.monotonic()
+        if link.wait(_POLL):
+            self._silent = 0.0
+        # Where this process was stopped meanwhile, most of that time says nothing of the other.
+        waited = min(time.monotonic() - began, 2 * _POLL / 1000)
+        self._silent += waited
+        self._quiet += waited
 
     # Where the publisher is
 
-    def _follow(self, context: "zmq.Context[Socket]") -> Link | None:
+    def _follow(self) -> Link | None:
         """Return the link to read: the one there is, or a new one to where the publisher is now."""
         address = self._follower.look(self._connected)
         if self._link is not None:
@@ -215,13 +199,14 @@ class Subscriber(Generic[T]):
             self._leave(self._link)
         if address is not None and time.monotonic() >= self._retry_at:
             try:
-                self._link = Link(context, address, self.options, self.wanted, self.security)
+                self._link = Link(self._context, address, self.options, self.security)
             except zmq.ZMQError as error:
                 if address == self._named:
                     raise
                 self._follower.refuse(address, f"{address!r}: {error}")
             else:
                 self.address = address
+                self._link.subscribe(self.wanted)
         return self._link
 
     def _stays(self, link: Link, address: str | None) -> bool:
@@ -230,6 +215,11 @@ class Subscriber(Generic[T]):
         A publisher that has moved ends its old connection, with all that it sent before, within
         `linger`. One that does not, but goes on under its old address, is left all the same.
         """
+        if link.monitor.given_up and not self._connected:
+            _logger.warning(
+                "%s: the connection ended over what the other end sent; trying again", link.address
+            )
+            return False
         if address == link.address or (address is None and self._connected):
             self._moved_at = None
             return True
@@ -247,7 +237,7 @@ class Subscriber(Generic[T]):
     def _leave(self, link: Link) -> None:
         self._tell(ZmqStatus.DISCONNECTED)
         link.close()
-        self._link = self._moved_at = self._signs_at = None
+        self._link = self._moved_at = None
         self._events.clear()
 
     def _give_up(self, link: Link) -> None:
@@ -265,6 +255,29 @@ class Subscriber(Generic[T]):
             self._tell(ZmqStatus.REFUSED)
         self._leave(link)
         self._retry_at = time.monotonic() + _RETRY
+
+    def _look_after(self, link: Link) -> None:
+        """Leave a publisher that is silent and does not answer; one that lives sends check points.
+
+        One whose graph is busy sends none. It shows by a handshake that its process lives.
+        """
+        if self.options.peer_timeout is None:
+            return
+        if not (self._answers and self._connected):
+            self._silent = 0.0
+        probe, patience = self._probe, self.options.peer_timeout / 1e9
+        if self._silent < patience * _PROBE_AT:
+            self._probe = None
+        elif probe is None:
+            self._probe = Link(self._context, link.address, self.options, self.security)
+        elif any(probe.events()):
+            self._silent, self._probe = 0.0, None
+        elif self._silent >= patience:
+            _logger.warning("%s: the publisher no longer answers", self.address)
+            self._probe = None
+            self._leave(link)
+        if probe is not None and self._probe is None:
+            probe.close()
 
     # What it sends
 
@@ -299,6 +312,7 @@ class Subscriber(Generic[T]):
             raise
         except Exception as error:  # the frame's, or whatever a codec raises
             error.add_note(f"from {self.address}; the frame begins {frame[:SHOWN]!r}")
+            self._flush()
             raise
         finally:
             self._bytes += received_bytes
@@ -309,7 +323,7 @@ class Subscriber(Generic[T]):
     def _take(self, frame: bytes) -> None:
         """Take a frame that is not the next value of the publisher that is being followed."""
         tag, payloads, trailer = self._take_apart(frame)
-        if trailer is not None and not self._continues(tag, trailer):
+        if trailer is not None and not self._is_new(tag, trailer):
             return
         value_of = None if self._as_they_are else self._value_of
         self._take_values(payloads, len(frame), value_of)
@@ -335,12 +349,20 @@ class Subscriber(Generic[T]):
 
     def _take_end(self, signing: bool) -> None:
         """Take the publisher's word that nothing more will come, and sign that it was read."""
-        self._signs_at = None
+        self._answers = False
         if signing:
             self._sign(DONE)
         self._tell(ZmqStatus.DISCONNECTED)
         if self.on_end is OnEnd.CLOSE:
             raise Ended
+
+    def _is_new(self, tag: Tag, trailer: Trailer) -> bool:
+        """Follow the sequence; return whether the frame is a new one."""
+        is_new = self._continues(tag, trailer)
+        # Only a publisher that sends trailers is sent signs of life, and expected to give some.
+        self._answers = True
+        self._origin = origin_of(trailer.instance)
+        return is_new
 
     def _continues(self, tag: Tag, trailer: Trailer) -> bool:
         """Follow the sequence: tell breaks and gaps; return whether the frame is a new one."""
@@ -352,9 +374,6 @@ class Subscriber(Generic[T]):
                 self._tell(ZmqStatus.DISCONNECTED)
                 self._tell(ZmqStatus.CONNECTED)
             self._instance = trailer.instance
-            # Only a publisher that sends trailers is sent signs of life.
-            self._signs_at = time.monotonic() if self.options.heartbeat_interval else None
-            self._origin = origin_of(trailer.instance)
             self._expected = next_sequence
             return True
         first_missing = self._expected
@@ -398,6 +417,9 @@ class Subscriber(Generic[T]):
                 return
             self._connected = connected
             self._refused = self._refused and not connected
+            self._silent = 0.0
+            self._answers = False
+            self._origin = b""  # the next frame goes the long way, by which it is seen to answer
             self._progress_at_connect = self._progress()
             _logger.info("%s: %s", self.address, status)
         self._flush()
@@ -407,9 +429,17 @@ class Subscriber(Generic[T]):
         if self._burst:
             burst, self._burst = self._burst, []
             self._received += len(burst)
+            if self.conflate:
+                self._show_life()
+                self._conflated += self._conflate(burst)
+                return
             heavy = (self._bytes - self._bytes_before) // _HEAVY
             self._bytes_before = self._bytes
             self._hand_over(burst, max(len(burst), heavy))
+
+    def _conflate(self, burst: list[T]) -> int:
+        """Hand over the newest alone; return how many values gave way to it."""
+        return len(burst) - 1 + self._sender.replace(burst[-1:])
 
     def _hand_over(self, value: object, size: int) -> None:
         """Give the graph something; while it takes nothing, show the publisher that one lives."""
@@ -419,8 +449,9 @@ class Subscriber(Generic[T]):
         self._sender.send(value, size=size)
 
     def _show_life(self) -> None:
-        if self._signs_at is not None and self._connected and time.monotonic() >= self._signs_at:
-            self._signs_at = time.monotonic() + self.options.heartbeat_interval / 1e9
+        interval, now = self.options.heartbeat_interval, time.monotonic()
+        if self._answers and self._connected and interval and now >= self._sign_at:
+            self._sign_at = now + interval / 1e9
             self._sign(ALIVE)
 
     def _sign(self, sign: bytes) -> None:

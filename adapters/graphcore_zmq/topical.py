@@ -86,6 +86,7 @@ class TopicalSubscriber(Subscriber[tuple[str, Any]]):
         except Exception as error:  # the frame's, or whatever a codec raises
             shown = [part[:SHOWN] for part in message]
             error.add_note(f"from {self.address}; the frames begin {shown!r}")
+            self._flush()
             raise
         self._flush()
         return emptied
@@ -113,13 +114,27 @@ class TopicalSubscriber(Subscriber[tuple[str, Any]]):
             self._places.clear()
             self._ended.clear()
         elif topic not in self._places:
-            self._places[topic] = trailer.sequence + 1
-            return True
+            # Nothing is missing before it.
+            self._expected = trailer.sequence + (tag is Tag.CHECK_POINT)
         else:
             self._expected = self._places[topic]
-        new = self._continues(tag, trailer)
+        new = self._is_new(tag, trailer)
         self._places[topic] = self._expected
         return new
+
+    def _conflate(self, burst: list[tuple[str, Any]]) -> int:
+        """Hand over the newest of each topic, beside those of others that wait to be taken."""
+        count = len(burst)
+        newest = list(dict(burst).items())
+
+        def merge(waiting: Any, newer: Any) -> Any:
+            nonlocal count, newest
+            count += len(waiting)
+            newest = list(dict(waiting + newer).items())
+            return newest
+
+        self._sender.replace(newest, merge)
+        return count - len(newest)
 
     def _progress(self) -> int:
         return self._taken

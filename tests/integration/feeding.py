@@ -51,6 +51,6 @@ class Feeding:
 
     def end(self) -> None:
         """End the run in order."""
-        self._queue.put(_END)
+        self._queue.put(_END)  # where it has ended already, nobody takes it
         self._thread.join(30)
         assert not self._thread.is_alive()

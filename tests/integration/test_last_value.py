@@ -65,7 +65,7 @@ def bare(port: int) -> Iterator["zmq.Socket[bytes]"]:
 def values(socket: "zmq.Socket[bytes]", count: int, patience: int = 10_000) -> list[bytes]:
     seen: list[bytes] = []
     while len(seen) < count and socket.poll(patience):
-        seen += read_frame(socket.recv()).payloads
+        seen += read_frame(socket.recv(), 1_000).payloads
     return seen
 
 
@@ -104,7 +104,7 @@ def test_a_repeat_keeps_its_sequence(feed):
         feeding.send(b"1", b"2")
         values(first, 2)
         with bare(feeding.port) as second:
-            trailer = read_frame(second.recv()).trailer
+            trailer = read_frame(second.recv(), 1_000).trailer
         assert trailer is not None and trailer.sequence == 1
 
 
@@ -275,7 +275,7 @@ def test_a_silent_publisher_sends_check_points_to_all(feed):
         feeding.send(b"1")
         for each in (one, other):
             assert values(each, 1) == [b"1"]
-            while (frame := read_frame(each.recv())).trailer is None:
+            while (frame := read_frame(each.recv(), 1_000)).trailer is None:
                 pass
             assert frame.tag is Tag.CHECK_POINT
 

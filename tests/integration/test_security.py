@@ -96,7 +96,7 @@ another_publishers = curve(STRANGER, KNOWN, KNOWN_SECRET)
 
 
 def gets_values(socket: "zmq.Socket[bytes]", patience: int) -> bool:
-    return bool(socket.poll(patience)) and read_frame(socket.recv()).tag is Tag.VALUE
+    return bool(socket.poll(patience)) and read_frame(socket.recv(), 1_000).tag is Tag.VALUE
 
 
 def refusals(caplog: pytest.LogCaptureFixture) -> list[str]:
