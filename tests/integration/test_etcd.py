@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from time import monotonic
-from typing import Any
+from typing import Any, cast
 
 import pyetcd
 import pytest
@@ -451,6 +451,15 @@ def test_a_given_client_is_used_and_left_open(etcd: EtcdServer) -> None:
     assert client.get("quotes") == (None, None)
     client.close()
     wait_until(lambda: "pyetcd_watch" not in str(threading.enumerate()))
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_what_is_no_client_at_all_fails_whoever_waits() -> None:
+    registry = EtcdRegistry(client=cast(Any, "a client"))
+    with pytest.raises(RegistryError, match="'str' object has no attribute 'get_response'"):
+        registry.register("quotes", HERE)
+    with pytest.raises(AttributeError, match="get_response"):
+        registry.lookup("quotes")
 
 
 def test_without_the_extra_it_can_be_imported_and_says_what_to_install() -> None:
