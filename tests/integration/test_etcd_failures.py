@@ -340,6 +340,18 @@ def test_a_publisher_waits_for_an_etcd_that_is_on_its_way(etcd: EtcdServer) -> N
     claim.revoke()
 
 
+def test_a_standby_starts_at_once_while_etcd_is_down_and_registers_when_it_is_not(
+    etcd: EtcdServer,
+) -> None:
+    etcd.kill()
+    began = monotonic()
+    with registered(EtcdRegistry(etcd.url, conflict="standby"), "quotes", HERE):
+        assert monotonic() - began < 5
+        etcd.start()
+        etcd.await_ready()
+        wait_until(lambda: etcd.value("quotes") == HERE)
+
+
 def test_a_publisher_does_not_wait_for_an_etcd_that_never_comes(etcd: EtcdServer) -> None:
     etcd.kill()
     began = monotonic()
