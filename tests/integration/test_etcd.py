@@ -16,6 +16,7 @@ import trustme
 import graphcore as gc
 from graphcore.testing import wait_until
 from graphcore_zmq import EtcdRegistry, NameNotFoundError, NameTakenError, RegistryError, ZmqWatch
+from graphcore_zmq.etcd_names import KeptName
 from tests.integration.etcd_server import EtcdServer, Proxy, descriptors, free_port, registered
 
 pytestmark = pytest.mark.etcd
@@ -117,6 +118,23 @@ def test_a_standby_starts_at_once_and_takes_the_name_when_it_is_free(etcd: EtcdS
     wait_until(lambda: etcd.value("quotes") == THERE)
     second.revoke()
     assert etcd.value("quotes") == ""
+
+
+def test_a_name_that_becomes_free_while_it_is_looked_at_is_taken_at_once(
+    etcd: EtcdServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    meet = KeptName._meet
+
+    def meet_late(self: KeptName, holder: bytes) -> None:
+        if etcd.value("quotes") == THERE:
+            etcd.ctl("del", "quotes")
+            wait_until(lambda: self._followed.value is None)
+        meet(self, holder)
+
+    monkeypatch.setattr(KeptName, "_meet", meet_late)
+    etcd.ctl("put", "quotes", THERE)
+    with registered(EtcdRegistry(etcd.url, conflict="standby"), "quotes", HERE):
+        wait_until(lambda: etcd.value("quotes") == HERE, 5)
 
 
 def test_a_standby_that_is_revoked_does_not_take_the_name(etcd: EtcdServer) -> None:
