@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from time import monotonic
-from typing import Any
+from typing import Any, cast
 
 import pyetcd
 import pytest
@@ -16,6 +16,7 @@ import trustme
 import graphcore as gc
 from graphcore.testing import wait_until
 from graphcore_zmq import EtcdRegistry, NameNotFoundError, NameTakenError, RegistryError, ZmqWatch
+from graphcore_zmq.etcd_names import KeptName
 from tests.integration.etcd_server import EtcdServer, Proxy, descriptors, free_port, registered
 
 pytestmark = pytest.mark.etcd
@@ -117,6 +118,23 @@ def test_a_standby_starts_at_once_and_takes_the_name_when_it_is_free(etcd: EtcdS
     wait_until(lambda: etcd.value("quotes") == THERE)
     second.revoke()
     assert etcd.value("quotes") == ""
+
+
+def test_a_name_that_becomes_free_while_it_is_looked_at_is_taken_at_once(
+    etcd: EtcdServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    meet = KeptName._meet
+
+    def meet_late(self: KeptName, holder: bytes) -> None:
+        if etcd.value("quotes") == THERE:
+            etcd.ctl("del", "quotes")
+            wait_until(lambda: self._followed.value is None)
+        meet(self, holder)
+
+    monkeypatch.setattr(KeptName, "_meet", meet_late)
+    etcd.ctl("put", "quotes", THERE)
+    with registered(EtcdRegistry(etcd.url, conflict="standby"), "quotes", HERE):
+        wait_until(lambda: etcd.value("quotes") == HERE, 5)
 
 
 def test_a_standby_that_is_revoked_does_not_take_the_name(etcd: EtcdServer) -> None:
@@ -451,6 +469,15 @@ def test_a_given_client_is_used_and_left_open(etcd: EtcdServer) -> None:
     assert client.get("quotes") == (None, None)
     client.close()
     wait_until(lambda: "pyetcd_watch" not in str(threading.enumerate()))
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_what_is_no_client_at_all_fails_whoever_waits() -> None:
+    registry = EtcdRegistry(client=cast(Any, "a client"))
+    with pytest.raises(RegistryError, match="'str' object has no attribute 'get_response'"):
+        registry.register("quotes", HERE)
+    with pytest.raises(AttributeError, match="get_response"):
+        registry.lookup("quotes")
 
 
 def test_without_the_extra_it_can_be_imported_and_says_what_to_install() -> None:
