@@ -29,8 +29,9 @@ _SUB_FORMS = (
 )
 _PUB_FORMS = "a (name, registry) tuple, a ZmqPubRegistration, or None or () for no registration"
 
-# libzmq counts frames and milliseconds in C's int.
+# libzmq counts frames and milliseconds in C's int, and bytes in 64 bits.
 _MOST_FRAMES = 2**31 - 1
+_MOST_BYTES = 2**63 - 1
 _LONGEST = 24 * 86_400 * 10**9
 
 M = TypeVar("M", bound="_Config")
@@ -98,8 +99,12 @@ class SocketOptions(_Config):
         linger: how long a publisher that stops waits for what is queued to be read.
         heartbeat_interval: how often a subscriber shows its publisher that it lives; 0 is never.
         peer_timeout: after how long without such a sign a publisher cuts a subscriber that has
-            given some; `None` is never. It should be several times the heartbeat interval.
+            given some, and after how long without any frame a subscriber leaves a publisher of
+            graphcore's and connects anew; `None` is never. It should be several times the
+            heartbeat interval, and the second after which a silent publisher sends a check point.
         reconnect_interval: how long a subscriber waits between two tries to connect.
+        max_message_size: how many bytes a frame may have; whoever sends a larger one is cut.
+        max_burst: how many values a frame may have; one with more aborts a subscriber's run.
         tcp_keepalive: whether the kernel probes idle connections.
         ipv6: whether to use IPv6 as well; an address in brackets does by itself.
     """
@@ -110,6 +115,8 @@ class SocketOptions(_Config):
     heartbeat_interval: Nanoseconds = 1_000_000_000
     peer_timeout: Annotated[int, BeforeValidator(_above_zero)] | None = 3_000_000_000
     reconnect_interval: Nanoseconds = 100_000_000
+    max_message_size: int = Field(default=64 << 20, ge=1, le=_MOST_BYTES)
+    max_burst: int = Field(default=1_000_000, ge=1)
     tcp_keepalive: bool = True
     ipv6: bool = False
 

@@ -5,6 +5,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 from graphcore import (
     Active,
     GraphState,
+    InvalidTypeError,
     InvalidValueError,
     MutableNode,
     ReceiverStream,
@@ -17,7 +18,8 @@ from graphcore_zmq.config import SocketOptions, ZmqSubConfig, check_options
 from graphcore_zmq.follow import Missing
 from graphcore_zmq.registry import ZmqRegistry
 from graphcore_zmq.sockets import refuse_historical
-from graphcore_zmq.subscriber import OnEnd, Subscriber, SubscriberStats, ZmqStatus
+from graphcore_zmq.status import OnEnd, SubscriberStats, ZmqStatus
+from graphcore_zmq.subscriber import Subscriber
 
 T = TypeVar("T")
 
@@ -89,6 +91,7 @@ def zmq_sub(
     codec: Codec[T] = msgpack,
     on_end: str | None = None,
     missing: str = Missing.WAIT,
+    conflate: bool = False,
     options: SocketOptions | None = None,
 ) -> ZmqSubscription[T]:
     """Subscribe to a publisher; real-time runs only.
@@ -107,6 +110,8 @@ def zmq_sub(
             waits for its successor; by default `close` for an address and `follow` for a name.
         missing: when nobody has registered the name at the start, ``"wait"`` waits, with a line in
             the log every 10 s, and ``"error"`` fails.
+        conflate: hand over only the newest value where the graph is slower than the publisher:
+            one that it has not taken gives way to the next. No status and no end is left out.
         options: of the socket.
 
     Returns:
@@ -128,8 +133,15 @@ def zmq_sub(
         raise InvalidValueError(f'on_end is "close" or "follow", not {on_end!r}')
     if missing not in list(Missing):
         raise InvalidValueError(f'missing is "wait" or "error", not {missing!r}')
+    if not isinstance(conflate, bool):
+        raise InvalidTypeError(f"conflate is True or False, not {conflate!r}")
     subscriber = Subscriber(
-        config, check_codec(codec), OnEnd(on_end), Missing(missing), check_options(options)
+        config,
+        check_codec(codec),
+        OnEnd(on_end),
+        Missing(missing),
+        conflate,
+        check_options(options),
     )
     receiver = ZmqReceiver(subscriber)
     return ZmqSubscription(Stream(ZmqData(receiver)), Stream(ZmqStatusNode(receiver)))

@@ -1,5 +1,6 @@
 """Sockets as both ends set them up, and what their monitors tell."""
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -17,9 +18,14 @@ _FAILED = (
     | zmq.EVENT_HANDSHAKE_FAILED_AUTH
 )
 _WATCHED = (
-    zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED | _FAILED | zmq.EVENT_MONITOR_STOPPED
+    zmq.EVENT_HANDSHAKE_SUCCEEDED
+    | zmq.EVENT_DISCONNECTED
+    | zmq.EVENT_CONNECT_RETRIED
+    | _FAILED
+    | zmq.EVENT_MONITOR_STOPPED
 )
 _KEEPALIVE_SECONDS = 10
+_GIVEN_UP = 1.0  # s without another try to connect
 
 
 def refuse_historical(state: GraphState) -> None:
@@ -34,7 +40,8 @@ def refuse_historical(state: GraphState) -> None:
 
 def set_options(socket: Socket, options: SocketOptions, address: str) -> None:
     """Set what both ends have in common; the address says whether IPv6 is needed."""
-    socket.set(zmq.RECONNECT_IVL, max(_milliseconds(options.reconnect_interval), 1))
+    socket.set(zmq.RECONNECT_IVL, max(milliseconds(options.reconnect_interval), 1))
+    socket.set(zmq.MAXMSGSIZE, options.max_message_size)
     socket.set(zmq.IPV6, int(options.ipv6 or "[" in address))
     if options.tcp_keepalive:
         socket.set(zmq.TCP_KEEPALIVE, 1)
@@ -54,6 +61,7 @@ class Monitor:
 
     def __init__(self, socket: Socket, ended: Callable[[int], None] = lambda _: None) -> None:
         self._failed = 0
+        self._lost_at: float | None = None
         self._ended = ended
         self.socket: Any = socket.get_monitor_socket(_WATCHED)
         self.stopped = False
@@ -69,22 +77,33 @@ class Monitor:
             event = message["event"]
             if event == zmq.EVENT_DISCONNECTED:
                 self._ended(message["value"])
+                self._lost_at = time.monotonic()
+            else:
+                self._lost_at = None
             if event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
                 seen.append(True)
             elif event & _FAILED:
                 self._failed += 1
             elif event == zmq.EVENT_MONITOR_STOPPED:
                 self.stopped = True
+            elif event == zmq.EVENT_CONNECT_RETRIED:
+                continue
             elif self._failed:
                 self._failed -= 1
             else:
                 seen.append(False)
         return seen
 
+    @property
+    def given_up(self) -> bool:
+        """Whether libzmq will not connect again: the other end broke its protocol, or a limit."""
+        return self._lost_at is not None and time.monotonic() - self._lost_at > _GIVEN_UP
+
     def close(self) -> None:
         """Close the monitor's own socket."""
         self.socket.close(linger=0)
 
 
-def _milliseconds(nanoseconds: int) -> int:
+def milliseconds(nanoseconds: int) -> int:
+    """Return a duration as libzmq counts it, rounded up."""
     return -(-nanoseconds // 1_000_000)

@@ -13,8 +13,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any, Generic, TypeVar, cast
 
 import zmq
@@ -27,6 +25,7 @@ from graphcore_zmq.follow import Follower, Missing
 from graphcore_zmq.link import Link
 from graphcore_zmq.peers import ALIVE, DONE
 from graphcore_zmq.sockets import Socket
+from graphcore_zmq.status import OnEnd, SubscriberStats, ZmqStatus
 from graphcore_zmq.wire import (
     Tag,
     Trailer,
@@ -42,6 +41,7 @@ _logger = logging.getLogger(__name__)
 
 _POLL = 100  # ms between two looks at `stop` and at where the publisher is
 _QUIET = 0.5  # s of silence after which nothing more is expected of a publisher that has moved
+_PROBE_AT = 2 / 3  # of the peer timeout, from which on a silent publisher has to answer
 _BURST = 4_096
 _BURST_BYTES = 1 << 22  # where frames are large, a burst is handed over before it has so many
 _HEAVY = 1_024  # bytes of a value above which it counts as several in the graph's inbox
@@ -57,38 +57,6 @@ def _burst_limit(size: int) -> int:
     return max(1, min(_BURST, _BURST_BYTES // (size or 1)))
 
 
-class ZmqStatus(StrEnum):
-    """What a subscriber's `status` ticks with."""
-
-    CONNECTED = "connected"
-    DISCONNECTED = "disconnected"
-    GAP = "gap"
-
-
-class OnEnd(StrEnum):
-    """What a subscriber does when its publisher says that nothing more will come."""
-
-    CLOSE = "close"
-    FOLLOW = "follow"
-
-
-@dataclass(frozen=True, slots=True)
-class SubscriberStats:
-    """What a subscriber has done in this run.
-
-    Attributes:
-        received: values received.
-        bytes: size of the frames they came in.
-        lost: frames that the publisher sent and that never came.
-        peers: connections now, 0 or 1.
-    """
-
-    received: int = 0
-    bytes: int = 0
-    lost: int = 0
-    peers: int = 0
-
-
 class _Ended(Exception):
     """The publisher has said that nothing more will come, and the source ends with it."""
 
@@ -101,6 +69,7 @@ class Subscriber(Generic[T]):
         codec: turns payloads into values.
         on_end: what to do at EndOfStream.
         missing: what to do when nobody has registered the name.
+        conflate: whether a value that the graph has not taken gives way to the next.
         options: of the socket.
     """
 
@@ -110,11 +79,13 @@ class Subscriber(Generic[T]):
         codec: Codec[T],
         on_end: OnEnd,
         missing: Missing,
+        conflate: bool,
         options: SocketOptions,
     ) -> None:
         self.codec = codec
         self.on_end = on_end
         self.missing = missing
+        self.conflate = conflate
         self.options = options
         self._follower = Follower(config)
         self._named = config.name or config.address or ""
@@ -125,20 +96,24 @@ class Subscriber(Generic[T]):
         self.address = self._named
         self._follower.reset()
         self._link: Link | None = None
+        self._probe: Link | None = None
         self._moved_at: float | None = None
         self._quiet = 0.0
-        self._received = self._bytes = self._lost = self._bytes_before = 0
+        self._received = self._bytes = self._bytes_before = self._lost = self._conflated = 0
         self._connected = False
         self._instance: int | None = None
         self._origin = b""
         self._expected = self._expected_at_connect = 0
-        self._signs_at: float | None = None
+        self._answers = False
+        self._silent = self._sign_at = 0.0
         self._events: deque[bool] = deque()
         self._burst: list[T] = []
 
     def stats(self) -> SubscriberStats:
         """Return what has been done in this run; from any thread."""
-        return SubscriberStats(self._received, self._bytes, self._lost, int(self._connected))
+        return SubscriberStats(
+            self._received, self._bytes, self._lost, self._conflated, int(self._connected)
+        )
 
     def find(self, stopping: Callable[[], bool]) -> None:
         """Find the publisher before the run begins, if it must be there.
@@ -152,9 +127,9 @@ class Subscriber(Generic[T]):
     def run(self, sender: Sender[Any], stop: threading.Event) -> None:
         """Receive until the run ends, or the publisher does."""
         self._sender = sender
-        context: zmq.Context[Socket] = zmq.Context()
+        self._context = context = zmq.Context()
         try:
-            self._receive(context, stop)
+            self._receive(stop)
         except _Ended:
             _logger.info("%s: the publisher has ended", self.address)
         finally:
@@ -162,25 +137,34 @@ class Subscriber(Generic[T]):
             context.destroy(linger=0)
             self._follower.close()
 
-    def _receive(self, context: "zmq.Context[Socket]", stop: threading.Event) -> None:
+    def _receive(self, stop: threading.Event) -> None:
         while not stop.is_set():
-            link = self._follow(context)
+            link = self._follow()
             if link is None:
                 stop.wait(_POLL / 1000)
                 continue
-            waiting_since = time.monotonic()
-            link.wait(_POLL)
-            self._quiet += time.monotonic() - waiting_since
+            self._await_frame(link)
             self._events.extend(link.monitor.read())
             while self._events and not self._connected:
                 self._tell_event()
             if self._drain(link.socket):
                 self._tell_events()
             self._show_life()
+            self._look_after(link)
+
+    def _await_frame(self, link: Link) -> None:
+        """Wait until there is something to look at, and note for how long there was nothing."""
+        began = time.monotonic()
+        if link.wait(_POLL):
+            self._silent = 0.0
+        # Where this process was stopped meanwhile, most of that time says nothing of the other.
+        waited = min(time.monotonic() - began, 2 * _POLL / 1000)
+        self._silent += waited
+        self._quiet += waited
 
     # Where the publisher is
 
-    def _follow(self, context: "zmq.Context[Socket]") -> Link | None:
+    def _follow(self) -> Link | None:
         """Return the link to read: the one there is, or a new one to where the publisher is now."""
         address = self._follower.look(self._connected)
         if self._link is not None:
@@ -189,13 +173,14 @@ class Subscriber(Generic[T]):
             self._leave(self._link)
         if address is not None:
             try:
-                self._link = Link(context, address, self.options)
+                self._link = Link(self._context, address, self.options)
             except zmq.ZMQError as error:
                 if address == self._named:
                     raise
                 self._follower.refuse(address, f"{address!r}: {error}")
             else:
                 self.address = address
+                self._link.subscribe()
         return self._link
 
     def _stays(self, link: Link, address: str | None) -> bool:
@@ -204,6 +189,11 @@ class Subscriber(Generic[T]):
         A publisher that has moved ends its old connection, with all that it sent before, within
         `linger`. One that does not, but goes on under its old address, is left all the same.
         """
+        if link.monitor.given_up and not self._connected:
+            _logger.warning(
+                "%s: the connection ended over what the other end sent; trying again", link.address
+            )
+            return False
         if address == link.address or (address is None and self._connected):
             self._moved_at = None
             return True
@@ -221,8 +211,31 @@ class Subscriber(Generic[T]):
     def _leave(self, link: Link) -> None:
         self._tell(ZmqStatus.DISCONNECTED)
         link.close()
-        self._link = self._moved_at = self._signs_at = None
+        self._link = self._moved_at = None
         self._events.clear()
+
+    def _look_after(self, link: Link) -> None:
+        """Leave a publisher that is silent and does not answer; one that lives sends check points.
+
+        One whose graph is busy sends none. It shows by a handshake that its process lives.
+        """
+        if self.options.peer_timeout is None:
+            return
+        if not (self._answers and self._connected):
+            self._silent = 0.0
+        probe, patience = self._probe, self.options.peer_timeout / 1e9
+        if self._silent < patience * _PROBE_AT:
+            self._probe = None
+        elif probe is None:
+            self._probe = Link(self._context, link.address, self.options)
+        elif any(probe.monitor.read()):
+            self._silent, self._probe = 0.0, None
+        elif self._silent >= patience:
+            _logger.warning("%s: the publisher no longer answers", self.address)
+            self._probe = None
+            self._leave(link)
+        if probe is not None and self._probe is None:
+            probe.close()
 
     # What it sends
 
@@ -257,6 +270,7 @@ class Subscriber(Generic[T]):
             raise
         except Exception as error:  # the frame's, or whatever a codec raises
             error.add_note(f"from {self.address}; the frame begins {frame[:_SHOWN]!r}")
+            self._flush()
             raise
         finally:
             self._bytes += received_bytes
@@ -266,9 +280,14 @@ class Subscriber(Generic[T]):
 
     def _take(self, frame: bytes) -> None:
         """Take a frame that is not the next value of the publisher that is being followed."""
-        tag, payloads, trailer = read_frame(frame)
-        if trailer is not None and not self._continues(tag, trailer):
-            return
+        tag, payloads, trailer = read_frame(frame, self.options.max_burst)
+        if trailer is not None:
+            is_new = self._continues(tag, trailer)
+            # Only a publisher that sends trailers is sent signs of life, and expected to give some.
+            self._answers = True
+            self._origin = origin_of(trailer.instance)
+            if not is_new:
+                return
         if payloads:
             self._bytes += len(frame)
         limit = _burst_limit(len(frame) // (len(payloads) or 1))
@@ -277,7 +296,7 @@ class Subscriber(Generic[T]):
             if len(self._burst) >= limit:
                 self._flush()
         if tag is Tag.END_OF_STREAM:
-            self._signs_at = None
+            self._answers = False
             if trailer is not None:
                 self._sign(DONE)
             self._tell(ZmqStatus.DISCONNECTED)
@@ -294,9 +313,6 @@ class Subscriber(Generic[T]):
                 self._tell(ZmqStatus.DISCONNECTED)
                 self._tell(ZmqStatus.CONNECTED)
             self._instance = trailer.instance
-            # Only a publisher that sends trailers is sent signs of life.
-            self._signs_at = time.monotonic() if self.options.heartbeat_interval else None
-            self._origin = origin_of(trailer.instance)
             self._expected = next_sequence
             return True
         first_missing = self._expected
@@ -335,6 +351,9 @@ class Subscriber(Generic[T]):
             if connected == self._connected:
                 return
             self._connected = connected
+            self._silent = 0.0
+            self._answers = False
+            self._origin = b""  # the next frame goes the long way, by which it is seen to answer
             self._expected_at_connect = self._expected
             _logger.info("%s: %s", self.address, status)
         self._flush()
@@ -344,6 +363,11 @@ class Subscriber(Generic[T]):
         if self._burst:
             burst, self._burst = self._burst, []
             self._received += len(burst)
+            if self.conflate:
+                self._show_life()
+                replaced = self._sender.replace(burst[-1:])
+                self._conflated += len(burst) - 1 + replaced
+                return
             heavy = (self._bytes - self._bytes_before) // _HEAVY
             self._bytes_before = self._bytes
             self._hand_over(burst, max(len(burst), heavy))
@@ -356,8 +380,9 @@ class Subscriber(Generic[T]):
         self._sender.send(value, size=size)
 
     def _show_life(self) -> None:
-        if self._signs_at is not None and self._connected and time.monotonic() >= self._signs_at:
-            self._signs_at = time.monotonic() + self.options.heartbeat_interval / 1e9
+        interval, now = self.options.heartbeat_interval, time.monotonic()
+        if self._answers and self._connected and interval and now >= self._sign_at:
+            self._sign_at = now + interval / 1e9
             self._sign(ALIVE)
 
     def _sign(self, sign: bytes) -> None:

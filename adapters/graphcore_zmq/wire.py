@@ -61,7 +61,7 @@ _TRAILER = Struct("<4sQQq")
 _END_OF_STREAM = _TAG.pack(Tag.END_OF_STREAM)
 _ORIGIN = Struct("<4sQ")
 _TRAILER_SIZE = _TRAILER.size
-_OVERHEAD = _HEAD.size + _TRAILER_SIZE
+OVERHEAD = _HEAD.size + _TRAILER_SIZE  # what a frame of one value has beside it
 
 # Takes a frame apart into head, payload, origin (magic and instance) and sequence.
 Unpack = Callable[[bytes], tuple[bytes, bytes, bytes, int]]
@@ -80,7 +80,7 @@ def value_layout(size: int) -> tuple[Unpack, bytes] | None:
         The function for it, and the head that shows that the frame is such a one; `None` for a
         size that is too small.
     """
-    length = size - _OVERHEAD
+    length = size - OVERHEAD
     if length < 0:
         return None
     layout = Struct(f"<{_HEAD.size}s{length}s{_ORIGIN.size}sQ{_TRAILER_SIZE - _ORIGIN.size - 8}x")
@@ -103,8 +103,12 @@ def check_point_frame(trailer: Trailer) -> bytes:
     return _CHECK_POINT.pack(Tag.CHECK_POINT, trailer.time) + _TRAILER.pack(MAGIC, *trailer)
 
 
-def read_frame(frame: bytes) -> Frame:
+def read_frame(frame: bytes, max_burst: int) -> Frame:
     """Take a frame apart.
+
+    Args:
+        frame: as it came.
+        max_burst: how many values it may have.
 
     Raises:
         WireError: if it is not of this wire, or is a publisher's error.
@@ -115,6 +119,8 @@ def read_frame(frame: bytes) -> Frame:
             payloads, end = _read_payloads(frame, _TAG.size, 1)
         elif number == Tag.HISTORICAL_VALUE:
             _, _, count = _BURST.unpack_from(frame)
+            if count > max_burst:
+                raise WireError(f"a burst of {count} values; at most {max_burst} are taken")
             payloads, end = _read_payloads(frame, _BURST.size, count)
         elif number == Tag.CHECK_POINT:
             payloads, end = [], _CHECK_POINT.size

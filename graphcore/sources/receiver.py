@@ -32,6 +32,7 @@ class Sender(Generic[T]):
         self._error: BaseException | None = None
         self._closed = False
         self._woken = False
+        self._replaceable = False
         self._changed = threading.Condition()
 
     def send(self, value: T, *, size: int = 1) -> None:
@@ -48,13 +49,36 @@ class Sender(Generic[T]):
         with self._changed:
             while self._size >= self._capacity and not self._state.ended.is_set():
                 self._changed.wait()
-            if self._state.ended.is_set():
-                raise Stopped("the run has ended")
-            if self._closed:
-                raise RunError("this sender is closed")
+            self._check_open()
             self._waiting.append((value, size))
             self._size += size
+            self._replaceable = False
             self._wake()
+
+    def replace(self, value: T) -> bool:
+        """Hand a value to the graph in place of the one before, if that waits to be taken.
+
+        Only what was handed over by `replace` is replaced, and nothing that `send` has put behind
+        it is overtaken. Never blocks.
+
+        Returns:
+            Whether there was one to replace.
+
+        Raises:
+            Stopped: once the run has ended; it may leave the thread's function.
+            RunError: after `close` or `error`.
+        """
+        with self._changed:
+            self._check_open()
+            replaced = self._replaceable
+            if replaced:
+                self._waiting[-1] = (value, 1)
+            else:
+                self._waiting.append((value, 1))
+                self._size += 1
+                self._replaceable = True
+            self._wake()
+            return replaced
 
     def wait_for_room(self, seconds: float) -> bool:
         """Wait until `send` would not block, at most so long; for a thread with more to do.
@@ -91,6 +115,7 @@ class Sender(Generic[T]):
         """Take all that waits, in the graph's thread."""
         with self._changed:
             taken, self._waiting = self._waiting, deque()
+            self._replaceable = False
             self._size = 0
             self._woken = False
             self._changed.notify_all()
@@ -104,6 +129,12 @@ class Sender(Generic[T]):
         """Have a blocked `send` look again whether the run has ended."""
         with self._changed:
             self._changed.notify_all()
+
+    def _check_open(self) -> None:
+        if self._state.ended.is_set():
+            raise Stopped("the run has ended")
+        if self._closed:
+            raise RunError("this sender is closed")
 
     def _wake(self) -> None:
         if not self._woken:

@@ -371,3 +371,50 @@ def test_a_receiver_needs_a_function_and_a_known_delivery() -> None:
         gc.receiver(5)  # type: ignore[call-overload]  # the very mistake
     with pytest.raises(gc.InvalidValueError, match="not 'all'"):
         gc.receiver(sending(), delivery="all")  # type: ignore[call-overload]  # the very mistake
+
+
+def test_replace_leaves_the_newest_of_what_waits_and_overtakes_nothing_that_was_sent() -> None:
+    replaced: list[bool] = []
+
+    def run(sender: gc.Sender[Any], stop: threading.Event) -> None:
+        for value in (1, 2, 3):
+            replaced.append(sender.replace(value))
+        sender.send("told")
+        for value in (4, 5):
+            replaced.append(sender.replace(value))
+
+    values, _ = held(run, delivery="each")
+    assert values == [3, "told", 5]
+    assert replaced == [False, True, True, False, True]
+
+
+def test_replace_does_not_touch_what_was_taken() -> None:
+    taken = threading.Event()
+    out: list[int] = []
+
+    def take(value: int) -> None:
+        out.append(value)
+        taken.set()
+
+    def run(sender: gc.Sender[Any], stop: threading.Event) -> None:
+        assert not sender.replace(1)
+        assert taken.wait(20)
+        assert not sender.replace(2)
+
+    gc.receiver(run, delivery="each").for_each(take).run(realtime=True)
+    assert out == [1, 2]
+
+
+def test_r9_replace_after_the_end_or_close_is_refused() -> None:
+    refused: list[type[Exception]] = []
+
+    def run(sender: gc.Sender[Any], stop: threading.Event) -> None:
+        stop.wait(20)
+        try:
+            sender.replace(1)
+        except gc.Stopped as error:
+            refused.append(type(error))
+            raise
+
+    gc.receiver(run).run(realtime=True, duration="10ms")
+    assert refused == [gc.Stopped]

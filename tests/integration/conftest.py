@@ -1,6 +1,7 @@
 """Processes for the integration tests: each is ended, however the test goes."""
 
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -12,7 +13,10 @@ from typing import Any
 import pytest
 import trustme
 
+from graphcore.testing import wait_until
+from tests.integration.bare import Bare
 from tests.integration.etcd_server import EtcdServer, Proxy, Tls, free_port
+from tests.integration.watching import Watching
 
 PROGRAMS = Path(__file__).with_name("programs.py")
 
@@ -62,6 +66,48 @@ class Program:
         assert self.process.stdout is not None and self.process.stdin is not None
         self.process.stdout.close()
         self.process.stdin.close()
+
+
+@pytest.fixture
+def nothing_is_left_over() -> Iterator[None]:
+    """The test ends with the threads and descriptors with which it began."""
+
+    def descriptors() -> int:
+        return len(os.listdir("/proc/self/fd"))
+
+    threads, before = set(threading.enumerate()), descriptors()
+    yield
+    wait_until(lambda: set(threading.enumerate()) <= threads)
+    wait_until(lambda: descriptors() <= before)
+
+
+@pytest.fixture
+def bare(nothing_is_left_over: None) -> Iterator[Callable[[], Bare]]:
+    """Make publishers without graphcore, and close them with the test."""
+    made: list[Bare] = []
+
+    def make() -> Bare:
+        made.append(Bare(len(made) + 1))
+        return made[-1]
+
+    yield make
+    for each in made:
+        if not each.context.closed:
+            each.close()
+
+
+@pytest.fixture
+def watching(nothing_is_left_over: None) -> Iterator[Callable[..., Watching]]:
+    """Run subscribers in threads, and end them with the test."""
+    made: list[Watching] = []
+
+    def make(source: Any, **options: Any) -> Watching:
+        made.append(Watching(source, **options))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.end()
 
 
 @pytest.fixture

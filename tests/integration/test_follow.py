@@ -1,12 +1,9 @@
 """A subscriber that follows a name: where it is when, what it reads first, and what holds it up."""
 
-import os
 import threading
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-import zmq
 
 import graphcore as gc
 from graphcore.testing import wait_until
@@ -18,25 +15,11 @@ from graphcore_zmq import (
     raw,
     zmq_sub,
 )
-from graphcore_zmq.wire import Trailer, end_of_stream_frame, value_frame
-from tests.integration.watching import Watching
+from tests.integration.bare import Bare
 
-pytestmark = pytest.mark.zmq
+pytestmark = [pytest.mark.zmq, pytest.mark.usefixtures("nothing_is_left_over")]
 
 CONNECTED, DISCONNECTED = ZmqStatus.CONNECTED, ZmqStatus.DISCONNECTED
-
-
-def descriptors() -> int:
-    return len(os.listdir("/proc/self/fd"))
-
-
-@pytest.fixture(autouse=True)
-def nothing_is_left_over() -> Iterator[None]:
-    """Each test ends with the threads and descriptors with which it began."""
-    threads, before = set(threading.enumerate()), descriptors()
-    yield
-    wait_until(lambda: set(threading.enumerate()) <= threads)
-    wait_until(lambda: descriptors() <= before)
 
 
 class AskedRegistry:
@@ -74,65 +57,6 @@ class Watch:
 
     def close(self) -> None:
         pass
-
-
-class Bare:
-    """An XPUB socket, to send what a test wants; the values say from which instance they are."""
-
-    def __init__(self, instance: int) -> None:
-        self.instance = instance
-        self.sequence = 0
-        self.context = zmq.Context()
-        self.socket = self.context.socket(zmq.XPUB)
-        self.socket.set(zmq.SNDHWM, 0)
-        self.port = self.socket.bind_to_random_port("tcp://127.0.0.1")
-        self.address = f"tcp://127.0.0.1:{self.port}"
-
-    def await_subscriber(self) -> None:
-        assert self.socket.poll(10_000)
-        while self.socket.poll(0):
-            self.socket.recv()
-
-    def send(self, count: int = 1) -> list[bytes]:
-        values = [b"%d:%d" % (self.instance, self.sequence + n) for n in range(count)]
-        for value in values:
-            self.socket.send(value_frame(value, Trailer(self.instance, self.sequence, 0)))
-            self.sequence += 1
-        return values
-
-    def end(self) -> None:
-        self.socket.send(end_of_stream_frame(Trailer(self.instance, self.sequence, 0)))
-
-    def close(self) -> None:
-        self.socket.close(linger=5_000)
-        self.context.term()
-
-
-@pytest.fixture
-def bare(nothing_is_left_over: None) -> Iterator[Callable[[], Bare]]:
-    made: list[Bare] = []
-
-    def make() -> Bare:
-        made.append(Bare(len(made) + 1))
-        return made[-1]
-
-    yield make
-    for each in made:
-        if not each.context.closed:
-            each.close()
-
-
-@pytest.fixture
-def watching(nothing_is_left_over: None) -> Iterator[Callable[..., Watching]]:
-    made: list[Watching] = []
-
-    def make(source: Any, **options: Any) -> Watching:
-        made.append(Watching(source, **options))
-        return made[-1]
-
-    yield make
-    for each in made:
-        each.end()
 
 
 class Ticking:

@@ -47,7 +47,7 @@ def frames(peer: zmq.Socket[bytes], patience: int = 300) -> list[tuple[Tag, list
     """Return what comes until nothing has for so long (ms)."""
     seen = []
     while peer.poll(patience):
-        tag, payloads, _ = read_frame(peer.recv())
+        tag, payloads, _ = read_frame(peer.recv(), 1)
         seen.append((tag, payloads))
     return seen
 

@@ -22,8 +22,6 @@ A, B = "tcp://127.0.0.1:5556", "tcp://127.0.0.1:5557"
 
 
 class TestLocalRegistry(HeldRegistryConformance, FollowedRegistryConformance):
-    ttl = 1
-
     @pytest.fixture
     def open_registry(self, tmp_path: Path) -> Any:
         return partial(LocalRegistry, tmp_path / "names ?#% ü.db")
@@ -205,7 +203,7 @@ def test_two_hundred_names_leave_no_thread_and_no_descriptor(path):
     assert len(registry.names()) == 200
     for handle in handles:
         handle.revoke()
-    assert left() == before
+    assert left()[0] == before[0] and left()[1] <= before[1]
     assert registry.names() == {}
 
 

@@ -38,8 +38,8 @@ TRAILER_BYTES = bytes.fromhex("67633100 0700000000000000 0300000000000000 e80300
 )
 def test_frames_of_wingfoil_are_read(text, tag, payloads):
     frame = bytes.fromhex(text)
-    assert read_frame(frame) == (tag, payloads, None)
-    assert read_frame(frame + TRAILER_BYTES)[:2] == (tag, payloads)
+    assert read_frame(frame, 1_000) == (tag, payloads, None)
+    assert read_frame(frame + TRAILER_BYTES, 1_000)[:2] == (tag, payloads)
 
 
 def test_own_frames_are_wingfoils_with_a_trailer_behind():
@@ -65,7 +65,7 @@ def test_own_frames_are_wingfoils_with_a_trailer_behind():
 )
 def test_what_is_not_of_the_wire_is_refused_in_a_sentence(text, message):
     with pytest.raises(WireError, match=message):
-        read_frame(bytes.fromhex(text))
+        read_frame(bytes.fromhex(text), 2**62)
 
 
 @given(
@@ -78,13 +78,13 @@ def test_what_is_not_of_the_wire_is_refused_in_a_sentence(text, message):
     ),
 )
 def test_a_value_comes_back_with_its_trailer(payload, trailer):
-    assert read_frame(value_frame(payload, trailer)) == (Tag.VALUE, [payload], trailer)
+    assert read_frame(value_frame(payload, trailer), 1) == (Tag.VALUE, [payload], trailer)
 
 
 @given(st.binary(max_size=80))
 def test_no_bytes_do_worse_than_a_wire_error(frame):
     try:
-        tag, payloads, _ = read_frame(frame)
+        tag, payloads, _ = read_frame(frame, 1_000)
     except WireError:
         return
     assert tag in Tag
@@ -95,17 +95,17 @@ def test_no_bytes_do_worse_than_a_wire_error(frame):
 def test_a_burst_cut_short_is_refused(payloads, cut):
     frame = struct.pack("<IqQ", 2, 0, len(payloads))
     frame += b"".join(struct.pack("<Q", len(payload)) + payload for payload in payloads)
-    assert read_frame(frame).payloads == payloads
+    assert read_frame(frame, 1_000).payloads == payloads
     if 0 < cut <= len(frame):
         with pytest.raises(WireError):
-            read_frame(frame[:-cut])
+            read_frame(frame[:-cut], 1_000)
 
 
 def test_what_stands_behind_a_value_without_the_magic_is_no_trailer():
     frame = value_frame(b"v", TRAILER)
     foreign = frame.replace(b"gc1\0", b"gc2\0")
-    assert read_frame(frame).trailer == TRAILER
-    assert read_frame(foreign) == (Tag.VALUE, [b"v"], None)
+    assert read_frame(frame, 1_000).trailer == TRAILER
+    assert read_frame(foreign, 1) == (Tag.VALUE, [b"v"], None)
 
 
 def test_a_frame_too_small_for_a_value_and_a_trailer_has_no_layout():

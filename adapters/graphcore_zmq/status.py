@@ -1,0 +1,59 @@
+"""What a subscriber and a publisher tell of themselves."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class ZmqStatus(StrEnum):
+    """What a subscriber's `status` ticks with."""
+
+    CONNECTED = "connected"
+    DISCONNECTED = "disconnected"
+    GAP = "gap"
+
+
+class OnEnd(StrEnum):
+    """What a subscriber does when its publisher says that nothing more will come."""
+
+    CLOSE = "close"
+    FOLLOW = "follow"
+
+
+@dataclass(frozen=True, slots=True)
+class SubscriberStats:
+    """What a subscriber has done in this run.
+
+    Attributes:
+        received: values received.
+        bytes: size of the frames they came in.
+        lost: frames that the publisher sent and that never came.
+        conflated: values received for which a newer one was handed to the graph.
+        peers: connections now, 0 or 1.
+    """
+
+    received: int = 0
+    bytes: int = 0
+    lost: int = 0
+    conflated: int = 0
+    peers: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PublisherStats:
+    """What a publisher has done in this run.
+
+    Attributes:
+        sent: values handed to the socket.
+        kept: values that wait for the first subscriber now.
+        expired: values that were never sent: nobody subscribed in time, or the run was stopped.
+        bytes: size of the frames sent.
+        peers: connections now.
+        subscriptions: subscriptions now.
+    """
+
+    sent: int = 0
+    kept: int = 0
+    expired: int = 0
+    bytes: int = 0
+    peers: int = 0
+    subscriptions: int = 0

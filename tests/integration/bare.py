@@ -1,0 +1,42 @@
+"""A publisher without graphcore, to send what a test wants."""
+
+import zmq
+
+from graphcore_zmq.wire import Trailer, check_point_frame, end_of_stream_frame, value_frame
+
+
+class Bare:
+    """An XPUB socket; its values say from which instance they are."""
+
+    def __init__(self, instance: int) -> None:
+        self.instance = instance
+        self.sequence = 0
+        self.context = zmq.Context()
+        self.socket = self.context.socket(zmq.XPUB)
+        self.socket.set(zmq.SNDHWM, 0)
+        self.port = self.socket.bind_to_random_port("tcp://127.0.0.1")
+        self.address = f"tcp://127.0.0.1:{self.port}"
+
+    def await_subscriber(self) -> None:
+        """Wait until a subscriber of graphcore's has said all that it says at first."""
+        messages: list[bytes] = []
+        while not messages or not messages[-1].startswith(b"\1gc1"):
+            assert self.socket.poll(10_000)
+            messages.append(self.socket.recv())
+
+    def send(self, count: int = 1) -> list[bytes]:
+        values = [b"%d:%d" % (self.instance, self.sequence + n) for n in range(count)]
+        for value in values:
+            self.socket.send(value_frame(value, Trailer(self.instance, self.sequence, 0)))
+            self.sequence += 1
+        return values
+
+    def check_point(self) -> None:
+        self.socket.send(check_point_frame(Trailer(self.instance, self.sequence - 1, 0)))
+
+    def end(self) -> None:
+        self.socket.send(end_of_stream_frame(Trailer(self.instance, self.sequence, 0)))
+
+    def close(self) -> None:
+        self.socket.close(linger=5_000)
+        self.context.term()
