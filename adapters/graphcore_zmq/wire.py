@@ -5,9 +5,10 @@ own, 28 bytes that wingfoil ignores: magic, publisher instance, sequence, engine
 frame are checked against what is there before anything is taken from it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import IntEnum
 from functools import lru_cache
+from itertools import chain
 from struct import Struct
 from struct import error as StructError
 from typing import Any, NamedTuple, cast
@@ -62,6 +63,7 @@ _END_OF_STREAM = _TAG.pack(Tag.END_OF_STREAM)
 _VALUE = _TAG.pack(Tag.VALUE)
 _ORIGIN = Struct("<4sQ")
 _TRAILER_SIZE = _TRAILER.size
+_STRETCH = 1_024  # values of a burst that are taken at a time
 
 # Takes what begins at a place in a frame, and tells where it ends.
 Read = Callable[[bytes, int], tuple[Any, int]]
@@ -99,24 +101,60 @@ def _unpack(head: int, payload: int) -> Unpack:
     return cast(Unpack, layout.unpack)
 
 
+def value_envelope(payload: bytes) -> bytes:
+    """Return the envelope of one value."""
+    return _HEAD.pack(Tag.VALUE, len(payload)) + payload
+
+
+def bare_value_envelope(payload: bytes) -> bytes:
+    """Return the envelope of one value that has no length before it."""
+    return _VALUE + payload
+
+
+def burst_envelope(payloads: Sequence[bytes], time: int) -> bytes:
+    """Return the envelope of a burst of at least one value.
+
+    Args:
+        payloads: the values' bytes.
+        time: engine time, ns.
+    """
+    head = _BURST.pack(Tag.HISTORICAL_VALUE, time, len(payloads))
+    lengths = list(map(len, payloads))
+    first = _LENGTH.pack(lengths[0])
+    if lengths.count(lengths[0]) == len(lengths):
+        return head + first + first.join(payloads)
+    heads = map(_LENGTH.pack, lengths)
+    return head + b"".join(chain.from_iterable(zip(heads, payloads, strict=True)))
+
+
+def bare_burst_envelope(payloads: Sequence[bytes], time: int) -> bytes:
+    """Return the envelope of a burst of values that have no length before them."""
+    return _BURST.pack(Tag.HISTORICAL_VALUE, time, len(payloads)) + b"".join(payloads)
+
+
+def sealed(envelope: bytes, trailer: Trailer) -> bytes:
+    """Return the frame of an envelope."""
+    return envelope + _TRAILER.pack(MAGIC, *trailer)
+
+
 def value_frame(payload: bytes, trailer: Trailer) -> bytes:
     """Return the frame of one value."""
-    return _HEAD.pack(Tag.VALUE, len(payload)) + payload + _TRAILER.pack(MAGIC, *trailer)
-
-
-def bare_value_frame(payload: bytes, trailer: Trailer) -> bytes:
-    """Return the frame of one value that has no length before it."""
-    return _VALUE + payload + _TRAILER.pack(MAGIC, *trailer)
+    return sealed(value_envelope(payload), trailer)
 
 
 def end_of_stream_frame(trailer: Trailer) -> bytes:
     """Return the frame that says that nothing more will come."""
-    return _END_OF_STREAM + _TRAILER.pack(MAGIC, *trailer)
+    return sealed(_END_OF_STREAM, trailer)
 
 
 def check_point_frame(trailer: Trailer) -> bytes:
     """Return the frame that repeats the last sequence, so that a lost tail is noticed."""
-    return _CHECK_POINT.pack(Tag.CHECK_POINT, trailer.time) + _TRAILER.pack(MAGIC, *trailer)
+    return sealed(empty_frame(trailer.time), trailer)
+
+
+def empty_frame(time: int) -> bytes:
+    """Return a frame that says nothing: a check point without a trailer."""
+    return _CHECK_POINT.pack(Tag.CHECK_POINT, time)
 
 
 def read_payload(frame: bytes, at: int) -> tuple[bytes, int]:
@@ -154,9 +192,12 @@ def read_frame(frame: bytes, read: Read = read_payload, least: int = _LENGTH.siz
             end = _BURST.size
             if count * least > len(frame) - end:
                 raise WireError(f"a frame of {len(frame)} bytes cannot hold {count} values")
-            for _ in range(count):
-                payload, end = read(frame, end)
-                payloads.append(payload)
+            if read is read_payload:
+                payloads, end = _read_payloads(frame, end, count)
+            else:
+                for _ in range(count):
+                    payload, end = read(frame, end)
+                    payloads.append(payload)
         elif number == Tag.CHECK_POINT:
             end = _CHECK_POINT.size
             _CHECK_POINT.unpack_from(frame)
@@ -168,6 +209,34 @@ def read_frame(frame: bytes, read: Read = read_payload, least: int = _LENGTH.siz
     except StructError:
         raise WireError(f"a frame of {len(frame)} bytes is cut short") from None
     return Frame(Tag(number), payloads, _read_trailer(frame, end))
+
+
+def _read_payloads(frame: bytes, at: int, count: int) -> tuple[list[bytes], int]:
+    """Take values that have their lengths before them; many at a time where they are of one size.
+
+    A stretch of values is taken as if all were as long as its first, and taken again one by one if
+    they turn out not to be.
+    """
+    payloads: list[bytes] = []
+    while len(payloads) < count:
+        stretch = min(count - len(payloads), _STRETCH)
+        (length,) = _LENGTH.unpack_from(frame, at)
+        if stretch * (_LENGTH.size + length) <= len(frame) - at:
+            layout = _equal_layout(length, stretch)
+            fields = layout.unpack_from(frame, at)
+            if fields[::2].count(length) == stretch:
+                payloads += fields[1::2]
+                at += layout.size
+                continue
+        for _ in range(stretch):
+            payload, at = read_payload(frame, at)
+            payloads.append(payload)
+    return payloads, at
+
+
+@lru_cache(maxsize=64)
+def _equal_layout(length: int, count: int) -> Struct:
+    return Struct("<" + f"Q{length}s" * count)
 
 
 def _read_trailer(frame: bytes, at: int) -> Trailer | None:

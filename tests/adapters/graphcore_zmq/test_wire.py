@@ -11,11 +11,13 @@ from graphcore_zmq.wire import (
     Tag,
     Trailer,
     WireError,
-    bare_value_frame,
+    bare_value_envelope,
     bare_value_layout,
+    burst_envelope,
     check_point_frame,
     end_of_stream_frame,
     read_frame,
+    sealed,
     value_frame,
     value_layout,
 )
@@ -137,7 +139,9 @@ def test_values_of_typed_peers_stand_in_the_envelope_without_a_length(kind, text
     assert read_frame(frame + b"EXTRA", codec.read, codec.least) == (tag, values, None)
     assert read_frame(frame + TRAILER_BYTES, codec.read, codec.least) == (tag, values, TRAILER)
     if tag is Tag.VALUE:
-        assert bare_value_frame(codec.encode(values[0]), TRAILER) == frame + TRAILER_BYTES
+        assert (
+            sealed(bare_value_envelope(codec.encode(values[0])), TRAILER) == frame + TRAILER_BYTES
+        )
 
 
 @pytest.mark.parametrize(
@@ -156,7 +160,32 @@ def test_a_typed_value_that_is_not_there_is_refused_in_a_sentence(text, error, s
 
 @given(st.binary(max_size=50))
 def test_a_layout_without_a_length_takes_apart_what_was_put_together(payload):
-    frame = bare_value_frame(payload, TRAILER)
+    frame = sealed(bare_value_envelope(payload), TRAILER)
     unpack, head = bare_value_layout(len(frame))
     assert unpack(frame) == (head, payload, TRAILER_BYTES[:12], TRAILER.sequence)
     assert bare_value_layout(31) is None
+
+
+@given(st.lists(st.binary(max_size=40), min_size=1), st.integers(-(2**63), 2**63 - 1))
+def test_a_burst_comes_back(payloads, time):
+    envelope = burst_envelope(payloads, time)
+    assert envelope == struct.pack("<IqQ", 2, time, len(payloads)) + b"".join(
+        struct.pack("<Q", len(payload)) + payload for payload in payloads
+    )
+    assert read_frame(sealed(envelope, TRAILER)) == (Tag.HISTORICAL_VALUE, payloads, TRAILER)
+
+
+@given(st.binary(max_size=20), st.integers(1, 5_000), st.lists(st.integers(0, 4_999)))
+def test_a_burst_of_equal_sizes_is_not_taken_for_one_where_some_differ(payload, count, others):
+    payloads = [payload] * count
+    for place in others:
+        payloads[place % count] = payload + b"more"
+    assert read_frame(burst_envelope(payloads, 0)).payloads == payloads
+
+
+@pytest.mark.parametrize("lie", [2, 2**40, 2**63, 2**64 - 1])
+def test_a_lying_length_in_a_burst_is_refused(lie):
+    value = struct.pack("<Q", 1) + b"v"
+    frame = struct.pack("<IqQ", 2, 0, 3) + value + struct.pack("<Q", lie) + b"v" + value
+    with pytest.raises(WireError):
+        read_frame(frame)
