@@ -1,8 +1,11 @@
 """What strangers send to a running subscriber and up a running publisher's connections."""
 
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from random import Random
 
 import pytest
@@ -106,3 +109,76 @@ def test_a_subscriber_of_what_is_no_publisher_says_nothing_and_stops_when_told()
                 caller.sendall(said)
         watching.end()
     assert watching.statuses == [] and watching.values == []
+
+
+# What a program sends that takes the port for something else, and the beginning of ZMTP 1.
+PROBES = [b"GET / HTTP/1.1\r\nHost: here\r\n\r\n" + 60 * b"x", b"", b"\x02\0a", b"\1\0"]
+
+
+def test_probes_are_no_subscribers_and_one_that_is_there_stays_counted():
+    publisher = gc.ticker("1ms").count().zmq_pub(0, bind="127.0.0.1")
+    thread = threading.Thread(
+        target=gc.Graph(publisher).run, kwargs={"realtime": True, "duration": "4s"}
+    )
+    thread.start()
+    wait_until(lambda: publisher.port)
+    watching = Watching(publisher.port, closes=True)
+    wait_until(lambda: publisher.stats().subscriptions == 1)
+    for probe in PROBES * 10:
+        with socket.create_connection(("127.0.0.1", publisher.port)) as caller:
+            caller.sendall(probe)
+            # Until it is refused, or has been waited for long enough.
+            caller.settimeout(0.05)
+            with suppress(OSError):
+                while caller.recv(100):
+                    pass
+    assert (publisher.stats().peers, publisher.stats().subscriptions) == (1, 1)
+    thread.join()
+    watching.join()
+    assert watching.statuses == ["connected", "disconnected"]
+
+
+CLOSING = """
+import socket, threading, sys
+import graphcore as gc
+from graphcore.testing import wait_until
+
+import graphcore_zmq
+
+publisher = gc.ticker("1ms").zmq_pub(0, bind="127.0.0.1")
+strangers = []
+
+def come(sender, stop):
+    wait_until(lambda: publisher.port)
+    for _ in range(200):
+        stranger = socket.create_connection(("127.0.0.1", publisher.port))
+        stranger.sendall(b"\\x40")
+        strangers.append(stranger)
+    sender.send(None)
+
+def go_on():
+    for stranger in strangers:
+        try:
+            stranger.sendall(b"\\0" + 200 * b"x")
+        except OSError:
+            pass
+    for stranger in strangers:
+        stranger.close()
+
+@gc.node
+class Stop(gc.MutableNode[None]):
+    source: gc.Active[object]
+
+    def cycle(self, state):
+        threading.Thread(target=go_on).start()
+        state.stop()
+        return False
+
+for _ in range(10):
+    gc.Graph(publisher, gc.Stream(Stop(gc.receiver(come)))).run(realtime=True)
+    strangers.clear()
+"""
+
+
+def test_peers_of_an_old_protocol_do_not_abort_a_publisher_that_closes():
+    assert subprocess.run([sys.executable, "-c", CLOSING], check=False).returncode == 0
