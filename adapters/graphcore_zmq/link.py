@@ -1,5 +1,6 @@
 """A subscriber's link to one publisher: the data socket and its monitor."""
 
+import time
 from collections.abc import Sequence
 
 import zmq
@@ -11,6 +12,8 @@ from graphcore_zmq.sockets import Monitor, Socket, set_options
 
 _SUBSCRIBE, _UNSUBSCRIBE = b"\1", b"\0"
 _VAGUE_FAILURES = 3
+# s after the end of a connection; libzmq says at once that it will connect again.
+_GIVEN_UP = 1.0
 
 
 class Link:
@@ -72,6 +75,12 @@ class Link:
         if True in seen:
             self._failures = 0
         return seen
+
+    @property
+    def abandoned(self) -> bool:
+        """Whether libzmq will not connect again, as what it found there was not ZMTP."""
+        ended_at = self._monitor.ended_at
+        return ended_at is not None and time.monotonic() - ended_at > _GIVEN_UP
 
     def _fail(self, event: int, host: str | None) -> None:
         if event != zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL:

@@ -2,6 +2,7 @@
 
 import os
 import socket as networking
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -24,6 +25,7 @@ _WATCHED = (
     zmq.EVENT_ACCEPTED
     | zmq.EVENT_HANDSHAKE_SUCCEEDED
     | zmq.EVENT_DISCONNECTED
+    | zmq.EVENT_CONNECT_RETRIED
     | _FAILED
     | zmq.EVENT_MONITOR_STOPPED
 )
@@ -74,6 +76,10 @@ class Monitor:
         ended: called with the descriptor of each connection that has ended.
         failed: called for each handshake that failed, with the event that says how, and the peer's
             host if it was the one to connect and was still there when it was looked at.
+
+    Attributes:
+        ended_at: when a connection ended after whose end libzmq has not set out to connect again,
+            monotonic seconds.
     """
 
     def __init__(
@@ -87,6 +93,7 @@ class Monitor:
         self._failures: deque[int] = deque()
         self._hosts: dict[int, str | None] = {}
         self._shaken = 0
+        self.ended_at: float | None = None
         self.socket: Any = socket.get_monitor_socket(_WATCHED)
         self.stopped = False
 
@@ -110,7 +117,10 @@ class Monitor:
                 self._failures.append(event)
             elif event == zmq.EVENT_MONITOR_STOPPED:
                 self.stopped = True
+            elif event == zmq.EVENT_CONNECT_RETRIED:
+                self.ended_at = None
             else:
+                self.ended_at = time.monotonic()
                 self._ended(descriptor)
                 host = self._hosts.pop(descriptor, None)
                 if self._failures:

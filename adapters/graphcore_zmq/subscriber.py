@@ -201,6 +201,9 @@ class Subscriber(Generic[T]):
             if self._drain(link.socket):
                 self._tell_events()
             self._show_life()
+            if link.abandoned:
+                _logger.warning("%s: what is there speaks no ZMTP; trying again", self.address)
+                self._leave(link)
 
     # Where the publisher is
 
