@@ -15,7 +15,7 @@ import pytest
 
 import graphcore as gc
 from graphcore.testing import wait_until
-from graphcore_zmq import SocketOptions, WireError, raw, zmq_sub
+from graphcore_zmq import EtcdRegistry, SocketOptions, WireError, raw, zmq_sub
 from graphcore_zmq.wire import Trailer, check_point_frame, end_of_stream_frame, value_frame
 from tests.integration.conftest import Program
 from tests.integration.test_processes import Watching
@@ -256,3 +256,37 @@ def test_a_frame_that_ends_wingfoils_run_ends_one_here(wheel, bare, frame, said_
     with pytest.raises(WireError, match=said_here):
         zmq_sub(bare.port, codec=raw).data.run(realtime=True, duration="20s")
     sender.join()
+
+
+# By name
+
+
+@pytest.mark.etcd
+def test_a_wingfoil_publisher_is_found_by_its_name(wheel, port, etcd):
+    publisher = wheel(
+        "publish_etcd", port=port, period=MILLISECOND, known_as="quotes", endpoint=etcd.url
+    )
+    source = ("quotes", EtcdRegistry(etcd.url))
+    watching = Watching(source, options=QUICK)
+    wait_until(lambda: len(watching.values) >= ENOUGH, 60)
+    publisher.process.kill()
+    wait_until(lambda: "disconnected" in watching.statuses)
+    watching.end()
+    assert are_consecutive(watching.values)
+    assert watching.statuses == ["connected", "disconnected"]
+
+
+@pytest.mark.etcd
+def test_wingfoil_finds_a_publisher_here_by_its_name_and_gets_all_to_the_last(wheel, etcd):
+    numbers = gc.from_iterable(range(ENOUGH), period="1ms").map(lambda n: b"%d" % n)
+    publisher = numbers.zmq_pub(
+        0, ("quotes", EtcdRegistry(etcd.url)), codec=raw, bind="127.0.0.1", wait_for=1
+    )
+    thread = threading.Thread(target=gc.Graph(publisher).run, kwargs={"realtime": True})
+    thread.start()
+    wait_until(lambda: etcd.ctl("get", "quotes"))
+    subscriber = wheel("subscribe_etcd", known_as="quotes", endpoint=etcd.url)
+    assert values_of(subscriber, ENOUGH) == [b"%d" % n for n in range(ENOUGH)]
+    assert subscriber.line_with("ended")["ended"]
+    thread.join()
+    assert etcd.ctl("get", "quotes") == ""

@@ -23,10 +23,10 @@ def publish(port: int, period: int, cycles: int | None) -> None:
     _run(graph, cycles)
 
 
-def publish_etcd(port: int, period: int, name: str, endpoint: str) -> None:
+def publish_etcd(port: int, period: int, known_as: str, endpoint: str) -> None:
     """Publish them under a name."""
     graph, numbers = _numbers(period)
-    wingfoil.zmq_pub_etcd(numbers, port, name, endpoint, "127.0.0.1")
+    wingfoil.zmq_pub_etcd(numbers, port, known_as, endpoint, "127.0.0.1")
     _run(graph, None)
 
 
@@ -37,10 +37,10 @@ def subscribe(address: str) -> None:
     _run(graph, None)
 
 
-def subscribe_etcd(name: str, endpoint: str) -> None:
+def subscribe_etcd(known_as: str, endpoint: str) -> None:
     """Do so for a publisher that is found by its name."""
     graph = wingfoil.Graph()
-    _tell(*wingfoil.zmq_sub_etcd(graph, name, endpoint))
+    _tell(*wingfoil.zmq_sub_etcd(graph, known_as, endpoint))
     _run(graph, None)
 
 
