@@ -139,7 +139,7 @@ def test_probes_are_no_subscribers_and_one_that_is_there_stays_counted():
 
 
 CLOSING = """
-import socket, threading, sys
+import socket, threading, time
 import graphcore as gc
 from graphcore.testing import wait_until
 
@@ -162,6 +162,7 @@ def go_on():
             stranger.sendall(b"\\0" + 200 * b"x")
         except OSError:
             pass
+        time.sleep(0.0005)  # so that some come before the socket is closed, and some while it is
     for stranger in strangers:
         stranger.close()
 
