@@ -40,7 +40,6 @@ class Link:
     ) -> None:
         self.address = address
         self.refused = False
-        self._secured = security is not None
         self._failures = 0
         # Of the two kinds of subscribers, the one that can send signs of life.
         self.socket: Socket = context.socket(zmq.XSUB)
@@ -83,12 +82,11 @@ class Link:
         return ended_at is not None and time.monotonic() - ended_at > _GIVEN_UP
 
     def _fail(self, event: int, host: str | None) -> None:
-        if event != zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL:
-            self.refused = True
-        elif self._secured:
-            # A publisher that has another key just hangs up, as does one that is about to end.
-            self._failures += 1
-            self.refused = self._failures >= _VAGUE_FAILURES
+        # Either end may be the first to see that they do not fit, and hangs up on the other, which
+        # learns no more. A publisher that is about to end hangs up as well, but not again and again.
+        self._failures += 1
+        vague = event == zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
+        self.refused = not vague or self._failures >= _VAGUE_FAILURES
 
     def sign(self, sign: bytes) -> None:
         """Send a sign of life.

@@ -22,7 +22,7 @@ import zmq
 
 from graphcore import Stopped
 from graphcore.sources.receiver import Sender
-from graphcore_zmq.codec import Codec, SelfDelimitingCodec
+from graphcore_zmq.codec import Codec, RawCodec, SelfDelimitingCodec
 from graphcore_zmq.config import SocketOptions, ZmqSubConfig
 from graphcore_zmq.follow import Follower, Missing
 from graphcore_zmq.link import Link
@@ -132,6 +132,8 @@ class Subscriber(Generic[T]):
             self._layout = value_layout
             self._take_apart = partial(read_frame)
             self._value_of = codec.decode
+        # What is read of a burst is what is wanted of it, with nothing to do for each value.
+        self._as_they_are = isinstance(codec, RawCodec | SelfDelimitingCodec)
         self.on_end = on_end
         self.missing = missing
         self.options = options
@@ -312,12 +314,15 @@ class Subscriber(Generic[T]):
         tag, payloads, trailer = self._take_apart(frame)
         if trailer is not None and not self._continues(tag, trailer):
             return
-        self._take_values(payloads, len(frame), self._value_of)
+        value_of = None if self._as_they_are else self._value_of
+        self._take_values(payloads, len(frame), value_of)
         if tag is Tag.END_OF_STREAM:
             self._take_end(trailer is not None)
 
-    def _take_values(self, payloads: list[Any], size: int, value_of: Callable[[Any], T]) -> None:
-        """Take the values of a frame of this size."""
+    def _take_values(
+        self, payloads: list[Any], size: int, value_of: Callable[[Any], T] | None
+    ) -> None:
+        """Take the values of a frame of this size, which may be ready as they are."""
         if not payloads:
             return
         self._bytes += size
@@ -325,7 +330,8 @@ class Subscriber(Generic[T]):
         begin = 0
         while begin < len(payloads):
             end = begin + max(limit - len(self._burst), 1)
-            self._burst.extend(map(value_of, payloads[begin:end]))
+            part = payloads[begin:end]
+            self._burst.extend(part if value_of is None else map(value_of, part))
             begin = end
             if len(self._burst) >= limit:
                 self._flush()

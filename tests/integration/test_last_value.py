@@ -139,6 +139,7 @@ def test_the_last_value_waits_for_the_first_subscriber_however_long(feed, watch)
     watching = watch(feeding.port)
     wait_until(lambda: watching.values)
     assert watching.values == [b"2"]
+    wait_until(lambda: feeding.publisher.stats().sent)
     stats = feeding.publisher.stats()
     assert (stats.sent, stats.kept, stats.expired) == (1, 0, 1)
 
