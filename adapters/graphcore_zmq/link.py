@@ -83,7 +83,7 @@ class Link:
 
     def _fail(self, event: int, host: str | None) -> None:
         # Either end may be the first to see that they do not fit, and hangs up on the other, which
-        # learns no more. A publisher that is about to end hangs up as well, but not again and again.
+        # learns no more. A publisher that is about to end hangs up too, but not again and again.
         self._failures += 1
         vague = event == zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
         self.refused = not vague or self._failures >= _VAGUE_FAILURES

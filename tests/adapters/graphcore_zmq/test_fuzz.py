@@ -1,5 +1,8 @@
 """Ten thousand malformed frames: each is read, or refused in a sentence, in little memory."""
 
+import re
+import subprocess
+import sys
 import tracemalloc
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -78,3 +81,23 @@ def test_what_the_malformed_frames_come_from_is_sound(place):
     codec, value = CODECS[place]
     decoded = codec.decode(PAYLOADS[place])
     assert (decoded.to_pylist() if isinstance(decoded, pa.RecordBatch) else decoded) == value
+
+
+def test_a_fuzzer_that_follows_coverage_finds_nothing_worse(tmp_path):
+    pytest.importorskip("atheris", reason="it has no wheels for this platform")
+    seeds = tmp_path / "seeds"
+    seeds.mkdir()
+    for number, content in enumerate([*FRAMES, *PAYLOADS]):
+        (seeds / str(number)).write_bytes(bytes([number % 256]) + content)
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "tests.adapters.graphcore_zmq.fuzz_target"),
+            *("-max_total_time=10", "-timeout=5", "-rss_limit_mb=1000", "-max_len=1000"),
+            *(f"-artifact_prefix={tmp_path}/", str(seeds)),
+        ],
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"Done \d+ runs", done.stderr)
