@@ -19,7 +19,13 @@ from graphcore_zmq.config import SocketOptions
 from graphcore_zmq.framing import Outgoing
 from graphcore_zmq.peers import ALIVE, DONE, SIGNING, TOPICS, Peers
 from graphcore_zmq.security import CurveServer, Gate
-from graphcore_zmq.sockets import Monitor, Socket, pass_over, set_options
+from graphcore_zmq.sockets import (
+    Monitor,
+    Socket,
+    pass_over,
+    refuse_old_protocols,
+    set_options,
+)
 from graphcore_zmq.wire import (
     Trailer,
     check_point_frame,
@@ -141,6 +147,8 @@ class Outlet:
             socket.set(zmq.SNDTIMEO, STEP)
         if gate is not None:
             gate.guard(socket)
+        else:
+            refuse_old_protocols(socket)
         # Before it is bound, so that nobody comes unseen.
         failed = gate.failed if gate is not None else pass_over
         self._monitor = Monitor(socket, self._alive.forget, failed)

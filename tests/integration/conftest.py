@@ -28,8 +28,8 @@ def descriptors() -> int:
 class Program:
     """A process that prints lines of JSON."""
 
-    def __init__(self, name: str, **arguments: object) -> None:
-        command = [sys.executable, str(PROGRAMS), name, json.dumps(arguments)]
+    def __init__(self, name: str, script: Path = PROGRAMS, **arguments: object) -> None:
+        command = [sys.executable, str(script), name, json.dumps(arguments)]
         self.process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )

@@ -7,10 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from graphcore_zmq import CodecError, bincode, f32, u16
+from graphcore_zmq.framing import topic_frame
 from graphcore_zmq.wire import (
     Tag,
     Trailer,
     WireError,
+    bare_burst_envelope,
     bare_value_envelope,
     bare_value_layout,
     burst_envelope,
@@ -55,6 +57,14 @@ def test_own_frames_are_wingfoils_with_a_trailer_behind():
     assert check_point_frame(TRAILER) == (
         bytes.fromhex("00000000 e803000000000000") + TRAILER_BYTES
     )
+
+
+def test_own_bursts_and_topics_are_as_on_the_wire():
+    text = "02000000 0500000000000000 0200000000000000 0100000000000000 78 0200000000000000 797a"
+    assert sealed(burst_envelope([b"x", b"yz"], 5), TRAILER) == bytes.fromhex(text) + TRAILER_BYTES
+    typed = bare_burst_envelope([b"\1\2", b"\3\4"], 5)
+    assert typed == bytes.fromhex("02000000 0500000000000000 0200000000000000 0102 0304")
+    assert topic_frame("hé") == bytes.fromhex("68c3a9 00")
 
 
 @pytest.mark.parametrize(
