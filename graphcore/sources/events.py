@@ -4,6 +4,7 @@ What comes out is an iterator of (time, value) pairs that has no end: behind the
 `None` for a time. Lists and arrays are checked a chunk at a time, so that an event costs little;
 an iterator is asked for one event at a time, no further ahead than is needed. An error is announced
 by a pair with `FAILED` for a value, at the time of the event before it, and raised behind that.
+A pair with `WAIT` is a cycle in which nothing ticks.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -18,6 +19,7 @@ Event = tuple[int | None, Any]
 Events = Iterator[Event]
 
 FAILED: Final = object()
+WAIT: Final = object()
 _MISSING = object()
 _CHUNK = 4096
 
@@ -40,9 +42,14 @@ def pairs_of(pairs: Iterable[Any]) -> Events:
 def events_of(times: Iterable[Any], values: Iterable[Any]) -> Events:
     """Return the events of times and, beside them, values."""
     if _is_recorded(times) and _is_recorded(values) and len(times) == len(values):
-        return _endless(_side_by_side(times, values))
+        return recorded(zip(_chunks(times), _chunks(values), strict=True))
     both = zip_longest(scalars(times), scalars(values), fillvalue=_MISSING)
     return _endless(_one_by_one(both))
+
+
+def recorded(chunks: Iterator[tuple[list[Any], list[Any]]]) -> Events:
+    """Return the events of lists of times and, beside each, of values as many."""
+    return _endless(_side_by_side(chunks))
 
 
 def spaced(values: Iterable[Any], start: int, period: int) -> Events:
@@ -97,10 +104,9 @@ def _in_chunks(pairs: Sequence[Any]) -> Iterator[Iterable[Event]]:
         previous = chunk[-1][0]
 
 
-def _side_by_side(times: Any, values: Any) -> Iterator[Iterable[Event]]:
+def _side_by_side(both: Iterator[tuple[list[Any], list[Any]]]) -> Iterator[Iterable[Event]]:
     previous: int | None = None
     begin = 0
-    both = zip(_chunks(times), _chunks(values), strict=True)
     while True:
         try:
             some_times, some_values = next(both)

@@ -12,6 +12,7 @@ from graphcore.errors import InvalidTypeError, InvalidValueError, RunError
 from graphcore.node import Source, node, state
 from graphcore.sources.events import (
     FAILED,
+    WAIT,
     Delivery,
     Event,
     Events,
@@ -67,7 +68,7 @@ class Replay(Source[T], Generic[T]):
             while self.next_time is not None and self.next_time < state.start_time:
                 if self.next_value is FAILED:
                     break
-                self.skipped += 1
+                self.skipped += self.next_value is not WAIT
                 self.next_time, self.next_value = next(self.events)
         if self.next_value is FAILED:
             self.next_time = state.time
@@ -144,6 +145,20 @@ def check_delivery(delivery: str) -> Delivery:
         ) from None
 
 
+def check_speed(speed: float) -> float:
+    """Return how many times faster than recorded a replay goes.
+
+    Raises:
+        InvalidTypeError: if it is no number.
+        InvalidValueError: if it is 0 or below.
+    """
+    if isinstance(speed, bool) or not isinstance(speed, int | float):
+        raise InvalidTypeError(f"speed is a number, not {speed!r}")
+    if not speed > 0:
+        raise InvalidValueError(f"speed must be above 0, not {speed!r}")
+    return speed
+
+
 def make_replay(times: Any, values: Any, delivery: str, speed: float) -> Replay[Any]:
     """Return the source for the forms that `replay` takes.
 
@@ -151,10 +166,7 @@ def make_replay(times: Any, values: Any, delivery: str, speed: float) -> Replay[
         InvalidTypeError: if there is nothing to iterate over.
         InvalidValueError: for lengths that differ, an unknown delivery, a speed of 0 or below.
     """
-    if isinstance(speed, bool) or not isinstance(speed, int | float):
-        raise InvalidTypeError(f"speed is a number, not {speed!r}")
-    if not speed > 0:
-        raise InvalidValueError(f"speed must be above 0, not {speed!r}")
+    check_speed(speed)
     policy = check_delivery(delivery)
     if values is None and callable(times):
         return Replay(lambda _: pairs_of(times()), False, policy, speed)
