@@ -265,7 +265,7 @@ def test_numbers_of_numpy_come_back_as_python_numbers() -> None:
         ([{1, 2}], Any, "no column can hold <class 'set'>: it takes bool, int"),
         ([[1], ["a"]], Any, "column of int cannot hold 'a'"),
         ([datetime(2024, 1, 1)], Any, "column of datetime cannot hold"),
-        ([1, "a"], Pair, "column of Pair cannot hold 1"),
+        ([Pair(1, "a"), (1, "a")], Pair, "column of Pair cannot hold (1, 'a')"),
         ([{None: 1}], dict[str, int], "cannot hold {None: 1}"),
     ],
     ids=repr,
