@@ -5,7 +5,7 @@ decode to it and refuse what does not fit. `raw` takes bytes and gives bytes. No
 made to run code by what a peer sends.
 """
 
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
 import msgspec
 
@@ -37,16 +37,39 @@ class Codec(Protocol[T]):
         """Return the value of these bytes; raise `CodecError` if they are none."""
 
 
+@runtime_checkable
+class SelfDelimitingCodec(Codec[T], Protocol[T]):
+    """A codec whose bytes tell where they end: in the envelope no length stands before them.
+
+    So write typed Rust peers their values; `bincode` makes such codecs.
+
+    Attributes:
+        least: the size of the smallest value, in bytes; 1 or more.
+    """
+
+    @property
+    def least(self) -> int:
+        """The size of the smallest value, in bytes."""
+
+    def read(self, buffer: bytes, at: int) -> tuple[T, int]:
+        """Return the value that begins here, and where it ends; raise `CodecError` for none."""
+
+
 def check_codec(codec: Codec[T]) -> Codec[T]:
-    """Return a codec.
+    """Return a codec, ready for use.
 
     Raises:
         InvalidTypeError: if it is none.
+        RunError: if it needs a library that is not installed.
     """
     if not (callable(getattr(codec, "encode", None)) and callable(getattr(codec, "decode", None))):
         raise InvalidTypeError(
             f"a codec has encode and decode, as msgpack, json and raw do; {codec!r} has not"
         )
+    # Imports what the codec needs here, rather than at the first value.
+    load = getattr(codec, "load", None)
+    if load is not None:
+        load()
     return codec
 
 

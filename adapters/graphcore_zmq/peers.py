@@ -7,16 +7,23 @@ pings a publisher which has ended loses what it has not read yet, or is aborted 
 publisher's last frame, and a publisher that ends waits for that before it closes. Who will send
 signs says so by a subscription, which libzmq repeats on every new connection. What is of another
 make sends nothing and is sent nothing: it is never cut.
+
+A sign is a subscription that is taken back at once, as any other message would have an XPUB socket
+that manages its subscriptions by hand take one subscriber for another (libzmq keeps the connections
+that subscriptions came from in a queue of its own, and takes one out for each message).
 """
 
-import os
 import socket as networking
 import time
 
-ALIVE = b"gc1\1"
-DONE = b"gc1\2"
-# A topic that nothing is published under.
+from graphcore_zmq.sockets import borrowed
+
+# Topics that nothing is published under: one of a publisher's ends with its only zero byte.
 SIGNING = b"gc1\0signs"
+ALIVE = b"gc1\0alive"
+DONE = b"gc1\0done"
+# By this a subscriber of topics is counted, however many they are; it comes behind them.
+TOPICS = b"gc1\0topics"
 
 
 class Peers:
@@ -83,7 +90,7 @@ class Peers:
 
 def _cut(descriptor: int, port: int) -> bool:
     try:
-        with networking.socket(fileno=os.dup(descriptor)) as connection:
+        with borrowed(descriptor) as connection:
             if connection.getsockname()[1] != port:
                 return False
             connection.shutdown(networking.SHUT_RDWR)

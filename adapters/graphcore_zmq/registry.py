@@ -6,6 +6,8 @@ registry's own timeouts allow.
 
 import logging
 import socket
+from enum import StrEnum
+from ipaddress import ip_address
 from typing import Protocol, runtime_checkable
 
 from graphcore import GraphcoreError
@@ -13,6 +15,7 @@ from graphcore import GraphcoreError
 _logger = logging.getLogger(__name__)
 
 _WILDCARDS = ("0.0.0.0", "*", "::", "[::]")
+_ELSEWHERE = ("192.0.2.1", 9)  # an address that documents use, and nobody has
 
 
 class RegistryError(GraphcoreError):
@@ -25,6 +28,14 @@ class NameNotFoundError(RegistryError, LookupError):
 
 class NameTakenError(RegistryError):
     """Another publisher holds the name; the message holds its address."""
+
+
+class Conflict(StrEnum):
+    """What a registry does if another holds the name that a publisher registers."""
+
+    WAIT = "wait"
+    ERROR = "error"
+    STANDBY = "standby"
 
 
 @runtime_checkable
@@ -44,6 +55,21 @@ class ZmqRegistry(Protocol):
 
     def lookup(self, name: str) -> str:
         """Return the address under a name; raise `LookupError` if there is none."""
+
+
+class ZmqClaim(ZmqHandle, Protocol):
+    """A registration that has begun; `revoke` ends it at any stage, within a second."""
+
+    def wait(self, seconds: float) -> bool:
+        """Wait until it is done; return whether it is, and raise what `register` would."""
+
+
+@runtime_checkable
+class ClaimingRegistry(ZmqRegistry, Protocol):
+    """A registry whose `register` may wait for long: it can begin, and be left off."""
+
+    def claim(self, name: str, address: str) -> ZmqClaim:
+        """Begin to register; returns at once."""
 
 
 class ZmqWatch(Protocol):
@@ -68,19 +94,45 @@ class WatchableRegistry(ZmqRegistry, Protocol):
         """Begin to follow a name, which need not be there yet; returns at once."""
 
 
-def reachable_address(address: str) -> str:
-    """Return an address that other hosts can connect to for one that was bound."""
+@runtime_checkable
+class RemoteRegistry(Protocol):
+    """A registry that runs somewhere, towards which a publisher finds its own address."""
+
+    @property
+    def peer(self) -> tuple[str, int] | None:
+        """Host and port of the registry; `None` if they are not known."""
+
+
+def reachable_address(address: str, registry: object = None) -> str:
+    """Return an address that other hosts can connect to for one that was bound.
+
+    For a wildcard it is this host's address towards the registry; if the registry is on this very
+    host, towards other hosts.
+    """
     host, _, port = address.removeprefix("tcp://").rpartition(":")
     if host not in _WILDCARDS:
         return address
-    probe = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    peers = [_ELSEWHERE]
+    if isinstance(registry, RemoteRegistry) and registry.peer is not None:
+        peers.insert(0, registry.peer)
+    families = [socket.AF_INET] if ":" not in host else [socket.AF_INET, socket.AF_INET6]
+    for peer in peers:
+        for family in families:
+            found = _own_address(peer, family)
+            if found is not None:
+                return f"tcp://[{found}]:{port}" if ":" in found else f"tcp://{found}:{port}"
+    _logger.warning("this host has no route to others; %s is registered as loopback", address)
+    return f"tcp://127.0.0.1:{port}"
+
+
+def _own_address(peer: tuple[str, int], family: socket.AddressFamily) -> str | None:
+    """Return the address from which this host would send to a peer, if it is no loopback's."""
     try:
-        # Connecting a datagram socket sends nothing; it asks which address has the route.
-        probe.connect(("192.0.2.1", 9))
-        found: str = probe.getsockname()[0]
+        place = socket.getaddrinfo(*peer, family, socket.SOCK_DGRAM)[0][4]
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            # Connecting a datagram socket sends nothing; it asks which address has the route.
+            probe.connect(place)
+            found: str = probe.getsockname()[0]
     except OSError:
-        found = "127.0.0.1"
-        _logger.warning("this host has no route to others; %s is registered as loopback", address)
-    finally:
-        probe.close()
-    return f"tcp://{found}:{port}"
+        return None
+    return None if ip_address(found).is_loopback else found

@@ -1,6 +1,10 @@
 """Sockets as both ends set them up, and what their monitors tell."""
 
-from collections.abc import Callable
+import os
+import socket as networking
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import zmq
@@ -17,7 +21,11 @@ _FAILED = (
     | zmq.EVENT_HANDSHAKE_FAILED_AUTH
 )
 _WATCHED = (
-    zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED | _FAILED | zmq.EVENT_MONITOR_STOPPED
+    zmq.EVENT_ACCEPTED
+    | zmq.EVENT_HANDSHAKE_SUCCEEDED
+    | zmq.EVENT_DISCONNECTED
+    | _FAILED
+    | zmq.EVENT_MONITOR_STOPPED
 )
 _KEEPALIVE_SECONDS = 10
 
@@ -42,6 +50,10 @@ def set_options(socket: Socket, options: SocketOptions, address: str) -> None:
         socket.set(zmq.TCP_KEEPALIVE_INTVL, _KEEPALIVE_SECONDS)
 
 
+def pass_over(event: int, host: str | None) -> None:
+    """Make nothing of a handshake that failed."""
+
+
 class Monitor:
     """What happens to a socket's connections: finished handshakes, and their ends.
 
@@ -50,11 +62,20 @@ class Monitor:
     Args:
         socket: whose connections are watched.
         ended: called with the descriptor of each connection that has ended.
+        failed: called for each handshake that failed, with the event that says how, and the peer's
+            host if it was the one to connect and was still there when it was looked at.
     """
 
-    def __init__(self, socket: Socket, ended: Callable[[int], None] = lambda _: None) -> None:
-        self._failed = 0
+    def __init__(
+        self,
+        socket: Socket,
+        ended: Callable[[int], None] = lambda _: None,
+        failed: Callable[[int, str | None], None] = pass_over,
+    ) -> None:
         self._ended = ended
+        self._failed = failed
+        self._failures: deque[int] = deque()
+        self._hosts: dict[int, str | None] = {}
         self.socket: Any = socket.get_monitor_socket(_WATCHED)
         self.stopped = False
 
@@ -66,19 +87,23 @@ class Monitor:
         seen: list[bool] = []
         while not self.stopped and self.socket.get(zmq.EVENTS) & zmq.POLLIN:
             message = recv_monitor_message(self.socket)
-            event = message["event"]
-            if event == zmq.EVENT_DISCONNECTED:
-                self._ended(message["value"])
-            if event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
+            event, descriptor = message["event"], message["value"]
+            if event == zmq.EVENT_ACCEPTED:
+                self._hosts[descriptor] = _host(descriptor)
+            elif event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
                 seen.append(True)
             elif event & _FAILED:
-                self._failed += 1
+                # What follows is the connection's end, which has its descriptor.
+                self._failures.append(event)
             elif event == zmq.EVENT_MONITOR_STOPPED:
                 self.stopped = True
-            elif self._failed:
-                self._failed -= 1
             else:
-                seen.append(False)
+                self._ended(descriptor)
+                host = self._hosts.pop(descriptor, None)
+                if self._failures:
+                    self._failed(self._failures.popleft(), host)
+                else:
+                    seen.append(False)
         return seen
 
     def close(self) -> None:
@@ -88,3 +113,29 @@ class Monitor:
 
 def _milliseconds(nanoseconds: int) -> int:
     return -(-nanoseconds // 1_000_000)
+
+
+@contextmanager
+def borrowed(descriptor: int) -> Iterator[networking.socket]:
+    """Give a look at a connection of libzmq's, which goes on when the look is over.
+
+    Raises:
+        OSError: if the descriptor is no connection any more.
+    """
+    duplicate = os.dup(descriptor)
+    try:
+        connection = networking.socket(fileno=duplicate)
+    except OSError:  # it has become something else
+        os.close(duplicate)
+        raise
+    with connection:
+        yield connection
+
+
+def _host(descriptor: int) -> str | None:
+    try:
+        with borrowed(descriptor) as connection:
+            host: str = connection.getpeername()[0]
+    except (OSError, IndexError):  # it has ended already
+        return None
+    return host

@@ -5,12 +5,13 @@ own, 28 bytes that wingfoil ignores: magic, publisher instance, sequence, engine
 frame are checked against what is there before anything is taken from it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import IntEnum
 from functools import lru_cache
+from itertools import chain
 from struct import Struct
 from struct import error as StructError
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 from graphcore import GraphcoreError
 
@@ -44,10 +45,10 @@ class Trailer(NamedTuple):
 
 
 class Frame(NamedTuple):
-    """A frame taken apart: `payloads` are the values' bytes, none for other tags."""
+    """A frame taken apart: `payloads` are what was read of the values, none for other tags."""
 
     tag: Tag
-    payloads: list[bytes]
+    payloads: list[Any]
     trailer: Trailer | None
 
 
@@ -59,10 +60,13 @@ _CHECK_POINT = Struct("<Iq")
 _BURST = Struct("<IqQ")
 _TRAILER = Struct("<4sQQq")
 _END_OF_STREAM = _TAG.pack(Tag.END_OF_STREAM)
+_VALUE = _TAG.pack(Tag.VALUE)
 _ORIGIN = Struct("<4sQ")
 _TRAILER_SIZE = _TRAILER.size
-_OVERHEAD = _HEAD.size + _TRAILER_SIZE
+_STRETCH = 1_024  # values of a burst that are taken at a time
 
+# Takes what begins at a place in a frame, and tells where it ends.
+Read = Callable[[bytes, int], tuple[Any, int]]
 # Takes a frame apart into head, payload, origin (magic and instance) and sequence.
 Unpack = Callable[[bytes], tuple[bytes, bytes, bytes, int]]
 
@@ -80,51 +84,127 @@ def value_layout(size: int) -> tuple[Unpack, bytes] | None:
         The function for it, and the head that shows that the frame is such a one; `None` for a
         size that is too small.
     """
-    length = size - _OVERHEAD
-    if length < 0:
-        return None
-    layout = Struct(f"<{_HEAD.size}s{length}s{_ORIGIN.size}sQ{_TRAILER_SIZE - _ORIGIN.size - 8}x")
-    unpack = cast(Unpack, layout.unpack)
-    return unpack, _HEAD.pack(Tag.VALUE, length)
+    length = size - _HEAD.size - _TRAILER_SIZE
+    return None if length < 0 else (_unpack(_HEAD.size, length), _HEAD.pack(Tag.VALUE, length))
+
+
+@lru_cache(maxsize=256)
+def bare_value_layout(size: int) -> tuple[Unpack, bytes] | None:
+    """Return the same for a value that has no length before it."""
+    length = size - _TAG.size - _TRAILER_SIZE
+    return None if length < 0 else (_unpack(_TAG.size, length), _VALUE)
+
+
+def _unpack(head: int, payload: int) -> Unpack:
+    rest = _TRAILER_SIZE - _ORIGIN.size - 8
+    layout = Struct(f"<{head}s{payload}s{_ORIGIN.size}sQ{rest}x")
+    return cast(Unpack, layout.unpack)
+
+
+def value_envelope(payload: bytes) -> bytes:
+    """Return the envelope of one value."""
+    return _HEAD.pack(Tag.VALUE, len(payload)) + payload
+
+
+def bare_value_envelope(payload: bytes) -> bytes:
+    """Return the envelope of one value that has no length before it."""
+    return _VALUE + payload
+
+
+def burst_envelope(payloads: Sequence[bytes], time: int) -> bytes:
+    """Return the envelope of a burst of at least one value.
+
+    Args:
+        payloads: the values' bytes.
+        time: engine time, ns.
+    """
+    head = _BURST.pack(Tag.HISTORICAL_VALUE, time, len(payloads))
+    lengths = list(map(len, payloads))
+    first = _LENGTH.pack(lengths[0])
+    if lengths.count(lengths[0]) == len(lengths):
+        return head + first + first.join(payloads)
+    heads = map(_LENGTH.pack, lengths)
+    return head + b"".join(chain.from_iterable(zip(heads, payloads, strict=True)))
+
+
+def bare_burst_envelope(payloads: Sequence[bytes], time: int) -> bytes:
+    """Return the envelope of a burst of values that have no length before them."""
+    return _BURST.pack(Tag.HISTORICAL_VALUE, time, len(payloads)) + b"".join(payloads)
+
+
+def sealed(envelope: bytes, trailer: Trailer) -> bytes:
+    """Return the frame of an envelope."""
+    return envelope + _TRAILER.pack(MAGIC, *trailer)
 
 
 def value_frame(payload: bytes, trailer: Trailer) -> bytes:
     """Return the frame of one value."""
-    return _HEAD.pack(Tag.VALUE, len(payload)) + payload + _TRAILER.pack(MAGIC, *trailer)
+    return sealed(value_envelope(payload), trailer)
 
 
 def end_of_stream_frame(trailer: Trailer) -> bytes:
     """Return the frame that says that nothing more will come."""
-    return _END_OF_STREAM + _TRAILER.pack(MAGIC, *trailer)
+    return sealed(_END_OF_STREAM, trailer)
 
 
 def check_point_frame(trailer: Trailer) -> bytes:
     """Return the frame that repeats the last sequence, so that a lost tail is noticed."""
-    return _CHECK_POINT.pack(Tag.CHECK_POINT, trailer.time) + _TRAILER.pack(MAGIC, *trailer)
+    return sealed(empty_frame(trailer.time), trailer)
 
 
-def read_frame(frame: bytes) -> Frame:
+def empty_frame(time: int) -> bytes:
+    """Return a frame that says nothing: a check point without a trailer."""
+    return _CHECK_POINT.pack(Tag.CHECK_POINT, time)
+
+
+def read_payload(frame: bytes, at: int) -> tuple[bytes, int]:
+    """Take the bytes of a value that has its length before it.
+
+    Raises:
+        WireError: if they are not all there.
+    """
+    (length,) = _LENGTH.unpack_from(frame, at)
+    at += _LENGTH.size
+    if length > len(frame) - at:
+        raise WireError(f"a value of {length} bytes in a frame of {len(frame)}")
+    return frame[at : at + length], at + length
+
+
+def read_frame(frame: bytes, read: Read = read_payload, least: int = _LENGTH.size) -> Frame:
     """Take a frame apart.
+
+    Args:
+        frame: the frame.
+        read: takes each value.
+        least: the size of the smallest value; more than there is room for are not taken.
 
     Raises:
         WireError: if it is not of this wire, or is a publisher's error.
     """
+    payloads, end = [], _TAG.size
     try:
         (number,) = _TAG.unpack_from(frame)
         if number == Tag.VALUE:
-            payloads, end = _read_payloads(frame, _TAG.size, 1)
+            payload, end = read(frame, end)
+            payloads = [payload]
         elif number == Tag.HISTORICAL_VALUE:
             _, _, count = _BURST.unpack_from(frame)
-            payloads, end = _read_payloads(frame, _BURST.size, count)
+            end = _BURST.size
+            if count * least > len(frame) - end:
+                raise WireError(f"a frame of {len(frame)} bytes cannot hold {count} values")
+            if read is read_payload:
+                payloads, end = _read_payloads(frame, end, count)
+            else:
+                for _ in range(count):
+                    payload, end = read(frame, end)
+                    payloads.append(payload)
         elif number == Tag.CHECK_POINT:
-            payloads, end = [], _CHECK_POINT.size
+            end = _CHECK_POINT.size
             _CHECK_POINT.unpack_from(frame)
-        elif number == Tag.END_OF_STREAM:
-            payloads, end = [], _TAG.size
         elif number == Tag.ERROR:
-            messages, _ = _read_payloads(frame, _TAG.size, 1)
-            raise WireError(f"the publisher reports: {messages[0].decode(errors='replace')}")
-        else:
+            message, _ = read_payload(frame, end)
+            raise WireError(f"the publisher reports: {message.decode(errors='replace')}")
+        elif number != Tag.END_OF_STREAM:
             raise WireError(f"tag {number} is none of the wire's (0 to {max(Tag)})")
     except StructError:
         raise WireError(f"a frame of {len(frame)} bytes is cut short") from None
@@ -132,17 +212,31 @@ def read_frame(frame: bytes) -> Frame:
 
 
 def _read_payloads(frame: bytes, at: int, count: int) -> tuple[list[bytes], int]:
-    if count * _LENGTH.size > len(frame) - at:
-        raise WireError(f"a frame of {len(frame)} bytes cannot hold {count} values")
-    payloads = []
-    for _ in range(count):
+    """Take values that have their lengths before them; many at a time where they are of one size.
+
+    A stretch of values is taken as if all were as long as its first, and taken again one by one if
+    they turn out not to be.
+    """
+    payloads: list[bytes] = []
+    while len(payloads) < count:
+        stretch = min(count - len(payloads), _STRETCH)
         (length,) = _LENGTH.unpack_from(frame, at)
-        at += _LENGTH.size
-        if length > len(frame) - at:
-            raise WireError(f"a value of {length} bytes in a frame of {len(frame)}")
-        payloads.append(frame[at : at + length])
-        at += length
+        if stretch * (_LENGTH.size + length) <= len(frame) - at:
+            layout = _equal_layout(length, stretch)
+            fields = layout.unpack_from(frame, at)
+            if fields[::2].count(length) == stretch:
+                payloads += fields[1::2]
+                at += layout.size
+                continue
+        for _ in range(stretch):
+            payload, at = read_payload(frame, at)
+            payloads.append(payload)
     return payloads, at
+
+
+@lru_cache(maxsize=64)
+def _equal_layout(length: int, count: int) -> Struct:
+    return Struct("<" + f"Q{length}s" * count)
 
 
 def _read_trailer(frame: bytes, at: int) -> Trailer | None:

@@ -1,6 +1,7 @@
 """Processes for the integration tests: each is ended, however the test goes."""
 
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -10,8 +11,26 @@ from queue import Empty, Queue
 from typing import Any
 
 import pytest
+import trustme
+
+from tests.integration.etcd_server import EtcdServer, Proxy, Tls, free_port
+
+from graphcore.testing import wait_until
 
 PROGRAMS = Path(__file__).with_name("programs.py")
+
+
+def descriptors() -> int:
+    return len(os.listdir("/proc/self/fd"))
+
+
+@pytest.fixture
+def nothing_is_left_over() -> Iterator[None]:
+    """A test ends with the threads and descriptors with which it began."""
+    threads, before = set(threading.enumerate()), descriptors()
+    yield
+    wait_until(lambda: set(threading.enumerate()) <= threads)
+    wait_until(lambda: descriptors() <= before)
 
 
 class Program:
@@ -86,6 +105,8 @@ def publish(program: Callable[..., Program]) -> Callable[..., Program]:
         width: int = 16,
         wait_for: int = 0,
         say_every: int = 0,
+        registered: str = "",
+        registry: dict[str, str] | None = None,
         **options: object,
     ) -> Program:
         return program(
@@ -98,6 +119,8 @@ def publish(program: Callable[..., Program]) -> Callable[..., Program]:
             width=width,
             wait_for=wait_for,
             say_every=say_every,
+            registered=registered,
+            registry=registry or {},
             options=options,
         )
 
@@ -123,3 +146,64 @@ def subscribe(program: Callable[..., Program]) -> Callable[..., Program]:
         )
 
     return start
+
+
+@pytest.fixture
+def etcd(tmp_path: Path) -> Iterator[EtcdServer]:
+    """An etcd that serves."""
+    server = EtcdServer(tmp_path / "etcd")
+    try:
+        server.start()
+        server.await_ready()
+        yield server
+    finally:
+        server.kill()
+
+
+@pytest.fixture
+def etcd_cluster(tmp_path: Path) -> Iterator[list[EtcdServer]]:
+    """Three members of one cluster, which has a leader."""
+    members = {name: free_port() for name in ("one", "two", "three")}
+    servers = [EtcdServer(tmp_path / "etcd", name, members) for name in members]
+    try:
+        for server in servers:
+            server.start()
+        for server in servers:
+            server.await_ready()
+        yield servers
+    finally:
+        for server in servers:
+            server.kill()
+
+
+@pytest.fixture
+def etcd_tls(tmp_path: Path) -> Iterator[EtcdServer]:
+    """An etcd that shows a certificate, and asks its clients for one."""
+    authority = trustme.CA()
+    certificate = authority.issue_cert("127.0.0.1")
+    tls = Tls(tmp_path / "ca.pem", tmp_path / "cert.pem", tmp_path / "key.pem")
+    authority.cert_pem.write_to_path(tls.ca)
+    certificate.cert_chain_pems[0].write_to_path(tls.cert)
+    certificate.private_key_pem.write_to_path(tls.key)
+    server = EtcdServer(tmp_path / "etcd", tls=tls)
+    try:
+        server.start()
+        server.await_ready()
+        yield server
+    finally:
+        server.kill()
+
+
+@pytest.fixture
+def proxy() -> Iterator[Callable[[EtcdServer], Proxy]]:
+    """Put something between an etcd and its clients."""
+    made: list[Proxy] = []
+
+    def before(server: EtcdServer) -> Proxy:
+        made.append(Proxy(server))
+        made[-1].mend()
+        return made[-1]
+
+    yield before
+    for each in made:
+        each.cut()

@@ -11,7 +11,7 @@ from itertools import count as naturals
 from typing import Any
 
 import graphcore as gc
-from graphcore_zmq import SocketOptions, raw, zmq_pub, zmq_sub
+from graphcore_zmq import EtcdRegistry, LocalRegistry, SocketOptions, raw, zmq_pub, zmq_sub
 
 
 def say(**fields: object) -> None:
@@ -39,6 +39,8 @@ def publish(
     width: int,
     wait_for: int,
     say_every: int,
+    registered: str,
+    registry: dict[str, Any],
     options: dict[str, Any],
 ) -> None:
     """Publish 0, 1, ... as text; period "" is as fast as the graph takes it, count 0 for ever."""
@@ -52,6 +54,7 @@ def publish(
     publisher = zmq_pub(
         source.map(lambda n: b"%0*d" % (width, n)),
         port,
+        (registered, LocalRegistry(**registry)) if registered else None,
         codec=raw,
         bind="127.0.0.1",
         on_full=on_full,
@@ -64,6 +67,16 @@ def publish(
     told = source.filter(lambda n: say_every and n % say_every == 0).for_each(lambda n: say(at=n))
     report = gc.Graph(ready, publisher, end, told).run(realtime=True)
     say(ended_by=report.ended_by, sent=publisher.stats().sent)
+
+
+def publish_as(key: str, url: str, ttl: str, conflict: str) -> None:
+    """Publish 1, 2, ... every 10 ms under a name in etcd."""
+    source = gc.ticker("10ms").count()
+    ready = source.limit(1).for_each(lambda _: say(address=publisher.address))
+    registry = EtcdRegistry(url, ttl=ttl, conflict=conflict)
+    publisher = zmq_pub(source, 0, (key, registry), bind="127.0.0.1")
+    report = gc.Graph(publisher, ready).run(realtime=True)
+    say(ended_by=report.ended_by)
 
 
 def subscribe(
@@ -110,4 +123,5 @@ class Said(logging.Handler):
 
 if __name__ == "__main__":
     logging.basicConfig(level=logging.INFO, handlers=[Said()])
-    {"publish": publish, "subscribe": subscribe}[sys.argv[1]](**json.loads(sys.argv[2]))
+    programs = {"publish": publish, "publish_as": publish_as, "subscribe": subscribe}
+    programs[sys.argv[1]](**json.loads(sys.argv[2]))

@@ -2,66 +2,16 @@
 
 import os
 import signal
-import threading
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-import graphcore as gc
 from graphcore.testing import wait_until
-from graphcore_zmq import ZmqStatus, raw, zmq_sub
+from graphcore_zmq import ZmqStatus
+from tests.integration.watching import Watching
 
 pytestmark = pytest.mark.zmq
-
-
-class Watching:
-    """A subscriber's graph in a thread, looked at from outside while it runs.
-
-    It goes on until `end`, or, if it `closes`, until its publisher's orderly end.
-    """
-
-    def __init__(self, port: int, closes: bool = False, **options: Any) -> None:
-        self.closes = closes
-        self.subscription = zmq_sub(port, codec=raw, **options)
-        self.values: list[bytes] = []
-        self.statuses: list[ZmqStatus] = []
-        self.told: list[object] = []
-        self.stop = threading.Event()
-        self.report: gc.RunReport | None = None
-        self._thread = threading.Thread(target=self._run)
-        self._thread.start()
-
-    def _run(self) -> None:
-        data = self.subscription.data.for_each(self.values.extend)
-        status = self.subscription.status.for_each(self.statuses.append)
-        both = data.merge(status).for_each(self.told.append)
-        ended = gc.never() if self.closes else gc.receiver(self._send_stop)
-        stopper = gc.Stream(Stopper(ended))
-        self.report = gc.Graph(data, status, both, stopper).run(realtime=True)
-
-    def _send_stop(self, sender: gc.Sender[str], stop: threading.Event) -> None:
-        while not stop.is_set():
-            if self.stop.wait(0.02):
-                sender.send("stop")
-                return
-
-    def join(self) -> None:
-        self._thread.join(30)
-        assert not self._thread.is_alive()
-
-    def end(self) -> None:
-        self.stop.set()
-        self.join()
-
-
-@gc.node
-class Stopper(gc.MutableNode[None]):
-    source: gc.Active[list[str]]
-
-    def cycle(self, state: gc.GraphState) -> bool:
-        state.stop()
-        return False
 
 
 def test_values_arrive_complete_and_in_order_in_another_process(publish, subscribe):

@@ -1,5 +1,6 @@
 """Who is cut, and when: the bookkeeping of signs of life, on real connections."""
 
+import os
 import socket
 import time
 from collections.abc import Iterator
@@ -104,3 +105,14 @@ def test_a_descriptor_that_has_become_something_else_is_left_alone(pair):
     other = near.getsockname()[1] + 1
     assert [peers.cut_silent(SHORT, other, 0.0) for _ in range(3)] == [0, 0, 0]
     assert is_open(far)
+
+
+def test_a_descriptor_that_is_no_connection_any_more_is_left_alone_and_none_is_leaked():
+    near, far = os.pipe()
+    before = os.listdir("/proc/self/fd")
+    peers = Peers()
+    peers.hear(near, ALIVE)
+    assert [peers.cut_silent(SHORT, 0, 0.0) for _ in range(3)] == [0, 0, 0]
+    assert os.listdir("/proc/self/fd") == before
+    os.close(near)
+    os.close(far)

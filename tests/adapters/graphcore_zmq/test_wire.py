@@ -6,13 +6,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from graphcore_zmq import CodecError, bincode, f32, u16
 from graphcore_zmq.wire import (
     Tag,
     Trailer,
     WireError,
+    bare_value_envelope,
+    bare_value_layout,
     check_point_frame,
     end_of_stream_frame,
     read_frame,
+    sealed,
     value_frame,
     value_layout,
 )
@@ -112,3 +116,48 @@ def test_a_frame_too_small_for_a_value_and_a_trailer_has_no_layout():
     size = len(value_frame(b"", TRAILER))
     assert value_layout(size) is not None
     assert value_layout(size - 1) is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "values"),
+    [
+        (float, "03000000 000000000000f83f", [1.5]),
+        (str, "03000000 0200000000000000 6d31", ["m1"]),
+        (
+            u16 | None,
+            "02000000 0500000000000000 0300000000000000 01 0700 00 01 0800",
+            [7, None, 8],
+        ),
+        (f32, "02000000 0500000000000000 0000000000000000", []),
+    ],
+)
+def test_values_of_typed_peers_stand_in_the_envelope_without_a_length(kind, text, values):
+    codec, frame = bincode(kind), bytes.fromhex(text)
+    tag = Tag(frame[0])
+    assert read_frame(frame, codec.read, codec.least) == (tag, values, None)
+    assert read_frame(frame + b"EXTRA", codec.read, codec.least) == (tag, values, None)
+    assert read_frame(frame + TRAILER_BYTES, codec.read, codec.least) == (tag, values, TRAILER)
+    if tag is Tag.VALUE:
+        assert sealed(bare_value_envelope(codec.encode(values[0])), TRAILER) == frame + TRAILER_BYTES
+
+
+@pytest.mark.parametrize(
+    ("text", "error", "said"),
+    [
+        ("03000000 00000000", CodecError, "within the value"),
+        ("02000000 0000000000000000 ffffffffffffff0f 00", WireError, "cannot hold"),
+        ("02000000 0000000000000000 0200000000000000 00", WireError, "cannot hold 2 values"),
+    ],
+)
+def test_a_typed_value_that_is_not_there_is_refused_in_a_sentence(text, error, said):
+    codec = bincode(float)
+    with pytest.raises(error, match=said):
+        read_frame(bytes.fromhex(text), codec.read, codec.least)
+
+
+@given(st.binary(max_size=50))
+def test_a_layout_without_a_length_takes_apart_what_was_put_together(payload):
+    frame = sealed(bare_value_envelope(payload), TRAILER)
+    unpack, head = bare_value_layout(len(frame))
+    assert unpack(frame) == (head, payload, TRAILER_BYTES[:12], TRAILER.sequence)
+    assert bare_value_layout(31) is None

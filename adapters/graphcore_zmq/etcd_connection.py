@@ -1,0 +1,342 @@
+"""The connection to etcd: made when it is needed, and made anew, at the next endpoint, if it fails.
+
+The client library serves one endpoint at a time here. Its own failover leaves behind the watches of
+the connection that failed, and gRPC makes a second try wait for longer each time.
+"""
+
+import random
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic
+from typing import Any, Protocol, TypeVar
+
+from graphcore_zmq.registry import RegistryError
+
+try:
+    import grpc
+    import pyetcd
+except ImportError:
+    AVAILABLE = False
+else:
+    AVAILABLE = True
+
+T = TypeVar("T")
+
+_UNANSWERED = ("UNAVAILABLE", "DEADLINE_EXCEEDED", "CANCELLED")
+_NO_TRUST = ("CERTIFICATE_VERIFY_FAILED", "SSL_ERROR_SSL", "certificate")
+_OPTIONS = [
+    # A channel of its own begins without the waiting time that failures of another left behind.
+    ("grpc.use_local_subchannel_pool", 1),
+    # A host that vanished without a word ends the watches; etcd allows a ping every 5 s.
+    ("grpc.keepalive_time_ms", 10_000),
+    ("grpc.keepalive_timeout_ms", 5_000),
+]
+# A member that has lost its cluster says so instead of answering from what it knew.
+_REQUIRE_LEADER = ("hasleader", "true")
+
+
+class UnreachableError(RegistryError):
+    """No endpoint answered."""
+
+
+class RefusedError(RegistryError):
+    """An endpoint answered, and not with what it was asked for.
+
+    Args:
+        message: the sentence.
+        code: gRPC's name for the reason, such as ``"NOT_FOUND"``.
+    """
+
+    def __init__(self, message: str, code: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class EtcdClient(Protocol):
+    """What is used of a client: a part of python-etcd3's API."""
+
+    transactions: Any
+
+    @property
+    def watcher(self) -> Any:
+        """What calls back when a key changes."""
+
+    def get_response(self, key: str) -> Any:
+        """Read a key."""
+
+    def get_prefix_response(self, key_prefix: str) -> Any:
+        """Read all keys that begin so."""
+
+    def get_all_response(self) -> Any:
+        """Read all keys."""
+
+    def lease(self, ttl: int) -> Any:
+        """Grant a lease."""
+
+    def refresh_lease(self, lease_id: int) -> Iterable[Any]:
+        """Keep a lease alive."""
+
+    def revoke_lease(self, lease_id: int) -> None:
+        """End a lease."""
+
+    def transaction(
+        self, compare: list[Any], success: list[Any], failure: list[Any]
+    ) -> tuple[bool, list[Any]]:
+        """Compare and write in one step."""
+
+
+class Session(Protocol):
+    """A connection to one endpoint."""
+
+    def client(self) -> EtcdClient:
+        """Return the client, which may have to authenticate first."""
+
+    def close(self) -> None:
+        """End the connection and all calls on it, from any thread; returns at once."""
+
+
+class Target(Protocol):
+    """Where a session can be opened."""
+
+    @property
+    def url(self) -> str:
+        """What errors call it."""
+
+    def open(self) -> Session:
+        """Begin a session; connects nothing yet."""
+
+
+@dataclass(frozen=True)
+class Access:
+    """How to prove who one is, and whom to trust.
+
+    Attributes:
+        user: name, or `None` for none.
+        password: of that user.
+        ca_cert: file of the authority that signed the server's certificate.
+        cert: file of this client's certificate.
+        key: file of its key.
+        timeout: seconds that one call may take.
+    """
+
+    user: str | None
+    password: str | None
+    ca_cert: Path | None
+    cert: Path | None
+    key: Path | None
+    timeout: float
+
+    @property
+    def given(self) -> bool:
+        """Whether there is any of it."""
+        return any((self.user, self.ca_cert, self.cert))
+
+    def __repr__(self) -> str:
+        return f"<access of {self.user or 'nobody'}>"
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """A member of the cluster."""
+
+    url: str
+    host: str
+    port: int
+    secure: bool
+    access: Access
+
+    def open(self) -> Session:
+        """Begin a session; connects nothing yet."""
+        return _OwnSession(self)
+
+
+class _OwnSession:
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._access = access = endpoint.access
+        trust = None
+        if endpoint.secure:
+            # Read for each connection, so that renewed certificates are taken up.
+            files = map(_read, (access.ca_cert, access.key, access.cert))
+            trust = grpc.ssl_channel_credentials(*files)
+        self._endpoint = pyetcd.Endpoint(
+            endpoint.host, endpoint.port, endpoint.secure, trust, time_retry=0, opts=_OPTIONS
+        )
+        self._lock = threading.Lock()
+        self._client: Any = None
+
+    def client(self) -> EtcdClient:
+        with self._lock:
+            if self._client is None:
+                access = self._access
+                client = pyetcd.MultiEndpointEtcd3Client(
+                    [self._endpoint], access.timeout, access.user, access.password
+                )
+                # The token goes with the metadata; gRPC refuses credentials beside it over http.
+                client.call_credentials = None
+                client.metadata = (*(client.metadata or ()), _REQUIRE_LEADER)
+                self._client = client
+            found: EtcdClient = self._client
+            return found
+
+    def close(self) -> None:
+        # Not the client's own `close`, which would wait for the lock of a call that hangs.
+        self._endpoint.close()
+
+
+@dataclass(frozen=True)
+class GivenClient:
+    """A client that somebody else has made, and closes."""
+
+    given: EtcdClient
+    url: str = "the given client"
+
+    def open(self) -> Session:
+        """Begin a session, which is the client's own."""
+        return self
+
+    def client(self) -> EtcdClient:
+        """Return the client."""
+        return self.given
+
+    def close(self) -> None:
+        """Leave it open: it is not ours."""
+
+
+class EtcdConnection:
+    """At most one open session, shared by all who hold the connection; any thread may use it.
+
+    Args:
+        targets: where sessions are opened, in turn.
+        timeout: seconds that one call may take, for what errors say.
+    """
+
+    def __init__(self, targets: Sequence[Target], timeout: float) -> None:
+        self._targets = targets
+        self._timeout = timeout
+        # The members of a cluster share the load of many that connect.
+        self._next = random.randrange(len(targets))
+        self._session: Session | None = None
+        self._holders = 0
+        self._lock = threading.Lock()
+
+    def hold(self) -> None:
+        """Keep the connection open between calls, until it is released as often."""
+        with self._lock:
+            self._holders += 1
+
+    def release(self) -> None:
+        """Take back one `hold`; the last closes the connection."""
+        with self._lock:
+            self._holders -= 1
+            session = None
+            if not self._holders:
+                session, self._session = self._session, None
+        if session is not None:
+            session.close()
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep the connection open for a block."""
+        self.hold()
+        try:
+            yield
+        finally:
+            self.release()
+
+    def call(
+        self, ask: Callable[[EtcdClient], T], given_up: Callable[[], bool] = lambda: False
+    ) -> T:
+        """Ask the endpoint that is connected, or the next ones until one answers.
+
+        Args:
+            ask: is given the client.
+            given_up: whether nobody waits for the answer any more, once `interrupt` was called.
+
+        Raises:
+            UnreachableError: if none answered, each within its timeout, or it was given up.
+            RefusedError: if one answered with an error.
+        """
+        began = monotonic()
+        tried: list[str] = []
+        untrusted = 0
+        renewed = False
+        while True:
+            url, session = self._current(given_up)
+            try:
+                return ask(session.client())
+            except Exception as error:  # told apart by what gRPC says, whatever the client's types
+                code, text = _explain(error)
+                if code == "UNAUTHENTICATED" and not renewed:
+                    # Tokens end with the server's memory of them, or by age.
+                    renewed = True
+                    self._drop(session)
+                    continue
+                if code not in _UNANSWERED:
+                    raise RefusedError(f"etcd at {url} refused: {text}", code) from error
+                self._drop(session)
+                tried.append(url)
+                untrusted += any(mark in text for mark in _NO_TRUST)
+                if len(tried) < len(self._targets):
+                    continue
+                if code == "DEADLINE_EXCEEDED":
+                    text = f"no answer within {self._timeout:g} s"
+                urls = ", ".join(dict.fromkeys(tried))
+                places = f"tried {urls} for {monotonic() - began:.1f} s: {text}"
+                if untrusted == len(tried):
+                    message = f"etcd cannot be reached safely: {places}"
+                    raise RefusedError(message, "UNTRUSTED") from error
+                raise UnreachableError(f"etcd cannot be reached: {places}") from error
+
+    def interrupt(self) -> None:
+        """End all calls that are under way."""
+        with self._lock:
+            session = self._session
+        if session is not None:
+            self._drop(session)
+
+    def _current(self, given_up: Callable[[], bool]) -> tuple[str, Session]:
+        with self._lock:
+            # Under the lock: a session opened after an interruption would not be interrupted.
+            if given_up():
+                raise UnreachableError("etcd did not answer in time")
+            target = self._targets[self._next]
+            if self._session is None:
+                self._session = target.open()
+            return target.url, self._session
+
+    def _drop(self, session: Session) -> None:
+        with self._lock:
+            if self._session is session:
+                self._session = None
+                self._next = (self._next + 1) % len(self._targets)
+        session.close()
+
+
+def _read(path: Path | None) -> bytes | None:
+    if path is None:
+        return None
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise RefusedError(f"{path} cannot be read: {error.strerror}", "UNREADABLE") from error
+
+
+def _explain(error: Exception) -> tuple[str, str]:
+    """Return gRPC's code for what a client raised, and its words.
+
+    Raises:
+        Exception: the error itself, if it is none of a client's.
+    """
+    for status in (error, error.__cause__, error.__context__):
+        code = getattr(status, "code", None)
+        if callable(code) and (found := code()) is not None:
+            details = getattr(status, "details", lambda: None)()
+            return str(found.name), str(details or found.name)
+    library = type(error).__module__.partition(".")[0]
+    if library in ("pyetcd", "etcd3") or isinstance(error, ValueError):
+        # A watch that began too late, no endpoint left, or a channel that was closed meanwhile.
+        return "UNAVAILABLE", str(error) or type(error).__name__
+    raise error

@@ -1,0 +1,33 @@
+"""The command `graphcore keys`: pairs of keys for publishers and subscribers."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from graphcore import InvalidValueError
+from graphcore_zmq.security import write_keys
+
+app = typer.Typer(no_args_is_help=True, help="Keys for encrypted publishers and subscribers.")
+
+
+@app.callback()
+def _keys() -> None:
+    """Keys for encrypted publishers and subscribers."""
+
+
+@app.command()
+def new(
+    name: Annotated[Path, typer.Argument(help="The files' name, without the ending.")],
+) -> None:
+    """Write a new pair of keys, NAME.key and NAME.key_secret.
+
+    NAME.key is public: give it to whom you connect with. NAME.key_secret is readable by you alone,
+    and has to stay so.
+    """
+    try:
+        public, secret = write_keys(name)
+    except InvalidValueError as error:
+        typer.echo(f"graphcore: {error}", err=True)
+        raise typer.Exit(1) from None
+    typer.echo(f"{public}: the public key\n{secret}: the secret key, for its owner alone")

@@ -1,0 +1,378 @@
+"""What the receiver's thread of a subscriber does: it reads its link and hands over whole bursts.
+
+libzmq reports a connection's end ahead of the data that still waits in the socket. So what the
+monitor says is told only when the data socket is empty, or when a frame shows that it comes from
+behind the break: its trailer has another instance, or a sequence with a jump.
+
+A publisher that moves is followed to its new address by a new link. Before the old one is closed
+it is read to its end, as closing a socket throws away what waits in it.
+"""
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import partial
+from typing import Any, Generic, TypeVar, cast
+
+import zmq
+
+from graphcore import Stopped
+from graphcore.sources.receiver import Sender
+from graphcore_zmq.codec import Codec, SelfDelimitingCodec
+from graphcore_zmq.config import SocketOptions, ZmqSubConfig
+from graphcore_zmq.follow import Follower, Missing
+from graphcore_zmq.link import Link
+from graphcore_zmq.peers import ALIVE, DONE
+from graphcore_zmq.sockets import Socket
+from graphcore_zmq.wire import (
+    Tag,
+    Trailer,
+    Unpack,
+    bare_value_layout,
+    origin_of,
+    read_frame,
+    value_layout,
+)
+
+T = TypeVar("T")
+
+_logger = logging.getLogger(__name__)
+
+_POLL = 100  # ms between two looks at `stop` and at where the publisher is
+_QUIET = 0.5  # s of silence after which nothing more is expected of a publisher that has moved
+_BURST = 4_096
+_BURST_BYTES = 1 << 22  # where frames are large, a burst is handed over before it has so many
+_HEAVY = 1_024  # bytes of a value above which it counts as several in the graph's inbox
+_SHOWN = 32
+
+
+def _no_layout(frame: bytes) -> tuple[bytes, bytes, bytes, int]:
+    return b"", b"", b"", -1
+
+
+def _burst_limit(size: int) -> int:
+    """Return how many values of frames of this size make a burst."""
+    return max(1, min(_BURST, _BURST_BYTES // (size or 1)))
+
+
+class ZmqStatus(StrEnum):
+    """What a subscriber's `status` ticks with."""
+
+    CONNECTED = "connected"
+    DISCONNECTED = "disconnected"
+    GAP = "gap"
+
+
+class OnEnd(StrEnum):
+    """What a subscriber does when its publisher says that nothing more will come."""
+
+    CLOSE = "close"
+    FOLLOW = "follow"
+
+
+@dataclass(frozen=True, slots=True)
+class SubscriberStats:
+    """What a subscriber has done in this run.
+
+    Attributes:
+        received: values received.
+        bytes: size of the frames they came in.
+        lost: frames that the publisher sent and that never came.
+        peers: connections now, 0 or 1.
+    """
+
+    received: int = 0
+    bytes: int = 0
+    lost: int = 0
+    peers: int = 0
+
+
+class _Ended(Exception):
+    """The publisher has said that nothing more will come, and the source ends with it."""
+
+
+class Subscriber(Generic[T]):
+    """What the receiver's thread runs.
+
+    Args:
+        config: where the publisher is.
+        codec: turns payloads into values.
+        on_end: what to do at EndOfStream.
+        missing: what to do when nobody has registered the name.
+        options: of the socket.
+    """
+
+    def __init__(
+        self,
+        config: ZmqSubConfig,
+        codec: Codec[T],
+        on_end: OnEnd,
+        missing: Missing,
+        options: SocketOptions,
+    ) -> None:
+        self.codec = codec
+        if isinstance(codec, SelfDelimitingCodec):
+            self._layout = bare_value_layout
+            self._take_apart = partial(read_frame, read=codec.read, least=codec.least)
+            self._value_of: Callable[[Any], T] = lambda value: value
+        else:
+            self._layout = value_layout
+            self._take_apart = partial(read_frame)
+            self._value_of = codec.decode
+        self.on_end = on_end
+        self.missing = missing
+        self.options = options
+        self._follower = Follower(config)
+        self._named = config.name or config.address or ""
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the last run."""
+        self.address = self._named
+        self._follower.reset()
+        self._link: Link | None = None
+        self._moved_at: float | None = None
+        self._quiet = 0.0
+        self._received = self._bytes = self._lost = self._bytes_before = 0
+        self._connected = False
+        self._instance: int | None = None
+        self._origin = b""
+        self._expected = self._expected_at_connect = 0
+        self._signs_at: float | None = None
+        self._events: deque[bool] = deque()
+        self._burst: list[T] = []
+
+    def stats(self) -> SubscriberStats:
+        """Return what has been done in this run; from any thread."""
+        return SubscriberStats(self._received, self._bytes, self._lost, int(self._connected))
+
+    def find(self, stopping: Callable[[], bool]) -> None:
+        """Find the publisher before the run begins, if it must be there.
+
+        Raises:
+            RegistryError: as `Follower.find`.
+        """
+        if self.missing is Missing.ERROR:
+            self._follower.find(stopping)
+
+    def run(self, sender: Sender[Any], stop: threading.Event) -> None:
+        """Receive until the run ends, or the publisher does."""
+        self._sender = sender
+        context: zmq.Context[Socket] = zmq.Context()
+        try:
+            self._receive(context, stop)
+        except _Ended:
+            _logger.info("%s: the publisher has ended", self.address)
+        finally:
+            self._connected = False
+            context.destroy(linger=0)
+            self._follower.close()
+
+    def _receive(self, context: "zmq.Context[Socket]", stop: threading.Event) -> None:
+        while not stop.is_set():
+            link = self._follow(context)
+            if link is None:
+                stop.wait(_POLL / 1000)
+                continue
+            waiting_since = time.monotonic()
+            link.wait(_POLL)
+            self._quiet += time.monotonic() - waiting_since
+            self._events.extend(link.monitor.read())
+            while self._events and not self._connected:
+                self._tell_event()
+            if self._drain(link.socket):
+                self._tell_events()
+            self._show_life()
+
+    # Where the publisher is
+
+    def _follow(self, context: "zmq.Context[Socket]") -> Link | None:
+        """Return the link to read: the one there is, or a new one to where the publisher is now."""
+        address = self._follower.look(self._connected)
+        if self._link is not None:
+            if self._stays(self._link, address):
+                return self._link
+            self._leave(self._link)
+        if address is not None:
+            try:
+                self._link = Link(context, address, self.options)
+            except zmq.ZMQError as error:
+                if address == self._named:
+                    raise
+                self._follower.refuse(address, f"{address!r}: {error}")
+            else:
+                self.address = address
+        return self._link
+
+    def _stays(self, link: Link, address: str | None) -> bool:
+        """Return whether the link is still to be read.
+
+        A publisher that has moved ends its old connection, with all that it sent before, within
+        `linger`. One that does not, but goes on under its old address, is left all the same.
+        """
+        if address == link.address or (address is None and self._connected):
+            self._moved_at = None
+            return True
+        if not self._connected:
+            return False
+        now = time.monotonic()
+        if self._moved_at is None:
+            self._moved_at, self._quiet = now, 0.0
+            _logger.info("%s: the publisher has moved to %s", link.address, address)
+        if self._events:
+            return True  # the connection has ended, and so does what waits to be read
+        longest = max(self.options.linger / 1e9, _QUIET)
+        return self._quiet < _QUIET and now - self._moved_at < longest
+
+    def _leave(self, link: Link) -> None:
+        self._tell(ZmqStatus.DISCONNECTED)
+        link.close()
+        self._link = self._moved_at = self._signs_at = None
+        self._events.clear()
+
+    # What it sends
+
+    def _drain(self, socket: Socket) -> bool:
+        """Take what waits in the data socket, a burst at most; return whether that was all."""
+        receive, decode, flags = socket.recv, self.codec.decode, zmq.NOBLOCK
+        burst, expected, received_bytes = self._burst, self._expected, 0
+        size, limit, unpack, value_head = 0, _BURST, cast(Unpack, _no_layout), b""
+        emptied = False
+        try:
+            while len(burst) < limit:
+                frame = receive(flags)
+                # The next value of the publisher that is followed is taken apart here, by a
+                # layout for its size; whatever is not that goes the long way.
+                if len(frame) != size:
+                    size = len(frame)
+                    limit = _burst_limit(size)
+                    unpack, value_head = self._layout(size) or (_no_layout, b"")
+                head, payload, origin, sequence = unpack(frame)
+                if sequence == expected and head == value_head and origin == self._origin:
+                    expected += 1
+                    burst.append(decode(payload))
+                    received_bytes += size
+                else:
+                    self._expected = expected
+                    self._take(frame)
+                    expected = self._expected
+                    burst = self._burst
+        except zmq.Again:
+            emptied = True
+        except (zmq.ZMQError, Stopped, _Ended):
+            raise
+        except Exception as error:  # the frame's, or whatever a codec raises
+            error.add_note(f"from {self.address}; the frame begins {frame[:_SHOWN]!r}")
+            raise
+        finally:
+            self._bytes += received_bytes
+        self._expected = expected
+        self._flush()
+        return emptied
+
+    def _take(self, frame: bytes) -> None:
+        """Take a frame that is not the next value of the publisher that is being followed."""
+        tag, payloads, trailer = self._take_apart(frame)
+        if trailer is not None and not self._continues(tag, trailer):
+            return
+        if payloads:
+            self._bytes += len(frame)
+        limit = _burst_limit(len(frame) // (len(payloads) or 1))
+        for payload in payloads:
+            self._burst.append(self._value_of(payload))
+            if len(self._burst) >= limit:
+                self._flush()
+        if tag is Tag.END_OF_STREAM:
+            self._signs_at = None
+            if trailer is not None:
+                self._sign(DONE)
+            self._tell(ZmqStatus.DISCONNECTED)
+            if self.on_end is OnEnd.CLOSE:
+                raise _Ended
+
+    def _continues(self, tag: Tag, trailer: Trailer) -> bool:
+        """Follow the sequence: tell breaks and gaps; return whether the frame is a new one."""
+        next_sequence = trailer.sequence + 1
+        if trailer.instance != self._instance:
+            self._break()
+            if self._instance is not None and self._expected != self._expected_at_connect:
+                # The monitor has told nothing of it since the last frame of the one before.
+                self._tell(ZmqStatus.DISCONNECTED)
+                self._tell(ZmqStatus.CONNECTED)
+            self._instance = trailer.instance
+            # Only a publisher that sends trailers is sent signs of life.
+            self._signs_at = time.monotonic() if self.options.heartbeat_interval else None
+            self._origin = origin_of(trailer.instance)
+            self._expected = next_sequence
+            return True
+        first_missing = self._expected
+        if tag is Tag.CHECK_POINT:
+            first_missing, lost = next_sequence, next_sequence - first_missing
+        else:
+            lost = trailer.sequence - first_missing
+        if lost > 0:
+            self._break()
+            self._lost += lost
+            _logger.warning("%s: %d frames were lost", self.address, lost)
+            self._tell(ZmqStatus.GAP)
+        elif lost < 0:
+            return False
+        self._expected = max(self._expected, next_sequence)
+        return True
+
+    def _break(self) -> None:
+        """Tell what the monitor knows of the break that the next frame comes from behind."""
+        assert self._link is not None
+        self._events.extend(self._link.monitor.read())
+        self._tell_events()
+
+    def _tell_events(self) -> None:
+        while self._events:
+            self._tell_event()
+
+    def _tell_event(self) -> None:
+        connected = self._events.popleft()
+        self._tell(ZmqStatus.CONNECTED if connected else ZmqStatus.DISCONNECTED)
+
+    def _tell(self, status: ZmqStatus) -> None:
+        """Tell a transition, or a gap, in a cycle of its own behind the data before it."""
+        if status is not ZmqStatus.GAP:
+            connected = status is ZmqStatus.CONNECTED
+            if connected == self._connected:
+                return
+            self._connected = connected
+            self._expected_at_connect = self._expected
+            _logger.info("%s: %s", self.address, status)
+        self._flush()
+        self._hand_over(status, 1)
+
+    def _flush(self) -> None:
+        if self._burst:
+            burst, self._burst = self._burst, []
+            self._received += len(burst)
+            heavy = (self._bytes - self._bytes_before) // _HEAVY
+            self._bytes_before = self._bytes
+            self._hand_over(burst, max(len(burst), heavy))
+
+    def _hand_over(self, value: object, size: int) -> None:
+        """Give the graph something; while it takes nothing, show the publisher that one lives."""
+        self._show_life()
+        while not self._sender.wait_for_room(_POLL / 1000):
+            self._show_life()
+        self._sender.send(value, size=size)
+
+    def _show_life(self) -> None:
+        if self._signs_at is not None and self._connected and time.monotonic() >= self._signs_at:
+            self._signs_at = time.monotonic() + self.options.heartbeat_interval / 1e9
+            self._sign(ALIVE)
+
+    def _sign(self, sign: bytes) -> None:
+        assert self._link is not None
+        try:
+            self._link.sign(sign)
+        except zmq.Again:
+            _logger.debug("%s: no sign of life can be sent now", self.address)

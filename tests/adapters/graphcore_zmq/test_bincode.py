@@ -1,0 +1,363 @@
+"""Values as typed Rust peers write them: golden bytes both ways, round trips, and what is refused.
+
+The bytes are those of bincode 1.x by its own description: fixed-width little-endian numbers, `u64`
+lengths, `u32` places in an enum, one byte before an optional value.
+"""
+
+import enum
+import math
+import struct
+import tracemalloc
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Generic, NamedTuple, TypeVar
+
+import msgspec
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+import graphcore as gc
+from graphcore_zmq import (
+    CodecError,
+    bincode,
+    f32,
+    f64,
+    i8,
+    i16,
+    i32,
+    i64,
+    json,
+    msgpack,
+    u8,
+    u16,
+    u32,
+    u64,
+)
+
+T = TypeVar("T")
+
+
+class Side(enum.Enum):
+    BUY = "b"
+    SELL = "s"
+
+
+@dataclass
+class Quote:
+    bid: float
+    ask: float
+    sizes: tuple[u32, u32]
+    venue: str
+    side: Side | None
+
+
+class Trade(msgspec.Struct, kw_only=True):
+    id: u64
+    price: f32
+    flags: list[bool]
+    quote: Quote
+
+
+class Level(NamedTuple):
+    price: i32
+    size: u16
+
+
+class Base(msgspec.Struct, kw_only=True):
+    seq: u8
+
+
+class Derived(Base):
+    name: str
+
+
+class Box(msgspec.Struct, Generic[T]):
+    held: T
+
+
+@dataclass(kw_only=True)
+class Named:
+    first: u8
+    second: i8
+
+
+QUOTE = Quote(1.5, -2.0, (7, 8), "X", Side.SELL)
+QUOTE_HEX = "000000000000f83f 00000000000000c0 07000000 08000000 0100000000000000 58 01 01000000"
+
+GOLDEN = [
+    (u8, 255, "ff"),
+    (u16, 258, "0201"),
+    (u32, 1, "01000000"),
+    (u64, 2**64 - 1, "ffffffffffffffff"),
+    (i8, -1, "ff"),
+    (i16, -2, "feff"),
+    (i32, -(2**31), "00000080"),
+    (i64, -2, "feffffffffffffff"),
+    (int, 513, "0102000000000000"),
+    (f32, 1.5, "0000c03f"),
+    (f64, 1.5, "000000000000f83f"),
+    (float, -2.0, "00000000000000c0"),
+    (bool, True, "01"),
+    (bool, False, "00"),
+    (str, "hé", "0300000000000000 68c3a9"),
+    (bytes, b"\0\xff", "0200000000000000 00ff"),
+    (u16 | None, 3, "01 0300"),
+    (u16 | None, None, "00"),
+    (tuple[u8, str], (7, "hi"), "07 0200000000000000 6869"),
+    (list[u16], [1, 2, 3], "0300000000000000 0100 0200 0300"),
+    (list[str], ["a", ""], "0200000000000000 0100000000000000 61 0000000000000000"),
+    (tuple[u8, ...], (1, 2), "0200000000000000 01 02"),
+    (list[bool | None], [None, True], "0200000000000000 00 01 01"),
+    (Side, Side.BUY, "00000000"),
+    (Side, Side.SELL, "01000000"),
+    (Quote, QUOTE, QUOTE_HEX),
+    (
+        Trade,
+        Trade(id=5, price=0.5, flags=[True, False], quote=QUOTE),
+        "0500000000000000 0000003f 0200000000000000 01 00" + QUOTE_HEX,
+    ),
+    (list[Level], [Level(-1, 2)], "0100000000000000 ffffffff 0200"),
+    (Box[list[u8]], Box([4]), "0100000000000000 04"),
+    (Named, Named(first=1, second=-1), "01 ff"),
+    # Fields that are only given by name stand last in a struct of msgspec's, in its own order.
+    (Derived, Derived("n", seq=3), "0100000000000000 6e 03"),
+]
+
+
+@pytest.mark.parametrize(("kind", "value", "text"), GOLDEN)
+def test_values_are_the_bytes_that_a_typed_rust_peer_has(kind, value, text):
+    codec = bincode(kind)
+    assert codec.encode(value) == bytes.fromhex(text)
+    assert codec.decode(bytes.fromhex(text)) == value
+    assert type(codec.decode(bytes.fromhex(text))) is type(value)
+
+
+@pytest.mark.parametrize(("kind", "value", "text"), GOLDEN)
+def test_every_value_that_is_cut_short_or_has_bytes_behind_is_refused(kind, value, text):
+    codec, payload = bincode(kind), bytes.fromhex(text)
+    for end in range(len(payload)):
+        with pytest.raises(CodecError, match="bincode"):
+            codec.decode(payload[:end])
+    with pytest.raises(CodecError, match=f"ends after {len(payload)} bytes"):
+        codec.decode(payload + b"\0")
+    assert codec.least <= len(payload)
+
+
+@pytest.mark.parametrize(("kind", "value", "text"), GOLDEN)
+def test_a_value_is_read_from_among_others(kind, value, text):
+    payload = bytes.fromhex(text)
+    assert bincode(kind).read(b"ab" + payload + b"cd", 2) == (value, 2 + len(payload))
+
+
+WIDTHS = {u8: (0, 8), u16: (0, 16), u32: (0, 32), u64: (0, 64)} | {
+    i8: (1, 8),
+    i16: (1, 16),
+    i32: (1, 32),
+    i64: (1, 64),
+    int: (1, 64),
+}
+NUMBERS = {
+    kind: st.integers(-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
+    if signed
+    else st.integers(0, 2**bits - 1)
+    for kind, (signed, bits) in WIDTHS.items()
+}
+LEAVES: dict[Any, st.SearchStrategy[Any]] = NUMBERS | {
+    float: st.floats(allow_nan=False),
+    f32: st.floats(allow_nan=False, width=32),
+    bool: st.booleans(),
+    str: st.text(),
+    bytes: st.binary(),
+    Side: st.sampled_from(Side),
+}
+
+
+def record(some):
+    names = [f"f{i}" for i in range(len(some))]
+    fields = list(zip(names, (kind for kind, _ in some), strict=True))
+    made = msgspec.defstruct("Record", fields)
+    return made, st.tuples(*(values for _, values in some)).map(lambda values: made(*values))
+
+
+KINDS = st.recursive(
+    st.sampled_from(sorted(LEAVES.items(), key=str)),
+    lambda inner: st.one_of(
+        inner.map(lambda one: (list[one[0]], st.lists(one[1], max_size=5))),
+        inner.map(lambda one: (one[0] | None, st.none() | one[1])),
+        inner.map(lambda one: (tuple[one[0], ...], st.lists(one[1], max_size=5).map(tuple))),
+        st.lists(inner, min_size=1, max_size=4).map(
+            lambda some: (tuple[tuple(kind for kind, _ in some)], st.tuples(*(v for _, v in some)))
+        ),
+        st.lists(inner, min_size=1, max_size=4).map(record),
+    ),
+    max_leaves=8,
+)
+
+
+def independently(kind, value):
+    """Return the bytes once more, a field at a time, from what msgspec says of the type."""
+    match msgspec.inspect.type_info(kind):
+        case msgspec.inspect.StructType(cls=cls):
+            hints = msgspec.structs.fields(cls)
+            return b"".join(independently(each.type, getattr(value, each.name)) for each in hints)
+        case msgspec.inspect.ListType() | msgspec.inspect.VarTupleType():
+            item = kind.__args__[0]
+            return struct.pack("<Q", len(value)) + b"".join(independently(item, x) for x in value)
+        case msgspec.inspect.TupleType():
+            return b"".join(map(independently, kind.__args__, value))
+        case msgspec.inspect.UnionType():
+            inner = next(each for each in kind.__args__ if each is not type(None))
+            return b"\0" if value is None else b"\1" + independently(inner, value)
+    if isinstance(value, Side):
+        return list(Side).index(value).to_bytes(4, "little")
+    if isinstance(value, bool):
+        return bytes([value])
+    if isinstance(value, int):
+        signed, bits = WIDTHS[kind]
+        return value.to_bytes(bits // 8, "little", signed=bool(signed))
+    if isinstance(value, float):
+        return struct.pack("<f" if kind is f32 else "<d", value)
+    content = value.encode() if isinstance(value, str) else value
+    return len(content).to_bytes(8, "little") + content
+
+
+@given(st.data())
+def test_values_of_any_type_come_back_and_are_written_as_described(data):
+    kind, values = data.draw(KINDS)
+    value = data.draw(values)
+    payload = bincode(kind).encode(value)
+    assert payload == independently(kind, value)
+    assert bincode(kind).decode(payload) == value
+
+
+@given(st.data())
+def test_no_bytes_do_worse_than_a_codec_error(data):
+    kind, values = data.draw(KINDS)
+    codec = bincode(kind)
+    payload = bytearray(codec.encode(data.draw(values)))
+    for _ in range(data.draw(st.integers(1, 4))):
+        place = data.draw(st.integers(0, len(payload)))
+        payload[place : place + data.draw(st.integers(0, 9))] = data.draw(st.binary(max_size=9))
+    try:
+        value = codec.decode(bytes(payload))
+    except CodecError as error:
+        assert "\n" not in str(error)
+    else:
+        # What is read is what these bytes say: another NaN apart, it is written so again.
+        assume(not holds_nan(value))
+        assert codec.encode(value) == payload
+
+
+def holds_nan(value):
+    if isinstance(value, msgspec.Struct):
+        return any(map(holds_nan, msgspec.structs.astuple(value)))
+    if isinstance(value, list | tuple):
+        return any(map(holds_nan, value))
+    return isinstance(value, float) and math.isnan(value)
+
+
+@pytest.mark.parametrize("kind", [str, bytes, list[u8], list[str], list[bool | None], list[Quote]])
+@pytest.mark.parametrize("count", [1, 2**31, 2**40, 2**63, 2**64 - 1])
+def test_a_lying_length_is_refused_before_anything_is_made_of_it(kind, count):
+    payload = struct.pack("<Q", count)
+    codec = bincode(kind)
+    tracemalloc.start()
+    with pytest.raises(CodecError, match=f"{count} items are said to stand in 0 bytes"):
+        codec.decode(payload)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 100_000
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "said"),
+    [
+        (u8, 256, "256 is no u8"),
+        (u8, -1, "-1 is no u8"),
+        (i16, 2**15, "32768 is no i16"),
+        (u64, 2**64, "18446744073709551616 is no u64"),
+        (int, 2**63, "9223372036854775808 is no i64"),
+        (int, 1.0, r"1\.0 is no i64"),
+        (int, "1", "'1' is no i64"),
+        (float, "1", "'1' is no f64"),
+        (f32, 1e300, r"1e\+300 is no f32"),
+        (bool, 1, "1 is no bool"),
+        (str, b"a", "b'a' is no str"),
+        (str, "\ud800", "has no UTF-8"),
+        (bytes, "a", "'a' is no bytes"),
+        (list[u8], [1, 300], "1: 300 is no u8"),
+        (list[str], "ab", "'ab' is no list"),
+        (list[str], ["a", 3], "1: 3 is no str"),
+        (tuple[u8, u8], (1,), "no tuple of 2"),
+        (Side, "b", "'b' is no member of Side"),
+        (Quote, Quote(1.0, 2.0, (1, -1), "X", None), r"bincode\(Quote\).* sizes: 1: -1 is no u32"),
+        (Quote, Level(1, 2), "is no Quote"),
+        (Named, Named(first=1, second=200), "second: 200 is no i8"),
+        (u8 | None, 256, "256 is no u8"),
+    ],
+)
+def test_a_value_that_does_not_fit_is_refused_in_one_sentence(kind, value, said):
+    with pytest.raises(CodecError, match=said) as refused:
+        bincode(kind).encode(value)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "said"),
+    [
+        (bool, "02", "2 is no bool"),
+        (u8 | None, "02 00", "2 does not say whether"),
+        (Side, "02000000", "Side has no member 2"),
+        (str, "0100000000000000 ff", "no UTF-8"),
+        (Quote, "00", r"bincode\(Quote\) cannot decode b'\\x00': they end within the value"),
+    ],
+)
+def test_bytes_that_are_no_value_are_refused_in_one_sentence(kind, text, said):
+    with pytest.raises(CodecError, match=said):
+        bincode(kind).decode(bytes.fromhex(text))
+
+
+class Loop(msgspec.Struct):
+    inner: "Loop | None"
+
+
+class Empty(msgspec.Struct):
+    pass
+
+
+@dataclass
+class Computed:
+    given: u8
+    made: u8 = field(init=False)
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        (dict[str, int], "bincode takes int.* not DictType"),
+        (complex, "not complex"),
+        (int | str, "not UnionType"),
+        (int | str | None, "not UnionType"),
+        (list, "not AnyType"),
+        (tuple[()], "not TupleType"),
+        (Empty, "not Empty"),
+        (Loop, "Loop holds itself"),
+        (Computed, "made is not given to the class"),
+        (3, "3"),
+    ],
+)
+def test_a_type_that_has_no_such_bytes_is_refused_where_the_codec_is_made(kind, said):
+    with pytest.raises(gc.InvalidTypeError, match=said) as refused:
+        bincode(kind)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_width_on_what_is_no_number_is_none():
+    codec = bincode(Annotated[str, *u8.__metadata__])
+    assert codec.decode(codec.encode("a")) == "a"
+
+
+def test_the_widths_are_plain_numbers_to_the_other_codecs():
+    trade = Trade(id=5, price=0.5, flags=[], quote=Quote(1.0, 2.0, (1, 2), "X", None))
+    for codec in (msgpack(Trade), json(Trade)):
+        assert codec.decode(codec.encode(trade)) == trade

@@ -1,0 +1,232 @@
+"""A registry in a file: the conformance suite, and what is its own."""
+
+import os
+import sqlite3
+import threading
+import time
+from contextlib import closing
+from functools import partial
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import graphcore as gc
+from graphcore.testing import wait_until
+from graphcore_zmq import LocalRegistry, NameTakenError, RegistryError
+from graphcore_zmq.testing import FollowedRegistryConformance, HeldRegistryConformance
+
+A, B = "tcp://127.0.0.1:5556", "tcp://127.0.0.1:5557"
+
+
+class TestLocalRegistry(HeldRegistryConformance, FollowedRegistryConformance):
+    ttl = 1
+
+    @pytest.fixture
+    def open_registry(self, tmp_path: Path) -> Any:
+        return partial(LocalRegistry, tmp_path / "names ?#% ü.db")
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "names.db"
+
+
+def test_all_names_are_listed_in_order_those_of_the_dead_are_not(path):
+    registry = LocalRegistry(path)
+    assert registry.names() == {}
+    handles = [registry.register(name, A) for name in ("b", "a")]
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute(
+            "INSERT INTO names VALUES ('dead', ?, 'x', ?, 1000000000)",
+            (A, time.monotonic_ns() - 1_000_000_001),
+        )
+        # As left behind by a run before the last start of the system.
+        database.execute(
+            "INSERT INTO names VALUES ('ahead', ?, 'x', ?, 1000000000)",
+            (A, time.monotonic_ns() + 3_600_000_000_000),
+        )
+    assert list(registry.names().items()) == [("a", A), ("b", A)]
+    dead = LocalRegistry(path, conflict="error").register("ahead", B)
+    assert registry.lookup("ahead") == B
+    for handle in (*handles, dead):
+        handle.revoke()
+    assert registry.names() == {}
+
+
+def test_a_lookup_makes_no_file(path):
+    with pytest.raises(LookupError, match="no publisher named 'quotes' found in LocalRegistry"):
+        LocalRegistry(path).lookup("quotes")
+    assert not path.exists()
+
+
+def test_a_file_that_is_no_registry_is_named_with_the_reason(tmp_path):
+    junk = tmp_path / "junk"
+    junk.write_text("no database" * 100)
+    for path, reason in ((junk, "not a database"), (tmp_path / "no" / "x", "unable to open")):
+        with pytest.raises(RegistryError, match=f"{path} cannot be used .*{reason}"):
+            LocalRegistry(path).register("quotes", A)
+    with pytest.raises(RegistryError, match="not a database"):
+        LocalRegistry(junk).lookup("quotes")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "options", "said"),
+    [
+        ((3,), {}, "path, not 3"),
+        (("",), {}, "path, not ''"),
+        (("names",), {"ttl": 0}, "above 0, not 0"),
+        (("names",), {"ttl": 1.5}, "1.5"),
+        (("names",), {"conflict": "fight"}, "fight"),
+    ],
+)
+def test_what_makes_no_registry_is_refused_in_one_sentence(arguments, options, said):
+    with pytest.raises((gc.InvalidTypeError, gc.InvalidValueError), match=said):
+        LocalRegistry(*arguments, **options)
+
+
+def test_a_name_whose_file_was_deleted_is_registered_again(path, caplog):
+    handle = LocalRegistry(path, ttl="600ms").register("quotes", A)
+    path.unlink()
+    wait_until(lambda: LocalRegistry(path).names() == {"quotes": A}, 2)
+    assert "registered again" in caplog.text
+    handle.revoke()
+    assert LocalRegistry(path).names() == {}
+
+
+def take_away(path: Path, name: str, address: str) -> None:
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute(
+            "INSERT OR REPLACE INTO names VALUES (?, ?, 'another', ?, 60000000000)",
+            (name, address, time.monotonic_ns()),
+        )
+
+
+@pytest.mark.parametrize("conflict", ["wait", "error"])
+def test_a_name_that_has_gone_to_another_is_given_up_and_said(path, caplog, conflict):
+    before = threading.active_count()
+    handle = LocalRegistry(path, ttl="300ms", conflict=conflict).register("quotes", A)
+    take_away(path, "quotes", B)
+    wait_until(lambda: threading.active_count() == before, 2)
+    assert f"the name 'quotes' has gone to {B}" in caplog.text
+    handle.revoke()
+    assert LocalRegistry(path).lookup("quotes") == B
+
+
+def test_a_standby_that_lost_its_name_takes_it_back_when_it_is_free(path, caplog):
+    handle = LocalRegistry(path, ttl="300ms", conflict="standby").register("quotes", A)
+    take_away(path, "quotes", B)
+    wait_until(lambda: "has gone to" in caplog.text, 2)
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute("DELETE FROM names")
+    wait_until(lambda: LocalRegistry(path).names() == {"quotes": A}, 2)
+    handle.revoke()
+
+
+def test_a_revoke_returns_within_a_second_of_a_locked_file_and_the_name_expires(path, caplog):
+    registry = LocalRegistry(path, ttl="1s")
+    handles = [registry.register(name, A) for name in ("a", "b")]
+    with closing(sqlite3.connect(path, isolation_level=None)) as database:
+        database.execute("BEGIN EXCLUSIVE")
+        for handle in handles:
+            began = time.monotonic()
+            handle.revoke()
+            assert time.monotonic() - began < 1
+        assert "'a' could not be taken back" in caplog.text
+        database.execute("ROLLBACK")
+    wait_until(lambda: registry.names() == {}, 2)
+
+
+def test_a_name_outlives_a_file_that_is_locked_for_a_while(path, caplog):
+    registry = LocalRegistry(path, ttl="600ms")
+    handle = registry.register("quotes", A)
+    with closing(sqlite3.connect(path, isolation_level=None)) as database:
+        database.execute("BEGIN EXCLUSIVE")
+        wait_until(lambda: "cannot be renewed now" in caplog.text, 5)
+        database.execute("ROLLBACK")
+    wait_until(lambda: "are renewed again" in caplog.text, 5)
+    assert registry.lookup("quotes") == A
+    handle.revoke()
+
+
+def claim(path: Path, rounds: int, port: int, owner: Connection) -> None:
+    registry = LocalRegistry(path, conflict="error")
+    for _ in range(rounds):
+        owner.recv()
+        try:
+            handle = registry.register("quotes", f"tcp://127.0.0.1:{port}")
+        except NameTakenError:
+            owner.send(False)
+            owner.recv()
+        else:
+            owner.send(True)
+            owner.recv()
+            handle.revoke()
+        owner.send("ready")
+
+
+def test_of_processes_that_claim_a_name_at_once_exactly_one_gets_it_fifty_times_of_fifty(path):
+    context = get_context("spawn")
+    pipes = [context.Pipe() for _ in range(3)]
+    processes = [
+        context.Process(target=claim, args=(path, 50, 6_000 + n, theirs))
+        for n, (_, theirs) in enumerate(pipes)
+    ]
+    for process in processes:
+        process.start()
+    ours = [pipe[0] for pipe in pipes]
+    try:
+        for _ in range(50):
+            for pipe in ours:
+                pipe.send("go")
+            assert sorted(pipe.recv() for pipe in ours) == [False, False, True]
+            for pipe in ours:
+                pipe.send("next")
+            assert [pipe.recv() for pipe in ours] == ["ready"] * 3
+    finally:
+        for process in processes:
+            process.kill()
+            process.join()
+        for pair in pipes:
+            for pipe in pair:
+                pipe.close()
+
+
+def test_two_hundred_names_leave_no_thread_and_no_descriptor(path):
+    def left() -> tuple[int, int]:
+        return threading.active_count(), len(os.listdir("/proc/self/fd"))
+
+    before = left()
+    registry = LocalRegistry(path)
+    handles = [registry.register(f"name-{n}", A) for n in range(200)]
+    assert threading.active_count() == before[0] + 1
+    assert len(registry.names()) == 200
+    for handle in handles:
+        handle.revoke()
+    assert left() == before
+    assert registry.names() == {}
+
+
+def test_a_claim_that_waits_can_be_left_off_at_once(path):
+    holder = LocalRegistry(path).register("quotes", A)
+    before = threading.active_count()
+    waiting = LocalRegistry(path).claim("quotes", B)
+    assert not waiting.wait(0.2)
+    waiting.revoke()
+    assert threading.active_count() == before
+    holder.revoke()
+    assert LocalRegistry(path).names() == {}
+
+
+def test_one_that_waits_for_a_file_that_stays_locked_fails_in_the_end(path, caplog):
+    holder = LocalRegistry(path).register("quotes", A)
+    waiting = LocalRegistry(path, ttl="200ms").claim("quotes", B)
+    with closing(sqlite3.connect(path, isolation_level=None)) as database:
+        database.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(RegistryError, match="database is locked"):
+            waiting.wait(20)
+        database.execute("ROLLBACK")
+    waiting.revoke()
+    holder.revoke()

@@ -1,0 +1,16 @@
+"""What every registry must do, of the one in etcd."""
+
+from functools import partial
+
+import pytest
+
+from graphcore_zmq import EtcdRegistry
+from graphcore_zmq.testing import FollowedRegistryConformance, HeldRegistryConformance, OpenRegistry
+from tests.integration.etcd_server import EtcdServer
+
+
+@pytest.mark.etcd
+class TestEtcdRegistry(FollowedRegistryConformance, HeldRegistryConformance):
+    @pytest.fixture
+    def open_registry(self, etcd: EtcdServer) -> OpenRegistry:
+        return partial(EtcdRegistry, etcd.url)

@@ -1,0 +1,370 @@
+"""Names in an etcd that is killed, frozen or cut off, and publishers that are killed."""
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from functools import partial
+from time import monotonic
+from typing import Any
+
+import pytest
+
+import graphcore as gc
+from graphcore.testing import wait_until
+from graphcore_zmq import EtcdRegistry, NameTakenError, RegistryError, ZmqPublisher
+from tests.integration.etcd_server import EtcdServer, Proxy, registered
+
+pytestmark = pytest.mark.etcd
+
+HERE = "tcp://127.0.0.1:5001"
+THERE = "tcp://127.0.0.1:5002"
+
+
+@pytest.fixture(autouse=True)
+def no_thread_is_left() -> Iterator[None]:
+    before = set(threading.enumerate())
+    yield
+    assert not set(threading.enumerate()) - before
+
+
+def let_pass(seconds: float) -> None:
+    """Let time pass, which is what leases count."""
+    threading.Event().wait(seconds)
+
+
+# etcd goes and comes
+
+
+def test_a_name_outlives_etcd_that_is_killed_and_started_after_five_seconds(
+    etcd: EtcdServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    registry = EtcdRegistry(etcd.url, ttl="10s")
+    watch = registry.watch("quotes")
+    with registered(registry, "quotes", HERE):
+        wait_until(lambda: watch.address == HERE)
+        etcd.kill()
+        with pytest.raises(RegistryError, match=f"etcd cannot be reached: tried {etcd.url}"):
+            registry.lookup("quotes")
+        let_pass(5)
+        assert watch.address == HERE
+        etcd.start()
+        etcd.await_ready()
+        wait_until(lambda: "etcd answers again" in caplog.text)
+        assert etcd.value("quotes") == registry.lookup("quotes") == watch.address == HERE
+        (lease,) = etcd.leases()
+        etcd.ctl("del", "quotes")
+        wait_until(lambda: etcd.value("quotes") == HERE)
+        assert lease not in etcd.leases()
+    wait_until(lambda: watch.address is None)
+    watch.close()
+    assert caplog.text.count("etcd cannot be reached") == 1
+
+
+def test_a_name_is_there_after_etcd_was_down_for_longer_than_its_lease(etcd: EtcdServer) -> None:
+    with registered(EtcdRegistry(etcd.url, ttl="2s"), "quotes", HERE):
+        etcd.kill()
+        let_pass(5)
+        etcd.start()
+        etcd.await_ready()
+        until = monotonic() + 5
+        wait_until(lambda: etcd.value("quotes") == HERE)
+        # Not only what the lease has left.
+        wait_until(lambda: etcd.value("quotes") != HERE or monotonic() > until)
+        assert etcd.value("quotes") == HERE
+        assert len(etcd.leases()) == 1
+
+
+def test_a_name_is_there_after_etcd_has_forgotten_everything(
+    etcd: EtcdServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    registry = EtcdRegistry(etcd.url)
+    watch = registry.watch("quotes")
+    with registered(registry, "quotes", HERE):
+        for n in range(20):
+            etcd.ctl("put", "other", str(n))
+        wait_until(lambda: watch.address == HERE)
+        etcd.kill()
+        etcd.forget()
+        etcd.start()
+        etcd.await_ready()
+        wait_until(lambda: etcd.value("quotes") == HERE, 5)
+        wait_until(lambda: watch.address == HERE)
+        assert "'quotes' is registered again in etcd" in caplog.text
+        etcd.ctl("put", "quotes", THERE)
+        wait_until(lambda: watch.address == THERE)
+    watch.close()
+
+
+def test_a_name_whose_lease_ended_in_a_partition_is_registered_again(
+    etcd: EtcdServer, proxy: Callable[[EtcdServer], Proxy], caplog: pytest.LogCaptureFixture
+) -> None:
+    between = proxy(etcd)
+    with registered(EtcdRegistry(between.url, ttl="2s"), "quotes", HERE):
+        between.cut()
+        wait_until(lambda: etcd.value("quotes") == "")
+        between.mend()
+        wait_until(lambda: etcd.value("quotes") == HERE, 5)
+        assert "'quotes' is registered again in etcd" in caplog.text
+
+
+def test_a_name_that_another_took_in_a_partition_is_let_go_and_that_is_said(
+    etcd: EtcdServer, proxy: Callable[[EtcdServer], Proxy], caplog: pytest.LogCaptureFixture
+) -> None:
+    between = proxy(etcd)
+    with registered(EtcdRegistry(between.url, ttl="2s"), "quotes", HERE):
+        between.cut()
+        with registered(EtcdRegistry(etcd.url, ttl="2s"), "quotes", THERE):
+            between.mend()
+            wait_until(lambda: f"the name 'quotes' has gone to {THERE}" in caplog.text)
+            assert etcd.value("quotes") == THERE
+            assert len(etcd.leases()) == 1
+
+
+def test_a_name_outlives_the_leader_of_three(etcd_cluster: list[EtcdServer]) -> None:
+    urls = [server.url for server in etcd_cluster]
+    # One connected to each member, so that one of them loses its connection.
+    registries = [EtcdRegistry(urls[n:] + urls[:n], ttl="3s") for n in range(3)]
+    for n, registry in enumerate(registries):
+        registry._connection._next = 0
+        assert registry._endpoints[0].url == urls[n]
+    handles = [registry.register(f"name {n}", HERE) for n, registry in enumerate(registries)]
+    watches = [registry.watch("moving") for registry in registries]
+    leader = next(server for server in etcd_cluster if server.is_leader())
+    others = [server for server in etcd_cluster if server is not leader]
+    leader.kill()
+    wait_until(lambda: any(server.is_leader() for server in others), 20)
+    until = monotonic() + 6
+    for registry in registries:
+        assert registry.lookup("name 0") == HERE
+    others[0].ctl("put", "moving", THERE)
+    wait_until(lambda: all(watch.address == THERE for watch in watches))
+    wait_until(lambda: monotonic() > until)
+    assert len(EtcdRegistry([server.url for server in others]).names()) == 4
+    for each in handles:
+        each.revoke()
+    for each in watches:
+        each.close()
+    assert others[0].leases() == []
+
+
+def test_a_watch_leaves_a_member_that_has_lost_its_cluster(
+    etcd_cluster: list[EtcdServer],
+) -> None:
+    lonely, *others = etcd_cluster
+    registry = EtcdRegistry([server.url for server in etcd_cluster])
+    registry._connection._next = 0
+    watch = registry.watch("quotes")
+    others[0].ctl("put", "quotes", HERE)
+    wait_until(lambda: watch.address == HERE)
+    for server in others:
+        server.kill()
+    with pytest.raises(RegistryError, match=lonely.url):
+        registry.lookup("quotes")
+    for server in others:
+        server.start()
+    for server in others:
+        server.await_ready()
+    others[0].ctl("put", "quotes", THERE)
+    wait_until(lambda: watch.address == THERE)
+    watch.close()
+
+
+def test_a_frozen_etcd_costs_a_lookup_its_timeout_and_a_name_nothing(etcd: EtcdServer) -> None:
+    registry = EtcdRegistry(etcd.url, ttl="30s", timeout="500ms")
+    with registered(registry, "quotes", HERE):
+        etcd.freeze()
+        began = monotonic()
+        with pytest.raises(RegistryError, match=f"tried {etcd.url} .* no answer within 0.5 s"):
+            registry.lookup("quotes")
+        assert 0.5 <= monotonic() - began < 2
+        etcd.thaw()
+        assert registry.lookup("quotes") == HERE
+
+
+def test_a_name_is_there_after_etcd_was_frozen_for_longer_than_its_lease(
+    etcd: EtcdServer,
+) -> None:
+    registry = EtcdRegistry(etcd.url, ttl="2s", timeout="500ms")
+    watch = registry.watch("quotes")
+    with registered(registry, "quotes", HERE):
+        wait_until(lambda: watch.address == HERE)
+        etcd.freeze()
+        let_pass(4)
+        etcd.thaw()
+        etcd.await_ready()
+        until = monotonic() + 5
+        wait_until(lambda: etcd.value("quotes") == HERE)
+        wait_until(lambda: monotonic() > until)
+        assert etcd.value("quotes") == HERE
+        wait_until(lambda: watch.address == HERE)
+    watch.close()
+
+
+def test_a_frozen_member_of_three_is_left_for_another(etcd_cluster: list[EtcdServer]) -> None:
+    frozen = next(server for server in etcd_cluster if not server.is_leader())
+    others = [server for server in etcd_cluster if server is not frozen]
+    registry = EtcdRegistry([frozen.url, *(server.url for server in others)], ttl="3s")
+    registry._connection._next = 0
+    with registered(registry, "quotes", HERE):
+        frozen.freeze()
+        until = monotonic() + 7
+        wait_until(lambda: others[0].value("quotes") != HERE or monotonic() > until)
+        assert others[0].value("quotes") == HERE
+        assert registry.lookup("quotes") == HERE
+        frozen.thaw()
+
+
+# A publisher is ended while etcd does not answer
+
+
+@pytest.mark.parametrize("state", ["killed", "frozen"])
+@pytest.mark.parametrize("count", [1, 30])
+def test_a_graph_ends_in_time_while_etcd_is(
+    etcd: EtcdServer, state: str, count: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    registry = EtcdRegistry(etcd.url, ttl="3s")
+    source = gc.ticker("10ms")
+    publishers = [
+        source.zmq_pub(0, (f"quotes {n}", registry), bind="127.0.0.1", keep_for=0)
+        for n in range(count)
+    ]
+
+    def end(ticks: int) -> None:
+        if ticks == 1:
+            if state == "killed":
+                etcd.kill()
+            else:
+                etcd.freeze()
+        if ticks == 20:
+            ended_at.append(monotonic())
+            signal.raise_signal(signal.SIGTERM)
+
+    ended_at: list[float] = []
+    report = gc.Graph(*publishers, source.count().for_each(end)).run(realtime=True)
+    took = monotonic() - ended_at[0]
+    assert not [each for each in threading.enumerate() if "graphcore" in each.name]
+    assert report.ended_by == "signal"
+    assert took < 2
+    assert "its lease ends" in caplog.text or "ends with its lease" in caplog.text
+    if state == "frozen":
+        etcd.thaw()
+        wait_until(lambda: not etcd.leases(), 20)
+
+
+@pytest.mark.parametrize("state", ["killed", "frozen", "held"])
+def test_a_graph_that_waits_for_its_name_is_ended_by_a_signal(etcd: EtcdServer, state: str) -> None:
+    holder = EtcdRegistry(etcd.url).register("quotes", THERE)
+    if state == "killed":
+        etcd.kill()
+    elif state == "frozen":
+        etcd.freeze()
+    registry = EtcdRegistry(etcd.url, ttl="30s")
+    publisher = gc.ticker("10ms").zmq_pub(0, ("quotes", registry), bind="127.0.0.1")
+    timer = threading.Timer(1.0, lambda: signal.pthread_kill(main, signal.SIGINT))
+    main = threading.main_thread().ident
+    assert main is not None
+    began = monotonic()
+    timer.start()
+    report = gc.Graph(publisher).run(realtime=True)
+    took = monotonic() - began
+    timer.join()
+    assert (report.ended_by, report.cycles) == ("signal", 0)
+    assert took < 3
+    if state == "frozen":
+        etcd.thaw()
+    holder.revoke()
+
+
+def test_a_publisher_whose_name_is_held_fails_with_the_address_of_the_holder(
+    etcd: EtcdServer,
+) -> None:
+    registry = EtcdRegistry(etcd.url, conflict="error")
+    publisher = gc.ticker("10ms").zmq_pub(0, ("quotes", registry), bind="127.0.0.1")
+    taken = pytest.raises(NameTakenError, match=THERE)
+    with registered(EtcdRegistry(etcd.url), "quotes", THERE), taken:
+        publisher.run(realtime=True, cycles=3)
+
+
+def test_a_publisher_waits_for_an_etcd_that_is_on_its_way(etcd: EtcdServer) -> None:
+    etcd.kill()
+    claim = EtcdRegistry(etcd.url).claim("quotes", HERE)
+    assert not claim.wait(1)
+    etcd.start()
+    assert claim.wait(10)
+    assert etcd.value("quotes") == HERE
+    claim.revoke()
+
+
+def test_a_publisher_does_not_wait_for_an_etcd_that_never_comes(etcd: EtcdServer) -> None:
+    etcd.kill()
+    began = monotonic()
+    with pytest.raises(RegistryError, match=f"etcd cannot be reached: tried {etcd.url}"):
+        EtcdRegistry(etcd.url, ttl="1s").register("quotes", HERE)
+    assert 3 <= monotonic() - began < 5
+
+
+# A publisher is killed
+
+
+def test_a_publisher_that_is_restarted_after_sigkill_has_its_name_again(
+    etcd: EtcdServer, program: Callable[..., Any]
+) -> None:
+    def start() -> Any:
+        return program("publish_as", key="quotes", url=etcd.url, ttl="2s", conflict="wait")
+
+    first = start()
+    before = first.line_with("address")["address"]
+    assert etcd.value("quotes") == before
+    first.process.kill()
+    let_pass(1)
+    second = start()
+    after = second.line_with("address")["address"]
+    assert after != before
+    assert etcd.value("quotes") == after
+    second.process.terminate()
+    assert second.line_with("ended_by")["ended_by"] == "signal"
+    assert etcd.value("quotes") == ""
+
+
+def test_a_standby_has_the_name_of_one_killed_within_the_ttl_and_two_seconds(
+    etcd: EtcdServer, program: Callable[..., Any]
+) -> None:
+    def start() -> Any:
+        return program("publish_as", key="quotes", url=etcd.url, ttl="3s", conflict="standby")
+
+    def has_the_name(address: str) -> bool:
+        return etcd.value("quotes") == address
+
+    active = start()
+    address = active.line_with("address")["address"]
+    wait_until(lambda: has_the_name(address))
+    for _ in range(3):
+        standby = start()
+        address = standby.line_with("address")["address"]
+        assert not has_the_name(address)
+        killed_at = monotonic()
+        active.process.kill()
+        wait_until(partial(has_the_name, address))
+        assert monotonic() - killed_at < 5
+        active = standby
+
+
+# What is advertised
+
+
+def test_a_wildcard_is_advertised_as_an_address_of_this_host_with_the_real_port(
+    etcd: EtcdServer,
+) -> None:
+    def advertised(**options: Any) -> tuple[ZmqPublisher, str]:
+        registry = EtcdRegistry(etcd.url)
+        source = gc.ticker("10ms")
+        publisher = source.zmq_pub(0, ("quotes", registry), **options)
+        seen = source.map(lambda _: etcd.value("quotes")).collect()
+        gc.Graph(publisher, seen).run(realtime=True, cycles=1)
+        return publisher, seen.values[0]
+
+    publisher, address = advertised()
+    assert address.endswith(f":{publisher.port}") and publisher.port
+    assert "0.0.0.0" not in address
+    _, address = advertised(advertise="tcp://quotes.example:7000")
+    assert address == "tcp://quotes.example:7000"
