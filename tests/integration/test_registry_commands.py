@@ -1,0 +1,176 @@
+"""`graphcore registry`, as a user calls it, against a real etcd and a local registry."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from graphcore_zmq import EtcdRegistry, LocalRegistry
+from tests.integration.etcd_server import EtcdServer, registered
+
+pytestmark = pytest.mark.etcd
+
+HERE = "tcp://127.0.0.1:5001"
+THERE = "tcp://127.0.0.1:5002"
+
+COMMAND = [sys.executable, "-c", "from graphcore.cli import main; main()", "registry"]
+
+
+def call(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*COMMAND, *arguments],
+        env={**os.environ, "TERM": "dumb", **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+@pytest.fixture(params=["etcd", "local"])
+def where(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[list[str]]:
+    """Options for a registry in which two names are registered."""
+    opened: EtcdRegistry | LocalRegistry
+    if request.param == "etcd":
+        server: EtcdServer = request.getfixturevalue("etcd")
+        opened, options = EtcdRegistry(server.url), ["--etcd", server.url]
+    else:
+        path = tmp_path / "names"
+        opened, options = LocalRegistry(path), ["--local", str(path)]
+    with ExitStack() as stack:
+        stack.enter_context(registered(opened, "quotes", HERE))
+        stack.enter_context(registered(opened, "a [bold]name[/] " + "x" * 100, THERE))
+        yield options
+
+
+def test_list_shows_all_names_with_their_addresses(where: list[str]) -> None:
+    done = call("list", *where)
+    assert (done.returncode, done.stderr) == (0, "")
+    rows = [line.rsplit(maxsplit=1) for line in done.stdout.splitlines()]
+    assert rows == [
+        ["name", "address"],
+        ["a [bold]name[/] " + "x" * 100, THERE],
+        ["quotes", HERE],
+    ]
+    assert json.loads(call("list", *where, "--json").stdout) == [
+        {"name": "a [bold]name[/] " + "x" * 100, "address": THERE},
+        {"name": "quotes", "address": HERE},
+    ]
+
+
+def test_lookup_prints_the_address_alone(where: list[str]) -> None:
+    done = call("lookup", "quotes", *where)
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"{HERE}\n", "")
+    done = call("lookup", "--json", "quotes", *where)
+    assert json.loads(done.stdout) == {"name": "quotes", "address": HERE}
+
+
+def test_lookup_of_an_unknown_name_fails_with_a_sentence(where: list[str]) -> None:
+    done = call("lookup", "weather", *where)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("graphcore: no publisher named 'weather' found in ")
+
+
+@pytest.mark.parametrize("which", [[], ["--etcd", "http://127.0.0.1:1", "--local", "names"]])
+def test_one_registry_is_meant_and_no_two(which: list[str]) -> None:
+    done = call("list", *which)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "--etcd http://host:2379 or --local FILE" in done.stderr
+
+
+def test_what_is_wrong_with_an_endpoint_is_said_in_a_sentence() -> None:
+    done = call("list", "--etcd", "etcd:2379")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("graphcore: 'etcd:2379' is no endpoint: write")
+    done = call("list", "--etcd", "http://127.0.0.1:1")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("graphcore: etcd cannot be reached: tried http://127.0.0.1:1 for")
+
+
+def test_what_a_terminal_would_obey_is_not_printed(etcd: EtcdServer) -> None:
+    etcd.ctl("put", "\x1b[2Jname", "\x1b[31maddress\n")
+    done = call("list", "--etcd", etcd.url)
+    assert done.stdout.splitlines()[1].split() == [r"\x1b[2Jname", r"\x1b[31maddress\n"]
+    done = call("list", "--etcd", etcd.url, "--json")
+    assert json.loads(done.stdout) == [{"name": "\x1b[2Jname", "address": "\x1b[31maddress\n"}]
+
+
+def test_the_password_may_come_from_the_environment(etcd: EtcdServer) -> None:
+    etcd.ctl("put", "x/quotes", HERE)
+    for command in ("user add root:secret", "user grant-role root root", "auth enable"):
+        etcd.ctl(*command.split())
+    options = ["--etcd", etcd.url, "--prefix", "x/", "--user", "root"]
+    done = call("lookup", "quotes", *options, GRAPHCORE_ETCD_PASSWORD="secret")
+    assert done.stdout == f"{HERE}\n"
+
+
+def test_certificates_are_used(etcd_tls: EtcdServer) -> None:
+    tls = etcd_tls.tls
+    assert tls is not None
+    etcd_tls.ctl("put", "quotes", HERE)
+    files = ["--ca-cert", str(tls.ca), "--cert", str(tls.cert), "--key", str(tls.key)]
+    assert call("lookup", "quotes", "--etcd", etcd_tls.url, *files).stdout == f"{HERE}\n"
+
+
+@pytest.fixture
+def watching() -> Iterator[Callable[..., "subprocess.Popen[str]"]]:
+    started: list[subprocess.Popen[str]] = []
+
+    def start(*arguments: str) -> "subprocess.Popen[str]":
+        command = [*COMMAND, "watch", *arguments]
+        started.append(
+            subprocess.Popen(
+                command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, bufsize=1
+            )
+        )
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def next_change(process: "subprocess.Popen[str]") -> tuple[str, str | None]:
+    assert process.stdout is not None
+    line = json.loads(process.stdout.readline())
+    return line["name"], line["address"]
+
+
+def test_watch_prints_what_is_there_and_each_change(
+    where: list[str], watching: Callable[..., "subprocess.Popen[str]"]
+) -> None:
+    process = watching("--json", *where)
+    assert next_change(process)[1] == THERE
+    assert next_change(process) == ("quotes", HERE)
+    opened: EtcdRegistry | LocalRegistry
+    opened = EtcdRegistry(where[1]) if where[0] == "--etcd" else LocalRegistry(where[1])
+    with registered(opened, "new", HERE):
+        assert next_change(process) == ("new", HERE)
+    assert next_change(process) == ("new", None)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=20)
+    assert (process.returncode, out, err) == (0, "", "")
+
+
+def test_watch_goes_on_when_etcd_answers_again(
+    etcd: EtcdServer, watching: Callable[..., "subprocess.Popen[str]"]
+) -> None:
+    etcd.ctl("put", "quotes", HERE)
+    etcd.ctl("put", "other", HERE)
+    process = watching("quotes", "--json", "--etcd", etcd.url)
+    assert next_change(process) == ("quotes", HERE)
+    etcd.kill()
+    assert process.stderr is not None
+    line = process.stderr.readline()
+    assert "etcd cannot be reached" in line and line.endswith("it is tried again\n")
+    etcd.start()
+    etcd.await_ready()
+    assert process.stderr.readline() == "graphcore: the registry answers again\n"
+    etcd.ctl("put", "quotes", THERE)
+    assert next_change(process) == ("quotes", THERE)
