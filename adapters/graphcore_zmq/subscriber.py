@@ -13,7 +13,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import partial
 from typing import Any, Generic, TypeVar, cast
@@ -25,9 +25,11 @@ from graphcore.sources.receiver import Sender
 from graphcore_zmq.codec import Codec, SelfDelimitingCodec
 from graphcore_zmq.config import SocketOptions, ZmqSubConfig
 from graphcore_zmq.follow import Follower, Missing
+from graphcore_zmq.latency import Histogram, Latency
 from graphcore_zmq.link import Link
 from graphcore_zmq.peers import ALIVE, DONE
 from graphcore_zmq.sockets import Socket
+from graphcore_zmq.stats_log import StatsLog
 from graphcore_zmq.wire import (
     Tag,
     Trailer,
@@ -50,8 +52,8 @@ _HEAVY = 1_024  # bytes of a value above which it counts as several in the graph
 _SHOWN = 32
 
 
-def _no_layout(frame: bytes) -> tuple[bytes, bytes, bytes, int]:
-    return b"", b"", b"", -1
+def _no_layout(frame: bytes) -> tuple[bytes, bytes, bytes, int, int]:
+    return b"", b"", b"", -1, 0
 
 
 def _burst_limit(size: int) -> int:
@@ -83,12 +85,22 @@ class SubscriberStats:
         bytes: size of the frames they came in.
         lost: frames that the publisher sent and that never came.
         peers: connections now, 0 or 1.
+        latency: of each frame, one way: from the engine time of its publisher to when its burst is
+            handed to this graph. What the clocks of two hosts differ by is in it.
     """
 
     received: int = 0
     bytes: int = 0
     lost: int = 0
     peers: int = 0
+    latency: Latency = field(default_factory=Latency)
+
+    def __str__(self) -> str:
+        """Say it in words, for the log."""
+        return (
+            f"{self.received} values received ({self.bytes} bytes), {self.lost} frames lost, "
+            f"{self.latency}"
+        )
 
 
 class _Ended(Exception):
@@ -145,10 +157,18 @@ class Subscriber(Generic[T]):
         self._signs_at: float | None = None
         self._events: deque[bool] = deque()
         self._burst: list[T] = []
+        self._sent_at: list[int] = []  # of the frames of this burst
+        self._latencies = Histogram()
 
     def stats(self) -> SubscriberStats:
         """Return what has been done in this run; from any thread."""
-        return SubscriberStats(self._received, self._bytes, self._lost, int(self._connected))
+        return SubscriberStats(
+            self._received,
+            self._bytes,
+            self._lost,
+            int(self._connected),
+            self._latencies.latency(),
+        )
 
     def find(self, stopping: Callable[[], bool]) -> None:
         """Find the publisher before the run begins, if it must be there.
@@ -168,11 +188,13 @@ class Subscriber(Generic[T]):
         except _Ended:
             _logger.info("%s: the publisher has ended", self.address)
         finally:
+            _logger.info("%s: %s", self.address, self.stats())
             self._connected = False
             context.destroy(linger=0)
             self._follower.close()
 
     def _receive(self, context: "zmq.Context[Socket]", stop: threading.Event) -> None:
+        log = StatsLog(lambda: f"{self.address}: {self.stats()}", self.options.stats_interval)
         while not stop.is_set():
             link = self._follow(context)
             if link is None:
@@ -187,6 +209,7 @@ class Subscriber(Generic[T]):
             if self._drain(link.socket):
                 self._tell_events()
             self._show_life()
+            log.look()
 
     # Where the publisher is
 
@@ -240,6 +263,7 @@ class Subscriber(Generic[T]):
         """Take what waits in the data socket, a burst at most; return whether that was all."""
         receive, decode, flags = socket.recv, self.codec.decode, zmq.NOBLOCK
         burst, expected, received_bytes = self._burst, self._expected, 0
+        sent_at = self._sent_at
         size, limit, unpack, value_head = 0, _BURST, cast(Unpack, _no_layout), b""
         emptied = False
         try:
@@ -251,11 +275,12 @@ class Subscriber(Generic[T]):
                     size = len(frame)
                     limit = _burst_limit(size)
                     unpack, value_head = self._layout(size) or (_no_layout, b"")
-                head, payload, origin, sequence = unpack(frame)
+                head, payload, origin, sequence, sent = unpack(frame)
                 if sequence == expected and head == value_head and origin == self._origin:
                     expected += 1
                     burst.append(decode(payload))
                     received_bytes += size
+                    sent_at.append(sent)
                 else:
                     self._expected = expected
                     self._take(frame)
@@ -281,6 +306,8 @@ class Subscriber(Generic[T]):
             return
         if payloads:
             self._bytes += len(frame)
+            if trailer is not None:
+                self._sent_at.append(trailer.time)
         limit = _burst_limit(len(frame) // (len(payloads) or 1))
         for payload in payloads:
             self._burst.append(self._value_of(payload))
@@ -354,6 +381,8 @@ class Subscriber(Generic[T]):
         if self._burst:
             burst, self._burst = self._burst, []
             self._received += len(burst)
+            self._latencies.add(self._sent_at, time.time_ns())
+            self._sent_at.clear()
             heavy = (self._bytes - self._bytes_before) // _HEAVY
             self._bytes_before = self._bytes
             self._hand_over(burst, max(len(burst), heavy))

@@ -18,6 +18,7 @@ from graphcore_zmq.outlet import STEP, OnFull, Outlet
 from graphcore_zmq.registry import ClaimingRegistry, ZmqHandle, reachable_address
 from graphcore_zmq.security import CurveServer
 from graphcore_zmq.sockets import refuse_historical
+from graphcore_zmq.stats_log import StatsLog
 
 _logger = logging.getLogger(__name__)
 
@@ -41,6 +42,13 @@ class PublisherStats:
     bytes: int = 0
     peers: int = 0
     subscriptions: int = 0
+
+    def __str__(self) -> str:
+        """Say it in words, for the log."""
+        return (
+            f"{self.sent} values sent ({self.bytes} bytes), {self.kept} kept, "
+            f"{self.expired} expired, {self.subscriptions} subscriptions"
+        )
 
 
 @node
@@ -81,6 +89,7 @@ class ZeroMqSenderNode(MutableNode[None]):
             self.last_value,
             state,
             self._release_when_ready,
+            StatsLog(lambda: f"{self.name}: {self.stats()}", self.options.stats_interval),
         )
         outlet.open()
         self._outlet = outlet
@@ -121,6 +130,7 @@ class ZeroMqSenderNode(MutableNode[None]):
             if state.ended_by is not EndedBy.ERROR:
                 self._outlet.say_goodbye()
         finally:
+            _logger.info("%s: %s", self.name, self.stats())
             self._outlet.close()
 
     def stats(self) -> PublisherStats:
