@@ -138,7 +138,9 @@ def test_values_of_typed_peers_stand_in_the_envelope_without_a_length(kind, text
     assert read_frame(frame + b"EXTRA", codec.read, codec.least) == (tag, values, None)
     assert read_frame(frame + TRAILER_BYTES, codec.read, codec.least) == (tag, values, TRAILER)
     if tag is Tag.VALUE:
-        assert sealed(bare_value_envelope(codec.encode(values[0])), TRAILER) == frame + TRAILER_BYTES
+        assert (
+            sealed(bare_value_envelope(codec.encode(values[0])), TRAILER) == frame + TRAILER_BYTES
+        )
 
 
 @pytest.mark.parametrize(
