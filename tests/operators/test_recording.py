@@ -432,15 +432,16 @@ def test_without_pyarrow_one_sentence_says_what_to_install() -> None:
 
 LIVE = """if True:
     import graphcore as gc
-    numbers = gc.ticker("1ms").count().record("live.parquet")
+    numbers = gc.ticker("PERIOD").count().record("live.parquet")
     print("going", flush=True)
     numbers.run(realtime=True)
 """
 
 
 @pytest.fixture
-def recorder() -> Any:
-    child = subprocess.Popen([sys.executable, "-c", LIVE], stdout=subprocess.PIPE, text=True)
+def recorder(request: pytest.FixtureRequest) -> Any:
+    code = LIVE.replace("PERIOD", getattr(request, "param", "1ms"))
+    child = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
     yield child
     child.kill()
     child.communicate()
@@ -475,3 +476,15 @@ def test_of_a_killed_process_what_was_written_is_read_and_not_overwritten(
         partial.write_bytes(whole[:cut])
         part = [value for _, value in ticks(gc.replay_parquet(partial))]
         assert part == values[: len(part)] and len(part) < len(values)
+
+
+@pytest.mark.parametrize("recorder", ["1100ms"], indirect=True)
+def test_a_tick_a_second_after_the_last_writing_is_written_at_once(
+    recorder: "subprocess.Popen[str]",
+) -> None:
+    partial = Path("live.parquet.partial")
+    wait_until(lambda: partial.exists() and partial.stat().st_size, 30)
+    recorder.kill()
+    recorder.wait()
+    values = [value for _, value in ticks(gc.replay_parquet(partial))]
+    assert values == list(range(1, len(values) + 1)) != []
