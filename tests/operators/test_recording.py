@@ -478,7 +478,7 @@ def test_of_a_killed_process_what_was_written_is_read_and_not_overwritten(
         assert part == values[: len(part)] and len(part) < len(values)
 
 
-@pytest.mark.parametrize("recorder", ["1100ms"], indirect=True)
+@pytest.mark.parametrize("recorder", ["3s"], indirect=True)
 def test_a_tick_a_second_after_the_last_writing_is_written_at_once(
     recorder: "subprocess.Popen[str]",
 ) -> None:
