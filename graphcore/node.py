@@ -11,7 +11,7 @@ import dataclasses
 import itertools
 import re
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from types import FrameType
 from typing import (
     TYPE_CHECKING,
@@ -169,20 +169,39 @@ class MutableNode(Generic[T]):
             setattr(self, name, make())
 
 
+# Some times in order, and as many values beside them.
+Chunk = tuple[Sequence[int], Sequence[Any]]
+Chunks = Iterator[Chunk]
+
+
 class Source(MutableNode[T]):
     """A node without upstreams that brings events into a graph.
 
     Attributes:
         endless: whether it has events for ever, so that a historical run needs a bound.
+        recorded: whether all its events are there before a historical run, and `cycle` does no more
+            than deliver the next.
         skipped: how many events lay before the start of the run and were passed over.
     """
 
     endless: ClassVar[bool] = False
+    recorded: bool = False
     skipped: int = 0
 
     def first_event(self) -> int | None:
         """Return the time of the first event, if the source has times of its own."""
         return None
+
+    def chunks(self, start: int) -> Chunks:
+        """Return the events of a recorded source for a historical run, whose `start` is done.
+
+        They are what `cycle` would deliver, and an error is raised where `cycle` would raise it: a
+        tier may take them from here instead.
+
+        Args:
+            start: the run's first engine time, ns.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no chunks method")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

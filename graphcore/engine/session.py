@@ -30,7 +30,8 @@ class Session:
         watched: whether something else than the run's nodes looks at it while it runs.
 
     Attributes:
-        watched: the same; so is every real-time run.
+        limit: how many cycles may run, or `None`.
+        watched: the same as the argument; so is every real-time run.
         first_cycle: the number of the first cycle at the present time.
     """
 
@@ -47,7 +48,7 @@ class Session:
         self.ended = threading.Event()
         self.plan = plan
         self.states = [GraphState(self, i) for i in range(len(plan.nodes))]
-        self._cycles = cycles
+        self.limit = cycles
         self.schedule = Schedule(len(plan.nodes))
         self._inbox = Inbox()
         self._held = 0
@@ -89,7 +90,7 @@ class Session:
 
     def next_cycle(self) -> list[int] | None:
         """Begin the next cycle: return the nodes that start it, or `None` when the run is over."""
-        if self.ended_by is None and self.cycle == self._cycles:
+        if self.ended_by is None and self.cycle == self.limit:
             self.ended_by = EndedBy.CYCLES
         if self.ended_by is not None:
             return None
@@ -109,7 +110,7 @@ class Session:
 
     def numbers(self) -> Iterable[int]:
         """Return the numbers of the cycles that may run, for a tier that counts them itself."""
-        return count(1) if self._cycles is None else range(1, self._cycles + 1)
+        return count(1) if self.limit is None else range(1, self.limit + 1)
 
     def end_at(self, time: int | None) -> None:
         """Note what ended a historical run for a tier that keeps the alarms itself.
@@ -117,7 +118,7 @@ class Session:
         Args:
             time: the time of the next alarm, which did not go off.
         """
-        if self.ended_by is None and self.cycle == self._cycles:
+        if self.ended_by is None and self.cycle == self.limit:
             self.ended_by = EndedBy.CYCLES
         elif self.ended_by is None:
             self.ended_by = EndedBy.SOURCES if time is None else EndedBy.UNTIL

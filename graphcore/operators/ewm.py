@@ -22,11 +22,12 @@ class EwmMean(MutableNode[float]):
     def cycle(self, state: GraphState) -> bool:
         value = self.source.value
         self.weight *= 1.0 - self.alpha
-        if value - value == 0:  # it is finite; of others the difference is nan
+        if value - value == 0.0:  # it is finite; of others the difference is nan
+            total = self.weight + 1.0
             # The mean of values that are all the same is that very value.
             if value != self.mean:
-                self.mean = (self.weight * self.mean + value) / (self.weight + 1.0)
-            self.weight += 1.0
+                self.mean = (self.weight * self.mean + value) / total
+            self.weight = total
             self.begun = True
         elif not self.begun:
             return False

@@ -1,18 +1,20 @@
 """Recorded events, read and checked before a source delivers them.
 
-What comes out is an iterator of (time, value) pairs that has no end: behind the last event stands
-`None` for a time. Lists and arrays are checked a chunk at a time, so that an event costs little;
-an iterator is asked for one event at a time, no further ahead than is needed. An error is announced
-by a pair with `FAILED` for a value, at the time of the event before it, and raised behind that.
-A pair with `WAIT` is a cycle in which nothing ticks.
+They come in chunks, each some times and beside them as many values, so that an event of a list or
+an array costs little; an iterator is asked for one event at a time, no further ahead than is
+needed. An error is announced by a chunk with `FAILED` for its only value, at the time of the event
+before it, and raised behind that.
+A value `WAIT` is a cycle in which nothing ticks.
 """
 
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from enum import StrEnum
-from itertools import chain, count, repeat, zip_longest
+from itertools import chain, count, repeat, starmap, zip_longest
 from typing import Any, Final, TypeGuard
 
 from graphcore.errors import InvalidTypeError, InvalidValueError
+from graphcore.node import Chunks
 from graphcore.time import to_time
 
 Event = tuple[int | None, Any]
@@ -20,6 +22,7 @@ Events = Iterator[Event]
 
 FAILED: Final = object()
 WAIT: Final = object()
+_FAILURE = (FAILED,)
 _MISSING = object()
 _CHUNK = 4096
 
@@ -32,39 +35,62 @@ class Delivery(StrEnum):
     LATEST = "latest"
 
 
-def pairs_of(pairs: Iterable[Any]) -> Events:
+def chunks_of_pairs(pairs: Iterable[Any]) -> Chunks:
     """Return the events of (time, value) pairs."""
-    if not isinstance(pairs, list | tuple):
-        return _endless(_one_by_one(scalars(pairs)))
-    return _endless(_in_chunks(pairs))
+    return _in_chunks(pairs) if is_recorded(pairs) else _one_by_one(scalars(pairs))
 
 
-def events_of(times: Iterable[Any], values: Iterable[Any]) -> Events:
+def chunks_of(times: Iterable[Any], values: Iterable[Any]) -> Chunks:
     """Return the events of times and, beside them, values."""
-    if _is_recorded(times) and _is_recorded(values) and len(times) == len(values):
-        return recorded(zip(_chunks(times), _chunks(values), strict=True))
-    both = zip_longest(scalars(times), scalars(values), fillvalue=_MISSING)
-    return _endless(_one_by_one(both))
+    if is_recorded(times) and is_recorded(values) and len(times) == len(values):
+        return side_by_side(zip(_chunks(times), _chunks(values), strict=True))
+    return _one_by_one(zip_longest(scalars(times), scalars(values), fillvalue=_MISSING))
 
 
-def recorded(chunks: Iterator[tuple[list[Any], list[Any]]]) -> Events:
-    """Return the events of lists of times and, beside each, of values as many."""
-    return _endless(_side_by_side(chunks))
-
-
-def spaced(values: Iterable[Any], start: int, period: int) -> Events:
+def spaced(values: Iterable[Any], start: int, period: int) -> Chunks:
     """Return the events of values that come a period apart, or all at the start."""
+    if is_recorded(values):
+        return _spaced_chunks(values, start, period)
     times = count(start, period) if period else repeat(start)
-    if _is_recorded(values):
-        return _endless([zip(times, scalars(values), strict=False)])
-    return _endless(_one_by_one(zip(times, values, strict=False)))
+    return _one_by_one(zip(times, values, strict=False))
 
 
-def grouped(events: Events, delivery: Delivery) -> Events:
-    """Return the events with those of one time made one, by this policy."""
-    if delivery is Delivery.EACH:
-        return events
-    return _groups(events, delivery is Delivery.LATEST)
+def is_recorded(values: object) -> TypeGuard[Sequence[Any]]:
+    """Return whether all of it is there, so that reading ahead changes nothing."""
+    return type(values) in (list, tuple, range, str) or _is_array(values)
+
+
+def begin(chunks: Chunks, start: int | None) -> tuple[int, Chunks]:
+    """Pass over the events before a time, if there is one.
+
+    Returns:
+        How many they are, and the others, the first of them in a chunk of its own.
+    """
+    skipped = first = 0
+    for times, values in chunks:
+        if start is not None and values is not _FAILURE:
+            first = bisect_left(times, start)
+        skipped += sum(value is not WAIT for value in values[:first])
+        if first < len(times):
+            ahead = times[first : first + 1], values[first : first + 1]
+            behind = times[first + 1 :], values[first + 1 :]
+            return skipped, chain((ahead, behind), chunks)
+        first = 0
+    return skipped, iter(())
+
+
+def until_failure(chunks: Chunks) -> Chunks:
+    """Return the events without the announcement of an error, which is raised all the same."""
+    return (chunk for chunk in chunks if chunk[1] is not _FAILURE)
+
+
+def one_by_one(chunks: Chunks, delivery: Delivery) -> Events:
+    """Return the events with those of one time made one, by this policy.
+
+    The iterator has no end: behind the last event stands `None` for a time.
+    """
+    events = chain.from_iterable(chain(starmap(zip, chunks), [repeat((None, None))]))
+    return events if delivery is Delivery.EACH else _groups(events, delivery is Delivery.LATEST)
 
 
 def scalars(values: Any) -> Iterator[Any]:
@@ -88,23 +114,21 @@ def _groups(events: Events, latest: bool) -> Events:
     yield from repeat((None, None))
 
 
-def _endless(chunks: Iterable[Iterable[Event]]) -> Events:
-    return chain.from_iterable(chain(chunks, [repeat((None, None))]))
-
-
-def _in_chunks(pairs: Sequence[Any]) -> Iterator[Iterable[Event]]:
+def _in_chunks(pairs: Any) -> Chunks:
     previous: int | None = None
     for begin in range(0, len(pairs), _CHUNK):
         chunk = pairs[begin : begin + _CHUNK]
         plain = set(map(type, chunk)) == {tuple} and set(map(len, chunk)) == {2}
-        if not (plain and _in_order([time for time, _ in chunk], previous)):
-            yield from _one_by_one(pairs[begin:], begin, previous)
+        times, values = zip(*chunk, strict=True) if plain else ((), ())
+        if not (plain and _in_order(times, previous)):
+            yield from _one_by_one(scalars(pairs[begin:]), begin, previous)
             return
-        yield chunk
-        previous = chunk[-1][0]
+        yield times, values
+        previous = times[-1]
 
 
-def _side_by_side(both: Iterator[tuple[list[Any], list[Any]]]) -> Iterator[Iterable[Event]]:
+def side_by_side(both: Iterator[tuple[list[Any], list[Any]]]) -> Chunks:
+    """Return the events of lists of times and, beside each, of as many values."""
     previous: int | None = None
     begin = 0
     while True:
@@ -113,29 +137,34 @@ def _side_by_side(both: Iterator[tuple[list[Any], list[Any]]]) -> Iterator[Itera
         except StopIteration:
             return
         except Exception:  # announced first, as in `_one_by_one`
-            yield ((previous, FAILED),)
+            yield (previous or 0,), _FAILURE
             raise
-        pairs = zip(some_times, some_values, strict=True)
         if _in_order(some_times, previous):
-            yield pairs
+            yield some_times, some_values
         else:
+            pairs = zip(some_times, some_values, strict=True)
             yield from _one_by_one(pairs, begin, previous)
         previous = to_time(some_times[-1])
         begin += len(some_times)
 
 
-def _one_by_one(
-    pairs: Iterable[Any], index: int = 0, previous: int | None = None
-) -> Iterator[Iterable[Event]]:
+def _spaced_chunks(values: Any, start: int, period: int) -> Chunks:
+    for chunk in _chunks(values):
+        end = start + len(chunk) * period
+        yield range(start, end, period) if period else (start,) * len(chunk), chunk
+        start = end
+
+
+def _one_by_one(pairs: Iterable[Any], index: int = 0, previous: int | None = None) -> Chunks:
     """Yield events alone, each checked; `index` and `previous` are of what came before them."""
     try:
         for pair in pairs:
             time, value = _checked(pair, index, previous)
-            yield ((time, value),)
+            yield (time,), (value,)
             previous = time
             index += 1
     except Exception:  # announced first, raised when it is the announced event's turn
-        yield ((previous, FAILED),)
+        yield (previous or 0,), _FAILURE
         raise
 
 
@@ -162,20 +191,15 @@ def _checked(pair: Any, index: int, previous: int | None) -> tuple[int, Any]:
     return time, value
 
 
-def _in_order(times: list[Any], previous: int | None) -> bool:
+def _in_order(times: Sequence[Any], previous: int | None) -> bool:
     """Return whether these are `int` and none goes back."""
     if set(map(type, times)) != {int} or (previous is not None and times[0] < previous):
         return False
-    return times == sorted(times)
+    return list(times) == sorted(times)
 
 
 def _is_array(values: object) -> bool:
     return hasattr(values, "dtype") and hasattr(values, "tolist")
-
-
-def _is_recorded(values: object) -> TypeGuard[Sequence[Any]]:
-    """Return whether all of it is there, so that reading ahead changes nothing."""
-    return type(values) in (list, tuple, range, str) or _is_array(values)
 
 
 def _chunks(values: Any) -> Iterator[list[Any]]:

@@ -11,9 +11,10 @@ from contextlib import ExitStack
 from typing import Any
 
 from graphcore.errors import RunError
+from graphcore.node import Chunks
 from graphcore.operators.recording import MARK
 from graphcore.reading import Decode, decoder
-from graphcore.sources.events import WAIT, Delivery, Events, recorded
+from graphcore.sources.events import WAIT, Delivery, side_by_side
 from graphcore.sources.replay import Replay, check_delivery, check_speed
 from graphcore.tables import tables_module
 
@@ -39,12 +40,12 @@ def make_replay_parquet(path: str, kind: Any, delivery: str, speed: float) -> Re
     """
     policy = check_delivery(delivery)
     tables_module("pyarrow")
-    return Replay(lambda _: _events(path, kind, policy), False, policy, check_speed(speed))
+    return Replay(lambda _: _events(path, kind, policy), False, True, policy, check_speed(speed))
 
 
-def _events(path: str, kind: Any, delivery: Delivery) -> Events:
+def _events(path: str, kind: Any, delivery: Delivery) -> Chunks:
     waits = delivery is Delivery.EACH
-    return recorded(_with_waits(_chunks(path, kind)) if waits else _chunks_alone(path, kind))
+    return side_by_side(_with_waits(_chunks(path, kind)) if waits else _chunks_alone(path, kind))
 
 
 def _chunks_alone(path: str, kind: Any) -> Iterator[_Chunk]:

@@ -5,21 +5,23 @@ goes wrong while reading ahead is raised in a cycle of its own, after the event 
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sized
+from itertools import chain
 from math import inf
 from typing import Any, Generic, TypeVar
 
 from graphcore.errors import InvalidTypeError, InvalidValueError, RunError
-from graphcore.node import Source, node, state
+from graphcore.node import Chunks, Source, node, state
 from graphcore.sources.events import (
     FAILED,
-    WAIT,
     Delivery,
-    Event,
     Events,
-    events_of,
-    grouped,
-    pairs_of,
+    begin,
+    chunks_of,
+    chunks_of_pairs,
+    is_recorded,
+    one_by_one,
     spaced,
+    until_failure,
 )
 from graphcore.state import GraphState, RunMode
 
@@ -33,60 +35,62 @@ class Replay(Source[T], Generic[T]):
     Args:
         open_events: gives the events of a run that starts at a time.
         once: whether it can do so only once, because it stands on an iterator.
+        all_there: whether all events are there before a run.
         delivery: what becomes of values of one time.
         speed: how many times faster than recorded a real-time run goes.
     """
 
-    open_events: Callable[[int], Events]
+    open_events: Callable[[int], Chunks]
     once: bool
+    all_there: bool
     delivery: Delivery
     speed: float
-    events: Events = state(factory=lambda: iter(()))
-    next_time: int | None = state(None)
-    next_value: Any = state(None)
-    origin: int = state(0)
-    live: bool = state(False)
+    _events: Events = state(factory=lambda: iter(()))
+    _next_time: int | None = state(None)
+    _next_value: Any = state(None)
+    _origin: int = state(0)
+    _live: bool = state(False)
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._peeked: tuple[Events, Event] | None = None
+        self.recorded = self.all_there and self.delivery is Delivery.EACH
+        self._peeked: Chunks | None = None
+        self._rest: Chunks = iter(())
         self._used = False
 
     def first_event(self) -> int | None:
-        if self._peeked is None:
-            self._peeked = self._open(0)
-        time, value = self._peeked[1]
-        return None if value is FAILED else time
+        chunks = self._open(0)
+        first = next(chunks, None)
+        if first is None:
+            self._peeked = iter(())
+            return None
+        self._peeked = chain([first], chunks)
+        times, values = first
+        return None if values[0] is FAILED else times[0]
 
     def start(self, state: GraphState) -> None:
-        peeked = self._peeked or self._open(state.start_time)
-        self._peeked = None
-        self.events, (self.next_time, self.next_value) = peeked
-        self.live = state.run_mode is RunMode.REALTIME
-        self.skipped = 0
-        if not self.live:
-            while self.next_time is not None and self.next_time < state.start_time:
-                if self.next_value is FAILED:
-                    break
-                self.skipped += self.next_value is not WAIT
-                self.next_time, self.next_value = next(self.events)
-        if self.next_value is FAILED:
-            self.next_time = state.time
-        if self.next_time is not None:
-            self.origin = self.next_time
-            state.schedule(state.time if self.live else self.next_time)
+        self._live = state.run_mode is RunMode.REALTIME
+        chunks = self._open(state.start_time)
+        self.skipped, self._rest = begin(chunks, None if self._live else state.start_time)
+        self._events = one_by_one(self._rest, self.delivery)
+        self._next_time, self._next_value = next(self._events)
+        if self._next_value is FAILED:
+            self._next_time = state.time
+        if self._next_time is not None:
+            self._origin = self._next_time
+            state.schedule(state.time if self._live else self._next_time)
 
     def cycle(self, state: GraphState) -> bool:
-        time, value = self.next_time, self.next_value
-        self.next_time, self.next_value = next(self.events)
+        time, value = self._next_time, self._next_value
+        self._next_time, self._next_value = next(self._events)
         self.value = value
-        if self.next_time is not None:
-            if not self.live:
-                state.schedule(self.next_time)
-            elif self.next_time == time and self.speed != inf:
+        if self._next_time is not None:
+            if not self._live:
+                state.schedule(self._next_time)
+            elif self._next_time == time and self.speed != inf:
                 state.schedule(state.time)
             else:
-                passed = int((self.next_time - self.origin) / self.speed)
+                passed = int((self._next_time - self._origin) / self.speed)
                 # One that is late comes a nanosecond on, so that the clock and the inbox are read
                 # in between.
                 state.schedule(max(state.start_time + passed, state.time + 1))
@@ -94,18 +98,26 @@ class Replay(Source[T], Generic[T]):
 
     def stop(self, state: GraphState) -> None:
         self._peeked = None
-        self.events = iter(())
-        self.next_value = None
+        self._rest, self._events = iter(()), iter(())
+        self._next_time = self._next_value = None
 
-    def _open(self, start: int) -> tuple[Events, Event]:
+    def chunks(self, start: int) -> Chunks:
+        rest = until_failure(self._rest)
+        if self._next_time is None or self._next_value is FAILED:
+            return rest
+        return chain([((self._next_time,), (self._next_value,))], rest)
+
+    def _open(self, start: int) -> Chunks:
+        if self._peeked is not None:
+            peeked, self._peeked = self._peeked, None
+            return peeked
         if self.once and self._used:
             raise RunError(
                 f"{self.name} reads an iterator, which serves one run; "
                 "give a list, an array or a function that makes an iterator"
             )
         self._used = True
-        events = grouped(self.open_events(start), self.delivery)
-        return events, next(events)
+        return self.open_events(start)
 
 
 class FromIterable(Replay[T]):
@@ -124,11 +136,13 @@ def make_from_iterable(values: Any, period: int, delivery: str) -> FromIterable[
     """
     policy, speed = check_delivery(delivery), 1.0 if period else inf
     if callable(values):
-        return FromIterable(lambda start: spaced(values(), start, period), False, policy, speed)
+        return FromIterable(
+            lambda start: spaced(values(), start, period), False, False, policy, speed
+        )
     if not isinstance(values, Iterable):
         raise InvalidTypeError(f"from_iterable needs values to iterate over, not {values!r}")
-    once = isinstance(values, Iterator)
-    return FromIterable(lambda start: spaced(values, start, period), once, policy, speed)
+    once, all_there = isinstance(values, Iterator), is_recorded(values)
+    return FromIterable(lambda start: spaced(values, start, period), once, all_there, policy, speed)
 
 
 def check_delivery(delivery: str) -> Delivery:
@@ -169,16 +183,18 @@ def make_replay(times: Any, values: Any, delivery: str, speed: float) -> Replay[
     check_speed(speed)
     policy = check_delivery(delivery)
     if values is None and callable(times):
-        return Replay(lambda _: pairs_of(times()), False, policy, speed)
+        return Replay(lambda _: chunks_of_pairs(times()), False, False, policy, speed)
     if not isinstance(times, Iterable) or isinstance(times, str | bytes):
         raise InvalidTypeError(f"replay needs times to iterate over, not {times!r}")
     if values is not None and not isinstance(values, Iterable):
         raise InvalidTypeError(f"replay needs values to iterate over, not {values!r}")
     if values is None:
-        return Replay(lambda _: pairs_of(times), isinstance(times, Iterator), policy, speed)
+        once = isinstance(times, Iterator)
+        return Replay(lambda _: chunks_of_pairs(times), once, is_recorded(times), policy, speed)
     if isinstance(times, Sized) and isinstance(values, Sized) and len(times) != len(values):
         raise InvalidValueError(
             f"replay needs as many values as times: {len(values)} values, {len(times)} times"
         )
     once = isinstance(times, Iterator) or isinstance(values, Iterator)
-    return Replay(lambda _: events_of(times, values), once, policy, speed)
+    all_there = is_recorded(times) and is_recorded(values)
+    return Replay(lambda _: chunks_of(times, values), once, all_there, policy, speed)

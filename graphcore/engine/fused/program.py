@@ -17,6 +17,7 @@ from typing import Any, cast
 from graphcore.engine.fused.clocks import Block, Placement, Reads
 from graphcore.engine.fused.parts import Part, parts_of
 from graphcore.engine.fused.reading import cycle_of
+from graphcore.engine.fused.recorded import Recorded
 from graphcore.engine.fused.returns import Form
 from graphcore.engine.fused.text import Text
 from graphcore.engine.fused.writing import NEVER, Head, head_for, write
@@ -24,6 +25,7 @@ from graphcore.engine.notes import add_note
 from graphcore.engine.plan import Plan
 from graphcore.engine.session import Session
 from graphcore.errors import NoValueError
+from graphcore.node import Source
 
 _numbers = itertools.count(1)
 _MISSING = object()
@@ -100,10 +102,11 @@ class Program:
 
     def run(self, session: Session) -> None:
         """Run the nodes until the session is over."""
+        recorded = self._recorded(session) if self.head is Head.EVENTS else None
         try:
-            variables = self._variables(session)
+            variables = self._variables(session, recorded)
         except BaseException as error:
-            missing = self._fail(error, session)
+            missing = self._fail(error, session, recorded)
             if missing is None:
                 raise
         else:
@@ -111,23 +114,33 @@ class Program:
             return
         raise missing  # out here, where it has no other error for its context
 
-    def _variables(self, session: Session) -> Mapping[str, Any]:
+    def _variables(self, session: Session, recorded: Recorded | None) -> Mapping[str, Any]:
         """Run the function, and return its variables."""
         given = session, self.plan.nodes, session.states
         if self.head is Head.SESSION:
             return cast(Mapping[str, Any], self._run(*given))
         end = NEVER - 1 if session.end is None else session.end
-        if self.head is Head.HEAP:
-            variables: Mapping[str, Any] = self._run(*given, session.numbers(), end)
+        variables: Mapping[str, Any]
+        if recorded is not None:
+            variables = self._run(*given, itertools.chain.from_iterable(recorded))
+            following = recorded.following
+        elif self.head is Head.HEAP:
+            variables = self._run(*given, session.numbers(), end)
             following = session.schedule.next_time()
         else:
             alarms = self._alarms(session)
             variables = self._run(*given, session.numbers(), end, alarms)
             first = min(variables[name] for name in self.text.dues.values())
             following = None if first == NEVER else first
-        self._tell(session, variables)
+        self._tell(session, variables, recorded)
         session.end_at(following)
         return variables
+
+    def _recorded(self, session: Session) -> Recorded:
+        source = next(part.node for part in self.parts if part.woken)
+        assert isinstance(source, Source)
+        session.schedule.heap.clear()
+        return Recorded(source.chunks(session.start_time), session, self.text.asks_time)
 
     def _alarms(self, session: Session) -> dict[int, int]:
         """Take the time that each source waits for out of the session."""
@@ -138,12 +151,19 @@ class Program:
         heap.clear()
         return alarms
 
-    def _tell(self, session: Session, variables: Mapping[str, Any]) -> None:
+    def _tell(
+        self, session: Session, variables: Mapping[str, Any], recorded: Recorded | None
+    ) -> None:
         """Tell the session what time it is, and how many cycles there were."""
-        session.time = variables.get("time", session.time)
         session.cycle = variables.get("cycle", 0)
+        if recorded is not None:
+            session.time = recorded.time_of(session.cycle)
+        else:
+            session.time = variables.get("time", session.time)
 
-    def _fail(self, error: BaseException, session: Session) -> NoValueError | None:
+    def _fail(
+        self, error: BaseException, session: Session, recorded: Recorded | None
+    ) -> NoValueError | None:
         """Give the nodes back what they were when it failed, and note on which it was.
 
         Returns:
@@ -155,8 +175,13 @@ class Program:
         frame, line, last = found
         owner = self.text.owners[line - 1] if line <= len(self.text.owners) else -1
         if self.head is not Head.SESSION:
-            self._tell(session, frame.f_locals)
-            if owner < 0 and line <= self.text.begins:
+            self._tell(session, frame.f_locals, recorded)
+            if recorded is not None and line == self.text.begins:
+                if isinstance(error, Exception):
+                    session.cycle += 1  # that of the source, which has no next event
+                else:
+                    owner = -1
+            elif owner < 0 and line <= self.text.begins:
                 session.cycle = max(session.cycle - 1, 0)
         self._give_back(frame.f_locals, session, owner if owner >= 0 else len(self.parts))
         missing = self._no_value(error) if last and isinstance(error, NameError) else None

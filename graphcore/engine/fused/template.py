@@ -61,6 +61,14 @@ class Line(NamedTuple):
     pieces: Pieces
 
 
+class Alias(NamedTuple):
+    """A line that gives an upstream's value a local name, which may then stand for it."""
+
+    indent: int
+    local: Slot
+    given: Slot
+
+
 class Wake(NamedTuple):
     """A line that asks for the node to be woken."""
 
@@ -73,6 +81,9 @@ class TickLine(NamedTuple):
     """The line at which the node has ticked."""
 
     indent: int
+
+
+AnyLine = Line | Alias | Wake | TickLine
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +104,7 @@ class Template:
 
     reading: Reading
     kinds: Mapping[str, Kind]
-    lines: tuple[Line | Wake | TickLine, ...]
+    lines: tuple[AnyLine, ...]
     form: Form
     wakes: float
     sets_value: bool
@@ -118,6 +129,7 @@ class _Rewriter(ast.NodeTransformer):
         self._kinds = kinds
         self._slots: dict[Slot, int] = {}
         self._handed: dict[Slot, None] = {}
+        self._aliases: set[str] = set()
         self._wants_alarm = False
         self._in_text = False
 
@@ -133,6 +145,12 @@ class _Rewriter(ast.NodeTransformer):
             for loop in ast.walk(each):
                 if isinstance(loop, ast.For | ast.While) and returns_in([loop]):
                     raise Refused("its cycle returns inside a loop")
+        self._aliases = {
+            name
+            for name in self._reading.local
+            if sum(_sets(each, name) for each in body) == 1
+            and any(self._names_upstream(each, name) for each in body)
+        }
         body, form = arrange([cast(ast.stmt, self.visit(each)) for each in body])
         lines = tuple(self._lines(body, 0))
         wakes = schedules_at_most(body)
@@ -150,6 +168,13 @@ class _Rewriter(ast.NodeTransformer):
             not sets_value or _sets_value_with_tick(body, form, value),
             tuple(self._handed),
         )
+
+    def _names_upstream(self, statement: ast.stmt, name: str) -> bool:
+        """Return whether this, always done, gives an upstream's value a local name."""
+        match statement:
+            case ast.Assign([ast.Name(id)], ast.Attribute(upstream, "value")) if id == name:
+                return self._upstream(upstream) is not None
+        return False
 
     def slot(self, what: str, name: str = "", detail: Any = None) -> ast.Name:
         slot = Slot(what, name, detail, self._in_text)
@@ -344,7 +369,7 @@ class _Rewriter(ast.NodeTransformer):
 
     # Text
 
-    def _lines(self, body: Sequence[ast.stmt], indent: int) -> Iterator[Line | Wake | TickLine]:
+    def _lines(self, body: Sequence[ast.stmt], indent: int) -> Iterator[AnyLine]:
         for each in body:
             if isinstance(each, Tick):
                 yield TickLine(indent)
@@ -361,10 +386,22 @@ class _Rewriter(ast.NodeTransformer):
                 yield Line(indent, ("for ", *target, " in ", *over, ":"))
                 yield from self._block(each.body, indent + 1)
                 yield from self._else(each.orelse, indent)
+            elif (alias := self._alias(each)) is not None:
+                yield Alias(indent, *alias)
             else:
                 yield Line(indent, self._pieces(each))
 
-    def _if_lines(self, choice: ast.If, indent: int, word: str) -> Iterator[Line | Wake | TickLine]:
+    def _alias(self, statement: ast.stmt) -> tuple[Slot, Slot] | None:
+        match statement:
+            case ast.Assign([ast.Name() as target], ast.Name() as given):
+                local, value = self._slot_of(target), self._slot_of(given)
+                if local is None or value is None or value.what != "input":
+                    return None
+                if local.what == "local" and local.name in self._aliases:
+                    return local, value
+        return None
+
+    def _if_lines(self, choice: ast.If, indent: int, word: str) -> Iterator[AnyLine]:
         yield Line(indent, (f"{word} ", *self._pieces(choice.test), ":"))
         yield from self._block(choice.body, indent + 1)
         if len(choice.orelse) == 1 and isinstance(choice.orelse[0], ast.If):
@@ -372,12 +409,12 @@ class _Rewriter(ast.NodeTransformer):
         else:
             yield from self._else(choice.orelse, indent)
 
-    def _else(self, body: Sequence[ast.stmt], indent: int) -> Iterator[Line | Wake | TickLine]:
+    def _else(self, body: Sequence[ast.stmt], indent: int) -> Iterator[AnyLine]:
         if body:
             yield Line(indent, ("else:",))
             yield from self._block(body, indent + 1)
 
-    def _block(self, body: Sequence[ast.stmt], indent: int) -> Iterator[Line | Wake | TickLine]:
+    def _block(self, body: Sequence[ast.stmt], indent: int) -> Iterator[AnyLine]:
         yield from self._lines(body or [ast.Pass()], indent)
 
     def _pieces(self, node: ast.AST) -> Pieces:

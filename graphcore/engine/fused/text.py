@@ -1,5 +1,6 @@
 """What writing makes and a program keeps: the function's text, and which variable is whose."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -53,6 +54,7 @@ class Text:
         lines: its lines.
         owners: for each line, the index of the node that it belongs to, or -1.
         begins: where the function counts the cycles, the number of lines before one has begun.
+        asks_time: with `Head.EVENTS`, whether its loop is given the times.
         namespace: its globals.
         kept: what the function holds of each node that is taken apart.
         flags: for each node that chooses, and for each block's counter, its variable.
@@ -64,6 +66,7 @@ class Text:
     lines: list[str] = field(default_factory=list)
     owners: list[int] = field(default_factory=list)
     begins: int = 0
+    asks_time: bool = False
     namespace: dict[str, Any] = field(default_factory=dict)
     kept: list[Kept] = field(default_factory=list)
     flags: dict[int, str] = field(default_factory=dict)
@@ -75,6 +78,11 @@ class Text:
         """Add a line."""
         self.lines.append(_STEP * indent + text)
         self.owners.append(owner)
+
+    def speaks_of(self, name: str) -> bool:
+        """Return whether a name is in the lines so far."""
+        word = re.compile(rf"\b{name}\b")
+        return any(word.search(line) for line in self.lines)
 
     def __str__(self) -> str:
         """Return the text as it is compiled."""

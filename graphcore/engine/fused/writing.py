@@ -1,7 +1,7 @@
 """The fifth pass: put the templates together, block by block, to the text of one function.
 
 The function holds the state of all nodes in its local variables and gives them back at its end.
-It begins with one of three heads (`Head`). Where many blocks are side by side, those that have
+It begins with one of four heads (`Head`). Where many blocks are side by side, those that have
 something to do wait in a heap, and a tree of comparisons leads to each: a cycle costs what is
 active in it.
 """
@@ -17,11 +17,12 @@ from typing import Any
 from graphcore.engine.fused.clocks import Block, Clock, Of, Placement
 from graphcore.engine.fused.functions import free_cell, free_value
 from graphcore.engine.fused.parts import Part
-from graphcore.engine.fused.reading import Is, keeps_alarms
+from graphcore.engine.fused.reading import Is, Node, keeps_alarms
 from graphcore.engine.fused.returns import Form
 from graphcore.engine.fused.syntax import file_of
-from graphcore.engine.fused.template import Pieces, Slot, TickLine, Wake
+from graphcore.engine.fused.template import Alias, Pieces, Slot, TickLine, Wake
 from graphcore.engine.fused.text import ABSENT, Kept, Text
+from graphcore.node import Source
 
 NEVER = 1 << 100
 _SIDE_BY_SIDE = 24
@@ -39,6 +40,7 @@ _TAKEN = {
 class Head(Enum):
     """Where the function has its cycles from."""
 
+    EVENTS = "the events of the only source, which are all there beforehand"
     VARIABLES = "the sources' next times, each a variable"
     HEAP = "the heap of the alarms"
     SESSION = "the session, which does all that there is: real time, alarms that are taken back"
@@ -47,12 +49,22 @@ class Head(Enum):
 def head_for(parts: Sequence[Part]) -> Head:
     """Return the head for historical runs of these nodes that nothing else looks at."""
     woken = [part for part in parts if part.woken]
+    if len(woken) == 1 and woken[0].template is not None and _is_recorded(woken[0].node):
+        return Head.EVENTS
     if not woken or any(_wants_alarms(part) for part in woken):
         return Head.SESSION
     few = len(woken) <= _VARIABLES
     alone = all(not (part.active or part.passive) for part in woken)
     once = all(part.template is not None and part.template.wakes <= 1 for part in woken)
     return Head.VARIABLES if few and alone and once else Head.HEAP
+
+
+def _is_recorded(node: Node) -> bool:
+    """Return whether a source's `chunks` stands for its `start` and `cycle`."""
+    if not (isinstance(node, Source) and node.recorded):
+        return False
+    told = {"start", "cycle", "chunks"}
+    return "chunks" in next(vars(cls) for cls in type(node).__mro__ if told & vars(cls).keys())
 
 
 def _wants_alarms(part: Part) -> bool:
@@ -74,6 +86,7 @@ class _Writer:
         self._text = Text()
         self._names: dict[tuple[Any, ...], str] = {}
         self._used = set(_TAKEN)
+        self._aliases: dict[tuple[int, str], str] = {}
         self._supposed: set[tuple[int, str]] = set()
         self._flagged: set[Clock] = set()
         self._inside = placement.every
@@ -96,10 +109,16 @@ class _Writer:
         else:
             self._write_items(self._placement.top, 2)
         self._share_flag(self._placement.top, "")
+        if self._head is Head.EVENTS:
+            # Here, so that no event is taken that does not run.
+            text.add(2, "if session.ended_by is not None:")
+            text.add(3, "break")
         # The head comes last: only now is it known which variables there are.
+        asks_start = text.speaks_of("start")
+        text.asks_time = self._is_watched or text.speaks_of("time")
         body, text.lines = text.lines, []
         owners, text.owners = text.owners, []
-        self._write_head()
+        self._write_head(asks_start)
         text.lines += body
         text.owners += owners
         text.add(1, "return locals()")
@@ -107,9 +126,13 @@ class _Writer:
 
     # The head
 
-    def _write_head(self) -> None:
+    def _write_head(self, asks_start: bool) -> None:
         text, woken = self._text, [part.index for part in self._parts if part.woken]
-        more = {Head.VARIABLES: ", cycles, end, alarms", Head.HEAP: ", cycles, end"}
+        more = {
+            Head.EVENTS: ", events",
+            Head.VARIABLES: ", cycles, end, alarms",
+            Head.HEAP: ", cycles, end",
+        }
         text.add(0, f"def run(session, nodes, states{more.get(self._head, '')}):")
         for part in self._parts:
             if ("state", part.index) in self._names:
@@ -119,8 +142,11 @@ class _Writer:
         flags = list(text.flags.values())
         for begin in range(0, len(flags), _SEVERAL):
             text.add(1, " = ".join([*flags[begin : begin + _SEVERAL], "0"]))
-        text.add(1, "start = session.start_time")
+        if asks_start:
+            text.add(1, "start = session.start_time")
         match self._head:
+            case Head.EVENTS:
+                self._write_head_of_events(woken[0])
             case Head.VARIABLES:
                 self._write_head_of_variables(woken)
             case Head.HEAP:
@@ -129,6 +155,13 @@ class _Writer:
                 text.add(1, "heap, bits = session.schedule.heap, session.schedule.bits")
                 text.add(1, "for due in iter(session.next_cycle, None):")
                 text.add(2, "time, cycle = session.time, session.cycle")
+
+    def _write_head_of_events(self, index: int) -> None:
+        time = "time, " if self._text.asks_time else ""
+        value = self._value(self._parts[index])
+        self._text.add(1, f"for {time}{value}, cycle in events:", index)
+        self._text.begins = len(self._text.lines)
+        self._write_session()
 
     def _write_head_of_variables(self, woken: Sequence[int]) -> None:
         text = self._text
@@ -179,7 +212,9 @@ class _Writer:
         given: list[str] = []
         state: list[tuple[str, str]] = []
         own = vars(part.node)
-        for attribute, kind in part.template.kinds.items():
+        # In this head a source has nothing but its value.
+        kinds = {} if self._head is Head.EVENTS and part.woken else part.template.kinds
+        for attribute, kind in kinds.items():
             if kind.of not in (Is.OWN, Is.KEPT, Is.LIVE):
                 self._text.facts.add(own, attribute, own.get(attribute, ABSENT))
             if kind.of in (Is.OWN, Is.KEPT):
@@ -318,6 +353,9 @@ class _Writer:
         if part.template is None:
             self._write_call(part, indent, dependants)
             return
+        if self._head is Head.EVENTS and part.woken:
+            self._write_tick(part, indent, dependants)
+            return
         by_variables = self._head is Head.VARIABLES
         if by_variables and part.woken and not self._always_wakes(part):
             self._text.add(indent, f"{self._due(part.index)} = never", part.index)
@@ -331,6 +369,8 @@ class _Writer:
                 self._write_tick(part, here, dependants)
             elif isinstance(line, Wake):
                 self._write_wake(part, line, here)
+            elif isinstance(line, Alias):
+                self._write_alias(part, line, here)
             else:
                 self._text.add(here, self._line(part, line.pieces), part.index)
 
@@ -367,6 +407,14 @@ class _Writer:
         if dependants is not None:
             self._write_inside(dependants, indent)
 
+    def _write_alias(self, part: Part, line: Alias, indent: int) -> None:
+        upstream = self._upstream(part, line.given)
+        if self._may_lack(part, line.given):
+            given, local = self._fill(part, line.given), self._fill(part, line.local)
+            self._text.add(indent, f"{local} = {given}", part.index)
+        else:
+            self._aliases[part.index, line.local.name] = self._value(upstream)
+
     def _write_wake(self, part: Part, line: Wake, indent: int) -> None:
         due = self._due(part.index)
         self._text.add(indent, f"{due} = {self._line(part, line.at)}", part.index)
@@ -395,7 +443,9 @@ class _Writer:
             case "attribute":
                 return self._attribute(part, slot.name, slot.by_name)
             case "local":
-                return self._name(("local", part.index, slot.name), f"{slot.name}_{part.index}")
+                alias = self._aliases.get((part.index, slot.name))
+                name = f"{slot.name}_{part.index}"
+                return alias or self._name(("local", part.index, slot.name), name)
             case "input":
                 return self._input(self._upstream(part, slot))
             case "ticked":

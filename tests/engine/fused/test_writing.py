@@ -103,6 +103,55 @@ def test_locals_of_a_cycle_are_its_own() -> None:
     assert same(lambda: gc.Stream(made(gc.Stream(made(one())).map(lambda x: x[1]))))
 
 
+def test_a_local_name_for_an_upstreams_value_is_that_values_own_variable() -> None:
+    made = node_class("given = self.source.value\nself.value = (given, given + 1)\nreturn True")
+    assert body(gc.Stream(made(one()))) == ["tried_1 = (constant_0, constant_0 + 1)"]
+
+
+@pytest.mark.parametrize("given", ["x", "self.source.value"])
+def test_an_attribute_of_the_same_name_is_no_local(given: str) -> None:
+    made = node_class(
+        f"x = self.source.value\nfound = self.x, x\nself.x = {given}\nself.value = found\n"
+        "return True",
+        "source: gc.Active[Any]\nx: int = gc.state(7)",
+    )
+    assert [value for _, value in same(lambda: gc.Stream(made(gc.from_iterable([1, 2, 3]))))] == [
+        *((7, 1), (1, 2), (2, 3)),
+    ]
+
+
+@pytest.mark.parametrize(
+    "cycle",
+    [
+        "given = self.source.value\ngiven += 1\nself.value = given\nreturn True",
+        "given = self.source.value\nfor given in [given, 7]:\n    pass\n"
+        "self.value = given\nreturn True",
+        "if self.source.value > 1:\n    given = self.source.value\nelse:\n    given = 0\n"
+        "self.value = given\nreturn True",
+        "given = self.source.value\nif given > 1:\n    given = 5\nself.value = given\nreturn True",
+        "given = other = self.source.value\nother = 9\nself.value = (given, other)\nreturn True",
+    ],
+)
+def test_a_local_that_is_set_twice_keeps_a_variable_of_its_own(cycle: str) -> None:
+    made = node_class(cycle)
+    stream = gc.Stream(made(one()))
+    assert any(re.match(r"\s*(given|other)_1 ", line) for line in body(stream)), body(stream)
+    same(lambda: gc.Stream(made(gc.from_iterable([1, 2, 3]))))
+
+
+def test_a_local_name_for_what_may_lack_a_value_still_says_that_there_is_none() -> None:
+    made = node_class(
+        "given = self.late.value\nself.value = given if state.time > 1 else 0\nreturn True",
+        "source: gc.Active[Any]\nlate: gc.Passive[Any]",
+    )
+    any_ = gc.node(valid="any")(made)
+    error, text, _ = same(
+        lambda: gc.Stream(any_(gc.replay([1, 3], "ab"), gc.replay([2], "x").named("late")))
+    )
+    assert error is gc.NoValueError
+    assert "late" in text
+
+
 # Literals
 
 LITERALS = [5, -5, 0, 2.5, -2.5, -0.0, 1e300, 10**39, "text", "'\"\n\\", "é", b"\x00", True, None]
@@ -154,9 +203,8 @@ def test_numbers_stand_in_the_text_and_what_is_long_or_no_number_has_a_name() ->
 def test_nodes_behind_a_filter_stand_inside_its_if() -> None:
     found = body(one().filter(lambda x: x > 0).named("up").map(lambda x: -x).named("down"))
     assert found == [
-        "value_1 = constant_0",
-        "if value_1 > 0:",
-        "    up_1 = value_1",
+        "if constant_0 > 0:",
+        "    up_1 = constant_0",
         "    up_1_at = cycle",
         "    down_2 = -up_1",
         "    down_2_at = cycle",
