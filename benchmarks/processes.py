@@ -36,6 +36,16 @@ def measure_pair(publisher: str, subscriber: str, count: int) -> dict[str, Any]:
             return _line(subscribing)
 
 
+def measure_publisher(
+    publisher: str, subscriber: str, count: int, subscribers: int
+) -> dict[str, Any]:
+    """Run a publisher of so many values to so many subscribers; return its line at the end."""
+    with _program(publisher, count, subscribers) as publishing:
+        address = f"tcp://127.0.0.1:{_line(publishing)['port']}"
+        with _program(subscriber, subscribers, address):
+            return _line(publishing)
+
+
 def measure_one(program: str, *arguments: object) -> dict[str, Any]:
     """Run a program by itself; return its line."""
     with _program(program, *arguments) as running:

@@ -9,7 +9,8 @@ import sys
 import time
 import tracemalloc
 from collections.abc import Callable, Iterable, Iterator
-from statistics import quantiles
+from operator import sub
+from statistics import median, quantiles
 from struct import Struct
 from time import perf_counter_ns
 
@@ -17,10 +18,18 @@ import zmq
 
 import graphcore as gc
 from benchmarks.shapes import SHAPES
-from graphcore_zmq.wire import Trailer, end_of_stream_frame, read_frame, value_frame
+from graphcore_zmq.wire import (
+    Trailer,
+    burst_envelope,
+    end_of_stream_frame,
+    read_frame,
+    sealed,
+    value_frame,
+)
 
 _HIGH_WATER_MARK = 10_000  # graphcore's default, given to all sockets that can be told
 _BURST = 4_096  # graphcore's largest
+_FRAME = 100  # values in a frame of those that hold several
 _PERIOD = 1_000_000  # ns
 _INSTANCE = 1
 _WARM_UP = 100  # messages whose latency is not counted
@@ -42,6 +51,35 @@ def publish_burst(count: int) -> None:
         for number in range(count)
     ]
     _publish(frames, count)
+
+
+def publish_bursts(count: int) -> None:
+    """Send as many values in frames of a hundred, made beforehand."""
+    frames = [
+        sealed(burst_envelope(burst, number), Trailer(_INSTANCE, number, number))
+        for number, burst in enumerate(_bursts(count))
+    ]
+    _publish(frames, len(frames))
+
+
+def _bursts(count: int) -> list[list[bytes]]:
+    return [
+        [b"%016d" % (first + number) for number in range(_FRAME)]
+        for first in range(0, count, _FRAME)
+    ]
+
+
+def graphcore_bursts(count: int) -> None:
+    """Publish as many values from a graph, a hundred in a frame."""
+    from graphcore_zmq import raw, zmq_pub_burst
+
+    bursts = _bursts(count)
+    # Made before the publisher, which holds the graph until somebody subscribes.
+    ready = gc.constant(None).for_each(lambda _: say(port=publisher.port))
+    publisher = zmq_pub_burst(
+        gc.from_iterable(bursts), 0, codec=raw, bind="127.0.0.1", on_full="block"
+    )
+    gc.Graph(ready, publisher).run(realtime=True)
 
 
 def bare_rate(count: int, address: str) -> None:
@@ -88,6 +126,35 @@ def _counting(count: int) -> Callable[[list[bytes]], None]:
 
 def _say_rate(received: int, nanoseconds: int) -> None:
     say(rate=received / nanoseconds * 1e9)
+
+
+# Many subscribers
+
+
+def graphcore_fan_out(count: int, subscribers: int) -> None:
+    """Publish to so many; say how long a value takes in the graph's thread, ns, median."""
+    from graphcore_zmq import raw, zmq_pub
+
+    stamps: list[int] = []
+    ready = gc.constant(None).for_each(lambda _: say(port=publisher.port))
+    source = gc.ticker(_PERIOD).count()
+    values = source.map(lambda number: stamps.append(perf_counter_ns()) or b"%016d" % number)
+    publisher = zmq_pub(values, 0, codec=raw, bind="127.0.0.1", wait_for=int(subscribers))
+    # Wired behind the publisher, it runs behind it.
+    after = values.for_each(lambda _: stamps.append(perf_counter_ns()))
+    gc.Graph(ready, publisher, after).run(realtime=True, duration=count * _PERIOD)
+    # The first waits for the subscribers.
+    say(cost=median(map(sub, stamps[3::2], stamps[2::2])))
+
+
+def swallow(subscribers: int, address: str) -> None:
+    """Subscribe so often, and take what comes."""
+    poller = zmq.Poller()
+    for _ in range(subscribers):
+        poller.register(_connect(address), zmq.POLLIN)
+    while True:
+        for socket, _ in poller.poll():
+            socket.recv()
 
 
 # Latency

@@ -5,7 +5,8 @@ decode to it and refuse what does not fit. `raw` takes bytes and gives bytes. No
 made to run code by what a peer sends.
 """
 
-from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
+from collections.abc import Sequence
+from typing import Any, Generic, Protocol, TypeVar, cast, runtime_checkable
 
 import msgspec
 
@@ -128,6 +129,13 @@ class RawCodec:
     def decode(self, payload: bytes) -> bytes:
         """Return the bytes."""
         return payload
+
+
+def encode_all(codec: Codec[T], values: Sequence[T]) -> Sequence[bytes]:
+    """Return the bytes of each value; raise `CodecError` if one has none."""
+    if isinstance(codec, RawCodec) and set(map(type, values)) == {bytes}:
+        return cast(Sequence[bytes], values)
+    return list(map(codec.encode, values))
 
 
 msgpack: MsgspecCodec[Any] = MsgspecCodec("msgpack", Any, msgspec.msgpack)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 from graphcore import InvalidTypeError, InvalidValueError
-from graphcore_zmq.codec import Codec, SelfDelimitingCodec
+from graphcore_zmq.codec import Codec, SelfDelimitingCodec, encode_all
 from graphcore_zmq.wire import (
     bare_burst_envelope,
     bare_value_envelope,
@@ -76,11 +76,10 @@ def whole_bursts(codec: Codec[T], topic: Topic[T] | None) -> Framing:
 
     With topics, the values of a burst that have one in common go out together.
     """
-    encode = codec.encode
     envelope = bare_burst_envelope if isinstance(codec, SelfDelimitingCodec) else burst_envelope
 
     def message(of: bytes, values: Sequence[T], time: int) -> Outgoing:
-        return Outgoing(of, envelope(list(map(encode, values)), time), len(values))
+        return Outgoing(of, envelope(encode_all(codec, values), time), len(values))
 
     def frame(burst: Sequence[T], time: int) -> list[Outgoing]:
         if not isinstance(burst, list | tuple):

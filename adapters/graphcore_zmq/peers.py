@@ -22,8 +22,9 @@ from graphcore_zmq.sockets import borrowed
 SIGNING = b"gc1\0signs"
 ALIVE = b"gc1\0alive"
 DONE = b"gc1\0done"
-# By this a subscriber of topics is counted, however many they are; it comes behind them.
-TOPICS = b"gc1\0topics"
+# By this a subscriber of topics is counted, however many they are. A socket that connects sends its
+# subscriptions in the order of their bytes, so that this comes behind all that is UTF-8.
+TOPICS = b"\xffgc1 topics"
 
 
 class Peers:

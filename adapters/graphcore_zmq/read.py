@@ -1,6 +1,7 @@
 """`zmq_sub`, and the nodes behind it: a receiver, and the two streams that are told apart."""
 
-from typing import Any, Generic, NamedTuple, TypeVar
+from collections.abc import Sequence
+from typing import Any, Generic, NamedTuple, TypeVar, overload
 
 from graphcore import (
     Active,
@@ -16,8 +17,10 @@ from graphcore_zmq.codec import Codec, check_codec, msgpack
 from graphcore_zmq.config import SocketOptions, ZmqSubConfig, check_options
 from graphcore_zmq.follow import Missing
 from graphcore_zmq.registry import ZmqRegistry
+from graphcore_zmq.security import CurveClient, check_client
 from graphcore_zmq.sockets import refuse_historical
 from graphcore_zmq.subscriber import OnEnd, Subscriber, SubscriberStats, ZmqStatus
+from graphcore_zmq.topical import TopicalSubscriber, check_topics
 
 T = TypeVar("T")
 
@@ -70,7 +73,8 @@ class ZmqSubscription(NamedTuple, Generic[T]):
 
     Attributes:
         data: bursts of values in the order in which they came, at most 4,096 in one.
-        status: `CONNECTED` and `DISCONNECTED` on transitions, `GAP` where frames were lost.
+        status: `CONNECTED` and `DISCONNECTED` on transitions, `GAP` where frames were lost,
+            `REFUSED` when the publisher does not let this subscriber in.
     """
 
     data: Stream[list[T]]
@@ -83,14 +87,42 @@ class ZmqSubscription(NamedTuple, Generic[T]):
         return stats
 
 
+@overload
 def zmq_sub(
     source: ZmqSubConfig | str | int | tuple[str, ZmqRegistry],
     *,
     codec: Codec[T] = msgpack,
+    topics: None = None,
     on_end: str | None = None,
     missing: str = Missing.WAIT,
     options: SocketOptions | None = None,
-) -> ZmqSubscription[T]:
+    security: CurveClient | None = None,
+) -> ZmqSubscription[T]: ...
+
+
+@overload
+def zmq_sub(
+    source: ZmqSubConfig | str | int | tuple[str, ZmqRegistry],
+    *,
+    codec: Codec[T] = msgpack,
+    topics: Sequence[str],
+    on_end: str | None = None,
+    missing: str = Missing.WAIT,
+    options: SocketOptions | None = None,
+    security: CurveClient | None = None,
+) -> ZmqSubscription[tuple[str, T]]: ...
+
+
+def zmq_sub(
+    source: ZmqSubConfig | str | int | tuple[str, ZmqRegistry],
+    *,
+    codec: Codec[Any] = msgpack,
+    topics: Sequence[str] | None = None,
+    on_end: str | None = None,
+    missing: str = Missing.WAIT,
+    options: SocketOptions | None = None,
+    security: CurveClient | None = None,
+) -> ZmqSubscription[Any]:
     """Subscribe to a publisher; real-time runs only.
 
     The subscriber connects, and connects again, by itself. Each status comes in a cycle of its
@@ -103,11 +135,14 @@ def zmq_sub(
     Args:
         source: an address (``"tcp://host:5556"``), a port on this host, ``(name, registry)``.
         codec: turns payloads into values; ``msgpack(Quote)`` decodes to a type.
+        topics: what to subscribe to of a publisher with topics; `data` then ticks with bursts of
+            ``(topic, value)`` pairs. The publisher sends nothing else.
         on_end: when the publisher ends in order, ``"close"`` ends the source and ``"follow"``
             waits for its successor; by default `close` for an address and `follow` for a name.
         missing: when nobody has registered the name at the start, ``"wait"`` waits, with a line in
             the log every 10 s, and ``"error"`` fails.
         options: of the socket.
+        security: ``Curve.client(...)``, for a publisher with ``Curve.server(...)``.
 
     Returns:
         ``(data, status)``, with `stats()`.
@@ -128,8 +163,17 @@ def zmq_sub(
         raise InvalidValueError(f'on_end is "close" or "follow", not {on_end!r}')
     if missing not in list(Missing):
         raise InvalidValueError(f'missing is "wait" or "error", not {missing!r}')
-    subscriber = Subscriber(
-        config, check_codec(codec), OnEnd(on_end), Missing(missing), check_options(options)
+    arguments = (
+        config,
+        check_codec(codec),
+        OnEnd(on_end),
+        Missing(missing),
+        check_options(options),
+        check_client(security),
+    )
+    named = check_topics(topics)
+    subscriber: Subscriber[Any] = (
+        Subscriber(*arguments) if named is None else TopicalSubscriber(named, *arguments)
     )
     receiver = ZmqReceiver(subscriber)
     return ZmqSubscription(Stream(ZmqData(receiver)), Stream(ZmqStatusNode(receiver)))

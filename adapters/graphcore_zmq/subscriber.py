@@ -12,7 +12,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import partial
@@ -22,12 +22,13 @@ import zmq
 
 from graphcore import Stopped
 from graphcore.sources.receiver import Sender
-from graphcore_zmq.codec import Codec, SelfDelimitingCodec
+from graphcore_zmq.codec import Codec, RawCodec, SelfDelimitingCodec
 from graphcore_zmq.config import SocketOptions, ZmqSubConfig
 from graphcore_zmq.follow import Follower, Missing
 from graphcore_zmq.latency import Histogram, Latency
 from graphcore_zmq.link import Link
 from graphcore_zmq.peers import ALIVE, DONE
+from graphcore_zmq.security import CurveClient
 from graphcore_zmq.sockets import Socket
 from graphcore_zmq.stats_log import StatsLog
 from graphcore_zmq.wire import (
@@ -45,20 +46,22 @@ T = TypeVar("T")
 _logger = logging.getLogger(__name__)
 
 _POLL = 100  # ms between two looks at `stop` and at where the publisher is
+_RETRY = 5  # s after which a publisher that has refused is tried again
 _QUIET = 0.5  # s of silence after which nothing more is expected of a publisher that has moved
-_BURST = 4_096
+BURST = 4_096
 _BURST_BYTES = 1 << 22  # where frames are large, a burst is handed over before it has so many
 _HEAVY = 1_024  # bytes of a value above which it counts as several in the graph's inbox
-_SHOWN = 32
+SHOWN = 32
 
 
-def _no_layout(frame: bytes) -> tuple[bytes, bytes, bytes, int, int]:
+def no_layout(frame: bytes) -> tuple[bytes, bytes, bytes, int, int]:
+    """Take apart a frame that is too small for a value, as `Unpack` does: it is none."""
     return b"", b"", b"", -1, 0
 
 
-def _burst_limit(size: int) -> int:
+def burst_limit(size: int) -> int:
     """Return how many values of frames of this size make a burst."""
-    return max(1, min(_BURST, _BURST_BYTES // (size or 1)))
+    return max(1, min(BURST, _BURST_BYTES // (size or 1)))
 
 
 class ZmqStatus(StrEnum):
@@ -67,6 +70,7 @@ class ZmqStatus(StrEnum):
     CONNECTED = "connected"
     DISCONNECTED = "disconnected"
     GAP = "gap"
+    REFUSED = "refused"
 
 
 class OnEnd(StrEnum):
@@ -103,7 +107,7 @@ class SubscriberStats:
         )
 
 
-class _Ended(Exception):
+class Ended(Exception):
     """The publisher has said that nothing more will come, and the source ends with it."""
 
 
@@ -116,28 +120,36 @@ class Subscriber(Generic[T]):
         on_end: what to do at EndOfStream.
         missing: what to do when nobody has registered the name.
         options: of the socket.
+        security: how it is encrypted, if it is.
     """
+
+    # What is subscribed to.
+    wanted: Sequence[bytes] = (b"",)
 
     def __init__(
         self,
         config: ZmqSubConfig,
-        codec: Codec[T],
+        codec: Codec[Any],
         on_end: OnEnd,
         missing: Missing,
         options: SocketOptions,
+        security: CurveClient | None,
     ) -> None:
         self.codec = codec
         if isinstance(codec, SelfDelimitingCodec):
             self._layout = bare_value_layout
             self._take_apart = partial(read_frame, read=codec.read, least=codec.least)
-            self._value_of: Callable[[Any], T] = lambda value: value
+            self._value_of: Callable[[Any], Any] = lambda value: value
         else:
             self._layout = value_layout
             self._take_apart = partial(read_frame)
             self._value_of = codec.decode
+        # What is read of a burst is what is wanted of it, with nothing to do for each value.
+        self._as_they_are = isinstance(codec, RawCodec | SelfDelimitingCodec)
         self.on_end = on_end
         self.missing = missing
         self.options = options
+        self.security = security
         self._follower = Follower(config)
         self._named = config.name or config.address or ""
         self.reset()
@@ -150,10 +162,11 @@ class Subscriber(Generic[T]):
         self._moved_at: float | None = None
         self._quiet = 0.0
         self._received = self._bytes = self._lost = self._bytes_before = 0
-        self._connected = False
+        self._connected = self._refused = False
+        self._retry_at = 0.0
         self._instance: int | None = None
         self._origin = b""
-        self._expected = self._expected_at_connect = 0
+        self._expected = self._progress_at_connect = 0
         self._signs_at: float | None = None
         self._events: deque[bool] = deque()
         self._burst: list[T] = []
@@ -185,7 +198,7 @@ class Subscriber(Generic[T]):
         context: zmq.Context[Socket] = zmq.Context()
         try:
             self._receive(context, stop)
-        except _Ended:
+        except Ended:
             _logger.info("%s: the publisher has ended", self.address)
         finally:
             _logger.info("%s: %s", self.address, self.stats())
@@ -203,7 +216,10 @@ class Subscriber(Generic[T]):
             waiting_since = time.monotonic()
             link.wait(_POLL)
             self._quiet += time.monotonic() - waiting_since
-            self._events.extend(link.monitor.read())
+            self._events.extend(link.events())
+            if link.refused:
+                self._give_up(link)
+                continue
             while self._events and not self._connected:
                 self._tell_event()
             if self._drain(link.socket):
@@ -220,9 +236,9 @@ class Subscriber(Generic[T]):
             if self._stays(self._link, address):
                 return self._link
             self._leave(self._link)
-        if address is not None:
+        if address is not None and time.monotonic() >= self._retry_at:
             try:
-                self._link = Link(context, address, self.options)
+                self._link = Link(context, address, self.options, self.wanted, self.security)
             except zmq.ZMQError as error:
                 if address == self._named:
                     raise
@@ -257,6 +273,22 @@ class Subscriber(Generic[T]):
         self._link = self._moved_at = self._signs_at = None
         self._events.clear()
 
+    def _give_up(self, link: Link) -> None:
+        """Leave a publisher that refuses; libzmq does not try again, so a new link will."""
+        if not self._refused:
+            self._refused = True
+            wants = "its keys" if self.security is not None else "that it is not encrypted"
+            _logger.warning(
+                "%s: the publisher refuses this subscriber because of %s; it tries again every "
+                "%d s",
+                self.address,
+                wants,
+                _RETRY,
+            )
+            self._tell(ZmqStatus.REFUSED)
+        self._leave(link)
+        self._retry_at = time.monotonic() + _RETRY
+
     # What it sends
 
     def _drain(self, socket: Socket) -> bool:
@@ -264,7 +296,7 @@ class Subscriber(Generic[T]):
         receive, decode, flags = socket.recv, self.codec.decode, zmq.NOBLOCK
         burst, expected, received_bytes = self._burst, self._expected, 0
         sent_at = self._sent_at
-        size, limit, unpack, value_head = 0, _BURST, cast(Unpack, _no_layout), b""
+        size, limit, unpack, value_head = 0, BURST, cast(Unpack, no_layout), b""
         emptied = False
         try:
             while len(burst) < limit:
@@ -273,8 +305,8 @@ class Subscriber(Generic[T]):
                 # layout for its size; whatever is not that goes the long way.
                 if len(frame) != size:
                     size = len(frame)
-                    limit = _burst_limit(size)
-                    unpack, value_head = self._layout(size) or (_no_layout, b"")
+                    limit = burst_limit(size)
+                    unpack, value_head = self._layout(size) or (no_layout, b"")
                 head, payload, origin, sequence, sent = unpack(frame)
                 if sequence == expected and head == value_head and origin == self._origin:
                     expected += 1
@@ -288,10 +320,10 @@ class Subscriber(Generic[T]):
                     burst = self._burst
         except zmq.Again:
             emptied = True
-        except (zmq.ZMQError, Stopped, _Ended):
+        except (zmq.ZMQError, Stopped, Ended):
             raise
         except Exception as error:  # the frame's, or whatever a codec raises
-            error.add_note(f"from {self.address}; the frame begins {frame[:_SHOWN]!r}")
+            error.add_note(f"from {self.address}; the frame begins {frame[:SHOWN]!r}")
             raise
         finally:
             self._bytes += received_bytes
@@ -304,29 +336,45 @@ class Subscriber(Generic[T]):
         tag, payloads, trailer = self._take_apart(frame)
         if trailer is not None and not self._continues(tag, trailer):
             return
-        if payloads:
-            self._bytes += len(frame)
-            if trailer is not None:
-                self._sent_at.append(trailer.time)
-        limit = _burst_limit(len(frame) // (len(payloads) or 1))
-        for payload in payloads:
-            self._burst.append(self._value_of(payload))
+        if payloads and trailer is not None:
+            self._sent_at.append(trailer.time)
+        value_of = None if self._as_they_are else self._value_of
+        self._take_values(payloads, len(frame), value_of)
+        if tag is Tag.END_OF_STREAM:
+            self._take_end(trailer is not None)
+
+    def _take_values(
+        self, payloads: list[Any], size: int, value_of: Callable[[Any], T] | None
+    ) -> None:
+        """Take the values of a frame of this size, which may be ready as they are."""
+        if not payloads:
+            return
+        self._bytes += size
+        limit = burst_limit(size // len(payloads))
+        begin = 0
+        while begin < len(payloads):
+            end = begin + max(limit - len(self._burst), 1)
+            part = payloads[begin:end]
+            self._burst.extend(part if value_of is None else map(value_of, part))
+            begin = end
             if len(self._burst) >= limit:
                 self._flush()
-        if tag is Tag.END_OF_STREAM:
-            self._signs_at = None
-            if trailer is not None:
-                self._sign(DONE)
-            self._tell(ZmqStatus.DISCONNECTED)
-            if self.on_end is OnEnd.CLOSE:
-                raise _Ended
+
+    def _take_end(self, signing: bool) -> None:
+        """Take the publisher's word that nothing more will come, and sign that it was read."""
+        self._signs_at = None
+        if signing:
+            self._sign(DONE)
+        self._tell(ZmqStatus.DISCONNECTED)
+        if self.on_end is OnEnd.CLOSE:
+            raise Ended
 
     def _continues(self, tag: Tag, trailer: Trailer) -> bool:
         """Follow the sequence: tell breaks and gaps; return whether the frame is a new one."""
         next_sequence = trailer.sequence + 1
         if trailer.instance != self._instance:
             self._break()
-            if self._instance is not None and self._expected != self._expected_at_connect:
+            if self._instance is not None and self._progress() != self._progress_at_connect:
                 # The monitor has told nothing of it since the last frame of the one before.
                 self._tell(ZmqStatus.DISCONNECTED)
                 self._tell(ZmqStatus.CONNECTED)
@@ -351,10 +399,14 @@ class Subscriber(Generic[T]):
         self._expected = max(self._expected, next_sequence)
         return True
 
+    def _progress(self) -> int:
+        """Return a number that frames of the publisher that is followed change."""
+        return self._expected
+
     def _break(self) -> None:
         """Tell what the monitor knows of the break that the next frame comes from behind."""
         assert self._link is not None
-        self._events.extend(self._link.monitor.read())
+        self._events.extend(self._link.events())
         self._tell_events()
 
     def _tell_events(self) -> None:
@@ -367,12 +419,13 @@ class Subscriber(Generic[T]):
 
     def _tell(self, status: ZmqStatus) -> None:
         """Tell a transition, or a gap, in a cycle of its own behind the data before it."""
-        if status is not ZmqStatus.GAP:
+        if status in (ZmqStatus.CONNECTED, ZmqStatus.DISCONNECTED):
             connected = status is ZmqStatus.CONNECTED
             if connected == self._connected:
                 return
             self._connected = connected
-            self._expected_at_connect = self._expected
+            self._refused = self._refused and not connected
+            self._progress_at_connect = self._progress()
             _logger.info("%s: %s", self.address, status)
         self._flush()
         self._hand_over(status, 1)

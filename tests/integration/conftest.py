@@ -13,9 +13,8 @@ from typing import Any
 import pytest
 import trustme
 
-from tests.integration.etcd_server import EtcdServer, Proxy, Tls, free_port
-
 from graphcore.testing import wait_until
+from tests.integration.etcd_server import EtcdServer, Proxy, Tls, free_port
 
 PROGRAMS = Path(__file__).with_name("programs.py")
 
@@ -105,6 +104,7 @@ def publish(program: Callable[..., Program]) -> Callable[..., Program]:
         width: int = 16,
         wait_for: int = 0,
         say_every: int = 0,
+        last_value: bool = False,
         registered: str = "",
         registry: dict[str, str] | None = None,
         **options: object,
@@ -119,6 +119,7 @@ def publish(program: Callable[..., Program]) -> Callable[..., Program]:
             width=width,
             wait_for=wait_for,
             say_every=say_every,
+            last_value=last_value,
             registered=registered,
             registry=registry or {},
             options=options,

@@ -39,6 +39,7 @@ def publish(
     width: int,
     wait_for: int,
     say_every: int,
+    last_value: bool,
     registered: str,
     registry: dict[str, Any],
     options: dict[str, Any],
@@ -59,6 +60,7 @@ def publish(
         bind="127.0.0.1",
         on_full=on_full,
         wait_for=wait_for,
+        last_value=last_value,
         options=SocketOptions(
             send_high_water_mark=high_water_mark, reconnect_interval="20ms", **options
         ),

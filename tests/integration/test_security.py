@@ -6,15 +6,18 @@ import socket as networking
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 import zmq
 
 import graphcore as gc
 from graphcore.testing import wait_until
-from graphcore_zmq import Curve, CurveServer, ZmqPublisher, raw
+from graphcore_zmq import Curve, CurveServer, ZmqPublisher, ZmqStatus, raw
 from graphcore_zmq.security import Gate
 from graphcore_zmq.wire import Tag, read_frame
+from tests.integration.feeding import Feeding
+from tests.integration.watching import Watching
 
 pytestmark = [pytest.mark.zmq, pytest.mark.usefixtures("nothing_is_left_over")]
 
@@ -237,3 +240,109 @@ def test_who_was_refused_is_logged_again_after_ten_seconds(caplog, monkeypatch):
     assert "at an address that can no longer be told" in refusals(caplog)[0]
     gate.close()
     context.destroy(linger=0)
+
+
+# Subscribers of graphcore
+
+
+@contextmanager
+def watching(port: int, **options: Any) -> Iterator[Watching]:
+    subscriber = Watching(port, **options)
+    try:
+        yield subscriber
+    finally:
+        subscriber.end()
+
+
+def test_a_subscriber_on_the_list_gets_everything():
+    security = Curve.server(SERVER_SECRET, clients=[KNOWN])
+    feeding = Feeding(security=security, wait_for=1)
+    with watching(feeding.port, security=Curve.client(SERVER, KNOWN_SECRET)) as subscriber:
+        feeding.send(*(b"%d" % n for n in range(1_000)))
+        wait_until(lambda: len(subscriber.values) == 1_000)
+        feeding.end()
+        wait_until(lambda: subscriber.statuses == ["connected", "disconnected"])
+    assert subscriber.subscription.stats().lost == 0
+
+
+@pytest.mark.parametrize(
+    ("server", "client"),
+    [
+        (Curve.server(SERVER_SECRET, [KNOWN]), Curve.client(SERVER, STRANGER_SECRET)),
+        (Curve.server(SERVER_SECRET, [KNOWN]), Curve.client(STRANGER, KNOWN_SECRET)),
+        (Curve.server(SERVER_SECRET, [KNOWN]), None),
+        (None, Curve.client(SERVER, KNOWN_SECRET)),
+    ],
+    ids=["unknown", "wrong server", "plain", "secured at a plain publisher"],
+)
+def test_a_subscriber_that_is_refused_says_so_and_gets_nothing(caplog, server, client):
+    with publishing(server) as (publisher,):
+        with watching(publisher.port, security=client) as subscriber:
+            wait_until(lambda: subscriber.statuses)
+            assert subscriber.statuses == [ZmqStatus.REFUSED] and subscriber.values == []
+            assert "the publisher refuses this subscriber because" in caplog.text
+            assert subscriber.subscription.stats().peers == 0
+        assert publisher.stats().subscriptions == 0
+
+
+def test_a_refused_subscriber_tries_again_and_gets_in_where_it_is_known_by_then(
+    caplog, monkeypatch
+):
+    monkeypatch.setattr("graphcore_zmq.subscriber._RETRY", 0.5)
+    client = Curve.client(SERVER, KNOWN_SECRET)
+    with publishing(Curve.server(SERVER_SECRET)) as (publisher,):
+        port = publisher.port
+        subscriber = Watching(port, security=client, on_end="follow")
+        wait_until(lambda: subscriber.statuses)
+    try:
+        feeding = Feeding(port=port, security=Curve.server(SERVER_SECRET, [KNOWN]), wait_for=1)
+        feeding.send(b"1")
+        wait_until(lambda: subscriber.values)
+        assert subscriber.statuses == ["refused", "connected"]
+        feeding.end()
+    finally:
+        subscriber.end()
+
+
+def test_a_refused_subscriber_is_told_once_and_tries_with_a_fresh_socket(monkeypatch):
+    monkeypatch.setattr("graphcore_zmq.subscriber._RETRY", 0.1)
+    tried = []
+    asked = Gate.callback
+    monkeypatch.setattr(
+        Gate, "callback", lambda self, domain, key: tried.append(key) or asked(self, domain, key)
+    )
+    with publishing(Curve.server(SERVER_SECRET, [KNOWN])) as (publisher,):
+        client = Curve.client(SERVER, STRANGER_SECRET)
+        with watching(publisher.port, security=client) as subscriber:
+            wait_until(lambda: len(tried) >= 4)
+            assert subscriber.statuses == [ZmqStatus.REFUSED]
+
+
+def test_a_publisher_that_restarts_is_found_again_by_its_known_subscriber():
+    security = Curve.server(SERVER_SECRET, clients=[KNOWN])
+    client = Curve.client(SERVER, KNOWN_SECRET)
+    feeding = Feeding(security=security, wait_for=1)
+    port = feeding.port
+    with watching(port, security=client, on_end="follow") as subscriber:
+        feeding.send(b"1")
+        wait_until(lambda: subscriber.values)
+        feeding.end()
+        again = Feeding(port=port, security=security, wait_for=1)
+        again.send(b"2")
+        wait_until(lambda: len(subscriber.values) == 2)
+        again.end()
+    assert subscriber.values == [b"1", b"2"]
+    assert "refused" not in subscriber.statuses
+
+
+def test_topics_and_the_last_value_go_encrypted_as_well():
+    security = Curve.server(SERVER_SECRET, clients=Curve.ANYONE)
+    client = Curve.client(SERVER, STRANGER_SECRET)
+    feeding = Feeding(
+        security=security, last_value=True, topic=lambda value: value.decode()[0], keep_for="1ms"
+    )
+    feeding.send(b"a1", b"b1")
+    with watching(feeding.port, topics=["a"], security=client) as subscriber:
+        wait_until(lambda: subscriber.values)
+        assert subscriber.values == [("a", b"a1")]
+    feeding.end()

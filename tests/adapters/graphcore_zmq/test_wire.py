@@ -13,6 +13,7 @@ from graphcore_zmq.wire import (
     WireError,
     bare_value_envelope,
     bare_value_layout,
+    burst_envelope,
     check_point_frame,
     end_of_stream_frame,
     read_frame,
@@ -163,3 +164,28 @@ def test_a_layout_without_a_length_takes_apart_what_was_put_together(payload):
     unpack, head = bare_value_layout(len(frame))
     assert unpack(frame) == (head, payload, TRAILER_BYTES[:12], *TRAILER[1:])
     assert bare_value_layout(31) is None
+
+
+@given(st.lists(st.binary(max_size=40), min_size=1), st.integers(-(2**63), 2**63 - 1))
+def test_a_burst_comes_back(payloads, time):
+    envelope = burst_envelope(payloads, time)
+    assert envelope == struct.pack("<IqQ", 2, time, len(payloads)) + b"".join(
+        struct.pack("<Q", len(payload)) + payload for payload in payloads
+    )
+    assert read_frame(sealed(envelope, TRAILER)) == (Tag.HISTORICAL_VALUE, payloads, TRAILER)
+
+
+@given(st.binary(max_size=20), st.integers(1, 5_000), st.lists(st.integers(0, 4_999)))
+def test_a_burst_of_equal_sizes_is_not_taken_for_one_where_some_differ(payload, count, others):
+    payloads = [payload] * count
+    for place in others:
+        payloads[place % count] = payload + b"more"
+    assert read_frame(burst_envelope(payloads, 0)).payloads == payloads
+
+
+@pytest.mark.parametrize("lie", [2, 2**40, 2**63, 2**64 - 1])
+def test_a_lying_length_in_a_burst_is_refused(lie):
+    value = struct.pack("<Q", 1) + b"v"
+    frame = struct.pack("<IqQ", 2, 0, 3) + value + struct.pack("<Q", lie) + b"v" + value
+    with pytest.raises(WireError):
+        read_frame(frame)

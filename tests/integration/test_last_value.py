@@ -1,0 +1,292 @@
+"""The last value for who comes late: to whom, which one, and what it is no gap of."""
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+import zmq
+
+import graphcore as gc
+from graphcore.testing import wait_until
+from graphcore_zmq import SocketOptions, ZmqStatus
+from graphcore_zmq.peers import ALIVE, SIGNING
+from graphcore_zmq.wire import Tag, read_frame
+from tests.integration.feeding import Feeding
+from tests.integration.watching import Watching
+
+pytestmark = [pytest.mark.zmq, pytest.mark.usefixtures("nothing_is_left_over")]
+
+CONNECTED = ZmqStatus.CONNECTED
+
+
+@pytest.fixture
+def feed(nothing_is_left_over: None) -> Iterator[Callable[..., Feeding]]:
+    started: list[Feeding] = []
+
+    def start(**options: Any) -> Feeding:
+        started.append(Feeding(**({"last_value": True} | options)))
+        return started[-1]
+
+    yield start
+    for each in started:
+        each.end()
+
+
+@pytest.fixture
+def watch(nothing_is_left_over: None) -> Iterator[Callable[..., Watching]]:
+    started: list[Watching] = []
+
+    def start(port: int, **options: Any) -> Watching:
+        started.append(Watching(port, **options))
+        return started[-1]
+
+    yield start
+    for each in started:
+        each.end()
+
+
+@contextmanager
+def bare(port: int) -> Iterator["zmq.Socket[bytes]"]:
+    """A subscriber that is not graphcore's, and takes a repeat for a value."""
+    context = zmq.Context()
+    try:
+        socket = context.socket(zmq.SUB)
+        socket.subscribe(b"")
+        socket.connect(f"tcp://127.0.0.1:{port}")
+        yield socket
+    finally:
+        context.destroy(linger=0)
+
+
+def values(socket: "zmq.Socket[bytes]", count: int, patience: int = 10_000) -> list[bytes]:
+    seen: list[bytes] = []
+    while len(seen) < count and socket.poll(patience):
+        seen += read_frame(socket.recv()).payloads
+    return seen
+
+
+def test_who_comes_late_gets_the_last_value_and_nobody_gets_it_twice(feed, watch):
+    feeding = feed(wait_for=1)
+    with bare(feeding.port) as early:
+        feeding.send(b"1", b"2", b"3")
+        assert values(early, 3) == [b"1", b"2", b"3"]
+        for _ in range(5):
+            with bare(feeding.port) as late:
+                assert values(late, 1) == [b"3"]
+        late = watch(feeding.port)
+        wait_until(lambda: late.values)
+        feeding.send(b"4")
+        # Five newcomers and their ends later, this is the next that it sees.
+        assert values(early, 1) == [b"4"]
+    wait_until(lambda: len(late.values) == 2)
+    assert late.values == [b"3", b"4"]
+    assert late.statuses == [CONNECTED] and late.subscription.stats().lost == 0
+
+
+def test_without_it_who_comes_late_gets_what_is_sent_from_then_on(feed, watch):
+    feeding = feed(last_value=False, wait_for=1)
+    watch(feeding.port)
+    feeding.send(b"1")
+    late = watch(feeding.port)
+    wait_until(lambda: feeding.publisher.stats().subscriptions == 2)
+    feeding.send(b"2")
+    wait_until(lambda: late.values)
+    assert late.values == [b"2"]
+
+
+def test_a_repeat_keeps_its_sequence(feed):
+    feeding = feed(wait_for=1)
+    with bare(feeding.port) as first:
+        feeding.send(b"1", b"2")
+        values(first, 2)
+        with bare(feeding.port) as second:
+            trailer = read_frame(second.recv()).trailer
+        assert trailer is not None and trailer.sequence == 1
+
+
+def test_who_reconnects_and_had_the_last_value_sees_neither_a_repeat_nor_a_gap(feed, watch):
+    feeding = feed(wait_for=1)
+    watching = watch(feeding.port)
+    feeding.send(b"1", b"2")
+    wait_until(lambda: len(watching.values) == 2)
+    # The publisher cuts it, as one that no longer answers.
+    peers = feeding.publisher.node._outlet._alive
+    cut_all(peers, feeding.port)
+    wait_until(lambda: watching.statuses == ["connected", "disconnected", "connected"])
+    wait_until(lambda: feeding.publisher.stats().subscriptions == 1)
+    feeding.send(b"3")
+    wait_until(lambda: len(watching.values) == 3)
+    assert watching.values == [b"1", b"2", b"3"]
+    assert watching.subscription.stats().lost == 0
+
+
+def cut_all(peers: Any, port: int) -> None:
+    from graphcore_zmq.peers import _cut
+
+    wait_until(lambda: peers._heard)
+    for descriptor in tuple(peers._heard):
+        assert _cut(descriptor, port)
+
+
+def test_the_last_value_waits_for_the_first_subscriber_however_long(feed, watch):
+    feeding = feed(keep_for="1ms")
+    feeding.send(b"1", b"2")
+    threading.Event().wait(0.05)  # far longer than a value is kept
+    watching = watch(feeding.port)
+    wait_until(lambda: watching.values)
+    assert watching.values == [b"2"]
+    wait_until(lambda: feeding.publisher.stats().sent)
+    stats = feeding.publisher.stats()
+    assert (stats.sent, stats.kept, stats.expired) == (1, 0, 1)
+
+
+def test_what_is_kept_comes_to_the_first_subscriber_in_order_and_once(feed, watch):
+    feeding = feed()
+    feeding.send(b"1", b"2", b"3")
+    watching = watch(feeding.port)
+    wait_until(lambda: len(watching.values) >= 3)
+    feeding.send(b"4")
+    wait_until(lambda: len(watching.values) >= 4)
+    assert watching.values == [b"1", b"2", b"3", b"4"]
+
+
+def test_a_last_value_that_nobody_came_for_is_counted_at_the_end():
+    publisher = gc.from_iterable([b"1", b"2"]).zmq_pub(
+        0, bind="127.0.0.1", last_value=True, keep_for="1ms"
+    )
+    publisher.run(realtime=True)
+    assert (publisher.stats().sent, publisher.stats().expired) == (0, 2)
+
+
+def test_who_comes_before_the_first_value_gets_all_values_and_nobody_is_left_out(feed, watch):
+    feeding = feed(wait_for=3)
+    watching = [watch(feeding.port) for _ in range(3)]
+    feeding.send(*(b"%d" % n for n in range(50)))
+    for each in watching:
+        wait_until(lambda each=each: len(each.values) == 50)
+        assert each.statuses == [CONNECTED]
+
+
+def test_signs_of_life_have_no_value_go_to_one_alone(feed, watch):
+    options = SocketOptions(heartbeat_interval="10ms")
+    feeding = feed(wait_for=3)
+    watching = [watch(feeding.port, options=options) for _ in range(3)]
+    for n in range(200):
+        feeding.send(b"%d" % n)
+    for each in watching:
+        wait_until(lambda each=each: len(each.values) == 200)
+        assert each.subscription.stats().lost == 0
+
+
+def test_subscribers_that_come_between_the_signs_of_others_are_told_apart(feed, watch):
+    # All of it waits in the socket while the graph waits for the second subscriber's value.
+    feeding = feed(wait_for=1)
+    context = zmq.Context()
+    signing = context.socket(zmq.XSUB)
+    signing.connect(f"tcp://127.0.0.1:{feeding.port}")
+    for message in (b"\1", b"\1" + SIGNING):
+        signing.send(message)
+    feeding.send(b"1")
+    assert values(signing, 1) == [b"1"]
+    late = []
+    for _ in range(20):
+        for _ in range(5):
+            signing.send(b"\1" + ALIVE)
+            signing.send(b"\0" + ALIVE)
+        late.append(watch(feeding.port))
+    for each in late:
+        wait_until(lambda each=each: each.values)
+    feeding.send(b"2")
+    for each in late:
+        wait_until(lambda each=each: len(each.values) == 2)
+        assert each.values == [b"1", b"2"]
+    context.destroy(linger=0)
+
+
+def test_each_topic_has_a_last_value_of_its_own(feed, watch):
+    feeding = feed(wait_for=1, topic=lambda value: value.decode()[0])
+    early = watch(feeding.port, topics=["a", "b", "c"])
+    feeding.send(b"a1", b"b1", b"a2", b"c1")
+    wait_until(lambda: len(early.values) == 4)
+    late = watch(feeding.port, topics=["b", "a", "x"])
+    wait_until(lambda: len(late.values) == 2)
+    feeding.send(b"a3", b"b2")
+    wait_until(lambda: len(late.values) == 4 and len(early.values) == 6)
+    assert sorted(late.values[:2]) == [("a", b"a2"), ("b", b"b1")]
+    assert late.values[2:] == [("a", b"a3"), ("b", b"b2")]
+    assert early.values[4:] == [("a", b"a3"), ("b", b"b2")]
+    assert late.subscription.stats().lost == 0
+
+
+def test_the_last_value_of_each_topic_waits_for_the_first_subscriber(feed, watch):
+    feeding = feed(keep_for="1ms", keep_count=2, topic=lambda value: value.decode()[0])
+    feeding.send(*(b"%c%d" % (topic, n) for n in range(3) for topic in b"abcd"))
+    watching = watch(feeding.port, topics=["a", "b", "c", "d"])
+    wait_until(lambda: len(watching.values) >= 4)
+    assert sorted(watching.values) == [(each, each.encode() + b"2") for each in "abcd"]
+    assert feeding.publisher.stats().expired == 8
+
+
+def test_the_last_burst_is_repeated_whole(feed, watch):
+    feeding = feed(bursts=True, wait_for=1)
+    watch(feeding.port)
+    feeding.send([b"1"], [b"2", b"3"])
+    late = watch(feeding.port)
+    wait_until(lambda: late.values)
+    assert late.values == [b"2", b"3"]
+
+
+def test_a_slow_subscriber_under_block_does_not_keep_a_newcomer_from_its_value(publish, subscribe):
+    publisher = publish(on_full="block", high_water_mark=10, last_value=True, peer_timeout=None)
+    port = publisher.line_with("port")["port"]
+    slow = subscribe(port, say_every=1, high_water_mark=10)
+    slow.line_with("at")
+    os.kill(slow.process.pid, signal.SIGSTOP)
+    newcomer = subscribe(port, say_every=1)
+    newcomer.line_with("at")
+    os.kill(slow.process.pid, signal.SIGCONT)
+    publisher.process.send_signal(signal.SIGTERM)
+    sent = publisher.line_with("sent")["sent"]
+    seen, seen_late = slow.line_with("count"), newcomer.line_with("count")
+    assert (seen["count"], seen["lost"]) == (sent, 0)
+    assert seen_late["lost"] == 0 and seen_late["in_order"]
+    assert seen_late["count"] == sent - seen_late["first"]
+
+
+def test_the_end_reaches_everybody(feed):
+    feeding = Feeding(last_value=True, wait_for=2)
+    closing = [Watching(feeding.port, closes=True) for _ in range(2)]
+    feeding.send(b"1")
+    closing.append(Watching(feeding.port, closes=True))
+    wait_until(lambda: closing[2].values)
+    feeding.end()
+    for each in closing:
+        each.join()
+        assert each.values == [b"1"]
+
+
+def test_a_silent_publisher_sends_check_points_to_all(feed):
+    feeding = feed(wait_for=2)
+    with bare(feeding.port) as one, bare(feeding.port) as other:
+        feeding.send(b"1")
+        for each in (one, other):
+            assert values(each, 1) == [b"1"]
+            while (frame := read_frame(each.recv())).trailer is None:
+                pass
+            assert frame.tag is Tag.CHECK_POINT
+
+
+def test_a_libzmq_without_it_is_refused_at_the_start(monkeypatch):
+    monkeypatch.setattr(zmq, "XPUB_MANUAL_LAST_VALUE", 9_999)
+    publisher = gc.never().zmq_pub(0, bind="127.0.0.1", last_value=True)
+    with pytest.raises(gc.RunError, match="last_value=True needs a libzmq with"):
+        publisher.run(realtime=True)
+
+
+def test_last_value_is_yes_or_no():
+    with pytest.raises(gc.InvalidTypeError, match="last_value is True or False, not 1"):
+        gc.never().zmq_pub(0, last_value=1)

@@ -1,0 +1,264 @@
+"""Topics: who gets what, what is no gap, and what a topic's end is."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import zmq
+
+import graphcore as gc
+from graphcore.testing import wait_until
+from graphcore_zmq import SocketOptions, ZmqStatus, raw, zmq_sub
+from graphcore_zmq.peers import TOPICS
+from graphcore_zmq.wire import Trailer, end_of_stream_frame, read_frame, value_frame
+from tests.integration.feeding import Feeding
+from tests.integration.watching import Watching
+
+pytestmark = [pytest.mark.zmq, pytest.mark.usefixtures("nothing_is_left_over")]
+
+CONNECTED, DISCONNECTED, GAP = ZmqStatus.CONNECTED, ZmqStatus.DISCONNECTED, ZmqStatus.GAP
+
+
+def first_word(value: bytes) -> str:
+    return value.decode().split()[0]
+
+
+@pytest.fixture
+def feed(nothing_is_left_over: None) -> Iterator[Callable[..., Feeding]]:
+    started: list[Feeding] = []
+
+    def start(**options: Any) -> Feeding:
+        started.append(Feeding(**({"topic": first_word} | options)))
+        return started[-1]
+
+    yield start
+    for each in started:
+        each.end()
+
+
+@pytest.fixture
+def watch(nothing_is_left_over: None) -> Iterator[Callable[..., Watching]]:
+    started: list[Watching] = []
+
+    def start(port: int, *topics: str, **options: Any) -> Watching:
+        started.append(Watching(port, topics=topics, **options))
+        return started[-1]
+
+    yield start
+    for each in started:
+        each.end()
+
+
+def subscribers(feeding: Feeding) -> int:
+    return feeding.publisher.stats().subscriptions
+
+
+def test_a_subscriber_gets_the_topics_that_it_names_and_filtering_is_no_gap(feed, watch):
+    feeding = feed(wait_for=2)
+    some, other = watch(feeding.port, "a", "c"), watch(feeding.port, "b")
+    values = [b"%s %d" % (topic, n) for n in range(100) for topic in (b"a", b"b", b"c", b"d")]
+    feeding.send(*values)
+    wait_until(lambda: len(some.values) == 200 and len(other.values) == 100)
+    assert some.values == [(first_word(each), each) for each in values if each[:1] in b"ac"]
+    assert other.values == [("b", each) for each in values if each[:1] == b"b"]
+    assert some.statuses == other.statuses == [CONNECTED]
+    assert some.subscription.stats().lost == 0 and some.subscription.stats().received == 200
+
+
+def test_a_topic_is_matched_exactly(feed, watch):
+    feeding = feed(wait_for=1)
+    watching = watch(feeding.port, "a", "gc1")
+    feeding.send(b"ab 1", b"a 2", b"gc1 3", b"gc12 4", "ä 5".encode(), b"a 6")
+    wait_until(lambda: len(watching.values) >= 3)
+    assert [value for _, value in watching.values] == [b"a 2", b"gc1 3", b"a 6"]
+
+
+def test_values_are_filtered_at_the_publisher(feed):
+    feeding = feed(wait_for=1)
+    context = zmq.Context()
+    socket = context.socket(zmq.XSUB)
+    socket.connect(f"tcp://127.0.0.1:{feeding.port}")
+    for wanted in (b"a\0", TOPICS):
+        socket.send(b"\1" + wanted)
+    feeding.send(b"b 1", b"a 2", b"b 3", b"a 4")
+    got = [socket.recv_multipart() for _ in range(2)]
+    context.destroy(linger=0)
+    assert [topic for topic, _ in got] == [b"a\0", b"a\0"]
+    frames = [read_frame(frame) for _, frame in got]
+    assert [frame.payloads for frame in frames] == [[b"a 2"], [b"a 4"]]
+    assert [frame.trailer.sequence for frame in frames] == [0, 1]
+
+
+def test_values_before_the_first_subscriber_are_kept_whatever_their_topic(feed, watch):
+    feeding = feed()
+    feeding.send(b"a 1", b"b 2", b"a 3")
+    watching = watch(feeding.port, "b", "a")
+    wait_until(lambda: len(watching.values) == 3)
+    assert [value for _, value in watching.values] == [b"a 1", b"b 2", b"a 3"]
+
+
+def test_a_subscriber_counts_once_however_many_topics_it_names(feed, watch):
+    feeding = feed(wait_for=2)
+    first = watch(feeding.port, *"abcdefgh")
+    wait_until(lambda: subscribers(feeding) == 1)
+    feeding._queue.put(b"a 1")
+    second = watch(feeding.port, "a")
+    wait_until(lambda: first.values and second.values)
+    assert subscribers(feeding) == 2
+    second.end()
+    wait_until(lambda: subscribers(feeding) == 1)
+
+
+def test_the_end_is_told_on_every_topic_also_on_those_that_nothing_was_sent_on(feed):
+    feeding = Feeding(topic=first_word, wait_for=2)
+    closing = [Watching(feeding.port, closes=True, topics=each) for each in (["a", "x"], ["x"])]
+    feeding.send(b"a 1", b"b 2")
+    feeding.end()
+    for each in closing:
+        each.join()
+        assert each.statuses == [CONNECTED, DISCONNECTED]
+        assert each.report.ended_by == "sources"
+    assert closing[0].values == [("a", b"a 1")]
+
+
+def test_a_lost_tail_of_one_topic_is_told_by_its_check_point(feed, watch):
+    feeding = feed(wait_for=1)
+    watching = watch(feeding.port, "a", "b")
+    feeding.send(b"a 1", b"b 1")
+    wait_until(lambda: len(watching.values) == 2)
+    # As if the socket had dropped three of them.
+    feeding.publisher.node._outlet._channels[b"b\0"].sequence += 3
+    wait_until(lambda: watching.statuses == [CONNECTED, GAP])
+    assert watching.subscription.stats().lost == 3
+
+
+def test_a_subscriber_is_counted_when_all_its_topics_are_there(bare, watch):
+    topics = ["z", "\U0010ffff", "a", "gc1", "\1"]
+    watch(bare.port, *topics)
+    asked = {bare.socket.recv() for _ in topics} | {bare.socket.recv()}
+    assert asked >= {b"\1" + each.encode() + b"\0" for each in topics}
+    assert bare.socket.recv() == b"\1" + TOPICS
+
+
+class Bare:
+    """A publisher of topics that is not graphcore's."""
+
+    def __init__(self) -> None:
+        self.context = zmq.Context()
+        self.socket = self.context.socket(zmq.XPUB)
+        self.port = self.socket.bind_to_random_port("tcp://127.0.0.1")
+
+    def await_subscriptions(self) -> None:
+        while self.socket.recv() != b"\1" + TOPICS:
+            pass
+
+    def send(self, topic: bytes, frame: bytes) -> None:
+        self.socket.send_multipart([topic, frame])
+
+
+@pytest.fixture
+def bare(nothing_is_left_over: None) -> Iterator[Bare]:
+    publisher = Bare()
+    yield publisher
+    publisher.context.destroy(linger=0)
+
+
+def test_gaps_and_repeats_are_told_for_each_topic_apart(bare, watch):
+    watching = watch(bare.port, "a", "b")
+    bare.await_subscriptions()
+    for topic, sequence in [(b"a", 7), (b"b", 0), (b"a", 8), (b"b", 0), (b"b", 3), (b"a", 9)]:
+        bare.send(topic + b"\0", value_frame(b"%d" % sequence, Trailer(1, sequence, 0)))
+    wait_until(lambda: len(watching.values) == 5)
+    assert watching.told[0] is CONNECTED
+    flat = [
+        each for told in watching.told[1:] for each in (told if isinstance(told, list) else [told])
+    ]
+    assert flat == [("a", b"7"), ("b", b"0"), ("a", b"8"), GAP, ("b", b"3"), ("a", b"9")]
+    assert watching.subscription.stats().lost == 2
+
+
+def test_a_publisher_that_was_replaced_starts_all_topics_anew(bare, watch):
+    watching = watch(bare.port, "a", "b")
+    bare.await_subscriptions()
+    for instance, topic, sequence in [(1, b"a", 7), (1, b"b", 5), (2, b"b", 0), (2, b"a", 0)]:
+        bare.send(topic + b"\0", value_frame(topic, Trailer(instance, sequence, 0)))
+    wait_until(lambda: len(watching.values) == 4)
+    assert watching.statuses == [CONNECTED, DISCONNECTED, CONNECTED]
+    assert watching.subscription.stats().lost == 0
+
+
+def test_a_goodbye_on_some_topics_ends_the_source_when_the_connection_does(bare):
+    watching = Watching(bare.port, closes=True, topics=["a", "b"])
+    bare.await_subscriptions()
+    bare.send(b"a\0", end_of_stream_frame(Trailer(1, 0, 0)))
+    bare.send(b"b\0", value_frame(b"late", Trailer(1, 0, 0)))
+    wait_until(lambda: watching.values)
+    assert watching.statuses == [CONNECTED]
+    bare.context.destroy(linger=1_000)
+    watching.join()
+    assert watching.statuses == [CONNECTED, DISCONNECTED]
+    assert watching.values == [("b", b"late")]
+
+
+@pytest.mark.parametrize(
+    "message", [[b"a\0", b"x", b"y"], [b"a\0"], [b"a\0x", b"y"], [b"a\0", b"junk"]]
+)
+def test_what_is_no_message_of_a_topic_that_was_asked_for_aborts_with_the_address(bare, message):
+    data, _ = zmq_sub(bare.port, codec=raw, topics=["a"])
+
+    def send(sender: gc.Sender[None], stop: Any) -> None:
+        bare.await_subscriptions()
+        bare.socket.send_multipart(message)
+
+    with pytest.raises(gc.GraphcoreError) as aborted:
+        gc.Graph(data, gc.receiver(send)).run(realtime=True, duration="2s")
+    assert f"tcp://127.0.0.1:{bare.port}" in "\n".join(aborted.value.__notes__)
+
+
+def test_bursts_are_parted_by_topic_and_each_part_is_a_frame(feed, watch):
+    feeding = feed(bursts=True, wait_for=1)
+    watching = watch(feeding.port, "a", "b")
+    feeding.send([b"a 1", b"b 2", b"a 3"], [], [b"c 4"], (b"b 5",))
+    wait_until(lambda: len(watching.values) == 4)
+    assert watching.values == [("a", b"a 1"), ("a", b"a 3"), ("b", b"b 2"), ("b", b"b 5")]
+
+
+def test_a_full_queue_is_waited_for_whatever_the_topic(feed, watch):
+    count = 3_000
+    options = SocketOptions(send_high_water_mark=10, receive_high_water_mark=10)
+    feeding = feed(on_full="block", options=options, keep_count=0)
+    watching = watch(feeding.port, "a", "b", options=options)
+    for n in range(count):
+        feeding._queue.put(b"%s %d" % ((b"a", b"b")[n % 2], n))
+    wait_until(lambda: len(watching.values) == count, seconds=60)
+    assert [int(value.split()[1]) for _, value in watching.values] == list(range(count))
+
+
+def test_a_subscriber_of_topics_at_a_publisher_without_them_is_logged(feed, watch, caplog):
+    feeding = feed(topic=None)
+    watch(feeding.port, "a")
+    wait_until(lambda: "a subscriber asks for topics, and has none here" in caplog.text)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: zmq_sub(5556, topics="a"), "topics is a list of texts, not 'a'"),
+        (lambda: zmq_sub(5556, topics=7), "topics is a list of texts, not 7"),
+        (lambda: zmq_sub(5556, topics=[]), "at least one topic"),
+        (lambda: zmq_sub(5556, topics=[b"a"]), "a topic is text, not b'a'"),
+        (lambda: zmq_sub(5556, topics=["a\0"]), "without a zero character"),
+        (lambda: zmq_sub(5556, topics=[""]), "a topic is text"),
+        (lambda: zmq_sub(5556, topics=["\ud800"]), "UTF-8"),
+        (lambda: gc.never().zmq_pub(0, topic="a"), "topic is a function"),
+    ],
+)
+def test_what_is_no_topic_is_refused_where_it_is_given(make, message):
+    with pytest.raises((gc.InvalidTypeError, gc.InvalidValueError), match=message):
+        make()
+
+
+def test_a_value_whose_topic_is_none_ends_the_run_with_its_name():
+    publisher = gc.constant(1).zmq_pub(0, topic=lambda value: value, bind="127.0.0.1")
+    with pytest.raises(gc.InvalidTypeError, match="a topic is text, not 1"):
+        publisher.run(realtime=True)
