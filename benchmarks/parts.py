@@ -10,6 +10,7 @@ from benchmarks import (
     bursts,
     chain,
     crossover,
+    discovery,
     fan_out,
     idle,
     latency,
@@ -45,6 +46,7 @@ PARTS: dict[str, Part] = TICKS | {
     "bursts": bursts,
     "fan_out": fan_out,
     "latency": latency,
+    "discovery": discovery,
     "idle": idle,
     "memory": memory,
 }

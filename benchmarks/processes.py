@@ -28,6 +28,14 @@ def _line(process: subprocess.Popen[str]) -> dict[str, Any]:
     return fields
 
 
+@contextmanager
+def started(program: str, *arguments: object) -> Iterator[subprocess.Popen[str]]:
+    """Run a program that goes on after its first line, until the end of the block."""
+    with _program(program, *arguments) as running:
+        _line(running)
+        yield running
+
+
 def measure_pair(publisher: str, subscriber: str, count: int) -> dict[str, Any]:
     """Run a publisher and a subscriber of so many values; return the subscriber's line."""
     with _program(publisher, count) as publishing:

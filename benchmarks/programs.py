@@ -214,6 +214,20 @@ def _say_latencies(latencies: list[int]) -> None:
     say(p50=percentiles[49], p99=percentiles[98])
 
 
+# Discovery
+
+
+def publish_by_name(number: int, url: str, ttl: str) -> None:
+    """Publish a number every 10 ms under a name, or stand by for it."""
+    from graphcore_zmq import EtcdRegistry, raw, zmq_pub
+
+    source = gc.ticker("10ms").map(lambda _: b"%d" % number)
+    registry = EtcdRegistry(url, ttl=ttl, conflict="standby")
+    publisher = zmq_pub(source, 0, ("quotes", registry), bind="127.0.0.1", codec=raw)
+    ready = source.limit(1).for_each(lambda _: say(ready=True))
+    gc.Graph(publisher, ready).run(realtime=True)
+
+
 # Wiring and compiling
 
 

@@ -49,7 +49,8 @@ Times come from `time.perf_counter_ns`, memory from `tracemalloc`. Wiring and co
 in a process for each graph, 7 times (graphs of 100,000 nodes 3 times). Publishers and subscribers
 are processes of their own; throughput is counted from the second burst, with back-pressure on, and
 latency from the taking of the time in the publisher's process to the value's arrival in the
-subscriber's function.
+subscriber's function. Names are in an etcd that the benchmark starts on the same host, without its
+waits for the disk.
 """
 
 

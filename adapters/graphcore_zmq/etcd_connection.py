@@ -27,15 +27,8 @@ T = TypeVar("T")
 
 _UNANSWERED = ("UNAVAILABLE", "DEADLINE_EXCEEDED", "CANCELLED")
 _NO_TRUST = ("CERTIFICATE_VERIFY_FAILED", "SSL_ERROR_SSL", "certificate")
-_OPTIONS = [
-    # A channel of its own begins without the waiting time that failures of another left behind.
-    ("grpc.use_local_subchannel_pool", 1),
-    # A host that vanished without a word ends the watches; etcd allows a ping every 5 s.
-    ("grpc.keepalive_time_ms", 10_000),
-    ("grpc.keepalive_timeout_ms", 5_000),
-]
-# A member that has lost its cluster says so instead of answering from what it knew.
-_REQUIRE_LEADER = ("hasleader", "true")
+# A channel of its own begins without the waiting time that failures of another left behind.
+_OPTIONS = [("grpc.use_local_subchannel_pool", 1)]
 
 
 class UnreachableError(RegistryError):
@@ -176,7 +169,6 @@ class _OwnSession:
                 )
                 # The token goes with the metadata; gRPC refuses credentials beside it over http.
                 client.call_credentials = None
-                client.metadata = (*(client.metadata or ()), _REQUIRE_LEADER)
                 self._client = client
             found: EtcdClient = self._client
             return found
@@ -276,7 +268,9 @@ class EtcdConnection:
                     continue
                 if code not in _UNANSWERED:
                     raise RefusedError(f"etcd at {url} refused: {text}", code) from error
-                self._drop(session)
+                if not self._drop(session) and code == "CANCELLED":
+                    # It failed in another thread, which ended this call with it.
+                    continue
                 tried.append(url)
                 untrusted += any(mark in text for mark in _NO_TRUST)
                 if len(tried) < len(self._targets):
@@ -307,12 +301,15 @@ class EtcdConnection:
                 self._session = target.open()
             return target.url, self._session
 
-    def _drop(self, session: Session) -> None:
+    def _drop(self, session: Session) -> bool:
+        """Close a session that failed; return whether it was the one in use."""
         with self._lock:
-            if self._session is session:
+            in_use = self._session is session
+            if in_use:
                 self._session = None
                 self._next = (self._next + 1) % len(self._targets)
         session.close()
+        return in_use
 
 
 def _read(path: Path | None) -> bytes | None:
@@ -335,8 +332,9 @@ def _explain(error: Exception) -> tuple[str, str]:
         if callable(code) and (found := code()) is not None:
             details = getattr(status, "details", lambda: None)()
             return str(found.name), str(details or found.name)
-    library = type(error).__module__.partition(".")[0]
-    if library in ("pyetcd", "etcd3") or isinstance(error, ValueError):
-        # A watch that began too late, no endpoint left, or a channel that was closed meanwhile.
+    if isinstance(error, ValueError):  # gRPC's, for a channel that was closed meanwhile
+        return "CANCELLED", str(error)
+    if type(error).__module__.partition(".")[0] in ("pyetcd", "etcd3"):
+        # A watch that began too late, or no endpoint left.
         return "UNAVAILABLE", str(error) or type(error).__name__
     raise error

@@ -10,7 +10,7 @@ import socket
 import subprocess
 import threading
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -65,6 +65,7 @@ class Proxy:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._server = server
+        self._hung = False
         self._listener: socket.socket | None = None
         self._lock = threading.Lock()
         self._pairs: list[socket.socket] = []
@@ -74,6 +75,10 @@ class Proxy:
         """Let clients through."""
         self._listener = socket.create_server(("127.0.0.1", self.port))
         self._spawn(self._accept, self._listener)
+
+    def hang(self) -> None:
+        """Let nothing through any more, without a word, as if the host had lost its power."""
+        self._hung = True
 
     def cut(self) -> None:
         """End all connections, and take no more."""
@@ -116,7 +121,8 @@ class Proxy:
     def _copy(self, source: socket.socket, target: socket.socket) -> None:
         with suppress(OSError):
             while data := source.recv(65_536):
-                target.sendall(data)
+                if not self._hung:
+                    target.sendall(data)
             target.shutdown(socket.SHUT_RDWR)
 
 
@@ -142,10 +148,12 @@ class EtcdServer:
         name: str = "one",
         members: dict[str, int] | None = None,
         tls: Tls | None = None,
+        options: Sequence[str] = (),
     ) -> None:
         self.folder = folder
         self.port = free_port()
         self.tls = tls
+        self._options = options
         self.scheme = "https" if tls else "http"
         self.url = f"{self.scheme}://127.0.0.1:{self.port}"
         self._name = name
@@ -165,7 +173,7 @@ class EtcdServer:
             "--listen-client-urls", self.url, "--advertise-client-urls", self.url,
             "--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer,
             "--initial-cluster", cluster, "--listen-metrics-urls", self._health,
-            "--log-level", "error", "--unsafe-no-fsync",
+            "--log-level", "error", "--unsafe-no-fsync", *self._options,
         ]  # fmt: skip
         if self.tls:
             command += ["--cert-file", str(self.tls.cert), "--key-file", str(self.tls.key)]
