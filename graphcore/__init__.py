@@ -26,7 +26,16 @@ from graphcore.node import Active, MutableNode, Passive, Source, Upstreams, node
 from graphcore.sources.receiver import ReceiverStream, Sender
 from graphcore.state import Alarm, EndedBy, GraphState, RunMode
 from graphcore.stream import FeedbackStream, Stream, align, stream_operator
-from graphcore.wiring import constant, feedback, from_iterable, never, receiver, replay, ticker
+from graphcore.wiring import (
+    constant,
+    feedback,
+    from_iterable,
+    never,
+    receiver,
+    replay,
+    replay_parquet,
+    ticker,
+)
 
 __all__ = [
     "Active",
@@ -61,6 +70,7 @@ __all__ = [
     "node",
     "receiver",
     "replay",
+    "replay_parquet",
     "state",
     "stream_operator",
     "ticker",

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from graphcore.errors import RunError
 from graphcore.handle import Handle
 from graphcore.operators.sinks import Collect
+from graphcore.tables import tables_module
 
 if TYPE_CHECKING:
     import pandas
@@ -51,7 +51,7 @@ class Collected(Handle, Generic[T]):
         Raises:
             RunError: if pyarrow, of the `tables` extra, is not installed.
         """
-        arrow = _tables_module("pyarrow")
+        arrow = tables_module("pyarrow")
         times = arrow.array(self.times, arrow.timestamp("ns", tz="UTC"))
         table: pyarrow.Table = arrow.table({"time": times, "value": arrow.array(self.values)})
         return table
@@ -62,7 +62,7 @@ class Collected(Handle, Generic[T]):
         Raises:
             RunError: if polars, of the `tables` extra, is not installed.
         """
-        pl = _tables_module("polars")
+        pl = tables_module("polars")
         times = pl.Series("time", self.times, dtype=pl.Int64)
         times = times.cast(pl.Datetime("ns", time_zone="UTC"))
         try:
@@ -78,14 +78,7 @@ class Collected(Handle, Generic[T]):
         Raises:
             RunError: if pandas, of the `tables` extra, is not installed.
         """
-        pd = _tables_module("pandas")
+        pd = tables_module("pandas")
         index = pd.DatetimeIndex(self.times, tz="UTC", name="time").as_unit("ns")
         series: pandas.Series[Any] = pd.Series(self.values, index=index, name="value")
         return series
-
-
-def _tables_module(name: str) -> Any:
-    try:
-        return __import__(name)
-    except ImportError as error:
-        raise RunError(f"this needs {name}: pip install 'graphcore[tables]'") from error

@@ -73,6 +73,10 @@ class Session(Protocol):
         """Where alarms are kept."""
 
     @property
+    def cycle_at_time(self) -> int:
+        """Which of the cycles at the present time this is, from 0."""
+
+    @property
     def stopping(self) -> bool:
         """Whether the run has been told to end, or its time is over."""
 
@@ -106,6 +110,11 @@ class GraphState:
     def time(self) -> int:
         """Engine time of the present cycle, ns since the epoch."""
         return self._session.time
+
+    @property
+    def cycle_at_time(self) -> int:
+        """Which of the cycles at the present time this is, from 0 (R6)."""
+        return self._session.cycle_at_time
 
     @property
     def start_time(self) -> int:

@@ -8,15 +8,19 @@ several inputs does not tick before each has a value (R5).
 
 import logging
 import operator
+import os
 from collections.abc import Callable, Hashable
 from types import FunctionType
 from typing import Any, Generic, NoReturn, ParamSpec, SupportsIndex, TypeVar, overload
 
 from graphcore.collected import Collected
+from graphcore.columns import column_of
 from graphcore.errors import InvalidTypeError, InvalidValueError, WiringError
 from graphcore.handle import Handle
 from graphcore.node import Active, MutableNode, Passive, mark_operator, node_of
 from graphcore.operators import arithmetic, bursts, rate, running, several, single, sinks
+from graphcore.operators.recording import Record, path_of
+from graphcore.tables import tables_module
 from graphcore.time import Duration, to_duration, to_period
 from graphcore.windows import Ewm, Rolling
 
@@ -279,6 +283,30 @@ class Stream(Handle, Generic[T]):
     def accumulate(self) -> "Stream[list[T]]":
         """Tick with the list of all values so far: the same list, which grows."""
         return Stream(sinks.Accumulate(self))
+
+    def record(self, file: "str | os.PathLike[str]", kind: Any = Any) -> "Stream[T]":
+        """Write each value to a Parquet file, which `replay_parquet` reads; tick with the value.
+
+        The columns are `time` (timestamp in ns, UTC), `cycle` (which of the cycles at that time,
+        from 0) and `value`. Until the run stops the values are in an Arrow stream,
+        ``FILE.partial``, which `replay_parquet` reads too; then the file takes its name, in place
+        of one that was there.
+
+        Args:
+            file: the path. Of a process that is killed, all but its last second of ticks is in
+                ``FILE.partial``, and the next run is refused as long as that is there.
+            kind: the type of the values, such as ``float``, ``dict[str, float]`` or a class of
+                records; by default that of the first value.
+
+        Raises:
+            RunError: at wiring if pyarrow, of the `tables` extra, is not installed; in `start` if
+                the file cannot be written.
+            InvalidTypeError: at wiring for a type that no column can hold, in `cycle` for a value
+                that does not fit the column.
+        """
+        tables_module("pyarrow")
+        column_of(kind)
+        return Stream(Record(self, path_of(file), kind))
 
     def finally_(self, function: Callable[[T], object]) -> "Stream[T]":
         """Call a function once, when the run stops, with the last value; not if none came."""

@@ -1,5 +1,6 @@
 """The functions that begin a graph: each makes a source and gives its stream."""
 
+import os
 import threading
 from collections.abc import Callable, Iterable
 from datetime import datetime
@@ -7,8 +8,11 @@ from math import inf
 from typing import Any, Literal, SupportsIndex, TypeVar, overload
 
 from graphcore.errors import InvalidTypeError, InvalidValueError
+from graphcore.operators.recording import path_of
+from graphcore.operators.single import Filter
 from graphcore.sources.feedback import Feedback
 from graphcore.sources.receiver import CAPACITY, ReceiverStream, Sender
+from graphcore.sources.recorded import is_value, make_replay_parquet
 from graphcore.sources.replay import check_delivery, make_from_iterable, make_replay
 from graphcore.sources.timer import Constant, Never, Ticker
 from graphcore.stream import FeedbackStream, Stream
@@ -87,6 +91,35 @@ def replay(
     [(10, ['a']), (20, ['b', 'c'])]
     """
     return Stream(make_replay(times, values, delivery, speed))
+
+
+def replay_parquet(
+    file: str | os.PathLike[str],
+    kind: Any = Any,
+    *,
+    delivery: _DeliveryName = "each",
+    speed: float = inf,
+) -> Stream[Any]:
+    """Tick with what `Stream.record` has written, in a historical run in the very same cycles.
+
+    Any other Parquet file will do that has a column `time` (timestamps, or whole nanoseconds) in
+    order: its values are the column `value`, or where it has none, dicts of the other columns.
+
+    Args:
+        file: the path, of a Parquet file or of the ``.partial`` that a killed run has left.
+        kind: the type of the values, such as a dataclass, a named tuple or a msgspec Struct;
+            without it records are dicts.
+        delivery: of values at one time, as for `replay`. ``"each"`` gives each its recorded cycle;
+            the others disregard that.
+        speed: how many times faster than recorded a real-time run goes, as for `replay`.
+
+    Raises:
+        RunError: at wiring if pyarrow, of the `tables` extra, is not installed; in the run for a
+            file that cannot be read.
+        InvalidTypeError: in the run, for a column that holds no values of that type.
+    """
+    source = make_replay_parquet(path_of(file), kind, delivery, speed)
+    return Stream(source) if delivery != "each" else Stream(Filter(source, is_value, True))
 
 
 @overload

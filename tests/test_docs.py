@@ -13,7 +13,8 @@ import graphcore as gc
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-SOURCES = {"ticker", "constant", "never", "replay", "from_iterable", "receiver", "feedback"}
+SOURCES = {"ticker", "constant", "never", "replay", "replay_parquet", "from_iterable"}
+SOURCES |= {"receiver", "feedback"}
 # What a stream has that is no operator: it wires nothing.
 NO_OPERATORS = {"run", "named", "value"}
 

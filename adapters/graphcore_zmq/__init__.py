@@ -9,6 +9,7 @@ from graphcore_zmq.codec import Codec, CodecError, SelfDelimitingCodec, json, ms
 from graphcore_zmq.config import SocketOptions, ZmqPubRegistration, ZmqSubConfig
 from graphcore_zmq.etcd import EtcdRegistry
 from graphcore_zmq.follow import Missing
+from graphcore_zmq.latency import Latency
 from graphcore_zmq.local import LocalRegistry
 from graphcore_zmq.outlet import OnFull
 from graphcore_zmq.polling import PollingWatch
@@ -45,6 +46,7 @@ __all__ = [
     "CurveClient",
     "CurveServer",
     "EtcdRegistry",
+    "Latency",
     "LocalRegistry",
     "Missing",
     "NameNotFoundError",

@@ -107,6 +107,7 @@ class SocketOptions(_Config):
         max_burst: how many values a frame may have; one with more aborts a subscriber's run.
         tcp_keepalive: whether the kernel probes idle connections.
         ipv6: whether to use IPv6 as well; an address in brackets does by itself.
+        stats_interval: how often the stats are logged while the run goes on; 0 is at its end alone.
     """
 
     send_high_water_mark: int = Field(default=10_000, ge=0, le=_MOST_FRAMES)
@@ -119,6 +120,7 @@ class SocketOptions(_Config):
     max_burst: int = Field(default=1_000_000, ge=1)
     tcp_keepalive: bool = True
     ipv6: bool = False
+    stats_interval: Nanoseconds = 0
 
 
 def check_options(options: SocketOptions | None) -> SocketOptions:

@@ -26,6 +26,7 @@ from graphcore_zmq.sockets import (
     refuse_old_protocols,
     set_options,
 )
+from graphcore_zmq.stats_log import StatsLog
 from graphcore_zmq.wire import (
     Trailer,
     check_point_frame,
@@ -77,6 +78,7 @@ class Outlet:
         lasting: whether the last value is sent again to each new subscriber.
         state: of the run.
         changed: called in the graph's thread when subscriptions may have come or gone.
+        log: what is logged every so often.
     """
 
     def __init__(
@@ -90,7 +92,9 @@ class Outlet:
         lasting: bool,
         state: GraphState,
         changed: Callable[[], None],
+        log: StatsLog,
     ) -> None:
+        self._log = log
         self._name = name
         self._endpoint = endpoint
         self._on_full = on_full
@@ -210,6 +214,7 @@ class Outlet:
                     if not self._posted:
                         self._posted = True
                         self._state.call_soon(self._look)
+                self._log.look()
         finally:
             monitor.close()
             if gate is not None:

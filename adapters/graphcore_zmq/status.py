@@ -1,7 +1,9 @@
 """What a subscriber and a publisher tell of themselves."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
+
+from graphcore_zmq.latency import Latency
 
 
 class ZmqStatus(StrEnum):
@@ -30,6 +32,8 @@ class SubscriberStats:
         lost: frames that the publisher sent and that never came.
         conflated: values received for which a newer one was handed to the graph.
         peers: connections now, 0 or 1.
+        latency: of each frame, one way: from the engine time of its publisher to when its burst is
+            handed to this graph. What the clocks of two hosts differ by is in it.
     """
 
     received: int = 0
@@ -37,6 +41,14 @@ class SubscriberStats:
     lost: int = 0
     conflated: int = 0
     peers: int = 0
+    latency: Latency = field(default_factory=Latency)
+
+    def __str__(self) -> str:
+        """Say it in words, for the log."""
+        return (
+            f"{self.received} values received ({self.bytes} bytes), {self.lost} frames lost, "
+            f"{self.latency}"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,3 +70,10 @@ class PublisherStats:
     bytes: int = 0
     peers: int = 0
     subscriptions: int = 0
+
+    def __str__(self) -> str:
+        """Say it in words, for the log."""
+        return (
+            f"{self.sent} values sent ({self.bytes} bytes), {self.kept} kept, "
+            f"{self.expired} expired, {self.subscriptions} subscriptions"
+        )

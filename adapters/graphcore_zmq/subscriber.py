@@ -23,10 +23,12 @@ from graphcore.sources.receiver import Sender
 from graphcore_zmq.codec import Codec, RawCodec, SelfDelimitingCodec
 from graphcore_zmq.config import SocketOptions, ZmqSubConfig
 from graphcore_zmq.follow import Follower, Missing
+from graphcore_zmq.latency import Histogram
 from graphcore_zmq.link import Link
 from graphcore_zmq.peers import ALIVE, DONE
 from graphcore_zmq.security import CurveClient
 from graphcore_zmq.sockets import Socket
+from graphcore_zmq.stats_log import StatsLog
 from graphcore_zmq.status import OnEnd, SubscriberStats, ZmqStatus
 from graphcore_zmq.wire import (
     Tag,
@@ -52,9 +54,9 @@ _HEAVY = 1_024  # bytes of a value above which it counts as several in the graph
 SHOWN = 32
 
 
-def no_layout(frame: bytes) -> tuple[bytes, bytes, bytes, int]:
+def no_layout(frame: bytes) -> tuple[bytes, bytes, bytes, int, int]:
     """Take apart a frame that is too small for a value, as `Unpack` does: it is none."""
-    return b"", b"", b"", -1
+    return b"", b"", b"", -1, 0
 
 
 def burst_limit(size: int) -> int:
@@ -131,11 +133,18 @@ class Subscriber(Generic[T]):
         self._silent = self._sign_at = 0.0
         self._events: deque[bool] = deque()
         self._burst: list[T] = []
+        self._sent_at: list[int] = []  # of the frames of this burst
+        self._latencies = Histogram()
 
     def stats(self) -> SubscriberStats:
         """Return what has been done in this run; from any thread."""
         return SubscriberStats(
-            self._received, self._bytes, self._lost, self._conflated, int(self._connected)
+            self._received,
+            self._bytes,
+            self._lost,
+            self._conflated,
+            int(self._connected),
+            self._latencies.latency(),
         )
 
     def find(self, stopping: Callable[[], bool]) -> None:
@@ -156,11 +165,13 @@ class Subscriber(Generic[T]):
         except Ended:
             _logger.info("%s: the publisher has ended", self.address)
         finally:
+            _logger.info("%s: %s", self.address, self.stats())
             self._connected = False
             context.destroy(linger=0)
             self._follower.close()
 
     def _receive(self, stop: threading.Event) -> None:
+        log = StatsLog(lambda: f"{self.address}: {self.stats()}", self.options.stats_interval)
         while not stop.is_set():
             link = self._follow()
             if link is None:
@@ -177,6 +188,7 @@ class Subscriber(Generic[T]):
                 self._tell_events()
             self._show_life()
             self._look_after(link)
+            log.look()
 
     def _await_frame(self, link: Link) -> None:
         """Wait until there is something to look at, and note for how long there was nothing."""
@@ -285,6 +297,7 @@ class Subscriber(Generic[T]):
         """Take what waits in the data socket, a burst at most; return whether that was all."""
         receive, decode, flags = socket.recv, self.codec.decode, zmq.NOBLOCK
         burst, expected, received_bytes = self._burst, self._expected, 0
+        sent_at = self._sent_at
         size, limit, unpack, value_head = 0, BURST, cast(Unpack, no_layout), b""
         emptied = False
         try:
@@ -296,11 +309,12 @@ class Subscriber(Generic[T]):
                     size = len(frame)
                     limit = burst_limit(size)
                     unpack, value_head = self._layout(size) or (no_layout, b"")
-                head, payload, origin, sequence = unpack(frame)
+                head, payload, origin, sequence, sent = unpack(frame)
                 if sequence == expected and head == value_head and origin == self._origin:
                     expected += 1
                     burst.append(decode(payload))
                     received_bytes += size
+                    sent_at.append(sent)
                 else:
                     self._expected = expected
                     self._take(frame)
@@ -325,6 +339,8 @@ class Subscriber(Generic[T]):
         tag, payloads, trailer = self._take_apart(frame)
         if trailer is not None and not self._is_new(tag, trailer):
             return
+        if payloads and trailer is not None:
+            self._sent_at.append(trailer.time)
         value_of = None if self._as_they_are else self._value_of
         self._take_values(payloads, len(frame), value_of)
         if tag is Tag.END_OF_STREAM:
@@ -429,6 +445,8 @@ class Subscriber(Generic[T]):
         if self._burst:
             burst, self._burst = self._burst, []
             self._received += len(burst)
+            self._latencies.add(self._sent_at, time.time_ns())
+            self._sent_at.clear()
             if self.conflate:
                 self._show_life()
                 self._conflated += self._conflate(burst)

@@ -71,12 +71,13 @@ class TopicalSubscriber(Subscriber[tuple[str, Any]]):
                     size = len(frame)
                     limit = burst_limit(size)
                     unpack, value_head = self._layout(size) or (no_layout, b"")
-                head, payload, origin, sequence = unpack(frame)
+                head, payload, origin, sequence, sent = unpack(frame)
                 self._taken += 1
                 if sequence == places.get(topic) and head == value_head and origin == self._origin:
                     places[topic] = sequence + 1
                     self._burst.append((self._names[topic], decode(payload)))
                     self._bytes += size
+                    self._sent_at.append(sent)
                 else:
                     self._take_message(topic, frame)
         except zmq.Again:
@@ -100,6 +101,8 @@ class TopicalSubscriber(Subscriber[tuple[str, Any]]):
         tag, payloads, trailer = self._take_apart(frame)
         if trailer is not None and not self._continues_in(topic, tag, trailer):
             return
+        if payloads and trailer is not None:
+            self._sent_at.append(trailer.time)
         name, value_of = self._names[topic], self._value_of
         self._take_values(payloads, len(frame), lambda payload: (name, value_of(payload)))
         if tag is Tag.END_OF_STREAM:

@@ -67,8 +67,8 @@ _STRETCH = 1_024  # values of a burst that are taken at a time
 
 # Takes what begins at a place in a frame, and tells where it ends.
 Read = Callable[[bytes, int], tuple[Any, int]]
-# Takes a frame apart into head, payload, origin (magic and instance) and sequence.
-Unpack = Callable[[bytes], tuple[bytes, bytes, bytes, int]]
+# Takes a frame apart into head, payload, origin (magic and instance), sequence and time.
+Unpack = Callable[[bytes], tuple[bytes, bytes, bytes, int, int]]
 
 
 def origin_of(instance: int) -> bytes:
@@ -96,8 +96,7 @@ def bare_value_layout(size: int) -> tuple[Unpack, bytes] | None:
 
 
 def _unpack(head: int, payload: int) -> Unpack:
-    rest = TRAILER_SIZE - _ORIGIN.size - 8
-    layout = Struct(f"<{head}s{payload}s{_ORIGIN.size}sQ{rest}x")
+    layout = Struct(f"<{head}s{payload}s{_ORIGIN.size}sQq")
     return cast(Unpack, layout.unpack)
 
 

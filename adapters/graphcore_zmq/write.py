@@ -17,6 +17,7 @@ from graphcore_zmq.outlet import STEP, OnFull, Outlet
 from graphcore_zmq.registry import ClaimingRegistry, ZmqHandle, reachable_address
 from graphcore_zmq.security import CurveServer
 from graphcore_zmq.sockets import refuse_historical
+from graphcore_zmq.stats_log import StatsLog
 from graphcore_zmq.status import PublisherStats
 from graphcore_zmq.wire import TRAILER_SIZE
 
@@ -61,6 +62,7 @@ class ZeroMqSenderNode(MutableNode[None]):
             self.last_value,
             state,
             self._release_when_ready,
+            StatsLog(lambda: f"{self.name}: {self.stats()}", self.options.stats_interval),
         )
         outlet.open()
         self._outlet = outlet
@@ -103,6 +105,7 @@ class ZeroMqSenderNode(MutableNode[None]):
             if state.ended_by is not EndedBy.ERROR:
                 self._outlet.say_goodbye()
         finally:
+            _logger.info("%s: %s", self.name, self.stats())
             self._outlet.close()
 
     def stats(self) -> PublisherStats:

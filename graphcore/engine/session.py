@@ -32,6 +32,7 @@ class Session:
     Attributes:
         limit: how many cycles may run, or `None`.
         watched: the same as the argument; so is every real-time run.
+        first_cycle: the number of the first cycle at the present time.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class Session:
         self._held = 0
         self._woken: list[int] = []
         self._time_is_over = False
+        self.first_cycle = 1
 
     @property
     def stopping(self) -> bool:
@@ -60,6 +62,11 @@ class Session:
         if self.ended_by is not None:
             return True
         return self.clock is not None and self.end is not None and self.clock.now() > self.end
+
+    @property
+    def cycle_at_time(self) -> int:
+        """Which of the cycles at the present time this is, from 0."""
+        return self.cycle - self.first_cycle
 
     def request_stop(self, reason: EndedBy) -> None:
         """End the run after the present cycle; safe in a signal handler."""
@@ -87,10 +94,13 @@ class Session:
             self.ended_by = EndedBy.CYCLES
         if self.ended_by is not None:
             return None
+        before = self.time
         due = self._next_historical() if self.clock is None else self._next_live(self.clock)
         if not due and not self._woken:
             return None
         self.cycle += 1
+        if self.time != before:
+            self.first_cycle = self.cycle
         for index in due:
             self.states[index].due_in = self.cycle
         if self._woken:

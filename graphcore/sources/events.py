@@ -4,6 +4,7 @@ They come in chunks, each some times and beside them as many values, so that an 
 an array costs little; an iterator is asked for one event at a time, no further ahead than is
 needed. An error is announced by a chunk with `FAILED` for its only value, at the time of the event
 before it, and raised behind that.
+A value `WAIT` is a cycle in which nothing ticks.
 """
 
 from bisect import bisect_left
@@ -20,6 +21,7 @@ Event = tuple[int | None, Any]
 Events = Iterator[Event]
 
 FAILED: Final = object()
+WAIT: Final = object()
 _FAILURE = (FAILED,)
 _MISSING = object()
 _CHUNK = 4096
@@ -41,7 +43,7 @@ def chunks_of_pairs(pairs: Iterable[Any]) -> Chunks:
 def chunks_of(times: Iterable[Any], values: Iterable[Any]) -> Chunks:
     """Return the events of times and, beside them, values."""
     if is_recorded(times) and is_recorded(values) and len(times) == len(values):
-        return _side_by_side(times, values)
+        return side_by_side(zip(_chunks(times), _chunks(values), strict=True))
     return _one_by_one(zip_longest(scalars(times), scalars(values), fillvalue=_MISSING))
 
 
@@ -68,7 +70,7 @@ def begin(chunks: Chunks, start: int | None) -> tuple[int, Chunks]:
     for times, values in chunks:
         if start is not None and values is not _FAILURE:
             first = bisect_left(times, start)
-        skipped += first
+        skipped += sum(value is not WAIT for value in values[:first])
         if first < len(times):
             ahead = times[first : first + 1], values[first : first + 1]
             behind = times[first + 1 :], values[first + 1 :]
@@ -125,10 +127,10 @@ def _in_chunks(pairs: Any) -> Chunks:
         previous = times[-1]
 
 
-def _side_by_side(times: Any, values: Any) -> Chunks:
+def side_by_side(both: Iterator[tuple[list[Any], list[Any]]]) -> Chunks:
+    """Return the events of lists of times and, beside each, of as many values."""
     previous: int | None = None
     begin = 0
-    both = zip(_chunks(times), _chunks(values), strict=True)
     while True:
         try:
             some_times, some_values = next(both)

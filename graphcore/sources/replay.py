@@ -159,6 +159,20 @@ def check_delivery(delivery: str) -> Delivery:
         ) from None
 
 
+def check_speed(speed: float) -> float:
+    """Return how many times faster than recorded a replay goes.
+
+    Raises:
+        InvalidTypeError: if it is no number.
+        InvalidValueError: if it is 0 or below.
+    """
+    if isinstance(speed, bool) or not isinstance(speed, int | float):
+        raise InvalidTypeError(f"speed is a number, not {speed!r}")
+    if not speed > 0:
+        raise InvalidValueError(f"speed must be above 0, not {speed!r}")
+    return speed
+
+
 def make_replay(times: Any, values: Any, delivery: str, speed: float) -> Replay[Any]:
     """Return the source for the forms that `replay` takes.
 
@@ -166,10 +180,7 @@ def make_replay(times: Any, values: Any, delivery: str, speed: float) -> Replay[
         InvalidTypeError: if there is nothing to iterate over.
         InvalidValueError: for lengths that differ, an unknown delivery, a speed of 0 or below.
     """
-    if isinstance(speed, bool) or not isinstance(speed, int | float):
-        raise InvalidTypeError(f"speed is a number, not {speed!r}")
-    if not speed > 0:
-        raise InvalidValueError(f"speed must be above 0, not {speed!r}")
+    check_speed(speed)
     policy = check_delivery(delivery)
     if values is None and callable(times):
         return Replay(lambda _: chunks_of_pairs(times()), False, False, policy, speed)

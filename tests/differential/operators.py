@@ -41,7 +41,7 @@ SETTINGS: dict[object, list[Any]] = {
     int | Duration: [1, 3, "2ns", timedelta(microseconds=1)],
 }
 
-# What makes a stream and is not wired at random, with the reason.
+# What is not wired at random, with the reason.
 NOT_WIRED = {
     "receiver": "it runs in real time only",
     "ticker": "a source",
@@ -50,6 +50,8 @@ NOT_WIRED = {
     "replay": "a source",
     "from_iterable": "a source",
     "feedback": "a source",
+    "replay_parquet": "it is a replay, of what a file holds",
+    "record": "it writes a file, and graphs that run again and again would share it",
 }
 SOURCES = [name for name, reason in NOT_WIRED.items() if reason == "a source"]
 
@@ -135,7 +137,7 @@ def all_operators() -> dict[str, Operator]:
 
 def _all_calls() -> Iterator[tuple[tuple[Call, ...], bool]]:
     for name, function in vars(gc.Stream).items():
-        if _is_operator(name, function):
+        if name not in NOT_WIRED and _is_operator(name, function):
             for signature in _signatures(function):
                 yield from _calls_from(gc.constant(1), name, signature, False)
     for name in gc.__all__:

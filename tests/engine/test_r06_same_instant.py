@@ -266,3 +266,27 @@ def test_r6_a_live_replay_that_is_late_lets_the_clock_and_the_inbox_be_read() ->
     slow = gc.replay(events, speed=1e6)  # due at once, and for ever
     report = slow.run(realtime=True, duration="50ms")
     assert report.ended_by is gc.EndedBy.UNTIL
+
+
+@gc.node
+class CycleAtTime(gc.MutableNode[int]):
+    source: gc.Active[object]
+
+    def cycle(self, state: gc.GraphState) -> bool:
+        self.value = state.cycle_at_time
+        return True
+
+
+@pytest.mark.parametrize("times", [[0, 0, 0, 1, 3, 3], [5, 5, 6, 6]])
+def test_r6_a_node_is_told_which_of_the_cycles_at_a_time_it_is_in(times: list[int]) -> None:
+    found = gc.Stream(CycleAtTime(gc.replay(times, times)))
+    expected = [times[:i].count(time) for i, time in enumerate(times)]
+    assert [cycle for _, cycle in ticks(found)] == expected
+    # Beside a node that keeps alarms, and in real time, the cycles come from elsewhere.
+    delayed = gc.Graph(out := found.collect(), gc.replay(times, times).delay(2))
+    delayed.run()
+    assert out.values == expected
+    bursts = gc.from_iterable([[1, 2, 3], [4], [5, 6]], period="1ms")
+    out = gc.Stream(CycleAtTime(bursts.unroll())).collect()
+    out.run(realtime=True)
+    assert out.values == [0, 1, 2, 0, 0, 1]

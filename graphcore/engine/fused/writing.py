@@ -202,6 +202,8 @@ class _Writer:
 
     def _write_session(self) -> None:
         if self._is_watched:
+            self._text.add(2, "if time != session.time:")
+            self._text.add(3, "session.first_cycle = cycle")
             self._text.add(2, "session.time, session.cycle = time, cycle")
 
     def _write_initial(self, part: Part) -> None:

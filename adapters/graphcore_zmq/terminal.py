@@ -1,0 +1,118 @@
+"""The graph's ends in a terminal: lines of standard input, and values as lines of text.
+
+A value is one line whatever is in it, and holds nothing that would steer the terminal. Lines go out
+whole, at the end of each burst, so that what reads the other end of a pipe has them at once.
+"""
+
+import os
+import select
+import sys
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+import graphcore as gc
+
+_POLL = 100  # ms between two looks at `stop`
+_CHUNK = 1 << 16
+_LONGEST = 1 << 26
+
+
+class LineError(gc.GraphcoreError, ValueError):
+    """A line of standard input that cannot be published."""
+
+
+def lines_of(take: Callable[[bytes], Any]) -> gc.Stream[Any]:
+    """Tick with each line of standard input, and end with it.
+
+    Args:
+        take: gives the value of a line, or raises `ValueError` for one that has none.
+    """
+    descriptor = sys.stdin.fileno() if sys.stdin is not None else -1
+    if descriptor < 0:
+        raise LineError("standard input is closed")
+
+    def read(sender: gc.Sender[Any], stop: threading.Event) -> None:
+        poller = select.poll()
+        poller.register(descriptor, select.POLLIN)
+        rest, number = b"", 0
+        while not stop.is_set():
+            if not poller.poll(_POLL):
+                continue
+            chunk = os.read(descriptor, _CHUNK)
+            *lines, rest = (rest + chunk).split(b"\n")
+            if len(rest) > _LONGEST:
+                raise LineError(f"line {number + len(lines) + 1} is longer than {_LONGEST} bytes")
+            if not chunk and rest:  # the last line has no end
+                lines.append(rest)
+            for line in lines:
+                number += 1
+                try:
+                    value = take(line)
+                except ValueError as error:
+                    raise LineError(f"line {number} of standard input: {error}") from None
+                sender.send(value)
+            if not chunk:
+                return
+
+    return gc.receiver(read, delivery="each")
+
+
+def text_of(line: bytes) -> str:
+    """Return a line as text."""
+    try:
+        return line.decode()
+    except UnicodeDecodeError:
+        raise LineError(f"{line[:32]!r} is no UTF-8; --codec raw publishes it as it is") from None
+
+
+def json_of(line: bytes) -> Any:
+    """Return the value that a line is in JSON."""
+    return msgspec.json.decode(line)
+
+
+def shown(value: Any) -> str:
+    """Return a value as a line to be read: text and bytes as they are, others as Python has it."""
+    if isinstance(value, bytes):
+        value = value.decode(errors="backslashreplace")
+    if not isinstance(value, str):
+        return repr(value)
+    return plain(value)
+
+
+def plain(text: str) -> str:
+    """Return text without characters that a terminal would obey, a tab apart."""
+    if text.isprintable():
+        return text
+    return "".join(
+        each if each.isprintable() or each == "\t" else repr(each)[1:-1] for each in text
+    )
+
+
+def as_json(value: Any) -> str:
+    """Return a value in JSON; bytes in base 64."""
+    return msgspec.json.encode(value).decode()
+
+
+@gc.node
+class WriteLines(gc.MutableNode[None]):
+    """Writes each value of each burst as a line; ends the run after `count` values."""
+
+    source: gc.Active[list[Any]]
+    shown: Callable[[Any], str]
+    count: int | None
+    written: int = gc.state(0)
+
+    def cycle(self, state: gc.GraphState) -> bool:
+        """Write a burst."""
+        burst = self.source.value
+        if self.count is not None:
+            burst = burst[: self.count - self.written]
+        self.written += len(burst)
+        sys.stdout.write("".join(f"{self.shown(value)}\n" for value in burst))
+        sys.stdout.flush()
+        if self.written == self.count:
+            state.stop()
+        return False

@@ -1,0 +1,387 @@
+"""What values become in a column of an Arrow table, and what they come back as.
+
+A column is made for a type, or for the first value that comes; what does not fit it is refused at
+once, so that whatever is written comes back equal. A record (dataclass, named tuple, msgspec's
+Struct, dict with fixed keys) is a struct with its fields; a tuple is one with the fields 0, 1, ...;
+a dict declared as `dict[K, V]` is a map. `None` fits every column.
+"""
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from enum import Enum
+from numbers import Integral, Real
+from types import NoneType, UnionType
+from typing import Any, Protocol, Union, get_args, get_origin, get_type_hints
+
+from graphcore.errors import InvalidTypeError
+from graphcore.tables import tables_module
+
+_SHOWN = 80
+_GIVE_TYPE = "give record the type of all values, as in .record(file, float)"
+_TAKEN = (
+    "bool, int, float, str, bytes, an aware datetime, an Enum, None, and lists, tuples, dicts, "
+    "dataclasses, named tuples and Structs of these"
+)
+
+
+class Column(Protocol):
+    """What the values of one type become; its text is the type's name."""
+
+    def encode(self, value: Any) -> Any:
+        """Return a value as pyarrow takes it, apart from whatever may change it later.
+
+        Raises:
+            InvalidTypeError: if it does not fit.
+        """
+
+    def arrow(self) -> Any:
+        """Return pyarrow's type."""
+
+    def settle(self, finally_: bool) -> bool:
+        """Return whether the type is known; if it has to be, what is not known holds `None`."""
+
+
+class _Scalar:
+    def __init__(self, kind: type, arrow: str, encode: Callable[[Any], Any]) -> None:
+        self._kind = kind
+        self._arrow = arrow
+        self._encode = encode
+
+    def __str__(self) -> str:
+        return self._kind.__name__
+
+    def encode(self, value: Any) -> Any:
+        if value is None:
+            return None
+        encoded = self._encode(value)
+        if encoded is None:
+            raise _misfit(self, value)
+        return encoded
+
+    def arrow(self) -> Any:
+        arrow = tables_module("pyarrow")
+        if self._kind is datetime:
+            return arrow.timestamp("us", tz="UTC")
+        return getattr(arrow, self._arrow)()
+
+    def settle(self, finally_: bool) -> bool:
+        return True
+
+
+def _bool(value: Any) -> bool | None:
+    return value if type(value) is bool else None
+
+
+def _int(value: Any) -> int | None:
+    if type(value) is not int:
+        if isinstance(value, bool) or not isinstance(value, Integral):
+            return None
+        value = int(value)
+    return value if -(1 << 63) <= value < 1 << 63 else None
+
+
+def _float(value: Any) -> float | None:
+    if type(value) is float:
+        return value
+    if isinstance(value, bool) or not isinstance(value, Real):
+        return None
+    try:
+        exact = float(value)
+    except OverflowError:
+        return None
+    return exact if exact == value or value != value else None
+
+
+def _str(value: Any) -> str | None:
+    if not isinstance(value, str):
+        return None
+    try:
+        value.encode()
+    except UnicodeEncodeError:  # half of a surrogate pair, which Arrow's text cannot hold
+        return None
+    return str.__str__(value)
+
+
+def _bytes(value: Any) -> bytes | None:
+    return bytes(value) if isinstance(value, bytes | bytearray | memoryview) else None
+
+
+def _datetime(value: Any) -> datetime | None:
+    aware = isinstance(value, datetime) and value.tzinfo is not None
+    return value.astimezone(UTC) if aware else None
+
+
+_SCALARS: dict[type, tuple[str, Callable[[Any], Any]]] = {
+    bool: ("bool_", _bool),
+    int: ("int64", _int),
+    float: ("float64", _float),
+    str: ("string", _str),
+    bytes: ("binary", _bytes),
+    datetime: ("timestamp", _datetime),
+}
+
+
+class Inferred:
+    """A column for the type of the first value that is not `None`."""
+
+    def __init__(self) -> None:
+        self._found: Column | None = None
+        self._empty = False
+
+    def __str__(self) -> str:
+        return str(self._found or "None")
+
+    def encode(self, value: Any) -> Any:
+        """Return the value for pyarrow."""
+        if value is None:
+            return None
+        if self._found is None:
+            if self._empty:
+                raise _misfit(self, value)
+            self._found = _column_for(value)
+        return self._found.encode(value)
+
+    def arrow(self) -> Any:
+        """Return pyarrow's type."""
+        return self._found.arrow() if self._found else tables_module("pyarrow").null()
+
+    def settle(self, finally_: bool) -> bool:
+        """Return whether the type is known."""
+        if self._found is not None:
+            return self._found.settle(finally_)
+        self._empty = self._empty or finally_
+        return self._empty
+
+
+class _Enum:
+    def __init__(self, kind: type[Enum]) -> None:
+        self._kind = kind
+        self._values = Inferred()
+
+    def __str__(self) -> str:
+        return self._kind.__name__
+
+    def encode(self, value: Any) -> Any:
+        if value is None:
+            return None
+        if not isinstance(value, self._kind):
+            raise _misfit(self, value)
+        return self._values.encode(value.value)
+
+    def arrow(self) -> Any:
+        for member in self._kind:
+            self._values.encode(member.value)
+        return self._values.arrow()
+
+    def settle(self, finally_: bool) -> bool:
+        return True
+
+
+class _List:
+    def __init__(self, item: Column, kind: type[Any]) -> None:
+        self._item = item
+        self._kind = kind
+
+    def __str__(self) -> str:
+        return f"{self._kind.__name__}[{self._item}{', ...' if self._kind is tuple else ''}]"
+
+    def encode(self, value: Any) -> Any:
+        if value is None:
+            return None
+        if not isinstance(value, self._kind):
+            raise _misfit(self, value)
+        encode = self._item.encode
+        return [encode(item) for item in value]
+
+    def arrow(self) -> Any:
+        return tables_module("pyarrow").list_(self._item.arrow())
+
+    def settle(self, finally_: bool) -> bool:
+        return self._item.settle(finally_)
+
+
+class _Map:
+    def __init__(self, key: Column, value: Column) -> None:
+        self._key = key
+        self._value = value
+
+    def __str__(self) -> str:
+        return f"dict[{self._key}, {self._value}]"
+
+    def encode(self, value: Any) -> Any:
+        if value is None:
+            return None
+        if not isinstance(value, dict) or None in value:
+            raise _misfit(self, value)
+        return [(self._key.encode(k), self._value.encode(v)) for k, v in value.items()]
+
+    def arrow(self) -> Any:
+        return tables_module("pyarrow").map_(self._key.arrow(), self._value.arrow())
+
+    def settle(self, finally_: bool) -> bool:
+        settled = [self._key.settle(finally_), self._value.settle(finally_)]
+        return all(settled)
+
+
+class _Struct:
+    """Values with named parts; `parts` gives a value's, `None` for one of another kind."""
+
+    def __init__(
+        self,
+        name: str,
+        fields: Mapping[str, Column],
+        parts: Callable[[Any], Sequence[Any] | None],
+    ) -> None:
+        self._name = name
+        self._fields = fields
+        self._columns = list(fields.items())
+        self._parts = parts
+
+    def __str__(self) -> str:
+        return self._name
+
+    def encode(self, value: Any) -> Any:
+        if value is None:
+            return None
+        parts = self._parts(value)
+        if parts is None:
+            raise _misfit(self, value)
+        return {
+            name: column.encode(part)
+            for (name, column), part in zip(self._columns, parts, strict=True)
+        }
+
+    def arrow(self) -> Any:
+        return tables_module("pyarrow").struct(
+            [(name, column.arrow()) for name, column in self._columns]
+        )
+
+    def settle(self, finally_: bool) -> bool:
+        settled = [column.settle(finally_) for column in self._fields.values()]
+        return all(settled)
+
+
+def column_of(kind: Any) -> Column:
+    """Return the column for a type; for `Any` one for the first value that comes.
+
+    Raises:
+        InvalidTypeError: for a type that no column can hold.
+    """
+    kind = without_none(kind)
+    if kind in (Any, list, tuple, dict):
+        return Inferred()
+    if kind in _SCALARS:
+        return _Scalar(kind, *_SCALARS[kind])
+    origin, arguments = get_origin(kind), get_args(kind)
+    if origin is list:
+        return _List(column_of(arguments[0]), list)
+    if origin is dict:
+        return _Map(column_of(arguments[0]), column_of(arguments[1]))
+    if origin is tuple and arguments[-1:] == (...,):
+        return _List(column_of(arguments[0]), tuple)
+    if origin is tuple and arguments:
+        return _tuple([column_of(argument) for argument in arguments])
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        return _Enum(kind)
+    fields = fields_of(kind) if isinstance(kind, type) else {}
+    if not fields:
+        raise InvalidTypeError(f"no column can hold {kind!r}: it takes {_TAKEN}")
+    names = list(fields)
+
+    def parts(value: Any) -> Sequence[Any] | None:
+        if not isinstance(value, kind):
+            return None
+        return [getattr(value, name) for name in names]
+
+    return _Struct(kind.__name__, {n: column_of(k) for n, k in fields.items()}, parts)
+
+
+def fields_of(kind: Any) -> dict[str, Any]:
+    """Return the names and types of the fields of a record's class, nothing for another class."""
+    if dataclasses.is_dataclass(kind):
+        names = [field.name for field in dataclasses.fields(kind) if field.init]
+        if len(names) < len(dataclasses.fields(kind)):
+            raise InvalidTypeError(
+                f"{kind!r} has fields that its constructor does not take, and could not be read"
+            )
+    else:
+        names = [*getattr(kind, "__struct_fields__", ()), *getattr(kind, "_fields", ())]
+    if not names:
+        return {}
+    try:
+        hints = get_type_hints(kind)
+    except NameError as error:
+        raise InvalidTypeError(f"the types of the fields of {kind!r} are not known: {error}") from (
+            None
+        )
+    return {name: hints.get(name, Any) for name in names}
+
+
+def without_none(kind: Any) -> Any:
+    """Return the other type of an `Optional`."""
+    if get_origin(kind) not in (Union, UnionType):
+        return kind
+    kinds = [each for each in get_args(kind) if each is not NoneType]
+    return kinds[0] if len(kinds) == 1 else kind
+
+
+def _column_for(value: Any) -> Column:
+    """Return the column that a first value asks for."""
+    if isinstance(value, list):
+        return _List(Inferred(), list)
+    if isinstance(value, tuple) and not hasattr(value, "_fields") and value:
+        return _tuple([Inferred() for _ in value])
+    if isinstance(value, dict):
+        return _dict(value)
+    if isinstance(value, bytearray | memoryview):
+        return column_of(bytes)
+    for kind in (Enum, bool, Integral, Real, str, bytes, datetime):
+        if isinstance(value, kind):
+            scalar = {Enum: type(value), Integral: int, Real: float}.get(kind, kind)
+            return column_of(scalar)
+    return column_of(type(value))
+
+
+def _tuple(columns: list[Column]) -> Column:
+    def parts(value: Any) -> Sequence[Any] | None:
+        fits = isinstance(value, tuple) and len(value) == len(columns)
+        return value if fits else None
+
+    name = f"tuple[{', '.join(map(str, columns))}]"
+    return _Struct(name, {str(i): column for i, column in enumerate(columns)}, parts)
+
+
+def _dict(first: dict[Any, Any]) -> Column:
+    names = list(first)
+    if not all(isinstance(name, str) for name in names) or is_tuple(names):
+        raise InvalidTypeError(
+            f"the dict {_shown(first)} has not the keys of a record; give record the type, as in "
+            ".record(file, dict[str, float])"
+        )
+    keys = first.keys() | set()
+
+    def parts(value: Any) -> Sequence[Any] | None:
+        if not isinstance(value, dict) or value.keys() != keys:
+            return None
+        return [value[name] for name in names]
+
+    columns = {name: Inferred() for name in names}
+    return _Struct(f"dict with the keys {', '.join(names)}", columns, parts)
+
+
+def is_tuple(names: Sequence[str]) -> bool:
+    """Return whether these fields are a tuple's."""
+    return list(names) == [str(i) for i in range(len(names))]
+
+
+def _misfit(column: Column, value: Any) -> InvalidTypeError:
+    return InvalidTypeError(
+        f"a column of {column} cannot hold {_shown(value)}, a value of type "
+        f"{type(value).__qualname__}; {_GIVE_TYPE}"
+    )
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."

@@ -1,0 +1,179 @@
+"""`record`: a sink that writes a Parquet file.
+
+Parquet cannot be read before it is closed, so while it runs the values go to an Arrow stream beside
+it, `FILE.partial`, of which all that was written can be read whatever happens to the process. When
+the run stops, the file is made of that and takes its name at once.
+"""
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any, TypeVar
+
+from graphcore.columns import Column, column_of
+from graphcore.errors import InvalidTypeError, RunError
+from graphcore.node import Active, MutableNode, node, state
+from graphcore.state import GraphState
+from graphcore.tables import tables_module
+
+T = TypeVar("T")
+
+PARTIAL = ".partial"
+# In the schema of what `record` writes, and in no other table.
+MARK = {b"graphcore": b"recording"}
+_WRITING = ".writing"
+_ROWS = 1_024
+_SECONDS = 1.0
+_GROUP_ROWS = 1 << 17
+_GROUP_BYTES = 1 << 26
+
+
+def path_of(given: "str | os.PathLike[str]") -> str:
+    """Return the text of a path.
+
+    Raises:
+        InvalidTypeError: if it is none.
+    """
+    if not isinstance(given, str | os.PathLike):
+        raise InvalidTypeError(f"a file is given by its path, not {given!r}")
+    return os.fsdecode(given)
+
+
+class Recording:
+    """A file that is being written.
+
+    Args:
+        path: of the Parquet file.
+        kind: the type of the values, or `Any`.
+
+    Raises:
+        RunError: if `path.partial` exists, or cannot be made.
+    """
+
+    def __init__(self, path: str, kind: Any) -> None:
+        self._path = path
+        self._partial = path + PARTIAL
+        self._column: Column = column_of(kind)
+        self._times: list[int] = []
+        self._cycles: list[int] = []
+        self._values: list[Any] = []
+        self._schema: Any = None
+        self._writer: Any = None
+        self._last_write = time.monotonic()
+        try:
+            self._file = open(self._partial, "xb")  # noqa: SIM115  # closed by `close`
+        except FileExistsError:
+            raise RunError(
+                f"{self._partial} exists: another run is writing it, or one that was killed has "
+                "left it; replay_parquet reads it; rename or remove it"
+            ) from None
+        except OSError as error:
+            raise RunError(f"cannot write {self._partial}: {error.strerror}") from None
+
+    def add(self, at: int, cycle: int, value: Any) -> None:
+        """Add a tick.
+
+        Raises:
+            InvalidTypeError: for a value that the column cannot hold.
+        """
+        encoded = self._column.encode(value)
+        self._times.append(at)
+        self._cycles.append(cycle)
+        self._values.append(encoded)
+        full = len(self._times) >= _ROWS
+        if full or (time.monotonic() - self._last_write >= _SECONDS and self._column.settle(False)):
+            self._write()
+
+    def close(self) -> None:
+        """Write what is left and make the Parquet file."""
+        try:
+            try:
+                self._write()
+                self._writer.close()
+            finally:
+                self._file.close()
+            self._convert()
+        except OSError as error:
+            error.add_note(f"what was recorded before is in {self._partial}")
+            raise
+
+    def _write(self) -> None:
+        arrow, ipc = tables_module("pyarrow"), tables_module("pyarrow.ipc")
+        if self._writer is None:
+            self._column.settle(True)
+            self._schema = arrow.schema(
+                [
+                    arrow.field("time", arrow.timestamp("ns", tz="UTC"), nullable=False),
+                    arrow.field("cycle", arrow.int32(), nullable=False),
+                    arrow.field("value", self._column.arrow()),
+                ],
+                MARK,
+            )
+            self._writer = ipc.new_stream(self._file, self._schema)
+        columns = (self._times, self._cycles, self._values)
+        arrays = [
+            arrow.array(column, field.type)
+            for column, field in zip(columns, self._schema, strict=True)
+        ]
+        self._writer.write_batch(arrow.record_batch(arrays, schema=self._schema))
+        self._file.flush()
+        self._times, self._cycles, self._values = [], [], []
+        self._last_write = time.monotonic()
+
+    def _convert(self) -> None:
+        arrow, ipc = tables_module("pyarrow"), tables_module("pyarrow.ipc")
+        parquet = tables_module("pyarrow.parquet")
+        unfinished = self._path + _WRITING
+        try:
+            with (
+                open(self._partial, "rb") as written,
+                ipc.open_stream(written) as batches,
+                parquet.ParquetWriter(unfinished, self._schema, compression="zstd") as writer,
+            ):
+                for group in _groups(batches):
+                    writer.write_table(arrow.Table.from_batches(group, self._schema))
+            os.replace(unfinished, self._path)
+        except BaseException:
+            with suppress(FileNotFoundError):
+                os.unlink(unfinished)
+            raise
+        os.unlink(self._partial)
+
+
+def _groups(batches: Any) -> Iterator[list[Any]]:
+    """Yield batches together, so that the file has row groups of a good size."""
+    group: list[Any] = []
+    rows = size = 0
+    for batch in batches:
+        group.append(batch)
+        rows += batch.num_rows
+        size += batch.nbytes
+        if rows >= _GROUP_ROWS or size >= _GROUP_BYTES:
+            yield group
+            group, rows, size = [], 0, 0
+    if group:
+        yield group
+
+
+@node
+class Record(MutableNode[T]):
+    """Writes each value, with its engine time and cycle, to a file."""
+
+    source: Active[T]
+    path: str
+    kind: Any
+    recording: Recording | None = state(None)
+
+    def start(self, state: GraphState) -> None:
+        self.recording = Recording(self.path, self.kind)
+
+    def cycle(self, state: GraphState) -> bool:
+        assert self.recording is not None
+        self.value = self.source.value
+        self.recording.add(state.time, state.cycle_at_time, self.value)
+        return True
+
+    def stop(self, state: GraphState) -> None:
+        if self.recording is not None:
+            self.recording.close()

@@ -1,0 +1,153 @@
+"""Events out of a Parquet file, or out of the Arrow stream that an unfinished recording is.
+
+A recording says of each value in which of the cycles at its time it ticked. To deliver it in that
+cycle again, the cycles before it in which nothing ticked are events too, with `WAIT` for a value.
+"""
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import Any
+
+from graphcore.errors import RunError
+from graphcore.node import Chunks
+from graphcore.operators.recording import MARK
+from graphcore.reading import Decode, decoder
+from graphcore.sources.events import WAIT, Delivery, side_by_side
+from graphcore.sources.replay import Replay, check_delivery, check_speed
+from graphcore.tables import tables_module
+
+_logger = logging.getLogger(__name__)
+
+_ROWS = 8_192
+_MAGIC = b"PAR1"
+_Chunk = tuple[list[int], list[Any]]
+_Recorded = tuple[list[int], list[int] | None, list[Any]]
+
+
+def is_value(value: object) -> bool:
+    """Return whether this is a value and no cycle in which nothing ticks."""
+    return value is not WAIT
+
+
+def make_replay_parquet(path: str, kind: Any, delivery: str, speed: float) -> Replay[Any]:
+    """Return the source for a file.
+
+    Raises:
+        RunError: if pyarrow is not installed.
+        InvalidTypeError, InvalidValueError: for an unknown delivery, a speed of 0 or below.
+    """
+    policy = check_delivery(delivery)
+    tables_module("pyarrow")
+    return Replay(lambda _: _events(path, kind, policy), False, True, policy, check_speed(speed))
+
+
+def _events(path: str, kind: Any, delivery: Delivery) -> Chunks:
+    waits = delivery is Delivery.EACH
+    return side_by_side(_with_waits(_chunks(path, kind)) if waits else _chunks_alone(path, kind))
+
+
+def _chunks_alone(path: str, kind: Any) -> Iterator[_Chunk]:
+    for times, _, values in _chunks(path, kind):
+        yield times, values
+
+
+def _with_waits(
+    chunks: Iterator[_Recorded],
+) -> Iterator[_Chunk]:
+    last, following = None, 0
+    for times, cycles, values in chunks:
+        if cycles is None:
+            yield times, values
+            continue
+        if not any(cycles):
+            last, following = times[-1], 1
+            yield times, values
+            continue
+        all_times: list[int] = []
+        all_values: list[Any] = []
+        for time, cycle, value in zip(times, cycles, values, strict=True):
+            if time != last:
+                last, following = time, 0
+            missing = cycle - following
+            if missing > 0:
+                all_times += [time] * missing
+                all_values += [WAIT] * missing
+            all_times.append(time)
+            all_values.append(value)
+            following = cycle + 1
+        yield all_times, all_values
+
+
+def _chunks(path: str, kind: Any) -> Iterator[_Recorded]:
+    """Yield times, cycles (`None` where the file has none) and values."""
+    arrow = tables_module("pyarrow")
+    decode: Decode | None = None
+    checked = False
+    for batch in _batches(path):
+        names = batch.schema.names
+        is_recording = MARK.items() <= (batch.schema.metadata or {}).items()
+        if "time" not in names:
+            raise RunError(f"{path} has no column `time`; it has {', '.join(names)}")
+        if "value" in names:
+            column = batch.column("value")
+        else:
+            others = [name for name in names if name != "time"]
+            column = arrow.StructArray.from_arrays([batch.column(n) for n in others], others)
+        if not checked:
+            decode, checked = decoder(kind, column.type), True
+        if not batch.num_rows:
+            continue
+        values = column.to_pylist()
+        if decode is not None:
+            values = [decode(value) for value in values]
+        cycles = batch.column("cycle").to_pylist() if is_recording else None
+        yield _nanoseconds(path, batch.column("time")), cycles, values
+
+
+def _nanoseconds(path: str, column: Any) -> list[int]:
+    arrow, types = tables_module("pyarrow"), tables_module("pyarrow.types")
+    if column.null_count:
+        raise RunError(f"{path} has rows without a time")
+    if types.is_timestamp(column.type):
+        column = column.cast(arrow.timestamp("ns", tz=column.type.tz)).cast(arrow.int64())
+    elif not types.is_integer(column.type):
+        raise RunError(f"times are timestamps or whole nanoseconds; {path} has {column.type}")
+    times: list[int] = column.to_pylist()
+    return times
+
+
+def _batches(path: str) -> Iterator[Any]:
+    """Yield the record batches of a file; of an Arrow stream those that are whole."""
+    arrow, ipc = tables_module("pyarrow"), tables_module("pyarrow.ipc")
+    parquet = tables_module("pyarrow.parquet")
+    with ExitStack() as opened:
+        try:
+            file = opened.enter_context(open(path, "rb"))
+        except OSError as error:
+            raise RunError(f"cannot read {path}: {error.strerror}") from None
+        if file.read(len(_MAGIC)) == _MAGIC:
+            file.seek(0)
+            try:
+                whole = opened.enter_context(parquet.ParquetFile(file))
+            except arrow.ArrowInvalid as error:
+                raise RunError(f"{path} is no whole Parquet file: {error}") from None
+            yield from whole.iter_batches(_ROWS)
+            return
+        file.seek(0)
+        try:
+            stream = opened.enter_context(ipc.open_stream(file))
+        except arrow.ArrowInvalid:
+            if os.path.getsize(path):
+                raise RunError(f"{path} is neither Parquet nor an Arrow stream") from None
+            raise RunError(f"{path} is empty") from None
+        while True:
+            try:
+                batch = stream.read_next_batch()
+            except StopIteration:
+                return
+            except (arrow.ArrowInvalid, OSError):  # what was being written when its process ended
+                _logger.warning("%s is cut short; what is whole is read", path)
+                return
+            yield batch

@@ -1,0 +1,383 @@
+"""`graphcore sub`, `pub`, `record` and `replay` as a user calls them: processes, pipes, sockets."""
+
+import contextlib
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from queue import Empty, Queue
+
+import msgspec
+import polars as pl
+import pytest
+import zmq
+
+import graphcore as gc
+from graphcore.testing import ticks, wait_until
+from tests.integration.etcd_server import EtcdServer
+
+pytestmark = pytest.mark.zmq
+
+COMMAND = [sys.executable, "-c", "from graphcore.cli import main; main()"]
+SECONDS = 30
+
+
+class Called:
+    """A command that runs; its standard error is read all the while."""
+
+    def __init__(self, *arguments: object) -> None:
+        self.process = subprocess.Popen(
+            [*COMMAND, *map(str, arguments)],
+            env={**os.environ, "TERM": "dumb", "PYTHONUNBUFFERED": ""},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        assert self.process.stdin and self.process.stdout and self.process.stderr
+        self.stdin, self.stdout = self.process.stdin, self.process.stdout
+        self.errors: list[str] = []
+        self._said: Queue[str] = Queue()
+        self._reader = threading.Thread(target=self._read, args=(self.process.stderr,))
+        self._reader.start()
+
+    def _read(self, stream: "subprocess.IO[bytes]") -> None:  # type: ignore[name-defined]
+        for line in stream:
+            self.errors.append(line.decode().rstrip("\n"))
+            self._said.put(self.errors[-1])
+
+    def said(self, pattern: str) -> "re.Match[str]":
+        """Return the match of the next line of standard error that has one."""
+        while True:
+            try:
+                found = re.search(pattern, self._said.get(timeout=SECONDS))
+            except Empty:
+                raise TimeoutError(f"nothing like {pattern!r} in {self.errors}") from None
+            if found:
+                return found
+
+    def port(self) -> int:
+        return int(self.said(r"publishing at tcp://127.0.0.1:(\d+)")[1])
+
+    def write(self, data: bytes) -> None:
+        self.stdin.write(data)
+        self.stdin.flush()
+
+    def end(self, data: bytes = b"") -> tuple[int, bytes, list[str]]:
+        """Give it the last of its input; return its exit code and all that it wrote since."""
+        self.write(data)
+        self.stdin.close()
+        out = self.stdout.read()
+        code = self.process.wait(SECONDS)
+        self._reader.join()
+        return code, out, self.errors
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        self._reader.join()
+        for stream in (self.stdin, self.stdout, self.process.stderr):
+            assert stream is not None
+            with contextlib.suppress(BrokenPipeError):
+                stream.close()
+
+
+Call = Callable[..., Called]
+
+
+@pytest.fixture
+def call() -> Iterator[Call]:
+    started: list[Called] = []
+
+    def start(*arguments: object) -> Called:
+        started.append(Called(*arguments))
+        return started[-1]
+
+    yield start
+    for each in started:
+        each.kill()
+
+
+@pytest.fixture
+def pub(call: Call) -> Call:
+    return lambda *more: call("pub", 0, "--bind", "127.0.0.1", "--wait-for", 1, *more)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def test_lines_of_standard_input_are_printed_by_a_subscriber(pub: Call, call: Call) -> None:
+    publisher = pub()
+    subscriber = call("sub", publisher.port(), "--status")
+    assert publisher.end("one\n\nthrée\tx\nno end".encode())[0] == 0
+    code, out, errors = subscriber.end()
+    assert (code, out.decode()) == (0, "one\n\nthrée\tx\nno end\n")
+    assert errors == ["graphcore: connected", "graphcore: disconnected"]
+
+
+def test_each_line_is_there_before_the_next_is_sent(pub: Call, call: Call) -> None:
+    publisher = pub()
+    subscriber = call("sub", f"tcp://127.0.0.1:{publisher.port()}")
+    for number in range(20):
+        publisher.write(b"%d\n" % number)
+        assert subscriber.stdout.readline() == b"%d\n" % number
+    assert publisher.end()[0] == 0
+    assert subscriber.end() == (0, b"", [])
+
+
+def test_a_subscriber_whose_reader_has_gone_ends_quietly(pub: Call, call: Call) -> None:
+    publisher = pub()
+    subscriber = call("sub", publisher.port())
+    head = subprocess.Popen(["head", "-3"], stdin=subscriber.stdout, stdout=subprocess.PIPE)
+    subscriber.stdout.close()
+    stop = threading.Event()
+
+    def feed() -> None:
+        number = 0
+        while not stop.wait(0.005):
+            publisher.write(b"%d\n" % number)
+            number += 1
+
+    feeder = threading.Thread(target=feed)
+    feeder.start()
+    try:
+        assert head.communicate(timeout=SECONDS)[0] == b"0\n1\n2\n"
+        assert subscriber.process.wait(SECONDS) == 0
+    finally:
+        stop.set()
+        feeder.join()
+        head.kill()
+    assert publisher.end()[0] == 0
+    wait_until(lambda: not subscriber._reader.is_alive())
+    assert subscriber.errors == []
+
+
+def test_a_publisher_ends_when_what_feeds_it_ends_and_loses_none_of_many_lines(
+    pub: Call, call: Call
+) -> None:
+    publisher = pub("--on-full", "block")
+    subscriber = call("sub", publisher.port())
+    lines = b"".join(b"%d\n" % number for number in range(30_000))
+    feeder = threading.Thread(target=lambda: publisher.end(lines))
+    feeder.start()
+    code, out, errors = subscriber.end()
+    feeder.join()
+    assert (code, errors, publisher.process.returncode) == (0, [], 0)
+    assert out == lines
+
+
+def test_count_ends_a_subscriber_after_exactly_so_many_values(pub: Call, call: Call) -> None:
+    publisher = pub()
+    subscriber = call("sub", publisher.port(), "--count", 3)
+    publisher.write(b"".join(b"%d\n" % number for number in range(1000)))
+    assert subscriber.end() == (0, b"0\n1\n2\n", [])
+
+
+def test_raw_passes_bytes_and_the_terminal_is_not_steered(pub: Call, call: Call) -> None:
+    publisher = pub("--codec", "raw")
+    subscriber = call("sub", publisher.port(), "--codec", "raw")
+    publisher.end(b"\xff\x1b[2J\rx\n")
+    assert subscriber.end() == (0, b"\\xff\\x1b[2J\\rx\n", [])
+
+
+@pytest.mark.parametrize("codec", ["msgpack", "json"])
+def test_values_in_json_go_in_and_come_out(pub: Call, call: Call, codec: str) -> None:
+    publisher = pub("--json", "--codec", codec)
+    subscriber = call("sub", publisher.port(), "--json", "--codec", codec)
+    publisher.write(b'{"a": [1, 2.5, null], "b": "x\\ny"}\n')
+    assert json.loads(subscriber.stdout.readline()) == {"a": [1, 2.5, None], "b": "x\ny"}
+    publisher.end(b'"text"\n')
+    assert subscriber.end()[1] == b'"text"\n'
+
+
+@pytest.mark.parametrize(
+    ("options", "line", "message"),
+    [
+        ([], b"\xff", "line 2 of standard input: b'\\xff' is no UTF-8; --codec raw publishes it"),
+        (["--json"], b"{", "line 2 of standard input: Input data was truncated"),
+    ],
+)
+def test_a_line_that_cannot_be_published_is_named(
+    call: Call, options: list[str], line: bytes, message: str
+) -> None:
+    publisher = call("pub", 0, "--bind", "127.0.0.1", *options)
+    code, _, errors = publisher.end(b"1\n" + line + b"\n3\n")
+    assert code == 1
+    assert any(error.startswith(f"graphcore: {message}") for error in errors), errors
+    assert "Traceback" not in "\n".join(errors)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_a_publisher_and_with_it_its_subscriber_in_order(
+    pub: Call, call: Call, number: signal.Signals
+) -> None:
+    publisher = pub()
+    subscriber = call("sub", publisher.port())
+    publisher.write(b"1\n")
+    assert subscriber.stdout.readline() == b"1\n"
+    publisher.process.send_signal(number)
+    assert publisher.process.wait(SECONDS) == 0
+    assert subscriber.end() == (0, b"", [])
+    assert len(publisher.errors) == 1
+
+
+def test_a_signal_ends_a_subscriber_that_waits(pub: Call, call: Call) -> None:
+    publisher = pub()
+    subscriber = call("sub", publisher.port(), "--status")
+    subscriber.said("connected")
+    subscriber.process.send_signal(signal.SIGINT)
+    assert subscriber.end() == (0, b"", ["graphcore: connected"])
+
+
+@pytest.mark.etcd
+@pytest.mark.parametrize("kind", ["local", "etcd"])
+def test_a_name_stands_for_an_address(
+    call: Call, pub: Call, kind: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    if kind == "local":
+        options = ["--local", str(tmp_path / "names")]
+    else:
+        server: EtcdServer = request.getfixturevalue("etcd")
+        options = ["--etcd", server.url]
+    subscriber = call("sub", "quotes", *options, "--count", 2)
+    publisher = pub("--name", "quotes", *options)
+    assert publisher.end(b"a\nb\n")[0] == 0
+    assert subscriber.end()[:2] == (0, b"a\nb\n")
+
+
+def test_what_is_recorded_is_replayed(pub: Call, call: Call, tmp_path: Path) -> None:
+    file = tmp_path / "lines.parquet"
+    publisher = pub("--json")
+    recorder = call("record", publisher.port(), file, "--status")
+    values = [{"n": n, "text": str(n)} for n in range(300)]
+    assert publisher.end(b"".join(msgspec.json.encode(v) + b"\n" for v in values))[0] == 0
+    code, out, errors = recorder.end()
+    assert (code, out) == (0, b"")
+    assert errors[-1] == "graphcore: 300 values recorded, 0 lost on the way"
+    assert [value for _, value in ticks(gc.replay_parquet(file))] == values
+    assert pl.read_parquet(file).unnest("value")["n"].to_list() == list(range(300))
+
+    again = call("replay", file, "--pub", 0, "--speed", 10, "--bind", "127.0.0.1", "--wait-for", 1)
+    subscriber = call("sub", again.port(), "--json")
+    lines = subscriber.end()[1].splitlines()
+    assert [json.loads(line) for line in lines] == values
+    assert again.end()[0] == 0
+
+
+def test_speed_shortens_the_time_between_values(call: Call, tmp_path: Path) -> None:
+    file = tmp_path / "slow.parquet"
+    gc.replay([(0, 1), (3600 * 10**9, 2)]).record(file).run()
+    options = ["--bind", "127.0.0.1", "--wait-for", 1]
+    publisher = call("replay", file, "--pub", 0, "--speed", 10_000, *options)
+    subscriber = call("sub", publisher.port())
+    assert subscriber.end() == (0, b"1\n2\n", [])
+
+
+def test_ctrl_c_ends_a_recording_with_a_whole_file(pub: Call, call: Call, tmp_path: Path) -> None:
+    file = tmp_path / "lines.parquet"
+    publisher = pub()
+    recorder = call("record", publisher.port(), file, "--status")
+    watcher = call("sub", publisher.errors[0].rpartition(":")[2])
+    recorder.said("connected")
+    publisher.write(b"1\n")
+    partial = Path(f"{file}.partial")
+    wait_until(lambda: partial.exists(), SECONDS)
+    # What a second subscriber has printed has been sent to the first as well; what is written
+    # within a second is seen in the file.
+    number = 1
+    while not partial.stat().st_size:
+        number += 1
+        publisher.write(b"%d\n" % number)
+        watcher.stdout.readline()
+    recorder.process.send_signal(signal.SIGINT)
+    code, _, errors = recorder.end()
+    assert code == 0 and "values recorded, 0 lost" in errors[-1]
+    recorded = pl.read_parquet(file)["value"].to_list()
+    assert recorded == [str(n) for n in range(1, len(recorded) + 1)] != []
+    assert os.listdir(tmp_path) == [file.name]
+
+
+def test_a_recording_that_is_there_is_not_replaced_unasked(call: Call, tmp_path: Path) -> None:
+    file = tmp_path / "lines.parquet"
+    gc.constant(1).record(file).run()
+    code, _, errors = call("record", free_port(), file).end()
+    assert (code, errors) == (1, [f"graphcore: {file} exists; --overwrite replaces it"])
+    assert [value for _, value in ticks(gc.replay_parquet(file))] == [1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["sub", "quotes"], "'quotes' is no address (tcp://host:port), and a name needs --etcd"),
+        (["sub", "tcp://host"], "'tcp://host' is no address: write"),
+        (["sub", "99999"], "a port is a number from 1 to 65535, not 99999"),
+        (["pub", "99999"], "a port is a number from 0 to 65535, not 99999"),
+        (["pub", "0", "--name", "x"], "a name is registered with --name and --etcd or --local"),
+        (["pub", "0", "--local", "x"], "a name is registered with --name and --etcd or --local"),
+        (["replay", "missing.parquet", "--pub", "0"], "cannot read missing.parquet: No such file"),
+        (["replay", "x", "--pub", "0", "--speed", "0"], "speed must be above 0, not 0.0"),
+        (["record", "5556", "no/where.parquet"], "cannot write no/where.parquet.partial: No such"),
+    ],
+    ids=lambda given: " ".join(given) if isinstance(given, list) else "",
+)
+def test_what_goes_wrong_is_one_sentence(call: Call, arguments: list[str], message: str) -> None:
+    code, out, errors = call(*arguments).end()
+    assert (code, out) == (1, b"")
+    assert errors[-1].startswith(f"graphcore: {message}")
+    assert "Traceback" not in "\n".join(errors)
+
+
+def test_a_port_that_is_taken_is_named(pub: Call, call: Call) -> None:
+    port = pub().port()
+    code, _, errors = call("pub", port, "--bind", "127.0.0.1").end()
+    assert (code, errors) == (
+        1,
+        [f"graphcore: cannot bind tcp://127.0.0.1:{port}: Address already in use"],
+    )
+
+
+def test_standard_input_that_is_closed_is_told_of() -> None:
+    done = subprocess.run(
+        ["sh", "-c", 'exec "$@" <&-', "sh", *COMMAND, "pub", "0"], capture_output=True, text=True
+    )
+    assert (done.returncode, done.stderr) == (1, "graphcore: standard input is closed\n")
+
+
+def test_a_value_that_does_not_decode_ends_a_subscriber_with_a_sentence(
+    pub: Call, call: Call
+) -> None:
+    publisher = pub("--codec", "raw")
+    subscriber = call("sub", publisher.port())
+    publisher.end(b"\xc1\n")
+    code, out, errors = subscriber.end()
+    assert (code, out) == (1, b"")
+    assert errors[-1].startswith("graphcore: msgpack cannot decode b'\\xc1'")
+    assert "Traceback" not in "\n".join(errors)
+
+
+def test_latency_is_shown_at_the_end(pub: Call, call: Call) -> None:
+    publisher = pub()
+    subscriber = call("sub", publisher.port(), "--latency")
+    publisher.end(b"1\n2\n")
+    assert re.fullmatch(
+        r"graphcore: latency p50 \d+\.\d{3} ms, p99 \d+\.\d{3} ms", subscriber.end()[2][-1]
+    )
+
+
+def test_the_latency_of_a_publisher_of_another_make_is_not_known(call: Call) -> None:
+    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+    with context, context.socket(zmq.XPUB) as publisher:
+        port = publisher.bind_to_random_port("tcp://127.0.0.1")
+        subscriber = call("sub", port, "--codec", "raw", "--latency")
+        assert publisher.poll(SECONDS * 1000)
+        publisher.send(bytes.fromhex("03000000 0200000000000000 6d31"))
+        publisher.send(bytes.fromhex("01000000"))
+        assert subscriber.end() == (0, b"m1\n", ["graphcore: latency not known"])

@@ -1,0 +1,490 @@
+"""`record` and `replay_parquet`: what was live is replayed tick for tick, and nothing is lost."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections import namedtuple
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import Enum, StrEnum
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+import numpy as np
+import polars as pl
+import pyarrow.parquet as parquet
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import graphcore as gc
+from graphcore.testing import ticks, wait_until
+
+SECOND = 1_000_000_000
+
+
+@gc.node
+class InCycle(gc.MutableNode[tuple[int, Any]]):
+    """Ticks with each value behind the number of its cycle at that time."""
+
+    source: gc.Active[Any]
+
+    def cycle(self, state: gc.GraphState) -> bool:
+        self.value = (state.cycle_at_time, self.source.value)
+        return True
+
+
+def in_cycle(stream: gc.Stream[Any]) -> gc.Stream[Any]:
+    return gc.Stream(InCycle(stream))
+
+
+@pytest.fixture(autouse=True)
+def in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def recorded(values: list[Any], kind: Any = Any, read: Any = None) -> list[Any]:
+    """Return what comes back of these values."""
+    gc.from_iterable(values).record("values.parquet", kind).run()
+    wanted = kind if read is None else read
+    return [value for _, value in ticks(gc.replay_parquet("values.parquet", wanted))]
+
+
+def wired(bursts: gc.Stream[Any], marks: gc.Stream[Any]) -> list[gc.Collected[Any]]:
+    """Return what depends on the times, the cycles and the bursts of two streams."""
+    items = bursts.unroll()
+    return [
+        stream.collect()
+        for stream in (
+            in_cycle(bursts),
+            in_cycle(marks),
+            in_cycle(items),
+            in_cycle(bursts.merge(marks)),
+            in_cycle(items.with_latest(marks)),
+            in_cycle(bursts.map(len).sum()),
+        )
+    ]
+
+
+def test_a_replay_of_what_was_recorded_live_equals_the_live_run_tick_for_tick() -> None:
+    # Bursts and marks come out of one inbox: those that wait together have one time and a cycle
+    # each, so that the two files have ticks at the same times, in different cycles.
+    sent = ["a", [1, 2, 3], [4], "b", "c", [5, 6], "d", [7], [8, 9]]
+
+    def run(sender: gc.Sender[Any], stop: threading.Event) -> None:
+        for _ in range(5):
+            sender.send_many(sent)
+            stop.wait(0.003)
+
+    events = gc.receiver(run, delivery="each")
+    bursts = events.filter(lambda event: isinstance(event, list))
+    marks = events.filter(lambda event: isinstance(event, str))
+    live = wired(bursts, marks)
+    files = bursts.record("bursts.parquet"), marks.record("marks.parquet")
+    gc.Graph(*files, *live).run(realtime=True)
+    cycles = {cycle for _, (cycle, _) in live[3]}
+    assert len(cycles) > 2 and len(live[2]) == 45
+
+    again = wired(gc.replay_parquet("bursts.parquet"), gc.replay_parquet("marks.parquet"))
+    gc.Graph(*again).run()
+    assert [list(each) for each in again] == [list(each) for each in live]
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 2), st.integers(0, 3), st.integers()), min_size=1, max_size=30
+    )
+)
+def test_a_replay_ticks_in_the_recorded_cycles_whatever_they_are(
+    steps: list[tuple[int, int, int]],
+) -> None:
+    """Each step: how much later, in which further cycle, and what."""
+    items, time = [], 0
+    for later, waits, value in steps:
+        time += later
+        items += [(time, None)] * waits + [(time, value % 1000)]
+    stream = gc.replay(items).filter(lambda value: value is not None)
+    out = in_cycle(stream.record("cycles.parquet")).collect()
+    out.run()
+    again = in_cycle(gc.replay_parquet("cycles.parquet")).collect()
+    again.run(start=0)
+    assert list(again) == list(out)
+
+
+@dataclass
+class Quote:
+    bid: float
+    ask: float | None
+    time: int
+
+
+class Trade(msgspec.Struct):
+    price: float
+    tags: list[str]
+    quote: Quote
+
+
+class Pair(NamedTuple):
+    left: int
+    right: str
+
+
+class Side(Enum):
+    BUY = 1
+    SELL = -1
+
+
+class Mood(StrEnum):
+    GOOD = "good"
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [True, False],
+        [1, -(2**63), 2**63 - 1],
+        [0.1, float("inf"), 5e-324],
+        ["", "é \U0001f600 \0"],
+        [b"", b"\xff\0"],
+        [None, None],
+        [None, 1, None],
+        [datetime(2024, 1, 2, 3, 4, 5, 6, UTC)],
+        [[1, 2], [], [3]],
+        [[], [[1.5], []]],
+        [(1, "a", None), (2, "b", 2.5)],
+        [((1, 2), [(3, 4)])],
+        [{"bid": 1.5, "sizes": [1, 2]}, {"sizes": [], "bid": None}],
+        [[{"a": 1}, {"a": 2}], []],
+        [{"0": 1, "2": 1}],
+    ],
+    ids=repr,
+)
+def test_plain_values_come_back_equal_and_of_the_same_type(values: list[Any]) -> None:
+    back = recorded(values)
+    assert back == values
+    assert [type(value) for value in back] == [type(value) for value in values]
+
+
+@pytest.mark.parametrize(
+    ("kind", "values"),
+    [
+        (Quote, [Quote(1.0, None, 7), Quote(1.5, 2.5, 8)]),
+        (Trade, [Trade(1.0, ["x"], Quote(1.0, 2.0, 3)), Trade(2.0, [], Quote(0.0, None, 3))]),
+        (Pair, [Pair(1, "a")]),
+        (list[Quote], [[], [Quote(1.0, 2.0, 3)]]),
+        (Side, [Side.BUY, Side.SELL, None]),
+        (Mood, [Mood.GOOD]),
+        (dict[str, float], [{"a": 1.5}, {}, {"b": 2.5, "c": 0.5}]),
+        (dict[int, Pair], [{1: Pair(1, "a")}]),
+        (float | None, [None, 1.5]),
+        (tuple[int, ...], [(1, 2), ()]),
+        (tuple[Quote, str], [(Quote(1.0, 2.0, 3), "a")]),
+    ],
+    ids=str,
+)
+def test_values_of_a_given_type_come_back_equal(kind: Any, values: list[Any]) -> None:
+    assert recorded(values, kind) == values
+    if isinstance(kind, type):
+        assert recorded(values, Any, kind) == values
+
+
+def test_records_come_back_as_dicts_where_no_type_is_given() -> None:
+    assert recorded([Quote(1.0, None, 7)], Quote, Any) == [{"bid": 1.0, "ask": None, "time": 7}]
+    assert recorded([{"a": 1}], dict[str, int], Any) == [{"a": 1}]
+
+
+scalars = st.one_of(
+    st.integers(-(2**63), 2**63 - 1),
+    st.floats(allow_nan=False),
+    st.text(st.characters(codec="utf-8")),
+    st.binary(),
+    st.booleans(),
+)
+shapes = st.recursive(
+    st.sampled_from([int, float, str, bytes, bool]),
+    lambda inner: st.one_of(
+        inner.map(lambda kind: list[kind]),  # type: ignore[valid-type]
+        st.tuples(inner, inner).map(lambda kinds: tuple[kinds]),  # type: ignore[valid-type]
+        inner.map(lambda kind: dict[str, kind]),  # type: ignore[valid-type]
+        inner.map(lambda kind: tuple[kind, ...]),  # type: ignore[valid-type]
+    ),
+    max_leaves=5,
+)
+
+
+def values_of(kind: Any) -> st.SearchStrategy[Any]:
+    if kind is float:
+        return st.floats(allow_nan=False)
+    if kind is int:
+        return st.integers(-(2**63), 2**63 - 1)
+    if kind is str:
+        return st.text(st.characters(codec="utf-8"))
+    return st.from_type(kind) if not hasattr(kind, "__args__") else _nested(kind)
+
+
+def _nested(kind: Any) -> st.SearchStrategy[Any]:
+    arguments = kind.__args__
+    if kind.__origin__ is list:
+        return st.lists(values_of(arguments[0]), max_size=3)
+    if kind.__origin__ is dict:
+        return st.dictionaries(st.text("abc"), values_of(arguments[1]), max_size=3)
+    if arguments[-1] is ...:
+        return st.lists(values_of(arguments[0]), max_size=3).map(tuple)
+    return st.tuples(*map(values_of, arguments))
+
+
+@given(shapes.flatmap(lambda kind: st.tuples(st.just(kind), st.lists(values_of(kind)))))
+def test_whatever_fits_its_type_comes_back_equal(case: tuple[Any, list[Any]]) -> None:
+    kind, values = case
+    assert recorded(values, kind) == values
+
+
+def test_numbers_of_numpy_come_back_as_python_numbers() -> None:
+    assert recorded([np.int64(3), np.uint8(4)]) == [3, 4]
+    assert recorded([np.float32(0.5), np.float64(1.5)]) == [0.5, 1.5]
+
+
+@pytest.mark.parametrize(
+    ("values", "kind", "message"),
+    [
+        ([1, 2.5], Any, "a column of int cannot hold 2.5, a value of type float; give record the"),
+        ([1, True], Any, "column of int cannot hold True"),
+        ([1.5, 2**53 + 1], Any, "column of float cannot hold 9007199254740993"),
+        ([2**63], Any, "column of int cannot hold 9223372036854775808"),
+        (["\ud800"], Any, "column of str cannot hold"),
+        (["a", b"b"], Any, "column of str cannot hold b'b'"),
+        ([{"a": 1}, {"b": 1}], Any, "column of dict with the keys a cannot hold {'b': 1}"),
+        ([{}], Any, "has not the keys of a record; give record the type"),
+        ([{1: 2}], Any, "has not the keys of a record"),
+        ([{"0": 1}], Any, "has not the keys of a record"),
+        ([(1, 2), (1, 2, 3)], Any, "cannot hold (1, 2, 3)"),
+        ([object], Any, "no column can hold"),
+        ([{1, 2}], Any, "no column can hold <class 'set'>: it takes bool, int"),
+        ([[1], ["a"]], Any, "column of int cannot hold 'a'"),
+        ([datetime(2024, 1, 1)], Any, "column of datetime cannot hold"),
+        ([Pair(1, "a"), (1, "a")], Pair, "column of Pair cannot hold (1, 'a')"),
+        ([{None: 1}], dict[str, int], "cannot hold {None: 1}"),
+    ],
+    ids=repr,
+)
+def test_what_does_not_fit_is_refused_when_it_ticks(
+    values: list[Any], kind: Any, message: str
+) -> None:
+    stream = gc.from_iterable(values, period="1s").record("values.parquet", kind)
+    with pytest.raises(gc.InvalidTypeError) as refused:
+        stream.run()
+    assert message in str(refused.value)
+    assert "record" in refused.value.__notes__[0]
+    # What came before it is in the file.
+    assert len(ticks(gc.replay_parquet("values.parquet"))) == len(values) - 1
+
+
+Bare = namedtuple("Bare", [])  # it has no fields to give types
+
+
+@pytest.mark.parametrize("kind", [set[int], int | str, object, Bare, "int", complex], ids=repr)
+def test_a_type_that_no_column_holds_is_refused_where_the_graph_is_wired(kind: Any) -> None:
+    with pytest.raises(gc.InvalidTypeError, match="no column can hold"):
+        gc.constant(1).record("values.parquet", kind)
+
+
+def test_a_path_that_is_none_is_refused_where_the_graph_is_wired() -> None:
+    with pytest.raises(gc.InvalidTypeError, match="a file is given by its path, not 7"):
+        gc.constant(1).record(7)  # type: ignore[arg-type]
+    with pytest.raises(gc.InvalidTypeError, match="a file is given by its path, not 7"):
+        gc.replay_parquet(7)  # type: ignore[arg-type]
+
+
+def test_a_list_that_grows_is_recorded_as_it_was() -> None:
+    gc.from_iterable([1, 2, 3], period="1s").accumulate().record("lists.parquet").run()
+    assert [v for _, v in ticks(gc.replay_parquet("lists.parquet"))] == [[1], [1, 2], [1, 2, 3]]
+
+
+def test_polars_opens_the_file_as_a_table() -> None:
+    quotes = gc.replay([(1, Quote(1.0, 2.0, 3)), (1, Quote(2.0, None, 4))])
+    quotes.record("quotes.parquet").run()
+    frame = pl.read_parquet("quotes.parquet").unnest("value", separator="_")
+    assert frame.columns == ["time", "cycle", "value_bid", "value_ask", "value_time"]
+    assert frame["time"].dtype == pl.Datetime("ns", "UTC")
+    assert frame["cycle"].to_list() == [0, 1]
+    assert frame["value_ask"].to_list() == [2.0, None]
+
+
+def test_many_ticks_make_few_row_groups_and_none_is_lost() -> None:
+    count = 150_000
+    gc.from_iterable(range(count), period=1).record("many.parquet").run()
+    assert parquet.ParquetFile("many.parquet").num_row_groups == 2
+    assert [v for _, v in ticks(gc.replay_parquet("many.parquet"))] == list(range(count))
+
+
+def test_without_a_tick_the_file_is_empty_and_replays_nothing() -> None:
+    gc.never().record("none.parquet").run()
+    assert pl.read_parquet("none.parquet").shape == (0, 3)
+    assert ticks(gc.replay_parquet("none.parquet")) == []
+
+
+def test_delivery_makes_one_of_the_values_of_one_time() -> None:
+    gc.replay([(1, "a"), (1, "b"), (2, "c")]).record("letters.parquet").run()
+    burst = gc.replay_parquet("letters.parquet", delivery="burst")
+    assert ticks(burst) == [(1, ["a", "b"]), (2, ["c"])]
+    assert ticks(gc.replay_parquet("letters.parquet", delivery="latest")) == [(1, "b"), (2, "c")]
+
+
+def test_events_before_the_start_are_counted_without_the_cycles_between_them() -> None:
+    ones = gc.replay([(1, 0), (1, 0), (1, 5), (2, 6)]).filter(bool)
+    ones.record("ones.parquet").run()
+    report = gc.replay_parquet("ones.parquet").run(start=2)
+    assert (report.skipped, report.cycles) == (1, 1)
+
+
+def test_r12_a_second_run_writes_the_file_anew_and_a_replay_runs_again() -> None:
+    stream = gc.from_iterable("abc").record("letters.parquet")
+    stream.run()
+    stream.run()
+    out = gc.replay_parquet("letters.parquet").collect()
+    for _ in range(2):
+        out.run()
+        assert out.values == ["a", "b", "c"]
+
+
+def test_a_run_that_fails_leaves_a_whole_file_of_what_came_before() -> None:
+    def fail(value: int) -> int:
+        return 1 // (3 - value)
+
+    values = gc.from_iterable([1, 2, 3, 4], period="1s")
+    with pytest.raises(ZeroDivisionError):
+        gc.Graph(values.record("values.parquet"), values.map(fail)).run()
+    assert [v for _, v in ticks(gc.replay_parquet("values.parquet"))] == [1, 2, 3]
+    assert os.listdir() == ["values.parquet"]
+
+
+def test_a_file_that_cannot_be_written_is_named_at_the_start() -> None:
+    with pytest.raises(gc.RunError, match="cannot write nowhere/a.parquet.partial: No such file"):
+        gc.constant(1).record("nowhere/a.parquet").run()
+
+
+def test_a_file_that_cannot_be_read_is_named() -> None:
+    for name, content, message in [
+        ("missing", None, "cannot read missing: No such file"),
+        ("empty", b"", "empty is empty"),
+        ("text", b"one, two, three", "text is neither Parquet nor an Arrow stream"),
+        ("cut", b"PAR1 and nothing more", "cut is no whole Parquet file"),
+    ]:
+        if content is not None:
+            Path(name).write_bytes(content)
+        with pytest.raises(gc.RunError, match=message):
+            gc.replay_parquet(name).run()
+
+
+def test_a_type_that_the_file_does_not_hold_is_refused() -> None:
+    gc.constant({"bid": 1.5}).record("quotes.parquet").run()
+    for kind in (int, str, Quote, list[int], dict[str, float], tuple[float]):
+        with pytest.raises(gc.InvalidTypeError, match="a column of struct<bid: double> holds no"):
+            gc.replay_parquet("quotes.parquet", kind).run()
+
+
+def test_tables_of_another_make_are_replayed() -> None:
+    start = datetime(2024, 1, 1, tzinfo=UTC)
+    times = [start, start + timedelta(milliseconds=1)]
+    nanoseconds = 1_704_067_200 * SECOND
+    frame = pl.DataFrame({"time": times, "bid": [1, 2], "cycle": ["x", "y"]})
+    frame.with_columns(pl.col("time").dt.cast_time_unit("ms")).write_parquet("a.parquet")
+    assert ticks(gc.replay_parquet("a.parquet")) == [
+        (nanoseconds, {"bid": 1, "cycle": "x"}),
+        (nanoseconds + 1_000_000, {"bid": 2, "cycle": "y"}),
+    ]
+    pl.DataFrame({"time": [5, 6], "value": [1, 2]}).write_parquet("b.parquet")
+    assert ticks(gc.replay_parquet("b.parquet", float)) == [(5, 1.0), (6, 2.0)]
+
+
+def test_a_table_without_times_is_refused() -> None:
+    pl.DataFrame({"when": [1]}).write_parquet("a.parquet")
+    pl.DataFrame({"time": ["x"], "value": [1]}).write_parquet("b.parquet")
+    pl.DataFrame({"time": [1, None], "value": [1, 2]}).write_parquet("c.parquet")
+    pl.DataFrame({"time": [2, 1], "value": [1, 2]}).write_parquet("d.parquet")
+    for name, error, message in [
+        ("a", gc.RunError, "a.parquet has no column `time`; it has when"),
+        ("b", gc.RunError, "times are timestamps or whole nanoseconds; b.parquet has"),
+        ("c", gc.RunError, "c.parquet has rows without a time"),
+        ("d", gc.InvalidValueError, "times must not go back: 1 at index 1 comes after 2"),
+    ]:
+        with pytest.raises(error, match=message):
+            gc.replay_parquet(f"{name}.parquet").run()
+
+
+def test_without_pyarrow_one_sentence_says_what_to_install() -> None:
+    code = """if True:
+        import sys
+        sys.modules["pyarrow"] = None
+        import graphcore as gc
+        for wire in (lambda: gc.constant(1).record("a.parquet"), lambda: gc.replay_parquet("a")):
+            try:
+                wire()
+            except gc.RunError as error:
+                print(error)
+    """
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout == "this needs pyarrow: pip install 'graphcore[tables]'\n" * 2
+
+
+LIVE = """if True:
+    import graphcore as gc
+    numbers = gc.ticker("PERIOD").count().record("live.parquet")
+    print("going", flush=True)
+    numbers.run(realtime=True)
+"""
+
+
+@pytest.fixture
+def recorder(request: pytest.FixtureRequest) -> Any:
+    code = LIVE.replace("PERIOD", getattr(request, "param", "1ms"))
+    child = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    yield child
+    child.kill()
+    child.communicate()
+
+
+def test_ctrl_c_leaves_a_whole_file(recorder: "subprocess.Popen[str]") -> None:
+    partial = Path("live.parquet.partial")
+    wait_until(lambda: partial.exists() and partial.stat().st_size, 30)
+    recorder.send_signal(signal.SIGINT)
+    assert recorder.wait(20) == 0
+    assert os.listdir() == ["live.parquet"]
+    values = pl.read_parquet("live.parquet")["value"].to_list()
+    assert values == list(range(1, len(values) + 1)) != []
+
+
+def test_of_a_killed_process_what_was_written_is_read_and_not_overwritten(
+    recorder: "subprocess.Popen[str]",
+) -> None:
+    partial = Path("live.parquet.partial")
+    wait_until(lambda: partial.exists() and partial.stat().st_size > 10_000, 30)
+    recorder.kill()
+    recorder.wait()
+    assert os.listdir() == ["live.parquet.partial"]
+    with pytest.raises(gc.RunError, match="live.parquet.partial exists: another run is writing"):
+        gc.constant(1).record("live.parquet").run()
+    gc.replay_parquet(partial).record("rescued.parquet").run()
+    values = pl.read_parquet("rescued.parquet")["value"].to_list()
+    assert values == list(range(1, len(values) + 1)) and len(values) > 100
+    # Cut anywhere, whatever is whole is read, and the rest is told of.
+    whole = partial.read_bytes()
+    for cut in (len(whole) - 1, len(whole) // 2):
+        partial.write_bytes(whole[:cut])
+        part = [value for _, value in ticks(gc.replay_parquet(partial))]
+        assert part == values[: len(part)] and len(part) < len(values)
+
+
+@pytest.mark.parametrize("recorder", ["3s"], indirect=True)
+def test_a_tick_a_second_after_the_last_writing_is_written_at_once(
+    recorder: "subprocess.Popen[str]",
+) -> None:
+    partial = Path("live.parquet.partial")
+    wait_until(lambda: partial.exists() and partial.stat().st_size, 30)
+    recorder.kill()
+    recorder.wait()
+    values = [value for _, value in ticks(gc.replay_parquet(partial))]
+    assert values == list(range(1, len(values) + 1)) != []
