@@ -58,7 +58,8 @@ def test_the_demo_loses_nothing_and_says_so(
     by_name: tuple[str, ...], example: Callable[..., Any]
 ) -> None:
     code, output, error = example("temperatures.py", "--year", "2s", *by_name).finish()
-    assert (code, error) == (0, "")
+    others = [line for line in error.splitlines() if not line.startswith("waiting for a publisher")]
+    assert (code, others) == (0, [])
     rows = [line for line in output.splitlines() if "Seattle" in line or "San Francisco" in line]
     assert [line.replace("│", " ").split()[-6:-4] for line in rows] == [["8,759", "0"]] * 2
     assert "8,759 hours aligned, 50 of 8,736 unusual" in output
@@ -98,7 +99,10 @@ def test_an_etcd_that_cannot_be_found_is_told(
 
 def test_an_etcd_that_does_not_start_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(own_etcd, "free_ports", lambda count: [70_000, 70_001])
-    with pytest.raises(RuntimeError, match="etcd does not serve: .*70000"), own_etcd.own_etcd():
+    with (
+        pytest.raises(RuntimeError, match="etcd does not serve: .*invalid port"),
+        own_etcd.own_etcd(),
+    ):
         raise AssertionError("it started")
 
 
