@@ -25,9 +25,9 @@ from graphcore_zmq.registry import (
     ZmqWatch,
 )
 from graphcore_zmq.static import StaticRegistry
-from graphcore_zmq.status import OnEnd, SubscriberStats, ZmqStatus
+from graphcore_zmq.status import OnEnd, PublisherStats, SubscriberStats, ZmqStatus
 from graphcore_zmq.wire import WireError
-from graphcore_zmq.write import OnFull, PublisherStats
+from graphcore_zmq.write import OnFull
 
 __all__ = [
     "ClaimingRegistry",

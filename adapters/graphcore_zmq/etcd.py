@@ -52,7 +52,7 @@ class EtcdRegistry:
         user: who asks, if etcd wants to know.
         password: of that user.
         ca_cert: file of the authority that signed the server's certificate; by default those that
-            the system trusts.
+            gRPC trusts.
         cert: file of this client's certificate, if etcd asks for one.
         key: file of its key.
         prefix: put before each name to make its key.
@@ -221,9 +221,7 @@ class EtcdRegistry:
         try:
             (self._prefix + name).encode()
         except UnicodeEncodeError:
-            raise InvalidValueError(
-                f"{name!r} is no Unicode text: it has half a character"
-            ) from None
+            raise InvalidValueError(f"{name!r} is no text: it has half a character") from None
         return self._prefix + name
 
 

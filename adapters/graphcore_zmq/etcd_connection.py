@@ -27,13 +27,8 @@ T = TypeVar("T")
 
 _UNANSWERED = ("UNAVAILABLE", "DEADLINE_EXCEEDED", "CANCELLED")
 _NO_TRUST = ("CERTIFICATE_VERIFY_FAILED", "SSL_ERROR_SSL", "certificate")
-_OPTIONS = [
-    # A channel of its own begins without the waiting time that failures of another left behind.
-    ("grpc.use_local_subchannel_pool", 1),
-    # A host that vanished without a word ends the watches; etcd allows a ping every 5 s.
-    ("grpc.keepalive_time_ms", 10_000),
-    ("grpc.keepalive_timeout_ms", 5_000),
-]
+# A channel of its own begins without the waiting time that failures of another left behind.
+_OPTIONS = [("grpc.use_local_subchannel_pool", 1)]
 
 
 class UnreachableError(RegistryError):

@@ -106,6 +106,11 @@ class _Watch:
         self._number: int | None = None
 
     def begin(self, key: str, revision: int) -> None:
+        # The watcher's queue of requests has room for ten. Its thread puts one more when the
+        # connection ends, and would wait for ever behind ten that nobody takes any more.
+        requests = getattr(self._watcher, "_request_queue", None)
+        if requests is not None:
+            requests.maxsize = 0
         self._number = self._watcher.add_callback(key, self._receive, start_revision=revision)
 
     def cancel(self) -> None:

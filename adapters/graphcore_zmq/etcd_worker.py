@@ -51,6 +51,8 @@ class EtcdWorker:
     def __init__(self, connection: EtcdConnection) -> None:
         self._connection = connection
         self._tasks: list[Task] = []
+        # Apart from `due`, which a step that is under way sets without having seen what woke it.
+        self._woken: set[Task] = set()
         self._thread: threading.Thread | None = None
         self._changed = threading.Condition()
         self._resume_at = 0.0
@@ -72,8 +74,9 @@ class EtcdWorker:
     def wake(self, task: Task) -> None:
         """From any thread: have a task's next step at once."""
         with self._changed:
-            task.due = 0.0
-            self._changed.notify_all()
+            if task in self._tasks:
+                self._woken.add(task)
+                self._changed.notify_all()
 
     def end(self, task: Task) -> bool:
         """Have a task finish, and the thread with the last of them; returns within a second.
@@ -91,8 +94,7 @@ class EtcdWorker:
             finished = self._changed.wait_for(lambda: task not in self._tasks, patience)
             if not finished:
                 self._hung = True
-                self._tasks.remove(task)
-                self._changed.notify_all()
+                self._drop(task)
             last = not self._tasks
         if last and not finished:
             self._connection.interrupt()
@@ -112,6 +114,7 @@ class EtcdWorker:
         except BaseException as error:
             with self._changed:
                 orphans, self._tasks, self._thread = self._tasks, [], None
+                self._woken.clear()
                 self._changed.notify_all()
             for task in orphans:
                 task.failed(RegistryError(f"following etcd ended with an error: {error!r}"))
@@ -129,9 +132,13 @@ class EtcdWorker:
             return None
 
     def _time_of(self, task: Task) -> float:
-        return 0.0 if task.ending else max(task.due, self._resume_at)
+        if task.ending:
+            return 0.0
+        return self._resume_at if task in self._woken else max(task.due, self._resume_at)
 
     def _do(self, task: Task) -> None:
+        with self._changed:
+            self._woken.discard(task)
         ending = task.ending
         try:
             if ending:
@@ -146,9 +153,13 @@ class EtcdWorker:
             self._answered()
         if ending:
             with self._changed:
-                if task in self._tasks:
-                    self._tasks.remove(task)
-                self._changed.notify_all()
+                self._drop(task)
+
+    def _drop(self, task: Task) -> None:
+        if task in self._tasks:
+            self._tasks.remove(task)
+        self._woken.discard(task)
+        self._changed.notify_all()
 
     def _unreachable(self, task: Task, error: UnreachableError) -> None:
         with self._changed:

@@ -7,6 +7,7 @@ from graphcore_zmq.peers import SIGNING
 from graphcore_zmq.sockets import Monitor, Socket, milliseconds, set_options
 
 _SUBSCRIBE = b"\1"
+_PROBES = 3  # of an idle connection, by the kernel, within the peer timeout
 
 
 class Link:
@@ -37,8 +38,12 @@ class Link:
             if options.peer_timeout is not None:
                 patience = milliseconds(options.peer_timeout)
                 self.socket.set(zmq.CONNECT_TIMEOUT, patience)
-                # Signs of life that nothing acknowledges show that the way there is cut.
+                # Signs of life and probes that nothing acknowledges show that the way is cut.
                 self.socket.set(zmq.TCP_MAXRT, patience)
+                if options.tcp_keepalive:
+                    every = max(patience // _PROBES // 1_000, 1)
+                    self.socket.set(zmq.TCP_KEEPALIVE_IDLE, every)
+                    self.socket.set(zmq.TCP_KEEPALIVE_INTVL, every)
             self.socket.connect(address)
         except BaseException:
             self.close()

@@ -14,7 +14,8 @@ from graphcore_zmq.config import (
     check_port,
 )
 from graphcore_zmq.registry import ZmqRegistry
-from graphcore_zmq.write import OnFull, PublisherStats, ZeroMqSenderNode
+from graphcore_zmq.status import PublisherStats
+from graphcore_zmq.write import OnFull, ZeroMqSenderNode
 
 T = TypeVar("T")
 
@@ -89,7 +90,8 @@ def zmq_pub(
     Raises:
         InvalidTypeError, InvalidValueError: at wiring, for what makes no sense.
         RunError: in `start`, in a historical run or if the address cannot be bound.
-        CodecError: in `cycle`, for a value that the codec cannot encode.
+        CodecError: in `cycle`, for a value that the codec cannot encode, or that is too large for
+            a frame.
     """
     check_port(port)
     if not isinstance(bind, str) or not bind or "/" in bind:

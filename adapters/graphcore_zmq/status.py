@@ -1,4 +1,4 @@
-"""What a subscriber tells of itself."""
+"""What a subscriber and a publisher tell of themselves."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -36,3 +36,24 @@ class SubscriberStats:
     lost: int = 0
     conflated: int = 0
     peers: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PublisherStats:
+    """What a publisher has done in this run.
+
+    Attributes:
+        sent: values handed to the socket.
+        kept: values that wait for the first subscriber now.
+        expired: values that were never sent: nobody subscribed in time, or the run was stopped.
+        bytes: size of the frames sent.
+        peers: connections now.
+        subscriptions: subscriptions now.
+    """
+
+    sent: int = 0
+    kept: int = 0
+    expired: int = 0
+    bytes: int = 0
+    peers: int = 0
+    subscriptions: int = 0

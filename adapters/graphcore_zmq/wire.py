@@ -61,7 +61,7 @@ _TRAILER = Struct("<4sQQq")
 _END_OF_STREAM = _TAG.pack(Tag.END_OF_STREAM)
 _ORIGIN = Struct("<4sQ")
 _TRAILER_SIZE = _TRAILER.size
-_OVERHEAD = _HEAD.size + _TRAILER_SIZE
+OVERHEAD = _HEAD.size + _TRAILER_SIZE  # what a frame of one value has beside it
 
 # Takes a frame apart into head, payload, origin (magic and instance) and sequence.
 Unpack = Callable[[bytes], tuple[bytes, bytes, bytes, int]]
@@ -80,7 +80,7 @@ def value_layout(size: int) -> tuple[Unpack, bytes] | None:
         The function for it, and the head that shows that the frame is such a one; `None` for a
         size that is too small.
     """
-    length = size - _OVERHEAD
+    length = size - OVERHEAD
     if length < 0:
         return None
     layout = Struct(f"<{_HEAD.size}s{length}s{_ORIGIN.size}sQ{_TRAILER_SIZE - _ORIGIN.size - 8}x")

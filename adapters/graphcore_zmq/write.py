@@ -11,7 +11,6 @@ import secrets
 import threading
 import time
 from collections import deque
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
@@ -23,7 +22,14 @@ from graphcore_zmq.config import SocketOptions, ZmqPubRegistration
 from graphcore_zmq.peers import SIGNING, Peers
 from graphcore_zmq.registry import ClaimingRegistry, ZmqHandle, reachable_address
 from graphcore_zmq.sockets import Monitor, Socket, refuse_historical, set_options
-from graphcore_zmq.wire import Trailer, check_point_frame, end_of_stream_frame, value_frame
+from graphcore_zmq.status import PublisherStats
+from graphcore_zmq.wire import (
+    OVERHEAD,
+    Trailer,
+    check_point_frame,
+    end_of_stream_frame,
+    value_frame,
+)
 
 _logger = logging.getLogger(__name__)
 
@@ -40,27 +46,6 @@ class OnFull(StrEnum):
 
     DROP = "drop"
     BLOCK = "block"
-
-
-@dataclass(frozen=True, slots=True)
-class PublisherStats:
-    """What a publisher has done in this run.
-
-    Attributes:
-        sent: values handed to the socket.
-        kept: values that wait for the first subscriber now.
-        expired: values that were never sent: nobody subscribed in time, or the run was stopped.
-        bytes: size of the frames sent.
-        peers: connections now.
-        subscriptions: subscriptions now.
-    """
-
-    sent: int = 0
-    kept: int = 0
-    expired: int = 0
-    bytes: int = 0
-    peers: int = 0
-    subscriptions: int = 0
 
 
 @node
@@ -115,6 +100,11 @@ class ZeroMqSenderNode(MutableNode[None]):
             payload = self.codec.encode(value)
         except CodecError as error:
             raise CodecError(f"{self.name}: {error}") from error
+        if len(payload) + OVERHEAD > self.options.max_message_size:
+            raise CodecError(
+                f"{self.name}: a value of {len(payload)} bytes makes a frame larger than "
+                f"max_message_size ({self.options.max_message_size})"
+            )
         if self._attention:
             self._read_subscriptions()
         if not self._released:

@@ -65,6 +65,7 @@ class Proxy:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._server = server
+        self._hung = False
         self._listener: socket.socket | None = None
         self._lock = threading.Lock()
         self._pairs: list[socket.socket] = []
@@ -74,6 +75,10 @@ class Proxy:
         """Let clients through."""
         self._listener = socket.create_server(("127.0.0.1", self.port))
         self._spawn(self._accept, self._listener)
+
+    def hang(self) -> None:
+        """Let nothing through any more, without a word, as if the host had lost its power."""
+        self._hung = True
 
     def cut(self) -> None:
         """End all connections, and take no more."""
@@ -116,7 +121,8 @@ class Proxy:
     def _copy(self, source: socket.socket, target: socket.socket) -> None:
         with suppress(OSError):
             while data := source.recv(65_536):
-                target.sendall(data)
+                if not self._hung:
+                    target.sendall(data)
             target.shutdown(socket.SHUT_RDWR)
 
 

@@ -3,11 +3,12 @@
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from time import monotonic
-from typing import Any
+from typing import Any, cast
 
 import pyetcd
 import pytest
@@ -16,6 +17,7 @@ import trustme
 import graphcore as gc
 from graphcore.testing import wait_until
 from graphcore_zmq import EtcdRegistry, NameNotFoundError, NameTakenError, RegistryError, ZmqWatch
+from graphcore_zmq.etcd_names import KeptName
 from tests.integration.etcd_server import EtcdServer, Proxy, descriptors, free_port, registered
 
 pytestmark = pytest.mark.etcd
@@ -119,6 +121,23 @@ def test_a_standby_starts_at_once_and_takes_the_name_when_it_is_free(etcd: EtcdS
     assert etcd.value("quotes") == ""
 
 
+def test_a_name_that_becomes_free_while_it_is_looked_at_is_taken_at_once(
+    etcd: EtcdServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    meet = KeptName._meet
+
+    def meet_late(self: KeptName, holder: bytes) -> None:
+        if etcd.value("quotes") == THERE:
+            etcd.ctl("del", "quotes")
+            wait_until(lambda: self._followed.value is None)
+        meet(self, holder)
+
+    monkeypatch.setattr(KeptName, "_meet", meet_late)
+    etcd.ctl("put", "quotes", THERE)
+    with registered(EtcdRegistry(etcd.url, conflict="standby"), "quotes", HERE):
+        wait_until(lambda: etcd.value("quotes") == HERE, 5)
+
+
 def test_a_standby_that_is_revoked_does_not_take_the_name(etcd: EtcdServer) -> None:
     with registered(EtcdRegistry(etcd.url), "quotes", HERE):
         EtcdRegistry(etcd.url, conflict="standby").register("quotes", THERE).revoke()
@@ -204,26 +223,29 @@ def test_a_name_is_kept_for_longer_than_its_lease(etcd: EtcdServer) -> None:
 
 
 def test_a_hundred_names_cost_the_threads_and_the_connection_of_one(etcd: EtcdServer) -> None:
-    registry = EtcdRegistry(etcd.url, ttl="2s")
+    before = set(threading.enumerate())
+    registry = EtcdRegistry(etcd.url, ttl="6s")
 
     def cost() -> tuple[list[str], int]:
-        mine = sorted(thread.name.partition("_watch_")[0] for thread in threading.enumerate())
-        return [name for name in mine if "(" not in name], etcd.connections()
+        mine = set(threading.enumerate()) - before
+        # Those with a number are gRPC's, which come and go.
+        names = sorted(each.name.partition("_watch_")[0] for each in mine if "(" not in each.name)
+        return names, etcd.connections()
 
-    handles = [registry.register("name 0", HERE)]
-    one = cost()
-    handles += [registry.register(f"name {n}", HERE) for n in range(1, 100)]
-    assert cost() == one == (["MainThread", "graphcore-etcd", "pyetcd"], 1)
-    before = etcd.leases()
-    assert len(before) == 100
-    until = monotonic() + 4
-    wait_until(lambda: monotonic() > until)
-    assert sorted(etcd.leases()) == sorted(before)
-    for handle in handles[1:]:
-        handle.revoke()
-    assert cost() == one
-    handles[0].revoke()
-    assert "graphcore-etcd" not in [thread.name for thread in threading.enumerate()]
+    with registered(registry, "name 0", HERE):
+        one = cost()
+        assert one == (["graphcore-etcd", "pyetcd"], 1)
+        with ExitStack() as stack:
+            for n in range(1, 100):
+                stack.enter_context(registered(registry, f"name {n}", HERE))
+            assert cost() == one
+            leases = set(etcd.leases())
+            assert len(leases) == 100
+            threading.Event().wait(9)
+            assert set(etcd.leases()) == leases
+        assert cost() == one
+        assert len(etcd.leases()) == 1
+    assert "graphcore-etcd" not in cost()[0]
     wait_until(lambda: etcd.connections() == 0)
     assert etcd.leases() == []
 
@@ -327,15 +349,36 @@ def test_a_watch_survives_that_the_revision_at_which_it_stood_is_compacted(
 
 
 def test_watches_share_the_thread_and_the_connection_of_the_names(etcd: EtcdServer) -> None:
+    before = set(threading.enumerate())
     registry = EtcdRegistry(etcd.url)
     with registered(registry, "quotes", HERE):
-        watches = [registry.watch("quotes") for _ in range(20)]
+        watches = [registry.watch("quotes") for _ in range(50)]
         wait_until(lambda: all(watch.address == HERE for watch in watches))
-        names = [thread.name for thread in threading.enumerate()]
-        assert names.count("graphcore-etcd") == 1
+        mine = set(threading.enumerate()) - before
+        assert [each.name for each in mine].count("graphcore-etcd") == 1
         assert etcd.connections() == 1
         for watch in watches:
             watch.close()
+
+
+def test_watches_that_close_faster_than_etcd_is_told_leave_no_thread(
+    etcd: EtcdServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pace = threading.Event()
+
+    def slowly(requests: Any) -> Iterator[Any]:
+        while (request := requests.get()) is not None:
+            pace.wait(0.05)
+            yield request
+
+    monkeypatch.setattr(pyetcd.watch, "_new_request_iter", slowly)
+    registry = EtcdRegistry(etcd.url)
+    watches = [registry.watch("quotes") for _ in range(15)]
+    etcd.ctl("put", "quotes", HERE)
+    wait_until(lambda: all(watch.address == HERE for watch in watches))
+    for watch in watches:
+        watch.close()
+    wait_until(lambda: "pyetcd_watch" not in str(threading.enumerate()), 5)
 
 
 def _shows(watch: ZmqWatch, address: str | None) -> bool:
@@ -451,6 +494,15 @@ def test_a_given_client_is_used_and_left_open(etcd: EtcdServer) -> None:
     assert client.get("quotes") == (None, None)
     client.close()
     wait_until(lambda: "pyetcd_watch" not in str(threading.enumerate()))
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_what_is_no_client_at_all_fails_whoever_waits() -> None:
+    registry = EtcdRegistry(client=cast(Any, "a client"))
+    with pytest.raises(RegistryError, match="'str' object has no attribute 'get_response'"):
+        registry.register("quotes", HERE)
+    with pytest.raises(AttributeError, match="get_response"):
+        registry.lookup("quotes")
 
 
 def test_without_the_extra_it_can_be_imported_and_says_what_to_install() -> None:

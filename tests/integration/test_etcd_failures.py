@@ -239,6 +239,26 @@ def test_a_frozen_member_of_three_is_left_for_another(etcd_cluster: list[EtcdSer
         frozen.thaw()
 
 
+def test_a_host_that_has_gone_without_a_word_is_left_for_another(
+    etcd: EtcdServer, proxy: Callable[[EtcdServer], Proxy]
+) -> None:
+    between = proxy(etcd)
+    registries = [EtcdRegistry([between.url, etcd.url], ttl="3s") for _ in range(2)]
+    for registry in registries:
+        registry._connection._next = 0
+    watch = registries[0].watch("quotes")
+    etcd.ctl("put", "quotes", HERE)
+    with registered(registries[1], "kept", HERE):
+        leases = etcd.leases()
+        wait_until(lambda: watch.address == HERE)
+        between.hang()
+        etcd.ctl("put", "quotes", THERE)
+        wait_until(lambda: watch.address == THERE, 15)
+        assert etcd.value("kept") == HERE
+        assert etcd.leases() == leases
+    watch.close()
+
+
 # A publisher is ended while etcd does not answer
 
 
@@ -247,6 +267,7 @@ def test_a_frozen_member_of_three_is_left_for_another(etcd_cluster: list[EtcdSer
 def test_a_graph_ends_in_time_while_etcd_is(
     etcd: EtcdServer, state: str, count: int, caplog: pytest.LogCaptureFixture
 ) -> None:
+    before = set(threading.enumerate())
     registry = EtcdRegistry(etcd.url, ttl="3s")
     source = gc.ticker("10ms")
     publishers = [
@@ -267,7 +288,8 @@ def test_a_graph_ends_in_time_while_etcd_is(
     ended_at: list[float] = []
     report = gc.Graph(*publishers, source.count().for_each(end)).run(realtime=True)
     took = monotonic() - ended_at[0]
-    assert not [each for each in threading.enumerate() if "graphcore" in each.name]
+    left = set(threading.enumerate()) - before
+    assert not [each for each in left if "graphcore" in each.name]
     assert report.ended_by == "signal"
     assert took < 2
     assert "its lease ends" in caplog.text or "ends with its lease" in caplog.text
@@ -318,6 +340,18 @@ def test_a_publisher_waits_for_an_etcd_that_is_on_its_way(etcd: EtcdServer) -> N
     assert claim.wait(10)
     assert etcd.value("quotes") == HERE
     claim.revoke()
+
+
+def test_a_standby_starts_at_once_while_etcd_is_down_and_registers_when_it_is_not(
+    etcd: EtcdServer,
+) -> None:
+    etcd.kill()
+    began = monotonic()
+    with registered(EtcdRegistry(etcd.url, conflict="standby"), "quotes", HERE):
+        assert monotonic() - began < 5
+        etcd.start()
+        etcd.await_ready()
+        wait_until(lambda: etcd.value("quotes") == HERE)
 
 
 def test_a_publisher_does_not_wait_for_an_etcd_that_never_comes(etcd: EtcdServer) -> None:

@@ -122,6 +122,6 @@ def test_a_publisher_under_another_port_is_followed_within_two_seconds_of_its_re
     first.line_with("sent")
     assert registry.names() == {}
     second = registered(period="1ms")
-    wait_until(registry.names)
+    wait_until(registry.names, 60)  # as long as a process may take to start
     wait_until(lambda: len(parts(watching)) == 2 and parts(watching)[1], 2)
     second.process.send_signal(signal.SIGTERM)

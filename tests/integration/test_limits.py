@@ -10,7 +10,7 @@ import pytest
 
 import graphcore as gc
 from graphcore.testing import wait_until
-from graphcore_zmq import SocketOptions, WireError, ZmqStatus, raw, zmq_sub
+from graphcore_zmq import CodecError, SocketOptions, WireError, ZmqStatus, raw, zmq_sub
 from graphcore_zmq.wire import Trailer, value_frame
 
 pytestmark = [pytest.mark.zmq, pytest.mark.usefixtures("nothing_is_left_over")]
@@ -28,6 +28,26 @@ def test_a_frame_above_the_largest_size_is_never_taken_and_its_sender_is_cut(bar
     publisher.socket.send(value_frame(b"x" * 2_000, Trailer(1, 1, 0)))
     wait_until(lambda: seen.statuses == [CONNECTED, DISCONNECTED, CONNECTED])
     assert seen.values == [b"1:0"]
+
+
+def test_a_publisher_sends_no_frame_that_is_above_its_largest_size(watching):
+    options = SocketOptions(max_message_size=1_000)
+    values = gc.from_iterable([b"x" * 960, b"x" * 961])
+    publisher = values.zmq_pub(0, bind="127.0.0.1", codec=raw, wait_for=1, options=options)
+    raised: list[Exception] = []
+
+    def run() -> None:
+        with pytest.raises(CodecError, match=r"961 bytes .* max_message_size \(1000\)") as error:
+            publisher.run(realtime=True)
+        raised.append(error.value)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    wait_until(lambda: publisher.port)
+    seen = watching(publisher.port, options=options)
+    thread.join()
+    wait_until(lambda: seen.values == [b"x" * 960])
+    assert raised
 
 
 def burst(count: int, size: int) -> bytes:

@@ -1,0 +1,72 @@
+"""What `EtcdRegistry` refuses where it is made, and what it shows of itself."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import graphcore as gc
+from graphcore_zmq import (
+    ClaimingRegistry,
+    EtcdRegistry,
+    RemoteRegistry,
+    WatchableRegistry,
+    ZmqRegistry,
+)
+
+URL = "http://etcd:2379"
+FORM = 'write "http://host:2379" or "https://host:2379"'
+
+
+@pytest.mark.parametrize(
+    ("arguments", "options", "sentence"),
+    [
+        ([], {}, f"etcd has at least one endpoint: {FORM}"),
+        (["etcd:2379"], {}, f"'etcd:2379' is no endpoint: {FORM}"),
+        ([""], {}, f"'' is no endpoint: {FORM}"),
+        (["http://"], {}, f"'http://' is no endpoint: {FORM}"),
+        (["http://etcd:port"], {}, f"'http://etcd:port' is no endpoint: {FORM}"),
+        (["http://etcd:2379/v3"], {}, f"'http://etcd:2379/v3' is no endpoint: {FORM}"),
+        ([[URL, 2379]], {}, f"2379 is no endpoint: {FORM}"),
+        (["http://me:pw@etcd"], {}, "a user and a password are given as such, not in an endpoint"),
+        ([URL], {"user": "me"}, "a user and a password are given together"),
+        ([URL], {"password": "pw"}, "a user and a password are given together"),
+        ([URL], {"cert": __file__}, "a certificate and its key are given together"),
+        ([URL], {"ca_cert": __file__}, f"certificates are for https, and the endpoint is '{URL}'"),
+        ([URL], {"ca_cert": "no"}, "'no' cannot be read: No such file or directory"),
+        ([URL], {"ca_cert": b"PEM"}, "a certificate is the path of a file, not b'PEM'"),
+        ([URL], {"ttl": "1500ms"}, "a ttl is a number of whole seconds from 1 on, not '1500ms'"),
+        ([URL], {"ttl": 0}, "a ttl is a number of whole seconds from 1 on, not 0"),
+        ([URL], {"conflict": "x"}, 'conflict is "wait", "error" or "standby", not \'x\''),
+        ([URL], {"prefix": None}, "a prefix is text, not None"),
+        ([URL], {"timeout": 0}, "a timeout is above 0, not 0"),
+        ([URL], {"client": object()}, "a client that is given has its own endpoints and access"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_in_a_sentence(
+    arguments: list[Any], options: dict[str, Any], sentence: str
+) -> None:
+    with pytest.raises((gc.InvalidValueError, gc.InvalidTypeError)) as caught:
+        EtcdRegistry(*arguments, **options)
+    assert str(caught.value) == sentence
+
+
+@pytest.mark.parametrize("name", ["", None, 7, "half \ud800"])
+def test_a_name_is_text(name: Any) -> None:
+    registry = EtcdRegistry(URL)
+    for ask in (registry.lookup, registry.watch, lambda each: registry.register(each, "tcp://h:1")):
+        with pytest.raises(gc.InvalidValueError, match="name is text|is no text"):
+            ask(name)
+
+
+def test_it_shows_where_it_is_and_no_password(tmp_path: Path) -> None:
+    registry = EtcdRegistry(["https://one", "https://[::1]:99/"], user="me", password="secret")
+    assert repr(registry) == "<EtcdRegistry at https://one:2379, https://[::1]:99>"
+    assert "secret" not in str(vars(registry)) + repr(registry._endpoints)
+
+
+def test_it_is_all_that_a_registry_can_be() -> None:
+    registry = EtcdRegistry(["http://[::1]:99", URL])
+    for kind in (ZmqRegistry, WatchableRegistry, ClaimingRegistry, RemoteRegistry):
+        assert isinstance(registry, kind)
+    assert registry.peer == ("::1", 99)
