@@ -4,6 +4,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 PARTS ?=
+ETCD ?=
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
@@ -14,8 +15,8 @@ BIN := $(VENV)/bin
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: $(VENV)/.extra-demo ## run the temperature example over ZeroMQ
-	@$(BIN)/graphcore demo
+demo: $(VENV)/.extra-demo$(if $(ETCD),-etcd) ## run the temperature example over ZeroMQ; ETCD=1 by name
+	@$(BIN)/graphcore demo$(if $(ETCD), --etcd)
 
 test: $(VENV)/.extra-dev ## run all tests and doctests
 	@$(BIN)/pytest

@@ -7,6 +7,8 @@ checks the outcome against the same wiring run over history, in one process:
 
     graphcore demo
 
+With ``--etcd`` the publishers are found by name, in an etcd that is started for it.
+
 `wire` is the graph; what stands above it makes readings, what stands below it is about processes
 and the terminal. The readings come with the package vega_datasets.
 """
@@ -17,7 +19,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, distribution
@@ -36,7 +38,8 @@ from rich.table import Table
 
 import graphcore as gc
 from graphcore.time import to_period, to_time
-from graphcore_zmq import ZmqSubscription, msgpack, zmq_pub, zmq_sub
+from graphcore_examples.own_etcd import own_etcd
+from graphcore_zmq import EtcdRegistry, ZmqSubscription, msgpack, zmq_pub, zmq_sub
 
 SEATTLE, SAN_FRANCISCO = "Seattle", "San Francisco"
 FILES = {SEATTLE: "seattle-temps.csv", SAN_FRANCISCO: "sf-temps.csv"}
@@ -161,19 +164,21 @@ def run_historically() -> Outcome:
 # Publishing, in a process for each city
 
 
-def publish(path: Path, year: int, owner: Connection) -> None:
+def publish(city: str, year: int, etcd: str | None, owner: Connection) -> None:
     """Publish a city's readings so that they take `year` ns; this is what a child process runs.
 
-    It tells its owner the port, and ends when the owner closes the connection or dies.
+    Given the address of an etcd, it registers there under the city's name. It tells its owner the
+    port, and ends when the owner closes the connection or dies.
     """
     threading.Thread(target=end_with, args=(owner,), name="owner", daemon=True).start()
-    readings = read(path)
+    readings = read(path_of(city))
     source = replayed(readings, speed=(readings[-1].time - readings[0].time) / year)
     # Wired ahead of the publisher, whose first cycle waits for a subscriber.
     announced = gc.constant(None).for_each(lambda _: owner.send(publisher.port))
     # Port 0 is any that is free. With "block" the publisher waits for its subscriber instead of
     # dropping what that cannot take.
-    publisher = zmq_pub(source, 0, bind="127.0.0.1", on_full="block")
+    registration = None if etcd is None else (city, EtcdRegistry(etcd))
+    publisher = zmq_pub(source, 0, registration, bind="127.0.0.1", on_full="block")
     report = gc.Graph(announced, publisher).run(realtime=True)
     if report.ended_by is not gc.EndedBy.SOURCES:
         sys.exit(1)  # the subscriber would take a part for the whole
@@ -188,7 +193,7 @@ def end_with(owner: Connection) -> None:
 
 
 @contextmanager
-def publishing(city: str, year: int) -> Iterator[tuple[BaseProcess, Connection]]:
+def publishing(city: str, year: int, etcd: str | None) -> Iterator[tuple[BaseProcess, Connection]]:
     """Have a child process publish a city's readings, and see to its end.
 
     Gives the process, and the connection on which it tells its port.
@@ -196,7 +201,7 @@ def publishing(city: str, year: int) -> Iterator[tuple[BaseProcess, Connection]]
     context = get_context("spawn")  # a fork would copy this process's threads and sockets half
     ours, theirs = context.Pipe()
     process = context.Process(
-        target=publish, args=(path_of(city), year, theirs), name=city, daemon=True
+        target=publish, args=(city, year, etcd, theirs), name=city, daemon=True
     )
     process.start()
     theirs.close()
@@ -228,12 +233,15 @@ def failure_of(process: BaseProcess) -> gc.Stream[list[None]]:
 # Subscribing
 
 
-def run_live(year: int, display: "Display") -> tuple[Outcome, list[ZmqSubscription[Reading]]]:
+def run_live(
+    year: int, display: "Display", etcd: str | None
+) -> tuple[Outcome, list[ZmqSubscription[Reading]]]:
     """Run the graph over what two processes publish; return its outcome and the subscriptions."""
     with ExitStack() as stack:
-        children = [stack.enter_context(publishing(city, year)) for city in FILES]
+        children = [stack.enter_context(publishing(city, year, etcd)) for city in FILES]
         subscriptions = [
-            zmq_sub(port_of(connection), codec=msgpack(Reading)) for _, connection in children
+            subscription(city, connection, etcd)
+            for city, (_, connection) in zip(FILES, children, strict=True)
         ]
         wired = wire(*(subscription.data.unroll() for subscription in subscriptions))
         pairs, hours = wired.pairs.collect(), wired.hours.collect()
@@ -243,6 +251,15 @@ def run_live(year: int, display: "Display") -> tuple[Outcome, list[ZmqSubscripti
     if report.ended_by is not gc.EndedBy.SOURCES:
         raise KeyboardInterrupt
     return Outcome(len(pairs), hours.values), subscriptions
+
+
+def subscription(city: str, connection: Connection, etcd: str | None) -> ZmqSubscription[Reading]:
+    """Subscribe to a city: by its name, or at the port that its publisher tells."""
+    codec = msgpack(Reading)
+    if etcd is None:
+        return zmq_sub(port_of(connection), codec=codec)
+    # Where publishers are found by name, an end is by default that of one publisher alone.
+    return zmq_sub((city, EtcdRegistry(etcd)), codec=codec, on_end="close")
 
 
 def port_of(connection: Connection) -> int:
@@ -303,6 +320,9 @@ def summary(live: Outcome, subscriptions: list[ZmqSubscription[Reading]]) -> Tab
 
 def demo(
     year: Annotated[str, typer.Option(help="How long the year takes, such as 8s.")] = "8s",
+    etcd: Annotated[
+        bool, typer.Option("--etcd", help="Find the publishers by name, in an etcd of its own.")
+    ] = False,
 ) -> None:
     """Join a year of temperatures of two cities, streamed by two processes over TCP."""
     console = Console()
@@ -310,9 +330,12 @@ def demo(
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     try:
         recorded = run_historically()
-        with Progress(*columns, TimeElapsedColumn(), console=console, transient=True) as progress:
+        with (
+            own_etcd() if etcd else nullcontext() as address,
+            Progress(*columns, TimeElapsedColumn(), console=console, transient=True) as progress,
+        ):
             display = Display(progress, len(recorded.hours))
-            live, subscriptions = run_live(to_period(year), display)
+            live, subscriptions = run_live(to_period(year), display, address)
             display.end_month()
     except KeyboardInterrupt:
         console.print("interrupted")
@@ -325,7 +348,7 @@ def demo(
     console.print(summary(live, subscriptions))
     console.print(
         f"{live.pairs:,} hours aligned, {len(unusual)} of {len(live.hours):,} unusual, "
-        f"in {perf_counter() - began:.1f} s"
+        f"in {perf_counter() - began:.1f} s" + (", found by name in etcd" if etcd else "")
     )
     lost = sum(subscription.stats().lost for subscription in subscriptions)
     if live != recorded or lost:

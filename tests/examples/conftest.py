@@ -30,8 +30,12 @@ class Example:
 
     def children(self) -> list[int]:
         """Return the publishers among its children."""
+        return [pid for pid in self.all_children() if b"spawn_main" in command_of(pid)]
+
+    def all_children(self) -> list[int]:
+        """Return its children."""
         listed = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
-        return [pid for pid in map(int, listed.split()) if b"spawn_main" in command_of(pid)]
+        return [int(pid) for pid in listed.split()]
 
     def signal(self, number: signal.Signals) -> None:
         """Signal it and its children, as a terminal does."""

@@ -4,12 +4,13 @@ import os
 import signal
 import statistics
 from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError
 from typing import Any
 
 import pytest
 import typer
 
-from graphcore_examples import temperatures
+from graphcore_examples import own_etcd, temperatures
 from graphcore_zmq import msgpack, zmq_sub
 
 READINGS = 8_759
@@ -51,14 +52,20 @@ def test_hours_are_what_plain_statistics_make_of_them() -> None:
 
 
 @pytest.mark.zmq
-def test_the_demo_loses_nothing_and_says_so(example: Callable[..., Any]) -> None:
-    code, output, error = example("temperatures.py", "--year", "2s").finish()
-    assert (code, error) == (0, "")
+@pytest.mark.etcd
+@pytest.mark.parametrize("by_name", [(), ("--etcd",)])
+def test_the_demo_loses_nothing_and_says_so(
+    by_name: tuple[str, ...], example: Callable[..., Any]
+) -> None:
+    code, output, error = example("temperatures.py", "--year", "2s", *by_name).finish()
+    others = [line for line in error.splitlines() if not line.startswith("waiting for a publisher")]
+    assert (code, others) == (0, [])
     rows = [line for line in output.splitlines() if "Seattle" in line or "San Francisco" in line]
     assert [line.replace("│", " ").split()[-6:-4] for line in rows] == [["8,759", "0"]] * 2
     assert "8,759 hours aligned, 50 of 8,736 unusual" in output
     assert "gives the same hours" in output
     assert output.count(" hours, ") == 12
+    assert ("found by name" in output) is bool(by_name)
 
 
 def test_the_demo_fails_when_an_hour_differs(
@@ -69,11 +76,34 @@ def test_the_demo_fails_when_an_hour_differs(
     hours = [*recorded.hours[:5_000], changed, *recorded.hours[5_001:]]
     never_run = [zmq_sub(port, codec=msgpack(temperatures.Reading)) for port in (5556, 5557)]
     live = temperatures.Outcome(recorded.pairs, hours)
-    monkeypatch.setattr(temperatures, "run_live", lambda year, display: (live, never_run))
+    monkeypatch.setattr(temperatures, "run_live", lambda year, display, etcd: (live, never_run))
     with pytest.raises(typer.Exit) as exit:
         temperatures.demo("1s")
     assert exit.value.exit_code == 1
     assert "FAILED" in capsys.readouterr().out
+
+
+def test_an_etcd_that_cannot_be_found_is_told(
+    example: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def missing(name: str) -> Any:
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr(own_etcd, "distribution", missing)
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(typer.Exit) as exit:
+        temperatures.demo("1s", etcd=True)
+    assert exit.value.exit_code == 1
+    assert "there is no etcd on the path" in capsys.readouterr().out
+
+
+def test_an_etcd_that_does_not_start_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(own_etcd, "free_ports", lambda count: [70_000, 70_001])
+    with (
+        pytest.raises(RuntimeError, match="etcd does not serve: .*invalid port"),
+        own_etcd.own_etcd(),
+    ):
+        raise AssertionError("it started")
 
 
 def test_a_duration_that_is_none_is_named(example: Callable[..., Any]) -> None:
@@ -82,9 +112,9 @@ def test_a_duration_that_is_none_is_named(example: Callable[..., Any]) -> None:
     assert "soon" in output and "Traceback" not in output
 
 
-def begun(example: Callable[..., Any]) -> tuple[Any, list[int]]:
+def begun(example: Callable[..., Any], *options: str) -> tuple[Any, list[int]]:
     """Return the demo once its first month is over, and its publishers."""
-    process = example("temperatures.py", "--year", "20s")
+    process = example("temperatures.py", "--year", "20s", *options)
     line = process.process.stdout.readline()
     assert "January" in line
     children = process.children()
@@ -93,16 +123,21 @@ def begun(example: Callable[..., Any]) -> tuple[Any, list[int]]:
 
 
 @pytest.mark.zmq
+@pytest.mark.etcd
+@pytest.mark.parametrize("by_name", [(), ("--etcd",)])
 def test_ctrl_c_ends_all_processes(
+    by_name: tuple[str, ...],
     example: Callable[..., Any],
     ended: Callable[[list[int]], bool],
 ) -> None:
-    process, children = begun(example)
+    process, children = begun(example, *by_name)
+    others = process.all_children()
+    assert len(others) == 3 + len(by_name)  # with multiprocessing's own
     process.signal(signal.SIGINT)
     code, output, error = process.finish(15)
     assert code == 130
     assert "interrupted" in output and "Traceback" not in error
-    assert ended(children)
+    assert ended(children) and ended(others)
 
 
 @pytest.mark.zmq

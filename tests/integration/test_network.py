@@ -48,6 +48,7 @@ def cable(state):
 
 def pull(sender, stop):
     wait_until(lambda: statuses, 30)
+    time.sleep(1)  # the connection is idle then, if nothing is sent
     down = cable("down")
     wait_until(lambda: len(statuses) == 2, 30)
     told.append(time.monotonic() - down)
