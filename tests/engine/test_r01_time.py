@@ -108,7 +108,7 @@ def test_r1_a_time_is_never_a_float_nor_anything_else(given: object) -> None:
 
 @pytest.mark.parametrize(
     "given",
-    [pd.NaT, np.datetime64("NaT"), np.datetime64("3000-01-01", "s"), np.datetime64(5, "ps")],
+    [pd.NaT, np.datetime64("NaT", "ns"), np.datetime64("3000-01-01", "s"), np.datetime64(5, "ps")],
 )
 def test_r1_a_numpy_time_without_nanoseconds_is_refused(given: object) -> None:
     with pytest.raises(gc.InvalidValueError):
@@ -152,7 +152,7 @@ def test_r1_a_duration_is_never_a_float_nor_anything_else(given: object) -> None
         to_duration(given)
 
 
-@pytest.mark.parametrize("given", [np.timedelta64("NaT"), np.timedelta64(2**62, "s")])
+@pytest.mark.parametrize("given", [np.timedelta64("NaT", "ns"), np.timedelta64(2**62, "s")])
 def test_r1_a_numpy_duration_without_nanoseconds_is_refused(given: object) -> None:
     with pytest.raises(gc.InvalidValueError):
         to_duration(given)
