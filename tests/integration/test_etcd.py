@@ -500,11 +500,14 @@ def test_a_given_client_is_used_and_left_open(etcd: EtcdServer) -> None:
     wait_until(lambda: "pyetcd_watch" not in str(threading.enumerate()))
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_what_is_no_client_at_all_fails_whoever_waits() -> None:
+def test_what_is_no_client_at_all_fails_whoever_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Any] = []
+    monkeypatch.setattr(threading, "excepthook", seen.append)
     registry = EtcdRegistry(client=cast(Any, "a client"))
     with pytest.raises(RegistryError, match="'str' object has no attribute 'get_response'"):
         registry.register("quotes", HERE)
+    wait_until(lambda: seen)
+    assert seen[0].exc_type is AttributeError
     with pytest.raises(AttributeError, match="get_response"):
         registry.lookup("quotes")
 
