@@ -16,7 +16,7 @@ from graphcore_zmq.registry import RegistryError
 _logger = logging.getLogger(__name__)
 
 _PAUSE = 0.3  # s between two tries while etcd cannot be reached
-_PATIENCE = 0.6  # s that the end of a task may take, before the call that it waits for is cut
+_PATIENCE = 0.7  # s that the end of a task may take, before the call that it waits for is cut
 _END = 0.9  # s that it may take with the end of the thread
 
 
