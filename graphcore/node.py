@@ -29,6 +29,7 @@ from typing import (
 )
 
 from graphcore.errors import InvalidTypeError, InvalidValueError, NoValueError
+from graphcore.parsing import parse
 from graphcore.state import GraphState
 
 T = TypeVar("T")
@@ -301,7 +302,7 @@ def _input_kind(annotation: object, cls: type, namespace: dict[str, Any]) -> _In
     if isinstance(annotation, ForwardRef):
         annotation = annotation.__forward_arg__
     if isinstance(annotation, str):
-        tree = ast.parse(annotation.strip(), mode="eval").body
+        tree = parse(annotation.strip(), "eval").body
         scope = {**vars(sys.modules[cls.__module__]), **namespace}
         return _kind_of_expression(tree, scope)
     origin = get_origin(annotation) or annotation
@@ -313,7 +314,7 @@ def _input_kind(annotation: object, cls: type, namespace: dict[str, Any]) -> _In
 
 def _kind_of_expression(tree: ast.expr, scope: dict[str, Any]) -> _Input | None:
     if isinstance(tree, ast.Constant) and isinstance(tree.value, str):  # quoted once more
-        tree = ast.parse(tree.value.strip(), mode="eval").body
+        tree = parse(tree.value.strip(), "eval").body
     outer = tree.value if isinstance(tree, ast.Subscript) else tree
     try:
         found = eval(compile(ast.Expression(outer), "<annotation>", "eval"), scope)

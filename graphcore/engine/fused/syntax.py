@@ -11,6 +11,8 @@ import warnings
 from collections.abc import Iterator
 from types import CodeType, FunctionType
 
+from graphcore.parsing import parse
+
 Function = ast.FunctionDef | ast.Lambda
 _Scope = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 _Span = tuple[int | None, int | None, int | None, int | None]
@@ -33,7 +35,7 @@ class SourceFile:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # Python has told them when it was imported
-                tree = ast.parse(text)
+                tree = parse(text)
                 self._codes.update(_codes(compile(text, name, "exec", dont_inherit=True)))
         except (SyntaxError, ValueError):  # text that never was this module
             return
