@@ -59,6 +59,9 @@ class Collected(Handle, Generic[T]):
     def to_polars(self) -> "polars.DataFrame":
         """Return a frame with columns `time` (datetime in ns, UTC) and `value`.
 
+        Values of which polars can make no column, such as tuples of a number and a text, stay the
+        Python objects that they are, in a column of the type Object.
+
         Raises:
             RunError: if polars, of the `tables` extra, is not installed.
         """
@@ -69,6 +72,11 @@ class Collected(Handle, Generic[T]):
             values = pl.Series("value", self.values)
         except TypeError:  # numbers of several types, which polars mixes only when told to
             values = pl.Series("value", self.values, strict=False)
+            item = values.dtype
+            while isinstance(item, pl.List):
+                item = item.inner
+            if not item.is_numeric():  # it would have made text of numbers
+                values = pl.Series("value", self.values, dtype=pl.Object)
         frame: polars.DataFrame = pl.DataFrame([times, values])
         return frame
 

@@ -60,6 +60,14 @@ def test_to_polars() -> None:
     assert frame["value"].to_list() == [1, 2]
 
 
+def test_to_polars_mixes_numbers_and_leaves_other_values_as_they_are() -> None:
+    assert collected([1, 2.5]).to_polars()["value"].to_list() == [1.0, 2.5]
+    for values in ([1, "a"], [(1.5, "x"), (2.5, "y")], [[1], ["a"]]):
+        frame = collected(values).to_polars()
+        assert frame.schema["value"] == pl.Object()
+        assert frame["value"].to_list() == values
+
+
 def test_to_arrow() -> None:
     table = collected(["a", "b"]).to_arrow()
     assert table.schema.names == ["time", "value"]

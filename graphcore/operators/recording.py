@@ -48,7 +48,7 @@ class Recording:
         kind: the type of the values, or `Any`.
 
     Raises:
-        RunError: if `path.partial` exists, or cannot be made.
+        RunError: if `path` is a folder, or `path.partial` exists or cannot be made.
     """
 
     def __init__(self, path: str, kind: Any) -> None:
@@ -61,6 +61,8 @@ class Recording:
         self._schema: Any = None
         self._writer: Any = None
         self._last_write = time.monotonic()
+        if os.path.isdir(path):
+            raise RunError(f"cannot write {path}: it is a folder")
         try:
             self._file = open(self._partial, "xb")  # noqa: SIM115  # closed by `close`
         except FileExistsError:

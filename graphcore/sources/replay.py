@@ -177,13 +177,17 @@ def make_replay(times: Any, values: Any, delivery: str, speed: float) -> Replay[
     """Return the source for the forms that `replay` takes.
 
     Raises:
-        InvalidTypeError: if there is nothing to iterate over.
+        InvalidTypeError: if there is nothing to iterate over, or a whole frame.
         InvalidValueError: for lengths that differ, an unknown delivery, a speed of 0 or below.
     """
     check_speed(speed)
     policy = check_delivery(delivery)
     if values is None and callable(times):
         return Replay(lambda _: chunks_of_pairs(times()), False, False, policy, speed)
+    if hasattr(times, "columns") or hasattr(values, "columns"):
+        raise InvalidTypeError(
+            'replay takes columns, such as replay(frame["time"], frame["price"]), not a frame'
+        )
     if not isinstance(times, Iterable) or isinstance(times, str | bytes):
         raise InvalidTypeError(f"replay needs times to iterate over, not {times!r}")
     if values is not None and not isinstance(values, Iterable):

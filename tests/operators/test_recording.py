@@ -361,6 +361,13 @@ def test_a_run_that_fails_leaves_a_whole_file_of_what_came_before() -> None:
     assert os.listdir() == ["values.parquet"]
 
 
+def test_a_folder_is_refused_at_the_start_and_nothing_is_left_beside_it() -> None:
+    os.mkdir("folder")
+    with pytest.raises(gc.RunError, match="cannot write folder: it is a folder"):
+        gc.from_iterable([1]).record("folder").run()
+    assert os.listdir() == ["folder"]
+
+
 def test_a_file_that_cannot_be_written_is_named_at_the_start() -> None:
     with pytest.raises(gc.RunError, match="cannot write nowhere/a.parquet.partial: No such file"):
         gc.constant(1).record("nowhere/a.parquet").run()

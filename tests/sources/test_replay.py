@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import polars as pl
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -302,3 +304,13 @@ def test_real_time_from_iterable_keeps_its_period() -> None:
     report = out.run(realtime=True)
     assert out.values == ["a", "b", "c"]
     assert all(time - report.start >= i * 5_000_000 for i, time in enumerate(out.times))
+
+
+@pytest.mark.parametrize("table", [pd.DataFrame, pl.DataFrame, pa.table])
+def test_a_frame_is_refused_and_its_columns_are_taken(table: Callable[[Any], Any]) -> None:
+    frame = table({"time": [1, 2], "price": [4.0, 5.0]})
+    for wrong in ((frame,), (frame["time"], frame)):
+        with pytest.raises(gc.InvalidTypeError, match=r"replay takes columns, .*, not a frame"):
+            gc.replay(*wrong)
+    if table is not pa.table:
+        assert ticks(gc.replay(frame["time"], frame["price"])) == [(1, 4.0), (2, 5.0)]
