@@ -141,7 +141,7 @@ def publish(program: Callable[..., Program]) -> Callable[..., Program]:
         say_every: int = 0,
         last_value: bool = False,
         registered: str = "",
-        registry: dict[str, str] | None = None,
+        registry: list[Any] | None = None,
         **options: object,
     ) -> Program:
         return program(
@@ -156,7 +156,7 @@ def publish(program: Callable[..., Program]) -> Callable[..., Program]:
             say_every=say_every,
             last_value=last_value,
             registered=registered,
-            registry=registry or {},
+            registry=registry or [],
             options=options,
         )
 

@@ -7,11 +7,22 @@ ready, one for each line that it logs, and one when it is done, and flushes them
 import json
 import logging
 import sys
+from collections.abc import Callable
 from itertools import count as naturals
 from typing import Any
 
 import graphcore as gc
-from graphcore_zmq import EtcdRegistry, LocalRegistry, SocketOptions, raw, zmq_pub, zmq_sub
+from graphcore_zmq import (
+    EtcdRegistry,
+    LocalRegistry,
+    SocketOptions,
+    ZmqRegistry,
+    raw,
+    zmq_pub,
+    zmq_sub,
+)
+
+REGISTRIES: dict[str, Callable[..., ZmqRegistry]] = {"local": LocalRegistry, "etcd": EtcdRegistry}
 
 
 def say(**fields: object) -> None:
@@ -41,10 +52,13 @@ def publish(
     say_every: int,
     last_value: bool,
     registered: str,
-    registry: dict[str, Any],
+    registry: list[Any],
     options: dict[str, Any],
 ) -> None:
-    """Publish 0, 1, ... as text; period "" is as fast as the graph takes it, count 0 for ever."""
+    """Publish 0, 1, ... as text; period "" is as fast as the graph takes it, count 0 for ever.
+
+    It is registered under a name in a registry: its kind, where it is, and its options.
+    """
     if period:
         # A ticker that was held up goes on at its pace; it does not make up for lost time.
         source = gc.ticker(period).count().map(lambda n: n - 1)
@@ -55,7 +69,7 @@ def publish(
     publisher = zmq_pub(
         source.map(lambda n: b"%0*d" % (width, n)),
         port,
-        (registered, LocalRegistry(**registry)) if registered else None,
+        (registered, REGISTRIES[registry[0]](registry[1], **registry[2])) if registered else None,
         codec=raw,
         bind="127.0.0.1",
         on_full=on_full,

@@ -1,4 +1,4 @@
-"""Publishers that are replaced, killed and stood in for, found by name in a local registry."""
+"""Publishers that are replaced, killed and stood in for, found by name in each kind of registry."""
 
 import signal
 import threading
@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from graphcore.testing import wait_until
-from graphcore_zmq import LocalRegistry, ZmqStatus
+from graphcore_zmq import ZmqStatus
+from tests.integration.programs import REGISTRIES
 from tests.integration.watching import Watching
 
 pytestmark = pytest.mark.zmq
@@ -17,23 +18,45 @@ CONNECTED, DISCONNECTED = ZmqStatus.CONNECTED, ZmqStatus.DISCONNECTED
 TTL = 2
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "names.db"
+class Place:
+    """Where names are kept, for this process and for others.
+
+    Args:
+        kind: the registry's, as `programs.py` calls it.
+        where: its file, or endpoint.
+    """
+
+    def __init__(self, kind: str, where: str) -> None:
+        self.kind, self.where = kind, where
+
+    def registry(self) -> Any:
+        return REGISTRIES[self.kind](self.where)
+
+    def address(self) -> str:
+        """Return what is under the name, "" for nothing."""
+        address: str = self.registry().names().get("quotes", "")
+        return address
+
+
+@pytest.fixture(params=["local", pytest.param("etcd", marks=pytest.mark.etcd)])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+    if request.param == "etcd":
+        return Place("etcd", request.getfixturevalue("etcd").url)
+    return Place("local", str(tmp_path / "names.db"))
 
 
 @pytest.fixture
-def registered(publish: Any, path: Path) -> Any:
+def registered(publish: Any, place: Place) -> Any:
     def start(conflict: str = "wait", **options: Any) -> Any:
-        registry = {"path": str(path), "ttl": f"{TTL}s", "conflict": conflict}
+        registry = [place.kind, place.where, {"ttl": f"{TTL}s", "conflict": conflict}]
         return publish(registered="quotes", registry=registry, **options)
 
     return start
 
 
 @pytest.fixture
-def watching(path: Path) -> Any:
-    seen = Watching(("quotes", LocalRegistry(path)))
+def watching(place: Place) -> Any:
+    seen = Watching(("quotes", place.registry()))
     yield seen
     seen.end()
 
@@ -49,7 +72,7 @@ def parts(seen: Watching) -> list[list[int]]:
     return found
 
 
-def test_ten_rolling_replacements_lose_no_value_that_was_sent(registered, watching, path):
+def test_ten_rolling_replacements_lose_no_value_that_was_sent(registered, watching, place):
     sent = []
     ports = set()
     for n in range(11):
@@ -64,7 +87,7 @@ def test_ten_rolling_replacements_lose_no_value_that_was_sent(registered, watchi
         assert numbers == list(range(numbers[0], numbers[0] + count))
     assert len(ports) > 1
     assert watching.subscription.stats().lost == 0
-    assert LocalRegistry(path).names() == {}
+    assert place.registry().names() == {}
 
 
 def test_a_successor_that_stands_by_takes_over_without_a_value_lost(registered, watching):
@@ -97,7 +120,9 @@ def test_a_killed_publisher_is_followed_by_its_standby_within_the_ttl_and_two_se
     assert watching.statuses == [CONNECTED, DISCONNECTED, CONNECTED]
 
 
-def test_a_killed_publisher_that_is_restarted_a_second_later_comes_back(registered, watching, path):
+def test_a_killed_publisher_that_is_restarted_a_second_later_comes_back(
+    registered, watching, place
+):
     killed = registered(period="1ms")
     port = killed.line_with("port")["port"]
     wait_until(lambda: watching.values)
@@ -106,22 +131,21 @@ def test_a_killed_publisher_that_is_restarted_a_second_later_comes_back(register
     restarted = registered(period="1ms")
     assert restarted.line_with("port")["port"] != port
     address = f"tcp://127.0.0.1:{port}"
-    wait_until(lambda: LocalRegistry(path).names().get("quotes", address) != address)
+    wait_until(lambda: place.address() not in ("", address))
     wait_until(lambda: len(parts(watching)) == 2 and parts(watching)[1], 2)
     assert watching.statuses == [CONNECTED, DISCONNECTED, CONNECTED]
 
 
 def test_a_publisher_under_another_port_is_followed_within_two_seconds_of_its_registration(
-    registered, watching, path
+    registered, watching, place
 ):
-    registry = LocalRegistry(path)
     first = registered(period="1ms")
     first.line_with("port")
     wait_until(lambda: watching.values)
     first.process.send_signal(signal.SIGTERM)
     first.line_with("sent")
-    assert registry.names() == {}
+    assert place.address() == ""
     second = registered(period="1ms")
-    wait_until(registry.names, 60)  # as long as a process may take to start
+    wait_until(place.address, 60)  # as long as a process may take to start
     wait_until(lambda: len(parts(watching)) == 2 and parts(watching)[1], 2)
     second.process.send_signal(signal.SIGTERM)
