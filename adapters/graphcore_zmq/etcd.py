@@ -16,9 +16,6 @@ from urllib.parse import urlsplit
 from graphcore import InvalidTypeError, InvalidValueError
 from graphcore.time import Duration, to_duration
 from graphcore_zmq.etcd_connection import (
-    AVAILABLE,
-    Access,
-    Endpoint,
     EtcdClient,
     EtcdConnection,
     GivenClient,
@@ -27,6 +24,7 @@ from graphcore_zmq.etcd_connection import (
 )
 from graphcore_zmq.etcd_key import FollowedKey
 from graphcore_zmq.etcd_names import KeptName
+from graphcore_zmq.etcd_session import Access, Endpoint, client_library
 from graphcore_zmq.etcd_worker import EtcdWorker
 from graphcore_zmq.registry import Conflict, NameNotFoundError, RegistryError
 
@@ -111,10 +109,9 @@ class EtcdRegistry:
                 raise InvalidValueError("a client that is given has its own endpoints and access")
             # One with several endpoints goes on to the next when it is asked again.
             targets = [GivenClient(client)] * max(len(getattr(client, "endpoints", ())), 1)
-        elif not AVAILABLE:
-            raise RegistryError(
-                "EtcdRegistry needs etcd's client library: pip install 'graphcore[etcd]'"
-            )
+        else:
+            # Here, where it is seen by whoever lacks it, and not with the first call.
+            client_library("pyetcd")
         self._connection = EtcdConnection(targets, seconds)
         self._worker = EtcdWorker(self._connection)
 

@@ -523,3 +523,13 @@ def test_without_the_extra_it_can_be_imported_and_says_what_to_install() -> None
     assert done.stdout == (
         "EtcdRegistry needs etcd's client library: pip install 'graphcore[etcd]'\n"
     )
+
+
+def test_its_client_library_is_imported_with_the_first_registry() -> None:
+    code = (
+        "import sys, graphcore_zmq, graphcore_zmq.commands, graphcore_zmq.stream_commands\n"
+        "assert not {'grpc', 'pyetcd'} & set(sys.modules)\n"
+        "graphcore_zmq.EtcdRegistry('http://etcd:2379')\n"
+        "assert {'grpc', 'pyetcd'} <= set(sys.modules)\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
