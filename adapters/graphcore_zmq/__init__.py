@@ -18,6 +18,7 @@ from graphcore_zmq.read import ZmqSubscription, zmq_sub
 from graphcore_zmq.registry import (
     ClaimingRegistry,
     Conflict,
+    KeyedRegistry,
     NameNotFoundError,
     NameTakenError,
     RegistryError,
@@ -46,6 +47,7 @@ __all__ = [
     "CurveClient",
     "CurveServer",
     "EtcdRegistry",
+    "KeyedRegistry",
     "Latency",
     "LocalRegistry",
     "Missing",

@@ -1,8 +1,8 @@
 """`EtcdRegistry`: publishers found by name in etcd.
 
-A name is a key, and the address is its value, so `etcdctl get quotes` shows it. The key is written
-under a lease, which etcd ends when nobody keeps it alive: a publisher that crashed is no longer
-found after that.
+A name is a key, and the address is its value, so `etcdctl get quotes` shows it. The public key of a
+publisher that has one is beside it, under `quotes/public-key`. Both are written under one lease,
+which etcd ends when nobody keeps it alive: a publisher that crashed is no longer found after that.
 """
 
 import logging
@@ -33,6 +33,7 @@ _logger = logging.getLogger(__name__)
 _SECOND = 1_000_000_000
 _PORT = 2379
 _FORM = 'write "http://host:2379" or "https://host:2379"'
+_PUBLIC_KEY = "/public-key"  # what follows a name's key
 _READ_AGAIN = 10.0  # s
 _AFTER_REFUSAL = 1.0  # s
 
@@ -140,8 +141,10 @@ class EtcdRegistry:
             return None
         return self._endpoints[0].host.strip("[]"), self._endpoints[0].port
 
-    def register(self, name: str, address: str) -> KeptName:
+    def register(self, name: str, address: str, public_key: str | None = None) -> KeptName:
         """Enter an address under a name and keep it there, until it is revoked.
+
+        A publisher's public key is written with it, in one transaction and under one lease.
 
         If another holds the name, it waits, fails or stands by, as `conflict` says. Once it has the
         name, it gets it back by itself after an outage of etcd, unless another has it by then.
@@ -153,7 +156,7 @@ class EtcdRegistry:
             NameTakenError: if another holds the name; the message has its address.
             RegistryError: if etcd cannot be reached, or refuses.
         """
-        claim = self.claim(name, address)
+        claim = self.claim(name, address, public_key)
         try:
             while not claim.wait(1.0):
                 pass
@@ -162,14 +165,16 @@ class EtcdRegistry:
             raise
         return claim
 
-    def claim(self, name: str, address: str) -> KeptName:
+    def claim(self, name: str, address: str, public_key: str | None = None) -> KeptName:
         """Begin to `register`; returns at once, and its `wait` tells when that is done."""
+        key = self._key(name)
         kept = KeptName(
             self._worker,
             self._connection,
             name,
-            self._key(name),
+            key,
             address,
+            None if public_key is None else (key + _PUBLIC_KEY, public_key),
             self._ttl,
             self._conflict,
         )
@@ -189,6 +194,27 @@ class EtcdRegistry:
         for found in response.kvs:
             return _text(found.value)
         raise NameNotFoundError(f"no publisher named {name!r} found in etcd")
+
+    def public_key(self, name: str, address: str) -> str:
+        """Return the public key that is beside an address.
+
+        Raises:
+            NameNotFoundError: if nobody has the name with this address, or without a key.
+            RegistryError: if etcd cannot be reached, or refuses.
+        """
+        key = self._key(name)
+
+        def ask(client: EtcdClient) -> tuple[bool, list[Any]]:
+            # Both at one moment: a key fits the address that it was written with.
+            get = client.transactions.get
+            return client.transaction([], [get(key), get(key + _PUBLIC_KEY)], [])
+
+        with self._connection.held():
+            _, responses = self._connection.call(ask)
+        found = [_text(value) for response in responses for value, _ in response]
+        if len(found) == len(responses) and found[0] == address:
+            return found[1]
+        raise NameNotFoundError(f"no public key of {name!r} at {address} found in etcd")
 
     def watch(self, name: str) -> "EtcdWatch":
         """Begin to follow a name, which need not be there yet; returns at once."""
@@ -210,11 +236,17 @@ class EtcdRegistry:
         with self._connection.held():
             response = self._connection.call(ask)
         found = {_text(each.key).removeprefix(prefix): _text(each.value) for each in response.kvs}
-        return dict(sorted(found.items()))
+        return {
+            name: address
+            for name, address in sorted(found.items())
+            if not name.endswith(_PUBLIC_KEY)
+        }
 
     def _key(self, name: str) -> str:
         if not isinstance(name, str) or not name:
             raise InvalidValueError(f"a name is text, and not empty: {name!r}")
+        if name.endswith(_PUBLIC_KEY):
+            raise InvalidValueError(f"{name!r} is no name: what ends so in etcd is a public key")
         try:
             (self._prefix + name).encode()
         except UnicodeEncodeError:

@@ -37,6 +37,7 @@ class KeptName:
         name: what is registered.
         key: the key for that.
         address: where the publisher is found.
+        public_key: what is kept beside the address: a key of etcd and its value, if anything.
         ttl: of the lease, in seconds.
         conflict: what to do if another holds the name.
     """
@@ -48,6 +49,7 @@ class KeptName:
         name: str,
         key: str,
         address: str,
+        public_key: tuple[str, str] | None,
         ttl: int,
         conflict: Conflict,
     ) -> None:
@@ -58,6 +60,7 @@ class KeptName:
         self._name = name
         self._key = key
         self._address = address
+        self._entries = [(key, address)] if public_key is None else [(key, address), public_key]
         self._ttl = ttl
         self._conflict = conflict
         self._followed = FollowedKey(key, ttl / 3, lambda: worker.wake(self))
@@ -149,7 +152,7 @@ class KeptName:
             self._followed.forget()
 
     def _claim(self) -> None:
-        """Enter the name if it is free."""
+        """Enter the name if it is free, and what is kept beside it."""
         self._end_lease()
         lease = self._lease = self._call(lambda client: client.lease(self._ttl)).id
         self._refresh_at = monotonic() + self._ttl / 3
@@ -158,7 +161,7 @@ class KeptName:
             on = client.transactions
             return client.transaction(
                 [on.create(self._key) == 0],
-                [on.put(self._key, self._address, lease), on.get(self._key)],
+                [*(on.put(*entry, lease) for entry in self._entries), on.get(self._key)],
                 [on.get(self._key)],
             )
 

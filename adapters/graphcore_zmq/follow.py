@@ -7,11 +7,10 @@ while there is no connection. Neither can hold up the receiver's thread, nor the
 import logging
 import time
 from collections.abc import Callable
-from concurrent.futures import Future, wait
 from enum import StrEnum
-from threading import Thread
 
 from graphcore import InvalidValueError
+from graphcore_zmq.asking import answered, ask
 from graphcore_zmq.config import ZmqSubConfig, check_address
 from graphcore_zmq.polling import PollingWatch
 from graphcore_zmq.registry import (
@@ -24,7 +23,6 @@ from graphcore_zmq.registry import (
 
 _logger = logging.getLogger(__name__)
 
-_STEP = 0.05  # s between two looks at whether the run is to end
 _AT_FIRST = 0.5  # s of waiting before the first line in the log
 _SAY_EVERY = 10.0  # s
 
@@ -56,8 +54,8 @@ class Follower:
         self._refused: object = None
         self._waiting_since = self._say_at = 0.0
 
-    def find(self, stopping: Callable[[], bool]) -> None:
-        """Look the name up once, for as long as the run is not to end.
+    def find(self, stopping: Callable[[], bool]) -> str | None:
+        """Look the name up once, for as long as the run is not to end; return what was found.
 
         Args:
             stopping: whether the run is to end.
@@ -69,18 +67,10 @@ class Follower:
         """
         name, registry = self._config.name, self._config.registry
         if name is None or registry is None:
-            return
-        answer: Future[str] = Future()
-        # A registry may block for longer than the end of a run may take.
-        Thread(
-            target=_look_up,
-            args=(registry, name, answer),
-            name=f"graphcore-lookup-{name}",
-            daemon=True,
-        ).start()
-        while not wait([answer], timeout=_STEP).done:
-            if stopping():
-                return
+            return None
+        answer = ask(lambda: registry.lookup(name), f"graphcore-lookup-{name}")
+        if not answered(answer, stopping):
+            return None
         try:
             self._found = check_address(answer.result())
         except RegistryError:
@@ -89,6 +79,7 @@ class Follower:
             raise NameNotFoundError(f"no publisher named {name!r} found in {registry}") from error
         except InvalidValueError as error:
             raise RegistryError(f"under the name {name!r} in {registry}: {error}") from None
+        return self._found
 
     def look(self, connected: bool) -> str | None:
         """Return where to connect, or `None` if that is not known; never blocks.
@@ -157,10 +148,3 @@ class Follower:
                 self._config.registry,
                 now - self._waiting_since,
             )
-
-
-def _look_up(registry: ZmqRegistry, name: str, answer: "Future[str]") -> None:
-    try:
-        answer.set_result(registry.lookup(name))
-    except BaseException as error:  # carried over to the graph's thread, which raises it
-        answer.set_exception(error)

@@ -33,7 +33,7 @@ _JOIN = 0.3  # s
 _CREATE = """
     CREATE TABLE IF NOT EXISTS names (
         name TEXT PRIMARY KEY, address TEXT NOT NULL, holder TEXT NOT NULL,
-        renewed INTEGER NOT NULL, ttl INTEGER NOT NULL
+        renewed INTEGER NOT NULL, ttl INTEGER NOT NULL, public_key TEXT
     )"""
 _IS_CREATED = "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = 'names'"
 # A time ahead of now is of before the last start of the system.
@@ -46,13 +46,21 @@ class LocalRegistration:
     `wait` and `revoke` are for whoever registers, all else is the registry's.
     """
 
-    def __init__(self, registry: "LocalRegistry", name: str, address: str, patience: float) -> None:
+    def __init__(
+        self,
+        registry: "LocalRegistry",
+        name: str,
+        address: str,
+        public_key: str | None,
+        patience: float,
+    ) -> None:
         self._registry = registry
         self._settled = threading.Event()
         self._error: RegistryError | None = None
         self._deadline = time.monotonic() + patience
         self.name = name
         self.address = address
+        self.public_key = public_key
         self.holder = secrets.token_hex(8)
         self.held = False
         self.waits_for: str | None = None
@@ -119,14 +127,14 @@ class LocalRegistry:
     def __repr__(self) -> str:
         return f"LocalRegistry({str(self._path)!r})"
 
-    def register(self, name: str, address: str) -> LocalRegistration:
-        """Enter an address under a name, and keep it there.
+    def register(self, name: str, address: str, public_key: str | None = None) -> LocalRegistration:
+        """Enter an address under a name, with the publisher's public key if it has one.
 
         Raises:
             NameTakenError: if another holds the name, unless this registry stands by.
             RegistryError: if the file cannot be read and written.
         """
-        registration = self.claim(name, address)
+        registration = self.claim(name, address, public_key)
         try:
             while not registration.wait(1.0):
                 pass
@@ -135,14 +143,14 @@ class LocalRegistry:
             raise
         return registration
 
-    def claim(self, name: str, address: str) -> LocalRegistration:
+    def claim(self, name: str, address: str, public_key: str | None = None) -> LocalRegistration:
         """Begin to `register`; its `wait` tells when that is done.
 
         Raises:
             RegistryError: if the file cannot be read and written.
         """
         patience = self._ttl / 1e9 + _GRACE if self._conflict is Conflict.WAIT else 0.0
-        registration = LocalRegistration(self, name, address, patience)
+        registration = LocalRegistration(self, name, address, public_key, patience)
         holders = self._take([registration], _PATIENCE)
         with self._changed:
             self._registrations.append(registration)
@@ -162,10 +170,23 @@ class LocalRegistry:
             NameNotFoundError: if nobody holds it.
             RegistryError: if the file cannot be read.
         """
-        address = self._read("AND name = :name", name=name).get(name)
+        address = self._read("address", "AND name = :name", name=name).get(name)
         if address is None:
             raise NameNotFoundError(f"no publisher named {name!r} found in {self}")
         return address
+
+    def public_key(self, name: str, address: str) -> str:
+        """Return the public key that is beside an address.
+
+        Raises:
+            NameNotFoundError: if nobody holds the name with this address, or without a key.
+            RegistryError: if the file cannot be read.
+        """
+        which = "AND name = :name AND address = :address AND public_key IS NOT NULL"
+        key = self._read("public_key", which, name=name, address=address).get(name)
+        if key is None:
+            raise NameNotFoundError(f"no public key of {name!r} at {address} found in {self}")
+        return key
 
     def names(self) -> dict[str, str]:
         """Return all names and their addresses.
@@ -173,7 +194,7 @@ class LocalRegistry:
         Raises:
             RegistryError: if the file cannot be read.
         """
-        return self._read()
+        return self._read("address")
 
     def watch(self, name: str) -> PollingWatch:
         """Begin to follow a name."""
@@ -221,8 +242,8 @@ class LocalRegistry:
                 if each.held and found is None:
                     _logger.warning("%r had expired and is registered again", each.name)
                 database.execute(
-                    "INSERT OR REPLACE INTO names VALUES (?, ?, ?, ?, ?)",
-                    (each.name, each.address, each.holder, now, self._ttl),
+                    "INSERT OR REPLACE INTO names VALUES (?, ?, ?, ?, ?, ?)",
+                    (each.name, each.address, each.holder, now, self._ttl, each.public_key),
                 )
         return holders
 
@@ -308,7 +329,7 @@ class LocalRegistry:
                 database.execute(_CREATE)
                 yield database
 
-    def _read(self, which: str = "", **values: str) -> dict[str, str]:
+    def _read(self, what: str, which: str = "", **values: str) -> dict[str, str]:
         if not self._path.exists():
             return {}
         with self._open("rw", _PATIENCE) as database:
@@ -316,7 +337,7 @@ class LocalRegistry:
                 return {}
             return dict(
                 database.execute(
-                    f"SELECT name, address FROM names WHERE {_ALIVE} {which} ORDER BY name",
+                    f"SELECT name, {what} FROM names WHERE {_ALIVE} {which} ORDER BY name",
                     {"now": time.monotonic_ns(), **values},
                 )
             )

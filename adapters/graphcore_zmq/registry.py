@@ -72,6 +72,33 @@ class ClaimingRegistry(ZmqRegistry, Protocol):
         """Begin to register; returns at once."""
 
 
+@runtime_checkable
+class KeyedRegistry(ZmqRegistry, Protocol):
+    """A registry that can carry a publisher's public key beside its address.
+
+    One that has `claim` takes the key there as well. The address that others read under the name is
+    the same with a key as without.
+    """
+
+    def register(self, name: str, address: str, public_key: str | None = None) -> ZmqHandle:
+        """Enter an address under a name, and the key with it: both are there, or neither."""
+
+    def public_key(self, name: str, address: str) -> str:
+        """Return the key of the publisher that is registered under the name with this address.
+
+        Raises:
+            LookupError: if there is no such publisher, or it has no key.
+        """
+
+
+@runtime_checkable
+class KeyedClaimingRegistry(KeyedRegistry, ClaimingRegistry, Protocol):
+    """Both: a `register` that may wait for long, and public keys."""
+
+    def claim(self, name: str, address: str, public_key: str | None = None) -> ZmqClaim:
+        """Begin to register; returns at once."""
+
+
 class ZmqWatch(Protocol):
     """Follows one name, in a thread of the registry's own."""
 

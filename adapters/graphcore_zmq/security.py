@@ -13,11 +13,11 @@ import secrets
 import stat
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from pathlib import Path
 from struct import error as StructError
-from typing import Final, Literal
+from typing import Final, Literal, overload
 
 import zmq
 from zmq.auth import CURVE_ALLOW_ANY, Authenticator, load_certificate
@@ -69,18 +69,27 @@ class CurveClient:
 
     Attributes:
         public_key: what publishers know this subscriber by, as text.
-        server_key: the publisher's public key.
+        server_key: the publisher's public key, or `None` where its registry is asked for it.
     """
 
     public_key: str
-    server_key: str
+    server_key: str | None
     _secret_key: str = field(repr=False)
 
     def secure(self, socket: Socket) -> None:
         """Make a socket that is not connected yet accept no other publisher."""
+        assert self.server_key is not None
         socket.curve_publickey = self.public_key.encode()
         socket.curve_secretkey = self._secret_key.encode()
         socket.curve_serverkey = self.server_key.encode()
+
+    def with_server_key(self, server_key: str) -> "CurveClient":
+        """Return the same for a publisher with this public key.
+
+        Raises:
+            InvalidValueError: if it is none.
+        """
+        return replace(self, server_key=_public(server_key))
 
 
 class Curve:
@@ -115,12 +124,21 @@ class Curve:
             )
         return CurveServer(public, frozenset(map(_public, clients)), secret)
 
+    @overload
     @staticmethod
-    def client(server_key: Key, secret_key: Key) -> CurveClient:
+    def client(server_key: Key | None, secret_key: Key) -> CurveClient: ...
+
+    @overload
+    @staticmethod
+    def client(*, secret_key: Key) -> CurveClient: ...
+
+    @staticmethod
+    def client(server_key: Key | None = None, secret_key: Key = "") -> CurveClient:
         """Return the security of a subscriber.
 
         Args:
-            server_key: the publisher's public key.
+            server_key: the publisher's public key. Without it, the registry in which the publisher
+                is found by name is asked for it at each connection, and trusted with it.
             secret_key: the subscriber's own.
 
         Raises:
@@ -128,7 +146,7 @@ class Curve:
                 key that others may read.
         """
         secret, public = _pair(secret_key)
-        return CurveClient(public, _public(server_key), secret)
+        return CurveClient(public, None if server_key is None else _public(server_key), secret)
 
 
 def _public(key: Key) -> str:

@@ -27,6 +27,7 @@ from graphcore_zmq.latency import Histogram
 from graphcore_zmq.link import Link
 from graphcore_zmq.peers import ALIVE, DONE
 from graphcore_zmq.security import CurveClient
+from graphcore_zmq.server_key import ServerKey
 from graphcore_zmq.sockets import Socket
 from graphcore_zmq.stats_log import StatsLog
 from graphcore_zmq.status import OnEnd, SubscriberStats, ZmqStatus
@@ -112,6 +113,7 @@ class Subscriber(Generic[T]):
         self.options = options
         self.security = security
         self._follower = Follower(config)
+        self._key = ServerKey(config, security)
         self._named = config.name or config.address or ""
         self.reset()
 
@@ -119,6 +121,7 @@ class Subscriber(Generic[T]):
         """Forget the last run."""
         self.address = self._named
         self._follower.reset()
+        self._key.reset()
         self._link: Link | None = None
         self._probe: Link | None = None
         self._moved_at: float | None = None
@@ -151,10 +154,10 @@ class Subscriber(Generic[T]):
         """Find the publisher before the run begins, if it must be there.
 
         Raises:
-            RegistryError: as `Follower.find`.
+            RegistryError: as `Follower.find` and `ServerKey.find`.
         """
         if self.missing is Missing.ERROR:
-            self._follower.find(stopping)
+            self._key.find(self._follower.find(stopping), stopping)
 
     def run(self, sender: Sender[Any], stop: threading.Event) -> None:
         """Receive until the run ends, or the publisher does."""
@@ -169,6 +172,7 @@ class Subscriber(Generic[T]):
             self._connected = False
             context.destroy(linger=0)
             self._follower.close()
+            self._key.close()
 
     def _receive(self, stop: threading.Event) -> None:
         log = StatsLog(lambda: f"{self.address}: {self.stats()}", self.options.stats_interval)
@@ -209,9 +213,11 @@ class Subscriber(Generic[T]):
             if self._stays(self._link, address):
                 return self._link
             self._leave(self._link)
-        if address is not None and time.monotonic() >= self._retry_at:
+        if address is None or time.monotonic() < self._retry_at:
+            return None
+        if self._key.is_known(address):
             try:
-                self._link = Link(self._context, address, self.options, self.security)
+                self._link = Link(self._context, address, self.options, self._key.security)
             except zmq.ZMQError as error:
                 if address == self._named:
                     raise
@@ -281,7 +287,7 @@ class Subscriber(Generic[T]):
         if self._silent < patience * _PROBE_AT:
             self._probe = None
         elif probe is None:
-            self._probe = Link(self._context, link.address, self.options, self.security)
+            self._probe = Link(self._context, link.address, self.options, self._key.security)
         elif any(probe.events()):
             self._silent, self._probe = 0.0, None
         elif self._silent >= patience:

@@ -12,7 +12,8 @@ registry object for the same names, as another process would have. It must be pi
 process that is killed is part of the tests.
 
 `RegistryConformance` is what holds for all of them, `HeldRegistryConformance` for those that keep a
-name for as long as its publisher lives, `FollowedRegistryConformance` for those with `watch`.
+name for as long as its publisher lives, `FollowedRegistryConformance` for those with `watch`, and
+`KeyedRegistryConformance` for those that carry public keys.
 """
 
 import threading
@@ -27,6 +28,7 @@ import pytest
 
 from graphcore.testing import wait_until
 from graphcore_zmq.registry import (
+    KeyedRegistry,
     NameTakenError,
     WatchableRegistry,
     ZmqHandle,
@@ -47,6 +49,8 @@ NAMES = {
 _NAME = "quotes"
 _ADDRESS = NAMES[_NAME]
 _OTHER = "tcp://127.0.0.1:5563"
+_KEY = "Yne@$w-vo<fVvi]a<NY6T1ed:M$fCG*[IaLV{hID"
+_OTHER_KEY = "rq:rM>}U?@Lns47E1%kR.o@n%FcmmsL/@{H8]yf7"
 _SLACK = 2.0  # s beyond the ttl in which a name is free again
 
 
@@ -292,6 +296,48 @@ class FollowedRegistryConformance(RegistryConformance):
         began = time.monotonic()
         watch.close()
         assert time.monotonic() - began < 1.0
+
+
+class KeyedRegistryConformance(RegistryConformance):
+    """What a registry must do that carries public keys, and whose names can be registered."""
+
+    def keyed(self, open_registry: OpenRegistry) -> KeyedRegistry:
+        """Return the registry, which has the methods of one that carries keys."""
+        registry = open_registry()
+        assert isinstance(registry, KeyedRegistry)
+        return registry
+
+    def test_a_key_is_found_beside_the_address_by_others(self, open_registry: OpenRegistry) -> None:
+        handle = self.keyed(open_registry).register(_NAME, _ADDRESS, _KEY)
+        other = self.keyed(open_registry)
+        assert other.lookup(_NAME) == _ADDRESS
+        assert other.public_key(_NAME, _ADDRESS) == _KEY
+        handle.revoke()
+
+    def test_a_key_is_of_one_address(self, open_registry: OpenRegistry) -> None:
+        registry = self.keyed(open_registry)
+        handle = registry.register(_NAME, _ADDRESS, _KEY)
+        with pytest.raises(LookupError, match=_NAME):
+            registry.public_key(_NAME, _OTHER)
+        handle.revoke()
+
+    def test_a_key_goes_with_its_name(self, open_registry: OpenRegistry) -> None:
+        registry = self.keyed(open_registry)
+        registry.register(_NAME, _ADDRESS, _KEY).revoke()
+        with pytest.raises(LookupError, match=_NAME):
+            registry.public_key(_NAME, _ADDRESS)
+
+    def test_a_successor_has_a_key_of_its_own_or_none(self, open_registry: OpenRegistry) -> None:
+        registry = self.keyed(open_registry)
+        registry.register(_NAME, _ADDRESS, _KEY).revoke()
+        handle = registry.register(_NAME, _OTHER, _OTHER_KEY)
+        assert registry.public_key(_NAME, _OTHER) == _OTHER_KEY
+        handle.revoke()
+        handle = registry.register(_NAME, _ADDRESS)
+        assert registry.lookup(_NAME) == _ADDRESS
+        with pytest.raises(LookupError, match=_NAME):
+            registry.public_key(_NAME, _ADDRESS)
+        handle.revoke()
 
 
 def _address_of(open_registry: OpenRegistry, name: str) -> str | None:

@@ -14,7 +14,13 @@ from graphcore_zmq.config import SocketOptions, ZmqPubRegistration
 from graphcore_zmq.framing import Framing, Outgoing
 from graphcore_zmq.kept import Kept
 from graphcore_zmq.outlet import STEP, OnFull, Outlet
-from graphcore_zmq.registry import ClaimingRegistry, ZmqHandle, reachable_address
+from graphcore_zmq.registry import (
+    ClaimingRegistry,
+    KeyedClaimingRegistry,
+    KeyedRegistry,
+    ZmqHandle,
+    reachable_address,
+)
 from graphcore_zmq.security import CurveServer
 from graphcore_zmq.sockets import refuse_historical
 from graphcore_zmq.stats_log import StatsLog
@@ -127,10 +133,18 @@ class ZeroMqSenderNode(MutableNode[None]):
         if name is None or registry is None:
             return
         address = self.advertise or reachable_address(self.address, registry)
+        key = None if self.security is None else self.security.public_key
         if not isinstance(registry, ClaimingRegistry):
-            self._handle = registry.register(name, address)
+            if isinstance(registry, KeyedRegistry):
+                self._handle = registry.register(name, address, key)
+            else:
+                self._handle = registry.register(name, address)
             return
-        self._handle = claim = registry.claim(name, address)
+        if isinstance(registry, KeyedClaimingRegistry):
+            claim = registry.claim(name, address, key)
+        else:
+            claim = registry.claim(name, address)
+        self._handle = claim
         while not claim.wait(STEP / 1000) and not state.stopping:
             pass
 

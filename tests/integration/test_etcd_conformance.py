@@ -5,12 +5,19 @@ from functools import partial
 import pytest
 
 from graphcore_zmq import EtcdRegistry
-from graphcore_zmq.testing import FollowedRegistryConformance, HeldRegistryConformance, OpenRegistry
+from graphcore_zmq.testing import (
+    FollowedRegistryConformance,
+    HeldRegistryConformance,
+    KeyedRegistryConformance,
+    OpenRegistry,
+)
 from tests.integration.etcd_server import EtcdServer
 
 
 @pytest.mark.etcd
-class TestEtcdRegistry(FollowedRegistryConformance, HeldRegistryConformance):
+class TestEtcdRegistry(
+    FollowedRegistryConformance, HeldRegistryConformance, KeyedRegistryConformance
+):
     @pytest.fixture
     def open_registry(self, etcd: EtcdServer) -> OpenRegistry:
         return partial(EtcdRegistry, etcd.url)

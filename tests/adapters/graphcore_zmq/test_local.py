@@ -16,12 +16,18 @@ import pytest
 import graphcore as gc
 from graphcore.testing import wait_until
 from graphcore_zmq import LocalRegistry, NameTakenError, RegistryError
-from graphcore_zmq.testing import FollowedRegistryConformance, HeldRegistryConformance
+from graphcore_zmq.testing import (
+    FollowedRegistryConformance,
+    HeldRegistryConformance,
+    KeyedRegistryConformance,
+)
 
 A, B = "tcp://127.0.0.1:5556", "tcp://127.0.0.1:5557"
 
 
-class TestLocalRegistry(HeldRegistryConformance, FollowedRegistryConformance):
+class TestLocalRegistry(
+    HeldRegistryConformance, FollowedRegistryConformance, KeyedRegistryConformance
+):
     @pytest.fixture
     def open_registry(self, tmp_path: Path) -> Any:
         return partial(LocalRegistry, tmp_path / "names ?#% ü.db")
@@ -38,12 +44,12 @@ def test_all_names_are_listed_in_order_those_of_the_dead_are_not(path):
     handles = [registry.register(name, A) for name in ("b", "a")]
     with closing(sqlite3.connect(path)) as database, database:
         database.execute(
-            "INSERT INTO names VALUES ('dead', ?, 'x', ?, 1000000000)",
+            "INSERT INTO names VALUES ('dead', ?, 'x', ?, 1000000000, NULL)",
             (A, time.monotonic_ns() - 1_000_000_001),
         )
         # As left behind by a run before the last start of the system.
         database.execute(
-            "INSERT INTO names VALUES ('ahead', ?, 'x', ?, 1000000000)",
+            "INSERT INTO names VALUES ('ahead', ?, 'x', ?, 1000000000, NULL)",
             (A, time.monotonic_ns() + 3_600_000_000_000),
         )
     assert list(registry.names().items()) == [("a", A), ("b", A)]
@@ -97,7 +103,7 @@ def test_a_name_whose_file_was_deleted_is_registered_again(path, caplog):
 def take_away(path: Path, name: str, address: str) -> None:
     with closing(sqlite3.connect(path)) as database, database:
         database.execute(
-            "INSERT OR REPLACE INTO names VALUES (?, ?, 'another', ?, 60000000000)",
+            "INSERT OR REPLACE INTO names VALUES (?, ?, 'another', ?, 60000000000, NULL)",
             (name, address, time.monotonic_ns()),
         )
 

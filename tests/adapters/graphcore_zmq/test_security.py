@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from zmq.auth import create_certificates, load_certificate
 
 import graphcore as gc
-from graphcore_zmq import Curve
+from graphcore_zmq import Curve, StaticRegistry, zmq_sub
 from graphcore_zmq.security import write_keys
 
 PUBLIC, SECRET = (key.decode() for key in zmq.curve_keypair())
@@ -118,6 +118,21 @@ def test_a_file_without_keys_is_named(tmp_path):
         file.write_bytes(content)
         with pytest.raises(gc.InvalidValueError, match="some.key"):
             Curve.server(SECRET, clients=[file])
+
+
+def test_a_key_that_is_not_given_needs_a_registry_that_carries_keys():
+    client = Curve.client(secret_key=OTHER_SECRET)
+    assert client.server_key is None
+    with pytest.raises(gc.InvalidValueError, match="without a server_key is for a name"):
+        zmq_sub(5556, security=client)
+    names = StaticRegistry({"quotes": "tcp://feeds:5556"})
+    with pytest.raises(gc.InvalidValueError, match=r"StaticRegistry.* carries no public keys"):
+        zmq_sub(("quotes", names), security=client)
+
+
+def test_a_subscriber_needs_a_secret_key_of_its_own():
+    with pytest.raises(gc.InvalidValueError, match="a secret key is 40 characters"):
+        Curve.client(PUBLIC)
 
 
 def test_no_repr_tells_a_secret():
