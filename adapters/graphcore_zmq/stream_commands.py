@@ -7,9 +7,10 @@ reads its output any more. What goes wrong is one sentence, and 1.
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -21,8 +22,17 @@ from graphcore_zmq.naming import RegistryOptions, with_registry_options
 from graphcore_zmq.outlet import OnFull
 from graphcore_zmq.publisher import zmq_pub
 from graphcore_zmq.read import ZmqSubscription, zmq_sub
+from graphcore_zmq.security import Curve, CurveClient, CurveServer
 from graphcore_zmq.status import ZmqStatus
-from graphcore_zmq.terminal import WriteLines, as_json, json_of, lines_of, shown, text_of
+from graphcore_zmq.terminal import (
+    WriteLines,
+    as_json,
+    json_of,
+    lines_of,
+    shown,
+    shown_with_topic,
+    text_of,
+)
 
 _FAILED = 1
 _INTERRUPTED = 130
@@ -63,6 +73,28 @@ _OnFull = Annotated[
     OnFull,
     typer.Option(help="Drop values for a subscriber that is slow, or block until it has room."),
 ]
+_SecretKey = Annotated[
+    Path | None,
+    typer.Option(help="The file of one's own keys, NAME.key_secret of `graphcore keys new`."),
+]
+_ServerKey = Annotated[
+    Path | None,
+    typer.Option(help="The file of the publisher's public key; a registry is asked for it else."),
+]
+_Clients = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--client", help="The file of a public key that may subscribe; may be given several times."
+    ),
+]
+_AnyClient = Annotated[
+    bool, typer.Option("--any-client", help="Let in whoever knows the publisher's public key.")
+]
+_Topics = Annotated[
+    list[str] | None,
+    typer.Option("--topic", help="Subscribe to this topic; may be given several times."),
+]
+_Topic = Annotated[str | None, typer.Option(help="The topic of all that is published.")]
 
 
 @with_registry_options
@@ -72,14 +104,21 @@ def sub(
     codec: _Codec = CodecName.MSGPACK,
     count: Annotated[int | None, typer.Option(min=1, help="End after so many values.")] = None,
     in_json: Annotated[bool, typer.Option("--json", help="Print values as JSON.")] = False,
+    topics: _Topics = None,
     status: _Status = False,
     latency: Annotated[
         bool, typer.Option("--latency", help="At the end, show the one-way latency.")
     ] = False,
+    secret_key: _SecretKey = None,
+    server_key: _ServerKey = None,
 ) -> None:
     """Print a stream as it comes, a line for each value."""
-    with _in_one_sentence(), _subscribing(source, codec, registry) as subscription:
-        lines = WriteLines(subscription.data, as_json if in_json else shown, count)
+    with (
+        _in_one_sentence(),
+        _subscribing(source, codec, topics, secret_key, server_key, registry) as subscription,
+    ):
+        as_text = shown_with_topic if topics else shown
+        lines = WriteLines(subscription.data, as_json if in_json else as_text, count)
         roots = [lines, *_shown_status(subscription, status)]
         gc.Graph(*roots).run(realtime=True)
         if latency:
@@ -95,13 +134,24 @@ def pub(
     bind: _Bind = "0.0.0.0",
     wait_for: _WaitFor = 0,
     on_full: _OnFull = OnFull.DROP,
+    topic: _Topic = None,
     name: _Name = None,
+    secret_key: _SecretKey = None,
+    clients: _Clients = None,
+    any_client: _AnyClient = False,
 ) -> None:
     """Publish the lines of standard input, until it ends."""
     with _in_one_sentence():
         take = json_of if in_json else bytes if codec is CodecName.RAW else text_of
         lines = lines_of(take)
-        options = {"codec": _CODECS[codec], "bind": bind, "wait_for": wait_for, "on_full": on_full}
+        options = {
+            "codec": _CODECS[codec],
+            "topic": _always(topic),
+            "bind": bind,
+            "wait_for": wait_for,
+            "on_full": on_full,
+            "security": _server(secret_key, clients, any_client),
+        }
         _publish(lines, port, registry, name, options)
 
 
@@ -111,11 +161,17 @@ def record(
     source: _Source,
     file: Annotated[Path, typer.Argument(help="The Parquet file to write.")],
     codec: _Codec = CodecName.MSGPACK,
+    topics: _Topics = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file.")] = False,
     status: _Status = False,
+    secret_key: _SecretKey = None,
+    server_key: _ServerKey = None,
 ) -> None:
     """Write a stream to a Parquet file, a row for each value."""
-    with _in_one_sentence(), _subscribing(source, codec, registry) as subscription:
+    with (
+        _in_one_sentence(),
+        _subscribing(source, codec, topics, secret_key, server_key, registry) as subscription,
+    ):
         if file.exists() and not overwrite:
             raise gc.RunError(f"{file} exists; --overwrite replaces it")
         recorded = subscription.data.unroll().record(file)
@@ -136,12 +192,23 @@ def replay(
     bind: _Bind = "0.0.0.0",
     wait_for: _WaitFor = 0,
     on_full: _OnFull = OnFull.DROP,
+    topic: _Topic = None,
     name: _Name = None,
+    secret_key: _SecretKey = None,
+    clients: _Clients = None,
+    any_client: _AnyClient = False,
 ) -> None:
     """Publish what was recorded, at the pace at which it came."""
     with _in_one_sentence():
         values = gc.replay_parquet(file, speed=speed)
-        options = {"codec": _CODECS[codec], "bind": bind, "wait_for": wait_for, "on_full": on_full}
+        options = {
+            "codec": _CODECS[codec],
+            "topic": _always(topic),
+            "bind": bind,
+            "wait_for": wait_for,
+            "on_full": on_full,
+            "security": _server(secret_key, clients, any_client),
+        }
         _publish(values, port, registry, name, options)
 
 
@@ -164,21 +231,65 @@ def _say(sentence: str) -> None:
     typer.echo(f"graphcore: {sentence}", err=True)
 
 
+def _always(topic: str | None) -> Callable[[Any], str] | None:
+    """Return what gives each value this topic."""
+    return None if topic is None else lambda _: topic
+
+
+def _server(
+    secret_key: Path | None, clients: list[Path] | None, any_client: bool
+) -> CurveServer | None:
+    if secret_key is None:
+        if clients or any_client:
+            raise gc.InvalidValueError(
+                "--client and --any-client need --secret-key, the publisher's own keys"
+            )
+        return None
+    if bool(clients) == any_client:
+        raise gc.InvalidValueError(
+            "who may subscribe is told by --client FILE or by --any-client, one of the two"
+        )
+    return Curve.server(secret_key, Curve.ANYONE if any_client else clients or [])
+
+
+def _client(secret_key: Path | None, server_key: Path | None, by_name: bool) -> CurveClient | None:
+    if secret_key is None:
+        if server_key is not None:
+            raise gc.InvalidValueError("--server-key needs --secret-key, the subscriber's own keys")
+        return None
+    if server_key is None and not by_name:
+        raise gc.InvalidValueError(
+            "--secret-key needs --server-key, the publisher's public key, as nobody at an address "
+            "can be asked for it"
+        )
+    return Curve.client(server_key, secret_key)
+
+
 @contextmanager
 def _subscribing(
-    source: str, codec: CodecName, registry: RegistryOptions
+    source: str,
+    codec: CodecName,
+    topics: list[str] | None,
+    secret_key: Path | None,
+    server_key: Path | None,
+    registry: RegistryOptions,
 ) -> Iterator[ZmqSubscription[Any]]:
-    if source.isdecimal():
-        yield zmq_sub(int(source), codec=_CODECS[codec])
-    elif "://" in source:
-        yield zmq_sub(source, codec=_CODECS[codec])
+    by_name = not source.isdecimal() and "://" not in source
+    subscribe: Callable[..., ZmqSubscription[Any]] = partial(
+        zmq_sub,
+        codec=_CODECS[codec],
+        topics=topics or None,
+        security=_client(secret_key, server_key, by_name),
+    )
+    if not by_name:
+        yield subscribe(int(source) if source.isdecimal() else source)
     elif not registry.given:
         raise gc.InvalidValueError(
             f"{source!r} is no address (tcp://host:port), and a name needs --etcd or --local"
         )
     else:
         with registry.opened() as opened:
-            yield zmq_sub((source, opened), codec=_CODECS[codec])
+            yield subscribe((source, opened))
 
 
 def _shown_status(subscription: ZmqSubscription[Any], wanted: bool) -> list[gc.Stream[Any]]:

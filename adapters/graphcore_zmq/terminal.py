@@ -91,6 +91,12 @@ def plain(text: str) -> str:
     )
 
 
+def shown_with_topic(pair: tuple[str, Any]) -> str:
+    """Return a topic and a value as a line to be read, with a tab between them."""
+    topic, value = pair
+    return f"{plain(topic)}\t{shown(value)}"
+
+
 def as_json(value: Any) -> str:
     """Return a value in JSON; bytes in base 64."""
     return msgspec.json.encode(value).decode()
@@ -98,12 +104,28 @@ def as_json(value: Any) -> str:
 
 @gc.node
 class WriteLines(gc.MutableNode[None]):
-    """Writes each value of each burst as a line; ends the run after `count` values."""
+    """Writes each value of each burst as a line; ends the run after `count` values.
+
+    It also ends the run when nobody reads standard output any more, though nothing comes.
+    """
 
     source: gc.Active[list[Any]]
     shown: Callable[[Any], str]
     count: int | None
     written: int = gc.state(0)
+    _watching: threading.Thread | None = gc.state(None)
+
+    def start(self, state: gc.GraphState) -> None:
+        """Begin to watch who reads."""
+        self._watching = threading.Thread(
+            target=_watch_reader, args=(state,), name="graphcore-reader", daemon=True
+        )
+        self._watching.start()
+
+    def stop(self, state: gc.GraphState) -> None:
+        """Watch no more."""
+        if self._watching is not None:
+            self._watching.join()
 
     def cycle(self, state: gc.GraphState) -> bool:
         """Write a burst."""
@@ -116,3 +138,13 @@ class WriteLines(gc.MutableNode[None]):
         if self.written == self.count:
             state.stop()
         return False
+
+
+def _watch_reader(state: gc.GraphState) -> None:
+    """Stop the run when standard output's other end is closed, until the run ends."""
+    poller = select.poll()
+    poller.register(sys.stdout, 0)  # errors are always told
+    while not state.ended.is_set():
+        if poller.poll(_POLL):
+            state.call_soon(state.stop)
+            return

@@ -160,6 +160,21 @@ def test_a_subscriber_whose_reader_has_gone_ends_quietly(pub: Call, call: Call) 
     assert subscriber.errors == []
 
 
+def test_a_subscriber_whose_reader_has_gone_ends_though_nothing_comes(
+    pub: Call, call: Call
+) -> None:
+    publisher = pub()
+    subscriber = call("sub", publisher.port())
+    head = subprocess.Popen(["head", "-1"], stdin=subscriber.stdout, stdout=subprocess.PIPE)
+    subscriber.stdout.close()
+    publisher.write(b"only\n")
+    assert head.communicate(timeout=SECONDS)[0] == b"only\n"
+    assert subscriber.process.wait(SECONDS) == 0
+    wait_until(lambda: not subscriber._reader.is_alive())
+    assert subscriber.errors == []
+    assert publisher.end()[0] == 0
+
+
 def test_a_publisher_ends_when_what_feeds_it_ends_and_loses_none_of_many_lines(
     pub: Call, call: Call
 ) -> None:
@@ -253,6 +268,94 @@ def test_a_name_stands_for_an_address(
     assert subscriber.end()[:2] == (0, b"a\nb\n")
 
 
+@pytest.fixture
+def keys(call: Call, tmp_path: Path) -> Path:
+    """Pairs of keys that `graphcore keys new` has made: `server`, `client` and `stranger`."""
+    for name in ("server", "client", "stranger"):
+        assert call("keys", "new", tmp_path / name).end()[0] == 0
+    return tmp_path
+
+
+def test_a_secured_publisher_lets_in_the_client_that_it_is_given(
+    pub: Call, call: Call, keys: Path
+) -> None:
+    secured = ("--secret-key", keys / "server.key_secret", "--client", keys / "client.key")
+    publisher = pub(*secured)
+    port = publisher.port()
+    known = ("--server-key", keys / "server.key")
+    stranger = call("sub", port, "--status", "--secret-key", keys / "stranger.key_secret", *known)
+    stranger.said("^graphcore: refused")
+    plain = call("sub", port, "--status")
+    plain.said("^graphcore: refused")
+    subscriber = call("sub", port, "--secret-key", keys / "client.key_secret", *known)
+    publisher.write(b"secret\n")
+    assert subscriber.stdout.readline() == b"secret\n"
+    assert publisher.end()[0] == 0
+    assert subscriber.end()[:2] == (0, b"")
+
+
+def test_any_client_that_knows_the_publishers_key_is_let_in(
+    pub: Call, call: Call, keys: Path
+) -> None:
+    publisher = pub("--secret-key", keys / "server.key_secret", "--any-client")
+    own = ("--secret-key", keys / "stranger.key_secret")
+    subscriber = call("sub", publisher.port(), *own, "--server-key", keys / "server.key")
+    assert publisher.end(b"one\n")[0] == 0
+    assert subscriber.end()[:2] == (0, b"one\n")
+
+
+def test_by_name_the_publishers_key_comes_from_the_registry(
+    pub: Call, call: Call, keys: Path
+) -> None:
+    place = ("--local", keys / "names.db")
+    secured = ("--secret-key", keys / "server.key_secret", "--client", keys / "client.key")
+    publisher = pub("--name", "quotes", *place, *secured)
+    publisher.port()
+    own = ("--secret-key", keys / "client.key_secret")
+    subscriber = call("sub", "quotes", "--count", 1, *place, *own)
+    publisher.write(b"one\n")
+    assert subscriber.end()[:2] == (0, b"one\n")
+    assert publisher.end()[0] == 0
+
+
+def test_a_secured_stream_is_recorded_and_replayed(call: Call, keys: Path) -> None:
+    file = keys / "lines.parquet"
+    publisher = ("--bind", "127.0.0.1", "--wait-for", 1)
+    secured = ("--secret-key", keys / "server.key_secret", "--client", keys / "client.key")
+    own = ("--secret-key", keys / "client.key_secret", "--server-key", keys / "server.key")
+    live = call("pub", 0, *publisher, *secured)
+    recorder = call("record", live.port(), file, *own)
+    assert live.end(b"one\ntwo\n")[0] == 0
+    assert recorder.end()[0] == 0
+    again = call("replay", file, "--pub", 0, *publisher, *secured)
+    assert call("sub", again.port(), *own).end()[:2] == (0, b"one\ntwo\n")
+
+
+def test_topics_are_published_and_subscribed_to(pub: Call, call: Call, tmp_path: Path) -> None:
+    file = tmp_path / "lines.parquet"
+    publisher = call("pub", 0, "--bind", "127.0.0.1", "--wait-for", 4, "--topic", "a")
+    port = publisher.port()
+    subscriber = call("sub", port, "--topic", "a", "--topic", "b")
+    in_json = call("sub", port, "--topic", "a", "--json")
+    recorder = call("record", port, file, "--topic", "a")
+    other = call("sub", port, "--topic", "b")
+    assert publisher.end(b"one\ntwo\n")[0] == 0
+    assert subscriber.end()[:2] == (0, b"a\tone\na\ttwo\n")
+    assert in_json.end()[:2] == (0, b'["a","one"]\n["a","two"]\n')
+    assert other.end()[:2] == (0, b"")
+    assert recorder.end()[0] == 0
+    assert [value for _, value in ticks(gc.replay_parquet(file))] == [("a", "one"), ("a", "two")]
+
+
+def test_a_replay_has_a_topic_as_well(pub: Call, call: Call, tmp_path: Path) -> None:
+    file = tmp_path / "lines.parquet"
+    gc.from_iterable(["one", "two"]).record(file).run()
+    publisher = call(
+        "replay", file, "--pub", 0, "--bind", "127.0.0.1", "--wait-for", 1, "--topic", "a"
+    )
+    assert call("sub", publisher.port(), "--topic", "a").end()[:2] == (0, b"a\tone\na\ttwo\n")
+
+
 def test_what_is_recorded_is_replayed(pub: Call, call: Call, tmp_path: Path) -> None:
     file = tmp_path / "lines.parquet"
     publisher = pub("--json")
@@ -324,6 +427,11 @@ def test_a_recording_that_is_there_is_not_replaced_unasked(call: Call, tmp_path:
         (["pub", "0", "--local", "x"], "a name is registered with --name and --etcd or --local"),
         (["replay", "missing.parquet", "--pub", "0"], "cannot read missing.parquet: No such file"),
         (["replay", "x", "--pub", "0", "--speed", "0"], "speed must be above 0, not 0.0"),
+        (["pub", "0", "--client", "c.key"], "--client and --any-client need --secret-key"),
+        (["pub", "0", "--secret-key", "s"], "who may subscribe is told by --client FILE or by"),
+        (["pub", "0", "--secret-key", "s", "--any-client"], "s is no file with a key"),
+        (["sub", "5556", "--server-key", "s"], "--server-key needs --secret-key"),
+        (["sub", "5556", "--secret-key", "s"], "--secret-key needs --server-key"),
         (["record", "5556", "no/where.parquet"], "cannot write no/where.parquet.partial: No such"),
     ],
     ids=lambda given: " ".join(given) if isinstance(given, list) else "",
