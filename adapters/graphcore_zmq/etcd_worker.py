@@ -164,6 +164,9 @@ class EtcdWorker:
     def _unreachable(self, task: Task, error: UnreachableError) -> None:
         with self._changed:
             self._resume_at = monotonic() + _PAUSE
+            if task in self._tasks:
+                # What it was woken for is still to be done, long before it is due by itself.
+                self._woken.add(task)
             others = [each for each in self._tasks if each is not task and not each.ending]
         if not self._down and not (task.ending and not others):
             self._down = True

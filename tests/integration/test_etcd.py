@@ -101,10 +101,13 @@ def test_wait_names_the_holder_when_it_has_held_on_for_longer_than_a_dead_one_co
         assert etcd.value("quotes") == HERE
 
 
-def test_wait_has_the_name_as_soon_as_it_is_given_back(etcd: EtcdServer) -> None:
+def test_wait_says_who_holds_the_name_and_has_it_as_soon_as_it_is_given_back(
+    etcd: EtcdServer, caplog: pytest.LogCaptureFixture
+) -> None:
     first = EtcdRegistry(etcd.url).register("quotes", HERE)
     second = EtcdRegistry(etcd.url).claim("quotes", THERE)
     assert not second.wait(0.3)
+    wait_until(lambda: f"{THERE} waits for the name 'quotes': {HERE} holds it" in caplog.text)
     first.revoke()
     assert second.wait(5)
     assert etcd.value("quotes") == THERE

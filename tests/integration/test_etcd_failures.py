@@ -64,6 +64,26 @@ def test_a_name_outlives_etcd_that_is_killed_and_started_after_five_seconds(
     assert caplog.text.count("etcd cannot be reached") == 1
 
 
+@pytest.mark.parametrize("kept", ["name", "watch"])
+def test_etcd_that_answers_again_is_noticed_long_before_a_lease_has_to_be_renewed(
+    etcd: EtcdServer, caplog: pytest.LogCaptureFixture, kept: str
+) -> None:
+    registry = EtcdRegistry(etcd.url, ttl="60s")
+    if kept == "name":
+        end = registry.register("quotes", HERE).revoke
+    else:
+        watch = registry.watch("quotes")
+        etcd.ctl("put", "quotes", HERE)
+        wait_until(lambda: watch.address == HERE)
+        end = watch.close
+    etcd.kill()
+    wait_until(lambda: "etcd cannot be reached" in caplog.text)
+    etcd.start()
+    etcd.await_ready()
+    wait_until(lambda: "etcd answers again" in caplog.text, 5)
+    end()
+
+
 def test_a_name_is_there_after_etcd_was_down_for_longer_than_its_lease(etcd: EtcdServer) -> None:
     with registered(EtcdRegistry(etcd.url, ttl="2s"), "quotes", HERE):
         etcd.kill()
