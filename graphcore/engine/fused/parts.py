@@ -135,7 +135,7 @@ def _call_what_functions_reach(parts: Sequence[Part], numbers: dict[Node, int]) 
                 return
             for node in nodes:
                 index = numbers.get(node)
-                if index is not None and node is not part.node:
+                if index is not None:
                     parts[index].call(f"a function of {part.node.name} reaches it")
 
 

@@ -60,7 +60,9 @@ _LITERALS = (int, float, str, bytes)
 _LONGEST = 40
 # What may be asked of a state without being able to have the node woken.
 _ASKED = {"time", "start_time", "elapsed", "run_mode", "ticked", "valid", "stopping", "ended_by"}
-_QUIET = _ASKED | {"due", "stop"}
+# Of these a session alone knows when no cycle runs.
+_OF_A_CYCLE = {"due", "cycle_at_time"}
+_QUIET = _ASKED | _OF_A_CYCLE | {"stop"}
 # What looks at, or runs in, the very function that it is named in.
 _FRAME = {"__class__", "dir", "eval", "exec", "globals", "locals", "super", "vars"}
 _BEFORE_A_CYCLE = {"__init__", "__post_init__", "start", "reset"}
@@ -178,6 +180,8 @@ class _Reader(ast.NodeVisitor):
                 begun.update(_stored(code))
         if others & _ANY:
             raise Refused("a method of its class sets attributes by names that are not plain")
+        for method in _letting_out(self._cls):
+            raise Refused(f"its {method} lets the node be looked at from elsewhere")
         return Reading(
             self._function,
             self._tree,
@@ -363,13 +367,31 @@ def keeps_alarms(cls: type[Any]) -> bool:
     return _keeps_alarms(_found(cls, "start"))
 
 
+def asks_between_cycles(cls: type[Any]) -> bool:
+    """Return whether a state may be asked outside a cycle for what its session alone knows.
+
+    That is in `stop`, or in what `start` has left a function with.
+    """
+    asking = frozenset(_QUIET - _OF_A_CYCLE)
+    return _leaves_its_state(_found(cls, "start")) or _uses_more_than_asking(
+        _found(cls, "stop"), asking
+    )
+
+
 @cache
-def _uses_more_than_asking(function: object) -> bool:
+def _leaves_its_state(start: object) -> bool:
+    tree, state = _tree_with_state(start)
+    inside = () if tree is None else _functions_in(tree)
+    return any(node.id == state for each in inside for node, _ in _names(each))
+
+
+@cache
+def _uses_more_than_asking(function: object, asking: frozenset[str] = frozenset(_QUIET)) -> bool:
     if function in _DO_NOTHING:
         return False
     tree, state = _tree_with_state(function)
     return tree is None or any(
-        node.id == state and not (isinstance(above, ast.Attribute) and above.attr in _QUIET)
+        node.id == state and not (isinstance(above, ast.Attribute) and above.attr in asking)
         for node, above in _names(tree)
     )
 
@@ -395,7 +417,7 @@ def _keeps_alarms(start: object) -> bool:
     )
 
 
-_DO_NOTHING = (MutableNode.start, MutableNode.cycle)
+_DO_NOTHING = (MutableNode.start, MutableNode.cycle, MutableNode.stop)
 
 
 def _tree_with_state(function: object) -> tuple[ast.FunctionDef | None, str]:
@@ -429,6 +451,68 @@ def _methods(cls: type[Node]) -> Iterator[tuple[str, Callable[..., Any]]]:
                         yield name, accessor
             elif isinstance(function, FunctionType):
                 yield name, function
+
+
+def _letting_out(cls: type[Node]) -> Iterator[str]:
+    """Yield a user's methods that may leave something behind by which others see the node.
+
+    That is the node itself, one of its methods, or what is run later: a function inside the method,
+    a generator.
+    """
+    users = (each for each in own_classes(cls) if not each.__module__.startswith("graphcore"))
+    for each in users:
+        for name, function in vars(each).items():
+            apart = name in ("cycle", "chunks")
+            if apart or not isinstance(function, FunctionType) or is_made(function):
+                continue
+            tree = tree_of(function)
+            runs_later = function.__code__.co_flags & _RUN_LATER
+            if not isinstance(tree, ast.FunctionDef) or runs_later or _lets_out(tree, cls):
+                yield name
+
+
+_RUN_LATER = inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
+
+
+def is_made(function: FunctionType) -> bool:
+    """Return whether `@node` gave a class this function: it is the same in all of them."""
+    code = function.__code__
+    without_text = (code.co_name, code.co_filename) == ("__init__", "<string>")
+    return without_text or function.__module__ == "dataclasses"
+
+
+def _lets_out(tree: ast.FunctionDef, cls: type[Node]) -> bool:
+    arguments = [*tree.args.posonlyargs, *tree.args.args]
+    if not arguments:
+        return False
+    me = arguments[0].arg
+    harmless: set[ast.AST] = set()
+    for node in ast.walk(tree):
+        match node:
+            case ast.Call(func=ast.Attribute(attr=name), args=[first, *_]) if name in _LIFECYCLE:
+                harmless.add(first)
+        match node:
+            case ast.Attribute(value=ast.Name() as owner):
+                harmless.add(owner)
+            case ast.Call(func=ast.Attribute() as called):
+                harmless.add(called)
+    if any(name.id == me for each in _functions_in(tree) for name, _ in _names(each)):
+        return True
+    for node in ast.walk(tree):
+        if node not in harmless:
+            name = attribute_of(node, me)
+            method = inspect.getattr_static(cls, name, None) if name is not None else None
+            if isinstance(method, FunctionType) or (isinstance(node, ast.Name) and node.id == me):
+                return True
+    return False
+
+
+_INSIDE = (ast.Lambda, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.GeneratorExp)
+
+
+def _functions_in(tree: ast.AST) -> Iterator[ast.AST]:
+    """Yield what stands in a function and is run later."""
+    return (node for node in ast.walk(tree) if isinstance(node, _INSIDE) and node is not tree)
 
 
 def _stored(function: Callable[..., Any]) -> Iterator[str]:

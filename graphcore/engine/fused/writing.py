@@ -17,7 +17,7 @@ from typing import Any
 from graphcore.engine.fused.clocks import Block, Clock, Of, Placement
 from graphcore.engine.fused.functions import free_cell, free_value
 from graphcore.engine.fused.parts import Part
-from graphcore.engine.fused.reading import Is, Node, keeps_alarms
+from graphcore.engine.fused.reading import Is, Node, asks_between_cycles, keeps_alarms
 from graphcore.engine.fused.returns import Form
 from graphcore.engine.fused.syntax import file_of
 from graphcore.engine.fused.template import Alias, Pieces, Slot, TickLine, Wake
@@ -49,6 +49,9 @@ class Head(Enum):
 def head_for(parts: Sequence[Part]) -> Head:
     """Return the head for historical runs of these nodes that nothing else looks at."""
     woken = [part for part in parts if part.woken]
+    classes: set[Any] = {type(part.node) for part in parts}
+    if any(asks_between_cycles(cls) for cls in classes):
+        return Head.SESSION
     if len(woken) == 1 and woken[0].template is not None and _is_recorded(woken[0].node):
         return Head.EVENTS
     if not woken or any(_wants_alarms(part) for part in woken):
