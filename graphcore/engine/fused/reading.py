@@ -336,7 +336,12 @@ def _kind(name: str, given: Any, node: Node, reading: Reading, upstreams: set[No
 
 def node_behind(given: object) -> Node | None:
     """Return the node that an object is, or whose handle it is; `None` for any other object."""
-    found = given if isinstance(given, MutableNode) else getattr(given, "node", None)
+    if isinstance(given, MutableNode):
+        return given
+    try:
+        found = getattr(given, "node", None)
+    except Exception:  # a user's object that has nothing to do with graphs has a property `node`
+        return None
     return found if isinstance(found, MutableNode) else None
 
 

@@ -15,7 +15,7 @@ from graphcore.engine.fused.reading import attribute_of, is_made, own_classes
 from graphcore.engine.fused.syntax import tree_of
 from graphcore.node import MutableNode
 
-_PRYING = {
+PRYING = {
     "__dict__",
     "__getattribute__",
     "delattr",
@@ -43,7 +43,7 @@ def looks_at_values_only(cls: Any) -> bool:
             if not isinstance(function, FunctionType) or is_made(function):
                 continue
             tree = tree_of(function)
-            if not isinstance(tree, ast.FunctionDef) or names_in(function.__code__) & _PRYING:
+            if not isinstance(tree, ast.FunctionDef) or names_in(function.__code__) & PRYING:
                 return False
             if any(_pryings(tree, cls._inputs.keys())):
                 return False
