@@ -14,12 +14,12 @@ from functools import lru_cache
 from types import FunctionType
 from typing import Any
 
+from graphcore.engine.fused.outside import letting_out, may_schedule
 from graphcore.engine.fused.reach import Reached, nodes_reached, package_of, reaches_by_itself
 from graphcore.engine.fused.reading import (
     Node,
     Refused,
     kinds_of,
-    may_schedule,
     node_behind,
     own_classes,
     reading_of,
@@ -106,7 +106,11 @@ def parts_of(plan: Plan, to_call: dict[int, str]) -> list[Part]:
 
 
 def _take_apart(part: Part, upstreams: set[Node]) -> None:
-    reading = reading_of(type(part.node))
+    cls: Any = type(part.node)
+    reading = reading_of(cls)
+    method = letting_out(cls)
+    if method is not None:
+        raise Refused(f"its {method} lets the node be looked at from elsewhere")
     kinds = kinds_of(part.node, reading, upstreams)
     template = template_of(reading, tuple(kinds.items()))
     if isinstance(template, str):

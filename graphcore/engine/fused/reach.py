@@ -6,7 +6,7 @@ package, and where a module knows graphcore: what other code names is not the us
 """
 
 import gc
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from types import CodeType, FunctionType, ModuleType
 from typing import Any, NamedTuple
 

@@ -58,15 +58,10 @@ Kinds = Mapping[str, Kind]
 
 _LITERALS = (int, float, str, bytes)
 _LONGEST = 40
-# What may be asked of a state without being able to have the node woken.
-_ASKED = {"time", "start_time", "elapsed", "run_mode", "ticked", "valid", "stopping", "ended_by"}
-# Of these a session alone knows when no cycle runs.
-_OF_A_CYCLE = {"due", "cycle_at_time"}
-_QUIET = _ASKED | _OF_A_CYCLE | {"stop"}
 # What looks at, or runs in, the very function that it is named in.
 _FRAME = {"__class__", "dir", "eval", "exec", "globals", "locals", "super", "vars"}
 _BEFORE_A_CYCLE = {"__init__", "__post_init__", "start", "reset"}
-_LIFECYCLE = _BEFORE_A_CYCLE | {"stop", "cycle"}
+LIFECYCLE = _BEFORE_A_CYCLE | {"stop", "cycle"}
 _ANY = {"setattr", "delattr", "__dict__", "vars"}
 _ACCESS = ("__getattribute__", "__setattr__", "__delattr__")
 
@@ -116,10 +111,11 @@ def reading_of(cls: Any) -> Reading:
 
 def cycle_of(cls: type[Any]) -> object:
     """Return what a class has for its `cycle`."""
-    return _found(cls, "cycle")
+    return found_in(cls, "cycle")
 
 
-def _found(cls: type[Any], name: str) -> object:
+def found_in(cls: type[Any], name: str) -> object:
+    """Return what stands under a name in a class or those it stands on."""
     return next(vars(each)[name] for each in cls.__mro__ if name in vars(each))
 
 
@@ -174,14 +170,12 @@ class _Reader(ast.NodeVisitor):
         others: set[str] = set()
         begun: set[str] = set(self._cls._states)
         for method, code in _methods(self._cls):
-            if method not in _LIFECYCLE:
+            if method not in LIFECYCLE:
                 others.update(_stored(code))
             elif method in _BEFORE_A_CYCLE:
                 begun.update(_stored(code))
         if others & _ANY:
             raise Refused("a method of its class sets attributes by names that are not plain")
-        for method in _letting_out(self._cls):
-            raise Refused(f"its {method} lets the node be looked at from elsewhere")
         return Reading(
             self._function,
             self._tree,
@@ -361,86 +355,6 @@ def _parameter(given: Any, arguments: int | None) -> Kind:
     return Kind(Is.BOUND)
 
 
-def may_schedule(cls: type[Any]) -> bool:
-    """Return whether nodes of a class may be run by alarms, or by what threads bring them."""
-    start, cycle = _found(cls, "start"), cycle_of(cls)
-    return _uses_more_than_asking(start) or _uses_more_than_asking(cycle)
-
-
-def keeps_alarms(cls: type[Any]) -> bool:
-    """Return whether a class's `start` may keep an alarm, so that it can be taken back."""
-    return _keeps_alarms(_found(cls, "start"))
-
-
-def asks_between_cycles(cls: type[Any]) -> bool:
-    """Return whether a state may be asked outside a cycle for what its session alone knows.
-
-    That is in `stop`, or in what `start` has left a function with.
-    """
-    asking = frozenset(_QUIET - _OF_A_CYCLE)
-    return _leaves_its_state(_found(cls, "start")) or _uses_more_than_asking(
-        _found(cls, "stop"), asking
-    )
-
-
-@cache
-def _leaves_its_state(start: object) -> bool:
-    tree, state = _tree_with_state(start)
-    inside = () if tree is None else _functions_in(tree)
-    return any(node.id == state for each in inside for node, _ in _names(each))
-
-
-@cache
-def _uses_more_than_asking(function: object, asking: frozenset[str] = frozenset(_QUIET)) -> bool:
-    if function in _DO_NOTHING:
-        return False
-    tree, state = _tree_with_state(function)
-    return tree is None or any(
-        node.id == state and not (isinstance(above, ast.Attribute) and above.attr in asking)
-        for node, above in _names(tree)
-    )
-
-
-@cache
-def _keeps_alarms(start: object) -> bool:
-    if start in _DO_NOTHING:
-        return False
-    tree, state = _tree_with_state(start)
-    if tree is None:
-        return True
-    if any(
-        node.id == state and not isinstance(above, ast.Attribute) for node, above in _names(tree)
-    ):
-        return True
-    dropped = {
-        node.value.func
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call)
-    }
-    return any(
-        attribute_of(node, state) == "schedule" and node not in dropped for node in ast.walk(tree)
-    )
-
-
-_DO_NOTHING = (MutableNode.start, MutableNode.cycle, MutableNode.stop)
-
-
-def _tree_with_state(function: object) -> tuple[ast.FunctionDef | None, str]:
-    """Return a method's tree, if it is to be had, and what the method calls its state."""
-    tree = tree_of(function) if isinstance(function, FunctionType) else None
-    if not isinstance(tree, ast.FunctionDef) or len(tree.args.args) != 2:
-        return None, ""
-    return tree, tree.args.args[1].arg
-
-
-def _names(tree: ast.AST) -> Iterator[tuple[ast.Name, ast.AST]]:
-    """Yield the names in a tree, each with what it is a part of."""
-    for above in ast.walk(tree):
-        for node in ast.iter_child_nodes(above):
-            if isinstance(node, ast.Name):
-                yield node, above
-
-
 def own_classes(cls: type[Any]) -> Iterator[type[Any]]:
     """Yield a node's class and those it stands on, up to `MutableNode`."""
     return (each for each in cls.__mro__ if each not in (MutableNode, Generic, object))
@@ -458,66 +372,11 @@ def _methods(cls: type[Node]) -> Iterator[tuple[str, Callable[..., Any]]]:
                 yield name, function
 
 
-def _letting_out(cls: type[Node]) -> Iterator[str]:
-    """Yield a user's methods that may leave something behind by which others see the node.
-
-    That is the node itself, one of its methods, or what is run later: a function inside the method,
-    a generator.
-    """
-    users = (each for each in own_classes(cls) if not each.__module__.startswith("graphcore"))
-    for each in users:
-        for name, function in vars(each).items():
-            apart = name in ("cycle", "chunks")
-            if apart or not isinstance(function, FunctionType) or is_made(function):
-                continue
-            tree = tree_of(function)
-            runs_later = function.__code__.co_flags & _RUN_LATER
-            if not isinstance(tree, ast.FunctionDef) or runs_later or _lets_out(tree, cls):
-                yield name
-
-
-_RUN_LATER = inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
-
-
 def is_made(function: FunctionType) -> bool:
     """Return whether `@node` gave a class this function: it is the same in all of them."""
     code = function.__code__
     without_text = (code.co_name, code.co_filename) == ("__init__", "<string>")
     return without_text or function.__module__ == "dataclasses"
-
-
-def _lets_out(tree: ast.FunctionDef, cls: type[Node]) -> bool:
-    arguments = [*tree.args.posonlyargs, *tree.args.args]
-    if not arguments:
-        return False
-    me = arguments[0].arg
-    harmless: set[ast.AST] = set()
-    for node in ast.walk(tree):
-        match node:
-            case ast.Call(func=ast.Attribute(attr=name), args=[first, *_]) if name in _LIFECYCLE:
-                harmless.add(first)
-        match node:
-            case ast.Attribute(value=ast.Name() as owner):
-                harmless.add(owner)
-            case ast.Call(func=ast.Attribute() as called):
-                harmless.add(called)
-    if any(name.id == me for each in _functions_in(tree) for name, _ in _names(each)):
-        return True
-    for node in ast.walk(tree):
-        if node not in harmless:
-            name = attribute_of(node, me)
-            method = inspect.getattr_static(cls, name, None) if name is not None else None
-            if isinstance(method, FunctionType) or (isinstance(node, ast.Name) and node.id == me):
-                return True
-    return False
-
-
-_INSIDE = (ast.Lambda, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.GeneratorExp)
-
-
-def _functions_in(tree: ast.AST) -> Iterator[ast.AST]:
-    """Yield what stands in a function and is run later."""
-    return (node for node in ast.walk(tree) if isinstance(node, _INSIDE) and node is not tree)
 
 
 def _stored(function: Callable[..., Any]) -> Iterator[str]:

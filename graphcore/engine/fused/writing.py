@@ -16,8 +16,9 @@ from typing import Any
 
 from graphcore.engine.fused.clocks import Block, Clock, Of, Placement
 from graphcore.engine.fused.functions import free_cell, free_value
+from graphcore.engine.fused.outside import asks_between_cycles, keeps_alarms
 from graphcore.engine.fused.parts import Part
-from graphcore.engine.fused.reading import Is, Node, asks_between_cycles, keeps_alarms
+from graphcore.engine.fused.reading import Is, Node
 from graphcore.engine.fused.returns import Form
 from graphcore.engine.fused.syntax import file_of
 from graphcore.engine.fused.template import Alias, Pieces, Slot, TickLine, Wake

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 import graphcore as gc
-from graphcore.engine.fused.reading import Is, kinds_of, may_schedule, reading_of
+from graphcore.engine.fused.outside import may_schedule
+from graphcore.engine.fused.reading import Is, kinds_of, reading_of
 from tests.engine.fused.both import node_class, same, why, written
 
 FIELDS = "source: gc.Active[Any]\ngiven: Any = None\ncount: int = gc.state(0)"
