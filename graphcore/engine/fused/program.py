@@ -163,11 +163,12 @@ class Program:
 
     def _fail(
         self, error: BaseException, session: Session, recorded: Recorded | None
-    ) -> NoValueError | None:
+    ) -> NameError | NoValueError | None:
         """Give the nodes back what they were when it failed, and note on which it was.
 
         Returns:
-            The error that reading a node's value would have raised, if that is what failed.
+            The error that reading a node's value or a global would have raised, if that is what
+            failed.
         """
         found = self._frame(error.__traceback__)
         if found is None:
@@ -184,7 +185,11 @@ class Program:
             elif owner < 0 and line <= self.text.begins:
                 session.cycle = max(session.cycle - 1, 0)
         self._give_back(frame.f_locals, session, owner if owner >= 0 else len(self.parts))
-        missing = self._no_value(error) if last and isinstance(error, NameError) else None
+        missing: NameError | NoValueError | None = None
+        if last and isinstance(error, NameError):
+            missing = self._no_value(error)
+        elif last and isinstance(error, KeyError) and owner >= 0:
+            missing = self._no_global(error, self.parts[owner])
         if owner >= 0 and isinstance(error, Exception):
             add_note(missing or error, self.plan, owner, session.time)
         return missing
@@ -207,6 +212,15 @@ class Program:
                 text = f"{node.name} has no value yet: it has not ticked in this run"
                 return NoValueError(text).with_traceback(error.__traceback__)
         return None
+
+    def _no_global(self, error: KeyError, part: Part) -> NameError | None:
+        if part.template is None or len(error.args) != 1:
+            return None
+        name, function = error.args[0], part.template.reading.function
+        if name not in function.__code__.co_names or name in function.__globals__:
+            return None
+        text = f"name {name!r} is not defined"
+        return NameError(text, name=name).with_traceback(error.__traceback__)
 
     def _give_back(self, variables: Mapping[str, Any], session: Session, failed: int) -> None:
         """Give the nodes their values, their state and the cycle of their last tick.

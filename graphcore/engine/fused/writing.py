@@ -29,12 +29,13 @@ NEVER = 1 << 100
 _SIDE_BY_SIDE = 24
 _VARIABLES = 8  # sources whose next times are compared one by one
 _SEVERAL = 8  # names in one line of initial values
+_BUILTINS = frozenset(dir(builtins))
 # What the function calls by itself has no name of a node's.
 _TAKEN = {
     *("alarms", "bits", "cycle", "cycles", "due", "end", "entry", "first", "following", "heap"),
     *("heapify", "heappop", "heappush", "last", "mask", "never", "nodes", "run", "session"),
     *("start", "states", "time", "woken"),
-    *dir(builtins),
+    *_BUILTINS,
 }
 
 
@@ -518,15 +519,18 @@ class _Writer:
         assert part.template is not None
         function = part.template.reading.function
         where = function.__globals__
-        if name not in where:
-            self._suppose(where, name, ABSENT)
-            return name
-        value = where[name]
         file = file_of(function)
         rebound = file is None or file.rebinds_global(name)
+        builtin = name in _BUILTINS
+        if builtin and not rebound and name not in where:
+            self._suppose(where, name, ABSENT)
+            return name
+        value = where.get(name)
         if rebound or not (callable(value) or isinstance(value, ModuleType)):
             module = self._bind(("module", id(where)), f"globals_of_{_tail(where)}", where)
-            return f"{module}[{self._bind(('key', name), name, name) if by_name else repr(name)}]"
+            key = self._bind(("key", name), name, name) if by_name else repr(name)
+            live = f"{module}[{key}]"
+            return f"({live} if {key} in {module} else {name})" if builtin else live
         self._suppose(where, name, value)
         return self._bind(("global", id(where), name), name, value)
 
