@@ -125,7 +125,7 @@ def letting_out(cls: type[Any]) -> str | None:
             tree = tree_of(function)
             runs_later = function.__code__.co_flags & _RUN_LATER
             if not isinstance(tree, ast.FunctionDef) or runs_later or _lets_out(tree, cls):
-                return name
+                return str(name)
     return None
 
 

@@ -25,7 +25,7 @@ from graphcore.engine.fused.template import Alias, Pieces, Slot, TickLine, Wake
 from graphcore.engine.fused.text import ABSENT, Kept, Text
 from graphcore.node import Source
 
-NEVER = 1 << 100
+NEVER = 1 << 10_000  # behind any time; found so by its length alone
 _SIDE_BY_SIDE = 24
 _VARIABLES = 8  # sources whose next times are compared one by one
 _SEVERAL = 8  # names in one line of initial values
