@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 from graphcore.engine.fused import Fused
 from graphcore.engine.interpreted import Interpreted
-from graphcore.engine.lifecycle import Tier, claimed, execute
+from graphcore.engine.lifecycle import Tier, claim, execute, release
 from graphcore.engine.plan import Plan
 from graphcore.engine.session import Session
 from graphcore.errors import InvalidTypeError, InvalidValueError, RunError
@@ -156,7 +156,9 @@ class Graph:
         bounded = not (until is None and duration is None and cycles is None)
         if not realtime and not bounded:
             self._refuse_endless_sources()
-        with claimed(self._plan):
+        mine: list[MutableNode[Any]] = []
+        try:
+            claim(self._plan, mine)
             began = perf_counter_ns()
             # Before the session, with which the time of a real-time run begins.
             way = self._tier(tier)
@@ -174,6 +176,8 @@ class Graph:
                 ended_by=session.ended_by,
                 skipped=sum(source.skipped for source in self._sources()),
             )
+        finally:
+            release(mine)
 
     def _tier(self, name: str) -> Tier:
         if name not in self._tiers:

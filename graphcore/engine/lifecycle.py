@@ -1,8 +1,8 @@
 """A run from its first `start` to its last `stop` (R10), and what its errors become."""
 
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Protocol
 
 from graphcore.engine.notes import add_note
@@ -28,25 +28,26 @@ _running: set[Node] = set()
 _running_lock = threading.Lock()
 
 
-@contextmanager
-def claimed(plan: Plan) -> Iterator[None]:
-    """Have the plan's nodes to oneself; to be held before anything of a node is touched (R12).
+def claim(plan: Plan, mine: list[Node]) -> None:
+    """Have the plan's nodes to oneself, before anything of a node is touched (R12).
+
+    Args:
+        plan: what is to run.
+        mine: gets the nodes, to be handed to `release`. That is a call which Ctrl-C cannot break
+            into, so that in a `finally` it leaves none behind; a context manager might.
 
     Raises:
         RunError: if a node is in another run.
     """
-    mine: list[Node] = []
-    try:
-        with _running_lock:
-            taken = next((node for node in plan.nodes if node in _running), None)
-            if taken is not None:
-                raise RunError(f"{taken.name} is in another run; a node is in one run at a time")
-            mine = plan.nodes  # before they are, so that Ctrl-C in between leaves none behind
-            _running.update(mine)
-        yield
-    finally:
-        with _running_lock:
-            _running.difference_update(mine)
+    with _running_lock:
+        taken = next((node for node in plan.nodes if node in _running), None)
+        if taken is not None:
+            raise RunError(f"{taken.name} is in another run; a node is in one run at a time")
+        mine.extend(plan.nodes)  # before they are, so that Ctrl-C in between leaves none behind
+        _running.update(mine)
+
+
+release = _running.difference_update
 
 
 def execute(plan: Plan, session: Session, tier: Tier) -> None:
@@ -69,15 +70,24 @@ def execute(plan: Plan, session: Session, tier: Tier) -> None:
         except BaseException as error:  # raised again below, once the nodes are stopped
             errors.append(error)
             session.ended_by = EndedBy.ERROR
-        session.ended.set()
-        for index in reversed(range(started)):
-            stop = plan.nodes[index].stop
-            if _is_empty(stop, MutableNode.stop):
-                continue
+        told = all_stopped = False
+        while not all_stopped:  # once, and on behind Ctrl-C
             try:
-                _noting(plan, session, index, stop)
+                if not told:
+                    told = True  # before: Ctrl-C may leave the lock inside an event taken
+                    session.ended.set()
+                while started:
+                    index, stop = started - 1, plan.nodes[started - 1].stop
+                    is_empty = _is_empty(stop, MutableNode.stop)
+                    # Nothing that Ctrl-C could break into stands between this and the call.
+                    started = index
+                    if not is_empty:
+                        stop(session.states[index])
+                all_stopped = True
             except BaseException as error:  # raised again below, with the others
                 errors.append(error)
+                if isinstance(error, Exception):
+                    add_note(error, plan, started, session.time)
     if len(errors) == 1:
         raise errors[0]
     if errors:

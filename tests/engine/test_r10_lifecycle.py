@@ -1,6 +1,8 @@
 """R10: start in order, stop in reverse, whatever happens; nothing outlives a run."""
 
+import sys
 import threading
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -198,3 +200,78 @@ def test_r10_a_users_thread_that_does_not_obey_stop_is_named_in_an_error() -> No
             thread.join(10)
     assert len(threads) == 1
     assert not threads[0].is_alive()
+
+
+class Interrupting:
+    """A trace that raises KeyboardInterrupt at one of the calls and returns of Python functions."""
+
+    def __init__(self, place: int) -> None:
+        self.left = place
+        self.ran = self.in_stop = False
+
+    def __call__(self, frame: FrameType, event: str, _: Any) -> Any:
+        code = frame.f_code
+        self.ran |= code.co_filename.startswith("<graphcore") or code.co_name == "_run"
+        frame.f_trace_lines = False
+        self.left -= event in ("call", "return")
+        if self.left == 0:
+            self.in_stop = code is Held.stop.__code__
+            raise KeyboardInterrupt
+        return self
+
+
+@gc.node
+class Held(gc.MutableNode[int]):
+    """Counts its ticks, and says whether it was stopped."""
+
+    source: gc.Active[int]
+    count: int = gc.state(0)
+    held: bool = False
+
+    def start(self, state: gc.GraphState) -> None:
+        self.held = True
+
+    def cycle(self, state: gc.GraphState) -> bool:
+        self.count += 1
+        self.value = self.count
+        return True
+
+    def stop(self, state: gc.GraphState) -> None:
+        self.held = False
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("sources", [1, 2, 20])
+def test_r10_ctrl_c_at_any_call_leaves_no_node_unstopped_half_written_or_claimed(
+    sources: int,
+) -> None:
+    first, *others = (gc.replay([1, 2, 3], "abc") for _ in range(sources))
+    inner = Held(first.merge(*others) if others else first)
+    outer = Held(inner)
+    graph = gc.Graph(outer)
+    graph.run()
+    place = 0
+    while True:
+        place += 1
+        interrupting = Interrupting(place)
+        inner.held = outer.held = False
+        traced = sys.gettrace()
+        sys.settrace(interrupting)
+        try:
+            graph.run()
+        except KeyboardInterrupt as error:
+            kept = error  # and with it what is in its traceback
+        else:
+            if interrupting.left > 0:
+                break
+            continue  # Python has it ignored where an iterator is closed
+        finally:
+            sys.settrace(traced)
+        assert kept
+        assert interrupting.in_stop or not (inner.held or outer.held)
+        if interrupting.ran:
+            for each in (inner, outer):
+                assert vars(each).get("value", 0) == each.count
+                assert each.count - each.ticked_in in (0, 1)
+            assert inner.count - outer.count in (0, 1)
+    assert outer.count == 3

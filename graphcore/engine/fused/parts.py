@@ -14,18 +14,18 @@ from functools import lru_cache
 from types import FunctionType
 from typing import Any
 
-from graphcore.engine.fused.reach import nodes_reached, package_of, reaches_by_itself
+from graphcore.engine.fused.outside import letting_out, may_schedule
+from graphcore.engine.fused.reach import Reached, nodes_reached, package_of, reaches_by_itself
 from graphcore.engine.fused.reading import (
     Node,
     Refused,
     kinds_of,
-    may_schedule,
     node_behind,
     own_classes,
     reading_of,
 )
 from graphcore.engine.fused.returns import Form
-from graphcore.engine.fused.sight import looks_at_values_only
+from graphcore.engine.fused.sight import PRYING, looks_at_values_only
 from graphcore.engine.fused.template import Template, template_of
 from graphcore.engine.plan import Plan
 
@@ -101,13 +101,16 @@ def parts_of(plan: Plan, to_call: dict[int, str]) -> list[Part]:
             _take_apart(part, {plan.nodes[each] for each in active + passive})
         except Refused as reason:
             part.why = str(reason)
-    _call_what_functions_reach(parts, numbers)
-    _show_what_is_looked_at(parts)
+    _show_what_is_looked_at(parts, _call_what_functions_reach(parts, numbers))
     return parts
 
 
 def _take_apart(part: Part, upstreams: set[Node]) -> None:
-    reading = reading_of(type(part.node))
+    cls: Any = type(part.node)
+    reading = reading_of(cls)
+    method = letting_out(cls)
+    if method is not None:
+        raise Refused(f"its {method} lets the node be looked at from elsewhere")
     kinds = kinds_of(part.node, reading, upstreams)
     template = template_of(reading, tuple(kinds.items()))
     if isinstance(template, str):
@@ -121,22 +124,26 @@ def _identifier(name: str) -> str:
     return f"n_{name}" if name[:1].isdigit() or keyword.iskeyword(name) else name
 
 
-def _call_what_functions_reach(parts: Sequence[Part], numbers: dict[Node, int]) -> None:
-    reached: dict[_Key, list[Node] | None] = {}
+def _call_what_functions_reach(parts: Sequence[Part], numbers: dict[Node, int]) -> set[int]:
+    """Have nodes called that functions reach; return those by way of which these may reach more."""
+    reached: dict[_Key, Reached | None] = {}
+    pried: set[int] = set()
     for part in parts:
         for key, functions, package in _functions(part, numbers):
             if key not in reached:
-                found = nodes_reached(functions, package)
-                reached[key] = None if found is None else list(found)
-            nodes = reached[key]
-            if nodes is None:
+                reached[key] = nodes_reached(functions, package)
+            found = reached[key]
+            if found is None:
                 for each in parts:
                     each.call(f"a function of {part.node.name} reaches too much to look through")
-                return
-            for node in nodes:
+                return pried
+            for node in found.nodes:
                 index = numbers.get(node)
-                if index is not None and node is not part.node:
+                if index is not None:
                     parts[index].call(f"a function of {part.node.name} reaches it")
+                    if not found.names.isdisjoint(PRYING | vars(node).keys() - _OWN):
+                        pried.add(index)
+    return pried
 
 
 def _functions(part: Part, numbers: dict[Node, int]) -> Iterator[tuple[_Key, list[Any], str]]:
@@ -158,10 +165,9 @@ def _functions(part: Part, numbers: dict[Node, int]) -> Iterator[tuple[_Key, lis
             yield (id(given),), [node], ""
 
 
-def _show_what_is_looked_at(parts: Sequence[Part]) -> None:
+def _show_what_is_looked_at(parts: Sequence[Part], pried: set[int]) -> None:
     """Have what called nodes look at written through, or called where that is not enough."""
     waiting = [part for part in parts if part.template is None]
-    pried: set[int] = set()
     while waiting:
         part = waiting.pop()
         cls: Any = type(part.node)

@@ -11,8 +11,9 @@ import re
 import warnings
 import weakref
 from collections.abc import Mapping
+from itertools import starmap
 from types import CodeType, FrameType, FunctionType, TracebackType
-from typing import Any, cast
+from typing import Any
 
 from graphcore.engine.fused.clocks import Block, Placement, Reads
 from graphcore.engine.fused.parts import Part, parts_of
@@ -103,38 +104,49 @@ class Program:
     def run(self, session: Session) -> None:
         """Run the nodes until the session is over."""
         recorded = self._recorded(session) if self.head is Head.EVENTS else None
+        returned: list[Mapping[str, Any]] = []
         try:
-            variables = self._variables(session, recorded)
+            given = (session, self.plan.nodes, session.states, *self._more(session, recorded))
+            # In one call, which Ctrl-C cannot break into between the function's end and this list.
+            returned.extend(starmap(self._run, [given]))
+            self._end(returned[0], session, recorded)
         except BaseException as error:
+            if returned:
+                self._end(returned[0], session, recorded)
+                raise
             missing = self._fail(error, session, recorded)
             if missing is None:
                 raise
         else:
-            self._give_back(variables, session, len(self.parts))
             return
         raise missing  # out here, where it has no other error for its context
 
-    def _variables(self, session: Session, recorded: Recorded | None) -> Mapping[str, Any]:
-        """Run the function, and return its variables."""
-        given = session, self.plan.nodes, session.states
-        if self.head is Head.SESSION:
-            return cast(Mapping[str, Any], self._run(*given))
+    def _more(self, session: Session, recorded: Recorded | None) -> tuple[Any, ...]:
+        """Return what the function takes for this head, beside what it takes for all."""
         end = NEVER - 1 if session.end is None else session.end
-        variables: Mapping[str, Any]
+        if self.head is Head.SESSION:
+            return ()
         if recorded is not None:
-            variables = self._run(*given, itertools.chain.from_iterable(recorded))
-            following = recorded.following
-        elif self.head is Head.HEAP:
-            variables = self._run(*given, session.numbers(), end)
-            following = session.schedule.next_time()
-        else:
-            alarms = self._alarms(session)
-            variables = self._run(*given, session.numbers(), end, alarms)
-            first = min(variables[name] for name in self.text.dues.values())
-            following = None if first == NEVER else first
-        self._tell(session, variables, recorded)
-        session.end_at(following)
-        return variables
+            return (itertools.chain.from_iterable(recorded),)
+        if self.head is Head.HEAP:
+            return session.numbers(), end
+        return session.numbers(), end, self._alarms(session)
+
+    def _end(
+        self, variables: Mapping[str, Any], session: Session, recorded: Recorded | None
+    ) -> None:
+        """Tell the session and the nodes how the function's end has left them."""
+        if self.head is not Head.SESSION:
+            self._tell(session, variables, recorded)
+            if recorded is not None:
+                following = recorded.following
+            elif self.head is Head.HEAP:
+                following = session.schedule.next_time()
+            else:
+                first = min(variables[name] for name in self.text.dues.values())
+                following = None if first == NEVER else first
+            session.end_at(following)
+        self._give_back(variables, session, len(self.parts))
 
     def _recorded(self, session: Session) -> Recorded:
         source = next(part.node for part in self.parts if part.woken)
@@ -163,11 +175,12 @@ class Program:
 
     def _fail(
         self, error: BaseException, session: Session, recorded: Recorded | None
-    ) -> NoValueError | None:
+    ) -> NameError | NoValueError | None:
         """Give the nodes back what they were when it failed, and note on which it was.
 
         Returns:
-            The error that reading a node's value would have raised, if that is what failed.
+            The error that reading a node's value or a global would have raised, if that is what
+            failed.
         """
         found = self._frame(error.__traceback__)
         if found is None:
@@ -184,7 +197,11 @@ class Program:
             elif owner < 0 and line <= self.text.begins:
                 session.cycle = max(session.cycle - 1, 0)
         self._give_back(frame.f_locals, session, owner if owner >= 0 else len(self.parts))
-        missing = self._no_value(error) if last and isinstance(error, NameError) else None
+        missing: NameError | NoValueError | None = None
+        if last and isinstance(error, NameError):
+            missing = self._no_value(error)
+        elif last and isinstance(error, KeyError) and owner >= 0:
+            missing = self._no_global(error, self.parts[owner])
         if owner >= 0 and isinstance(error, Exception):
             add_note(missing or error, self.plan, owner, session.time)
         return missing
@@ -208,6 +225,15 @@ class Program:
                 return NoValueError(text).with_traceback(error.__traceback__)
         return None
 
+    def _no_global(self, error: KeyError, part: Part) -> NameError | None:
+        if part.template is None or len(error.args) != 1:
+            return None
+        name, function = error.args[0], part.template.reading.function
+        if name not in function.__code__.co_names or name in function.__globals__:
+            return None
+        text = f"name {name!r} is not defined"
+        return NameError(text, name=name).with_traceback(error.__traceback__)
+
     def _give_back(self, variables: Mapping[str, Any], session: Session, failed: int) -> None:
         """Give the nodes their values, their state and the cycle of their last tick.
 
@@ -222,9 +248,10 @@ class Program:
             if value in variables:
                 node.value = variables[value]
             for attribute, name in state:
-                setattr(node, attribute, variables[name])
+                if name in variables:  # an interrupt may come before the first line
+                    setattr(node, attribute, variables[name])
             if flag is not None:
-                node.ticked_in = variables[flag] if flag else cycle
+                node.ticked_in = variables.get(flag, 0) if flag else cycle
         if failed < len(nodes):
             self._mend_ticks(session, failed)
 

@@ -2,13 +2,13 @@
 
 From its closure, its defaults, the object that it is a method of and the globals that it names, all
 that hangs on these is followed. Functions and classes are followed within the function's own
-package: what a library's code names is not the user's wiring.
+package, and where a module knows graphcore: what other code names is not the user's wiring.
 """
 
 import gc
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from types import CodeType, FunctionType, ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 from graphcore.engine.fused.reading import Node, node_behind
 from graphcore.node import MutableNode
@@ -17,8 +17,20 @@ _MOST = 100_000
 _OPAQUE = (ModuleType, CodeType, type(None), int, float, complex, str, bytes)
 
 
-def nodes_reached(starts: Iterable[Any], package: str) -> Iterator[Node] | None:
-    """Return the nodes that can be reached, `None` if there is too much to look through.
+class Reached(NamedTuple):
+    """What functions can reach.
+
+    Attributes:
+        nodes: the nodes, without what these read.
+        names: the globals and attributes that the code names.
+    """
+
+    nodes: tuple[Node, ...]
+    names: frozenset[str]
+
+
+def nodes_reached(starts: Iterable[Any], package: str) -> Reached | None:
+    """Return what can be reached, `None` if there is too much to look through.
 
     Args:
         starts: functions, or other objects that are called.
@@ -27,6 +39,8 @@ def nodes_reached(starts: Iterable[Any], package: str) -> Iterator[Node] | None:
     waiting = list(starts)
     seen: dict[int, Any] = {}
     found: dict[Node, None] = {}
+    names: set[str] = set()
+    knowing: dict[int, bool] = {}
     while waiting:
         given = waiting.pop()
         if id(given) in seen or isinstance(given, _OPAQUE):
@@ -38,8 +52,13 @@ def nodes_reached(starts: Iterable[Any], package: str) -> Iterator[Node] | None:
         if node is not None:
             found[node] = None
         elif isinstance(given, FunctionType):
-            if _package(given) == package:
-                waiting += _named_by(given)
+            where = given.__globals__
+            if id(where) not in knowing:
+                knowing[id(where)] = _package(given) == package or _knows_graphcore(where)
+            if knowing[id(where)]:
+                named = names_in(given.__code__)
+                names |= named
+                waiting += (where[name] for name in named if name in where)
             waiting += gc.get_referents(given.__closure__, given.__defaults__, given.__dict__)
             waiting += (given.__kwdefaults__ or {}).values()
         elif isinstance(given, type):
@@ -47,7 +66,7 @@ def nodes_reached(starts: Iterable[Any], package: str) -> Iterator[Node] | None:
                 waiting += vars(given).values()
         else:
             waiting += [each for each in gc.get_referents(given) if gc.is_tracked(each)]
-    return iter(found)
+    return Reached(tuple(found), frozenset(names))
 
 
 def reaches_by_itself(function: FunctionType) -> bool:
@@ -59,7 +78,7 @@ def reaches_by_itself(function: FunctionType) -> bool:
 def package_of(given: Any) -> str:
     """Return the name of the package of a function, or of an object's class."""
     function = getattr(given, "__func__", given)
-    return _package(function if isinstance(function, FunctionType | type) else type(given))
+    return _package_of_kind(function if isinstance(function, FunctionType | type) else given)
 
 
 def names_in(code: CodeType) -> set[str]:
@@ -71,9 +90,20 @@ def names_in(code: CodeType) -> set[str]:
     return names
 
 
-def _named_by(function: FunctionType) -> Iterator[Any]:
-    where = function.__globals__
-    return (where[name] for name in names_in(function.__code__) if name in where)
+def _knows_graphcore(where: dict[str, Any]) -> bool:
+    """Return whether a module, not one of graphcore's own, holds anything of graphcore's."""
+    return not _is_of_graphcore(where.get("__name__")) and any(
+        _is_of_graphcore(each.__name__ if isinstance(each, ModuleType) else _package_of_kind(each))
+        for each in list(where.values())
+    )
+
+
+def _is_of_graphcore(name: object) -> bool:
+    return isinstance(name, str) and name.startswith("graphcore")
+
+
+def _package_of_kind(given: Any) -> str:
+    return _package(given if isinstance(given, FunctionType | type) else type(given))
 
 
 def _package(given: Any) -> str:

@@ -58,13 +58,10 @@ Kinds = Mapping[str, Kind]
 
 _LITERALS = (int, float, str, bytes)
 _LONGEST = 40
-# What may be asked of a state without being able to have the node woken.
-_ASKED = {"time", "start_time", "elapsed", "run_mode", "ticked", "valid", "stopping", "ended_by"}
-_QUIET = _ASKED | {"due", "stop"}
 # What looks at, or runs in, the very function that it is named in.
 _FRAME = {"__class__", "dir", "eval", "exec", "globals", "locals", "super", "vars"}
 _BEFORE_A_CYCLE = {"__init__", "__post_init__", "start", "reset"}
-_LIFECYCLE = _BEFORE_A_CYCLE | {"stop", "cycle"}
+LIFECYCLE = _BEFORE_A_CYCLE | {"stop", "cycle"}
 _ANY = {"setattr", "delattr", "__dict__", "vars"}
 _ACCESS = ("__getattribute__", "__setattr__", "__delattr__")
 
@@ -114,10 +111,11 @@ def reading_of(cls: Any) -> Reading:
 
 def cycle_of(cls: type[Any]) -> object:
     """Return what a class has for its `cycle`."""
-    return _found(cls, "cycle")
+    return found_in(cls, "cycle")
 
 
-def _found(cls: type[Any], name: str) -> object:
+def found_in(cls: type[Any], name: str) -> object:
+    """Return what stands under a name in a class or those it stands on."""
     return next(vars(each)[name] for each in cls.__mro__ if name in vars(each))
 
 
@@ -172,7 +170,7 @@ class _Reader(ast.NodeVisitor):
         others: set[str] = set()
         begun: set[str] = set(self._cls._states)
         for method, code in _methods(self._cls):
-            if method not in _LIFECYCLE:
+            if method not in LIFECYCLE:
                 others.update(_stored(code))
             elif method in _BEFORE_A_CYCLE:
                 begun.update(_stored(code))
@@ -332,7 +330,12 @@ def _kind(name: str, given: Any, node: Node, reading: Reading, upstreams: set[No
 
 def node_behind(given: object) -> Node | None:
     """Return the node that an object is, or whose handle it is; `None` for any other object."""
-    found = given if isinstance(given, MutableNode) else getattr(given, "node", None)
+    if isinstance(given, MutableNode):
+        return given
+    try:
+        found = getattr(given, "node", None)
+    except Exception:  # a user's object that has nothing to do with graphs has a property `node`
+        return None
     return found if isinstance(found, MutableNode) else None
 
 
@@ -352,68 +355,6 @@ def _parameter(given: Any, arguments: int | None) -> Kind:
     return Kind(Is.BOUND)
 
 
-def may_schedule(cls: type[Any]) -> bool:
-    """Return whether nodes of a class may be run by alarms, or by what threads bring them."""
-    start, cycle = _found(cls, "start"), cycle_of(cls)
-    return _uses_more_than_asking(start) or _uses_more_than_asking(cycle)
-
-
-def keeps_alarms(cls: type[Any]) -> bool:
-    """Return whether a class's `start` may keep an alarm, so that it can be taken back."""
-    return _keeps_alarms(_found(cls, "start"))
-
-
-@cache
-def _uses_more_than_asking(function: object) -> bool:
-    if function in _DO_NOTHING:
-        return False
-    tree, state = _tree_with_state(function)
-    return tree is None or any(
-        node.id == state and not (isinstance(above, ast.Attribute) and above.attr in _QUIET)
-        for node, above in _names(tree)
-    )
-
-
-@cache
-def _keeps_alarms(start: object) -> bool:
-    if start in _DO_NOTHING:
-        return False
-    tree, state = _tree_with_state(start)
-    if tree is None:
-        return True
-    if any(
-        node.id == state and not isinstance(above, ast.Attribute) for node, above in _names(tree)
-    ):
-        return True
-    dropped = {
-        node.value.func
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call)
-    }
-    return any(
-        attribute_of(node, state) == "schedule" and node not in dropped for node in ast.walk(tree)
-    )
-
-
-_DO_NOTHING = (MutableNode.start, MutableNode.cycle)
-
-
-def _tree_with_state(function: object) -> tuple[ast.FunctionDef | None, str]:
-    """Return a method's tree, if it is to be had, and what the method calls its state."""
-    tree = tree_of(function) if isinstance(function, FunctionType) else None
-    if not isinstance(tree, ast.FunctionDef) or len(tree.args.args) != 2:
-        return None, ""
-    return tree, tree.args.args[1].arg
-
-
-def _names(tree: ast.AST) -> Iterator[tuple[ast.Name, ast.AST]]:
-    """Yield the names in a tree, each with what it is a part of."""
-    for above in ast.walk(tree):
-        for node in ast.iter_child_nodes(above):
-            if isinstance(node, ast.Name):
-                yield node, above
-
-
 def own_classes(cls: type[Any]) -> Iterator[type[Any]]:
     """Yield a node's class and those it stands on, up to `MutableNode`."""
     return (each for each in cls.__mro__ if each not in (MutableNode, Generic, object))
@@ -429,6 +370,13 @@ def _methods(cls: type[Node]) -> Iterator[tuple[str, Callable[..., Any]]]:
                         yield name, accessor
             elif isinstance(function, FunctionType):
                 yield name, function
+
+
+def is_made(function: FunctionType) -> bool:
+    """Return whether `@node` gave a class this function: it is the same in all of them."""
+    code = function.__code__
+    without_text = (code.co_name, code.co_filename) == ("__init__", "<string>")
+    return without_text or function.__module__ == "dataclasses"
 
 
 def _stored(function: Callable[..., Any]) -> Iterator[str]:

@@ -11,11 +11,11 @@ from types import FunctionType
 from typing import Any
 
 from graphcore.engine.fused.reach import names_in
-from graphcore.engine.fused.reading import attribute_of, own_classes
+from graphcore.engine.fused.reading import attribute_of, is_made, own_classes
 from graphcore.engine.fused.syntax import tree_of
 from graphcore.node import MutableNode
 
-_PRYING = {
+PRYING = {
     "__dict__",
     "__getattribute__",
     "delattr",
@@ -40,20 +40,14 @@ def looks_at_values_only(cls: Any) -> bool:
             function = found.__func__ if isinstance(found, classmethod | staticmethod) else found
             if isinstance(function, property):
                 return False
-            if not isinstance(function, FunctionType) or _is_made(function):
+            if not isinstance(function, FunctionType) or is_made(function):
                 continue
             tree = tree_of(function)
-            if not isinstance(tree, ast.FunctionDef) or names_in(function.__code__) & _PRYING:
+            if not isinstance(tree, ast.FunctionDef) or names_in(function.__code__) & PRYING:
                 return False
             if any(_pryings(tree, cls._inputs.keys())):
                 return False
     return isinstance(cls.cycle, FunctionType)
-
-
-def _is_made(function: FunctionType) -> bool:
-    """Return whether a function is a constructor that `@node` made, which has no text."""
-    code = function.__code__
-    return code.co_name == "__init__" and code.co_filename == "<string>"
 
 
 def _pryings(tree: ast.FunctionDef, inputs: Any) -> Iterator[ast.AST]:

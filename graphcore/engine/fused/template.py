@@ -485,7 +485,7 @@ def _sets(statement: ast.stmt, name: str) -> int:
     for node in ast.walk(statement):
         if isinstance(node, ast.Assign):
             targets += node.targets
-        elif isinstance(node, ast.AugAssign | ast.For):
+        elif isinstance(node, ast.AugAssign | ast.AnnAssign | ast.For):
             targets.append(node.target)
     parts = (part for target in targets for part in ast.walk(target))
     return sum(isinstance(part, ast.Name) and part.id == name for part in parts)

@@ -16,24 +16,26 @@ from typing import Any
 
 from graphcore.engine.fused.clocks import Block, Clock, Of, Placement
 from graphcore.engine.fused.functions import free_cell, free_value
+from graphcore.engine.fused.outside import asks_between_cycles, keeps_alarms
 from graphcore.engine.fused.parts import Part
-from graphcore.engine.fused.reading import Is, Node, keeps_alarms
+from graphcore.engine.fused.reading import Is, Node
 from graphcore.engine.fused.returns import Form
 from graphcore.engine.fused.syntax import file_of
 from graphcore.engine.fused.template import Alias, Pieces, Slot, TickLine, Wake
 from graphcore.engine.fused.text import ABSENT, Kept, Text
 from graphcore.node import Source
 
-NEVER = 1 << 100
+NEVER = 1 << 10_000  # behind any time; found so by its length alone
 _SIDE_BY_SIDE = 24
 _VARIABLES = 8  # sources whose next times are compared one by one
 _SEVERAL = 8  # names in one line of initial values
+_BUILTINS = frozenset(dir(builtins))
 # What the function calls by itself has no name of a node's.
 _TAKEN = {
     *("alarms", "bits", "cycle", "cycles", "due", "end", "entry", "first", "following", "heap"),
     *("heapify", "heappop", "heappush", "last", "mask", "never", "nodes", "run", "session"),
     *("start", "states", "time", "woken"),
-    *dir(builtins),
+    *_BUILTINS,
 }
 
 
@@ -49,6 +51,9 @@ class Head(Enum):
 def head_for(parts: Sequence[Part]) -> Head:
     """Return the head for historical runs of these nodes that nothing else looks at."""
     woken = [part for part in parts if part.woken]
+    classes: set[Any] = {type(part.node) for part in parts}
+    if any(asks_between_cycles(cls) for cls in classes):
+        return Head.SESSION
     if len(woken) == 1 and woken[0].template is not None and _is_recorded(woken[0].node):
         return Head.EVENTS
     if not woken or any(_wants_alarms(part) for part in woken):
@@ -514,15 +519,18 @@ class _Writer:
         assert part.template is not None
         function = part.template.reading.function
         where = function.__globals__
-        if name not in where:
-            self._suppose(where, name, ABSENT)
-            return name
-        value = where[name]
         file = file_of(function)
         rebound = file is None or file.rebinds_global(name)
+        builtin = name in _BUILTINS
+        if builtin and not rebound and name not in where:
+            self._suppose(where, name, ABSENT)
+            return name
+        value = where.get(name)
         if rebound or not (callable(value) or isinstance(value, ModuleType)):
             module = self._bind(("module", id(where)), f"globals_of_{_tail(where)}", where)
-            return f"{module}[{self._bind(('key', name), name, name) if by_name else repr(name)}]"
+            key = self._bind(("key", name), name, name) if by_name else repr(name)
+            live = f"{module}[{key}]"
+            return f"({live} if {key} in {module} else {name})" if builtin else live
         self._suppose(where, name, value)
         return self._bind(("global", id(where), name), name, value)
 

@@ -17,7 +17,7 @@ kept: dict[str, Any] = {}
 def reached(*starts: Any, package: str = HERE) -> list[Any]:
     found = nodes_reached(starts, package)
     assert found is not None
-    return list(found)
+    return list(found.nodes)
 
 
 def through_a_global() -> Any:
@@ -61,11 +61,46 @@ def test_nodes_are_reached_through_all_that_hangs_on_a_function() -> None:
         assert reached(function) == [node]
 
 
-def test_a_global_that_a_function_names_is_followed_within_its_package_alone() -> None:
+def test_a_global_that_a_function_names_is_followed_within_its_package() -> None:
     kept["node"] = gc.constant(1).node
     assert reached(through_a_global) == [kept["node"]]
     assert reached(lambda: through_a_global()) == [kept["node"]]
-    assert reached(through_a_global, package="elsewhere") == []
+
+
+@pytest.mark.parametrize(
+    "known", ["import graphcore", "from graphcore import Stream", "stream", ""]
+)
+def test_a_global_of_another_package_is_followed_where_that_knows_graphcore(known: str) -> None:
+    stream = gc.constant(1)
+    elsewhere: dict[str, Any] = {"__name__": "elsewhere.inside", "kept": [stream]}
+    if known == "stream":
+        elsewhere["other"] = stream
+    else:
+        exec(known, elsewhere)
+    exec("def look():\n    return kept[0].value", elsewhere)
+    assert reached(elsewhere["look"]) == ([stream.node] if known else [])
+
+
+def test_an_object_whose_node_cannot_be_had_is_no_handle() -> None:
+    class Tree:
+        @property
+        def node(self) -> Any:
+            raise RuntimeError("the tree is empty")
+
+    tree = Tree()
+    assert same(lambda: gc.from_iterable([1]).map(lambda x: (x, tree is None))) == [(0, (1, False))]
+
+
+@pytest.mark.parametrize(
+    "look", ["node.source.source.value", "node.upstreams().active[0].ticked_in"]
+)
+def test_a_function_may_look_far_from_the_node_that_it_reaches(look: str) -> None:
+    def make() -> gc.Stream[Any]:
+        node = gc.from_iterable([1, 2, 3]).map(lambda x: 10 * x).map(lambda x: -x).node
+        names = written(f"look = lambda x: {look}", node=node)
+        return gc.Stream(node).map(names["look"])
+
+    assert [value for _, value in same(make)] == [1, 2, 3]
 
 
 def test_what_reaches_no_node_gives_none() -> None:
@@ -185,3 +220,85 @@ def test_a_node_of_a_program_without_text_sees_its_upstream_as_it_is() -> None:
         return gc.Stream(names["Sees"](gc.from_iterable([5, 6]).count()))
 
     assert [value for _, value in same(make)] == [1, 2]
+
+
+OF_ITS_OWN = {
+    "a function of start": "def start(self, state):\n    self.look = lambda: {look}",
+    "a method that start keeps": (
+        "def start(self, state):\n    self.look = self.other\n\ndef other(self):\n    return {look}"
+    ),
+    "a method that the constructor keeps": (
+        "def __post_init__(self):\n    super().__post_init__()\n    self.look = self.other\n\n"
+        "def other(self):\n    return {look}"
+    ),
+    "the node in an attribute of its own": (
+        "def start(self, state):\n    me = self\n    self.look = partial(other, self)\n\n"
+    ),
+    "a generator": (
+        "def start(self, state):\n    self.look = self.other().__next__\n\n"
+        "def other(self):\n    while True:\n        yield {look}"
+    ),
+}
+
+
+@pytest.mark.parametrize("look", ["self.total", "self.source.value", "self.source.source.value"])
+@pytest.mark.parametrize("way", OF_ITS_OWN)
+def test_what_a_node_leaves_behind_to_be_looked_at_by_sees_it_as_it_is(way: str, look: str) -> None:
+    def other(node: Any) -> Any:
+        return eval(look, {"self": node})
+
+    made = node_class(
+        "self.total += self.source.value\nself.value = self.look()\nreturn True",
+        "source: gc.Active[Any]\ntotal: int = gc.state(0)",
+        OF_ITS_OWN[way].format(look=look),
+        partial=partial,
+        other=other,
+    )
+
+    def make() -> gc.Stream[Any]:
+        doubled = gc.from_iterable([1, 2, 3]).map(lambda x: 10 * x).map(lambda x: 2 * x)
+        return gc.Stream(made(doubled))
+
+    seen = {"self.total": [20, 60, 120], "self.source.value": [20, 40, 60]}
+    assert [value for _, value in same(make)] == seen.get(look, [10, 20, 30])
+
+
+def test_a_function_sees_the_very_node_that_it_was_given_to_as_it_is() -> None:
+    def make() -> gc.Stream[Any]:
+        kept["stream"] = gc.from_iterable([1, 2, 3]).map(
+            lambda x: x if x == 1 else x + kept["stream"].value
+        )
+        return kept["stream"]
+
+    assert [value for _, value in same(make)] == [1, 3, 6]
+
+
+@pytest.mark.parametrize(
+    "asked", ["state.time", "state.elapsed", "state.cycle_at_time", "(state.due, state.stopping)"]
+)
+@pytest.mark.parametrize("sources", [1, 2, 20])
+def test_a_state_that_start_leaves_in_a_function_knows_the_cycle(asked: str, sources: int) -> None:
+    made = node_class(
+        "self.value = (self.source.value, self.ask())\nreturn True",
+        more=f"def start(self, state):\n    self.ask = lambda: {asked}",
+    )
+
+    def make() -> gc.Stream[Any]:
+        first, *others = (gc.replay([3, 5, 5], "abc") for _ in range(sources))
+        return gc.Stream(made(first.merge(*others) if others else first))
+
+    assert [time for time, _ in same(make)] == [3, 5, 5]
+
+
+@pytest.mark.parametrize("asked", ["state.cycle_at_time", "state.due", "given(state)"])
+@pytest.mark.parametrize("wakes", ["", "state.schedule(state.time)\n"])
+def test_a_state_that_is_asked_in_stop_knows_the_last_cycle(asked: str, wakes: str) -> None:
+    seen: list[Any] = []
+    made = node_class(
+        f"if state.due:\n    return False\n{wakes}self.value = self.source.value\nreturn True",
+        more=f"def stop(self, state):\n    seen.append({asked})",
+        seen=seen,
+        given=lambda state: (state.cycle_at_time, state.due),
+    )
+    assert [time for time, _ in same(lambda: gc.Stream(made(gc.replay([3, 5], "ab"))))] == [3, 5]
+    assert seen[0] == seen[1]

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 import graphcore as gc
-from graphcore.engine.fused.reading import Is, kinds_of, may_schedule, reading_of
+from graphcore.engine.fused.outside import may_schedule
+from graphcore.engine.fused.reading import Is, kinds_of, reading_of
 from tests.engine.fused.both import node_class, same, why, written
 
 FIELDS = "source: gc.Active[Any]\ngiven: Any = None\ncount: int = gc.state(0)"
@@ -274,3 +275,31 @@ def test_a_global_that_changes_is_seen_in_the_same_run() -> None:
         return gc.Stream(cells["Tried"](gc.from_iterable([1, 2]).map(cells["change"])))
 
     assert same(make) == [(0, (1, 1)), (0, (2, 2))]
+
+
+@pytest.mark.parametrize("name", ["there", "cycle", "time", "nodes", "abs"])
+@pytest.mark.parametrize("before", ["", "{name} = 7"])
+@pytest.mark.parametrize(
+    "change",
+    [
+        "pass",
+        "global {name}; {name} = x",
+        "global {name}; del {name}",
+        "globals().pop('{name}', None)",
+        "globals().update({name}=x) if '{name}' != 'abs' else None",
+    ],
+)
+def test_a_global_that_comes_or_goes_is_what_python_makes_of_it(
+    name: str, before: str, change: str
+) -> None:
+    def make() -> gc.Stream[Any]:
+        cells = written(
+            f"{before.format(name=name)}\n\ndef changed(x):\n    if x == 2:\n"
+            f"        {change.format(name=name)}\n    return x\n\n"
+            "@gc.node\nclass Tried(gc.MutableNode[Any]):\n    source: gc.Active[Any]\n\n"
+            f"    def cycle(self, state):\n        self.value = (self.source.value, {name})\n"
+            "        return True\n"
+        )
+        return gc.Stream(cells["Tried"](gc.from_iterable([1, 2, 3]).map(cells["changed"])))
+
+    same(make)

@@ -129,6 +129,8 @@ def test_an_attribute_of_the_same_name_is_no_local(given: str) -> None:
         "if self.source.value > 1:\n    given = self.source.value\nelse:\n    given = 0\n"
         "self.value = given\nreturn True",
         "given = self.source.value\nif given > 1:\n    given = 5\nself.value = given\nreturn True",
+        "given = self.source.value\nif given > 1:\n    given: int = 5\nself.value = given\n"
+        "return True",
         "given = other = self.source.value\nother = 9\nself.value = (given, other)\nreturn True",
     ],
 )
@@ -136,7 +138,7 @@ def test_a_local_that_is_set_twice_keeps_a_variable_of_its_own(cycle: str) -> No
     made = node_class(cycle)
     stream = gc.Stream(made(one()))
     assert any(re.match(r"\s*(given|other)_1 ", line) for line in body(stream)), body(stream)
-    same(lambda: gc.Stream(made(gc.from_iterable([1, 2, 3]))))
+    same(lambda: (x := gc.from_iterable([1, 2, 3])).join(gc.Stream(made(x)), lambda *both: both))
 
 
 def test_a_local_name_for_what_may_lack_a_value_still_says_that_there_is_none() -> None:
