@@ -270,8 +270,9 @@ def _publish(frames: Iterable[bytes], count: int) -> None:
     for frame in frames:
         socket.send(frame)
     socket.send(end_of_stream_frame(Trailer(_INSTANCE, count, count)))
-    socket.close()
-    zmq.Context.instance().term()
+    # A sign of life that meets a closed connection would cost its sender what it has not read.
+    while True:
+        socket.recv()
 
 
 def _connect(address: str) -> "zmq.Socket[bytes]":

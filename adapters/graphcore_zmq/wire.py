@@ -63,6 +63,9 @@ _END_OF_STREAM = _TAG.pack(Tag.END_OF_STREAM)
 _VALUE = _TAG.pack(Tag.VALUE)
 _ORIGIN = Struct("<4sQ")
 TRAILER_SIZE = _TRAILER.size
+# Enumerations are slow to look at, for what is looked at in each frame.
+_TAGS = tuple(Tag)
+_BURST_TAG = int(Tag.HISTORICAL_VALUE)
 _STRETCH = 1_024  # values of a burst that are taken at a time
 
 # Takes what begins at a place in a frame, and tells where it ends.
@@ -186,10 +189,7 @@ def read_frame(
     payloads, end = [], _TAG.size
     try:
         (number,) = _TAG.unpack_from(frame)
-        if number == Tag.VALUE:
-            payload, end = read(frame, end)
-            payloads = [payload]
-        elif number == Tag.HISTORICAL_VALUE:
+        if number == _BURST_TAG:
             _, _, count = _BURST.unpack_from(frame)
             if count > max_burst:
                 raise WireError(f"a burst of {count} values; at most {max_burst} are taken")
@@ -202,6 +202,9 @@ def read_frame(
                 for _ in range(count):
                     payload, end = read(frame, end)
                     payloads.append(payload)
+        elif number == Tag.VALUE:
+            payload, end = read(frame, end)
+            payloads = [payload]
         elif number == Tag.CHECK_POINT:
             end = _CHECK_POINT.size
             _CHECK_POINT.unpack_from(frame)
@@ -212,7 +215,7 @@ def read_frame(
             raise WireError(f"tag {number} is none of the wire's (0 to {max(Tag)})")
     except StructError:
         raise WireError(f"a frame of {len(frame)} bytes is cut short") from None
-    return Frame(Tag(number), payloads, _read_trailer(frame, end))
+    return Frame(_TAGS[number], payloads, _read_trailer(frame, end))
 
 
 def _read_payloads(frame: bytes, at: int, count: int) -> tuple[list[bytes], int]:
@@ -248,5 +251,5 @@ def _equal_layout(length: int, count: int) -> Struct:
 def _read_trailer(frame: bytes, at: int) -> Trailer | None:
     if len(frame) - at < TRAILER_SIZE:
         return None
-    magic, *fields = _TRAILER.unpack_from(frame, at)
-    return Trailer(*fields) if magic == MAGIC else None
+    magic, instance, sequence, time = _TRAILER.unpack_from(frame, at)
+    return Trailer(instance, sequence, time) if magic == MAGIC else None
