@@ -23,8 +23,9 @@ from graphcore.sources.receiver import Sender
 from graphcore_zmq.codec import Codec, RawCodec, SelfDelimitingCodec
 from graphcore_zmq.config import SocketOptions, ZmqSubConfig
 from graphcore_zmq.follow import Follower, Missing
-from graphcore_zmq.latency import Histogram
+from graphcore_zmq.handover import Conflate, Handover, burst_limit, newest_alone
 from graphcore_zmq.link import Link
+from graphcore_zmq.patience import Patience
 from graphcore_zmq.peers import ALIVE, DONE
 from graphcore_zmq.security import CurveClient
 from graphcore_zmq.server_key import ServerKey
@@ -48,21 +49,12 @@ _logger = logging.getLogger(__name__)
 _POLL = 100  # ms between two looks at `stop` and at where the publisher is
 _RETRY = 5  # s after which a publisher that has refused is tried again
 _QUIET = 0.5  # s of silence after which nothing more is expected of a publisher that has moved
-_PROBE_AT = 2 / 3  # of the peer timeout, from which on a silent publisher has to answer
-BURST = 4_096
-_BURST_BYTES = 1 << 22  # where frames are large, a burst is handed over before it has so many
-_HEAVY = 1_024  # bytes of a value above which it counts as several in the graph's inbox
 SHOWN = 32
 
 
 def no_layout(frame: bytes) -> tuple[bytes, bytes, bytes, int, int]:
     """Take apart a frame that is too small for a value, as `Unpack` does: it is none."""
     return b"", b"", b"", -1, 0
-
-
-def burst_limit(size: int) -> int:
-    """Return how many values of frames of this size make a burst."""
-    return max(1, min(BURST, _BURST_BYTES // (size or 1)))
 
 
 class Ended(Exception):
@@ -84,6 +76,7 @@ class Subscriber(Generic[T]):
 
     # What is subscribed to.
     wanted: Sequence[bytes] = (b"",)
+    _newest: Conflate[Any] = staticmethod(newest_alone)
 
     def __init__(
         self,
@@ -123,31 +116,30 @@ class Subscriber(Generic[T]):
         self._follower.reset()
         self._key.reset()
         self._link: Link | None = None
-        self._probe: Link | None = None
+        self._patience = Patience(self.options)
         self._moved_at: float | None = None
         self._quiet = 0.0
-        self._received = self._bytes = self._bytes_before = self._lost = self._conflated = 0
+        self._lost = 0
         self._connected = self._refused = False
         self._retry_at = 0.0
         self._instance: int | None = None
         self._origin = b""
         self._expected = self._progress_at_connect = 0
         self._answers = False
-        self._silent = self._sign_at = 0.0
+        self._sign_at = 0.0
         self._events: deque[bool] = deque()
-        self._burst: list[T] = []
-        self._sent_at: list[int] = []  # of the frames of this burst
-        self._latencies = Histogram()
+        self._out: Handover[T] = Handover(self._newest if self.conflate else None, self._show_life)
 
     def stats(self) -> SubscriberStats:
         """Return what has been done in this run; from any thread."""
+        out = self._out
         return SubscriberStats(
-            self._received,
-            self._bytes,
+            out.received,
+            out.bytes,
             self._lost,
-            self._conflated,
+            out.conflated,
             int(self._connected),
-            self._latencies.latency(),
+            out.latency(),
         )
 
     def find(self, stopping: Callable[[], bool]) -> None:
@@ -161,7 +153,7 @@ class Subscriber(Generic[T]):
 
     def run(self, sender: Sender[Any], stop: threading.Event) -> None:
         """Receive until the run ends, or the publisher does."""
-        self._sender = sender
+        self._out.begin(sender)
         self._context = context = zmq.Context()
         try:
             self._receive(stop)
@@ -198,10 +190,10 @@ class Subscriber(Generic[T]):
         """Wait until there is something to look at, and note for how long there was nothing."""
         began = time.monotonic()
         if link.wait(_POLL):
-            self._silent = 0.0
+            self._patience.silent = 0.0
         # Where this process was stopped meanwhile, most of that time says nothing of the other.
         waited = min(time.monotonic() - began, 2 * _POLL / 1000)
-        self._silent += waited
+        self._patience.silent += waited
         self._quiet += waited
 
     # Where the publisher is
@@ -275,36 +267,20 @@ class Subscriber(Generic[T]):
         self._retry_at = time.monotonic() + _RETRY
 
     def _look_after(self, link: Link) -> None:
-        """Leave a publisher that is silent and does not answer; one that lives sends check points.
-
-        One whose graph is busy sends none. It shows by a handshake that its process lives.
-        """
-        if self.options.peer_timeout is None:
-            return
-        if not (self._answers and self._connected):
-            self._silent = 0.0
-        probe, patience = self._probe, self.options.peer_timeout / 1e9
-        if self._silent < patience * _PROBE_AT:
-            self._probe = None
-        elif probe is None:
-            self._probe = Link(self._context, link.address, self.options, self._key.security)
-        elif any(probe.events()):
-            self._silent, self._probe = 0.0, None
-        elif self._silent >= patience:
+        """Leave a publisher that is silent for too long, and does not answer."""
+        expecting = self._answers and self._connected
+        if self._patience.is_over(self._context, link.address, self._key.security, expecting):
             _logger.warning("%s: the publisher no longer answers", self.address)
-            self._probe = None
             self._leave(link)
-        if probe is not None and self._probe is None:
-            probe.close()
 
     # What it sends
 
     def _drain(self, socket: Socket) -> bool:
         """Take what waits in the data socket, a burst at most; return whether that was all."""
         receive, decode, flags = socket.recv, self.codec.decode, zmq.NOBLOCK
-        burst, expected, received_bytes = self._burst, self._expected, 0
-        sent_at = self._sent_at
-        size, limit, unpack, value_head = 0, BURST, cast(Unpack, no_layout), b""
+        out, expected, received_bytes = self._out, self._expected, 0
+        burst, sent_at = out.burst, out.sent_at
+        size, limit, unpack, value_head = 0, burst_limit(0), cast(Unpack, no_layout), b""
         emptied = False
         try:
             while len(burst) < limit:
@@ -325,19 +301,19 @@ class Subscriber(Generic[T]):
                     self._expected = expected
                     self._take(frame)
                     expected = self._expected
-                    burst = self._burst
+                    burst = out.burst
         except zmq.Again:
             emptied = True
         except (zmq.ZMQError, Stopped, Ended):
             raise
         except Exception as error:  # the frame's, or whatever a codec raises
             error.add_note(f"from {self.address}; the frame begins {frame[:SHOWN]!r}")
-            self._flush()
+            out.flush()
             raise
         finally:
-            self._bytes += received_bytes
+            out.bytes += received_bytes
         self._expected = expected
-        self._flush()
+        out.flush()
         return emptied
 
     def _take(self, frame: bytes) -> None:
@@ -346,28 +322,11 @@ class Subscriber(Generic[T]):
         if trailer is not None and not self._is_new(tag, trailer):
             return
         if payloads and trailer is not None:
-            self._sent_at.append(trailer.time)
+            self._out.sent_at.append(trailer.time)
         value_of = None if self._as_they_are else self._value_of
-        self._take_values(payloads, len(frame), value_of)
+        self._out.take(payloads, len(frame), value_of)
         if tag is Tag.END_OF_STREAM:
             self._take_end(trailer is not None)
-
-    def _take_values(
-        self, payloads: list[Any], size: int, value_of: Callable[[Any], T] | None
-    ) -> None:
-        """Take the values of a frame of this size, which may be ready as they are."""
-        if not payloads:
-            return
-        self._bytes += size
-        limit = burst_limit(size // len(payloads))
-        begin = 0
-        while begin < len(payloads):
-            end = begin + max(limit - len(self._burst), 1)
-            part = payloads[begin:end]
-            self._burst.extend(part if value_of is None else map(value_of, part))
-            begin = end
-            if len(self._burst) >= limit:
-                self._flush()
 
     def _take_end(self, signing: bool) -> None:
         """Take the publisher's word that nothing more will come, and sign that it was read."""
@@ -439,38 +398,13 @@ class Subscriber(Generic[T]):
                 return
             self._connected = connected
             self._refused = self._refused and not connected
-            self._silent = 0.0
+            self._patience.silent = 0.0
             self._answers = False
             self._origin = b""  # the next frame goes the long way, by which it is seen to answer
             self._progress_at_connect = self._progress()
             _logger.info("%s: %s", self.address, status)
-        self._flush()
-        self._hand_over(status, 1)
-
-    def _flush(self) -> None:
-        if self._burst:
-            burst, self._burst = self._burst, []
-            self._received += len(burst)
-            self._latencies.add(self._sent_at, time.time_ns())
-            self._sent_at.clear()
-            if self.conflate:
-                self._show_life()
-                self._conflated += self._conflate(burst)
-                return
-            heavy = (self._bytes - self._bytes_before) // _HEAVY
-            self._bytes_before = self._bytes
-            self._hand_over(burst, max(len(burst), heavy))
-
-    def _conflate(self, burst: list[T]) -> int:
-        """Hand over the newest alone; return how many values gave way to it."""
-        return len(burst) - 1 + self._sender.replace(burst[-1:])
-
-    def _hand_over(self, value: object, size: int) -> None:
-        """Give the graph something; while it takes nothing, show the publisher that one lives."""
-        self._show_life()
-        while not self._sender.wait_for_room(_POLL / 1000):
-            self._show_life()
-        self._sender.send(value, size=size)
+        self._out.flush()
+        self._out.send(status, 1)
 
     def _show_life(self) -> None:
         interval, now = self.options.heartbeat_interval, time.monotonic()

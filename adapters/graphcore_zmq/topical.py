@@ -6,10 +6,12 @@ from typing import Any, cast
 import zmq
 
 from graphcore import InvalidTypeError, InvalidValueError, Stopped
+from graphcore.sources.receiver import Sender
 from graphcore_zmq.framing import topic_frame
+from graphcore_zmq.handover import burst_limit
 from graphcore_zmq.peers import TOPICS
 from graphcore_zmq.sockets import Socket
-from graphcore_zmq.subscriber import BURST, SHOWN, Ended, Subscriber, burst_limit, no_layout
+from graphcore_zmq.subscriber import SHOWN, Ended, Subscriber, no_layout
 from graphcore_zmq.wire import Tag, Trailer, Unpack, WireError
 
 
@@ -33,6 +35,21 @@ def check_topics(topics: Sequence[str] | None) -> list[str] | None:
     return list(dict.fromkeys(topics))
 
 
+def newest_of_each(sender: Sender[Any], burst: list[tuple[str, Any]]) -> int:
+    """Hand over the newest of each topic, beside those of others that wait to be taken."""
+    count = len(burst)
+    newest = list(dict(burst).items())
+
+    def merge(waiting: Any, newer: Any) -> Any:
+        nonlocal count, newest
+        count += len(waiting)
+        newest = list(dict(waiting + newer).items())
+        return newest
+
+    sender.replace(newest, merge)
+    return count - len(newest)
+
+
 class TopicalSubscriber(Subscriber[tuple[str, Any]]):
     """What the receiver's thread of a subscriber of topics runs.
 
@@ -40,6 +57,8 @@ class TopicalSubscriber(Subscriber[tuple[str, Any]]):
         topics: what is subscribed to.
         arguments: those of `Subscriber`.
     """
+
+    _newest = staticmethod(newest_of_each)
 
     def __init__(self, topics: Sequence[str], *arguments: Any) -> None:
         self._names = {topic_frame(each): each for each in topics}
@@ -54,17 +73,13 @@ class TopicalSubscriber(Subscriber[tuple[str, Any]]):
         self._taken = 0
 
     def _drain(self, socket: Socket) -> bool:
-        receive, decode, places, flags = (
-            socket.recv_multipart,
-            self.codec.decode,
-            self._places,
-            zmq.NOBLOCK,
-        )
-        size, limit, unpack, value_head = 0, BURST, cast(Unpack, no_layout), b""
+        receive, decode, flags = socket.recv_multipart, self.codec.decode, zmq.NOBLOCK
+        out, places = self._out, self._places
+        size, limit, unpack, value_head = 0, burst_limit(0), cast(Unpack, no_layout), b""
         message: list[bytes] = []
         emptied = False
         try:
-            while len(self._burst) < limit:
+            while len(out.burst) < limit:
                 message = receive(flags)
                 topic, frame = self._parts(message)
                 if len(frame) != size:
@@ -75,9 +90,9 @@ class TopicalSubscriber(Subscriber[tuple[str, Any]]):
                 self._taken += 1
                 if sequence == places.get(topic) and head == value_head and origin == self._origin:
                     places[topic] = sequence + 1
-                    self._burst.append((self._names[topic], decode(payload)))
-                    self._bytes += size
-                    self._sent_at.append(sent)
+                    out.burst.append((self._names[topic], decode(payload)))
+                    out.bytes += size
+                    out.sent_at.append(sent)
                 else:
                     self._take_message(topic, frame)
         except zmq.Again:
@@ -87,9 +102,9 @@ class TopicalSubscriber(Subscriber[tuple[str, Any]]):
         except Exception as error:  # the frame's, or whatever a codec raises
             shown = [part[:SHOWN] for part in message]
             error.add_note(f"from {self.address}; the frames begin {shown!r}")
-            self._flush()
+            out.flush()
             raise
-        self._flush()
+        out.flush()
         return emptied
 
     def _parts(self, message: list[bytes]) -> tuple[bytes, bytes]:
@@ -102,9 +117,9 @@ class TopicalSubscriber(Subscriber[tuple[str, Any]]):
         if trailer is not None and not self._continues_in(topic, tag, trailer):
             return
         if payloads and trailer is not None:
-            self._sent_at.append(trailer.time)
+            self._out.sent_at.append(trailer.time)
         name, value_of = self._names[topic], self._value_of
-        self._take_values(payloads, len(frame), lambda payload: (name, value_of(payload)))
+        self._out.take(payloads, len(frame), lambda payload: (name, value_of(payload)))
         if tag is Tag.END_OF_STREAM:
             self._ended.add(topic)
             if len(self._ended) == len(self._names):
@@ -124,20 +139,6 @@ class TopicalSubscriber(Subscriber[tuple[str, Any]]):
         new = self._is_new(tag, trailer)
         self._places[topic] = self._expected
         return new
-
-    def _conflate(self, burst: list[tuple[str, Any]]) -> int:
-        """Hand over the newest of each topic, beside those of others that wait to be taken."""
-        count = len(burst)
-        newest = list(dict(burst).items())
-
-        def merge(waiting: Any, newer: Any) -> Any:
-            nonlocal count, newest
-            count += len(waiting)
-            newest = list(dict(waiting + newer).items())
-            return newest
-
-        self._sender.replace(newest, merge)
-        return count - len(newest)
 
     def _progress(self) -> int:
         return self._taken

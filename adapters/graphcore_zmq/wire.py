@@ -186,7 +186,8 @@ def read_frame(
     Raises:
         WireError: if it is not of this wire, or is a publisher's error.
     """
-    payloads, end = [], _TAG.size
+    payloads: list[Any] = []
+    end = _TAG.size
     try:
         (number,) = _TAG.unpack_from(frame)
         if number == _BURST_TAG:
