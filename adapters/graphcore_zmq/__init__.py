@@ -5,13 +5,13 @@ Importing it adds `.zmq_pub` and `.zmq_pub_burst` to `Stream`.
 
 from graphcore_zmq.arrow import ArrowCodec, ArrowRowsCodec, arrow
 from graphcore_zmq.bincode import BincodeCodec, bincode
+from graphcore_zmq.binding import OnFull
 from graphcore_zmq.codec import Codec, CodecError, SelfDelimitingCodec, json, msgpack, raw
 from graphcore_zmq.config import SocketOptions, ZmqPubRegistration, ZmqSubConfig
 from graphcore_zmq.etcd import EtcdRegistry
 from graphcore_zmq.follow import Missing
 from graphcore_zmq.latency import Latency
 from graphcore_zmq.local import LocalRegistry
-from graphcore_zmq.outlet import OnFull
 from graphcore_zmq.polling import PollingWatch
 from graphcore_zmq.publisher import ZmqPublisher, zmq_pub, zmq_pub_burst
 from graphcore_zmq.read import ZmqSubscription, zmq_sub

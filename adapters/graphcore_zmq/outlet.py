@@ -10,22 +10,16 @@ import threading
 import time
 from collections import Counter, OrderedDict
 from collections.abc import Callable
-from enum import StrEnum
 
 import zmq
 
-from graphcore import GraphState, RunError
+from graphcore import GraphState
+from graphcore_zmq.binding import STEP, OnFull, bind, xpub
 from graphcore_zmq.config import SocketOptions
 from graphcore_zmq.framing import Outgoing
 from graphcore_zmq.peers import ALIVE, DONE, SIGNING, TOPICS, Peers
 from graphcore_zmq.security import CurveServer, Gate
-from graphcore_zmq.sockets import (
-    Monitor,
-    Socket,
-    pass_over,
-    refuse_old_protocols,
-    set_options,
-)
+from graphcore_zmq.sockets import Monitor, Socket, pass_over
 from graphcore_zmq.stats_log import StatsLog
 from graphcore_zmq.wire import (
     Trailer,
@@ -37,7 +31,6 @@ from graphcore_zmq.wire import (
 
 _logger = logging.getLogger(__name__)
 
-STEP = 50  # ms between two looks at `stop` while the graph waits
 _SILENCE = 1.0  # s without a value after which a check point is sent
 _SOON = 0.005  # s between two looks for a subscription that is on its way
 _SETTLED = 1.0  # s after which a peer without a subscription is looked at less often
@@ -45,13 +38,6 @@ _SELDOM = 0.1
 _SUBSCRIBE, _UNSUBSCRIBE = b"\1", b"\0"
 # No topic begins so, as it is no UTF-8.
 _NO_TOPIC = b"\xff"
-
-
-class OnFull(StrEnum):
-    """What a publisher does when a subscriber's queue is full."""
-
-    DROP = "drop"
-    BLOCK = "block"
 
 
 class _Channel:
@@ -127,7 +113,13 @@ class Outlet:
         try:
             if self._security is not None:
                 gate = Gate(self._name, self._security, self._context)
-            self._socket = self._bind(gate)
+            self._socket = xpub(
+                self._context, self._options, self._on_full, self._lasting, self._endpoint, gate
+            )
+            # Before it is bound, so that nobody comes unseen.
+            failed = gate.failed if gate is not None else pass_over
+            self._monitor = Monitor(self._socket, self._alive.forget, failed)
+            bind(self._socket, self._endpoint)
             self.port = int(self._socket.get_string(zmq.LAST_ENDPOINT).rpartition(":")[2])
             self._watcher = threading.Thread(
                 target=self._watch, args=(gate,), name=f"graphcore-{self._name}", daemon=True
@@ -138,41 +130,6 @@ class Outlet:
                 gate.close()
             self._context.destroy(linger=0)
             raise
-
-    def _bind(self, gate: Gate | None) -> Socket:
-        socket: Socket = self._context.socket(zmq.XPUB)
-        set_options(socket, self._options, self._endpoint)
-        socket.set(zmq.SNDHWM, self._options.send_high_water_mark)
-        socket.set(zmq.XPUB_VERBOSER, 1)
-        if self._lasting:
-            self._repeat_by_hand(socket)
-        if self._on_full is OnFull.BLOCK:
-            socket.set(zmq.XPUB_NODROP, 1)
-            socket.set(zmq.SNDTIMEO, STEP)
-        if gate is not None:
-            gate.guard(socket)
-        else:
-            refuse_old_protocols(socket)
-        # Before it is bound, so that nobody comes unseen.
-        failed = gate.failed if gate is not None else pass_over
-        self._monitor = Monitor(socket, self._alive.forget, failed)
-        try:
-            socket.bind(self._endpoint)
-        except zmq.ZMQError as error:
-            raise RunError(
-                f"cannot bind {self._endpoint}: {zmq.strerror(error.errno or 0)}"
-            ) from None
-        return socket
-
-    @staticmethod
-    def _repeat_by_hand(socket: Socket) -> None:
-        try:
-            socket.set(zmq.XPUB_MANUAL_LAST_VALUE, 1)
-        except zmq.ZMQError:
-            raise RunError(
-                "last_value=True needs a libzmq with XPUB_MANUAL_LAST_VALUE, which "
-                f"{zmq.zmq_version()} is not"
-            ) from None
 
     def close(self) -> None:
         """Close when what is queued has left, or the linger is over."""

@@ -5,6 +5,7 @@ from typing import Any, TypedDict, TypeVar, Unpack
 from graphcore import Handle, InvalidTypeError, InvalidValueError, stream_operator
 from graphcore.stream import Stream
 from graphcore.time import Duration, to_duration
+from graphcore_zmq.binding import OnFull
 from graphcore_zmq.codec import Codec, check_codec, msgpack
 from graphcore_zmq.config import (
     SocketOptions,
@@ -14,7 +15,6 @@ from graphcore_zmq.config import (
     check_port,
 )
 from graphcore_zmq.framing import Framing, Topic, check_topic, each_value, whole_bursts
-from graphcore_zmq.outlet import OnFull
 from graphcore_zmq.registry import ZmqRegistry
 from graphcore_zmq.security import CurveServer, check_server
 from graphcore_zmq.status import PublisherStats

@@ -17,9 +17,9 @@ from typing import Annotated, Any
 import typer
 
 import graphcore as gc
+from graphcore_zmq.binding import OnFull
 from graphcore_zmq.codec import Codec, json, msgpack, raw
 from graphcore_zmq.naming import RegistryOptions, with_registry_options
-from graphcore_zmq.outlet import OnFull
 from graphcore_zmq.publisher import zmq_pub
 from graphcore_zmq.read import ZmqSubscription, zmq_sub
 from graphcore_zmq.security import Curve, CurveClient, CurveServer

@@ -9,11 +9,12 @@ import time
 from typing import Any
 
 from graphcore import Active, EndedBy, GraphState, MutableNode, node, state
+from graphcore_zmq.binding import STEP, OnFull
 from graphcore_zmq.codec import CodecError
 from graphcore_zmq.config import SocketOptions, ZmqPubRegistration
 from graphcore_zmq.framing import Framing, Outgoing
 from graphcore_zmq.kept import Kept
-from graphcore_zmq.outlet import STEP, OnFull, Outlet
+from graphcore_zmq.outlet import Outlet
 from graphcore_zmq.registry import (
     ClaimingRegistry,
     KeyedClaimingRegistry,
