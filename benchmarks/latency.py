@@ -37,7 +37,7 @@ def figures(measured: Measured) -> list[Figure]:
             "one after the other",
         )
 
-    target = Target("≤", 2.0)
+    target = Target("≤", 1.6)
     return [
         figure("zmq_sub behind a bare publisher", "subscriber", "p50", target),
         figure("zmq_sub behind a bare publisher", "subscriber", "p99", None),

@@ -5,6 +5,7 @@ from typing import Protocol
 from benchmarks import (
     allocation,
     arrays,
+    arrow_rows,
     book,
     branches,
     bursts,
@@ -44,6 +45,7 @@ PARTS: dict[str, Part] = TICKS | {
     "allocation": allocation,
     "throughput": throughput,
     "bursts": bursts,
+    "arrow_rows": arrow_rows,
     "fan_out": fan_out,
     "latency": latency,
     "discovery": discovery,

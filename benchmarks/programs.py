@@ -13,6 +13,7 @@ from operator import sub
 from statistics import median, quantiles
 from struct import Struct
 from time import perf_counter_ns
+from typing import Any
 
 import zmq
 
@@ -30,6 +31,7 @@ from graphcore_zmq.wire import (
 _HIGH_WATER_MARK = 10_000  # graphcore's default, given to all sockets that can be told
 _BURST = 4_096  # graphcore's largest
 _FRAME = 100  # values in a frame of those that hold several
+_BATCH = 1_000  # rows in a batch
 _PERIOD = 1_000_000  # ns
 _INSTANCE = 1
 _WARM_UP = 100  # messages whose latency is not counted
@@ -67,6 +69,51 @@ def _bursts(count: int) -> list[list[bytes]]:
         [b"%016d" % (first + number) for number in range(_FRAME)]
         for first in range(0, count, _FRAME)
     ]
+
+
+def publish_rows(count: int) -> None:
+    """Send so many rows of four columns, each by itself in msgpack."""
+    from graphcore_zmq import msgpack
+
+    frames = [
+        value_frame(msgpack.encode(row), Trailer(_INSTANCE, number, number))
+        for number, row in enumerate(_rows(count))
+    ]
+    _publish(frames, count)
+
+
+def publish_batches(count: int) -> None:
+    """Send as many rows in Arrow batches of a thousand."""
+    import pyarrow as pa
+
+    from graphcore_zmq import arrow
+
+    columns = [list(column) for column in zip(*_rows(_BATCH), strict=True)]
+    payload = arrow.encode(pa.record_batch(columns, names=["id", "price", "size", "buys"]))
+    batches = count // _BATCH
+    frames = (value_frame(payload, Trailer(_INSTANCE, n, n)) for n in range(batches))
+    _publish(frames, batches)
+
+
+def _rows(count: int) -> list[tuple[int, float, int, bool]]:
+    return [
+        (number, 100 + number % 7 / 4, number % 900, number % 2 == 0) for number in range(count)
+    ]
+
+
+def rows_rate(count: int, address: str) -> None:
+    from graphcore_zmq import msgpack, zmq_sub
+
+    data = zmq_sub(address, codec=msgpack).data
+    gc.Graph(data.for_each(_counting(count))).run(realtime=True)
+
+
+def batches_rate(count: int, address: str) -> None:
+    """Say how many rows a second come."""
+    from graphcore_zmq import arrow, zmq_sub
+
+    look = _counting(count // _BATCH, _BATCH)
+    gc.Graph(zmq_sub(address, codec=arrow).data.for_each(look)).run(realtime=True)
 
 
 def graphcore_bursts(count: int) -> None:
@@ -109,8 +156,13 @@ def wingfoil_rate(count: int, address: str) -> None:
     del seen, status
 
 
-def _counting(count: int) -> Callable[[list[bytes]], None]:
-    """Return a function of bursts that says the rate from the second burst to the last value."""
+def _counting(count: int, rows: int = 1) -> Callable[[list[Any]], None]:
+    """Return a function of bursts that says the rate from the second burst to the last value.
+
+    Args:
+        count: how many values will come.
+        rows: how many rows each of them has, which are what is counted in the rate.
+    """
     first = seen = began = 0
 
     def look(burst: list[bytes]) -> None:
@@ -119,7 +171,7 @@ def _counting(count: int) -> Callable[[list[bytes]], None]:
         if not began:
             first, began = seen, perf_counter_ns()
         elif seen >= count:
-            _say_rate(seen - first, perf_counter_ns() - began)
+            _say_rate((seen - first) * rows, perf_counter_ns() - began)
 
     return look
 
