@@ -33,6 +33,7 @@ from graphcore_zmq.sockets import Socket
 from graphcore_zmq.stats_log import StatsLog
 from graphcore_zmq.status import OnEnd, SubscriberStats, ZmqStatus
 from graphcore_zmq.wire import (
+    BurstsAlike,
     Tag,
     Trailer,
     Unpack,
@@ -99,7 +100,8 @@ class Subscriber(Generic[T]):
             self._take_apart = take_apart
             self._value_of = codec.decode
         # What is read of a burst is what is wanted of it, with nothing to do for each value.
-        self._as_they_are = isinstance(codec, RawCodec | SelfDelimitingCodec)
+        as_they_are = isinstance(codec, RawCodec | SelfDelimitingCodec)
+        self._conversion = None if as_they_are else self._value_of
         self.on_end = on_end
         self.missing = missing
         self.conflate = conflate
@@ -127,6 +129,8 @@ class Subscriber(Generic[T]):
         self._expected = self._progress_at_connect = 0
         self._answers = False
         self._sign_at = 0.0
+        self._alike: BurstsAlike | None = None
+        self._burst_size = 0
         self._events: deque[bool] = deque()
         self._out: Handover[T] = Handover(self._newest if self.conflate else None, self._show_life)
 
@@ -318,15 +322,31 @@ class Subscriber(Generic[T]):
 
     def _take(self, frame: bytes) -> None:
         """Take a frame that is not the next value of the publisher that is being followed."""
+        alike = self._alike
+        if alike is not None and len(frame) == alike.size:
+            taken = alike.take(frame, self._origin, self._expected)
+            if taken is not None:
+                self._expected += 1
+                self._out.sent_at.append(taken[1])
+                self._out.take(taken[0], len(frame), self._conversion)
+                return
         tag, payloads, trailer = self._take_apart(frame)
         if trailer is not None and not self._is_new(tag, trailer):
             return
         if payloads and trailer is not None:
             self._out.sent_at.append(trailer.time)
-        value_of = None if self._as_they_are else self._value_of
-        self._out.take(payloads, len(frame), value_of)
+        self._out.take(payloads, len(frame), self._conversion)
+        if tag is Tag.HISTORICAL_VALUE:
+            self._expect_alike(payloads, len(frame))
         if tag is Tag.END_OF_STREAM:
             self._take_end(trailer is not None)
+
+    def _expect_alike(self, payloads: list[Any], size: int) -> None:
+        """Be ready for more bursts like this one, once two of a size have followed each other."""
+        again, self._burst_size = size == self._burst_size, size
+        few = 0 < len(payloads) <= BurstsAlike.MOST
+        if again and few and self._layout is value_layout and len(set(map(len, payloads))) == 1:
+            self._alike = BurstsAlike(payloads)
 
     def _take_end(self, signing: bool) -> None:
         """Take the publisher's word that nothing more will come, and sign that it was read."""

@@ -65,6 +65,7 @@ _ORIGIN = Struct("<4sQ")
 TRAILER_SIZE = _TRAILER.size
 # Enumerations are slow to look at, for what is looked at in each frame.
 _TAGS = tuple(Tag)
+_BURST_HEAD = _TAG.pack(Tag.HISTORICAL_VALUE)
 _BURST_TAG = int(Tag.HISTORICAL_VALUE)
 _STRETCH = 1_024  # values of a burst that are taken at a time
 
@@ -247,6 +248,45 @@ def _read_payloads(frame: bytes, at: int, count: int) -> tuple[list[bytes], int]
 @lru_cache(maxsize=64)
 def _equal_layout(length: int, count: int) -> Struct:
     return Struct("<" + f"8x{length}s" * count)
+
+
+class BurstsAlike:
+    """Takes apart frames that are like the one before: as many values, all of one size.
+
+    Args:
+        payloads: the values of the one before; at least one, and not more than `MOST`.
+
+    Attributes:
+        size: of such a frame.
+    """
+
+    MOST = _STRETCH
+
+    def __init__(self, payloads: Sequence[bytes]) -> None:
+        length, count = len(payloads[0]), len(payloads)
+        self._head = _LENGTH.pack(length)
+        self._shape = _LENGTH.pack(count) + self._head
+        values = f"8x{length}s" * (count - 1)
+        layout = Struct(f"<4s8x{len(self._shape)}s{length}s{values}{_ORIGIN.size}sQq")
+        self._unpack = layout.unpack
+        self.size = layout.size
+
+    def take(self, frame: bytes, origin: bytes, sequence: int) -> tuple[list[bytes], int] | None:
+        """Return the values of a frame of this size, and when it was sent, ns.
+
+        `None` if it is not like the one before, or not the next of the same publisher.
+        """
+        tag, shape, *payloads, its_origin, its_sequence, sent = self._unpack(frame)
+        head = self._head
+        if (
+            its_sequence == sequence
+            and its_origin == origin
+            and shape == self._shape
+            and tag == _BURST_HEAD
+            and frame.startswith(head + head.join(payloads), _BURST.size)
+        ):
+            return payloads, sent
+        return None
 
 
 def _read_trailer(frame: bytes, at: int) -> Trailer | None:

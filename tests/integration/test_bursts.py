@@ -13,8 +13,9 @@ import zmq
 import graphcore as gc
 from graphcore.testing import wait_until
 from graphcore_zmq import bincode, zmq_pub_burst, zmq_sub
-from graphcore_zmq.wire import Tag, read_frame
+from graphcore_zmq.wire import Tag, Trailer, burst_envelope, read_frame, sealed
 from tests.integration.feeding import Feeding
+from tests.integration.test_zmq import BarePublisher
 from tests.integration.watching import Watching
 
 pytestmark = [pytest.mark.zmq, pytest.mark.usefixtures("nothing_is_left_over")]
@@ -69,6 +70,31 @@ def test_kept_bursts_come_to_the_first_subscriber(feed):
     wait_until(lambda: len(watching.values) == 3)
     watching.end()
     assert watching.values == [b"1", b"2", b"3"]
+
+
+def test_bursts_that_are_alike_have_their_gaps_repeats_and_restarts_told():
+    bare = BarePublisher()
+    watching = Watching(bare.port)
+    sequences = [(1, 0), (1, 1), (1, 2), (1, 4), (1, 4), (1, 5), (2, 6), (2, 7), (2, 9)]
+    bare.send_when_subscribed(
+        [
+            sealed(
+                burst_envelope([b"%d-%02d-%d" % (*each, value) for value in range(10)], 0),
+                Trailer(*each, 0),
+            )
+            for each in sequences
+        ]
+    )
+    taken = list(dict.fromkeys(sequences))
+    wait_until(lambda: len(watching.values) == 10 * len(taken))
+    watching.end()
+    bare.close()
+    assert watching.values == [
+        b"%d-%02d-%d" % (*each, value) for each in taken for value in range(10)
+    ]
+    told = ["connected", "gap", "disconnected", "connected", "gap"]
+    assert watching.statuses == told
+    assert watching.subscription.stats().lost == 2
 
 
 def test_values_of_codecs_that_tell_their_own_end_have_no_lengths():

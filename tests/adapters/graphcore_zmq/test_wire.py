@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from graphcore_zmq import CodecError, bincode, f32, u16
 from graphcore_zmq.framing import topic_frame
 from graphcore_zmq.wire import (
+    BurstsAlike,
     Tag,
     Trailer,
     WireError,
@@ -18,6 +19,7 @@ from graphcore_zmq.wire import (
     burst_envelope,
     check_point_frame,
     end_of_stream_frame,
+    origin_of,
     read_frame,
     sealed,
     value_frame,
@@ -203,3 +205,35 @@ def test_a_lying_length_in_a_burst_is_refused(lie):
     frame = struct.pack("<IqQ", 2, 0, 3) + value + struct.pack("<Q", lie) + b"v" + value
     with pytest.raises(WireError):
         read_frame(frame, 1_000)
+
+
+ALIKE = [b"%016d" % number for number in range(100)]
+
+
+@pytest.mark.parametrize(
+    ("lengths", "alike"),
+    [
+        ((16, 16, 16), True),
+        ((15, 17, 16), False),
+        ((16, 15, 17), False),
+        ((17, 16, 15), False),
+        ((0, 16, 32), False),
+    ],
+)
+def test_a_burst_is_like_the_one_before_if_all_its_values_are_as_long(lengths, alike):
+    payloads = [b"z" * length for length in lengths]
+    frame = sealed(burst_envelope(payloads, 5), TRAILER)
+    taken = BurstsAlike(ALIKE[:3]).take(frame, origin_of(7), 3)
+    assert taken == ((payloads, 1_000) if alike else None)
+
+
+@pytest.mark.parametrize(
+    "change", [(0, b"\3"), (12, b"c"), (20, b"\x0f"), (44, b"\x11"), (-28, b"G")]
+)
+def test_a_burst_that_only_seems_like_the_one_before_is_not_read_as_one(change):
+    frame = bytearray(sealed(burst_envelope(ALIKE, 5), Trailer(7, 3, 1_000)))
+    alike = BurstsAlike(ALIKE)
+    assert alike.take(bytes(frame), origin_of(7), 3) == (ALIKE, 1_000)
+    at, byte = change
+    frame[at : len(frame) + at + 1 if at < 0 else at + 1] = byte
+    assert alike.take(bytes(frame), origin_of(7), 3) is None
