@@ -58,6 +58,7 @@ class ZmqCollector(Collector):
             ("subscriber_values", "Values received", received, "received"),
             ("subscriber_bytes", "Size of the frames received", received, "bytes"),
             ("subscriber_lost_frames", "Frames sent that never came", received, "lost"),
+            ("subscriber_conflated_values", "Left out for newer ones", received, "conflated"),
         ]
         gauges: list[_Figure] = [
             ("publisher_kept_values", "Values waiting for a first subscriber", sent, "kept"),

@@ -24,7 +24,7 @@ def main() -> None:
         kind %= len(readers) + len(CODECS)
         try:
             if kind < len(readers):
-                read_frame(content, 1_000, **readers[kind])
+                read_frame(content, 1_000_000, **readers[kind])
             else:
                 CODECS[kind - len(readers)][0].decode(content)
         except (WireError, CodecError):
