@@ -5,10 +5,12 @@ PYTHON ?= python3
 VENV ?= .venv
 PARTS ?=
 ETCD ?=
+SECONDS ?= 3600
+RATE ?= 20000
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench measure docs clean
+.PHONY: help demo test lint bench measure soak docs clean
 # Two targets at once would be two pips in one environment.
 .NOTPARALLEL:
 
@@ -32,6 +34,9 @@ bench: ## measure against the peers; PARTS="chain sparse" measures these alone
 
 measure: $(VENV)/.extra-bench
 	@$(BIN)/python -m benchmarks $(PARTS)
+
+soak: $(VENV)/.extra-dev ## send for an hour, lose nothing, stay as large; SECONDS=60 RATE=20000
+	@$(BIN)/python -m benchmarks.soak --seconds $(SECONDS) --rate $(RATE)
 
 docs: $(VENV)/.extra-docs ## build the site into site/
 	@$(BIN)/mkdocs build --strict

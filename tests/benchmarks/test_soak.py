@@ -1,0 +1,72 @@
+"""A minute of the soak, and what it finds fault with."""
+
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+
+from benchmarks.soak import Outcome
+from graphcore_zmq.latency import Latency
+
+SOUND = Outcome(
+    values=100,
+    sent={"sent": 100, "expired": 0},
+    received={
+        "received": 100,
+        "lost": 0,
+        "in_order": True,
+        "statuses": ["connected", "disconnected"],
+        "rate": 10.0,
+        "latency": Latency(),
+    },
+    memory={name: [50.0] * 90 for name in ("publisher", "subscriber")},
+)
+
+
+@pytest.mark.zmq
+@pytest.mark.timeout(500)
+def test_in_a_minute_at_20_000_values_a_second_nothing_is_lost_and_memory_is_flat() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.soak", "--seconds", "60", "--rate", "20000"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_what_is_as_it_should_be_is_found_no_fault_with() -> None:
+    assert SOUND.faults() == []
+    assert "+0.00 MiB" in SOUND.table()
+
+
+@pytest.mark.parametrize(
+    ("received", "fault"),
+    [
+        ({"received": 99}, "99 were received, 0 lost"),
+        ({"lost": 1}, "100 were received, 1 lost"),
+        ({"in_order": False}, "values came twice or out of order"),
+        (
+            {"statuses": ["connected", "disconnected", "connected", "disconnected"]},
+            "the connection did not last: connected, disconnected, connected, disconnected",
+        ),
+    ],
+)
+def test_values_that_did_not_come_as_they_should_are_a_fault(
+    received: dict[str, object], fault: str
+) -> None:
+    assert replace(SOUND, received=SOUND.received | received).faults() == [fault]
+
+
+def test_values_that_were_not_sent_are_a_fault() -> None:
+    sent = {"sent": 100, "expired": 1}
+    assert replace(SOUND, sent=sent).faults() == ["100 of 100 values were sent, 1 expired"]
+
+
+def test_memory_that_grows_all_the_time_is_a_fault_and_a_passing_height_is_none() -> None:
+    growing = [50 + look / 10 for look in range(90)]
+    faults = replace(SOUND, memory=SOUND.memory | {"publisher": growing}).faults()
+    assert faults == ["the publisher grew by 8.0 MiB; flat is 4 at most"]
+    passing = [50.0] * 40 + [90.0] * 10 + [50.0] * 40
+    assert replace(SOUND, memory=SOUND.memory | {"publisher": passing}).faults() == []
