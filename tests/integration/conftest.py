@@ -26,13 +26,14 @@ def descriptors() -> int:
 
 
 class Program:
-    """A process that prints lines of JSON."""
+    """A process that prints lines of JSON; all of them are in `said`."""
 
     def __init__(self, name: str, script: Path = PROGRAMS, **arguments: object) -> None:
         command = [sys.executable, str(script), name, json.dumps(arguments)]
         self.process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
+        self.said: list[dict[str, Any]] = []
         self._lines: Queue[dict[str, Any]] = Queue()
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
@@ -40,7 +41,9 @@ class Program:
     def _read(self) -> None:
         assert self.process.stdout is not None
         for line in self.process.stdout:
-            self._lines.put(json.loads(line))
+            said = json.loads(line)
+            self.said.append(said)
+            self._lines.put(said)
 
     def line_with(self, key: str, seconds: float = 60) -> dict[str, Any]:
         """Return the next line that has this key."""
@@ -132,6 +135,7 @@ def program() -> Iterator[Callable[..., Program]]:
 def publish(program: Callable[..., Program]) -> Callable[..., Program]:
     def start(
         port: int = 0,
+        first: int = 0,
         count: int = 0,
         period: str = "",
         on_full: str = "drop",
@@ -147,6 +151,7 @@ def publish(program: Callable[..., Program]) -> Callable[..., Program]:
         return program(
             "publish",
             port=port,
+            first=first,
             count=count,
             period=period,
             on_full=on_full,
@@ -180,6 +185,15 @@ def subscribe(program: Callable[..., Program]) -> Callable[..., Program]:
             hold=hold,
             options=options,
         )
+
+    return start
+
+
+@pytest.fixture
+def follow(program: Callable[..., Program]) -> Callable[..., Program]:
+    def start(port: int, high_water_mark: int = 10_000, **options: object) -> Program:
+        address = f"tcp://127.0.0.1:{port}"
+        return program("follow", address=address, high_water_mark=high_water_mark, options=options)
 
     return start
 

@@ -43,6 +43,7 @@ class StopAt(gc.MutableNode[None]):
 
 def publish(
     port: int,
+    first: int,
     count: int,
     period: str,
     on_full: str,
@@ -55,9 +56,10 @@ def publish(
     registry: list[Any],
     options: dict[str, Any],
 ) -> None:
-    """Publish 0, 1, ... as text; period "" is as fast as the graph takes it, count 0 for ever.
+    """Publish `first` and so on as text.
 
-    It is registered under a name in a registry: its kind, where it is, and its options.
+    A period of "" is as fast as the graph takes it, a count of 0 for ever. It is registered under
+    a name in a registry: its kind, where it is, and its options.
     """
     if period:
         # A ticker that was held up goes on at its pace; it does not make up for lost time.
@@ -67,7 +69,7 @@ def publish(
     # Made before the publisher, which holds the graph until somebody subscribes.
     ready = gc.constant(None).for_each(lambda _: say(port=publisher.port))
     publisher = zmq_pub(
-        source.map(lambda n: b"%0*d" % (width, n)),
+        source.map(lambda n: b"%0*d" % (width, first + n)),
         port,
         (registered, REGISTRIES[registry[0]](registry[1], **registry[2])) if registered else None,
         codec=raw,
@@ -137,7 +139,35 @@ class Said(logging.Handler):
         say(log=record.getMessage())
 
 
+def follow(address: str, high_water_mark: int, options: dict[str, Any]) -> None:
+    """Say all that comes as it comes: values as runs of consecutive numbers, and statuses."""
+
+    def look(burst: list[bytes]) -> None:
+        runs: list[list[int]] = []
+        for value in burst:
+            number = int(value[-16:])
+            if runs and number == runs[-1][1] + 1:
+                runs[-1][1] = number
+            else:
+                runs.append([number, number])
+        say(runs=runs)
+
+    used = SocketOptions(
+        receive_high_water_mark=high_water_mark, reconnect_interval="20ms", **options
+    )
+    subscription = zmq_sub(address, codec=raw, on_end="follow", options=used)
+    looked = subscription.data.for_each(look)
+    told = subscription.status.for_each(lambda status: say(status=status))
+    report = gc.Graph(looked, told).run(realtime=True)
+    say(ended_by=report.ended_by, lost=subscription.stats().lost)
+
+
 if __name__ == "__main__":
     logging.basicConfig(level=logging.INFO, handlers=[Said()])
-    programs = {"publish": publish, "publish_as": publish_as, "subscribe": subscribe}
+    programs = {
+        "publish": publish,
+        "publish_as": publish_as,
+        "subscribe": subscribe,
+        "follow": follow,
+    }
     programs[sys.argv[1]](**json.loads(sys.argv[2]))
