@@ -78,10 +78,6 @@ class Program:
 @pytest.fixture
 def nothing_is_left_over() -> Iterator[None]:
     """The test ends with the threads and descriptors with which it began."""
-
-    def descriptors() -> int:
-        return len(os.listdir("/proc/self/fd"))
-
     threads, before = set(threading.enumerate()), descriptors()
     yield
     wait_until(lambda: set(threading.enumerate()) <= threads)
