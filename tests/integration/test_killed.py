@@ -2,7 +2,8 @@
 
 import os
 import signal
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
 from random import Random
 from typing import Any
 
@@ -14,75 +15,84 @@ from tests.integration.conftest import Program
 pytestmark = [pytest.mark.zmq, pytest.mark.timeout(400)]
 
 ROUNDS = 20
+UNKNOWN = -1
 SPAN = 10**9  # between the first numbers of two publishers
-FINAL = 300
-# Frames of which a few hundred are more than all buffers hold.
+FINAL = 300  # values of the last publisher
+# Of the large ones, a few hundred are more than all buffers hold.
 WIDTHS = [16, 60_000]
 
 
-class Pair:
-    """A publisher and a subscriber, and all that came before them."""
+class Processes:
+    """A publisher, a subscriber and a witness that is never killed, and all that came before."""
 
-    def __init__(self, random: Random, publish: Any, follow: Any) -> None:
+    def __init__(
+        self, random: Random, publish: Callable[..., Program], follow: Callable[..., Program]
+    ) -> None:
         self.random = random
         self._publish, self._follow = publish, follow
         self.publishers: list[Program] = []
         self.subscribers: list[Program] = []
+        self.blocking: list[bool] = []
         self.port = 0
-        self.blocks = False
-
-    @property
-    def publisher(self) -> Program:
-        return self.publishers[-1]
-
-    @property
-    def subscriber(self) -> Program:
-        return self.subscribers[-1]
+        self.start_publisher()
+        self.witness = follow(self.port)
+        self.start_subscriber()
 
     @property
     def first(self) -> int:
+        """The first number of this publisher."""
         return (len(self.publishers) - 1) * SPAN
 
     def start_publisher(self, **options: Any) -> None:
-        self.blocks = self.random.random() < 0.5
+        self.blocking.append(self.random.random() < 0.5)
         drawn = {
-            "on_full": "block" if self.blocks else "drop",
+            "on_full": "block" if self.blocking[-1] else "drop",
             "width": self.random.choice(WIDTHS),
             "high_water_mark": self.random.choice([10, 10_000]),
+            "last_value": self.random.random() < 0.5,
         }
-        self.publishers.append(
-            self._publish(
-                port=self.port,
-                first=len(self.publishers) * SPAN,
-                period="1ms",
-                say_every=1,
-                **drawn | options,
-            )
+        started = self._publish(
+            port=self.port,
+            first=len(self.publishers) * SPAN,
+            period="2ms",
+            say_every=1,
+            **drawn | options,
         )
-        self.port = self.publisher.line_with("port")["port"]
+        self.publishers.append(started)
+        self.port = started.line_with("port")["port"]
 
     def start_subscriber(self) -> None:
         mark = self.random.choice([2, 10_000])
         self.subscribers.append(self._follow(self.port, high_water_mark=mark))
 
-    def await_values(self, count: int) -> None:
-        """Wait until this subscriber has so many values of this publisher."""
-        wait_until(lambda: received(self.subscriber, self.first) >= count, 90)
+    def await_values(self, subscriber: Program, count: int) -> None:
+        """Wait until a subscriber has so many values of this publisher."""
+        wait_until(lambda: sum(1 + b - a for a, b in self._runs(subscriber)) >= count, 90)
+
+    def _runs(self, subscriber: Program) -> Iterator[list[int]]:
+        for line in subscriber.said:
+            yield from (run for run in line.get("runs", ()) if run[0] >= self.first)
 
     def stop_subscriber(self) -> None:
         """Stop its process, until the publisher is held up or has dropped values."""
-        os.kill(self.subscriber.process.pid, signal.SIGSTOP)
+        os.kill(self.subscribers[-1].process.pid, signal.SIGSTOP)
         try:
             for _ in range(300):
-                self.publisher.forget()
-                self.publisher.line_with("at", seconds=1 if self.blocks else 60)
+                self.publishers[-1].forget()
+                self.publishers[-1].line_with("at", seconds=1 if self.blocking[-1] else 60)
         except TimeoutError:
-            assert self.blocks
+            assert self.blocking[-1]
 
-
-def received(subscriber: Program, first: int) -> int:
-    runs = [run for line in subscriber.said for run in line.get("runs", ()) if run[0] >= first]
-    return sum(end - begin + 1 for begin, end in runs)
+    def kill(self, victim: str) -> None:
+        stopped = self.subscribers[-1].process
+        if victim != "publisher":
+            self.subscribers[-1].process.kill()
+            self.start_subscriber()
+        if victim != "subscriber":
+            self.publishers[-1].process.kill()
+            self.start_publisher()
+        if stopped.poll() is None:
+            os.kill(stopped.pid, signal.SIGCONT)
 
 
 @pytest.mark.parametrize("seed", [1])
@@ -90,66 +100,75 @@ def test_what_is_lost_by_kills_is_reported_and_nothing_comes_twice_or_out_of_ord
     publish: Callable[..., Program], follow: Callable[..., Program], seed: int
 ) -> None:
     random = Random(seed)
-    pair = Pair(random, publish, follow)
-    pair.start_publisher()
-    pair.start_subscriber()
+    running = Processes(random, publish, follow)
     for _ in range(ROUNDS):
         if random.random() < 0.8:  # or in the middle of coming up
-            pair.await_values(random.randrange(1, 200))
+            running.await_values(running.subscribers[-1], random.randrange(1, 200))
             if random.random() < 0.4:
-                pair.stop_subscriber()
-        victim = random.choice(["publisher", "subscriber", "both"])
-        if victim != "publisher":
-            pair.subscriber.process.kill()
-            pair.start_subscriber()
-        if victim != "subscriber":
-            pair.publisher.process.kill()
-            pair.start_publisher()
-        os.kill(pair.subscriber.process.pid, signal.SIGCONT)
-    pair.await_values(1)
-    pair.publisher.process.kill()
-    pair.start_publisher(count=FINAL, wait_for=1)
-    pair.publisher.line_with("ended_by")
-    pair.subscriber.process.send_signal(signal.SIGTERM)
-    told = pair.subscriber.line_with("ended_by")
-    for program in pair.publishers + pair.subscribers:
+                running.stop_subscriber()
+        running.kill(random.choice(["publisher", "subscriber", "both"]))
+    survivors = [running.subscribers[-1], running.witness]
+    for each in survivors:
+        running.await_values(each, 1)
+    running.publishers[-1].process.kill()
+    running.start_publisher(count=FINAL, wait_for=2)
+    running.publishers[-1].line_with("ended_by")
+    lost = []
+    for each in survivors:
+        each.process.send_signal(signal.SIGTERM)
+        lost.append(each.line_with("ended_by")["lost"])
+    for program in [*running.publishers, *running.subscribers, running.witness]:
         program.end()
-    for subscriber in pair.subscribers:
-        last, missing, losses = reconcile(subscriber, pair.publishers)
-    assert last + missing == pair.first + FINAL - 1
-    assert told["lost"] == sum(losses)
+    reports = [Report(each) for each in [*running.subscribers, running.witness]]
+    for report in reports:
+        report.hold_to(running.publishers)
+    for report, count in zip(reports[-2:], lost, strict=True):
+        assert sum(report.lost.values()) == count
+        # The last publisher ended in order, so nothing of its end is missing without a report.
+        assert report.last + report.missing == running.first + FINAL - 1
+    # No kill costs the witness anything of a publisher that blocks.
+    for number in reports[-1].lost:
+        assert number == UNKNOWN or not running.blocking[number]
 
 
-def reconcile(subscriber: Program, publishers: list[Program]) -> tuple[int, int, list[int]]:
-    """Hold what a subscriber got, and what it reported as lost, to what publishers sent.
+class Report:
+    """What a subscriber told, in the order in which it did.
 
-    Returns:
-        The last number that it got, how many it reported as lost behind that, and all such reports.
+    Attributes:
+        last: the last number.
+        missing: how many frames it reported as lost behind that.
+        lost: how many it reported as lost of each publisher, as far as it is plain of which.
     """
-    # The log has how many each gap is about.
-    losses = [
-        int(line["log"].rsplit(": ", 1)[1].split()[0])
-        for line in subscriber.said
-        if "frames were lost" in line.get("log", "")
-    ]
-    gaps = iter(losses)
-    last, missing, connected, disconnected = -1, 0, False, True
-    for line in subscriber.said:
-        if line.get("status") == "gap":
-            missing += next(gaps)
-        elif "status" in line:
-            assert connected == (line["status"] == "disconnected")
-            connected = not connected
-            disconnected = disconnected or not connected
-        for begin, end in line.get("runs", ()):
-            assert connected
-            if begin // SPAN == last // SPAN:
-                assert begin - last - 1 == missing
-            else:
-                assert begin > last and disconnected
-            last, missing, disconnected = end, 0, False
-            publisher = publishers[end // SPAN]
-            sent = max(said["at"] for said in publisher.said if "at" in said)
-            # It says so when it has sent it, and may have been killed in between.
-            assert end % SPAN <= sent + 1
-    return last, missing, losses
+
+    def __init__(self, subscriber: Program) -> None:
+        self._said = subscriber.said
+        self.last, self.missing = -1, 0
+        self.lost: Counter[int] = Counter()
+
+    def hold_to(self, publishers: list[Program]) -> None:
+        """See that what is missing is reported, and that nothing was made up."""
+        sent = [max([-1, *(line["at"] for line in p.said if "at" in line)]) for p in publishers]
+        # The log has how many each gap is about.
+        logs = [line["log"] for line in self._said if "frames were lost" in line.get("log", "")]
+        gaps = (int(log.split()[1]) for log in logs)
+        connected, disconnected = False, True
+        for line in self._said:
+            status = line.get("status")
+            if status == "gap":
+                gap = next(gaps)
+                self.missing += gap
+                self.lost[UNKNOWN if disconnected else self.last // SPAN] += gap
+            elif status:
+                assert connected == (status == "disconnected")
+                connected = not connected
+                disconnected = disconnected or not connected
+            for begin, end in line.get("runs", ()):
+                assert connected
+                publisher = end // SPAN
+                if begin // SPAN == self.last // SPAN:
+                    assert begin - self.last - 1 == self.missing
+                else:
+                    assert begin > self.last and disconnected
+                self.last, self.missing, disconnected = end, 0, False
+                # It says so when it has sent it, and may have been killed in between.
+                assert end % SPAN <= sent[publisher] + 1
