@@ -3,7 +3,8 @@
 import os
 import signal
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from contextlib import suppress
 from random import Random
 from typing import Any
 
@@ -20,6 +21,7 @@ SPAN = 10**9  # between the first numbers of two publishers
 FINAL = 300  # values of the last publisher
 # Of the large ones, a few hundred are more than all buffers hold.
 WIDTHS = [16, 60_000]
+CUT = "a subscriber no longer answers and is cut"
 
 
 class Processes:
@@ -35,7 +37,8 @@ class Processes:
         self.blocking: list[bool] = []
         self.port = 0
         self.start_publisher()
-        self.witness = follow(self.port)
+        # It gives no signs of life, so it is not cut where the machine is too busy for them.
+        self.witness = follow(self.port, heartbeat_interval=0)
         self.start_subscriber()
 
     @property
@@ -56,6 +59,7 @@ class Processes:
             first=len(self.publishers) * SPAN,
             period="2ms",
             say_every=1,
+            peer_timeout="1s",
             **drawn | options,
         )
         self.publishers.append(started)
@@ -63,32 +67,41 @@ class Processes:
 
     def start_subscriber(self) -> None:
         mark = self.random.choice([2, 10_000])
-        self.subscribers.append(self._follow(self.port, high_water_mark=mark))
+        started = self._follow(self.port, high_water_mark=mark, heartbeat_interval="100ms")
+        self.subscribers.append(started)
 
     def await_values(self, subscriber: Program, count: int) -> None:
-        """Wait until a subscriber has so many values of this publisher."""
-        wait_until(lambda: sum(1 + b - a for a, b in self._runs(subscriber)) >= count, 90)
+        """Wait until a subscriber has so many values more of this publisher."""
+        before = self._count(subscriber)
+        wait_until(lambda: self._count(subscriber) >= before + count, 90)
 
-    def _runs(self, subscriber: Program) -> Iterator[list[int]]:
-        for line in subscriber.said:
-            yield from (run for run in line.get("runs", ()) if run[0] >= self.first)
+    def _count(self, subscriber: Program) -> int:
+        runs = [run for line in subscriber.said for run in line.get("runs", ())]
+        return sum(end - begin + 1 for begin, end in runs if begin >= self.first)
 
     def stop_subscriber(self) -> None:
-        """Stop its process, until the publisher is held up or has dropped values."""
+        """Stop its process, until the publisher is held up or has dropped values, or cuts it."""
+        publisher = self.publishers[-1]
+        cuts = self._cuts(publisher)
         os.kill(self.subscribers[-1].process.pid, signal.SIGSTOP)
-        try:
+        if self.random.random() < 0.5:
+            with suppress(TimeoutError):  # it was not connected, as it had just been cut
+                wait_until(lambda: self._cuts(publisher) > cuts, 5)
+            return
+        with suppress(TimeoutError):  # it is held up
             for _ in range(300):
-                self.publishers[-1].forget()
-                self.publishers[-1].line_with("at", seconds=1 if self.blocking[-1] else 60)
-        except TimeoutError:
-            assert self.blocking[-1]
+                publisher.forget()
+                publisher.line_with("at", seconds=0.5)
+
+    def _cuts(self, publisher: Program) -> int:
+        return sum(CUT in line.get("log", "") for line in publisher.said)
 
     def kill(self, victim: str) -> None:
         stopped = self.subscribers[-1].process
-        if victim != "publisher":
+        if victim in ("subscriber", "both"):
             self.subscribers[-1].process.kill()
             self.start_subscriber()
-        if victim != "subscriber":
+        if victim in ("publisher", "both"):
             self.publishers[-1].process.kill()
             self.start_publisher()
         if stopped.poll() is None:
@@ -106,7 +119,7 @@ def test_what_is_lost_by_kills_is_reported_and_nothing_comes_twice_or_out_of_ord
             running.await_values(running.subscribers[-1], random.randrange(1, 200))
             if random.random() < 0.4:
                 running.stop_subscriber()
-        running.kill(random.choice(["publisher", "subscriber", "both"]))
+        running.kill(random.choice(["publisher", "subscriber", "both", "nobody"]))
     survivors = [running.subscribers[-1], running.witness]
     for each in survivors:
         running.await_values(each, 1)
