@@ -61,13 +61,14 @@ def test_peers_that_say_nothing_to_a_publisher_change_nothing_for_its_subscriber
     with ExitStack() as stack:
         connect(feeding.port, stack)
         wait_until(lambda: feeding.publisher.stats().peers == peers)
-        assert feeding.publisher.stats().subscriptions == 0
         subscriber = watching(feeding.port, closes=True)
         feeding.send(*VALUES)
+        wait_until(lambda: subscriber.values == VALUES)
+        stats = feeding.publisher.stats()
+        assert (stats.peers, stats.subscriptions) == (peers + 1, 1)
         # It ends with them still there, and waits for none of them.
         feeding.end()
         subscriber.join()
-    assert subscriber.values == VALUES
     assert subscriber.statuses == ["connected", "disconnected"]
 
 
