@@ -330,6 +330,8 @@ class Subscriber(Generic[T]):
                 self._out.sent_at.append(taken[1])
                 self._out.take(taken[0], len(frame), self._conversion)
                 return
+        if not self._connected:
+            self._break()
         tag, payloads, trailer = self._take_apart(frame)
         if trailer is not None and not self._is_new(tag, trailer):
             return
@@ -397,10 +399,17 @@ class Subscriber(Generic[T]):
         return self._expected
 
     def _break(self) -> None:
-        """Tell what the monitor knows of the break that the next frame comes from behind."""
+        """Tell what the monitor knows of the break that the next frame comes from behind.
+
+        That is up to where there was a connection again. If there was none, the frame still comes
+        from before the break; and what happened to the new one may be behind the frame.
+        """
         assert self._link is not None
         self._events.extend(self._link.events())
-        self._tell_events()
+        if True in self._events:
+            while not self._events[0]:
+                self._tell_event()
+            self._tell_event()
 
     def _tell_events(self) -> None:
         while self._events:

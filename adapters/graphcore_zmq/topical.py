@@ -113,6 +113,8 @@ class TopicalSubscriber(Subscriber[tuple[str, Any]]):
         return message[0], message[1]
 
     def _take_message(self, topic: bytes, frame: bytes) -> None:
+        if not self._connected:
+            self._break()
         tag, payloads, trailer = self._take_apart(frame)
         if trailer is not None and not self._continues_in(topic, tag, trailer):
             return
