@@ -8,14 +8,15 @@ from graphcore_zmq.wire import Trailer, check_point_frame, end_of_stream_frame, 
 class Bare:
     """An XPUB socket; its values say from which instance they are."""
 
-    def __init__(self, instance: int) -> None:
+    def __init__(self, instance: int, port: int = 0, sequence: int = 0) -> None:
         self.instance = instance
-        self.sequence = 0
+        self.sequence = sequence
         self.context = zmq.Context()
         self.socket = self.context.socket(zmq.XPUB)
         self.socket.set(zmq.SNDHWM, 0)
-        self.port = self.socket.bind_to_random_port("tcp://127.0.0.1")
-        self.address = f"tcp://127.0.0.1:{self.port}"
+        self.socket.bind(f"tcp://127.0.0.1:{port or '*'}")
+        self.address = self.socket.get_string(zmq.LAST_ENDPOINT)
+        self.port = int(self.address.rpartition(":")[2])
 
     def await_subscriber(self) -> None:
         """Wait until a subscriber of graphcore's has said all that it says at first."""

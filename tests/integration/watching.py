@@ -15,7 +15,7 @@ class Watching:
 
     def __init__(self, source: Any, closes: bool = False, **options: Any) -> None:
         self.closes = closes
-        self.subscription = zmq_sub(source, codec=raw, **options)
+        self.subscription = zmq_sub(source, **{"codec": raw} | options)
         self.values: list[bytes] = []
         self.statuses: list[ZmqStatus] = []
         self.told: list[object] = []
