@@ -221,8 +221,9 @@ def _chunks(values: Any) -> Iterator[list[Any]]:
                 try:
                     value.astype(unit)
                 except OverflowError:
-                    break
-            raise InvalidValueError(f"index {i} has no 64-bit number of nanoseconds") from None
+                    text = f"index {i} has no 64-bit number of nanoseconds"
+                    raise InvalidValueError(text) from None
+            raise
         wrapped = nanoseconds.astype(values.dtype) != values
         if wrapped.any():
             i = int(wrapped.argmax())
