@@ -132,8 +132,12 @@ def _nanoseconds_of(value: Any) -> int:
     kind = value.dtype.name.partition("[")[0]
     if str(value) == "NaT":
         raise InvalidValueError(f"NaT is no {'time' if kind == 'datetime64' else 'duration'}")
-    nanoseconds = value.astype(f"{kind}[ns]")
-    if nanoseconds.astype(value.dtype) != value:  # numpy lets what is out of range wrap around
+    try:
+        nanoseconds = value.astype(f"{kind}[ns]")
+        fits = nanoseconds.astype(value.dtype) == value  # what is out of range may wrap around
+    except OverflowError:  # from numpy 2.5 on
+        fits = False
+    if not fits:
         raise InvalidValueError(f"{value!r} has no 64-bit number of nanoseconds")
     return int(nanoseconds.astype("int64"))
 

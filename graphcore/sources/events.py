@@ -213,7 +213,17 @@ def _chunks(values: Any) -> Iterator[list[Any]]:
             raise InvalidValueError(f"index {int((values != values).argmax())} is NaT, not a time")
         if hasattr(values.dtype, "tz"):  # pandas converts such to UTC only when told to
             values = getattr(values, "dt", values).tz_convert(None)
-        nanoseconds = values.astype(f"{values.dtype.kind}8[ns]")
+        unit = f"{values.dtype.kind}8[ns]"
+        try:
+            nanoseconds = values.astype(unit)
+        except OverflowError:  # from numpy 2.5 on, without the index
+            for i, value in enumerate(values):
+                try:
+                    value.astype(unit)
+                except OverflowError:
+                    text = f"index {i} has no 64-bit number of nanoseconds"
+                    raise InvalidValueError(text) from None
+            raise
         wrapped = nanoseconds.astype(values.dtype) != values
         if wrapped.any():
             i = int(wrapped.argmax())
