@@ -37,6 +37,7 @@ from graphcore_zmq.wire import (
     Tag,
     Trailer,
     Unpack,
+    WireError,
     bare_value_layout,
     origin_of,
     read_frame,
@@ -311,8 +312,13 @@ class Subscriber(Generic[T]):
         except (zmq.ZMQError, Stopped, Ended):
             raise
         except Exception as error:  # the frame's, or whatever a codec raises
-            error.add_note(f"from {self.address}; the frame begins {frame[:SHOWN]!r}")
             out.flush()
+            note = f"from {self.address}; the frame begins {frame[:SHOWN]!r}"
+            if socket.get(zmq.RCVMORE):
+                told = WireError("this publisher has topics: name some with topics=[...]")
+                told.add_note(note)
+                raise told from error
+            error.add_note(note)
             raise
         finally:
             out.bytes += received_bytes

@@ -74,6 +74,25 @@ def test_a_topic_is_matched_exactly(feed, watch):
     assert [value for _, value in watching.values] == [b"a 2", b"gc1 3", b"a 6"]
 
 
+def test_who_subscribes_to_all_of_a_publisher_with_topics_is_told_that_it_has_some(feed):
+    feeding = feed()
+    data, _ = zmq_sub(feeding.port, codec=raw)
+    errors: list[Exception] = []
+
+    def run() -> None:
+        try:
+            data.run(realtime=True, duration="30s")
+        except gc.GraphcoreError as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    wait_until(lambda: feeding.publisher.stats().subscriptions)
+    feeding.send(b"a 1")
+    thread.join(20)
+    assert "this publisher has topics: name some with topics=[...]" in str(errors[0])
+
+
 def test_values_are_filtered_at_the_publisher(feed):
     feeding = feed(wait_for=1)
     context = zmq.Context()
@@ -271,7 +290,7 @@ def test_conflate_keeps_the_newest_of_each_topic_for_a_graph_that_is_held_up(fee
 def test_a_subscriber_of_topics_at_a_publisher_without_them_is_logged(feed, watch, caplog):
     feeding = feed(topic=None)
     watch(feeding.port, "a")
-    wait_until(lambda: "a subscriber asks for topics, and has none here" in caplog.text)
+    wait_until(lambda: "a subscriber asks for topics, but this publisher has none" in caplog.text)
 
 
 @pytest.mark.parametrize(
