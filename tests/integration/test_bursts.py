@@ -72,8 +72,14 @@ def test_kept_bursts_come_to_the_first_subscriber(feed):
     assert watching.values == [b"1", b"2", b"3"]
 
 
-def test_bursts_that_are_alike_have_their_gaps_repeats_and_restarts_told():
-    bare = BarePublisher()
+@pytest.fixture
+def bare(nothing_is_left_over: None) -> Iterator[BarePublisher]:
+    publisher = BarePublisher()
+    yield publisher
+    publisher.close()
+
+
+def test_bursts_that_are_alike_have_their_gaps_repeats_and_restarts_told(bare):
     watching = Watching(bare.port)
     sequences = [(1, 0), (1, 1), (1, 2), (1, 4), (1, 4), (1, 5), (2, 6), (2, 7), (2, 9)]
     bare.send_when_subscribed(
@@ -88,7 +94,6 @@ def test_bursts_that_are_alike_have_their_gaps_repeats_and_restarts_told():
     taken = list(dict.fromkeys(sequences))
     wait_until(lambda: len(watching.values) == 10 * len(taken))
     watching.end()
-    bare.close()
     assert watching.values == [
         b"%d-%02d-%d" % (*each, value) for each in taken for value in range(10)
     ]
