@@ -32,7 +32,7 @@ def figures(measured: Measured) -> list[Figure]:
             figure.format(rates["graphcore"] / 1e3, bare / 1e3),
             rates["graphcore"] / bare,
             Target("≥", 5),
-            reason="what is left is to make a Python object of each value, and to let go of it again",
+            reason="what is left is to make a Python object of each value and to let it go",
         ),
         Figure(
             work.format("published by a graph and received"),
