@@ -269,7 +269,7 @@ def _read(pa: Any, codec: str, payload: bytes) -> Any:
         batch.validate()
         if batch.num_rows > 8 * len(payload):
             raise ValueError(f"it cannot hold {batch.num_rows} rows")
-        for column in batch.columns:
+        for column in _columns(batch):
             _check_extent(pa, column, 8 * len(payload))
         batch.validate(full=True)
     except (
@@ -282,6 +282,13 @@ def _read(pa: Any, codec: str, payload: bytes) -> Any:
     ) as error:
         raise CodecError(f"{codec} cannot decode {payload[:32]!r}: {_first_line(error)}") from error
     return batch
+
+
+def _columns(batch: Any) -> Any:
+    try:
+        return batch.columns
+    except KeyError:  # of the type's number: there are types in Arrow that pyarrow has no class for
+        raise ValueError("it has a column of a type that pyarrow cannot read") from None
 
 
 def _is_compressed(pa: Any, payload: bytes) -> bool:

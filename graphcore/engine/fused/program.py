@@ -10,8 +10,9 @@ import linecache
 import re
 import warnings
 import weakref
+from collections import defaultdict
 from collections.abc import Mapping
-from itertools import starmap
+from functools import partial
 from types import CodeType, FrameType, FunctionType, TracebackType
 from typing import Any
 
@@ -104,15 +105,15 @@ class Program:
     def run(self, session: Session) -> None:
         """Run the nodes until the session is over."""
         recorded = self._recorded(session) if self.head is Head.EVENTS else None
-        returned: list[Mapping[str, Any]] = []
+        returned: dict[str, Mapping[str, Any]] = {}
         try:
             given = (session, self.plan.nodes, session.states, *self._more(session, recorded))
-            # In one call, which Ctrl-C cannot break into between the function's end and this list.
-            returned.extend(starmap(self._run, [given]))
-            self._end(returned[0], session, recorded)
+            # It calls and keeps in one step, into which Ctrl-C cannot break.
+            returned = defaultdict(partial(self._run, *given))
+            self._end(returned["variables"], session, recorded)
         except BaseException as error:
             if returned:
-                self._end(returned[0], session, recorded)
+                self._end(returned["variables"], session, recorded)
                 raise
             missing = self._fail(error, session, recorded)
             if missing is None:

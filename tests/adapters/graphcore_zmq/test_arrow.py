@@ -282,3 +282,17 @@ def test_without_pyarrow_only_the_codec_fails_and_it_says_what_to_install(monkey
 def test_pyarrow_is_not_imported_for_those_who_do_not_use_it():
     code = "import sys, graphcore_zmq; sys.exit('pyarrow' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_type_that_pyarrow_has_no_class_for_is_refused_in_one_sentence():
+    # One byte of the schema makes an interval of months out of pyarrow's only kind of interval.
+    payload = arrow.encode(pa.table({"span": pa.array([None], pa.month_day_nano_interval())}))
+    said = []
+    for place in range(len(payload)):
+        changed = bytearray(payload)
+        changed[place] = 0
+        try:
+            arrow.decode(bytes(changed))
+        except CodecError as error:
+            said.append(str(error))
+    assert any(each.endswith("a type that pyarrow cannot read") for each in said)
