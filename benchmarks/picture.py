@@ -17,6 +17,7 @@ MARKS = {
     "graphcore interpreted": ("o", _RED, False),
     "hand-written": ("|", _INK, True),
     "hand-written, calling": ("x", _INK, True),
+    "hand-written, minding missing values": ("_", _INK, True),
     "csp C++": ("D", _GREEN, True),
     "csp @csp.node": ("s", _GREEN, True),
     "csp @csp.node, calling": ("s", _GREEN, False),
