@@ -206,7 +206,8 @@ def _chunks(values: Any) -> Iterator[list[Any]]:
     """Yield what a sequence or an array holds in lists, of an array Python scalars."""
     if not _is_array(values):
         for begin in range(0, len(values), _CHUNK):
-            yield list(values[begin : begin + _CHUNK])
+            chunk = values[begin : begin + _CHUNK]
+            yield chunk if type(chunk) is list else list(chunk)
         return
     if values.dtype.kind in "mM":
         if (values != values).any():
