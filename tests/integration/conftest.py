@@ -16,6 +16,7 @@ import trustme
 from graphcore.testing import wait_until
 from tests.integration.bare import Bare
 from tests.integration.etcd_server import EtcdServer, Proxy, Tls, free_port
+from tests.integration.feeding import Feeding
 from tests.integration.watching import Watching
 
 PROGRAMS = Path(__file__).with_name("programs.py")
@@ -99,32 +100,35 @@ def bare(nothing_is_left_over: None) -> Iterator[Callable[[], Bare]]:
             each.close()
 
 
-@pytest.fixture
-def watching(nothing_is_left_over: None) -> Iterator[Callable[..., Watching]]:
-    """Run subscribers in threads, and end them with the test."""
-    made: list[Watching] = []
+def each_ended(make: Callable[..., Any]) -> Iterator[Callable[..., Any]]:
+    """Give a function that makes things, and end all of them with the test."""
+    made: list[Any] = []
 
-    def make(source: Any, **options: Any) -> Watching:
-        made.append(Watching(source, **options))
+    def start(*arguments: Any, **options: Any) -> Any:
+        made.append(make(*arguments, **options))
         return made[-1]
 
-    yield make
+    yield start
     for each in made:
         each.end()
 
 
 @pytest.fixture
+def watching(nothing_is_left_over: None) -> Iterator[Callable[..., Watching]]:
+    """Run subscribers in threads."""
+    yield from each_ended(Watching)
+
+
+@pytest.fixture
+def feeding(nothing_is_left_over: None) -> Iterator[Callable[..., Feeding]]:
+    """Run publishers in threads."""
+    yield from each_ended(Feeding)
+
+
+@pytest.fixture
 def program() -> Iterator[Callable[..., Program]]:
-    """Start programs, and end all of them with the test."""
-    started: list[Program] = []
-
-    def start(name: str, **arguments: object) -> Program:
-        started.append(Program(name, **arguments))
-        return started[-1]
-
-    yield start
-    for each in started:
-        each.end()
+    """Start programs."""
+    yield from each_ended(Program)
 
 
 @pytest.fixture

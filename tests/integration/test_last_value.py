@@ -5,6 +5,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import pytest
@@ -24,29 +25,13 @@ CONNECTED = ZmqStatus.CONNECTED
 
 
 @pytest.fixture
-def feed(nothing_is_left_over: None) -> Iterator[Callable[..., Feeding]]:
-    started: list[Feeding] = []
-
-    def start(**options: Any) -> Feeding:
-        started.append(Feeding(**({"last_value": True} | options)))
-        return started[-1]
-
-    yield start
-    for each in started:
-        each.end()
+def feed(feeding: Callable[..., Feeding]) -> Callable[..., Feeding]:
+    return partial(feeding, last_value=True)
 
 
 @pytest.fixture
-def watch(nothing_is_left_over: None) -> Iterator[Callable[..., Watching]]:
-    started: list[Watching] = []
-
-    def start(port: int, **options: Any) -> Watching:
-        started.append(Watching(port, **options))
-        return started[-1]
-
-    yield start
-    for each in started:
-        each.end()
+def watch(watching: Callable[..., Watching]) -> Callable[..., Watching]:
+    return watching
 
 
 @contextmanager

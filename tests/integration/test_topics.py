@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -25,29 +26,13 @@ def first_word(value: bytes) -> str:
 
 
 @pytest.fixture
-def feed(nothing_is_left_over: None) -> Iterator[Callable[..., Feeding]]:
-    started: list[Feeding] = []
-
-    def start(**options: Any) -> Feeding:
-        started.append(Feeding(**({"topic": first_word} | options)))
-        return started[-1]
-
-    yield start
-    for each in started:
-        each.end()
+def feed(feeding: Callable[..., Feeding]) -> Callable[..., Feeding]:
+    return partial(feeding, topic=first_word)
 
 
 @pytest.fixture
-def watch(nothing_is_left_over: None) -> Iterator[Callable[..., Watching]]:
-    started: list[Watching] = []
-
-    def start(port: int, *topics: str, **options: Any) -> Watching:
-        started.append(Watching(port, topics=topics, **options))
-        return started[-1]
-
-    yield start
-    for each in started:
-        each.end()
+def watch(watching: Callable[..., Watching]) -> Callable[..., Watching]:
+    return lambda port, *topics, **options: watching(port, topics=topics, **options)
 
 
 def subscribers(feeding: Feeding) -> int:
