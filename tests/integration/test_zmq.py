@@ -21,6 +21,7 @@ from graphcore_zmq import (
     zmq_sub,
 )
 from graphcore_zmq.wire import Trailer, check_point_frame, end_of_stream_frame, value_frame
+from tests.integration.etcd_server import free_port
 
 pytestmark = [pytest.mark.zmq, pytest.mark.usefixtures("nothing_is_left_over")]
 
@@ -52,8 +53,9 @@ def bare(nothing_is_left_over: None) -> Iterator[BarePublisher]:
 
 
 def test_publish_and_subscribe_in_one_graph():
-    publisher = gc.from_iterable(range(100), period="1ms").zmq_pub(5556, bind="127.0.0.1")
-    subscription = zmq_sub(5556)
+    port = free_port()
+    publisher = gc.from_iterable(range(100), period="1ms").zmq_pub(port, bind="127.0.0.1")
+    subscription = zmq_sub(port)
     out, statuses = subscription.data.unroll().collect(), subscription.status.collect()
     done = gc.Stream(StopAt(subscription.data.unroll(), 99))
     report = gc.Graph(publisher, out, statuses, done).run(realtime=True, duration="10s")
