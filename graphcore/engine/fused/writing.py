@@ -334,11 +334,12 @@ class _Writer:
                 tests = [self._condition(member) for member in clock.members]
                 return " or ".join(tests) if all(tests) else ""
             case Of.VALID if clock.above is not None:
-                above = self._condition(clock.above)
-                if " or " in above:
-                    above = f"({above})"
-                checks = self._checks(clock)
-                return " and ".join([above, *checks] if above else checks)
+                above, checks = self._condition(clock.above), self._checks(clock)
+                if above and clock.above.members == clock.checked and len(checks) == 2:
+                    # What holds now has held, so each side asks for the other alone.
+                    first, second = (_operand(self._condition(side)) for side in clock.checked)
+                    return f"{first} and {checks[1]} or {second} and {checks[0]}"
+                return " and ".join([_operand(above), *checks] if above else checks)
         raise AssertionError(f"{clock} is asked for before it can hold")
 
     def _checks(self, clock: Clock) -> list[str]:
@@ -603,6 +604,11 @@ def _clocks(block: Block) -> Iterator[Clock]:
     for item in block.items:
         if isinstance(item, Block):
             yield from _clocks(item)
+
+
+def _operand(test: str) -> str:
+    """Return a test as an operand of `and`."""
+    return f"({test})" if " or " in test else test
 
 
 def _literal(value: Any) -> str | None:
