@@ -213,6 +213,14 @@ def test_nodes_behind_a_filter_stand_inside_its_if() -> None:
     ]
 
 
+def test_each_side_of_a_join_asks_for_the_other_alone() -> None:
+    odd, small = one().filter(lambda x: x % 2 == 1), one().filter(lambda x: x < 9)
+    lines = body(odd + small)
+    assert lines[-3].startswith("if ") and " or " in lines[-3]
+    first, second = (side.split(" and ") for side in lines[-3][3:-1].split(" or "))
+    assert [first[0], second[0]] == [f"{second[1]} == cycle", f"{first[1]} == cycle"]
+
+
 @pytest.mark.parametrize("head", Head)
 @pytest.mark.parametrize("count", [24, 25, 100])
 def test_many_blocks_side_by_side_are_found_by_comparisons(head: Head, count: int) -> None:
