@@ -17,12 +17,13 @@ from types import CodeType, FrameType, FunctionType, TracebackType
 from typing import Any
 
 from graphcore.engine.fused.clocks import Block, Placement, Reads
+from graphcore.engine.fused.head import Head, head_for
 from graphcore.engine.fused.parts import Part, parts_of
 from graphcore.engine.fused.reading import cycle_of
 from graphcore.engine.fused.recorded import Recorded
 from graphcore.engine.fused.returns import Form
 from graphcore.engine.fused.text import Text
-from graphcore.engine.fused.writing import NEVER, Head, head_for, write
+from graphcore.engine.fused.writing import NEVER, write
 from graphcore.engine.notes import add_note
 from graphcore.engine.plan import Plan
 from graphcore.engine.session import Session

@@ -54,6 +54,7 @@ class Text:
         lines: its lines.
         owners: for each line, the index of the node that it belongs to, or -1.
         begins: where the function counts the cycles, the number of lines before one has begun.
+        asks_session: whether anything asks the session for the time and the cycle while it runs.
         asks_time: with `Head.EVENTS`, whether its loop is given the times.
         namespace: its globals.
         kept: what the function holds of each node that is taken apart.
@@ -66,6 +67,7 @@ class Text:
     lines: list[str] = field(default_factory=list)
     owners: list[int] = field(default_factory=list)
     begins: int = 0
+    asks_session: bool = False
     asks_time: bool = False
     namespace: dict[str, Any] = field(default_factory=dict)
     kept: list[Kept] = field(default_factory=list)

@@ -9,9 +9,11 @@ import pytest
 
 import graphcore as gc
 from graphcore.engine.fused.clocks import Placement, Reads
+from graphcore.engine.fused.head import Head
 from graphcore.engine.fused.parts import parts_of
 from graphcore.engine.fused.returns import Form
-from graphcore.engine.fused.writing import Head, Text, write
+from graphcore.engine.fused.text import Text
+from graphcore.engine.fused.writing import write
 from graphcore.engine.plan import Plan
 from tests.engine.fused.both import node_class, same
 
