@@ -8,11 +8,11 @@ from graphcore.engine.fused.clocks import Of, Placement
 from graphcore.engine.fused.conditions import Conditions
 from graphcore.engine.fused.functions import free_cell, free_value
 from graphcore.engine.fused.head import Head
+from graphcore.engine.fused.lines import Alias, Pieces, Slot
 from graphcore.engine.fused.names import BUILTINS, Names
 from graphcore.engine.fused.parts import Part
 from graphcore.engine.fused.reading import Is
 from graphcore.engine.fused.syntax import file_of
-from graphcore.engine.fused.template import Alias, Pieces, Slot
 from graphcore.engine.fused.text import ABSENT, Text
 
 

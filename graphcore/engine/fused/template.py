@@ -6,84 +6,24 @@ Attributes, upstreams' values and locals become slots; lists of upstreams are wr
 """
 
 import ast
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 from graphcore.engine.fused.bound import check_bound
 from graphcore.engine.fused.functions import Expression, operator_of
+from graphcore.engine.fused.lines import MARK, AnyLine, Lines, Slot, slot_name, slot_of
 from graphcore.engine.fused.lists import written_out
 from graphcore.engine.fused.reading import Is, Kind, Reading, Refused, attribute_of
 from graphcore.engine.fused.returns import (
     Form,
     Schedule,
-    Tick,
     arrange,
     returns_in,
     schedules_at_most,
 )
-
-_MARK = "ζ"
-_SLOT = re.compile(f"{_MARK}(\\d+){_MARK}")
-# Between these, a literal would be another object than the one that is meant, or no Python.
-_BEFORE = (" is ", " is not ")
-_BEHIND = (".", "[", "(", " is ")
-
-
-class Slot(NamedTuple):
-    """A place in the text that each node fills in by itself.
-
-    Attributes:
-        what: what stands there: `value`, `attribute`, `local`, `input`, `ticked`, `valid`,
-            `state`, `due`, `global`, `cell`, `free` or `free_cell`.
-        name: the attribute, local, global or variable.
-        detail: which upstream of a list; which variable of a function.
-        by_name: whether only a name may stand there, no literal: in an f-string, where no quotes
-            may be, and where it would be another object or no Python (``x is 5``, ``5.real``).
-    """
-
-    what: str
-    name: str = ""
-    detail: Any = None
-    by_name: bool = False
-
-
-Pieces = tuple[str | Slot, ...]
-
-
-class Line(NamedTuple):
-    """A line of text: its indentation within the node's text, and what stands in it."""
-
-    indent: int
-    pieces: Pieces
-
-
-class Alias(NamedTuple):
-    """A line that gives an upstream's value a local name, which may then stand for it."""
-
-    indent: int
-    local: Slot
-    given: Slot
-
-
-class Wake(NamedTuple):
-    """A line that asks for the node to be woken."""
-
-    indent: int
-    at: Pieces
-    whole: bool
-
-
-class TickLine(NamedTuple):
-    """The line at which the node has ticked."""
-
-    indent: int
-
-
-AnyLine = Line | Alias | Wake | TickLine
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,8 +74,8 @@ class _Rewriter(ast.NodeTransformer):
         self._in_text = False
 
     def template(self) -> Template:
-        if _MARK in ast.unparse(self._reading.tree):
-            raise Refused(f"its cycle has the letter {_MARK} in it")
+        if MARK in ast.unparse(self._reading.tree):
+            raise Refused(f"its cycle has the letter {MARK} in it")
         body = [deepcopy(each) for each in self._reading.tree.body]
         if ast.get_docstring(self._reading.tree, clean=False) is not None:
             body = body[1:]
@@ -152,7 +92,7 @@ class _Rewriter(ast.NodeTransformer):
             and any(self._names_upstream(each, name) for each in body)
         }
         body, form = arrange([cast(ast.stmt, self.visit(each)) for each in body])
-        lines = tuple(self._lines(body, 0))
+        lines = tuple(Lines(self._slots, self._aliases).of(body))
         wakes = schedules_at_most(body)
         value = self.slot("value").id
         sets_value = any(_sets(each, value) for each in body)
@@ -179,7 +119,7 @@ class _Rewriter(ast.NodeTransformer):
     def slot(self, what: str, name: str = "", detail: Any = None) -> ast.Name:
         slot = Slot(what, name, detail, self._in_text)
         number = self._slots.setdefault(slot, len(self._slots))
-        return ast.Name(f"{_MARK}{number}{_MARK}", ast.Load())
+        return slot_name(number)
 
     # Expressions
 
@@ -276,7 +216,7 @@ class _Rewriter(ast.NodeTransformer):
             return None
         expression: Expression = kind.detail
         fits = len(arguments) == len(expression.parameters)
-        if not fits or _MARK in ast.unparse(expression.body):
+        if not fits or MARK in ast.unparse(expression.body):
             return None
         for parameter, argument in zip(expression.parameters, arguments, strict=True):
             # Anything but a variable must be reckoned once, and before the rest.
@@ -287,18 +227,14 @@ class _Rewriter(ast.NodeTransformer):
         if any(isinstance(each, ast.JoinedStr) for each in ast.walk(expression.body)):
             return None  # a literal has quotes, which may not be in an f-string
         for argument in arguments:
-            slot = self._slot_of(argument)
+            slot = slot_of(argument, list(self._slots))
             if slot is not None and slot.what in ("input", "value"):
                 self._handed[slot] = None
         put_in = _PutIn(self, name, expression, arguments)
         return cast(ast.expr, put_in.visit(deepcopy(expression.body)))
 
-    def _slot_of(self, argument: ast.expr) -> Slot | None:
-        match = _SLOT.fullmatch(argument.id) if isinstance(argument, ast.Name) else None
-        return None if match is None else list(self._slots)[int(match[1])]
-
     def _is_cheap(self, argument: ast.expr) -> bool:
-        slot = self._slot_of(argument)
+        slot = slot_of(argument, list(self._slots))
         if slot is None:
             return True
         if slot.what == "attribute":
@@ -366,78 +302,6 @@ class _Rewriter(ast.NodeTransformer):
         if name is not None and name != "value":
             return self._kinds[name] == Kind(Is.LITERAL, int)
         return attribute_of(at, self._reading.state) in ("time", "start_time", "elapsed")
-
-    # Text
-
-    def _lines(self, body: Sequence[ast.stmt], indent: int) -> Iterator[AnyLine]:
-        for each in body:
-            if isinstance(each, Tick):
-                yield TickLine(indent)
-            elif isinstance(each, Schedule):
-                yield Wake(indent, self._pieces(each.at), each.whole)
-            elif isinstance(each, ast.If):
-                yield from self._if_lines(each, indent, "if")
-            elif isinstance(each, ast.While):
-                yield Line(indent, ("while ", *self._pieces(each.test), ":"))
-                yield from self._block(each.body, indent + 1)
-                yield from self._else(each.orelse, indent)
-            elif isinstance(each, ast.For):
-                target, over = self._pieces(each.target), self._pieces(each.iter)
-                yield Line(indent, ("for ", *target, " in ", *over, ":"))
-                yield from self._block(each.body, indent + 1)
-                yield from self._else(each.orelse, indent)
-            elif (alias := self._alias(each)) is not None:
-                yield Alias(indent, *alias)
-            else:
-                yield Line(indent, self._pieces(each))
-
-    def _alias(self, statement: ast.stmt) -> tuple[Slot, Slot] | None:
-        match statement:
-            case ast.Assign([ast.Name() as target], ast.Name() as given):
-                local, value = self._slot_of(target), self._slot_of(given)
-                if local is None or value is None or value.what != "input":
-                    return None
-                if local.what == "local" and local.name in self._aliases:
-                    return local, value
-        return None
-
-    def _if_lines(self, choice: ast.If, indent: int, word: str) -> Iterator[AnyLine]:
-        yield Line(indent, (f"{word} ", *self._pieces(choice.test), ":"))
-        yield from self._block(choice.body, indent + 1)
-        if len(choice.orelse) == 1 and isinstance(choice.orelse[0], ast.If):
-            yield from self._if_lines(choice.orelse[0], indent, "elif")
-        else:
-            yield from self._else(choice.orelse, indent)
-
-    def _else(self, body: Sequence[ast.stmt], indent: int) -> Iterator[AnyLine]:
-        if body:
-            yield Line(indent, ("else:",))
-            yield from self._block(body, indent + 1)
-
-    def _block(self, body: Sequence[ast.stmt], indent: int) -> Iterator[AnyLine]:
-        yield from self._lines(body or [ast.Pass()], indent)
-
-    def _pieces(self, node: ast.AST) -> Pieces:
-        try:
-            text = ast.unparse(ast.fix_missing_locations(node))
-        except ValueError as error:
-            raise Refused(f"a part of its cycle cannot be written as text: {error}") from None
-        if "\n" in text:
-            raise Refused("a part of its cycle is text of several lines")
-        slots = list(self._slots)
-        parts = _SLOT.split(text)
-        pieces: list[str | Slot] = []
-        for number, part in enumerate(parts):
-            if number % 2:
-                before, behind = parts[number - 1], parts[number + 1]
-                slot = slots[int(part)]
-                needs_name = before.endswith(_BEFORE) or behind.startswith(_BEHIND)
-                if needs_name and slot.what in ("attribute", "free"):
-                    slot = slot._replace(by_name=True)
-                pieces.append(slot)
-            elif part:
-                pieces.append(part)
-        return tuple(pieces)
 
 
 class _PutIn(ast.NodeTransformer):

@@ -12,12 +12,12 @@ from heapq import heapify, heappop, heappush
 from graphcore.engine.fused.clocks import Block, Clock, Of, Placement
 from graphcore.engine.fused.conditions import Conditions
 from graphcore.engine.fused.head import Head
+from graphcore.engine.fused.lines import Alias, TickLine, Wake
 from graphcore.engine.fused.names import Names
 from graphcore.engine.fused.parts import Part
 from graphcore.engine.fused.reading import Is
 from graphcore.engine.fused.returns import Form
 from graphcore.engine.fused.slots import Slots
-from graphcore.engine.fused.template import Alias, TickLine, Wake
 from graphcore.engine.fused.text import ABSENT, Kept, Text
 
 NEVER = 1 << 10_000  # behind any time; found so by its length alone
