@@ -146,7 +146,7 @@ def test_prometheus_scrapes_the_figures_of_the_stats() -> None:
 
 def test_what_is_neither_publisher_nor_subscriber_is_refused() -> None:
     with pytest.raises(gc.InvalidTypeError, match="'ticks' must be what zmq_pub or zmq_sub gave"):
-        ZmqCollector({"ticks": gc.ticker("1s")})  # type: ignore[dict-item]
+        ZmqCollector({"ticks": gc.ticker("1s")})
 
 
 def test_the_adapter_does_not_need_prometheus() -> None:

@@ -45,7 +45,7 @@ class Called:
         self._reader = threading.Thread(target=self._read, args=(self.process.stderr,))
         self._reader.start()
 
-    def _read(self, stream: "subprocess.IO[bytes]") -> None:  # type: ignore[name-defined]
+    def _read(self, stream: "subprocess.IO[bytes]") -> None:
         for line in stream:
             self.errors.append(line.decode().rstrip("\n"))
             self._said.put(self.errors[-1])

@@ -22,6 +22,7 @@ from graphcore_zmq import (
 )
 from graphcore_zmq.wire import Trailer, check_point_frame, end_of_stream_frame, value_frame
 from tests.integration.etcd_server import free_port
+from tests.integration.programs import StopAt
 
 pytestmark = [pytest.mark.zmq, pytest.mark.usefixtures("nothing_is_left_over")]
 
@@ -64,17 +65,6 @@ def test_publish_and_subscribe_in_one_graph():
     assert statuses.values == [ZmqStatus.CONNECTED]
     assert (publisher.stats().sent, subscription.stats().received) == (100, 100)
     assert (publisher.stats().peers, subscription.stats().peers) == (0, 0)
-
-
-@gc.node
-class StopAt(gc.MutableNode[None]):
-    source: gc.Active[object]
-    last: object
-
-    def cycle(self, state: gc.GraphState) -> bool:
-        if self.source.value == self.last:
-            state.stop()
-        return False
 
 
 def subscribe_in_thread(run: gc.Graph, reports: list[gc.RunReport]) -> threading.Thread:

@@ -206,10 +206,10 @@ scalars = st.one_of(
 shapes = st.recursive(
     st.sampled_from([int, float, str, bytes, bool]),
     lambda inner: st.one_of(
-        inner.map(lambda kind: list[kind]),  # type: ignore[valid-type]
-        st.tuples(inner, inner).map(lambda kinds: tuple[kinds]),  # type: ignore[valid-type]
-        inner.map(lambda kind: dict[str, kind]),  # type: ignore[valid-type]
-        inner.map(lambda kind: tuple[kind, ...]),  # type: ignore[valid-type]
+        inner.map(lambda kind: list[kind]),
+        st.tuples(inner, inner).map(lambda kinds: tuple[kinds]),
+        inner.map(lambda kind: dict[str, kind]),
+        inner.map(lambda kind: tuple[kind, ...]),
     ),
     max_leaves=5,
 )
@@ -293,9 +293,9 @@ def test_a_type_that_no_column_holds_is_refused_where_the_graph_is_wired(kind: A
 
 def test_a_path_that_is_none_is_refused_where_the_graph_is_wired() -> None:
     with pytest.raises(gc.InvalidTypeError, match="a file is given by its path, not 7"):
-        gc.constant(1).record(7)  # type: ignore[arg-type]
+        gc.constant(1).record(7)
     with pytest.raises(gc.InvalidTypeError, match="a file is given by its path, not 7"):
-        gc.replay_parquet(7)  # type: ignore[arg-type]
+        gc.replay_parquet(7)
 
 
 def test_a_list_that_grows_is_recorded_as_it_was() -> None:
