@@ -14,7 +14,7 @@ from graphcore_zmq.latency import Histogram, Latency
 T = TypeVar("T")
 
 _POLL = 0.1  # s between two signs of life while the graph takes nothing
-_BURST = 4_096
+BURST = 4_096
 _BURST_BYTES = 1 << 22  # where frames are large, a burst is handed over before it has so many
 _HEAVY = 1_024  # bytes of a value above which it counts as several in the graph's inbox
 
@@ -24,7 +24,7 @@ Conflate = Callable[[Sender[Any], list[T]], int]
 
 def burst_limit(size: int) -> int:
     """Return how many values of frames of this size make a burst."""
-    return max(1, min(_BURST, _BURST_BYTES // (size or 1)))
+    return max(1, min(BURST, _BURST_BYTES // (size or 1)))
 
 
 def newest_alone(sender: Sender[Any], burst: list[T]) -> int:
@@ -86,15 +86,16 @@ class Handover(Generic[T]):
         if self.burst:
             burst, self.burst = self.burst, []
             self.received += len(burst)
-            self._latencies.add(self.sent_at, time.time_ns())
-            self.sent_at.clear()
+            now = time.time_ns()
             if self._conflate is not None:
                 self._show_life()
                 self.conflated += self._conflate(self._sender, burst)
-                return
-            heavy = (self.bytes - self._bytes_before) // _HEAVY
-            self._bytes_before = self.bytes
-            self.send(burst, max(len(burst), heavy))
+            else:
+                heavy = (self.bytes - self._bytes_before) // _HEAVY
+                self._bytes_before = self.bytes
+                self.send(burst, max(len(burst), heavy))
+            self._latencies.add(self.sent_at, now)
+            self.sent_at.clear()
 
     def send(self, value: object, size: int) -> None:
         """Give the graph something that counts for so many values in its inbox."""

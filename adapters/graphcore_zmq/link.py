@@ -37,7 +37,7 @@ class Link:
         security: CurveClient | None,
     ) -> None:
         self.address = address
-        self.refused = False
+        self.refused = self.happened = False
         self._failures = 0
         self._options = options
         # Of the two kinds of subscribers, the one that can send signs of life.
@@ -75,10 +75,14 @@ class Link:
     def wait(self, milliseconds: int) -> bool:
         """Wait until there is something to read, or something has happened to the connection.
 
+        `happened` says whether the latter is so.
+
         Returns:
             Whether there is something to read.
         """
-        return self.socket in dict(self._poller.poll(milliseconds))
+        ready = dict(self._poller.poll(milliseconds))
+        self.happened = self.monitor.socket in ready
+        return self.socket in ready
 
     def events(self) -> list[bool]:
         """Return what has happened to the connection, as `Monitor.read` does.

@@ -14,7 +14,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar
 
 import zmq
 
@@ -23,7 +23,7 @@ from graphcore.sources.receiver import Sender
 from graphcore_zmq.codec import Codec, RawCodec, SelfDelimitingCodec
 from graphcore_zmq.config import SocketOptions, ZmqSubConfig
 from graphcore_zmq.follow import Follower, Missing
-from graphcore_zmq.handover import Conflate, Handover, burst_limit, newest_alone
+from graphcore_zmq.handover import BURST, Conflate, Handover, burst_limit, newest_alone
 from graphcore_zmq.link import Link
 from graphcore_zmq.patience import Patience
 from graphcore_zmq.peers import ALIVE, DONE
@@ -50,8 +50,12 @@ _logger = logging.getLogger(__name__)
 
 _POLL = 100  # ms between two looks at `stop` and at where the publisher is
 _RETRY = 5  # s after which a publisher that has refused is tried again
+_ALONE = 50e-6  # s; a frame that was waited for longer has no other behind it, as a rule
 _QUIET = 0.5  # s of silence after which nothing more is expected of a publisher that has moved
 SHOWN = 32
+
+# The size of a frame, and how one of that size is taken apart, if it is a value.
+Shape = tuple[int, Unpack, bytes]
 
 
 def no_layout(frame: bytes) -> tuple[bytes, bytes, bytes, int, int]:
@@ -132,6 +136,7 @@ class Subscriber(Generic[T]):
         self._sign_at = 0.0
         self._alike: BurstsAlike | None = None
         self._burst_size = 0
+        self._shape: Shape = (0, no_layout, b"")
         self._events: deque[bool] = deque()
         self._out: Handover[T] = Handover(self._newest if self.conflate else None, self._show_life)
 
@@ -178,21 +183,24 @@ class Subscriber(Generic[T]):
             if link is None:
                 stop.wait(_POLL / 1000)
                 continue
-            self._await_frame(link)
-            self._events.extend(link.events())
+            waited = self._await_frame(link)
+            if link.happened:
+                self._events.extend(link.events())
             if link.refused:
                 self._give_up(link)
                 continue
             while self._events and not self._connected:
                 self._tell_event()
-            if self._drain(link.socket):
+            if waited > _ALONE:
+                self._drain(link.socket, 1)  # it reaches the graph before others are looked for
+            if self._drain(link.socket, BURST):
                 self._tell_events()
             self._show_life()
             self._look_after(link)
             log.look()
 
-    def _await_frame(self, link: Link) -> None:
-        """Wait until there is something to look at, and note for how long there was nothing."""
+    def _await_frame(self, link: Link) -> float:
+        """Wait until there is something to look at; note and return for how long, s."""
         began = time.monotonic()
         if link.wait(_POLL):
             self._patience.silent = 0.0
@@ -200,6 +208,7 @@ class Subscriber(Generic[T]):
         waited = min(time.monotonic() - began, 2 * _POLL / 1000)
         self._patience.silent += waited
         self._quiet += waited
+        return waited
 
     # Where the publisher is
 
@@ -280,12 +289,13 @@ class Subscriber(Generic[T]):
 
     # What it sends
 
-    def _drain(self, socket: Socket) -> bool:
-        """Take what waits in the data socket, a burst at most; return whether that was all."""
+    def _drain(self, socket: Socket, most: int) -> bool:
+        """Take what waits in the data socket, so much at most; return whether that was all."""
         receive, decode, flags = socket.recv, self.codec.decode, zmq.NOBLOCK
         out, expected, received_bytes = self._out, self._expected, 0
         burst, sent_at = out.burst, out.sent_at
-        size, limit, unpack, value_head = 0, burst_limit(0), cast(Unpack, no_layout), b""
+        size, unpack, value_head = self._shape
+        limit = min(most, burst_limit(size))
         emptied = False
         try:
             while len(burst) < limit:
@@ -293,9 +303,8 @@ class Subscriber(Generic[T]):
                 # The next value of the publisher that is followed is taken apart here, by a
                 # layout for its size; whatever is not that goes the long way.
                 if len(frame) != size:
-                    size = len(frame)
-                    limit = burst_limit(size)
-                    unpack, value_head = self._layout(size) or (no_layout, b"")
+                    size, unpack, value_head = self._shape = self._shape_of(frame)
+                    limit = min(most, burst_limit(size))
                 head, payload, origin, sequence, sent = unpack(frame)
                 if sequence == expected and head == value_head and origin == self._origin:
                     expected += 1
@@ -325,6 +334,10 @@ class Subscriber(Generic[T]):
         self._expected = expected
         out.flush()
         return emptied
+
+    def _shape_of(self, frame: bytes) -> Shape:
+        size = len(frame)
+        return size, *(self._layout(size) or (no_layout, b""))
 
     def _take(self, frame: bytes) -> None:
         """Take a frame that is not the next value of the publisher that is being followed."""

@@ -1,7 +1,7 @@
 """A subscriber of topics: each has a sequence of its own, and each value its topic beside it."""
 
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any
 
 import zmq
 
@@ -11,8 +11,8 @@ from graphcore_zmq.framing import topic_frame
 from graphcore_zmq.handover import burst_limit
 from graphcore_zmq.peers import TOPICS
 from graphcore_zmq.sockets import Socket
-from graphcore_zmq.subscriber import SHOWN, Ended, Subscriber, no_layout
-from graphcore_zmq.wire import Tag, Trailer, Unpack, WireError
+from graphcore_zmq.subscriber import SHOWN, Ended, Subscriber
+from graphcore_zmq.wire import Tag, Trailer, WireError
 
 
 def check_topics(topics: Sequence[str] | None) -> list[str] | None:
@@ -72,10 +72,11 @@ class TopicalSubscriber(Subscriber[tuple[str, Any]]):
         self._ended: set[bytes] = set()
         self._taken = 0
 
-    def _drain(self, socket: Socket) -> bool:
+    def _drain(self, socket: Socket, most: int) -> bool:
         receive, decode, flags = socket.recv_multipart, self.codec.decode, zmq.NOBLOCK
         out, places = self._out, self._places
-        size, limit, unpack, value_head = 0, burst_limit(0), cast(Unpack, no_layout), b""
+        size, unpack, value_head = self._shape
+        limit = min(most, burst_limit(size))
         message: list[bytes] = []
         emptied = False
         try:
@@ -83,9 +84,8 @@ class TopicalSubscriber(Subscriber[tuple[str, Any]]):
                 message = receive(flags)
                 topic, frame = self._parts(message)
                 if len(frame) != size:
-                    size = len(frame)
-                    limit = burst_limit(size)
-                    unpack, value_head = self._layout(size) or (no_layout, b"")
+                    size, unpack, value_head = self._shape = self._shape_of(frame)
+                    limit = min(most, burst_limit(size))
                 head, payload, origin, sequence, sent = unpack(frame)
                 self._taken += 1
                 if sequence == places.get(topic) and head == value_head and origin == self._origin:

@@ -92,6 +92,8 @@ class Sender(Generic[T]):
         Returns:
             Whether `send` would not block now.
         """
+        if self._size < self._capacity:
+            return True
         with self._changed:
             if self._size >= self._capacity and not self._state.ended.is_set():
                 self._changed.wait(seconds)
@@ -122,9 +124,10 @@ class Sender(Generic[T]):
         with self._changed:
             taken, self._waiting = self._waiting, deque()
             self._replaceable = False
+            if self._size >= self._capacity:
+                self._changed.notify_all()
             self._size = 0
             self._woken = False
-            self._changed.notify_all()
         return taken
 
     def failure(self) -> BaseException | None:
