@@ -104,7 +104,8 @@ class KeptName:
         """Keep the lease alive, look at the key, and do what that asks for."""
         if self._lease and monotonic() >= self._refresh_at:
             self._refresh()
-        self._call(self._followed.read)
+        if monotonic() >= self._followed.due:
+            self._call(self._followed.read)
         self._refusal = ""
         if self._followed.value is None:
             self._held = False
