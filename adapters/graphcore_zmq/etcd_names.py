@@ -202,8 +202,15 @@ class KeptName:
                 return
         if was_held or holder != self._waiting_for:
             self._waiting_for = holder
+            at_most = ""
+            if self._conflict is not Conflict.STANDBY:
+                at_most = f" at most {self._deadline - monotonic():.0f} s"
             _logger.warning(
-                "%s waits for the name %r: %s holds it", self._address, self._name, address
+                "%s waits%s for the name %r: %s holds it",
+                self._address,
+                at_most,
+                self._name,
+                address,
             )
         self.due = self._followed.due
         if self._conflict is Conflict.STANDBY:

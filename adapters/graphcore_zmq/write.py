@@ -146,8 +146,15 @@ class ZeroMqSenderNode(MutableNode[None]):
         else:
             claim = registry.claim(name, address)
         self._handle = claim
-        while not claim.wait(STEP / 1000) and not state.stopping:
-            pass
+        while not claim.wait(STEP / 1000):
+            if state.stopping:
+                _logger.warning(
+                    "%s: the run ended before the name %r was registered: nobody has found this "
+                    "publisher by it",
+                    self.name,
+                    name,
+                )
+                return
 
     # The first values
 

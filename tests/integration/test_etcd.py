@@ -107,7 +107,7 @@ def test_wait_says_who_holds_the_name_and_has_it_as_soon_as_it_is_given_back(
     first = EtcdRegistry(etcd.url).register("quotes", HERE)
     second = EtcdRegistry(etcd.url).claim("quotes", THERE)
     assert not second.wait(0.3)
-    wait_until(lambda: f"{THERE} waits for the name 'quotes': {HERE} holds it" in caplog.text)
+    wait_until(lambda: f" s for the name 'quotes': {HERE} holds it" in caplog.text)
     first.revoke()
     assert second.wait(5)
     assert etcd.value("quotes") == THERE
