@@ -90,13 +90,9 @@ class KeptName:
 
     def revoke(self) -> None:
         """Revoke the name's lease, so that the key is gone; returns within a second."""
-        if not self._worker.end(self):
-            _logger.warning(
-                "etcd did not answer in time: %r stays registered until its lease ends, "
-                "within %d s",
-                self._name,
-                self._ttl,
-            )
+        # Without a lease, nothing was written.
+        if not self._worker.end(self) and self._lease:
+            self._say_it_stays("etcd did not answer in time")
 
     # The thread's side
 
@@ -118,17 +114,16 @@ class KeptName:
     def finish(self) -> None:
         """Give the name back."""
         self._followed.close()
-        self._end_lease()
+        try:
+            self._end_lease()
+        except RegistryError as error:
+            if not self._worker.given_up(self):
+                self._say_it_stays(str(error))
+            raise
 
     def failed(self, error: RegistryError) -> None:
         """Settle a first registration that cannot be, and log what a later one meets."""
         if self.ending:
-            _logger.warning(
-                "%r could not be taken back and ends with its lease, within %d s: %s",
-                self._name,
-                self._ttl,
-                error,
-            )
             return
         unreachable = isinstance(error, UnreachableError)
         if self._settled.is_set():
@@ -219,14 +214,24 @@ class KeptName:
             self.due = min(self.due, self._deadline)
 
     def _end_lease(self) -> None:
-        lease, self._lease = self._lease, 0
+        lease = self._lease
         if not lease:
             return
         try:
             self._call(lambda client: client.revoke_lease(lease))
         except RefusedError as error:
+            self._lease = 0
             if error.code != "NOT_FOUND":
                 raise
+        self._lease = 0
+
+    def _say_it_stays(self, reason: str) -> None:
+        _logger.warning(
+            "%r could not be taken back and stays registered until its lease ends, within %d s: %s",
+            self._name,
+            self._ttl,
+            reason,
+        )
 
     def _fail(self, error: RegistryError) -> None:
         self._error = error

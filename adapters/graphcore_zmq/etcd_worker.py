@@ -166,16 +166,17 @@ class EtcdWorker:
 
     def _unreachable(self, task: Task, error: UnreachableError) -> None:
         with self._changed:
+            if task not in self._tasks:
+                return  # nobody waits for it any more; the others see for themselves
             self._resume_at = monotonic() + _PAUSE
-            if task in self._tasks:
-                # What it was woken for is still to be done, long before it is due by itself.
-                self._woken.add(task)
+            # What it was woken for is still to be done, long before it is due by itself.
+            self._woken.add(task)
             others = [each for each in self._tasks if each is not task and not each.ending]
-        if not self._down and not (task.ending and not others):
-            self._down = True
-            _logger.warning("%s; it is tried again until it answers", error)
         for each in (task, *others):
             each.failed(error)
+        if not self._down and not all(each.ending for each in (task, *others)):
+            self._down = True
+            _logger.warning("%s; it is tried again", error)
 
     def _answered(self) -> None:
         self._hung = False
