@@ -278,7 +278,8 @@ class EtcdWatch:
 
     def step(self) -> None:
         """Read the key, if that is due, and follow it."""
-        self._connection.call(self._followed.read, lambda: self._worker.given_up(self))
+        if monotonic() >= self._followed.due:
+            self._connection.call(self._followed.read, lambda: self._worker.given_up(self))
         self.due = self._followed.due
         self._refusal = ""
 

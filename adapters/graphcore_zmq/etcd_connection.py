@@ -116,11 +116,15 @@ class EtcdConnection:
     Args:
         targets: where sessions are opened, in turn.
         timeout: seconds that one call may take, for what errors say.
+
+    Attributes:
+        answered_at: when a call last succeeded, by the monotonic clock (s).
     """
 
     def __init__(self, targets: Sequence[Target], timeout: float) -> None:
         self._targets = targets
         self._timeout = timeout
+        self.answered_at = 0.0
         # The members of a cluster share the load of many that connect.
         self._next = random.randrange(len(targets))
         self._session: Session | None = None
@@ -171,7 +175,7 @@ class EtcdConnection:
         while True:
             url, session = self._current(given_up)
             try:
-                return ask(session.client())
+                answer = ask(session.client())
             except Exception as error:  # told apart by what gRPC says, whatever the client's types
                 code, text = _explain(error)
                 if code == "UNAUTHENTICATED" and not renewed:
@@ -196,6 +200,8 @@ class EtcdConnection:
                     message = f"etcd cannot be reached safely: {places}"
                     raise RefusedError(message, "UNTRUSTED") from error
                 raise UnreachableError(f"etcd cannot be reached: {places}") from error
+            self.answered_at = monotonic()
+            return answer
 
     def interrupt(self) -> None:
         """End all calls that are under way."""

@@ -49,9 +49,7 @@ class FollowedKey:
         self._read_at = -self._every
 
     def read(self, client: EtcdClient) -> None:
-        """Read the key and follow it, if that is due."""
-        if monotonic() < self.due:
-            return
+        """Read the key and follow it."""
         watch = self._watch
         response = client.get_response(self._key)
         value, lease = None, 0

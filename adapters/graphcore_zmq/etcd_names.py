@@ -90,13 +90,9 @@ class KeptName:
 
     def revoke(self) -> None:
         """Revoke the name's lease, so that the key is gone; returns within a second."""
-        if not self._worker.end(self):
-            _logger.warning(
-                "etcd did not answer in time: %r stays registered until its lease ends, "
-                "within %d s",
-                self._name,
-                self._ttl,
-            )
+        # Without a lease, nothing was written.
+        if not self._worker.end(self) and self._lease:
+            self._say_it_stays("etcd did not answer in time")
 
     # The thread's side
 
@@ -104,7 +100,8 @@ class KeptName:
         """Keep the lease alive, look at the key, and do what that asks for."""
         if self._lease and monotonic() >= self._refresh_at:
             self._refresh()
-        self._call(self._followed.read)
+        if monotonic() >= self._followed.due:
+            self._call(self._followed.read)
         self._refusal = ""
         if self._followed.value is None:
             self._held = False
@@ -117,17 +114,16 @@ class KeptName:
     def finish(self) -> None:
         """Give the name back."""
         self._followed.close()
-        self._end_lease()
+        try:
+            self._end_lease()
+        except RegistryError as error:
+            if not self._worker.given_up(self):
+                self._say_it_stays(str(error))
+            raise
 
     def failed(self, error: RegistryError) -> None:
         """Settle a first registration that cannot be, and log what a later one meets."""
         if self.ending:
-            _logger.warning(
-                "%r could not be taken back and ends with its lease, within %d s: %s",
-                self._name,
-                self._ttl,
-                error,
-            )
             return
         unreachable = isinstance(error, UnreachableError)
         if self._settled.is_set():
@@ -201,8 +197,15 @@ class KeptName:
                 return
         if was_held or holder != self._waiting_for:
             self._waiting_for = holder
+            at_most = ""
+            if self._conflict is not Conflict.STANDBY:
+                at_most = f" at most {self._deadline - monotonic():.0f} s"
             _logger.warning(
-                "%s waits for the name %r: %s holds it", self._address, self._name, address
+                "%s waits%s for the name %r: %s holds it",
+                self._address,
+                at_most,
+                self._name,
+                address,
             )
         self.due = self._followed.due
         if self._conflict is Conflict.STANDBY:
@@ -211,14 +214,24 @@ class KeptName:
             self.due = min(self.due, self._deadline)
 
     def _end_lease(self) -> None:
-        lease, self._lease = self._lease, 0
+        lease = self._lease
         if not lease:
             return
         try:
             self._call(lambda client: client.revoke_lease(lease))
         except RefusedError as error:
+            self._lease = 0
             if error.code != "NOT_FOUND":
                 raise
+        self._lease = 0
+
+    def _say_it_stays(self, reason: str) -> None:
+        _logger.warning(
+            "%r could not be taken back and stays registered until its lease ends, within %d s: %s",
+            self._name,
+            self._ttl,
+            reason,
+        )
 
     def _fail(self, error: RegistryError) -> None:
         self._error = error

@@ -64,7 +64,7 @@ class EtcdWorker:
         with self._changed:
             self._tasks.append(task)
             if self._thread is None:
-                self._hung = False
+                self._hung = self._down = False
                 self._thread = threading.Thread(
                     target=self._run, name="graphcore-etcd", daemon=True
                 )
@@ -140,6 +140,7 @@ class EtcdWorker:
         with self._changed:
             self._woken.discard(task)
         ending = task.ending
+        began = monotonic()
         try:
             if ending:
                 task.finish()
@@ -150,7 +151,9 @@ class EtcdWorker:
         except RefusedError as error:
             task.failed(error)
         else:
-            self._answered()
+            # A step that has nothing to ask succeeds whatever etcd does.
+            if self._connection.answered_at >= began:
+                self._answered()
         if ending:
             with self._changed:
                 self._drop(task)
@@ -163,16 +166,17 @@ class EtcdWorker:
 
     def _unreachable(self, task: Task, error: UnreachableError) -> None:
         with self._changed:
+            if task not in self._tasks:
+                return  # nobody waits for it any more; the others see for themselves
             self._resume_at = monotonic() + _PAUSE
-            if task in self._tasks:
-                # What it was woken for is still to be done, long before it is due by itself.
-                self._woken.add(task)
+            # What it was woken for is still to be done, long before it is due by itself.
+            self._woken.add(task)
             others = [each for each in self._tasks if each is not task and not each.ending]
-        if not self._down and not (task.ending and not others):
-            self._down = True
-            _logger.warning("%s; it is tried again until it answers", error)
         for each in (task, *others):
             each.failed(error)
+        if not self._down and not all(each.ending for each in (task, *others)):
+            self._down = True
+            _logger.warning("%s; it is tried again", error)
 
     def _answered(self) -> None:
         self._hung = False

@@ -82,9 +82,14 @@ class LocalRegistration:
         self._registry.revoke(self)
 
     @property
+    def patience(self) -> float:
+        """For how long the name is still to be waited for, in seconds."""
+        return self._deadline - time.monotonic()
+
+    @property
     def late(self) -> bool:
         """Whether the name has been waited for long enough."""
-        return not self._settled.is_set() and time.monotonic() >= self._deadline
+        return not self._settled.is_set() and self.patience <= 0
 
     def settle(self, error: RegistryError | None = None) -> None:
         """Have `wait` return, or raise."""
@@ -273,8 +278,15 @@ class LocalRegistry:
                 continue
             if holder != each.waits_for:
                 each.waits_for = holder
+                at_most = ""
+                if self._conflict is not Conflict.STANDBY:
+                    at_most = f" at most {each.patience:.0f} s"
                 _logger.warning(
-                    "%s waits for the name %r: %s holds it", each.address, each.name, holder
+                    "%s waits%s for the name %r: %s holds it",
+                    each.address,
+                    at_most,
+                    each.name,
+                    holder,
                 )
 
     def _keep(self) -> None:

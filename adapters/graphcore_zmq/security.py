@@ -89,7 +89,7 @@ class CurveClient:
         Raises:
             InvalidValueError: if it is none.
         """
-        return replace(self, server_key=_public(server_key))
+        return replace(self, server_key=read_public_key(server_key))
 
 
 class Curve:
@@ -122,7 +122,7 @@ class Curve:
             raise InvalidTypeError(
                 f"clients is a list of public keys or Curve.ANYONE, not {clients!r}"
             )
-        return CurveServer(public, frozenset(map(_public, clients)), secret)
+        return CurveServer(public, frozenset(map(read_public_key, clients)), secret)
 
     @overload
     @staticmethod
@@ -146,11 +146,16 @@ class Curve:
                 key that others may read.
         """
         secret, public = _pair(secret_key)
-        return CurveClient(public, None if server_key is None else _public(server_key), secret)
+        known = None if server_key is None else read_public_key(server_key)
+        return CurveClient(public, known, secret)
 
 
-def _public(key: Key) -> str:
-    """Return a public key as text."""
+def read_public_key(key: Key) -> str:
+    """Return a public key as text.
+
+    Raises:
+        InvalidTypeError, InvalidValueError: for what is none.
+    """
     if isinstance(key, Path):
         return _from_file(key)[0]
     if not isinstance(key, str):

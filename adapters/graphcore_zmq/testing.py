@@ -12,8 +12,9 @@ registry object for the same names, as another process would have. It must be pi
 process that is killed is part of the tests.
 
 `RegistryConformance` is what holds for all of them, `HeldRegistryConformance` for those that keep a
-name for as long as its publisher lives, `FollowedRegistryConformance` for those with `watch`, and
-`KeyedRegistryConformance` for those that carry public keys.
+name for as long as its publisher lives, `FollowedRegistryConformance` for those with `watch`,
+`KeyedRegistryConformance` for those that carry public keys, and `HeldKeyedRegistryConformance` for
+those that keep a name and its key.
 """
 
 import threading
@@ -46,10 +47,15 @@ NAMES = {
     "Kurse für Zürich, 日本株 📈": "tcp://127.0.0.1:5561",
     "../quotes?*#%2F'\"": "tcp://127.0.0.1:5562",
 }
+# One whose public keys are given in advance has these as well.
+KEYED_NAMES = {
+    "keyed": ("tcp://127.0.0.1:5564", "Yne@$w-vo<fVvi]a<NY6T1ed:M$fCG*[IaLV{hID"),
+}
 _NAME = "quotes"
 _ADDRESS = NAMES[_NAME]
 _OTHER = "tcp://127.0.0.1:5563"
-_KEY = "Yne@$w-vo<fVvi]a<NY6T1ed:M$fCG*[IaLV{hID"
+_KEYED = "keyed"
+_KEYED_ADDRESS, _KEY = KEYED_NAMES[_KEYED]
 _OTHER_KEY = "rq:rM>}U?@Lns47E1%kR.o@n%FcmmsL/@{H8]yf7"
 _SLACK = 2.0  # s beyond the ttl in which a name is free again
 
@@ -299,7 +305,7 @@ class FollowedRegistryConformance(RegistryConformance):
 
 
 class KeyedRegistryConformance(RegistryConformance):
-    """What a registry must do that carries public keys, and whose names can be registered."""
+    """What a registry must do that carries public keys."""
 
     def keyed(self, open_registry: OpenRegistry) -> KeyedRegistry:
         """Return the registry, which has the methods of one that carries keys."""
@@ -308,18 +314,32 @@ class KeyedRegistryConformance(RegistryConformance):
         return registry
 
     def test_a_key_is_found_beside_the_address_by_others(self, open_registry: OpenRegistry) -> None:
-        handle = self.keyed(open_registry).register(_NAME, _ADDRESS, _KEY)
+        handle = self.keyed(open_registry).register(_KEYED, _KEYED_ADDRESS, _KEY)
         other = self.keyed(open_registry)
-        assert other.lookup(_NAME) == _ADDRESS
-        assert other.public_key(_NAME, _ADDRESS) == _KEY
+        assert other.lookup(_KEYED) == _KEYED_ADDRESS
+        assert other.public_key(_KEYED, _KEYED_ADDRESS) == _KEY
+        handle.revoke()
+
+    def test_a_name_without_a_key_raises_lookup_error_and_is_named(
+        self, open_registry: OpenRegistry
+    ) -> None:
+        registry = self.keyed(open_registry)
+        handle = registry.register(_NAME, _ADDRESS)
+        for name in (_NAME, "weather"):
+            with pytest.raises(LookupError, match=name):
+                registry.public_key(name, _ADDRESS)
         handle.revoke()
 
     def test_a_key_is_of_one_address(self, open_registry: OpenRegistry) -> None:
         registry = self.keyed(open_registry)
-        handle = registry.register(_NAME, _ADDRESS, _KEY)
-        with pytest.raises(LookupError, match=_NAME):
-            registry.public_key(_NAME, _OTHER)
+        handle = registry.register(_KEYED, _KEYED_ADDRESS, _KEY)
+        with pytest.raises(LookupError, match=_KEYED):
+            registry.public_key(_KEYED, _OTHER)
         handle.revoke()
+
+
+class HeldKeyedRegistryConformance(KeyedRegistryConformance):
+    """What a registry must do that keeps a name, and its key, while its publisher lives."""
 
     def test_a_key_goes_with_its_name(self, open_registry: OpenRegistry) -> None:
         registry = self.keyed(open_registry)

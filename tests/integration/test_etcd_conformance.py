@@ -7,8 +7,8 @@ import pytest
 from graphcore_zmq import EtcdRegistry
 from graphcore_zmq.testing import (
     FollowedRegistryConformance,
+    HeldKeyedRegistryConformance,
     HeldRegistryConformance,
-    KeyedRegistryConformance,
     OpenRegistry,
 )
 from tests.integration.etcd_server import EtcdServer
@@ -16,7 +16,7 @@ from tests.integration.etcd_server import EtcdServer
 
 @pytest.mark.etcd
 class TestEtcdRegistry(
-    FollowedRegistryConformance, HeldRegistryConformance, KeyedRegistryConformance
+    FollowedRegistryConformance, HeldRegistryConformance, HeldKeyedRegistryConformance
 ):
     @pytest.fixture
     def open_registry(self, etcd: EtcdServer) -> OpenRegistry:

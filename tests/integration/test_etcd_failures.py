@@ -84,6 +84,38 @@ def test_etcd_that_answers_again_is_noticed_long_before_a_lease_has_to_be_renewe
     end()
 
 
+def test_what_ends_while_etcd_is_down_is_no_answer_of_it(
+    etcd: EtcdServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    registry = EtcdRegistry(etcd.url)
+    watch = registry.watch("quotes")
+    with registered(registry, "quotes", HERE):
+        wait_until(lambda: watch.address == HERE)
+        etcd.kill()
+        wait_until(lambda: "etcd cannot be reached" in caplog.text)
+        watch.close()
+    assert "answers again" not in caplog.text
+
+
+def _is_told(caplog: pytest.LogCaptureFixture, times: int) -> bool:
+    return caplog.text.count("; it is tried again") == times
+
+
+def test_each_run_tells_anew_that_etcd_is_down(
+    etcd: EtcdServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    etcd.kill()
+    registry = EtcdRegistry(etcd.url, conflict="standby")
+    for times in (1, 2):
+        with registered(registry, "quotes", HERE):
+            wait_until(partial(_is_told, caplog, times))
+    etcd.start()
+    etcd.await_ready()
+    with registered(registry, "quotes", HERE):
+        wait_until(lambda: etcd.value("quotes") == HERE)
+    assert "answers again" not in caplog.text
+
+
 def test_a_name_is_there_after_etcd_was_down_for_longer_than_its_lease(etcd: EtcdServer) -> None:
     with registered(EtcdRegistry(etcd.url, ttl="2s"), "quotes", HERE):
         etcd.kill()
@@ -312,14 +344,16 @@ def test_a_graph_ends_in_time_while_etcd_is(
     assert not [each for each in left if "graphcore" in each.name]
     assert report.ended_by == "signal"
     assert took < 2
-    assert "its lease ends" in caplog.text or "ends with its lease" in caplog.text
+    assert caplog.text.count("stays registered until its lease ends") == count
     if state == "frozen":
         etcd.thaw()
         wait_until(lambda: not etcd.leases(), 20)
 
 
 @pytest.mark.parametrize("state", ["killed", "frozen", "held"])
-def test_a_graph_that_waits_for_its_name_is_ended_by_a_signal(etcd: EtcdServer, state: str) -> None:
+def test_a_graph_that_waits_for_its_name_is_ended_by_a_signal(
+    etcd: EtcdServer, state: str, caplog: pytest.LogCaptureFixture
+) -> None:
     holder = EtcdRegistry(etcd.url).register("quotes", THERE)
     if state == "killed":
         etcd.kill()
@@ -337,6 +371,8 @@ def test_a_graph_that_waits_for_its_name_is_ended_by_a_signal(etcd: EtcdServer, 
     timer.join()
     assert (report.ended_by, report.cycles) == ("signal", 0)
     assert took < 3
+    assert "answers again" not in caplog.text
+    assert "stays registered" not in caplog.text  # as it never was
     if state == "frozen":
         etcd.thaw()
     holder.revoke()

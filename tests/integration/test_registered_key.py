@@ -16,6 +16,7 @@ from graphcore_zmq import (
     LocalRegistry,
     NameNotFoundError,
     RegistryError,
+    StaticRegistry,
     ZmqStatus,
     zmq_sub,
 )
@@ -152,6 +153,15 @@ def test_a_key_that_is_given_is_not_asked_for(registry, watching):
     publisher.send(b"1")
     wait_until(lambda: seen.values == [b"1"])
     handle.revoke()
+    publisher.end()
+
+
+def test_the_key_may_be_written_down_beside_the_address(watching):
+    publisher = Feeding(security=Curve.server(FIRST_SECRET, [KNOWN]))
+    names = StaticRegistry({"quotes": (f"tcp://127.0.0.1:{publisher.port}", FIRST)})
+    seen = watching(("quotes", names), security=CLIENT)
+    publisher.send(b"1")
+    wait_until(lambda: seen.values == [b"1"])
     publisher.end()
 
 

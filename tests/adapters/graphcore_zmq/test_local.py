@@ -18,15 +18,15 @@ from graphcore.testing import wait_until
 from graphcore_zmq import LocalRegistry, NameTakenError, RegistryError
 from graphcore_zmq.testing import (
     FollowedRegistryConformance,
+    HeldKeyedRegistryConformance,
     HeldRegistryConformance,
-    KeyedRegistryConformance,
 )
 
 A, B = "tcp://127.0.0.1:5556", "tcp://127.0.0.1:5557"
 
 
 class TestLocalRegistry(
-    HeldRegistryConformance, FollowedRegistryConformance, KeyedRegistryConformance
+    HeldRegistryConformance, FollowedRegistryConformance, HeldKeyedRegistryConformance
 ):
     @pytest.fixture
     def open_registry(self, tmp_path: Path) -> Any:

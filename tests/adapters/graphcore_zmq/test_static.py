@@ -1,19 +1,24 @@
 """A registry of names that are written down: the conformance suite, and what is its own."""
 
+import re
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
+from zmq.auth import create_certificates, load_certificate
 
 import graphcore as gc
 from graphcore_zmq import NameNotFoundError, RegistryError, StaticRegistry
-from graphcore_zmq.testing import NAMES, RegistryConformance
+from graphcore_zmq.testing import KEYED_NAMES, NAMES, KeyedRegistryConformance
+
+OTHER = "rq:rM>}U?@Lns47E1%kR.o@n%FcmmsL/@{H8]yf7"
 
 
-class TestStaticRegistry(RegistryConformance):
+class TestStaticRegistry(KeyedRegistryConformance):
     @pytest.fixture
     def open_registry(self) -> Any:
-        return partial(StaticRegistry, NAMES)
+        return partial(StaticRegistry, NAMES | KEYED_NAMES)
 
 
 def test_the_host_of_a_publisher_need_not_be_written_as_it_is_bound():
@@ -44,6 +49,24 @@ def test_an_unknown_name_is_refused_with_those_that_are_known():
             ask("trades")
 
 
+def test_a_key_may_be_a_file(tmp_path):
+    public, _ = create_certificates(tmp_path, "quotes")
+    registry = StaticRegistry({"quotes": ("tcp://feeds:5556", Path(public)), "plain": "ipc:///x"})
+    assert registry.public_key("quotes", "tcp://feeds:5556") == load_certificate(public)[0].decode()
+    assert registry.names() == {"quotes": "tcp://feeds:5556", "plain": "ipc:///x"}
+
+
+def test_a_publisher_with_another_key_or_none_is_refused():
+    address, key = KEYED_NAMES["keyed"]
+    registry = StaticRegistry({"quotes": (address, key), "plain": address})
+    registry.register("plain", address, key)
+    for other, said in ((None, "no key"), (OTHER, f"the key {re.escape(OTHER)}")):
+        with pytest.raises(
+            RegistryError, match=f"'quotes' has .*{re.escape(key)}.* publisher {said}:"
+        ):
+            registry.register("quotes", address, other)
+
+
 @pytest.mark.parametrize(
     ("names", "said"),
     [
@@ -52,6 +75,10 @@ def test_an_unknown_name_is_refused_with_those_that_are_known():
         ({"quotes": "feeds:5556"}, "'feeds:5556' is no address"),
         ({"": "tcp://feeds:5556"}, "name is a text, not ''"),
         ({3: "tcp://feeds:5556"}, "name is a text, not 3"),
+        ({"quotes": ("feeds:5556", OTHER)}, "'feeds:5556' is no address"),
+        ({"quotes": ("tcp://feeds:5556", "key")}, "a public key is 40 characters .*not 'key'"),
+        ({"quotes": ("tcp://feeds:5556", 3)}, "a key is text or a pathlib.Path, not 3"),
+        ({"quotes": ("tcp://feeds:5556",)}, "an address and a public key, not .*feeds"),
     ],
 )
 def test_what_is_no_mapping_of_names_to_addresses_is_refused_in_one_sentence(names, said):

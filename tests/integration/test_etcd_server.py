@@ -1,0 +1,29 @@
+"""What the tests' own etcd stands on: ports that nobody else takes."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.integration.etcd_server import free_port
+
+PROGRAM = """
+import json
+from tests.integration.etcd_server import free_port
+print(json.dumps([free_port() for _ in range(1_000)]))
+"""
+
+
+def test_a_process_is_given_ports_that_no_other_is_given_until_it_has_had_all() -> None:
+    mine = [free_port() for _ in range(900)]
+    assert len(set(mine)) == 900
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=Path(__file__).parents[2],
+    )
+    theirs = json.loads(done.stdout)
+    assert len(set(theirs)) > 900
+    assert not set(mine) & set(theirs)
