@@ -221,7 +221,8 @@ class Outlet:
                     "%s: a subscriber asks for topics, but this publisher has none", self._name
                 )
         elif self._lasting:
-            # What is sent next goes to the newcomer alone.
+            # What is sent next goes to the newcomer alone, or to all if libzmq learns of the end of
+            # any connection before it is sent. Who had it already ignores the number it has seen.
             self._socket.set(zmq.SUBSCRIBE, wanted)
             topic = wanted if self._topical else b""
             channel = self._channels.get(topic)
