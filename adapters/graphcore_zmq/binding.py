@@ -7,7 +7,7 @@ import zmq
 from graphcore import RunError
 from graphcore_zmq.config import SocketOptions
 from graphcore_zmq.security import Gate
-from graphcore_zmq.sockets import Socket, refuse_old_protocols, set_options
+from graphcore_zmq.sockets import Socket, milliseconds, refuse_old_protocols, set_options
 
 STEP = 50  # ms between two looks at `stop` while the graph waits
 
@@ -42,6 +42,10 @@ def xpub(
     """
     socket: Socket = context.socket(zmq.XPUB)
     set_options(socket, options, endpoint)
+    # Before it is bound: a connection that ends at the same time as the socket is given the linger
+    # that there was when it was bound. By default that is for ever, and if something was still to
+    # be sent there, so is the end of the context (seen with libzmq 4.3.5; its issue 2733).
+    socket.set(zmq.LINGER, milliseconds(options.linger))
     socket.set(zmq.SNDHWM, options.send_high_water_mark)
     socket.set(zmq.XPUB_VERBOSER, 1)
     if lasting:

@@ -35,7 +35,6 @@ _SILENCE = 1.0  # s without a value after which a check point is sent
 _SOON = 0.005  # s between two looks for a subscription that is on its way
 _SETTLED = 1.0  # s after which a peer without a subscription is looked at less often
 _SELDOM = 0.1
-_MISSED = 2.0  # s beyond the linger after which the end of the socket is no longer waited for
 _SUBSCRIBE, _UNSUBSCRIBE = b"\1", b"\0"
 # No topic begins so, as it is no UTF-8.
 _NO_TOPIC = b"\xff"
@@ -136,17 +135,9 @@ class Outlet:
         """Close when what is queued has left, or the linger is over."""
         self._socket.disable_monitor()
         self._watcher.join()
-        self._socket.close(linger=-(-self._options.linger // 1_000_000))
+        self._socket.close()
         self.peers = self.subscriptions = 0
-        # In a thread of its own: libzmq 4.3.5 may miss the end of a connection that ends at the
-        # same time, and then waits for it beyond the linger, for ever.
-        ending = threading.Thread(
-            target=self._context.term, name=f"graphcore-{self._name}-end", daemon=True
-        )
-        ending.start()
-        ending.join(self._options.linger / 1e9 + _MISSED)
-        if ending.is_alive():
-            _logger.error("%s: libzmq does not end its socket, which is left behind", self._name)
+        self._context.term()
 
     # Subscribers
 
@@ -230,7 +221,8 @@ class Outlet:
                     "%s: a subscriber asks for topics, but this publisher has none", self._name
                 )
         elif self._lasting:
-            # What is sent next goes to the newcomer alone.
+            # What is sent next goes to the newcomer alone, or to all if libzmq learns of the end of
+            # any connection before it is sent. Who had it already ignores the number it has seen.
             self._socket.set(zmq.SUBSCRIBE, wanted)
             topic = wanted if self._topical else b""
             channel = self._channels.get(topic)

@@ -5,13 +5,20 @@ import zmq
 from graphcore_zmq.wire import Trailer, check_point_frame, end_of_stream_frame, value_frame
 
 
+def bare_context() -> "zmq.Context[zmq.Socket[bytes]]":
+    """Return a context whose bound sockets end within 5 s: see `graphcore_zmq.binding.xpub`."""
+    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+    context.linger = 5_000
+    return context
+
+
 class Bare:
     """An XPUB socket; its values say from which instance they are."""
 
     def __init__(self, instance: int, port: int = 0, sequence: int = 0) -> None:
         self.instance = instance
         self.sequence = sequence
-        self.context = zmq.Context()
+        self.context = bare_context()
         self.socket = self.context.socket(zmq.XPUB)
         self.socket.set(zmq.SNDHWM, 0)
         self.socket.bind(f"tcp://127.0.0.1:{port or '*'}")
@@ -39,5 +46,5 @@ class Bare:
         self.socket.send(end_of_stream_frame(Trailer(self.instance, self.sequence, 0)))
 
     def close(self) -> None:
-        self.socket.close(linger=5_000)
+        self.socket.close()
         self.context.term()

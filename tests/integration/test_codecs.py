@@ -11,6 +11,7 @@ import graphcore as gc
 from graphcore.testing import wait_until
 from graphcore_zmq import bincode, u16, zmq_pub, zmq_pub_burst, zmq_sub
 from tests.adapters.graphcore_zmq.hostile import CODECS
+from tests.integration.bare import bare_context
 
 pytestmark = pytest.mark.zmq
 
@@ -51,7 +52,7 @@ def test_a_typed_value_stands_in_the_frame_without_a_length():
 @pytest.mark.parametrize("behind", [b"", b"EXTRA"], ids=["alone", "more behind"])
 def test_what_a_typed_peer_without_trailers_sends_is_read(behind):
     frames = [struct.pack("<IH", 3, 7), struct.pack("<IqQHH", 2, 5, 2, 8, 9)]
-    with zmq.Context() as context, context.socket(zmq.XPUB) as socket:
+    with bare_context() as context, context.socket(zmq.XPUB) as socket:
         port = socket.bind_to_random_port("tcp://127.0.0.1")
 
         def send():

@@ -17,6 +17,7 @@ import graphcore as gc
 from graphcore.testing import wait_until
 from graphcore_zmq import CodecError, SelfDelimitingCodec, WireError, zmq_sub
 from tests.adapters.graphcore_zmq.hostile import CODECS, malformed, sound_frames
+from tests.integration.bare import bare_context
 from tests.integration.test_processes import Watching
 
 pytestmark = pytest.mark.zmq
@@ -28,7 +29,7 @@ seeds = st.integers(0, 2**32 - 1).map(Random)
 
 def publish_once(frames: list[bytes]) -> tuple[int, threading.Thread]:
     """Send frames to the first that subscribes; return the port and the thread that does."""
-    context: zmq.Context = zmq.Context()
+    context = bare_context()
     publisher = context.socket(zmq.XPUB)
     port = publisher.bind_to_random_port("tcp://127.0.0.1")
 
@@ -36,7 +37,7 @@ def publish_once(frames: list[bytes]) -> tuple[int, threading.Thread]:
         if publisher.poll(20_000):
             for frame in frames:
                 publisher.send(frame)
-        publisher.close(linger=5_000)
+        publisher.close()
         context.term()
 
     thread = threading.Thread(target=send)

@@ -18,6 +18,7 @@ from graphcore_zmq.config import SocketOptions
 from graphcore_zmq.metrics import ZmqCollector
 from graphcore_zmq.publisher import ZmqPublisher
 from graphcore_zmq.read import ZmqSubscription
+from tests.integration.bare import bare_context
 from tests.integration.etcd_server import free_port
 
 pytestmark = pytest.mark.zmq
@@ -59,8 +60,7 @@ def test_the_latency_of_each_frame_is_in_the_stats() -> None:
 
 def test_the_latency_is_measured_from_the_engine_time_in_the_trailer() -> None:
     """A publisher whose clock stands: its frames are as old as it says."""
-    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-    with context, context.socket(zmq.XPUB) as socket:
+    with bare_context() as context, context.socket(zmq.XPUB) as socket:
         port = socket.bind_to_random_port("tcp://127.0.0.1")
         subscription = zmq_sub(port)
 

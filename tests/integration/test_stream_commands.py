@@ -19,6 +19,7 @@ import zmq
 
 import graphcore as gc
 from graphcore.testing import ticks, wait_until
+from tests.integration.bare import bare_context
 from tests.integration.etcd_server import EtcdServer, free_port
 
 pytestmark = pytest.mark.zmq
@@ -474,8 +475,7 @@ def test_latency_is_shown_at_the_end(pub: Call, call: Call) -> None:
 
 
 def test_the_latency_of_a_publisher_of_another_make_is_not_known(call: Call) -> None:
-    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-    with context, context.socket(zmq.XPUB) as publisher:
+    with bare_context() as context, context.socket(zmq.XPUB) as publisher:
         port = publisher.bind_to_random_port("tcp://127.0.0.1")
         subscriber = call("sub", port, "--codec", "raw", "--latency")
         assert publisher.poll(SECONDS * 1000)

@@ -13,6 +13,7 @@ from graphcore.testing import wait_until
 from graphcore_zmq import SocketOptions, ZmqStatus, raw, zmq_sub
 from graphcore_zmq.peers import TOPICS
 from graphcore_zmq.wire import Trailer, end_of_stream_frame, read_frame, value_frame
+from tests.integration.bare import bare_context
 from tests.integration.feeding import Feeding
 from tests.integration.watching import Watching
 
@@ -150,7 +151,7 @@ class Bare:
     """A publisher of topics that is not graphcore's."""
 
     def __init__(self) -> None:
-        self.context = zmq.Context()
+        self.context = bare_context()
         self.socket = self.context.socket(zmq.XPUB)
         self.port = self.socket.bind_to_random_port("tcp://127.0.0.1")
 

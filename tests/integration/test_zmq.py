@@ -21,6 +21,7 @@ from graphcore_zmq import (
     zmq_sub,
 )
 from graphcore_zmq.wire import Trailer, check_point_frame, end_of_stream_frame, value_frame
+from tests.integration.bare import bare_context
 from tests.integration.etcd_server import free_port
 from tests.integration.programs import StopAt
 
@@ -31,7 +32,7 @@ class BarePublisher:
     """An XPUB socket without graphcore, to send what a test wants."""
 
     def __init__(self) -> None:
-        self.context = zmq.Context()
+        self.context = bare_context()
         self.socket = self.context.socket(zmq.XPUB)
         self.port = self.socket.bind_to_random_port("tcp://127.0.0.1")
 
@@ -42,7 +43,7 @@ class BarePublisher:
             self.socket.send(frame)
 
     def close(self) -> None:
-        self.socket.close(linger=2_000)
+        self.socket.close()
         self.context.term()
 
 
@@ -246,7 +247,7 @@ def test_a_burst_has_4096_values_at_most(bare):
 
 
 def test_large_values_fill_the_inbox_of_a_graph_that_is_held_up_by_their_bytes():
-    context = zmq.Context()
+    context = bare_context()
     socket = context.socket(zmq.XPUB)
     socket.set(zmq.XPUB_NODROP, 1)
     socket.set(zmq.SNDTIMEO, 2_000)

@@ -6,6 +6,7 @@ import pytest
 import zmq
 
 from graphcore_zmq import SocketOptions
+from graphcore_zmq.binding import OnFull, xpub
 from graphcore_zmq.sockets import Socket, set_options
 
 
@@ -39,3 +40,11 @@ def test_options_are_set(socket, options, option, value):
 def test_an_address_in_brackets_asks_for_ipv6(socket):
     set_options(socket, SocketOptions(), "tcp://[::1]:1")
     assert socket.get(zmq.IPV6) == 1
+
+
+def test_a_publisher_lingers_as_long_as_it_may_from_before_it_is_bound_on():
+    """Bound without, it may be waited for without end: see `xpub`."""
+    context = zmq.Context()
+    options = SocketOptions(linger="30ms")
+    with context, xpub(context, options, OnFull.DROP, False, "tcp://*:0", None) as socket:
+        assert socket.get(zmq.LINGER) == 30
