@@ -8,11 +8,12 @@ holds wiring and parameters only, state is set anew for each run (R12).
 
 import ast
 import dataclasses
+import inspect
 import itertools
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from types import FrameType
+from types import FrameType, FunctionType
 from typing import (
     TYPE_CHECKING,
     Any,
@@ -28,6 +29,7 @@ from typing import (
     overload,
 )
 
+from graphcore.bytecode import fault_of_cycle
 from graphcore.errors import InvalidTypeError, InvalidValueError, NoValueError
 from graphcore.parsing import parse
 from graphcore.state import GraphState
@@ -98,8 +100,17 @@ class MutableNode(Generic[T]):
     _name: str | None = None
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        """Name the operator after its class."""
+        """Name the operator after its class, and refuse a `cycle` that can never say it ticked.
+
+        Raises:
+            InvalidTypeError: if `cycle` is async, a generator, or returns nothing.
+        """
         super().__init_subclass__(**kwargs)
+        cycle = inspect.getattr_static(cls, "cycle")
+        if isinstance(cycle, FunctionType) and not getattr(cycle, "__isabstractmethod__", False):
+            fault = fault_of_cycle(cycle.__code__)
+            if fault is not None:
+                raise InvalidTypeError(f"cycle of {cls.__name__} {fault}")
         cls.operator = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", cls.__name__).lower()
 
     def __init__(self) -> None:

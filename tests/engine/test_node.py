@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from abc import abstractmethod
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 import graphcore as gc
 from graphcore import Active, Passive
 from graphcore.testing import ticks
+from tests.engine.fused.both import node_class
 
 if TYPE_CHECKING:
     from somewhere import Missing  # type: ignore[import-not-found]  # seen by type checkers alone
@@ -318,3 +320,99 @@ def test_a_node_is_named_after_its_class_and_number_or_as_it_is_told() -> None:
     for wrong in ("", None, 5):
         with pytest.raises(gc.InvalidTypeError, match="a name is text that is not empty"):
             stream.named(wrong)  # type: ignore[arg-type]  # one wrong value of each type
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "self.value = 1",
+        "if self.source.value:\n    return\nself.value = 1",
+        "if self.source.value:\n    return None\nraise ValueError",
+        "with self.source.value:\n    return\nself.value = 1",
+        "with self.source.value:\n    self.value = 1",
+        "for x in self.source.value:\n    return",
+        "try:\n    return\nfinally:\n    self.value = 1",
+        "try:\n    self.value = 1\nexcept ValueError:\n    return",
+        "(lambda: True)()",
+        "def inner():\n    return True",
+        "return",
+        "pass",
+    ],
+)
+def test_a_cycle_that_returns_nothing_is_refused(body: str) -> None:
+    message = "cycle of Tried returns nothing: return True where it ticks, False where it does not"
+    with pytest.raises(gc.InvalidTypeError) as caught:
+        node_class(body)
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "raise ValueError",
+        "while True:\n    self.value = 1",
+        "return self.source.value if state.due else None",
+        "return None if state.due else self.source.value",
+        "return state.due or None",
+        "return state.due and None",
+        "if state.due:\n    return True",
+        "if state.due:\n    return self.value",
+        "with self.source.value:\n    return True",
+        "for x in self.source.value:\n    return x",
+        "try:\n    return state.due\nfinally:\n    self.value = None",
+        "try:\n    self.value = 1\nexcept ValueError:\n    return False",
+        "while not (x := self.source.value):\n    pass\nelse:\n    return x",
+        "match self.source.value:\n    case 1:\n        return False",
+        "nothing = None\nreturn nothing",
+        "return (x := None)",
+        "return self.source.cycle(state)",
+    ],
+)
+def test_a_cycle_that_returns_something_somewhere_or_never_is_none_of_these(body: str) -> None:
+    node_class(body)
+
+
+@pytest.mark.parametrize("head", ["", "@gc.node\n"])
+@pytest.mark.parametrize(
+    ("way", "body", "fault"),
+    [
+        ("async def", "return True", "is async: write it with def, and return True"),
+        ("async def", "yield True", "is async: write it with def, and return True"),
+        ("def", "yield True", "is a generator: write it without yield, and return True"),
+        ("def", "return (yield)", "is a generator: write it without yield, and return True"),
+        ("def", "pass", "returns nothing: return True where it ticks"),
+    ],
+)
+def test_a_cycle_that_cannot_say_whether_it_ticked_is_refused_in_any_class(
+    head: str, way: str, body: str, fault: str
+) -> None:
+    text = f"{head}class Tried(gc.MutableNode[int]):\n    {way} cycle(self, state):\n        {body}"
+    with pytest.raises(gc.InvalidTypeError, match=f"^cycle of Tried {fault}"):
+        exec(text, {"gc": gc})
+
+
+def test_a_cycle_of_a_class_beside_the_node_is_looked_at() -> None:
+    class Beside:
+        def cycle(self, state: gc.GraphState) -> None:
+            """Return nothing."""
+
+    with pytest.raises(gc.InvalidTypeError, match="cycle of Both returns nothing"):
+
+        class Both(Beside, gc.MutableNode[int]):  # type: ignore[misc]  # the very mistake
+            pass
+
+
+def test_a_cycle_that_classes_below_have_to_write_may_be_left_empty() -> None:
+    class Above(gc.MutableNode[int]):
+        @abstractmethod
+        def cycle(self, state: gc.GraphState) -> bool: ...
+
+    class Below(Above):
+        def cycle(self, state: gc.GraphState) -> bool:
+            self.value = 5
+            return True
+
+        def start(self, state: gc.GraphState) -> None:
+            state.schedule(state.time)
+
+    assert ticks(gc.Stream(Below())) == [(0, 5)]
