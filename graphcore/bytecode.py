@@ -37,3 +37,36 @@ def _is_none(before: dis.Instruction, returning: dis.Instruction) -> bool:
         return returning.argval is None
     constant = before.opname == "LOAD_CONST" and before.argval is None
     return constant and not returning.is_jump_target  # where another value may come from
+
+
+def attributes_set(method: CodeType) -> set[str]:
+    """Return which attributes of its first argument a method sets or deletes, in plain sight."""
+    return _set_on(method.co_varnames[0], method) if method.co_argcount else set()
+
+
+def _set_on(owner: str, code: CodeType) -> set[str]:
+    instructions = list(dis.get_instructions(code))
+    found: set[str] = set()
+    for i, each in enumerate(instructions[:-2]):
+        if not _loads(each, owner):
+            continue
+        following, after = instructions[i + 1 : i + 3]
+        if following.opname in ("STORE_ATTR", "DELETE_ATTR"):
+            found.add(following.argval)
+        elif (following.opname, following.arg, after.opname) == ("COPY", 1, "LOAD_ATTR"):
+            found.add(after.argval)  # an augmented assignment reads what it sets
+    for inner in code.co_consts:
+        if isinstance(inner, CodeType) and owner in inner.co_freevars:
+            found |= _set_on(owner, inner)
+    return found
+
+
+def _loads(instruction: dis.Instruction, variable: str) -> bool:
+    """Return whether what an instruction puts on the stack last is this variable's value."""
+    name = instruction.opname
+    if "LOAD" not in name or not ("FAST" in name or "DEREF" in name):
+        return False
+    loaded = instruction.argval
+    if isinstance(loaded, tuple):  # two instructions in one, of Python 3.13
+        loaded = loaded[-1]
+    return bool(loaded == variable)

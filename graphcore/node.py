@@ -29,7 +29,7 @@ from typing import (
     overload,
 )
 
-from graphcore.bytecode import fault_of_cycle
+from graphcore.bytecode import attributes_set, fault_of_cycle
 from graphcore.errors import InvalidTypeError, InvalidValueError, NoValueError
 from graphcore.parsing import parse
 from graphcore.state import GraphState
@@ -273,7 +273,8 @@ def node(
         valid: ``"all"`` runs `cycle` once every input has a value, ``"any"`` from the first.
 
     Raises:
-        InvalidTypeError: if the class is no `MutableNode`.
+        InvalidTypeError: if the class is no `MutableNode`, or if its `cycle` assigns a parameter,
+            which would live on in the next run (R12).
         InvalidValueError: if `valid` is neither of the two.
     """
     if valid not in ("all", "any"):
@@ -287,6 +288,8 @@ def node(
         made = dataclasses.dataclass(eq=False, repr=False)(cls)
         inputs: dict[str, _Input] = {}
         states: dict[str, Callable[[], Any]] = {}
+        cycle = inspect.getattr_static(cls, "cycle")
+        assigned = attributes_set(cycle.__code__) if isinstance(cycle, FunctionType) else ()
         for field in dataclasses.fields(made):  # type: ignore[arg-type]  # N is a dataclass now
             if "state" in field.metadata:
                 states[field.name] = field.metadata["state"]
@@ -298,10 +301,23 @@ def node(
             )
             if kind is not None:
                 inputs[field.name] = kind
+            elif field.init and field.name in assigned:
+                raise InvalidTypeError(
+                    f"{field.name} of {cls.__name__} is a parameter, and cycle assigns it: "
+                    f"declare it {_as_state(field)}"
+                )
         made._inputs, made._states, made.valid = inputs, states, valid
         return made
 
     return decorate if cls is None else decorate(cls)
+
+
+def _as_state(parameter: "dataclasses.Field[Any]") -> str:
+    """Return how a parameter would be declared as state."""
+    kind, default = parameter.type, parameter.default
+    annotation = kind if isinstance(kind, str) else inspect.formatannotation(kind)
+    given = "..." if default is dataclasses.MISSING else repr(default)
+    return f"{parameter.name}: {annotation} = gc.state({given})"
 
 
 def _input_kind(annotation: object, cls: type, namespace: dict[str, Any]) -> _Input | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import subprocess
 import sys
 from abc import abstractmethod
@@ -416,3 +417,89 @@ def test_a_cycle_that_classes_below_have_to_write_may_be_left_empty() -> None:
             state.schedule(state.time)
 
     assert ticks(gc.Stream(Below())) == [(0, 5)]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "self.count = 5",
+        "self.count += 1",
+        "x = 1\nself.count += x",
+        "x = self.source\ny = x\nself.count = y",
+        "self.value = self.count = 5",
+        "self.value, (self.count, x) = 1, (2, 3)",
+        "self.count: int = 5",
+        "del self.count",
+        "for self.count in (1, 2):\n    pass",
+        "with self.source.value as self.count:\n    pass",
+        "if state.due:\n    while True:\n        self.count -= 1",
+        "def inner():\n    self.count += 1\ninner()",
+        "def inner():\n    return lambda: [self for self.count in (1, 2)]\ninner()()",
+        "x = lambda: self\nself.count += 1",
+    ],
+)
+def test_r12_a_parameter_that_cycle_assigns_is_refused(body: str) -> None:
+    with pytest.raises(gc.InvalidTypeError) as caught:
+        node_class(f"{body}\nreturn True", "source: gc.Active[Any]\ncount: int = 0")
+    assert str(caught.value) == (
+        "count of Tried is a parameter, and cycle assigns it: declare it count: int = gc.state(0)"
+    )
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "x = self.count\nx += 1",
+        "self.value = self.count + 1",
+        "self.source.count = 5",
+        "self.source.count += 1",
+        "self.count.real = 5",
+        "self.source.self.count = 5",
+        "self.count[0] = 5",
+        "state.count = 5",
+        "x = self\nx.count = 5",
+        "def inner(self):\n    self.count = 5",
+        "self.value = self or state.count",
+        "match self:\n    case state.count:\n        pass",
+        "self.number += 1\nself.kept = self.plain = self.count\ndel self.number",
+    ],
+)
+def test_a_parameter_that_cycle_does_not_assign_is_let_through(body: str) -> None:
+    fields = "source: gc.Active[Any]\ncount: Any = 0\nnumber: int = gc.state(0)\n"
+    fields += "kept: Any = dataclasses.field(init=False)"
+    node_class(f"{body}\nreturn True", fields, dataclasses=dataclasses)
+
+
+@pytest.mark.parametrize(
+    ("field", "declared"),
+    [
+        ("count: int", "count: int = gc.state(...)"),
+        (
+            "count: list[int] = field(default_factory=list)",
+            "count: list[int] = gc.state(...)",
+        ),
+        ("count: gc.Alarm | None = None", "count: graphcore.state.Alarm | None = gc.state(None)"),
+    ],
+)
+def test_a_parameter_that_cycle_assigns_is_shown_as_the_state_that_it_is(
+    field: str, declared: str
+) -> None:
+    with pytest.raises(gc.InvalidTypeError) as caught:
+        node_class("self.count = 5\nreturn True", field, field=dataclasses.field)
+    assert str(caught.value).endswith(f"declare it {declared}")
+
+
+def test_a_parameter_that_an_inherited_cycle_assigns_is_refused() -> None:
+    class Above(gc.MutableNode[int]):
+        count: int
+
+        def cycle(self, state: gc.GraphState) -> bool:
+            self.count += 1
+            return True
+
+    # The annotations of this file are text.
+    with pytest.raises(gc.InvalidTypeError, match=r"count of Below .* count: int = gc.state\(0\)"):
+
+        @gc.node
+        class Below(Above):
+            count: int = 0
