@@ -21,6 +21,7 @@ from typing import (
     ForwardRef,
     Generic,
     Literal,
+    Never,
     Protocol,
     TypeVar,
     dataclass_transform,
@@ -113,8 +114,17 @@ class MutableNode(Generic[T]):
                 raise InvalidTypeError(f"cycle of {cls.__name__} {fault}")
         cls.operator = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", cls.__name__).lower()
 
-    def __init__(self) -> None:
-        """Give the node its place in the order of construction and note who wired it."""
+    def __init__(self, *given: Never, **named: Never) -> None:
+        """Give the node its place in the order of construction and note who wired it.
+
+        Raises:
+            InvalidTypeError: for any argument.
+        """
+        if given or named:
+            raise InvalidTypeError(
+                f"{type(self).__name__} takes no arguments as it is: decorate it with @gc.node, "
+                "or give it an __init__ that calls super().__init__() without any"
+            )
         self.serial = next(_serials)
         self.wired_at = _wiring_line(self)
         self.ticked_in = 0

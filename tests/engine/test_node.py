@@ -295,6 +295,24 @@ def test_a_node_by_hand_without_super_init_is_refused_with_what_is_missing() -> 
         gc.Stream(Forgot())
 
 
+def test_a_class_without_node_that_is_called_with_streams_is_refused_with_what_is_missing() -> None:
+    class Forgot(gc.MutableNode[int]):
+        source: gc.Active[int]
+
+    class HandedOn(gc.MutableNode[int]):
+        def __init__(self, source: gc.Stream[int]) -> None:
+            super().__init__(source)  # type: ignore[arg-type]  # the very mistake
+
+    made: list[Any] = [Forgot, lambda source: Forgot(source=source), HandedOn]
+    for name, make in zip(("Forgot", "Forgot", "HandedOn"), made, strict=True):
+        with pytest.raises(gc.InvalidTypeError) as caught:
+            make(gc.constant(1))
+        assert str(caught.value) == (
+            f"{name} takes no arguments as it is: decorate it with @gc.node, or give it an "
+            "__init__ that calls super().__init__() without any"
+        )
+
+
 def test_a_node_by_hand_whose_upstream_is_no_stream_is_refused_at_wiring() -> None:
     class Wrong(gc.MutableNode[int]):
         def upstreams(self) -> gc.Upstreams:
