@@ -8,11 +8,12 @@ holds wiring and parameters only, state is set anew for each run (R12).
 
 import ast
 import dataclasses
+import inspect
 import itertools
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from types import FrameType
+from types import FrameType, FunctionType
 from typing import (
     TYPE_CHECKING,
     Any,
@@ -20,6 +21,7 @@ from typing import (
     ForwardRef,
     Generic,
     Literal,
+    Never,
     Protocol,
     TypeVar,
     dataclass_transform,
@@ -28,6 +30,7 @@ from typing import (
     overload,
 )
 
+from graphcore.bytecode import attributes_set, fault_of_cycle
 from graphcore.errors import InvalidTypeError, InvalidValueError, NoValueError
 from graphcore.parsing import parse
 from graphcore.state import GraphState
@@ -98,12 +101,30 @@ class MutableNode(Generic[T]):
     _name: str | None = None
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        """Name the operator after its class."""
+        """Name the operator after its class, and refuse a `cycle` that can never say it ticked.
+
+        Raises:
+            InvalidTypeError: if `cycle` is async, a generator, or returns nothing.
+        """
         super().__init_subclass__(**kwargs)
+        cycle = inspect.getattr_static(cls, "cycle")
+        if isinstance(cycle, FunctionType) and not getattr(cycle, "__isabstractmethod__", False):
+            fault = fault_of_cycle(cycle.__code__)
+            if fault is not None:
+                raise InvalidTypeError(f"cycle of {cls.__name__} {fault}")
         cls.operator = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", cls.__name__).lower()
 
-    def __init__(self) -> None:
-        """Give the node its place in the order of construction and note who wired it."""
+    def __init__(self, *given: Never, **named: Never) -> None:
+        """Give the node its place in the order of construction and note who wired it.
+
+        Raises:
+            InvalidTypeError: for any argument.
+        """
+        if given or named:
+            raise InvalidTypeError(
+                f"{type(self).__name__} takes no arguments as it is: decorate it with @gc.node, "
+                "or give it an __init__ that calls super().__init__() without any"
+            )
         self.serial = next(_serials)
         self.wired_at = _wiring_line(self)
         self.ticked_in = 0
@@ -262,7 +283,8 @@ def node(
         valid: ``"all"`` runs `cycle` once every input has a value, ``"any"`` from the first.
 
     Raises:
-        InvalidTypeError: if the class is no `MutableNode`.
+        InvalidTypeError: if the class is no `MutableNode`, or if its `cycle` assigns a parameter,
+            which would live on in the next run (R12).
         InvalidValueError: if `valid` is neither of the two.
     """
     if valid not in ("all", "any"):
@@ -276,6 +298,8 @@ def node(
         made = dataclasses.dataclass(eq=False, repr=False)(cls)
         inputs: dict[str, _Input] = {}
         states: dict[str, Callable[[], Any]] = {}
+        cycle = inspect.getattr_static(cls, "cycle")
+        assigned = attributes_set(cycle.__code__) if isinstance(cycle, FunctionType) else ()
         for field in dataclasses.fields(made):  # type: ignore[arg-type]  # N is a dataclass now
             if "state" in field.metadata:
                 states[field.name] = field.metadata["state"]
@@ -287,10 +311,23 @@ def node(
             )
             if kind is not None:
                 inputs[field.name] = kind
+            elif field.init and field.name in assigned:
+                raise InvalidTypeError(
+                    f"{field.name} of {cls.__name__} is a parameter, and cycle assigns it: "
+                    f"declare it {_as_state(field)}"
+                )
         made._inputs, made._states, made.valid = inputs, states, valid
         return made
 
     return decorate if cls is None else decorate(cls)
+
+
+def _as_state(parameter: "dataclasses.Field[Any]") -> str:
+    """Return how a parameter would be declared as state."""
+    kind, default = parameter.type, parameter.default
+    annotation = kind if isinstance(kind, str) else inspect.formatannotation(kind)
+    given = "..." if default is dataclasses.MISSING else repr(default)
+    return f"{parameter.name}: {annotation} = gc.state({given})"
 
 
 def _input_kind(annotation: object, cls: type, namespace: dict[str, Any]) -> _Input | None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from math import nan
 from typing import Any
 
+import numpy as np
 import pytest
 
 import graphcore as gc
@@ -193,6 +194,9 @@ WRONG: list[tuple[Callable[[], object], type[Exception], str]] = [
     (lambda: anything.replay(5), TypeError, "times to iterate over, not 5"),
     (lambda: anything.replay("2026", "abcd"), TypeError, "times to iterate over, not '2026'"),
     (lambda: anything.replay([1], 5), TypeError, "values to iterate over, not 5"),
+    (lambda: anything.replay(np.array(3), [1]), TypeError, "times to iterate over, not array(3)"),
+    (lambda: anything.replay(np.array(3)), TypeError, "times to iterate over, not array(3)"),
+    (lambda: anything.replay([1], np.array(3)), TypeError, "values to iterate over, not array(3)"),
     (lambda: anything.replay([1, 2], "a"), ValueError, "1 values, 2 times"),
     (lambda: anything.replay([1, 2]).run(), TypeError, "index 0 is 1, where a (time, value) pair"),
     (
@@ -206,6 +210,7 @@ WRONG: list[tuple[Callable[[], object], type[Exception], str]] = [
     (lambda: anything.replay([1], "a", delivery="all"), ValueError, "not 'all'"),
     (lambda: anything.from_iterable([1], delivery="all"), ValueError, "not 'all'"),
     (lambda: anything.from_iterable(5), TypeError, "values to iterate over, not 5"),
+    (lambda: anything.from_iterable(np.array(3)), TypeError, "to iterate over, not array(3)"),
     (lambda: anything.receiver(print, delivery="all"), ValueError, "not 'all'"),
     (lambda: anything.receiver(print, capacity=0), ValueError, "not 0"),
     # names and runs

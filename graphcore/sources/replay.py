@@ -139,10 +139,15 @@ def make_from_iterable(values: Any, period: int, delivery: str) -> FromIterable[
         return FromIterable(
             lambda start: spaced(values(), start, period), False, False, policy, speed
         )
-    if not isinstance(values, Iterable):
+    if not _has_items(values):
         raise InvalidTypeError(f"from_iterable needs values to iterate over, not {values!r}")
     once, all_there = isinstance(values, Iterator), is_recorded(values)
     return FromIterable(lambda start: spaced(values, start, period), once, all_there, policy, speed)
+
+
+def _has_items(given: object) -> bool:
+    """Return whether there is something to iterate over; numpy's arrays of no dimension say so."""
+    return isinstance(given, Iterable) and getattr(given, "ndim", 1) != 0
 
 
 def check_delivery(delivery: str) -> Delivery:
@@ -188,9 +193,9 @@ def make_replay(times: Any, values: Any, delivery: str, speed: float) -> Replay[
         raise InvalidTypeError(
             'replay takes columns, such as replay(frame["time"], frame["price"]), not a frame'
         )
-    if not isinstance(times, Iterable) or isinstance(times, str | bytes):
+    if not _has_items(times) or isinstance(times, str | bytes):
         raise InvalidTypeError(f"replay needs times to iterate over, not {times!r}")
-    if values is not None and not isinstance(values, Iterable):
+    if values is not None and not _has_items(values):
         raise InvalidTypeError(f"replay needs values to iterate over, not {values!r}")
     if values is None:
         once = isinstance(times, Iterator)

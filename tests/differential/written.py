@@ -31,8 +31,10 @@ class Written(gc.MutableNode):
     x: object = gc.state(0)
     y: object = gc.state(1)
 
-    def cycle(self, state):
+def cycle(self, state):
 """
+# A class is looked at when it is declared, and would be refused if its cycle never returns a value.
+_TAIL = "\n\nWritten.cycle = cycle\n"
 
 
 class Writer:
@@ -202,9 +204,9 @@ class Writer:
             wanted=picks.of([True, False]),
         )
         last = picks.of(["return True", "return True", "return self.value", "pass"])
-        lines = [f"        self.value = {self.expression()}"] if picks.number(8) < 7 else []
-        lines += self.block(2, 3)
-        return head + "\n".join([*lines, f"        {last}"]) + "\n"
+        lines = [f"    self.value = {self.expression()}"] if picks.number(8) < 7 else []
+        lines += self.block(1, 3)
+        return head + "\n".join([*lines, f"    {last}"]) + _TAIL
 
 
 _NODE_ATOMS = [

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import subprocess
 import sys
+from abc import abstractmethod
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,6 +13,7 @@ import pytest
 import graphcore as gc
 from graphcore import Active, Passive
 from graphcore.testing import ticks
+from tests.engine.fused.both import node_class
 
 if TYPE_CHECKING:
     from somewhere import Missing  # type: ignore[import-not-found]  # seen by type checkers alone
@@ -292,6 +295,24 @@ def test_a_node_by_hand_without_super_init_is_refused_with_what_is_missing() -> 
         gc.Stream(Forgot())
 
 
+def test_a_class_without_node_that_is_called_with_streams_is_refused_with_what_is_missing() -> None:
+    class Forgot(gc.MutableNode[int]):
+        source: gc.Active[int]
+
+    class HandedOn(gc.MutableNode[int]):
+        def __init__(self, source: gc.Stream[int]) -> None:
+            super().__init__(source)  # type: ignore[arg-type]  # the very mistake
+
+    made: list[Any] = [Forgot, lambda source: Forgot(source=source), HandedOn]
+    for name, make in zip(("Forgot", "Forgot", "HandedOn"), made, strict=True):
+        with pytest.raises(gc.InvalidTypeError) as caught:
+            make(gc.constant(1))
+        assert str(caught.value) == (
+            f"{name} takes no arguments as it is: decorate it with @gc.node, or give it an "
+            "__init__ that calls super().__init__() without any"
+        )
+
+
 def test_a_node_by_hand_whose_upstream_is_no_stream_is_refused_at_wiring() -> None:
     class Wrong(gc.MutableNode[int]):
         def upstreams(self) -> gc.Upstreams:
@@ -318,3 +339,185 @@ def test_a_node_is_named_after_its_class_and_number_or_as_it_is_told() -> None:
     for wrong in ("", None, 5):
         with pytest.raises(gc.InvalidTypeError, match="a name is text that is not empty"):
             stream.named(wrong)  # type: ignore[arg-type]  # one wrong value of each type
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "self.value = 1",
+        "if self.source.value:\n    return\nself.value = 1",
+        "if self.source.value:\n    return None\nraise ValueError",
+        "with self.source.value:\n    return\nself.value = 1",
+        "with self.source.value:\n    self.value = 1",
+        "for x in self.source.value:\n    return",
+        "try:\n    return\nfinally:\n    self.value = 1",
+        "try:\n    self.value = 1\nexcept ValueError:\n    return",
+        "(lambda: True)()",
+        "def inner():\n    return True",
+        "return",
+        "pass",
+    ],
+)
+def test_a_cycle_that_returns_nothing_is_refused(body: str) -> None:
+    message = "cycle of Tried returns nothing: return True where it ticks, False where it does not"
+    with pytest.raises(gc.InvalidTypeError) as caught:
+        node_class(body)
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "raise ValueError",
+        "while True:\n    self.value = 1",
+        "return self.source.value if state.due else None",
+        "return None if state.due else self.source.value",
+        "return state.due or None",
+        "return state.due and None",
+        "if state.due:\n    return True",
+        "if state.due:\n    return self.value",
+        "with self.source.value:\n    return True",
+        "for x in self.source.value:\n    return x",
+        "try:\n    return state.due\nfinally:\n    self.value = None",
+        "try:\n    self.value = 1\nexcept ValueError:\n    return False",
+        "while not (x := self.source.value):\n    pass\nelse:\n    return x",
+        "match self.source.value:\n    case 1:\n        return False",
+        "nothing = None\nreturn nothing",
+        "return (x := None)",
+        "return self.source.cycle(state)",
+    ],
+)
+def test_a_cycle_that_returns_something_somewhere_or_never_is_none_of_these(body: str) -> None:
+    node_class(body)
+
+
+@pytest.mark.parametrize("head", ["", "@gc.node\n"])
+@pytest.mark.parametrize(
+    ("way", "body", "fault"),
+    [
+        ("async def", "return True", "is async: write it with def, and return True"),
+        ("async def", "yield True", "is async: write it with def, and return True"),
+        ("def", "yield True", "is a generator: write it without yield, and return True"),
+        ("def", "return (yield)", "is a generator: write it without yield, and return True"),
+        ("def", "pass", "returns nothing: return True where it ticks"),
+    ],
+)
+def test_a_cycle_that_cannot_say_whether_it_ticked_is_refused_in_any_class(
+    head: str, way: str, body: str, fault: str
+) -> None:
+    text = f"{head}class Tried(gc.MutableNode[int]):\n    {way} cycle(self, state):\n        {body}"
+    with pytest.raises(gc.InvalidTypeError, match=f"^cycle of Tried {fault}"):
+        exec(text, {"gc": gc})
+
+
+def test_a_cycle_of_a_class_beside_the_node_is_looked_at() -> None:
+    class Beside:
+        def cycle(self, state: gc.GraphState) -> None:
+            """Return nothing."""
+
+    with pytest.raises(gc.InvalidTypeError, match="cycle of Both returns nothing"):
+
+        class Both(Beside, gc.MutableNode[int]):  # type: ignore[misc]  # the very mistake
+            pass
+
+
+def test_a_cycle_that_classes_below_have_to_write_may_be_left_empty() -> None:
+    class Above(gc.MutableNode[int]):
+        @abstractmethod
+        def cycle(self, state: gc.GraphState) -> bool: ...
+
+    class Below(Above):
+        def cycle(self, state: gc.GraphState) -> bool:
+            self.value = 5
+            return True
+
+        def start(self, state: gc.GraphState) -> None:
+            state.schedule(state.time)
+
+    assert ticks(gc.Stream(Below())) == [(0, 5)]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "self.count = 5",
+        "self.count += 1",
+        "x = 1\nself.count += x",
+        "x = self.source\ny = x\nself.count = y",
+        "self.value = self.count = 5",
+        "self.value, (self.count, x) = 1, (2, 3)",
+        "self.count: int = 5",
+        "del self.count",
+        "for self.count in (1, 2):\n    pass",
+        "with self.source.value as self.count:\n    pass",
+        "if state.due:\n    while True:\n        self.count -= 1",
+        "def inner():\n    self.count += 1\ninner()",
+        "def inner():\n    return lambda: [self for self.count in (1, 2)]\ninner()()",
+        "x = lambda: self\nself.count += 1",
+    ],
+)
+def test_r12_a_parameter_that_cycle_assigns_is_refused(body: str) -> None:
+    with pytest.raises(gc.InvalidTypeError) as caught:
+        node_class(f"{body}\nreturn True", "source: gc.Active[Any]\ncount: int = 0")
+    assert str(caught.value) == (
+        "count of Tried is a parameter, and cycle assigns it: declare it count: int = gc.state(0)"
+    )
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "x = self.count\nx += 1",
+        "self.value = self.count + 1",
+        "self.source.count = 5",
+        "self.source.count += 1",
+        "self.count.real = 5",
+        "self.source.self.count = 5",
+        "self.count[0] = 5",
+        "state.count = 5",
+        "x = self\nx.count = 5",
+        "def inner(self):\n    self.count = 5",
+        "self.value = self or state.count",
+        "match self:\n    case state.count:\n        pass",
+        "self.number += 1\nself.kept = self.plain = self.count\ndel self.number",
+    ],
+)
+def test_a_parameter_that_cycle_does_not_assign_is_let_through(body: str) -> None:
+    fields = "source: gc.Active[Any]\ncount: Any = 0\nnumber: int = gc.state(0)\n"
+    fields += "kept: Any = dataclasses.field(init=False)"
+    node_class(f"{body}\nreturn True", fields, dataclasses=dataclasses)
+
+
+@pytest.mark.parametrize(
+    ("field", "declared"),
+    [
+        ("count: int", "count: int = gc.state(...)"),
+        (
+            "count: list[int] = field(default_factory=list)",
+            "count: list[int] = gc.state(...)",
+        ),
+        ("count: gc.Alarm | None = None", "count: graphcore.state.Alarm | None = gc.state(None)"),
+    ],
+)
+def test_a_parameter_that_cycle_assigns_is_shown_as_the_state_that_it_is(
+    field: str, declared: str
+) -> None:
+    with pytest.raises(gc.InvalidTypeError) as caught:
+        node_class("self.count = 5\nreturn True", field, field=dataclasses.field)
+    assert str(caught.value).endswith(f"declare it {declared}")
+
+
+def test_a_parameter_that_an_inherited_cycle_assigns_is_refused() -> None:
+    class Above(gc.MutableNode[int]):
+        count: int
+
+        def cycle(self, state: gc.GraphState) -> bool:
+            self.count += 1
+            return True
+
+    # The annotations of this file are text.
+    with pytest.raises(gc.InvalidTypeError, match=r"count of Below .* count: int = gc.state\(0\)"):
+
+        @gc.node
+        class Below(Above):
+            count: int = 0

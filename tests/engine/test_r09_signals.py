@@ -128,6 +128,7 @@ class Stubborn(Told):
         tell(stopping=True)
         threading.Event().wait(30)
         tell(waited=True)
+        return True
 
 before = handlers()
 try:

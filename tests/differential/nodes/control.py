@@ -268,9 +268,13 @@ class IsAGenerator(gc.MutableNode[Any]):
 
     source: gc.Active[Any]
 
-    def cycle(self, state: gc.GraphState) -> Any:
-        self.value = self.source.value
-        yield True
+
+def _generator(self: Any, state: gc.GraphState) -> Any:
+    self.value = self.source.value
+    yield True
+
+
+IsAGenerator.cycle = _generator  # a class is looked at when it is declared
 
 
 @shape("number")

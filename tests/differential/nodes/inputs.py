@@ -286,6 +286,8 @@ class ReturnsNothing(gc.MutableNode[Any]):
 
     def cycle(self, state: gc.GraphState) -> bool:
         self.value = self.source.value
+        nothing = None  # written out, it would be refused
+        return nothing
 
 
 @shape("number")

@@ -161,12 +161,12 @@ MORE_THAN_VALUES = [
 
 @pytest.mark.parametrize("cycle", VALUES_ONLY)
 def test_a_class_that_looks_at_values_only(cycle: str) -> None:
-    assert looks_at_values_only(node_class(cycle, INPUTS))
+    assert looks_at_values_only(node_class(f"{cycle}\nreturn True", INPUTS))
 
 
 @pytest.mark.parametrize("cycle", MORE_THAN_VALUES)
 def test_a_class_that_may_see_more(cycle: str) -> None:
-    assert not looks_at_values_only(node_class(cycle, INPUTS))
+    assert not looks_at_values_only(node_class(f"{cycle}\nreturn True", INPUTS))
     assert not looks_at_values_only(
         node_class(
             "return True",

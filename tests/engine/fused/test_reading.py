@@ -223,14 +223,13 @@ def test_a_class_is_read_once_and_again_when_it_has_another_cycle() -> None:
     ],
 )
 def test_whether_a_class_may_be_woken(cycle: str, schedules: bool) -> None:
-    assert may_schedule(node_class(cycle)) is schedules
-    assert may_schedule(node_class("pass", more=f"def start(self, state):\n    {cycle}")) is (
-        schedules
-    )
+    assert may_schedule(node_class(f"{cycle}\nreturn True")) is schedules
+    started = node_class("return True", more=f"def start(self, state):\n    {cycle}")
+    assert may_schedule(started) is schedules
 
 
 def test_a_class_whose_text_is_not_to_be_had_may_be_woken() -> None:
-    assert may_schedule(node_class("pass", more="start = eval('lambda self, state: None')"))
+    assert may_schedule(node_class("return True", more="start = eval('lambda self, state: None')"))
 
 
 def test_upstreams_in_a_list_are_written_out_up_to_fifty() -> None:

@@ -1,0 +1,72 @@
+"""What the bytecode of a node's methods says, where its class is declared.
+
+The text of a method need not be at hand, and declaring a class should read no files.
+"""
+
+import dis
+import inspect
+from itertools import pairwise
+from types import CodeType
+
+_RIGHT = "return True where it ticks, False where it does not"
+
+
+def fault_of_cycle(code: CodeType) -> str | None:
+    """Return what keeps a `cycle` from saying whether it ticked, `None` if nothing does."""
+    if code.co_flags & (inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR):
+        return f"is async: write it with def, and {_RIGHT}"
+    if code.co_flags & inspect.CO_GENERATOR:
+        return f"is a generator: write it without yield, and {_RIGHT}"
+    if _returns_nothing(code):
+        return f"returns nothing: {_RIGHT}"
+    return None
+
+
+def _returns_nothing(code: CodeType) -> bool:
+    """Return whether a function returns at all, and never anything but a `None` written out."""
+    nothing = [
+        _is_none(before, each)
+        for before, each in pairwise(dis.get_instructions(code))
+        if each.opname in ("RETURN_VALUE", "RETURN_CONST")
+    ]
+    return bool(nothing) and all(nothing)
+
+
+def _is_none(before: dis.Instruction, returning: dis.Instruction) -> bool:
+    if returning.opname == "RETURN_CONST":  # of Python 3.12 and 3.13
+        return returning.argval is None
+    constant = before.opname == "LOAD_CONST" and before.argval is None
+    return constant and not returning.is_jump_target  # where another value may come from
+
+
+def attributes_set(method: CodeType) -> set[str]:
+    """Return which attributes of its first argument a method sets or deletes, in plain sight."""
+    return _set_on(method.co_varnames[0], method) if method.co_argcount else set()
+
+
+def _set_on(owner: str, code: CodeType) -> set[str]:
+    instructions = list(dis.get_instructions(code))
+    found: set[str] = set()
+    for i, each in enumerate(instructions[:-2]):
+        if not _loads(each, owner):
+            continue
+        following, after = instructions[i + 1 : i + 3]
+        if following.opname in ("STORE_ATTR", "DELETE_ATTR"):
+            found.add(following.argval)
+        elif (following.opname, following.arg, after.opname) == ("COPY", 1, "LOAD_ATTR"):
+            found.add(after.argval)  # an augmented assignment reads what it sets
+    for inner in code.co_consts:
+        if isinstance(inner, CodeType) and owner in inner.co_freevars:
+            found |= _set_on(owner, inner)
+    return found
+
+
+def _loads(instruction: dis.Instruction, variable: str) -> bool:
+    """Return whether what an instruction puts on the stack last is this variable's value."""
+    name = instruction.opname
+    if "LOAD" not in name or not ("FAST" in name or "DEREF" in name):
+        return False
+    loaded = instruction.argval
+    if isinstance(loaded, tuple):  # two instructions in one, of Python 3.13
+        loaded = loaded[-1]
+    return bool(loaded == variable)
