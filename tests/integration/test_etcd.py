@@ -17,7 +17,7 @@ import trustme
 import graphcore as gc
 from graphcore.testing import wait_until
 from graphcore_zmq import EtcdRegistry, NameNotFoundError, NameTakenError, RegistryError, ZmqWatch
-from graphcore_zmq.etcd_names import KeptName
+from graphcore_zmq.etcd.names import KeptName
 from tests.integration.etcd_server import EtcdServer, Proxy, descriptors, free_port, registered
 
 pytestmark = pytest.mark.etcd
@@ -533,7 +533,7 @@ def test_without_the_extra_it_can_be_imported_and_says_what_to_install() -> None
 
 def test_its_client_library_is_imported_with_the_first_registry() -> None:
     code = (
-        "import sys, graphcore_zmq, graphcore_zmq.commands, graphcore_zmq.stream_commands\n"
+        "import sys, graphcore_zmq.commands.registry, graphcore_zmq.commands.streams\n"
         "assert not {'grpc', 'pyetcd'} & set(sys.modules)\n"
         "graphcore_zmq.EtcdRegistry('http://etcd:2379')\n"
         "assert {'grpc', 'pyetcd'} <= set(sys.modules)\n"

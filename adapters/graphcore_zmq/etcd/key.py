@@ -10,7 +10,7 @@ from collections.abc import Callable
 from time import monotonic
 from typing import Any
 
-from graphcore_zmq.etcd_connection import EtcdClient
+from graphcore_zmq.etcd.connection import EtcdClient
 
 
 class FollowedKey:

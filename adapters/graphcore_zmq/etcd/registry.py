@@ -15,17 +15,17 @@ from urllib.parse import urlsplit
 
 from graphcore import InvalidTypeError, InvalidValueError
 from graphcore.time import Duration, to_duration
-from graphcore_zmq.etcd_connection import (
+from graphcore_zmq.etcd.connection import (
     EtcdClient,
     EtcdConnection,
     GivenClient,
     Target,
     UnreachableError,
 )
-from graphcore_zmq.etcd_key import FollowedKey
-from graphcore_zmq.etcd_names import KeptName
-from graphcore_zmq.etcd_session import Access, Endpoint, client_library
-from graphcore_zmq.etcd_worker import EtcdWorker
+from graphcore_zmq.etcd.key import FollowedKey
+from graphcore_zmq.etcd.names import KeptName
+from graphcore_zmq.etcd.session import Access, Endpoint, client_library
+from graphcore_zmq.etcd.worker import EtcdWorker
 from graphcore_zmq.registry import Conflict, NameNotFoundError, RegistryError
 
 _logger = logging.getLogger(__name__)

@@ -10,9 +10,9 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from graphcore_zmq.naming import RegistryOptions, with_registry_options
+from graphcore_zmq.commands.naming import RegistryOptions, with_registry_options
+from graphcore_zmq.commands.terminal import plain
 from graphcore_zmq.registry import RegistryError
-from graphcore_zmq.terminal import plain
 
 _EVERY = 0.5  # s between two looks of `watch`
 _WIDE = 10_000  # columns where nobody sees the end of a line

@@ -19,12 +19,8 @@ import typer
 import graphcore as gc
 from graphcore_zmq.binding import OnFull
 from graphcore_zmq.codec import Codec, json, msgpack, raw
-from graphcore_zmq.naming import RegistryOptions, with_registry_options
-from graphcore_zmq.publisher import zmq_pub
-from graphcore_zmq.read import ZmqSubscription, zmq_sub
-from graphcore_zmq.security import Curve, CurveClient, CurveServer
-from graphcore_zmq.status import ZmqStatus
-from graphcore_zmq.terminal import (
+from graphcore_zmq.commands.naming import RegistryOptions, with_registry_options
+from graphcore_zmq.commands.terminal import (
     WriteLines,
     as_json,
     json_of,
@@ -33,6 +29,10 @@ from graphcore_zmq.terminal import (
     shown_with_topic,
     text_of,
 )
+from graphcore_zmq.publisher import zmq_pub
+from graphcore_zmq.read import ZmqSubscription, zmq_sub
+from graphcore_zmq.security import Curve, CurveClient, CurveServer
+from graphcore_zmq.status import ZmqStatus
 
 _FAILED = 1
 _INTERRUPTED = 130

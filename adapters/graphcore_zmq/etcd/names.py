@@ -10,14 +10,14 @@ from collections.abc import Callable
 from time import monotonic
 from typing import Any, TypeVar
 
-from graphcore_zmq.etcd_connection import (
+from graphcore_zmq.etcd.connection import (
     EtcdClient,
     EtcdConnection,
     RefusedError,
     UnreachableError,
 )
-from graphcore_zmq.etcd_key import FollowedKey
-from graphcore_zmq.etcd_worker import EtcdWorker
+from graphcore_zmq.etcd.key import FollowedKey
+from graphcore_zmq.etcd.worker import EtcdWorker
 from graphcore_zmq.registry import Conflict, NameTakenError, RegistryError
 
 T = TypeVar("T")

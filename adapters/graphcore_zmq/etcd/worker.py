@@ -10,7 +10,7 @@ import threading
 from time import monotonic
 from typing import Protocol
 
-from graphcore_zmq.etcd_connection import EtcdConnection, RefusedError, UnreachableError
+from graphcore_zmq.etcd.connection import EtcdConnection, RefusedError, UnreachableError
 from graphcore_zmq.registry import RegistryError
 
 _logger = logging.getLogger(__name__)

@@ -9,7 +9,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from graphcore_zmq.etcd_connection import EtcdClient, RefusedError, Session
+from graphcore_zmq.etcd.connection import EtcdClient, RefusedError, Session
 from graphcore_zmq.registry import RegistryError
 
 # A channel of its own begins without the waiting time that failures of another left behind.

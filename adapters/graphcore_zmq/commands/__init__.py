@@ -1,0 +1,1 @@
+"""What the command `graphcore` gets from this package; the extra `cli` has what it needs."""
