@@ -19,7 +19,7 @@ from graphcore_zmq.config import SocketOptions
 from graphcore_zmq.framing import Outgoing
 from graphcore_zmq.peers import ALIVE, DONE, SIGNING, TOPICS, Peers
 from graphcore_zmq.security import CurveServer, Gate
-from graphcore_zmq.sockets import Monitor, Socket, pass_over
+from graphcore_zmq.sockets import Monitor, Socket, ended, pass_over
 from graphcore_zmq.stats_log import StatsLog
 from graphcore_zmq.wire import (
     Trailer,
@@ -138,14 +138,7 @@ class Outlet:
         self._watcher.join()
         self._socket.close(linger=-(-self._options.linger // 1_000_000))
         self.peers = self.subscriptions = 0
-        # In a thread of its own: libzmq 4.3.5 may miss the end of a connection that ends at the
-        # same time, and then waits for it beyond the linger, for ever.
-        ending = threading.Thread(
-            target=self._context.term, name=f"graphcore-{self._name}-end", daemon=True
-        )
-        ending.start()
-        ending.join(self._options.linger / 1e9 + _MISSED)
-        if ending.is_alive():
+        if not ended(self._context.term, self._name, self._options.linger / 1e9 + _MISSED):
             _logger.error("%s: libzmq does not end its socket, which is left behind", self._name)
 
     # Subscribers
