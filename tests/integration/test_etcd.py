@@ -392,7 +392,9 @@ def _shows(watch: ZmqWatch, address: str | None) -> bool:
 # Whom etcd answers
 
 
-def test_a_user_with_a_password_is_let_in_and_others_are_not(etcd: EtcdServer) -> None:
+def test_a_user_with_a_password_is_let_in_and_others_are_not(
+    etcd: EtcdServer, caplog: pytest.LogCaptureFixture
+) -> None:
     for command in ("user add root:secret", "user grant-role root root", "auth enable"):
         etcd.ctl(*command.split())
     registry = EtcdRegistry(etcd.url, user="root", password="secret", timeout="10s")
@@ -408,6 +410,12 @@ def test_a_user_with_a_password_is_let_in_and_others_are_not(etcd: EtcdServer) -
         with pytest.raises(RegistryError, match="invalid user ID or password") as caught:
             wrong.register("quotes", HERE)
         assert etcd.url in str(caught.value) and "guessed" not in str(caught.value)
+    watch = wrong.watch("quotes")
+    refused = "'quotes' cannot be followed: .* invalid user ID or password"
+    wait_until(lambda: re.search(refused, caplog.text))
+    with pytest.raises(TimeoutError):
+        wait_until(lambda: len(re.findall(refused, caplog.text)) > 1, 2.5)
+    watch.close()
     with pytest.raises(RegistryError, match="user name is empty"):
         EtcdRegistry(etcd.url).lookup("quotes")
 
