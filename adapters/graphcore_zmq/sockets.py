@@ -2,6 +2,7 @@
 
 import os
 import socket as networking
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -52,6 +53,23 @@ def set_options(socket: Socket, options: SocketOptions, address: str) -> None:
         socket.set(zmq.TCP_KEEPALIVE, 1)
         socket.set(zmq.TCP_KEEPALIVE_IDLE, _KEEPALIVE_SECONDS)
         socket.set(zmq.TCP_KEEPALIVE_INTVL, _KEEPALIVE_SECONDS)
+
+
+def ended(end: Callable[[], None], name: str, seconds: float) -> bool:
+    """End a context in a thread of its own; return whether it did within so many seconds.
+
+    libzmq may take longer, as it waits for a host's name that is being resolved, and for ever:
+    4.3.5 may miss the end of a connection that ends at the same time.
+
+    Args:
+        end: the context's `term` or `destroy`.
+        name: for the thread.
+        seconds: for how long it is waited for.
+    """
+    thread = threading.Thread(target=end, name=f"graphcore-{name}-end", daemon=True)
+    thread.start()
+    thread.join(seconds)
+    return not thread.is_alive()
 
 
 def refuse_old_protocols(socket: Socket) -> None:

@@ -29,7 +29,7 @@ from graphcore_zmq.patience import Patience
 from graphcore_zmq.peers import ALIVE, DONE
 from graphcore_zmq.security import CurveClient
 from graphcore_zmq.server_key import ServerKey
-from graphcore_zmq.sockets import Socket
+from graphcore_zmq.sockets import Socket, ended
 from graphcore_zmq.stats_log import StatsLog
 from graphcore_zmq.status import OnEnd, SubscriberStats, ZmqStatus
 from graphcore_zmq.wire import (
@@ -49,6 +49,7 @@ T = TypeVar("T")
 _logger = logging.getLogger(__name__)
 
 _POLL = 100  # ms between two looks at `stop` and at where the publisher is
+_END = 1.0  # s that the end of the connection is waited for
 _RETRY = 5  # s after which a publisher that has refused is tried again
 _ALONE = 50e-6  # s; a frame that was waited for longer has no other behind it, as a rule
 _QUIET = 0.5  # s of silence after which nothing more is expected of a publisher that has moved
@@ -172,7 +173,12 @@ class Subscriber(Generic[T]):
         finally:
             _logger.info("%s: %s", self.address, self.stats())
             self._connected = False
-            context.destroy(linger=0)
+            if not ended(partial(context.destroy, linger=0), self._named, _END):
+                _logger.warning(
+                    "%s: libzmq does not end its connection yet, and goes on in a thread of its "
+                    "own: it may be resolving a host's name",
+                    self.address,
+                )
             self._follower.close()
             self._key.close()
 

@@ -1,5 +1,6 @@
 """Names in a real etcd: registering, looking up, following."""
 
+import re
 import subprocess
 import sys
 import threading
@@ -391,7 +392,9 @@ def _shows(watch: ZmqWatch, address: str | None) -> bool:
 # Whom etcd answers
 
 
-def test_a_user_with_a_password_is_let_in_and_others_are_not(etcd: EtcdServer) -> None:
+def test_a_user_with_a_password_is_let_in_and_others_are_not(
+    etcd: EtcdServer, caplog: pytest.LogCaptureFixture
+) -> None:
     for command in ("user add root:secret", "user grant-role root root", "auth enable"):
         etcd.ctl(*command.split())
     registry = EtcdRegistry(etcd.url, user="root", password="secret", timeout="10s")
@@ -407,6 +410,12 @@ def test_a_user_with_a_password_is_let_in_and_others_are_not(etcd: EtcdServer) -
         with pytest.raises(RegistryError, match="invalid user ID or password") as caught:
             wrong.register("quotes", HERE)
         assert etcd.url in str(caught.value) and "guessed" not in str(caught.value)
+    watch = wrong.watch("quotes")
+    refused = "'quotes' cannot be followed: .* invalid user ID or password"
+    wait_until(lambda: re.search(refused, caplog.text))
+    with pytest.raises(TimeoutError):
+        wait_until(lambda: len(re.findall(refused, caplog.text)) > 1, 2.5)
+    watch.close()
     with pytest.raises(RegistryError, match="user name is empty"):
         EtcdRegistry(etcd.url).lookup("quotes")
 
@@ -458,6 +467,32 @@ def test_what_a_user_may_not_write_is_an_error_that_says_so(etcd: EtcdServer) ->
         registry.lookup("other")
     with pytest.raises(NameNotFoundError):
         registry.lookup("quotes")
+
+
+def test_a_name_that_may_no_longer_be_written_is_said_once(
+    etcd: EtcdServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    for command in (
+        "user add root:secret",
+        "user grant-role root root",
+        "user add writer:w",
+        "role add writes",
+        "role grant-permission writes readwrite quotes",
+        "user grant-role writer writes",
+        "auth enable",
+    ):
+        etcd.ctl(*command.split())
+    root = ("--user", "root:secret")
+    registry = EtcdRegistry(etcd.url, user="writer", password="w", timeout="10s")
+    with registered(registry, "quotes", HERE):
+        etcd.ctl(*root, "role", "grant-permission", "writes", "read", "quotes")
+        etcd.ctl(*root, "del", "quotes")
+        refused = "'quotes' is not kept registered: .* permission denied"
+        wait_until(lambda: re.search(refused, caplog.text))
+        with pytest.raises(TimeoutError):
+            wait_until(lambda: len(re.findall(refused, caplog.text)) > 1, 2.5)
+        etcd.ctl(*root, "role", "grant-permission", "writes", "readwrite", "quotes")
+        wait_until(lambda: "'quotes' is registered again in etcd" in caplog.text)
 
 
 def test_certificates_are_shown_and_checked(etcd_tls: EtcdServer, tmp_path: Path) -> None:

@@ -229,6 +229,7 @@ def test_a_standby_brings_its_key_when_it_takes_the_name(
         return secured(EtcdRegistry(etcd.url, conflict="standby"), secret)
 
     first = start(FIRST_SECRET)
+    wait_until(lambda: etcd.value("quotes") == first.publisher.address)
     second = start(SECOND_SECRET)
     seen = watching(("quotes", EtcdRegistry(etcd.url)), security=CLIENT)
     first.send(b"1")

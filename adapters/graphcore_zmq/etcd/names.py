@@ -102,7 +102,6 @@ class KeptName:
             self._refresh()
         if monotonic() >= self._followed.due:
             self._call(self._followed.read)
-        self._refusal = ""
         if self._followed.value is None:
             self._held = False
             self._claim()
@@ -110,6 +109,7 @@ class KeptName:
             self._hold()
         elif self._followed.value is not None:
             self._meet(self._followed.value)
+        self._refusal = ""
 
     def finish(self) -> None:
         """Give the name back."""
