@@ -11,7 +11,7 @@ import pytest
 import graphcore as gc
 from graphcore.testing import wait_until
 from graphcore_zmq import CodecError, SocketOptions, WireError, ZmqStatus, raw, zmq_sub
-from graphcore_zmq.peers import ALIVE
+from graphcore_zmq.peers import ALIVE, SIGNING
 from graphcore_zmq.wire import Trailer, value_frame
 
 pytestmark = [pytest.mark.zmq, pytest.mark.usefixtures("nothing_is_left_over")]
@@ -175,6 +175,12 @@ def test_a_publisher_whose_graph_is_busy_is_not_left(watching):
     wait_until(lambda: seen.values == [b"1", b"2", b"3", b"4", b"5"])
     assert seen.statuses[:1] == [CONNECTED]
     assert seen.subscription.stats().lost == 0
+
+
+def test_a_subscriber_promises_signs_of_life_before_it_can_be_sent_anything(bare, watching):
+    publisher = bare()
+    watching(publisher.port)
+    assert [publisher.socket.recv() for _ in range(2)] == [b"\1" + SIGNING, b"\1"]
 
 
 def test_signs_of_life_go_on_at_another_address_of_the_same_publisher(bare, watching):
