@@ -4,6 +4,7 @@ import signal
 import socket as networking
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ import zmq
 import graphcore as gc
 from graphcore.testing import wait_until
 from graphcore_zmq import SocketOptions, ZmqPublisher, raw, zmq_sub
+from graphcore_zmq.peers import SIGNING
 from graphcore_zmq.wire import Tag, read_frame
 
 pytestmark = pytest.mark.zmq
@@ -171,6 +173,30 @@ def test_a_subscriber_that_follows_does_not_hold_up_the_end_of_its_publisher(run
         stop.set()
     following.join(30)
     assert out.values == list(range(10))
+
+
+@contextmanager
+def signing(publisher: ZmqPublisher) -> Iterator[None]:
+    """A subscriber that promises signs of life and gives none."""
+    context = zmq.Context()
+    try:
+        peer = context.socket(zmq.XSUB)
+        peer.connect(f"tcp://127.0.0.1:{publisher.port}")
+        for message in (b"\1" + SIGNING, b"\1"):
+            peer.send(message)
+        yield
+    finally:
+        context.destroy(linger=0)
+
+
+def test_one_that_promises_signs_of_life_and_gives_none_is_cut(running, caplog):
+    options = SocketOptions(peer_timeout="300ms")
+    values = gc.ticker("10ms").count()
+    publisher = values.zmq_pub(0, bind="127.0.0.1", options=options)
+    running(publisher.run, cycles=200)
+    wait_until(lambda: publisher.port)
+    with signing(publisher):
+        wait_until(lambda: "a subscriber no longer answers and is cut" in caplog.text)
 
 
 class Registry:
