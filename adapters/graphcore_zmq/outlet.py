@@ -340,7 +340,14 @@ class Outlet:
             trailer = Trailer(self._instance, channel.sequence, self._state.time)
             self._send_last(topic, end_of_stream_frame(trailer), until)
         # A sign of life that meets a closed connection would cost its sender what it has not read.
-        while self._alive and time.monotonic() < until:
+        while self._alive:
+            if time.monotonic() >= until:
+                _logger.warning(
+                    "%s: the linger is over; subscribers that had not read all: %d",
+                    self._name,
+                    len(self._alive),
+                )
+                break
             self.wait(STEP)
 
     def _topics_in_use(self) -> set[bytes]:

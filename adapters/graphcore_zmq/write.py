@@ -111,6 +111,12 @@ class ZeroMqSenderNode(MutableNode[None]):
             self._expire(self._kept.clear(), "the run ended before anybody subscribed")
             if state.ended_by is not EndedBy.ERROR:
                 self._outlet.say_goodbye()
+            elif self._outlet.subscriptions:
+                _logger.warning(
+                    "%s: the run failed; subscribers that lose what they had not read: %d",
+                    self.name,
+                    self._outlet.subscriptions,
+                )
         finally:
             _logger.info("%s: %s", self.name, self.stats())
             self._outlet.close()

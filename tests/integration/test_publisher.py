@@ -83,7 +83,7 @@ def test_a_run_ended_by_a_signal_does_not_give_kept_values_their_time():
     assert report.wall_time < 30_000_000_000
 
 
-def test_a_run_that_fails_says_no_goodbye(running, peer):
+def test_a_run_that_fails_says_no_goodbye(running, peer, caplog):
     def fail(value: bytes) -> bytes:
         if value == b"2":
             raise LookupError("the feed broke")
@@ -95,9 +95,11 @@ def test_a_run_that_fails_says_no_goodbye(running, peer):
 
     values = gc.from_iterable([b"1", b"2"], period="200ms").map(fail)
     publisher = values.zmq_pub(0, bind="127.0.0.1", codec=raw, wait_for=1)
-    running(run)
+    failing = running(run)
     connect(peer, publisher)
     assert frames(peer, 1_000) == [(Tag.VALUE, [b"1"])]
+    failing.join(30)
+    assert "the run failed; subscribers that lose what they had not read: 1" in caplog.text
 
 
 def test_subscriptions_and_peers_are_counted_as_they_come_and_go(running):
@@ -197,6 +199,17 @@ def test_one_that_promises_signs_of_life_and_gives_none_is_cut(running, caplog):
     wait_until(lambda: publisher.port)
     with signing(publisher):
         wait_until(lambda: "a subscriber no longer answers and is cut" in caplog.text)
+
+
+def test_a_subscriber_that_has_not_read_all_when_the_linger_is_over_is_logged(running, caplog):
+    options = SocketOptions(linger="100ms")
+    publisher = gc.constant(1).zmq_pub(0, bind="127.0.0.1", wait_for=1, options=options)
+    run = running(publisher.named("quotes").run)
+    wait_until(lambda: publisher.port)
+    with signing(publisher):
+        run.join(30)
+    said = "quotes: the linger is over; subscribers that had not read all: 1"
+    assert said in caplog.text
 
 
 class Registry:
