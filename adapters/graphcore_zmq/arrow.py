@@ -2,7 +2,8 @@
 
 What a peer sends is checked before anything is made of it: pyarrow validates the batch, compressed
 bodies are refused as their true size cannot be known, and so is whatever says that it has more
-items than its bytes have bits. pyarrow is imported where a codec is first used.
+items than its bytes have bits. What a peer would refuse so is refused where it is published.
+pyarrow is imported where a codec is first used.
 """
 
 import struct
@@ -74,7 +75,12 @@ class ArrowCodec:
         """Return the bytes of a record batch, a table, a frame or a list of rows as mappings."""
         pa = _pyarrow()
         try:
-            return _write(pa, _batch_of(pa, value))
+            batch = _batch_of(pa, value)
+            batch.validate(full=True)
+            payload = _write(pa, batch)
+            if not all(_takes_room(pa, kind) for kind in batch.schema.types):
+                _checked(pa, payload)
+            return payload
         except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
             raise CodecError(
                 f"arrow cannot encode a value of type {type(value).__qualname__}: "
@@ -259,19 +265,7 @@ def _write(pa: Any, batch: Any) -> bytes:
 
 def _read(pa: Any, codec: str, payload: bytes) -> Any:
     try:
-        if _is_compressed(pa, payload):
-            raise ValueError("it is compressed")
-        with pa.ipc.open_stream(payload) as reader:
-            batches = list(reader)
-        if len(batches) != 1:
-            raise ValueError(f"it holds {len(batches)} record batches, not one")
-        (batch,) = batches
-        batch.validate()
-        if batch.num_rows > 8 * len(payload):
-            raise ValueError(f"it cannot hold {batch.num_rows} rows")
-        for column in _columns(batch):
-            _check_extent(pa, column, 8 * len(payload))
-        batch.validate(full=True)
+        return _checked(pa, payload)
     except (
         pa.ArrowException,
         ValueError,
@@ -281,6 +275,22 @@ def _read(pa: Any, codec: str, payload: bytes) -> Any:
         struct.error,
     ) as error:
         raise CodecError(f"{codec} cannot decode {payload[:32]!r}: {_first_line(error)}") from error
+
+
+def _checked(pa: Any, payload: bytes) -> Any:
+    if _is_compressed(pa, payload):
+        raise ValueError("it is compressed")
+    with pa.ipc.open_stream(payload) as reader:
+        batches = list(reader)
+    if len(batches) != 1:
+        raise ValueError(f"it holds {len(batches)} record batches, not one")
+    (batch,) = batches
+    batch.validate()
+    if batch.num_rows > 8 * len(payload):
+        raise ValueError(f"{len(payload)} bytes cannot hold {batch.num_rows} rows")
+    for column in _columns(batch):
+        _check_extent(pa, column, len(payload))
+    batch.validate(full=True)
     return batch
 
 
@@ -320,23 +330,40 @@ def _field(metadata: bytes, table: int, number: int) -> int:
     return table + int(offset) if offset else 0
 
 
-def _check_extent(pa: Any, array: Any, most: int) -> None:
-    """Raise if an array, or one that it is made of, says that it has more items than `most`."""
+def _takes_room(pa: Any, kind: Any) -> bool:
+    """Whether each item of a column takes a bit at least, whatever it is: most kinds do."""
+    kinds = pa.types
+    if kinds.is_dictionary(kind):
+        return _takes_room(pa, kind.value_type)
+    if kinds.is_list(kind) or kinds.is_large_list(kind):
+        return _takes_room(pa, kind.value_type)
+    return bool(
+        kinds.is_primitive(kind)
+        or kinds.is_decimal(kind)
+        or kinds.is_string(kind)
+        or kinds.is_large_string(kind)
+        or kinds.is_binary(kind)
+        or kinds.is_large_binary(kind)
+    )
+
+
+def _check_extent(pa: Any, array: Any, size: int) -> None:
+    """Raise if an array, or one that it is made of, says that it has more items than bits."""
     kinds, kind = pa.types, array.type
-    if len(array) > most:
-        raise ValueError(f"it cannot hold {len(array)} values of {kind}")
+    if len(array) > 8 * size:
+        raise ValueError(f"{size} bytes cannot hold {len(array)} values of {kind}")
     if isinstance(array, pa.ExtensionArray):
-        _check_extent(pa, array.storage, most)
+        _check_extent(pa, array.storage, size)
     elif kinds.is_dictionary(kind):
-        _check_extent(pa, array.dictionary, most)
+        _check_extent(pa, array.dictionary, size)
     elif kinds.is_struct(kind):
         for place in range(kind.num_fields):
-            _check_extent(pa, array.field(place), most)
+            _check_extent(pa, array.field(place), size)
     elif kinds.is_list(kind) or kinds.is_large_list(kind) or kinds.is_fixed_size_list(kind):
-        _check_extent(pa, array.values, most)
+        _check_extent(pa, array.values, size)
     elif kinds.is_map(kind):
-        _check_extent(pa, array.keys, most)
-        _check_extent(pa, array.items, most)
+        _check_extent(pa, array.keys, size)
+        _check_extent(pa, array.items, size)
     elif kinds.is_nested(kind):
         raise ValueError(f"columns of {kind} are not taken")
 

@@ -66,11 +66,15 @@ class Link:
         self._poller.register(self.monitor.socket, zmq.POLLIN)
 
     def subscribe(self, wanted: Sequence[bytes]) -> None:
-        """Ask for what is wanted of what is published, and promise signs of life."""
-        for each in wanted:
-            self.socket.send(_SUBSCRIBE + each)
+        """Ask for what is wanted of what is published, and promise signs of life.
+
+        The promise comes first: a publisher that ends with its first subscriber waits for it only
+        if it knows of it.
+        """
         if self._options.heartbeat_interval:
             self.socket.send(_SUBSCRIBE + SIGNING)
+        for each in wanted:
+            self.socket.send(_SUBSCRIBE + each)
 
     def wait(self, milliseconds: int) -> bool:
         """Wait until there is something to read, or something has happened to the connection.

@@ -161,11 +161,13 @@ class Outlet:
                 poller.poll(int(wait * 1000))
                 if gate is not None:
                     gate.answer()
+                announced = self._alive.announced()
                 for connected in monitor.read():
                     self.peers += 1 if connected else -1
                     changed = time.monotonic()
                     if not connected:
                         _logger.info("%s: a subscriber has gone", self._name)
+                self._alive.admit(announced, monitor.connections)
                 if self.peers != self.subscriptions or self._silent() or self._alive:
                     self.attention = True
                     if not self._posted:
@@ -198,7 +200,7 @@ class Outlet:
             self._addressed = self._lasting
             kind, rest = frame.bytes[:1], frame.bytes[1:]
             if kind == _SUBSCRIBE and rest == SIGNING:
-                self._alive.expect(frame.get(zmq.SRCFD))
+                self._alive.announce(frame.get(zmq.SRCFD))
             elif kind == _SUBSCRIBE and rest in (ALIVE, DONE):
                 self._alive.hear(frame.get(zmq.SRCFD), rest)
             elif kind == _SUBSCRIBE:
@@ -338,7 +340,14 @@ class Outlet:
             trailer = Trailer(self._instance, channel.sequence, self._state.time)
             self._send_last(topic, end_of_stream_frame(trailer), until)
         # A sign of life that meets a closed connection would cost its sender what it has not read.
-        while self._alive and time.monotonic() < until:
+        while self._alive:
+            if time.monotonic() >= until:
+                _logger.warning(
+                    "%s: the linger is over; subscribers that had not read all: %d",
+                    self._name,
+                    len(self._alive),
+                )
+                break
             self.wait(STEP)
 
     def _topics_in_use(self) -> set[bytes]:

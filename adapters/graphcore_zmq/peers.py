@@ -14,7 +14,9 @@ that subscriptions came from in a queue of its own, and takes one out for each m
 """
 
 import socket as networking
+import threading
 import time
+from collections.abc import Container
 
 from graphcore_zmq.sockets import borrowed
 
@@ -30,34 +32,68 @@ TOPICS = b"\xffgc1 topics"
 class Peers:
     """The subscribers that give signs of life, by the descriptor of their connection.
 
-    `forget` may be called from any thread, the rest from the one that reads the signs.
+    A descriptor that becomes free is soon another connection's, and what that one sends may be read
+    before the end of the first is known. So who announces signs is waited for from then on, but
+    taken for a connection only when the ends up to then are known, and it is admitted.
+
+    `forget` and `admit` are for the thread that watches the connections, the rest is for the one
+    that reads the signs.
     """
 
     def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._announced: set[int] = set()
         self._expected: dict[int, float] = {}
         self._heard: dict[int, float] = {}
         self._suspects: set[int] = set()
 
     def __len__(self) -> int:
-        return len(self._expected) + len(self._heard)
+        with self._lock:
+            return len(self._announced | self._expected.keys() | self._heard.keys())
 
     def hear(self, descriptor: int, sign: bytes) -> None:
         """Note a sign; whatever else a peer sends is passed over."""
-        self._suspects.discard(descriptor)
-        if sign == ALIVE:
-            self._expected.pop(descriptor, None)
-            self._heard[descriptor] = time.monotonic()
-        elif sign == DONE:
-            self.forget(descriptor)
+        with self._lock:
+            self._suspects.discard(descriptor)
+            if sign == ALIVE:
+                self._expected.pop(descriptor, None)
+                self._heard[descriptor] = time.monotonic()
+            elif sign == DONE:
+                self._announced.discard(descriptor)
+                self._drop(descriptor)
 
-    def expect(self, descriptor: int) -> None:
+    def announce(self, descriptor: int) -> None:
         """Note that a subscriber gives signs. Its first comes when it has received something."""
-        self._expected[descriptor] = time.monotonic()
+        with self._lock:
+            self._announced.add(descriptor)
+
+    def announced(self) -> set[int]:
+        """Return those that are not admitted yet."""
+        with self._lock:
+            return self._announced.copy()
+
+    def admit(self, announced: set[int], connections: Container[int]) -> None:
+        """Expect signs of what was announced and is a connection.
+
+        Args:
+            announced: what `announced` returned before the ends up to then were told to `forget`.
+            connections: those that there are.
+        """
+        with self._lock:
+            for descriptor in announced & self._announced:
+                self._announced.remove(descriptor)
+                if descriptor in connections and descriptor not in self._heard:
+                    self._expected[descriptor] = time.monotonic()
 
     def forget(self, descriptor: int) -> None:
-        """Expect no more of a connection: it has ended, or its subscriber is done."""
+        """Expect no more of a connection, which has ended."""
+        with self._lock:
+            self._drop(descriptor)
+
+    def _drop(self, descriptor: int) -> None:
         self._expected.pop(descriptor, None)
         self._heard.pop(descriptor, None)
+        self._suspects.discard(descriptor)
 
     def cut_silent(self, timeout: int, port: int, sent: float) -> int:
         """Cut the connections that gave no sign for so long; return how many.
@@ -71,21 +107,21 @@ class Peers:
                 meanwhile is thereby left alone.
             sent: when something was last sent, monotonic seconds.
         """
-        for descriptor, since in tuple(self._expected.items()):
-            if sent > since:
-                self._expected.pop(descriptor, None)
-                self._heard[descriptor] = time.monotonic()
+        now = time.monotonic()
         count = 0
-        oldest = time.monotonic() - timeout / 1e9
-        for descriptor, heard in tuple(self._heard.items()):
-            if heard >= oldest:
-                continue
-            if descriptor not in self._suspects:
-                self._suspects.add(descriptor)
-                continue
-            self._suspects.discard(descriptor)
-            self.forget(descriptor)
-            count += _cut(descriptor, port)
+        with self._lock:
+            for descriptor, since in tuple(self._expected.items()):
+                if sent > since:
+                    del self._expected[descriptor]
+                    self._heard[descriptor] = now
+            for descriptor, heard in tuple(self._heard.items()):
+                if now - heard <= timeout / 1e9:
+                    continue
+                if descriptor not in self._suspects:
+                    self._suspects.add(descriptor)
+                    continue
+                self._drop(descriptor)
+                count += _cut(descriptor, port)
         return count
 
 

@@ -5,7 +5,7 @@ import socket as networking
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -152,6 +152,11 @@ class Monitor:
     def given_up(self) -> bool:
         """Whether libzmq will not connect again: the other end broke its protocol, or a limit."""
         return self._lost_at is not None and time.monotonic() - self._lost_at > _GIVEN_UP
+
+    @property
+    def connections(self) -> Container[int]:
+        """The descriptors of those who have connected, to a socket that was bound."""
+        return self._hosts
 
     def close(self) -> None:
         """Close the monitor's own socket."""

@@ -116,6 +116,12 @@ class ZeroMqSenderNode(MutableNode[None]):
             self._expire(self._kept.clear(), "the run ended before anybody subscribed")
             if state.ended_by is not EndedBy.ERROR:
                 self._outlet.say_goodbye()
+            elif self._outlet.subscriptions:
+                _logger.warning(
+                    "%s: the run failed; subscribers that lose what they had not read: %d",
+                    self.name,
+                    self._outlet.subscriptions,
+                )
         finally:
             _logger.info("%s: %s", self.name, self.stats())
             self._outlet.close()
@@ -207,11 +213,16 @@ class ZeroMqSenderNode(MutableNode[None]):
             self._release_when_ready()
 
     def _check_size(self, message: Outgoing) -> None:
-        size, limit = len(message.envelope) + TRAILER_SIZE, self.options.max_message_size
-        if size > limit or message.values > self.options.max_burst:
+        size, limits = len(message.envelope) + TRAILER_SIZE, self.options
+        if message.values > limits.max_burst:
             raise CodecError(
-                f"{self.name}: a frame of {message.values} values and {size} bytes is more than "
-                f"max_burst ({self.options.max_burst}) or max_message_size ({limit}) allow"
+                f"{self.name}: a burst of {message.values} values is more than max_burst "
+                f"({limits.max_burst}) allows"
+            )
+        if size > limits.max_message_size:
+            raise CodecError(
+                f"{self.name}: a frame of {size} bytes is more than max_message_size "
+                f"({limits.max_message_size}) allows"
             )
 
     def _keep(self, at: int, message: Outgoing) -> None:

@@ -2,6 +2,7 @@
 
 import zmq
 
+from graphcore_zmq.peers import SIGNING
 from graphcore_zmq.wire import Trailer, check_point_frame, end_of_stream_frame, value_frame
 
 
@@ -27,10 +28,10 @@ class Bare:
 
     def await_subscriber(self) -> None:
         """Wait until a subscriber of graphcore's has said all that it says at first."""
-        messages: list[bytes] = []
-        while not messages or not messages[-1].startswith(b"\1gc1"):
+        awaited = {b"\1", b"\1" + SIGNING}
+        while awaited:
             assert self.socket.poll(10_000)
-            messages.append(self.socket.recv())
+            awaited.discard(self.socket.recv())
 
     def send(self, count: int = 1) -> list[bytes]:
         values = [b"%d:%d" % (self.instance, self.sequence + n) for n in range(count)]

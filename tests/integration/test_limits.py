@@ -6,12 +6,25 @@ import struct
 import threading
 import time
 
+import numpy as np
+import pyarrow as pa
 import pytest
 
 import graphcore as gc
 from graphcore.testing import wait_until
-from graphcore_zmq import CodecError, SocketOptions, WireError, ZmqStatus, raw, zmq_sub
-from graphcore_zmq.peers import ALIVE
+from graphcore_zmq import (
+    CodecError,
+    SocketOptions,
+    WireError,
+    ZmqStatus,
+    arrow,
+    bincode,
+    json,
+    msgpack,
+    raw,
+    zmq_sub,
+)
+from graphcore_zmq.peers import ALIVE, SIGNING
 from graphcore_zmq.wire import Trailer, value_frame
 
 pytestmark = [pytest.mark.zmq, pytest.mark.usefixtures("nothing_is_left_over")]
@@ -49,6 +62,37 @@ def test_a_publisher_sends_no_frame_that_is_above_its_largest_size(watching):
     thread.join()
     wait_until(lambda: seen.values == [b"x" * 960])
     assert raised
+
+
+LARGEST = 64 << 20
+
+
+@pytest.mark.parametrize(
+    ("codec", "value"),
+    [
+        (raw, bytes(LARGEST)),
+        (json, "x" * LARGEST),
+        (msgpack, "x" * LARGEST),
+        (bincode(bytes), bytes(LARGEST)),
+        (arrow, pa.table({"price": np.zeros(LARGEST // 8)})),
+    ],
+    ids=["raw", "json", "msgpack", "bincode", "arrow"],
+)
+def test_what_is_too_large_for_any_subscriber_is_refused_at_the_publisher(codec, value):
+    publisher = gc.constant(value).zmq_pub(0, bind="127.0.0.1", codec=codec).named("prices")
+    with pytest.raises(
+        CodecError, match="^prices: a frame of 67[0-9]{6} bytes is more than max_me"
+    ):
+        publisher.run(realtime=True)
+
+
+@pytest.mark.parametrize("codec", [raw, msgpack, json], ids=lambda codec: codec.name)
+def test_a_burst_of_too_many_values_for_any_subscriber_is_refused_at_the_publisher(codec):
+    publisher = gc.constant([b""] * 1_000_001).zmq_pub_burst(0, bind="127.0.0.1", codec=codec)
+    with pytest.raises(
+        CodecError, match=r"^prices: a burst of 1000001 values .* max_burst \(1000000\)"
+    ):
+        publisher.named("prices").run(realtime=True)
 
 
 def burst(count: int, size: int) -> bytes:
@@ -175,6 +219,12 @@ def test_a_publisher_whose_graph_is_busy_is_not_left(watching):
     wait_until(lambda: seen.values == [b"1", b"2", b"3", b"4", b"5"])
     assert seen.statuses[:1] == [CONNECTED]
     assert seen.subscription.stats().lost == 0
+
+
+def test_a_subscriber_promises_signs_of_life_before_it_can_be_sent_anything(bare, watching):
+    publisher = bare()
+    watching(publisher.port)
+    assert [publisher.socket.recv() for _ in range(2)] == [b"\1" + SIGNING, b"\1"]
 
 
 def test_signs_of_life_go_on_at_another_address_of_the_same_publisher(bare, watching):

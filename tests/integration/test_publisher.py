@@ -4,6 +4,7 @@ import signal
 import socket as networking
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ import zmq
 import graphcore as gc
 from graphcore.testing import wait_until
 from graphcore_zmq import SocketOptions, ZmqPublisher, raw, zmq_sub
+from graphcore_zmq.peers import SIGNING
 from graphcore_zmq.wire import Tag, read_frame
 
 pytestmark = pytest.mark.zmq
@@ -81,7 +83,7 @@ def test_a_run_ended_by_a_signal_does_not_give_kept_values_their_time():
     assert report.wall_time < 30_000_000_000
 
 
-def test_a_run_that_fails_says_no_goodbye(running, peer):
+def test_a_run_that_fails_says_no_goodbye(running, peer, caplog):
     def fail(value: bytes) -> bytes:
         if value == b"2":
             raise LookupError("the feed broke")
@@ -93,9 +95,11 @@ def test_a_run_that_fails_says_no_goodbye(running, peer):
 
     values = gc.from_iterable([b"1", b"2"], period="200ms").map(fail)
     publisher = values.zmq_pub(0, bind="127.0.0.1", codec=raw, wait_for=1)
-    running(run)
+    failing = running(run)
     connect(peer, publisher)
     assert frames(peer, 1_000) == [(Tag.VALUE, [b"1"])]
+    failing.join(30)
+    assert "the run failed; subscribers that lose what they had not read: 1" in caplog.text
 
 
 def test_subscriptions_and_peers_are_counted_as_they_come_and_go(running):
@@ -171,6 +175,41 @@ def test_a_subscriber_that_follows_does_not_hold_up_the_end_of_its_publisher(run
         stop.set()
     following.join(30)
     assert out.values == list(range(10))
+
+
+@contextmanager
+def signing(publisher: ZmqPublisher) -> Iterator[None]:
+    """A subscriber that promises signs of life and gives none."""
+    context = zmq.Context()
+    try:
+        peer = context.socket(zmq.XSUB)
+        peer.connect(f"tcp://127.0.0.1:{publisher.port}")
+        for message in (b"\1" + SIGNING, b"\1"):
+            peer.send(message)
+        yield
+    finally:
+        context.destroy(linger=0)
+
+
+def test_one_that_promises_signs_of_life_and_gives_none_is_cut(running, caplog):
+    options = SocketOptions(peer_timeout="300ms")
+    values = gc.ticker("10ms").count()
+    publisher = values.zmq_pub(0, bind="127.0.0.1", options=options)
+    running(publisher.run, cycles=200)
+    wait_until(lambda: publisher.port)
+    with signing(publisher):
+        wait_until(lambda: "a subscriber no longer answers and is cut" in caplog.text)
+
+
+def test_a_subscriber_that_has_not_read_all_when_the_linger_is_over_is_logged(running, caplog):
+    options = SocketOptions(linger="100ms")
+    publisher = gc.constant(1).zmq_pub(0, bind="127.0.0.1", wait_for=1, options=options)
+    run = running(publisher.named("quotes").run)
+    wait_until(lambda: publisher.port)
+    with signing(publisher):
+        run.join(30)
+    said = "quotes: the linger is over; subscribers that had not read all: 1"
+    assert said in caplog.text
 
 
 class Registry:

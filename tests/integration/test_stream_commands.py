@@ -350,6 +350,37 @@ def test_a_replay_has_a_topic_as_well(pub: Call, call: Call, tmp_path: Path) -> 
     assert call("sub", publisher.port(), "--topic", "a").end()[:2] == (0, b"a\tone\na\ttwo\n")
 
 
+def test_what_was_recorded_with_topics_is_replayed_under_them(call: Call, tmp_path: Path) -> None:
+    file = tmp_path / "prices.parquet"
+    prices = [("EUR", 1.1), ("GBP", 1.3), ("EUR", 1.2), ("JPY", 0.007)]
+    gc.from_iterable(prices).record(file).run()
+    options = ("--bind", "127.0.0.1", "--wait-for", 2)
+    publisher = call("replay", file, "--pub", 0, "--own-topics", *options)
+    port = publisher.port()
+    subscriber = call("sub", port, "--topic", "EUR", "--topic", "GBP")
+    recorder = call("record", port, tmp_path / "again.parquet", "--topic", "EUR")
+    assert subscriber.end()[:2] == (0, b"EUR\t1.1\nGBP\t1.3\nEUR\t1.2\n")
+    assert recorder.end()[0] == 0
+    again = ticks(gc.replay_parquet(tmp_path / "again.parquet"))
+    assert [value for _, value in again] == [("EUR", 1.1), ("EUR", 1.2)]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ((), "lines.parquet was not recorded with --topic: 'one' is no pair of a topic and a"),
+        (("--topic", "a"), "--topic or --own-topics says what the topics are, not both"),
+    ],
+)
+def test_topics_that_were_not_recorded_are_not_made_up(
+    call: Call, tmp_path: Path, options: tuple[str, ...], message: str
+) -> None:
+    file = tmp_path / "lines.parquet"
+    gc.from_iterable(["one", "two"]).record(file).run()
+    code, _, errors = call("replay", file, "--pub", 0, "--own-topics", *options).end()
+    assert code == 1 and message in errors[-1] and "Traceback" not in "".join(errors)
+
+
 def test_what_is_recorded_is_replayed(pub: Call, call: Call, tmp_path: Path) -> None:
     file = tmp_path / "lines.parquet"
     publisher = pub("--json")

@@ -11,7 +11,7 @@ import zmq
 import graphcore as gc
 from graphcore.testing import wait_until
 from graphcore_zmq import SocketOptions, ZmqStatus, raw, zmq_sub
-from graphcore_zmq.peers import TOPICS
+from graphcore_zmq.peers import SIGNING, TOPICS
 from graphcore_zmq.wire import Trailer, end_of_stream_frame, read_frame, value_frame
 from tests.integration.bare import bare_context
 from tests.integration.feeding import Feeding
@@ -145,6 +145,7 @@ def test_a_subscriber_is_counted_when_all_its_topics_are_there(bare, watch):
     while asked[-1] != b"\1" + TOPICS:
         asked.append(bare.socket.recv())
     assert set(asked) >= {b"\1" + each.encode() + b"\0" for each in topics}
+    assert b"\1" + SIGNING in asked
 
 
 class Bare:

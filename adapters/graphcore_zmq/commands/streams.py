@@ -193,6 +193,13 @@ def replay(
     wait_for: _WaitFor = 0,
     on_full: _OnFull = OnFull.DROP,
     topic: _Topic = None,
+    own_topics: Annotated[
+        bool,
+        typer.Option(
+            "--own-topics",
+            help="Publish each value under its topic, as `graphcore record --topic` wrote it.",
+        ),
+    ] = False,
     name: _Name = None,
     secret_key: _SecretKey = None,
     clients: _Clients = None,
@@ -200,10 +207,12 @@ def replay(
 ) -> None:
     """Publish what was recorded, at the pace at which it came."""
     with _in_one_sentence():
+        if own_topics and topic is not None:
+            raise gc.InvalidValueError("--topic or --own-topics says what the topics are, not both")
         values = gc.replay_parquet(file, speed=speed)
         options = {
-            "codec": _CODECS[codec],
-            "topic": _always(topic),
+            "codec": _OfPairs(_CODECS[codec]) if own_topics else _CODECS[codec],
+            "topic": partial(_own_topic, file) if own_topics else _always(topic),
             "bind": bind,
             "wait_for": wait_for,
             "on_full": on_full,
@@ -234,6 +243,28 @@ def _say(sentence: str) -> None:
 def _always(topic: str | None) -> Callable[[Any], str] | None:
     """Return what gives each value this topic."""
     return None if topic is None else lambda _: topic
+
+
+def _own_topic(file: Path, pair: Any) -> str:
+    """Return the topic of a value that was recorded with it."""
+    match pair:
+        case (str(topic), _):
+            return topic
+    raise gc.InvalidTypeError(
+        f"{file} was not recorded with --topic: {pair!r} is no pair of a topic and a value"
+    )
+
+
+class _OfPairs:
+    """A codec of pairs of a topic, which stands before the frame, and a value."""
+
+    def __init__(self, codec: Codec[Any]) -> None:
+        self.name = codec.name
+        self.decode = codec.decode
+        self._encode = codec.encode
+
+    def encode(self, value: tuple[str, Any]) -> bytes:
+        return self._encode(value[1])
 
 
 def _server(

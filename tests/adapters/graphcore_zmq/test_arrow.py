@@ -50,6 +50,10 @@ class One(NamedTuple):
     id: int
 
 
+INSIDE = pa.ListArray.from_arrays(pa.array([0, 54_321], pa.int32()), pa.nulls(54_321))
+NO_TEXT = pa.StringArray.from_buffers(
+    1, pa.py_buffer(struct.pack("<ii", 0, 1)), pa.py_buffer(b"\xff")
+)
 ROWS = [Row(1, 1.5, "a"), Row(2, None, "b"), Row(3, 2.5, "a")]
 
 
@@ -159,6 +163,12 @@ def test_columns_that_are_not_the_rows_are_refused(columns, said):
         (arrow, [{"a": 1}, {"a": 1, "b": 2}], "differ in their columns"),
         (arrow, [{"a": 1}, {"a": "x"}], "cannot encode a value of type list"),
         (arrow, [{"a": object()}], "cannot encode a value of type list"),
+        (arrow, pa.table({"n": pa.nulls(54_321)}), r"Table: \d+ bytes cannot hold 54321 rows"),
+        (arrow, pl.DataFrame({"n": [None] * 54_321}), r"DataFrame: .* 54321 rows"),
+        (arrow, pa.record_batch({"l": INSIDE}), "54321 values of null"),
+        (arrow, pa.table({"s": pa.array([{}] * 54_321)}), "54321 rows"),
+        (arrow, pa.table({"r": pa.RunEndEncodedArray.from_arrays([9], ["x"])}), "are not taken"),
+        (arrow, pa.record_batch({"t": NO_TEXT}), "UTF8"),
         (arrow(Row), 3, "takes a list of rows, not 3"),
         (arrow(Row), [One(1)], "takes rows with all its fields"),
         (arrow(One), [One(2**63)], r"arrow\(One\) cannot encode column 'id'"),
@@ -167,7 +177,9 @@ def test_columns_that_are_not_the_rows_are_refused(columns, said):
         (arrow(Row), [Row(1, None, "\ud800")], "cannot encode column 'venue'"),
     ],
 )
-def test_a_value_that_is_no_table_is_refused_in_one_sentence(codec, value, said):
+def test_a_value_that_is_no_table_or_none_that_is_taken_is_refused_in_one_sentence(
+    codec, value, said
+):
     with pytest.raises(CodecError, match=said) as refused:
         codec.encode(value)
     assert "\n" not in str(refused.value)
@@ -201,7 +213,6 @@ def lying(payload: bytes, said: int, lie: int) -> bytes:
 
 
 NULLS = payload_of(pa.record_batch({"n": pa.nulls(54_321)}))
-INSIDE = pa.ListArray.from_arrays(pa.array([0, 54_321], pa.int32()), pa.nulls(54_321))
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,11 @@ def looks(peers: Peers, near: socket.socket, timeout: int, times: int = 3) -> in
     return sum(peers.cut_silent(timeout, port, time.monotonic()) for _ in range(times))
 
 
+def announce(peers: Peers, descriptor: int) -> None:
+    peers.announce(descriptor)
+    peers.admit(peers.announced(), {descriptor})
+
+
 def test_one_that_was_silent_for_too_long_is_cut_at_the_second_look(pair):
     near, far = pair
     peers = Peers()
@@ -66,7 +71,7 @@ def test_a_first_sign_is_due_once_something_was_sent(pair):
     near, far = pair
     peers = Peers()
     before = time.monotonic()
-    peers.expect(near.fileno())
+    announce(peers, near.fileno())
     port = near.getsockname()[1]
     assert [peers.cut_silent(SHORT, port, before) for _ in range(3)] == [0, 0, 0]
     assert is_open(far)
@@ -78,7 +83,7 @@ def test_a_first_sign_is_due_once_something_was_sent(pair):
 def test_one_that_is_done_or_gone_is_expected_no_more(pair, sign):
     near, far = pair
     peers = Peers()
-    peers.expect(near.fileno())
+    announce(peers, near.fileno())
     peers.hear(near.fileno(), ALIVE)
     assert len(peers) == 1
     if sign is None:
@@ -88,6 +93,40 @@ def test_one_that_is_done_or_gone_is_expected_no_more(pair, sign):
     assert len(peers) == 0
     assert looks(peers, near, SHORT) == 0
     assert is_open(far)
+
+
+def test_the_end_of_a_connection_is_not_taken_for_that_of_its_successor():
+    peers = Peers()
+    announce(peers, 7)
+    peers.announce(7)  # another connection, of which the end of the first is not known yet
+    announced = peers.announced()
+    peers.forget(7)
+    assert len(peers) == 1
+    peers.admit(announced, {7})
+    peers.hear(7, ALIVE)
+    assert len(peers) == 1
+    peers.forget(7)
+    assert len(peers) == 0
+
+
+def test_one_that_is_announced_while_the_ends_are_told_waits_for_the_next():
+    peers = Peers()
+    announced = peers.announced()
+    peers.announce(7)
+    peers.admit(announced, {7})
+    peers.forget(7)  # what had the descriptor before
+    assert len(peers) == 1
+
+
+@pytest.mark.parametrize("done", [True, False])
+def test_one_that_was_announced_and_is_done_or_gone_by_then_is_not_admitted(done):
+    peers = Peers()
+    peers.announce(7)
+    announced = peers.announced()
+    if done:
+        peers.hear(7, DONE)
+    peers.admit(announced, {7} if done else set())
+    assert len(peers) == 0
 
 
 def test_what_else_a_peer_sends_is_passed_over(pair):
