@@ -147,6 +147,9 @@ class Graph:
         """
         if tier not in _TIERS:
             raise InvalidValueError(f"there is no tier {tier!r}; tiers: {', '.join(_TIERS)}")
+        for name, flag in (("realtime", realtime), ("progress", progress)):
+            if not isinstance(flag, bool):
+                raise InvalidTypeError(f"{name} is True or False, not {flag!r}")
         if cycles is not None and (isinstance(cycles, bool) or not isinstance(cycles, int)):
             raise InvalidTypeError(f"cycles is a whole number, not {cycles!r}")
         if cycles is not None and cycles < 1:

@@ -112,7 +112,8 @@ class MutableNode(Generic[T]):
             fault = fault_of_cycle(cycle.__code__)
             if fault is not None:
                 raise InvalidTypeError(f"cycle of {cls.__name__} {fault}")
-        cls.operator = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", cls.__name__).lower()
+        if "operator" not in vars(cls):
+            cls.operator = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", cls.__name__).lower()
 
     def __init__(self, *given: Never, **named: Never) -> None:
         """Give the node its place in the order of construction and note who wired it.

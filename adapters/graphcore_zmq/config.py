@@ -34,6 +34,19 @@ _MOST_FRAMES = 2**31 - 1
 _MOST_BYTES = 2**63 - 1
 _LONGEST = 24 * 86_400 * 10**9
 
+# What a field is that pydantic finds to be something else.
+_WANTED = {
+    "string_type": "is text",
+    "int_type": "is a whole number",
+    "int_parsing": "is a whole number",
+    "int_from_float": "is a whole number",
+    "bool_type": "is True or False",
+    "bool_parsing": "is True or False",
+    "greater_than_equal": "is at least {ge}",
+    "less_than_equal": "is at most {le}",
+    "is_instance_of": "has the methods of a {class}",
+}
+
 M = TypeVar("M", bound="_Config")
 
 
@@ -87,7 +100,8 @@ def _in_one_sentence(model: type[BaseModel], error: ValidationError) -> Exceptio
     if first["type"] == "extra_forbidden":
         known = ", ".join(model.model_fields)
         return InvalidTypeError(f"{model.__name__} has no {field!r}; it has {known}")
-    return InvalidValueError(f"{field} of {model.__name__}: {first['msg']}, not {first['input']!r}")
+    wanted = _WANTED.get(first["type"], first["msg"]).format(**first.get("ctx", {}))
+    return InvalidValueError(f"{field} of {model.__name__} {wanted}, not {first['input']!r}")
 
 
 class SocketOptions(_Config):

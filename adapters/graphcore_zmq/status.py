@@ -75,5 +75,5 @@ class PublisherStats:
         """Say it in words, for the log."""
         return (
             f"{self.sent} values sent ({self.bytes} bytes), {self.kept} kept, "
-            f"{self.expired} expired, {self.subscriptions} subscriptions"
+            f"{self.expired} expired, subscriptions: {self.subscriptions}"
         )

@@ -40,6 +40,7 @@ _AT_FIRST = 0.5  # s of waiting before a line in the log
 class ZeroMqSenderNode(MutableNode[None]):
     """Publishes what its upstream ticks with; ticks nothing itself."""
 
+    operator = "zmq_pub"
     source: Active[Any]
     endpoint: str
     registration: ZmqPubRegistration
@@ -80,6 +81,7 @@ class ZeroMqSenderNode(MutableNode[None]):
         self._outlet = outlet
         self.port = outlet.port
         self.address = self.endpoint.rpartition(":")[0] + f":{self.port}"
+        _logger.info("%s: bound to %s", self.name, self.address)
         self._register(state)
 
     def cycle(self, state: GraphState) -> bool:

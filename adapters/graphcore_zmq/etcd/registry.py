@@ -299,7 +299,8 @@ class EtcdWatch:
 def _whole_seconds(ttl: Duration) -> int:
     duration = to_duration(ttl)
     if duration < _SECOND or duration % _SECOND:
-        raise InvalidValueError(f"a ttl is a number of whole seconds from 1 on, not {ttl!r}")
+        given = f"{ttl!r} ns" if isinstance(ttl, int) else repr(ttl)
+        raise InvalidValueError(f'a ttl is of whole seconds, such as "30s", not {given}')
     return duration // _SECOND
 
 
@@ -331,6 +332,8 @@ def _file(path: str | Path | None) -> Path | None:
 
 
 def _endpoints(given: str | Sequence[str], access: Access) -> list[Endpoint]:
+    if not isinstance(given, Sequence):
+        raise InvalidTypeError(f"endpoints are a URL or a list of some, not {given!r}")
     urls = [given] if isinstance(given, str) else list(given)
     if not urls:
         raise InvalidValueError(f"etcd has at least one endpoint: {_FORM}")

@@ -96,6 +96,24 @@ def test_a_publisher_of_no_stream_and_an_unknown_keyword_are_refused():
         SocketOptions(linger=0.5)
 
 
+@pytest.mark.parametrize(
+    ("config", "field", "value", "said"),
+    [
+        (SocketOptions, "max_burst", "many", "max_burst of SocketOptions is a whole number"),
+        (SocketOptions, "max_burst", 1.5, "is a whole number, not 1.5"),
+        (SocketOptions, "max_burst", 0, "is at least 1, not 0"),
+        (SocketOptions, "send_high_water_mark", 2**31, f"is at most {2**31 - 1}, not {2**31}"),
+        (SocketOptions, "ipv6", "perhaps", "ipv6 of SocketOptions is True or False, not 'perhaps'"),
+        (ZmqSubConfig, "address", 3, "address of ZmqSubConfig is text, not 3"),
+        (ZmqSubConfig, "registry", 3, "registry of ZmqSubConfig has the methods of a ZmqRegistry"),
+    ],
+)
+def test_a_field_of_the_wrong_kind_is_refused_in_plain_words(config, field, value, said):
+    with pytest.raises(gc.InvalidValueError) as caught:
+        config(**{field: value})
+    assert said in str(caught.value) and "\n" not in str(caught.value)
+
+
 def test_on_end_that_does_not_exist_is_refused():
     with pytest.raises(gc.InvalidValueError, match="later"):
         zmq_sub(5556, on_end="later")
