@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from graphcore.arrays import array_of, for_polars
+from graphcore.errors import InvalidTypeError
 from graphcore.handle import Handle
 from graphcore.operators.sinks import Collect
 from graphcore.tables import tables_module
@@ -48,36 +50,45 @@ class Collected(Handle, Generic[T]):
     def to_arrow(self) -> "pyarrow.Table":
         """Return a table with columns `time` (timestamp in ns, UTC) and `value`.
 
+        Records (dataclasses, named tuples, Structs) become structs, as do dicts of the same keys;
+        tuples become lists; integers and floats mix to floats.
+
         Raises:
             RunError: if pyarrow, of the `tables` extra, is not installed.
+            InvalidTypeError: if no Arrow column can hold the values.
         """
         arrow = tables_module("pyarrow")
         times = arrow.array(self.times, arrow.timestamp("ns", tz="UTC"))
-        table: pyarrow.Table = arrow.table({"time": times, "value": arrow.array(self.values)})
+        try:
+            values = array_of(self.values)
+        except InvalidTypeError as error:
+            raise InvalidTypeError(f"{error}; to_pandas takes any values") from error
+        table: pyarrow.Table = arrow.table({"time": times, "value": values})
         return table
 
     def to_polars(self) -> "polars.DataFrame":
         """Return a frame with columns `time` (datetime in ns, UTC) and `value`.
 
-        Values of which polars can make no column, such as tuples of a number and a text, stay the
-        Python objects that they are, in a column of the type Object.
+        The columns are those of `to_arrow`. Values of which Arrow or polars can make no column,
+        such as tuples of a number and a text, stay the Python objects that they are, in a column of
+        the type Object.
 
         Raises:
-            RunError: if polars, of the `tables` extra, is not installed.
+            RunError: if polars or pyarrow, of the `tables` extra, is not installed.
         """
         pl = tables_module("polars")
-        times = pl.Series("time", self.times, dtype=pl.Int64)
-        times = times.cast(pl.Datetime("ns", time_zone="UTC"))
+        frame: polars.DataFrame
         try:
-            values = pl.Series("value", self.values)
-        except TypeError:  # numbers of several types, which polars mixes only when told to
-            values = pl.Series("value", self.values, strict=False)
-            item = values.dtype
-            while isinstance(item, pl.List):
-                item = item.inner
-            if not item.is_numeric():  # it would have made text of numbers
-                values = pl.Series("value", self.values, dtype=pl.Object)
-        frame: polars.DataFrame = pl.DataFrame([times, values])
+            table = self.to_arrow()
+            column = for_polars(table["value"])
+        except InvalidTypeError:
+            times = pl.Series("time", self.times, dtype=pl.Int64)
+            times = times.cast(pl.Datetime("ns", time_zone="UTC"))
+            # Where an Enum's member comes first, polars looks for a `.value` of each.
+            values = pl.Series("value", [object(), *self.values], dtype=pl.Object).slice(1)
+            frame = pl.DataFrame([times, values])
+        else:
+            frame = pl.from_arrow(table.set_column(1, "value", column))
         return frame
 
     def to_pandas(self) -> "pandas.Series[Any]":

@@ -18,11 +18,14 @@ from graphcore.errors import InvalidTypeError
 from graphcore.tables import tables_module
 
 _SHOWN = 80
-_GIVE_TYPE = "give record the type of all values, as in .record(file, float)"
 _TAKEN = (
     "bool, int, float, str, bytes, an aware datetime, an Enum, None, and lists, tuples, dicts, "
     "dataclasses, named tuples and Structs of these"
 )
+
+
+class Misfit(InvalidTypeError):
+    """A value that does not fit a column; one for another type might hold it."""
 
 
 class Column(Protocol):
@@ -56,7 +59,7 @@ class _Scalar:
             return None
         encoded = self._encode(value)
         if encoded is None:
-            raise _misfit(self, value)
+            raise misfit(self, value)
         return encoded
 
     def arrow(self) -> Any:
@@ -138,7 +141,7 @@ class Inferred:
             return None
         if self._found is None:
             if self._empty:
-                raise _misfit(self, value)
+                raise misfit(self, value)
             self._found = _column_for(value)
         return self._found.encode(value)
 
@@ -166,7 +169,7 @@ class _Enum:
         if value is None:
             return None
         if not isinstance(value, self._kind):
-            raise _misfit(self, value)
+            raise misfit(self, value)
         return self._values.encode(value.value)
 
     def arrow(self) -> Any:
@@ -190,7 +193,7 @@ class _List:
         if value is None:
             return None
         if not isinstance(value, self._kind):
-            raise _misfit(self, value)
+            raise misfit(self, value)
         encode = self._item.encode
         return [encode(item) for item in value]
 
@@ -213,7 +216,7 @@ class _Map:
         if value is None:
             return None
         if not isinstance(value, dict) or None in value:
-            raise _misfit(self, value)
+            raise misfit(self, value)
         return [(self._key.encode(k), self._value.encode(v)) for k, v in value.items()]
 
     def arrow(self) -> Any:
@@ -246,7 +249,7 @@ class _Struct:
             return None
         parts = self._parts(value)
         if parts is None:
-            raise _misfit(self, value)
+            raise misfit(self, value)
         return {
             name: column.encode(part)
             for (name, column), part in zip(self._columns, parts, strict=True)
@@ -299,16 +302,13 @@ def column_of(kind: Any) -> Column:
 
 def fields_of(kind: Any) -> dict[str, Any]:
     """Return the names and types of the fields of a record's class, nothing for another class."""
-    if dataclasses.is_dataclass(kind):
-        names = [field.name for field in dataclasses.fields(kind) if field.init]
-        if len(names) < len(dataclasses.fields(kind)):
-            raise InvalidTypeError(
-                f"{kind!r} has fields that its constructor does not take, and could not be read"
-            )
-    else:
-        names = [*getattr(kind, "__struct_fields__", ()), *getattr(kind, "_fields", ())]
+    names = field_names(kind)
     if not names:
         return {}
+    if dataclasses.is_dataclass(kind) and not all(each.init for each in dataclasses.fields(kind)):
+        raise InvalidTypeError(
+            f"{kind!r} has fields that its constructor does not take, and could not be read"
+        )
     try:
         hints = get_type_hints(kind)
     except NameError as error:
@@ -316,6 +316,13 @@ def fields_of(kind: Any) -> dict[str, Any]:
             None
         )
     return {name: hints.get(name, Any) for name in names}
+
+
+def field_names(kind: type) -> list[str]:
+    """Return the names of the fields of a record's class, none for another class."""
+    if dataclasses.is_dataclass(kind):
+        return [field.name for field in dataclasses.fields(kind)]
+    return [*getattr(kind, "__struct_fields__", ()), *getattr(kind, "_fields", ())]
 
 
 def without_none(kind: Any) -> Any:
@@ -355,10 +362,7 @@ def _tuple(columns: list[Column]) -> Column:
 def _dict(first: dict[Any, Any]) -> Column:
     names = list(first)
     if not all(isinstance(name, str) for name in names) or is_tuple(names):
-        raise InvalidTypeError(
-            f"the dict {_shown(first)} has not the keys of a record; give record the type, as in "
-            ".record(file, dict[str, float])"
-        )
+        raise Misfit(f"the dict {_shown(first)} has not the keys of a record")
     keys = first.keys() | set()
 
     def parts(value: Any) -> Sequence[Any] | None:
@@ -375,11 +379,14 @@ def is_tuple(names: Sequence[str]) -> bool:
     return list(names) == [str(i) for i in range(len(names))]
 
 
-def _misfit(column: Column, value: Any) -> InvalidTypeError:
-    return InvalidTypeError(
-        f"a column of {column} cannot hold {_shown(value)}, a value of type "
-        f"{type(value).__qualname__}; {_GIVE_TYPE}"
-    )
+def misfit(column: object, value: Any) -> Misfit:
+    """Return the error for a value that a column, shown by its type, cannot hold."""
+    return Misfit(f"a column of {column} cannot hold {described(value)}")
+
+
+def described(value: Any) -> str:
+    """Return a value and its type as errors show them."""
+    return f"{_shown(value)}, a value of type {type(value).__qualname__}"
 
 
 def _shown(value: Any) -> str:

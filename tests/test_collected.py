@@ -1,11 +1,21 @@
 """`collect`: what a run leaves behind, and the tables made of it."""
 
-from typing import Any
+from collections import namedtuple
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time, timedelta, timezone
+from decimal import Decimal
+from enum import Enum
+from typing import Any, NamedTuple
+from uuid import UUID
 
+import msgspec
+import numpy as np
 import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import graphcore as gc
 
@@ -101,3 +111,223 @@ def test_a_missing_library_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "polars", None)
     with pytest.raises(gc.RunError, match=r"polars: pip install 'graphcore\[tables\]'"):
         collected([1]).to_polars()
+
+
+class Side(Enum):
+    BUY = "buy"
+    SELL = "sell"
+
+
+@dataclass
+class Trade:
+    price: float
+    side: Side
+    levels: dict[float, int]
+    note: str | None = None
+
+
+@dataclass
+class Bond:
+    due: date
+    face: Decimal
+    place: int = field(init=False, default=5)
+
+
+class Quote(NamedTuple):
+    bid: float
+    ask: float
+
+
+class Reading(msgspec.Struct):
+    city: str
+    degrees: float
+
+
+Pair = namedtuple("Pair", "a b")
+Loose = namedtuple("Loose", "a b")  # without types is what is tried
+TRADE = Trade(1.5, Side.SELL, {1.5: 2})
+AT = datetime(1970, 1, 1, microsecond=5)
+INDIA = timezone(timedelta(hours=5, minutes=30))
+NOON = datetime(2026, 7, 1, 12, tzinfo=INDIA)
+
+
+@pytest.mark.parametrize(
+    ("values", "back", "kind"),
+    [
+        (
+            [Bond(NOON.date(), Decimal("1.50"))],
+            [{"due": NOON.date(), "face": Decimal("1.50"), "place": 5}],
+            "struct<due: date32[day], face: decimal128(3, 2), place: int64>",
+        ),
+        ([Quote(1, 2), None], [{"bid": 1, "ask": 2}, None], "struct<bid: double, ask: double>"),
+        (
+            [Reading("Bonn", 1)],
+            [{"city": "Bonn", "degrees": 1}],
+            "struct<city: string, degrees: double>",
+        ),
+        (
+            [Loose(1, 2), Loose(2.5, 3)],
+            [{"a": 1, "b": 2}, {"a": 2.5, "b": 3}],
+            "struct<a: double, b: int64>",
+        ),
+        (
+            [[], [Quote(1, 2)]],
+            [[], [{"bid": 1, "ask": 2}]],
+            "list<item: struct<bid: double, ask: double>>",
+        ),
+        (
+            [{"q": Quote(1, 2)}],
+            [{"q": {"bid": 1, "ask": 2}}],
+            "struct<q: struct<bid: double, ask: double>>",
+        ),
+        (
+            [{"a": 1, "b": 2}, {"b": 2.5, "a": 3}],
+            [{"a": 1, "b": 2}, {"a": 3, "b": 2.5}],
+            "struct<a: int64, b: double>",
+        ),
+        ([Side.BUY, None], ["buy", None], "string"),
+        ([(1, 2), (3,)], [[1, 2], [3]], "list<item: int64>"),
+        ([Decimal("1.5"), 2], [Decimal("1.5"), 2], "decimal128(2, 1)"),
+        ([date(2026, 7, 1)], [date(2026, 7, 1)], "date32[day]"),
+        ([time(1, 2)], [time(1, 2)], "time64[us]"),
+        ([timedelta(1)], [timedelta(1)], "duration[us]"),
+        ([np.int8(1), 300], [1, 300], "int64"),
+        ([np.int64(1), np.float64(2.5)], [1, 2.5], "double"),
+        ([np.datetime64(5000, "ns"), np.datetime64("NaT", "ns")], [AT, None], "timestamp[ns]"),
+    ],
+)
+def test_values_that_arrow_can_hold_come_back_from_both(
+    values: list[Any], back: list[Any], kind: str
+) -> None:
+    out = collected(values)
+    column = out.to_arrow()["value"]
+    assert str(column.type) == kind
+    assert column.to_pylist() == back
+    assert out.to_polars().schema["value"] != pl.Object()
+    assert out.to_polars()["value"].to_list() == back
+
+
+def test_a_field_that_is_a_dict_of_any_keys_is_a_map() -> None:
+    out = collected([TRADE])
+    column = out.to_arrow()["value"]
+    assert str(column.type) == (
+        "struct<price: double, side: string, levels: map<double, int64>, note: string>"
+    )
+    back = {"price": 1.5, "side": "sell", "levels": [(1.5, 2)], "note": None}
+    assert column.to_pylist() == [back]
+    pairs = [{"key": 1.5, "value": 2}]
+    assert out.to_polars()["value"].to_list() == [{**back, "levels": pairs}]
+
+
+def test_times_in_a_zone_that_polars_knows_by_no_name_keep_their_moment() -> None:
+    for values in ([NOON], [[NOON]], [{"at": NOON}]):
+        out = collected(values)
+        assert out.to_arrow()["value"].to_pylist() == values
+        assert out.to_polars()["value"].to_list() == values
+        assert "UTC" in str(out.to_polars().schema["value"])
+
+
+NOT_ONE_COLUMN: list[tuple[list[Any], str]] = [
+    ([2**70], "no Arrow column can hold 1180591620717411303424, a value of type int"),
+    ([1, 2**70], "a column of int64 cannot hold 1180591620717411303424, a value of type int"),
+    ([2**60 + 1, 0.5], "a column of int64 cannot hold 0.5, a value of type float"),
+    ([1, 2, 3, "a", 5], "a column of int64 cannot hold 'a', a value of type str"),
+    ([None, None, "a", 5], "a column of string cannot hold 5, a value of type int"),
+    (["a", b"b"], "a column of binary cannot hold 'a', a value of type str"),
+    ([["", b"\x80"]], r"a column of string cannot hold b'\\x80', a value of type bytes"),
+    ([[date(2026, 7, 1), 0]], r"a column of date32\[day\] cannot hold 0, a value of type int"),
+    (["\ud800"], r"no Arrow column can hold '\\ud800', a value of type str"),
+    ([True, 1], "a column of bool cannot hold 1, a value of type int"),
+    ([Decimal("1.5"), 0.5], "cannot hold 0.5, a value of type float"),
+    ([[1], ["a"]], r"a column of list<item: int64> cannot hold \['a'\], a value of type list"),
+    ([(1, "a")], r"no Arrow column can hold \(1, 'a'\), a value of type tuple"),
+    ([np.complex128(1)], r"no Arrow column can hold np.complex128\(1\+0j\), a value of type"),
+    ([1j], "no Arrow column can hold 1j, a value of type complex"),
+    ([{"a": 1}, {"b": 2}], "a column of struct<a: int64, b: int64> cannot hold {'a': 1}"),
+    ([[{"a": 1}], [{"b": 2}]], "a column of struct<a: int64, b: int64> cannot hold {'a': 1}"),
+    ([{"a": {"x": 1}}, {"a": {"y": 1}}], "cannot hold {'x': 1}, a value of type dict"),
+    ([{1: 2}], "no Arrow column can hold {1: 2}, a value of type dict"),
+    ([NOON.date(), NOON.replace(tzinfo=None)], r"a column of date32\[day\] cannot hold datetime"),
+    ([[NOON.replace(tzinfo=None), NOON]], "cannot hold datetime.datetime(.*), a value of type"),
+    ([pd.Timestamp(5)], "cannot hold Timestamp(.*000000005.*), a value of type Timestamp"),
+    ([Side.BUY, 5], "a column of Side cannot hold 5, a value of type int"),
+    ([TRADE, 5], "a column of Trade cannot hold 5, a value of type int"),
+    ([Loose(1, 2), Loose(1.5, 2), Pair(1, 2)], "a column of int cannot hold 1.5"),
+    ([Quote(1, 2), Loose(1, 2)], "a column of Quote cannot hold Loose"),
+    ([[Loose(1, 2.5)], [Loose(1, 2), Quote(1, 2)]], "a column of Loose cannot hold Quote"),
+    ([Loose(1, object())], "no column can hold <class 'object'>: it takes bool, int,"),
+]
+
+
+@pytest.mark.parametrize(("values", "message"), NOT_ONE_COLUMN)
+def test_values_that_arrow_cannot_hold_are_named_and_stay_objects_in_polars(
+    values: list[Any], message: str
+) -> None:
+    out = collected(values)
+    with pytest.raises(gc.InvalidTypeError, match=f"^.*{message}.*; to_pandas takes any values$"):
+        out.to_arrow()
+    frame = out.to_polars()
+    assert frame.schema["value"] == pl.Object()
+    assert all(a is b for a, b in zip(frame["value"], values, strict=True))
+    assert frame.schema["time"] == pl.Datetime("ns", "UTC")
+
+
+def test_values_that_arrow_holds_and_polars_does_not_stay_objects() -> None:
+    for values in ([Decimal("1" * 45)], [pd.DateOffset(1)], [UUID(int=1)]):
+        frame = collected(values).to_polars()
+        assert frame.schema["value"] == pl.Object()
+        assert frame["value"].to_list() == values
+
+
+_SCALARS = (
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**70), 2**70)
+    | st.integers(-5, 5)
+    | st.floats()
+    | st.text(max_size=3)
+    | st.binary(max_size=3)
+    | st.dates()
+    | st.datetimes(min_value=datetime(1900, 1, 1), timezones=st.sampled_from([None, UTC, INDIA]))
+    | st.times(timezones=st.sampled_from([None, UTC]))
+    | st.timedeltas(timedelta(-(10**5)), timedelta(10**5))
+    | st.integers(-5, 5).map(np.int64)
+    | st.floats(width=32).map(np.float32)
+    | st.decimals(allow_nan=False, allow_infinity=False, places=3)
+    | st.sampled_from(Side)
+)
+_KEYS = st.sampled_from("abc")
+_VALUES = st.recursive(
+    _SCALARS,
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(_KEYS, inner, max_size=2)
+        | st.builds(Loose, inner, inner)
+    ),
+    max_leaves=4,
+)
+
+
+def plain(value: Any) -> Any:
+    """Return what a table gives back for a value."""
+    if isinstance(value, Loose):
+        return {"a": plain(value.a), "b": plain(value.b)}
+    if isinstance(value, Side):
+        return value.value
+    if isinstance(value, dict):
+        return {key: plain(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [plain(each) for each in value]
+    return "nan" if value != value else value
+
+
+@given(st.lists(_VALUES, max_size=4) | _SCALARS.flatmap(lambda one: st.just([one, one])))
+def test_whatever_becomes_a_column_comes_back_equal(values: list[Any]) -> None:
+    out = collected(values)
+    try:
+        column = out.to_arrow()["value"]
+    except gc.InvalidTypeError:
+        assert out.to_polars().schema["value"] == pl.Object()
+        return
+    assert plain(column.to_pylist()) == plain(values)
+    assert plain(out.to_polars()["value"].to_list()) == plain(values)

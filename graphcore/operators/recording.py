@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any, TypeVar
 
-from graphcore.columns import Column, column_of
+from graphcore.columns import Column, Misfit, column_of
 from graphcore.errors import InvalidTypeError, RunError
 from graphcore.node import Active, MutableNode, node, state
 from graphcore.state import GraphState
@@ -22,6 +22,7 @@ T = TypeVar("T")
 PARTIAL = ".partial"
 # In the schema of what `record` writes, and in no other table.
 MARK = {b"graphcore": b"recording"}
+_GIVE_TYPE = "give record the type of all values, as in .record(file, float)"
 _WRITING = ".writing"
 _ROWS = 1_024
 _SECONDS = 1.0
@@ -79,7 +80,10 @@ class Recording:
         Raises:
             InvalidTypeError: for a value that the column cannot hold.
         """
-        encoded = self._column.encode(value)
+        try:
+            encoded = self._column.encode(value)
+        except Misfit as error:
+            raise InvalidTypeError(f"{error}; {_GIVE_TYPE}") from None
         self._times.append(at)
         self._cycles.append(cycle)
         self._values.append(encoded)

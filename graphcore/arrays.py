@@ -1,0 +1,156 @@
+"""Arrow arrays of values whose type nobody has told.
+
+What pyarrow makes of values is taken where they come back equal, sequences as lists; records and
+members of an Enum become what `record` writes of them. Anything else is refused.
+"""
+
+from collections.abc import Sequence
+from enum import Enum
+from itertools import chain
+from typing import Any
+
+from graphcore.columns import Inferred, described, field_names, misfit
+from graphcore.errors import InvalidTypeError
+from graphcore.tables import tables_module
+
+# What pyarrow raises for values, in its own classes or not, which all stand under these.
+_REFUSALS = (TypeError, ValueError, OverflowError, NotImplementedError)
+_WITH_PARTS = (list, tuple, dict)
+
+
+def array_of(values: Sequence[Any]) -> Any:
+    """Return an Arrow array of these values.
+
+    Raises:
+        InvalidTypeError: if no Arrow array can hold them; the message names one that is wrong.
+    """
+    if not _are_to_be_written(values):
+        return _inferred(values)
+    try:
+        return _written(values)
+    except InvalidTypeError as error:
+        try:  # fields that `record` does not write, such as dates, or numbers of two types
+            return _inferred([_unfolded(value) for value in values])
+        except InvalidTypeError:
+            raise error from None
+
+
+def for_polars(column: Any) -> Any:
+    """Return a column in types that every polars has: time zones by name only, and no maps.
+
+    Raises:
+        InvalidTypeError: if polars has no such type.
+    """
+    kind = _kind_for_polars(column.type)
+    if kind == column.type:
+        return column
+    # A cast would do for less, and breaks lists of nothing but None (pyarrow 26).
+    return tables_module("pyarrow").array(column.to_pylist(), kind)
+
+
+def _kind_for_polars(kind: Any) -> Any:
+    arrow, types = tables_module("pyarrow"), tables_module("pyarrow.types")
+    if types.is_timestamp(kind) and kind.tz is not None:
+        return arrow.timestamp(kind.unit, "UTC")
+    if types.is_list(kind):
+        return arrow.list_(_kind_for_polars(kind.value_type))
+    if types.is_map(kind):
+        return arrow.list_(arrow.struct([("key", kind.key_type), ("value", kind.item_type)]))
+    if types.is_struct(kind):
+        return arrow.struct([(field.name, _kind_for_polars(field.type)) for field in kind])
+    foreign = isinstance(kind, arrow.BaseExtensionType)
+    if foreign or types.is_decimal256(kind):
+        raise InvalidTypeError(f"polars has no column of {kind}")
+    return kind
+
+
+def _are_to_be_written(values: Sequence[Any]) -> bool:
+    """Return whether a record or a member of an Enum is among values, or inside one."""
+    kinds = set(map(type, values))
+    if any(field_names(kind) or issubclass(kind, Enum) for kind in kinds):
+        return True
+    if not any(issubclass(kind, _WITH_PARTS) for kind in kinds):
+        return False
+    found = (value for value in values if isinstance(value, _WITH_PARTS))
+    parts = (value.values() if isinstance(value, dict) else value for value in found)
+    return _are_to_be_written(list(chain.from_iterable(parts)))
+
+
+class _Unfolded(dict[str, Any]):
+    """The fields of a record, which pyarrow takes for a dict."""
+
+    def __init__(self, record: Any, names: Sequence[str]) -> None:
+        super().__init__((name, _unfolded(getattr(record, name))) for name in names)
+        self.of = type(record)
+
+
+def _unfolded(value: Any) -> Any:
+    """Return a value with the records in it unfolded."""
+    names = field_names(type(value))
+    if names:
+        return _Unfolded(value, names)
+    if isinstance(value, dict):
+        return {key: _unfolded(each) for key, each in value.items()}
+    return [_unfolded(each) for each in value] if isinstance(value, list | tuple) else value
+
+
+def _written(values: Sequence[Any]) -> Any:
+    column = Inferred()
+    encoded = [column.encode(value) for value in values]
+    column.settle(True)
+    return tables_module("pyarrow").array(encoded, column.arrow())
+
+
+def _inferred(values: Sequence[Any]) -> Any:
+    try:
+        array = tables_module("pyarrow").array(values)
+    except _REFUSALS as error:
+        raise _first_refused(values) from error
+    _check(values, array)
+    return array
+
+
+def _first_refused(values: Sequence[Any]) -> InvalidTypeError:
+    """Find the value with which pyarrow begins to refuse them."""
+    arrow = tables_module("pyarrow")
+    kind, taken, refused = arrow.null(), 0, len(values)
+    while refused - taken > 1:
+        middle = (taken + refused) // 2
+        try:
+            kind, taken = arrow.array(values[:middle]).type, middle
+        except _REFUSALS:
+            refused = middle
+    if kind == arrow.null():
+        return InvalidTypeError(f"no Arrow column can hold {described(values[taken])}")
+    return misfit(kind, values[taken])
+
+
+def _check(values: Sequence[Any], array: Any) -> None:
+    """Refuse the mixtures that pyarrow makes one type of without a word.
+
+    Raises:
+        InvalidTypeError: for the first value that does not come back equal.
+    """
+    types, kind = tables_module("pyarrow.types"), array.type
+    if types.is_struct(kind):
+        names, classes = {field.name for field in kind}, set()
+        for value in values:
+            if value is not None:
+                classes.add(value.of if isinstance(value, _Unfolded) else dict)
+                if len(classes) > 1 or value.keys() != names:
+                    raise misfit(kind, value)
+        for name in names:
+            parts = [None if value is None else value[name] for value in values]
+            _check(parts, array.field(name))
+    elif types.is_list(kind):
+        items = chain.from_iterable(value for value in values if value is not None)
+        _check(list(items), array.flatten())
+    elif types.is_string(kind):
+        for value in values:
+            if value is not None and not isinstance(value, str):  # bytes, maybe of no text at all
+                raise misfit(kind, value)
+    elif types.is_temporal(kind) or types.is_binary(kind):
+        for value, back in zip(values, array.to_pylist(), strict=True):
+            # What is not equal to itself, such as NaT, comes back as None.
+            if value is not None and value != back and value == value:
+                raise misfit(kind, value)
