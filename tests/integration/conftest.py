@@ -146,6 +146,7 @@ def publish(program: Callable[..., Program]) -> Callable[..., Program]:
         last_value: bool = False,
         registered: str = "",
         registry: list[Any] | None = None,
+        hold: bool = False,
         **options: object,
     ) -> Program:
         return program(
@@ -162,6 +163,7 @@ def publish(program: Callable[..., Program]) -> Callable[..., Program]:
             last_value=last_value,
             registered=registered,
             registry=registry or [],
+            hold=hold,
             options=options,
         )
 

@@ -54,13 +54,17 @@ def publish(
     last_value: bool,
     registered: str,
     registry: list[Any],
+    hold: bool,
     options: dict[str, Any],
 ) -> None:
     """Publish `first` and so on as text.
 
     A period of "" is as fast as the graph takes it, a count of 0 for ever. It is registered under
-    a name in a registry: its kind, where it is, and its options.
+    a name in a registry: its kind, where it is, and its options. With `hold`, it begins when it is
+    sent a line.
     """
+    if hold:
+        sys.stdin.readline()
     if period:
         # A ticker that was held up goes on at its pace; it does not make up for lost time.
         source = gc.ticker(period).count().map(lambda n: n - 1)

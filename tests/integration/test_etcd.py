@@ -226,6 +226,34 @@ def test_a_name_is_kept_for_longer_than_its_lease(etcd: EtcdServer) -> None:
         assert etcd.leases() == [lease]
 
 
+class SlowlyRefreshing:
+    """A client to whom the answers about its lease take most of the lease's time."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+        self.hurry = threading.Event()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+    def refresh_lease(self, lease: int) -> Any:
+        answers = list(self._client.refresh_lease(lease))
+        self.hurry.wait(5)
+        return answers
+
+
+def test_a_name_is_kept_though_answers_take_most_of_its_ttl(etcd: EtcdServer) -> None:
+    client = SlowlyRefreshing(pyetcd.client(port=etcd.port, timeout=2))
+    with registered(EtcdRegistry(client=client, ttl="6s"), "quotes", HERE):
+        (lease,) = etcd.leases()
+        until = monotonic() + 9
+        wait_until(lambda: etcd.value("quotes") != HERE or monotonic() > until)
+        assert etcd.leases() == [lease]
+        client.hurry.set()
+    client.close()
+    wait_until(lambda: "pyetcd_watch" not in str(threading.enumerate()))
+
+
 def test_a_hundred_names_cost_the_threads_and_the_connection_of_one(etcd: EtcdServer) -> None:
     before = set(threading.enumerate())
     registry = EtcdRegistry(etcd.url, ttl="15s")

@@ -75,8 +75,10 @@ def parts(seen: Watching) -> list[list[int]]:
 def test_ten_rolling_replacements_lose_no_value_that_was_sent(registered, watching, place):
     sent = []
     ports = set()
-    for n in range(11):
-        publisher = registered(period="1ms")
+    # All at once, as a process may take its time to start.
+    publishers = [registered(period="1ms", hold=True) for _ in range(11)]
+    for n, publisher in enumerate(publishers):
+        publisher.go_on()
         ports.add(publisher.line_with("port")["port"])
         wait_until(lambda n=n: len(parts(watching)) == n + 1 and len(parts(watching)[n]) > 20)
         publisher.process.send_signal(signal.SIGTERM)

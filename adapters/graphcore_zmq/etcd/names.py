@@ -138,10 +138,11 @@ class KeptName:
             self._fail(error)
 
     def _refresh(self) -> None:
-        lease = self._lease
+        # A lease counts from when etcd was asked, however long the answer takes.
+        lease, asked_at = self._lease, monotonic()
         answers = self._call(lambda client: list(client.refresh_lease(lease)))
         if answers and answers[0].TTL > 0:
-            self._refresh_at = monotonic() + self._ttl / 3
+            self._refresh_at = asked_at + self._ttl / 3
         else:
             self._lease = 0
             # The end of the lease is known before that of the key.
@@ -150,8 +151,8 @@ class KeptName:
     def _claim(self) -> None:
         """Enter the name if it is free, and what is kept beside it."""
         self._end_lease()
-        lease = self._lease = self._call(lambda client: client.lease(self._ttl)).id
         self._refresh_at = monotonic() + self._ttl / 3
+        lease = self._lease = self._call(lambda client: client.lease(self._ttl)).id
 
         def put_if_free(client: EtcdClient) -> tuple[bool, list[Any]]:
             on = client.transactions
