@@ -97,14 +97,14 @@ class Graph:
         return self._fused().source()
 
     def explain(self) -> str:
-        """Return a line for each node: its name, and whether the fused tier takes it apart.
+        """Return a line for each node: what `fused_source` calls it, and whether it is fused.
 
         A node that cannot be taken apart is called, as on the interpreted tier; the line says why.
         """
         lines = []
         for part in self._fused().parts:
             how = f"called: {part.why}" if part.template is None else "fused"
-            lines.append(f"{part.label}  {part.node.name}  {how}")
+            lines.append(f"{part.label}  {how}")
         return "\n".join(lines)
 
     def _fused(self) -> Fused:

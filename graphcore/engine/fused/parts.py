@@ -135,12 +135,12 @@ def _call_what_functions_reach(parts: Sequence[Part], numbers: dict[Node, int]) 
             found = reached[key]
             if found is None:
                 for each in parts:
-                    each.call(f"a function of {part.node.name} reaches too much to look through")
+                    each.call(f"a function of {part.label} reaches too much to look through")
                 return pried
             for node in found.nodes:
                 index = numbers.get(node)
                 if index is not None:
-                    parts[index].call(f"a function of {part.node.name} reaches it")
+                    parts[index].call(f"a function of {part.label} reaches it")
                     if not found.names.isdisjoint(PRYING | vars(node).keys() - _OWN):
                         pried.add(index)
     return pried
@@ -177,12 +177,10 @@ def _show_what_is_looked_at(parts: Sequence[Part], pried: set[int]) -> None:
             if pries and index not in pried:
                 # By way of one upstream it may look at those of that one.
                 pried.add(index)
-                upstream.call(f"{part.node.name}, which is called, may see more than its value")
+                upstream.call(f"{part.label}, which is called, may see more than its value")
                 waiting.append(upstream)
             elif upstream.template is not None and upstream.template.value_with_tick:
                 upstream.observed = True
             elif upstream.template is not None:
-                upstream.call(
-                    f"{part.node.name}, which is called, may see its value before it ticks"
-                )
+                upstream.call(f"{part.label}, which is called, may see its value before it ticks")
                 waiting.append(upstream)

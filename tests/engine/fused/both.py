@@ -57,4 +57,4 @@ def node_class(
 def why(stream: gc.Stream[Any]) -> str:
     """Return what `explain` says of a stream's own node: ``fused``, or why it is called."""
     line = gc.Graph(stream).explain().splitlines()[-1]
-    return line.split("  ", 2)[2]
+    return line.split("  ", 1)[1]

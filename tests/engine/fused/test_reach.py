@@ -132,7 +132,7 @@ def test_what_a_function_reaches_is_right_on_the_node_at_every_call() -> None:
 def test_explain_names_the_node_whose_function_reaches_another() -> None:
     total = gc.from_iterable([1]).sum().named("total")
     reader = total.map(lambda x: total.node.value).named("reader")
-    assert "  total  called: a function of reader reaches it" in gc.Graph(reader).explain()
+    assert "total_1  called: a function of reader_2 reaches it" in gc.Graph(reader).explain()
 
 
 INPUTS = "source: gc.Active[Any]\nothers: list[gc.Passive[Any]]\ngiven: Any = None"
@@ -199,12 +199,12 @@ def test_what_a_called_node_reads_is_written_through_and_what_it_may_see_is_call
     )
     for made, told in (
         (reads, "fused"),
-        (sees, "called: last, which is called, may see more than its value"),
+        (sees, "called: last_3, which is called, may see more than its value"),
     ):
         make = lambda made=made: gc.Stream(  # noqa: E731  # short
             made(gc.from_iterable([5, 6]).map(lambda x: x).count().named("counted"))
         ).named("last")
-        assert f"counted  {told}" in gc.Graph(make()).explain()
+        assert f"counted_2  {told}" in gc.Graph(make()).explain()
         assert [value for _, value in same(make)] == [1, 2]
 
 
