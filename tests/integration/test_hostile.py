@@ -28,15 +28,17 @@ seeds = st.integers(0, 2**32 - 1).map(Random)
 
 
 def publish_once(frames: list[bytes]) -> tuple[int, threading.Thread]:
-    """Send frames to the first that subscribes; return the port and the thread that does."""
+    """Send frames to the first that subscribes to all; return the port and the thread that does."""
     context = bare_context()
     publisher = context.socket(zmq.XPUB)
     port = publisher.bind_to_random_port("tcp://127.0.0.1")
 
     def send() -> None:
-        if publisher.poll(20_000):
-            for frame in frames:
-                publisher.send(frame)
+        publisher.rcvtimeo = 20_000
+        while publisher.recv() != b"\1":
+            pass  # the promise of signs of life, which comes first
+        for frame in frames:
+            publisher.send(frame)
         publisher.close()
         context.term()
 

@@ -87,7 +87,7 @@ def test_the_log_has_a_line_at_the_end_and_one_every_so_often(
     lines = [record.getMessage() for record in caplog.records]
     sent = [line for line in lines if " values sent (" in line]
     received = [line for line in lines if " values received (" in line]
-    assert len(sent) > 2 and len(received) > 2
+    assert len(sent) > 1 and len(received) > 1
     assert sent[-1].startswith(f"{publisher.node.name}: {COUNT} values sent (")
     assert f": {COUNT} values received (" in received[-1]
     assert "0 frames lost, latency p50 " in received[-1]
