@@ -219,9 +219,9 @@ def test_a_standby_that_loses_its_name_stands_by_again(etcd: EtcdServer) -> None
 
 
 def test_a_name_is_kept_for_longer_than_its_lease(etcd: EtcdServer) -> None:
-    with registered(EtcdRegistry(etcd.url, ttl="2s"), "quotes", HERE):
+    with registered(EtcdRegistry(etcd.url, ttl="3s"), "quotes", HERE):
         (lease,) = etcd.leases()
-        until = monotonic() + 5
+        until = monotonic() + 7
         wait_until(lambda: etcd.value("quotes") != HERE or monotonic() > until)
         assert etcd.leases() == [lease]
 
