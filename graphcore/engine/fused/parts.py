@@ -127,11 +127,12 @@ def _identifier(name: str) -> str:
 def _call_what_functions_reach(parts: Sequence[Part], numbers: dict[Node, int]) -> set[int]:
     """Have nodes called that functions reach; return those by way of which these may reach more."""
     reached: dict[_Key, Reached | None] = {}
+    knowing: dict[int, bool] = {}
     pried: set[int] = set()
     for part in parts:
         for key, functions, package in _functions(part, numbers):
             if key not in reached:
-                reached[key] = nodes_reached(functions, package)
+                reached[key] = nodes_reached(functions, package, knowing)
             found = reached[key]
             if found is None:
                 for each in parts:

@@ -1,12 +1,14 @@
 """Which nodes a function may look at, beside what it is given: those that it can reach.
 
 From its closure, its defaults, the object that it is a method of and the globals that it names, all
-that hangs on these is followed. Functions and classes are followed within the function's own
-package, and where a module knows graphcore: what other code names is not the user's wiring.
+that hangs on these is followed, and of modules what the code names. Functions, classes and modules
+are followed within the function's own package, and where a module knows graphcore: what other code
+names is not the user's wiring.
 """
 
 import gc
-from collections.abc import Iterable
+import sys
+from collections.abc import Iterable, Iterator
 from types import CodeType, FunctionType, ModuleType
 from typing import Any, NamedTuple
 
@@ -14,7 +16,7 @@ from graphcore.engine.fused.reading import Node, node_behind
 from graphcore.node import MutableNode
 
 _MOST = 100_000
-_OPAQUE = (ModuleType, CodeType, type(None), int, float, complex, str, bytes)
+_OPAQUE = (CodeType, type(None), int, float, complex, str, bytes)
 
 
 class Reached(NamedTuple):
@@ -29,44 +31,87 @@ class Reached(NamedTuple):
     names: frozenset[str]
 
 
-def nodes_reached(starts: Iterable[Any], package: str) -> Reached | None:
+def nodes_reached(
+    starts: Iterable[Any], package: str, knowing: dict[int, bool] | None = None
+) -> Reached | None:
     """Return what can be reached, `None` if there is too much to look through.
 
     Args:
         starts: functions, or other objects that are called.
         package: the name of the package whose functions and classes are followed.
+        knowing: which modules know graphcore, by the ids of their globals: what searches at one
+            time need to find out but once.
     """
-    waiting = list(starts)
+    search = _Search(package, {} if knowing is None else knowing)
     seen: dict[int, Any] = {}
-    found: dict[Node, None] = {}
-    names: set[str] = set()
-    knowing: dict[int, bool] = {}
+    waiting = list(starts)
     while waiting:
         given = waiting.pop()
-        if id(given) in seen or isinstance(given, _OPAQUE):
-            continue
-        if len(seen) > _MOST:
-            return None
-        seen[id(given)] = given  # kept, so that no other object gets its id
+        if id(given) not in seen and not isinstance(given, _OPAQUE):
+            if len(seen) > _MOST:
+                return None
+            seen[id(given)] = given  # kept, so that no other object gets its id
+            waiting += search.behind(given)
+        if not waiting:
+            inside = (each for each in search.in_modules() if id(each) not in seen)
+            waiting = [each for each in inside if not isinstance(each, _OPAQUE)]
+    return Reached(tuple(search.nodes), frozenset(search.names))
+
+
+class _Search:
+    """What has been met on the way."""
+
+    def __init__(self, package: str, knowing: dict[int, bool]) -> None:
+        self.nodes: dict[Node, None] = {}
+        self.names: set[str] = set()
+        self._package = package
+        self._modules: list[dict[str, Any]] = []
+        self._prefixes = {""}
+        self._knowing = knowing
+
+    def behind(self, given: Any) -> Iterable[Any]:
+        """Return what hangs on an object."""
+        if isinstance(given, ModuleType):
+            where = vars(given)
+            if self._is_followed(where, str(where.get("__name__")).partition(".")[0]):
+                self._modules.append(where)
+            return ()
         node = node_behind(given)
         if node is not None:
-            found[node] = None
-        elif isinstance(given, FunctionType):
-            where = given.__globals__
-            if id(where) not in knowing:
-                knowing[id(where)] = _package(given) == package or _knows_graphcore(where)
-            if knowing[id(where)]:
-                named = names_in(given.__code__)
-                names |= named
-                waiting += (where[name] for name in named if name in where)
-            waiting += gc.get_referents(given.__closure__, given.__defaults__, given.__dict__)
-            waiting += (given.__kwdefaults__ or {}).values()
-        elif isinstance(given, type):
-            if _package(given) == package and not issubclass(given, MutableNode):
-                waiting += vars(given).values()
-        else:
-            waiting += [each for each in gc.get_referents(given) if gc.is_tracked(each)]
-    return Reached(tuple(found), frozenset(names))
+            self.nodes[node] = None
+            return ()
+        if isinstance(given, FunctionType):
+            return self._behind_function(given)
+        if isinstance(given, type):
+            own = _package(given) == self._package and not issubclass(given, MutableNode)
+            return vars(given).values() if own else ()
+        return [each for each in gc.get_referents(given) if gc.is_tracked(each)]
+
+    def in_modules(self) -> Iterator[Any]:
+        """Yield what the code that was met may name in modules, and the modules it may import."""
+        for where in self._modules:
+            yield from (where[name] for name in self.names & where.keys())
+        imported = {prefix + name for prefix in self._prefixes for name in self.names}
+        yield from (sys.modules[name] for name in imported & sys.modules.keys())
+
+    def _behind_function(self, function: FunctionType) -> list[Any]:
+        where = function.__globals__
+        found = gc.get_referents(function.__closure__, function.__defaults__, function.__dict__)
+        found += (function.__kwdefaults__ or {}).values()
+        if self._is_followed(where, _package(function)):
+            self._prefixes |= _prefixes(where)
+            named = names_in(function.__code__)
+            self.names |= named
+            found += (where[name] for name in named if name in where)
+        return found
+
+    def _is_followed(self, where: dict[str, Any], home: str) -> bool:
+        """Return whether code with these globals, of this package, may name the user's wiring."""
+        if home == self._package:
+            return True
+        if id(where) not in self._knowing:
+            self._knowing[id(where)] = _knows_graphcore(where)
+        return self._knowing[id(where)]
 
 
 def reaches_by_itself(function: FunctionType) -> bool:
@@ -88,6 +133,13 @@ def names_in(code: CodeType) -> set[str]:
         if isinstance(each, CodeType):
             names |= names_in(each)
     return names
+
+
+def _prefixes(where: dict[str, Any]) -> set[str]:
+    """Return what a name may stand behind in an import of a module with these globals."""
+    package = where.get("__package__") or ""
+    parts = package.split(".") if isinstance(package, str) else []
+    return {".".join(parts[:length]) + "." for length in range(1, len(parts) + 1)}
 
 
 def _knows_graphcore(where: dict[str, Any]) -> bool:

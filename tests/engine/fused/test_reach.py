@@ -1,6 +1,8 @@
 """What functions and called nodes may look at: it is right there whenever they look."""
 
+import sys
 from functools import partial
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -79,6 +81,64 @@ def test_a_global_of_another_package_is_followed_where_that_knows_graphcore(know
         exec(known, elsewhere)
     exec("def look():\n    return kept[0].value", elsewhere)
     assert reached(elsewhere["look"]) == ([stream.node] if known else [])
+
+
+MODULES = {
+    "a global": "import wired\ndef make(module):\n    return lambda x: {look}",
+    "by another name": (
+        "import wired as w\nwired = 5\ndef make(module):\n    return lambda x: w{rest}"
+    ),
+    "an import inside": (
+        "def make(module):\n    def inside(x):\n        import wired\n"
+        "        return wired{rest}\n    return inside"
+    ),
+    "a relative import inside": (
+        "__package__ = 'home.under'\n"
+        "def make(module):\n    def inside(x):\n        from .. import wired\n"
+        "        return wired{rest}\n    return inside"
+    ),
+    "a closure": "def make(wired):\n    return lambda x: {look}",
+    "a default": "def make(module):\n    return lambda x, wired=module: {look}",
+    "an object": (
+        "from types import SimpleNamespace\n"
+        "def make(module):\n    held = SimpleNamespace(it=module)\n"
+        "    return lambda x: held.it{rest}"
+    ),
+    "two functions": (
+        "import wired\ndef get():\n    return wired\ndef make(module):\n"
+        "    return lambda x: get(){rest}"
+    ),
+}
+
+
+@pytest.mark.parametrize("rest", [".total", ".inside.total", ".look()"])
+@pytest.mark.parametrize("way", MODULES)
+def test_a_stream_in_a_module_is_reached_through_the_module(
+    way: str, rest: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("wired", "wired.inside", "home", "home.under", "home.wired"):
+        monkeypatch.setitem(sys.modules, name, ModuleType(name))
+    module: Any = sys.modules["home.wired" if "relative" in way else "wired"]
+    vars(sys.modules["home"])["__path__"] = []
+    exec("def look():\n    return total", vars(module))
+    module.inside = sys.modules["wired.inside"]
+    module.node = gc.constant(0).node  # which makes it no handle of a stream
+
+    def make() -> gc.Stream[Any]:
+        stream = gc.from_iterable([1, 2, 3]).sum()
+        (module.inside if "inside" in rest else module).total = stream
+        names = written(
+            MODULES[way].format(look=f"wired{rest}.node.ticked_in", rest=f"{rest}.node.ticked_in")
+        )
+        return stream.map(names["make"](module))
+
+    assert [value for _, value in same(make)] == [1, 2, 3]
+
+
+def test_what_a_library_holds_is_not_looked_through() -> None:
+    heap = ModuleType("heap")
+    vars(heap)["many"] = [[n] for n in range(100_001)]
+    assert reached(lambda: heap.many) == []
 
 
 def test_an_object_whose_node_cannot_be_had_is_no_handle() -> None:
