@@ -130,9 +130,9 @@ def _call_what_functions_reach(parts: Sequence[Part], numbers: dict[Node, int]) 
     knowing: dict[int, bool] = {}
     pried: set[int] = set()
     for part in parts:
-        for key, functions, package in _functions(part, numbers):
+        for key, functions, package, of_values in _functions(part, numbers):
             if key not in reached:
-                reached[key] = nodes_reached(functions, package, knowing)
+                reached[key] = nodes_reached(functions, package, of_values, knowing)
             found = reached[key]
             if found is None:
                 for each in parts:
@@ -147,12 +147,17 @@ def _call_what_functions_reach(parts: Sequence[Part], numbers: dict[Node, int]) 
     return pried
 
 
-def _functions(part: Part, numbers: dict[Node, int]) -> Iterator[tuple[_Key, list[Any], str]]:
-    """Yield what a node's class and the node itself can run, with a key and their package."""
+def _functions(part: Part, numbers: dict[Node, int]) -> Iterator[tuple[_Key, list[Any], str, bool]]:
+    """Yield what a node's class and the node itself can run.
+
+    Returns:
+        A key, the functions, their package, and whether nothing but values is given to them.
+    """
     cls = type(part.node)
-    if package_of(cls) != "graphcore":
+    of_graphcore = package_of(cls) == "graphcore"
+    if not of_graphcore:
         own = [found for each in own_classes(cls) for found in vars(each).values()]
-        yield (id(cls),), own, package_of(cls)
+        yield (id(cls),), own, package_of(cls), False
     for name, given in vars(part.node).items():
         if name in _OWN or isinstance(given, type):
             continue
@@ -161,9 +166,9 @@ def _functions(part: Part, numbers: dict[Node, int]) -> Iterator[tuple[_Key, lis
             # Functions that differ in nothing but what they are look at the same.
             alone = isinstance(given, FunctionType) and not reaches_by_itself(given)
             key = (id(given.__code__), id(given.__globals__)) if alone else (id(given),)
-            yield key, [given], package_of(given)
+            yield (*key, of_graphcore), [given], package_of(given), of_graphcore
         elif node is not None and numbers.get(node) not in (*part.active, *part.passive):
-            yield (id(given),), [node], ""
+            yield (id(given),), [node], "", False
 
 
 def _show_what_is_looked_at(parts: Sequence[Part], pried: set[int]) -> None:

@@ -16,8 +16,8 @@ HERE = __name__.partition(".")[0]
 kept: dict[str, Any] = {}
 
 
-def reached(*starts: Any, package: str = HERE) -> list[Any]:
-    found = nodes_reached(starts, package)
+def reached(*starts: Any, package: str = HERE, of_values: bool = False) -> list[Any]:
+    found = nodes_reached(starts, package, of_values)
     assert found is not None
     return list(found.nodes)
 
@@ -133,6 +133,118 @@ def test_a_stream_in_a_module_is_reached_through_the_module(
         return stream.map(names["make"](module))
 
     assert [value for _, value in same(make)] == [1, 2, 3]
+
+
+SCRIPT = """
+import math
+import sys
+from enum import IntEnum
+from inspect import getmodule
+from operator import attrgetter
+class Level(IntEnum):
+    LOW = 1
+LOW = Level.LOW
+class Own:
+    pass
+digits = 3
+def rounded(x):
+    return round(x, digits)
+def own_module():
+    return sys.modules["cells"]
+def taken(q):
+    return q.bid
+def around(k, *, f=None):
+    return lambda q, more=None: (q.bid, k, more, f)
+bid = stream
+look = {look}
+"""
+ATTRIBUTES = [
+    "lambda q: q.bid",
+    "lambda q: -q.bid * digits",
+    "lambda q: rounded(q.bid)",
+    "lambda q: taken(q) + max(q.bid, abs(q.ask), key=lambda b: b.bid)",
+    "lambda q: [b.bid for b in q if isinstance(b, (int, ValueError))]",
+    "around(2, f=(lambda x: x))",
+    "taken",
+]
+PERHAPS_MORE = [
+    "lambda q: bid.value",
+    "lambda q: (lambda: bid.value)()",
+    "lambda q: taken(q) or bid",
+    "lambda q: own_module().bid",
+    "lambda q: sys.modules['cells'].bid",
+    "lambda q: math.floor(q.bid)",
+    "lambda q: getmodule(q).bid",
+    "lambda q: attrgetter('x')(q).bid",
+    "lambda q: __import__('cells').bid",
+    "lambda q: eval('sys').bid",
+    "lambda q: globals()['sys'].modules['cells'].bid",
+    "lambda q: (i for i in ()).gi_frame.f_globals['sys'].modules['cells'].bid",
+    "lambda q: q.__class__.__init__.__globals__['sys'].modules['cells'].bid",
+    "lambda q: unknown.bid",
+    "lambda q: q.bid + LOW",
+    "lambda q: Own().bid",
+    "lambda q: Level(q).bid",
+    "around(sys)",
+    "around([])",
+    "around(1, f=sys)",
+]
+
+
+@pytest.mark.parametrize("look", ATTRIBUTES)
+def test_an_attribute_that_is_named_like_a_global_is_not_that_global(look: str) -> None:
+    stream = gc.constant(1)
+    function = written(SCRIPT.replace("{look}", look), stream=stream)["look"]
+    assert reached(function, package="cells", of_values=True) == []
+    assert reached(function, package="cells") == [stream.node]
+
+
+@pytest.mark.parametrize("look", PERHAPS_MORE)
+def test_an_attribute_that_may_be_one_of_the_module_is(look: str) -> None:
+    stream = gc.constant(1)
+    names = written(SCRIPT.replace("{look}", look), stream=stream)
+    assert reached(names["look"], package="cells", of_values=True) == [stream.node]
+
+
+def test_an_import_inside_a_function_may_give_the_module() -> None:
+    stream = gc.constant(1)
+    text = "def look(q):\n    import {}\n    return {}.modules['cells'].bid"
+    for name in ("sys", "cells"):
+        names = written(text.format(name, name), bid=stream, sys=5, cells=5)
+        assert reached(names["look"], package="cells", of_values=True) == [stream.node]
+
+
+def test_a_stream_named_like_the_attribute_that_it_takes_is_fused() -> None:
+    text = (
+        "from types import SimpleNamespace\n"
+        "quotes = gc.from_iterable([1, 2]).map(lambda n: SimpleNamespace(bid=n, ask=n + 1))\n"
+        "bid = quotes.map(lambda q: q.bid)\nask = quotes.map(lambda q: q.ask)\n"
+    )
+
+    def make() -> gc.Stream[Any]:
+        names = written(text)
+        return names["ask"] - names["bid"]  # type: ignore[no-any-return]  # of text
+
+    assert same(make) == [(0, 1), (0, 1)]
+    assert "called: a function" not in gc.Graph(make()).explain()
+
+
+def test_a_function_that_a_node_of_ones_own_is_given_may_be_handed_anything() -> None:
+    made = node_class(
+        "self.value = self.look(self.module)\nreturn True",
+        "source: gc.Active[Any]\nlook: Any\nmodule: Any",
+    )
+
+    def make() -> gc.Stream[Any]:
+        module: Any = ModuleType("cells")
+        text = "look = lambda it: it.total.node.ticked_in if hasattr(it, 'total') else it"
+        exec(text, vars(module))
+        vars(module)["__name__"] = "cells"
+        module.total = gc.from_iterable([1, 2, 3]).sum()
+        # Of map it gets numbers, and of the node the module.
+        return gc.Stream(made(module.total.map(module.look), module.look, module))
+
+    assert same(make) == [(0, 1), (0, 2), (0, 3)]
 
 
 def test_what_a_library_holds_is_not_looked_through() -> None:
