@@ -17,13 +17,14 @@ _PROBES = 3  # of an idle connection, by the kernel, within the peer timeout
 class Link:
     """Connects, and connects again, to an address; belongs to one thread.
 
-    Without `subscribe` it shows whether there is a publisher that answers, and no more.
+    Where nothing is wanted it shows whether there is a publisher that answers, and no more.
 
     Args:
         context: the subscriber's.
         address: the publisher's.
         options: of the socket.
         security: how it is encrypted, if it is.
+        wanted: what is asked for of what is published, with a promise of signs of life.
 
     Raises:
         ZMQError: if the address is none that libzmq can connect to.
@@ -35,6 +36,7 @@ class Link:
         address: str,
         options: SocketOptions,
         security: CurveClient | None,
+        wanted: Sequence[bytes] = (),
     ) -> None:
         self.address = address
         self.refused = self.happened = False
@@ -46,6 +48,8 @@ class Link:
         try:
             set_options(self.socket, options, address)
             self.socket.set(zmq.RCVHWM, options.receive_high_water_mark)
+            # What is sent are subscriptions, none of which may be dropped, and a few signs.
+            self.socket.set(zmq.SNDHWM, 0)
             if security is not None:
                 security.secure(self.socket)
             if options.peer_timeout is not None:
@@ -57,6 +61,12 @@ class Link:
                     every = max(patience // _PROBES // 1_000, 1)
                     self.socket.set(zmq.TCP_KEEPALIVE_IDLE, every)
                     self.socket.set(zmq.TCP_KEEPALIVE_INTVL, every)
+            # Before it connects, so that all of it is sent together: a publisher that ends with its
+            # first subscriber waits for it only if it knows of its promise.
+            if wanted and options.heartbeat_interval:
+                self.socket.send(_SUBSCRIBE + SIGNING)
+            for each in wanted:
+                self.socket.send(_SUBSCRIBE + each)
             self.socket.connect(address)
         except BaseException:
             self.close()
@@ -64,17 +74,6 @@ class Link:
         self._poller = zmq.Poller()
         self._poller.register(self.socket, zmq.POLLIN)
         self._poller.register(self.monitor.socket, zmq.POLLIN)
-
-    def subscribe(self, wanted: Sequence[bytes]) -> None:
-        """Ask for what is wanted of what is published, and promise signs of life.
-
-        The promise comes first: a publisher that ends with its first subscriber waits for it only
-        if it knows of it.
-        """
-        if self._options.heartbeat_interval:
-            self.socket.send(_SUBSCRIBE + SIGNING)
-        for each in wanted:
-            self.socket.send(_SUBSCRIBE + each)
 
     def wait(self, milliseconds: int) -> bool:
         """Wait until there is something to read, or something has happened to the connection.

@@ -229,14 +229,15 @@ class Subscriber(Generic[T]):
             return None
         if self._key.is_known(address):
             try:
-                self._link = Link(self._context, address, self.options, self._key.security)
+                self._link = Link(
+                    self._context, address, self.options, self._key.security, self.wanted
+                )
             except zmq.ZMQError as error:
                 if address == self._named:
                     raise
                 self._follower.refuse(address, f"{address!r}: {error}")
             else:
                 self.address = address
-                self._link.subscribe(self.wanted)
         return self._link
 
     def _stays(self, link: Link, address: str | None) -> bool:

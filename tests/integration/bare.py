@@ -2,7 +2,6 @@
 
 import zmq
 
-from graphcore_zmq.peers import SIGNING
 from graphcore_zmq.wire import Trailer, check_point_frame, end_of_stream_frame, value_frame
 
 
@@ -28,10 +27,10 @@ class Bare:
 
     def await_subscriber(self) -> None:
         """Wait until a subscriber of graphcore's has said all that it says at first."""
-        awaited = {b"\1", b"\1" + SIGNING}
-        while awaited:
+        messages: list[bytes] = []
+        while not messages or not messages[-1].startswith(b"\1gc1"):
             assert self.socket.poll(10_000)
-            awaited.discard(self.socket.recv())
+            messages.append(self.socket.recv())
 
     def send(self, count: int = 1) -> list[bytes]:
         values = [b"%d:%d" % (self.instance, self.sequence + n) for n in range(count)]

@@ -9,6 +9,7 @@ import time
 import numpy as np
 import pyarrow as pa
 import pytest
+import zmq
 
 import graphcore as gc
 from graphcore.testing import wait_until
@@ -221,10 +222,25 @@ def test_a_publisher_whose_graph_is_busy_is_not_left(watching):
     assert seen.subscription.stats().lost == 0
 
 
-def test_a_subscriber_promises_signs_of_life_before_it_can_be_sent_anything(bare, watching):
+def test_a_subscriber_promises_signs_of_life_together_with_its_subscription(
+    bare, watching, monkeypatch
+):
+    done: list[object] = []
+    for name in ("send", "connect"):
+        real = getattr(zmq.Socket, name)
+
+        def noted(socket, what, *more, real=real):
+            if socket.type == zmq.XSUB:
+                done.append(what)
+            return real(socket, what, *more)
+
+        monkeypatch.setattr(zmq.Socket, name, noted)
     publisher = bare()
     watching(publisher.port)
-    assert [publisher.socket.recv() for _ in range(2)] == [b"\1" + SIGNING, b"\1"]
+    publisher.await_subscriber()
+    # What is sent before it connects goes out as one.
+    assert {b"\1", b"\1" + SIGNING} == set(done[:2])
+    assert done[2] == f"tcp://127.0.0.1:{publisher.port}"
 
 
 def test_signs_of_life_go_on_at_another_address_of_the_same_publisher(bare, watching):

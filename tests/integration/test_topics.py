@@ -11,7 +11,7 @@ import zmq
 import graphcore as gc
 from graphcore.testing import wait_until
 from graphcore_zmq import SocketOptions, ZmqStatus, raw, zmq_sub
-from graphcore_zmq.peers import SIGNING, TOPICS
+from graphcore_zmq.peers import SIGNING, TOPICS, _cut
 from graphcore_zmq.wire import Trailer, end_of_stream_frame, read_frame, value_frame
 from tests.integration.bare import bare_context
 from tests.integration.feeding import Feeding
@@ -148,6 +148,22 @@ def test_a_subscriber_is_counted_when_all_its_topics_are_there(bare, watch):
     assert b"\1" + SIGNING in asked
 
 
+def test_a_subscriber_of_very_many_topics_gets_all_of_them_also_after_a_break(feed, watch):
+    # More than a queue of libzmq's holds by default, 1,000.
+    topics = [f"t{n}" for n in range(2_500)]
+    feeding = feed(wait_for=1)
+    watching = watch(feeding.port, *topics)
+    for _ in range(2):
+        feeding.send(*(f"{each} x".encode() for each in topics[::100]))
+        wait_until(lambda: len(watching.values) == 25)
+        watching.values.clear()
+        wait_until(lambda: feeding.publisher.node._outlet._alive._heard)
+        (descriptor,) = feeding.publisher.node._outlet._alive._heard
+        assert _cut(descriptor, feeding.port)
+        wait_until(lambda: feeding.publisher.stats().subscriptions == 0)
+        wait_until(lambda: feeding.publisher.stats().subscriptions == 1)
+
+
 class Bare:
     """A publisher of topics that is not graphcore's."""
 
@@ -263,6 +279,7 @@ def test_conflate_keeps_the_newest_of_each_topic_for_a_graph_that_is_held_up(fee
     feeding.send(b"a 2", b"b 3", b"a 4", b"c 5", b"b 6")
     wait_until(lambda: subscription.stats().received == 6)
     let_go.set()
+    wait_until(lambda: sum(map(len, bursts)) == 4)  # or the next would take a place of theirs
     feeding.send(b"a 7")
     wait_until(lambda: sum(map(len, bursts)) == 5)
     feeding.end()
