@@ -346,6 +346,20 @@ def test_a_lookup_survives_that_another_thread_ends_the_connection(etcd: EtcdSer
     assert len(counts) == 4
 
 
+def test_a_call_that_begins_when_the_connection_has_ended_does_not_end_the_process() -> None:
+    code = (
+        "from graphcore_zmq import EtcdRegistry\n"
+        "session = EtcdRegistry('http://127.0.0.1:2379')._endpoints[0].open()\n"
+        "client = session.client()\n"
+        "session.close()\n"
+        "for stub in 'kvstub', 'leasestub', 'watcher', 'authstub':\n"
+        "    try: getattr(client, stub)\n"
+        "    except ValueError as error: print(error)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "the channel is closed\n" * 4)
+
+
 def test_a_watch_follows_a_name_that_comes_moves_and_goes(etcd: EtcdServer) -> None:
     watch = EtcdRegistry(etcd.url).watch("quotes")
     assert watch.address is None

@@ -4,6 +4,7 @@ The library takes long to import, so that is left to the first registry that is 
 """
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -74,6 +75,37 @@ class Endpoint:
         return _OwnSession(self)
 
 
+class _Channel:
+    """A channel on which nothing can be prepared any more once it is closed, by whatever thread.
+
+    gRPC itself looks only when a call begins; to prepare one on a closed channel ends the process.
+    """
+
+    def __init__(self, channel: Any) -> None:
+        self._channel = channel
+        self._lock = threading.Lock()
+        self._closed = False
+
+    def unary_unary(self, *arguments: Any, **options: Any) -> Any:
+        return self._prepare(self._channel.unary_unary, arguments, options)
+
+    def stream_stream(self, *arguments: Any, **options: Any) -> Any:
+        return self._prepare(self._channel.stream_stream, arguments, options)
+
+    def close(self) -> None:
+        with self._lock:
+            self._closed = True
+            self._channel.close()
+
+    def _prepare(
+        self, prepare: Callable[..., Any], arguments: tuple[Any, ...], options: dict[str, Any]
+    ) -> Any:
+        with self._lock:
+            if self._closed:
+                raise ValueError("the channel is closed")  # as gRPC does when a call begins
+            return prepare(*arguments, **options)
+
+
 class _OwnSession:
     def __init__(self, endpoint: Endpoint) -> None:
         self._access = access = endpoint.access
@@ -85,6 +117,7 @@ class _OwnSession:
         self._endpoint = client_library("pyetcd").Endpoint(
             endpoint.host, endpoint.port, endpoint.secure, trust, time_retry=0, opts=_OPTIONS
         )
+        self._endpoint.channel = _Channel(self._endpoint.channel)
         self._lock = threading.Lock()
         self._client: Any = None
 
