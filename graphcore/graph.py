@@ -142,14 +142,15 @@ class Graph:
         Raises:
             RunError: for a historical run without a bound over a source that never ends, or a
                 node that is in another run.
+            InvalidTypeError: for an argument of another type.
             InvalidValueError: for a bound that makes no sense, or a `start` in real time.
             Exception: what a node raised, with a note on the node; several as a group.
         """
         if tier not in _TIERS:
             raise InvalidValueError(f"there is no tier {tier!r}; tiers: {', '.join(_TIERS)}")
-        for name, flag in (("realtime", realtime), ("progress", progress)):
-            if not isinstance(flag, bool):
-                raise InvalidTypeError(f"{name} is True or False, not {flag!r}")
+        for name, given in (("realtime", realtime), ("progress", progress)):
+            if not isinstance(given, bool):
+                raise InvalidTypeError(f"{name} is True or False, not {given!r}")
         if cycles is not None and (isinstance(cycles, bool) or not isinstance(cycles, int)):
             raise InvalidTypeError(f"cycles is a whole number, not {cycles!r}")
         if cycles is not None and cycles < 1:

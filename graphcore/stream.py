@@ -270,11 +270,11 @@ class Stream(Handle, Generic[T]):
 
     def print(self, label: str = "") -> "Stream[T]":
         """Write each value to standard output behind its engine time; tick with the value."""
-        return Stream(sinks.Print(self, _label(label)))
+        return Stream(sinks.Print(self, _prefix(label)))
 
     def log(self, label: str = "", level: int = logging.INFO) -> "Stream[T]":
         """Log each value at this level, as `graphcore.operators.sinks`; tick with the value."""
-        return Stream(sinks.Log(self, _label(label), _whole(level, "level")))
+        return Stream(sinks.Log(self, _prefix(label), _whole(level, "level")))
 
     def collect(self) -> Collected[T]:
         """Return a sink that each run fills anew with times and values."""
@@ -514,10 +514,10 @@ def _whole(given: int, argument: str, least: int | None = None) -> int:
     return whole
 
 
-def _label(given: str) -> str:
-    if not isinstance(given, str):
-        raise InvalidTypeError(f"label is text, not {given!r}")
-    return given and f"{given} "
+def _prefix(label: str) -> str:
+    if not isinstance(label, str):
+        raise InvalidTypeError(f"a label is text, not {label!r}")
+    return label and f"{label} "
 
 
 def _some(streams: "tuple[V, ...] | list[V]", what: str) -> "list[V]":

@@ -1,12 +1,17 @@
 """The note that an exception from a node gains (R11): which node, wired where, when, on what."""
 
+import ast
 import linecache
+from collections.abc import Iterator
+from textwrap import dedent, indent
 
 from graphcore.engine.plan import Node, Plan
 from graphcore.errors import NoValueError
+from graphcore.parsing import parse
 from graphcore.time import format_time
 
 _LONGEST = 200
+_MOST_LINES = 12
 
 
 def add_note(error: BaseException, plan: Plan, index: int, time: int) -> None:
@@ -14,9 +19,7 @@ def add_note(error: BaseException, plan: Plan, index: int, time: int) -> None:
     node = plan.nodes[index]
     file, line = node.wired_at
     lines = [f"in {node.name} ({type(node).__name__}), wired at {file}:{line}"]
-    source = linecache.getline(file, line).strip()
-    if source:
-        lines.append(f"    {source}")
+    lines += indent(_wiring(file, line), "    ").splitlines()
     lines.append(f"at {format_time(time)} ({time} ns)")
     edges = plan.graph.pred[node].items()
     reading = [each for wanted in (True, False) for each, edge in edges if edge["active"] is wanted]
@@ -24,6 +27,28 @@ def add_note(error: BaseException, plan: Plan, index: int, time: int) -> None:
         values = ", ".join(f"{upstream.name} = {_show(upstream)}" for upstream in reading)
         lines.append(f"reading {values}")
     error.add_note("\n".join(lines))
+
+
+def _wiring(file: str, line: int) -> str:
+    """Return the text that wires a node: the line, and those to which a call on it goes on."""
+    text = linecache.getlines(file)
+    last = max(_last_lines(text, line), default=line)
+    shown = text[line - 1 : min(last, line - 1 + _MOST_LINES)]
+    return dedent("".join(shown)) + "…" * (last - line >= _MOST_LINES)
+
+
+def _last_lines(text: list[str], line: int) -> Iterator[int]:
+    """Yield the last lines of the calls that a traceback would place on a line."""
+    try:
+        tree = parse("".join(text))
+    except (SyntaxError, ValueError):  # a notebook's cell with more than Python in it
+        return
+    for call in ast.walk(tree):
+        if isinstance(call, ast.Call):
+            method = isinstance(call.func, ast.Attribute)
+            placed = call.func.end_lineno if method else call.lineno
+            if placed == line:
+                yield call.end_lineno or line
 
 
 def _show(node: Node) -> str:

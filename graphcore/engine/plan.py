@@ -65,6 +65,12 @@ def _wire(roots: Iterable[Node]) -> "nx.DiGraph[Node]":
     while found:
         node = found.pop()
         upstreams = node.upstreams()
+        starts = getattr(node.start, "__func__", None) is not MutableNode.start
+        if upstreams.passive and not upstreams.active and not starts:
+            raise WiringError(
+                f"{node.name} never runs: all that it reads is passive, which triggers nothing, "
+                "and it sets no alarm in start; make an input Active"
+            )
         # An upstream that is both triggers: the active edge, added last, stays.
         edges = [(given, False) for given in upstreams.passive]
         edges += [(given, True) for given in upstreams.active]

@@ -52,6 +52,38 @@ def test_r3_a_passive_upstream_is_read_and_triggers_nothing() -> None:
     assert ticks(active.with_latest(read)) == [(2, ("x", "b")), (4, ("y", "d"))]
 
 
+def test_r3_a_node_with_passive_upstreams_alone_and_no_alarm_is_refused() -> None:
+    class ByHand(gc.MutableNode[int]):
+        def __init__(self, source: gc.Stream[str]) -> None:
+            super().__init__()
+            self.source = source
+
+        def upstreams(self) -> gc.Upstreams:
+            return gc.Upstreams(passive=(self.source,))
+
+        def cycle(self, state: gc.GraphState) -> bool:
+            self.value = state.time
+            return True
+
+    class Wakes(ByHand):
+        def start(self, state: gc.GraphState) -> None:
+            state.schedule(state.time + 3)
+
+    source = gc.replay([1, 2], ["a", "b"])
+    for node in (Runs([], [source], []), ByHand(source)):
+        with pytest.raises(gc.WiringError) as caught:
+            gc.Graph(source, gc.Stream(node).named("idle"))
+        assert str(caught.value) == (
+            "idle never runs: all that it reads is passive, which triggers nothing, and it sets no "
+            "alarm in start; make an input Active"
+        )
+    assert ticks(gc.Stream(Wakes(source))) == [(4, 4)]
+    woken: Any = ByHand(source)
+    woken.start = lambda state: state.schedule(state.time + 2)
+    assert ticks(gc.Stream(woken)) == [(3, 3)]
+    assert ticks(gc.Stream(Runs([], [], []))) == []
+
+
 def test_r3_an_upstream_that_is_active_and_passive_triggers() -> None:
     log: list[int] = []
     source = gc.replay([1, 2], ["a", "b"])

@@ -1,6 +1,7 @@
 """R11: an exception in a node keeps its type and gains a note."""
 
 import inspect
+import linecache
 import subprocess
 import sys
 from pathlib import Path
@@ -45,6 +46,77 @@ def test_r11_the_note_names_the_node_and_the_file_and_line_that_wired_it() -> No
         f"in ratio (Map), wired at {HERE}:{wired}",
         '    failing = source.map(fail).named("ratio")',
     ]
+
+
+def test_r11_the_note_shows_all_lines_of_a_call_that_goes_on() -> None:
+    # fmt: off
+    ratio = gc.replay([1], [0]).map(lambda x: x).map(
+        lambda x: (
+            100
+            + 1 / x
+        )
+    ).named("ratio")
+    chain = (
+        gc.replay([1], [0])
+        .map(lambda x: x)
+        .map(lambda x:
+            1 / x)
+        .map(str)
+    )
+    # fmt: on
+    shown = [
+        [
+            "ratio = gc.replay([1], [0]).map(lambda x: x).map(",
+            "    lambda x: (",
+            "        100",
+            "        + 1 / x",
+            "    )",
+            ').named("ratio")',
+        ],
+        [".map(lambda x:", "    1 / x)"],
+    ]
+    for stream, expected in zip((ratio, chain), shown, strict=True):
+        with pytest.raises(ZeroDivisionError) as caught:
+            stream.run()
+        _, *lines, _, _ = caught.value.__notes__[0].splitlines()
+        assert [line.removeprefix("    ") for line in lines] == expected
+
+
+def cell(text: str) -> gc.Stream[Any]:
+    """Return the stream that a text wires whose lines are to be had."""
+    name = f"<cell {len(text)}>"
+    linecache.cache[name] = (len(text), None, text.splitlines(keepends=True), name)
+    names: dict[str, Any] = {"gc": gc, "fail": fail}
+    exec(compile(text, name, "exec"), names)
+    stream: gc.Stream[Any] = names["stream"]
+    return stream
+
+
+@pytest.mark.parametrize("length", [11, 12, 13, 50])
+def test_r11_a_call_is_cut_at_twelve_lines(length: int) -> None:
+    middle = "    #\n" * (length - 2)
+    note = note_of(cell(f"stream = gc.constant(1).map(\n{middle}    fail)\n"))
+    lines = [line.strip() for line in note.splitlines()[1:-2]]
+    whole = ["stream = gc.constant(1).map(", *["#"] * (length - 2), "fail)"]
+    assert lines == (whole if length <= 12 else [*whole[:12], "…"])
+
+
+def test_r11_a_call_of_what_a_call_gives_is_shown_from_its_first_line() -> None:
+    text = (
+        "from functools import partial\nfrom graphcore.operators.single import Map\n"
+        "node = partial(\n    Map, function=fail)(\n    gc.constant(1))\nstream = gc.Stream(node)\n"
+    )
+    assert note_of(cell(text)).splitlines()[1:-2] == [
+        "    node = partial(",
+        "        Map, function=fail)(",
+        "        gc.constant(1))",
+    ]
+
+
+def test_r11_text_that_is_not_python_is_shown_by_its_line() -> None:
+    stream = cell("stream = gc.constant(1).map(\n    fail)\n")
+    linecache.cache[stream.node.wired_at[0]][2].append("%timeit 5\n")  # type: ignore[misc]  # a list
+    assert note_of(stream).splitlines()[1:-2] == ["    stream = gc.constant(1).map("]
 
 
 def test_r11_a_node_without_a_name_is_named_by_operator_and_number() -> None:

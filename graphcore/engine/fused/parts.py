@@ -91,7 +91,8 @@ def parts_of(plan: Plan, to_call: dict[int, str]) -> list[Part]:
         active, passive = plan.active[index], plan.passive[index]
         label = sys.intern(f"{_identifier(node._name or node.operator)}_{index}")
         cls: Any = type(node)
-        woken = not (active or passive) or may_schedule(cls)
+        by_itself = "start" in vars(node) or "cycle" in vars(node)
+        woken = not (active or passive) or by_itself or may_schedule(cls)
         part = Part(index, node, label, active, passive, woken)
         parts.append(part)
         if index in to_call:

@@ -129,6 +129,26 @@ def test_a_node_with_a_cycle_of_its_own_is_called() -> None:
     assert why(gc.Stream(node)) == "called: it has a cycle of its own, apart from its class's"
 
 
+@pytest.mark.parametrize("method", ["start", "cycle"])
+def test_a_node_with_a_start_or_a_cycle_of_its_own_may_be_woken(method: str) -> None:
+    def make() -> gc.Stream[Any]:
+        node = node_class("self.value = state.time\nreturn True")(gc.replay([1], "a"))
+
+        def start(state: gc.GraphState) -> None:
+            state.schedule(9)
+
+        def cycle(state: gc.GraphState) -> bool:
+            if state.time < 9:
+                state.schedule(9)
+            node.value = state.time
+            return True
+
+        setattr(node, method, start if method == "start" else cycle)
+        return gc.Stream(node)
+
+    assert same(make) == [(1, 1), (9, 9)]
+
+
 def test_an_upstream_exchanged_after_wiring_is_noticed() -> None:
     node = node_class("self.value = self.source.value\nreturn True")(gc.constant(1))
     graph = gc.Graph(gc.Stream(node))
