@@ -51,7 +51,7 @@ _logger = logging.getLogger(__name__)
 _POLL = 100  # ms between two looks at `stop` and at where the publisher is
 _END = 1.0  # s that the end of the connection is waited for
 _RETRY = 5  # s after which a publisher that has refused is tried again
-_ALONE = 50e-6  # s; a frame that was waited for longer has no other behind it, as a rule
+_ALONE = 500e-6  # s; a frame that was waited for longer has no other behind it, as a rule
 _QUIET = 0.5  # s of silence after which nothing more is expected of a publisher that has moved
 SHOWN = 32
 
