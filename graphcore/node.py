@@ -86,6 +86,7 @@ class MutableNode(Generic[T]):
     Attributes:
         value: what the node last ticked with; reading it before raises `NoValueError`.
         name: the name given by `named`, else the operator and its number.
+        operator: what the node is called without a name; by default made of the class's name.
         ticked_in: number of the cycle in which the node last ticked, 0 if not yet in this run.
     """
 
@@ -112,7 +113,8 @@ class MutableNode(Generic[T]):
             fault = fault_of_cycle(cycle.__code__)
             if fault is not None:
                 raise InvalidTypeError(f"cycle of {cls.__name__} {fault}")
-        cls.operator = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", cls.__name__).lower()
+        if "operator" not in vars(cls):
+            cls.operator = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", cls.__name__).lower()
 
     def __init__(self, *given: Never, **named: Never) -> None:
         """Give the node its place in the order of construction and note who wired it.

@@ -35,6 +35,7 @@ _logger = logging.getLogger(__name__)
 class ZeroMqSenderNode(MutableNode[None]):
     """Publishes what its upstream ticks with; ticks nothing itself."""
 
+    operator = "zmq_pub"
     source: Active[Any]
     endpoint: str
     registration: ZmqPubRegistration
