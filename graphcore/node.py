@@ -13,7 +13,7 @@ import itertools
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from types import FrameType, FunctionType
+from types import FunctionType
 from typing import (
     TYPE_CHECKING,
     Any,
@@ -34,14 +34,13 @@ from graphcore.bytecode import attributes_set, fault_of_cycle
 from graphcore.errors import InvalidTypeError, InvalidValueError, NoValueError
 from graphcore.parsing import parse
 from graphcore.state import GraphState
+from graphcore.wired import wiring_line
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 N = TypeVar("N", bound="MutableNode[Any]")
 
 _serials = itertools.count(1)
-_operator_codes: set[int] = set()
-_libraries = {"graphcore", "graphcore_zmq"}
 
 
 class Active(Protocol[T_co]):
@@ -86,6 +85,7 @@ class MutableNode(Generic[T]):
     Attributes:
         value: what the node last ticked with; reading it before raises `NoValueError`.
         name: the name given by `named`, else the operator and its number.
+        operator: what the node is called without a name; by default made of the class's name.
         ticked_in: number of the cycle in which the node last ticked, 0 if not yet in this run.
     """
 
@@ -127,7 +127,7 @@ class MutableNode(Generic[T]):
                 "or give it an __init__ that calls super().__init__() without any"
             )
         self.serial = next(_serials)
-        self.wired_at = _wiring_line(self)
+        self.wired_at = wiring_line(self)
         self.ticked_in = 0
 
     def __post_init__(self) -> None:
@@ -388,27 +388,3 @@ def _nodes_of(given: object, argument: str) -> "list[MutableNode[Any]]":
     if isinstance(getattr(given, "node", None), MutableNode):
         raise InvalidTypeError(f"{argument} must be a list of streams, not one stream")
     return [node_of(item, f"{argument}[{i}]") for i, item in enumerate(given)]
-
-
-def mark_operator(function: Callable[..., Any]) -> None:
-    """Have nodes that this function makes be shown as wired by the function's caller."""
-    _operator_codes.add(id(function.__code__))
-
-
-def _wiring_line(node: "MutableNode[Any]") -> tuple[str, int]:
-    """Return the file and line that wires a node: the first outside libraries and constructors."""
-    frame: FrameType | None = sys._getframe(2)
-    while frame is not None:
-        package = frame.f_globals.get("__name__", "").partition(".")[0]
-        skipped = package in _libraries or id(frame.f_code) in _operator_codes
-        if not (skipped or _constructs(frame, node)):
-            return frame.f_code.co_filename, frame.f_lineno
-        frame = frame.f_back
-    return "<unknown>", 0
-
-
-def _constructs(frame: FrameType, node: "MutableNode[Any]") -> bool:
-    code = frame.f_code
-    if code.co_name not in ("__init__", "__post_init__") or not code.co_argcount:
-        return False
-    return frame.f_locals.get(code.co_varnames[0]) is node

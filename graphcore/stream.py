@@ -17,12 +17,13 @@ from graphcore.collected import Collected
 from graphcore.columns import column_of
 from graphcore.errors import InvalidTypeError, InvalidValueError, WiringError
 from graphcore.handle import Handle
-from graphcore.node import Active, MutableNode, Passive, mark_operator, node_of
+from graphcore.node import Active, MutableNode, Passive, node_of
 from graphcore.operators import arithmetic, bursts, rate, running, several, single, sinks
 from graphcore.operators.recording import Record, path_of
 from graphcore.tables import tables_module
 from graphcore.time import Duration, to_duration, to_period
 from graphcore.windows import Ewm, Rolling
+from graphcore.wired import mark_operator
 
 T = TypeVar("T")
 U = TypeVar("U")

@@ -277,7 +277,9 @@ class BincodeCodec(Generic[T]):
         try:
             return self._shape.encode(value)
         except CodecError as error:
-            raise CodecError(f"{self.name} cannot encode {error}") from None
+            raise CodecError(
+                f"{self.name} cannot encode a value of type {type(value).__qualname__}: {error}"
+            ) from None
 
     def decode(self, payload: bytes) -> T:
         """Return the value of these bytes."""
@@ -361,8 +363,9 @@ def _checked_taker(kind: Any, names: list[str]) -> Callable[[Any], Sequence[Any]
     def take(value: Any) -> Sequence[Any]:
         try:
             return taken(value)
-        except AttributeError:
-            raise CodecError(f"{short(value)} is no {kind.__name__}") from None
+        except AttributeError as error:
+            missing = f"it has no {error.name}" if error.name else error
+            raise CodecError(f"{short(value)} is no {kind.__name__}: {missing}") from None
 
     return take
 

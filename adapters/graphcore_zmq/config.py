@@ -34,19 +34,6 @@ _MOST_FRAMES = 2**31 - 1
 _MOST_BYTES = 2**63 - 1
 _LONGEST = 24 * 86_400 * 10**9
 
-# What a field is that pydantic finds to be something else.
-_WANTED = {
-    "string_type": "is text",
-    "int_type": "is a whole number",
-    "int_parsing": "is a whole number",
-    "int_from_float": "is a whole number",
-    "bool_type": "is True or False",
-    "bool_parsing": "is True or False",
-    "greater_than_equal": "is at least {ge}",
-    "less_than_equal": "is at most {le}",
-    "is_instance_of": "has the methods of a {class}",
-}
-
 M = TypeVar("M", bound="_Config")
 
 
@@ -91,17 +78,35 @@ class _Config(BaseModel):
             raise _in_one_sentence(cls, error) from None
 
 
+# What a field takes, by pydantic's word for what was wrong with it.
+_TYPES = {
+    "bool_parsing": "True or False",
+    "bool_type": "True or False",
+    "int_from_float": "a whole number",
+    "int_parsing": "a whole number",
+    "int_type": "a whole number",
+    "is_instance_of": "a registry, which has register and lookup",
+    "string_type": "text",
+}
+_RANGES = {"greater_than_equal": "at least {ge}", "less_than_equal": "at most {le}"}
+
+
 def _in_one_sentence(model: type[BaseModel], error: ValidationError) -> Exception:
     first = error.errors()[0]
-    cause = first.get("ctx", {}).get("error")
+    context = first.get("ctx", {})
+    cause = context.get("error")
     if isinstance(cause, InvalidValueError | InvalidTypeError):
         return cause
-    field = ".".join(str(part) for part in first["loc"])
-    if first["type"] == "extra_forbidden":
+    field, given, wrong = first["loc"][0], first["input"], first["type"]
+    if wrong == "extra_forbidden":
         known = ", ".join(model.model_fields)
         return InvalidTypeError(f"{model.__name__} has no {field!r}; it has {known}")
-    wanted = _WANTED.get(first["type"], first["msg"]).format(**first.get("ctx", {}))
-    return InvalidValueError(f"{field} of {model.__name__} {wanted}, not {first['input']!r}")
+    name = f"{field} of {model.__name__}"
+    if wrong in _RANGES:
+        return InvalidValueError(f"{name} is {_RANGES[wrong].format(**context)}, not {given!r}")
+    if wrong in _TYPES:
+        return InvalidTypeError(f"{name} is {_TYPES[wrong]}, not {given!r}")
+    return InvalidValueError(f"{name} cannot be {given!r}")
 
 
 class SocketOptions(_Config):

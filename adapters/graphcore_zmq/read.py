@@ -30,6 +30,8 @@ T = TypeVar("T")
 class ZmqReceiver(ReceiverStream[Any]):
     """Ticks with a burst (a list) or a status, in the order in which they came."""
 
+    operator = "zmq_sub"
+
     def __init__(self, subscriber: Subscriber[Any]) -> None:
         super().__init__(subscriber.run, Delivery.EACH)
         self.subscriber = subscriber
@@ -46,6 +48,7 @@ class ZmqReceiver(ReceiverStream[Any]):
 class ZmqData(MutableNode[list[T]], Generic[T]):
     """Ticks with each burst."""
 
+    operator = "zmq_sub_data"
     receiver: Active[Any]
 
     def cycle(self, state: GraphState) -> bool:
@@ -60,6 +63,7 @@ class ZmqData(MutableNode[list[T]], Generic[T]):
 class ZmqStatusNode(MutableNode[ZmqStatus]):
     """Ticks with each status."""
 
+    operator = "zmq_sub_status"
     receiver: Active[Any]
 
     def cycle(self, state: GraphState) -> bool:

@@ -6,6 +6,11 @@ from enum import StrEnum
 from graphcore_zmq.latency import Latency
 
 
+def counted(count: int, noun: str) -> str:
+    """Return a number of things in words: one value, or several values."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
 class ZmqStatus(StrEnum):
     """What a subscriber's `status` ticks with."""
 
@@ -46,8 +51,8 @@ class SubscriberStats:
     def __str__(self) -> str:
         """Say it in words, for the log."""
         return (
-            f"{self.received} values received ({self.bytes} bytes), {self.lost} frames lost, "
-            f"{self.latency}"
+            f"{counted(self.received, 'value')} received ({counted(self.bytes, 'byte')}), "
+            f"{counted(self.lost, 'frame')} lost, {self.latency}"
         )
 
 
@@ -74,6 +79,7 @@ class PublisherStats:
     def __str__(self) -> str:
         """Say it in words, for the log."""
         return (
-            f"{self.sent} values sent ({self.bytes} bytes), {self.kept} kept, "
-            f"{self.expired} expired, subscriptions: {self.subscriptions}"
+            f"{counted(self.sent, 'value')} sent ({counted(self.bytes, 'byte')}), "
+            f"{self.kept} kept, {self.expired} expired, "
+            f"{counted(self.subscriptions, 'subscription')}"
         )

@@ -81,7 +81,7 @@ class ZeroMqSenderNode(MutableNode[None]):
         self._outlet = outlet
         self.port = outlet.port
         self.address = self.endpoint.rpartition(":")[0] + f":{self.port}"
-        _logger.info("%s: bound to %s", self.name, self.address)
+        _logger.info("%s: publishes at %s", self.name, self.address)
         self._register(state)
 
     def cycle(self, state: GraphState) -> bool:

@@ -331,6 +331,17 @@ def test_a_node_without_a_cycle_method_says_so() -> None:
         gc.Graph(Empty()).run()
 
 
+def test_a_class_may_name_its_operator() -> None:
+    class Named(gc.MutableNode[int]):
+        operator = "price"
+
+    class Below(Named):
+        pass
+
+    assert Named().name.startswith("price_")
+    assert Below().name.startswith("below_")
+
+
 def test_a_node_is_named_after_its_class_and_number_or_as_it_is_told() -> None:
     node = Spread(*sources())
     assert node.name == f"spread_{node.serial}"

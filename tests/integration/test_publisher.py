@@ -1,5 +1,6 @@
 """What a publisher keeps, registers and says at its end, seen from bare sockets."""
 
+import logging
 import signal
 import socket as networking
 import threading
@@ -69,6 +70,18 @@ def test_the_last_values_up_to_the_count_are_kept_for_the_first_subscriber(runni
     assert frames(peer) == [(Tag.VALUE, [n]) for n in (b"7", b"8", b"9")] + [
         (Tag.END_OF_STREAM, [])
     ]
+
+
+def test_a_publisher_logs_where_it_listens_once_it_is_bound(caplog):
+    with caplog.at_level(logging.INFO, logger="graphcore_zmq"):
+        publisher = gc.constant(1).zmq_pub(0, bind="127.0.0.1", keep_for=0)
+        publisher.run(realtime=True)
+    first = caplog.records[0]
+    assert first.getMessage() == (
+        f"{publisher.node.name}: publishes at tcp://127.0.0.1:{publisher.port}"
+    )
+    assert first.levelname == "INFO"
+    assert publisher.port
 
 
 def test_a_run_ended_by_a_signal_does_not_give_kept_values_their_time():

@@ -32,7 +32,7 @@ from graphcore_zmq.commands.terminal import (
 from graphcore_zmq.publisher import zmq_pub
 from graphcore_zmq.read import ZmqSubscription, zmq_sub
 from graphcore_zmq.security import Curve, CurveClient, CurveServer
-from graphcore_zmq.status import ZmqStatus
+from graphcore_zmq.status import ZmqStatus, counted
 
 _FAILED = 1
 _INTERRUPTED = 130
@@ -177,7 +177,7 @@ def record(
         recorded = subscription.data.unroll().record(file)
         gc.Graph(recorded, *_shown_status(subscription, status)).run(realtime=True)
         stats = subscription.stats()
-        _say(f"{stats.received} values recorded, {stats.lost} lost on the way")
+        _say(f"{counted(stats.received, 'value')} recorded, {stats.lost} lost on the way")
 
 
 @with_registry_options
@@ -348,4 +348,5 @@ def _publish(
         gc.Graph(told, publisher).run(realtime=True)
     stats = publisher.stats()
     if stats.expired:
-        _say(f"{stats.sent} values sent; {stats.expired} were not, as nobody had subscribed")
+        sent = counted(stats.sent, "value")
+        _say(f"{sent} sent, and {stats.expired} not, as nobody had subscribed")
