@@ -89,8 +89,8 @@ class Graph:
 
     @property
     def networkx(self) -> "nx.DiGraph[MutableNode[Any]]":
-        """A copy of the graph for networkx; an edge's `active` says whether it triggers."""
-        return self._plan.graph.copy()
+        """The graph for networkx, made anew; an edge's `active` says whether it triggers."""
+        return self._plan.graph()
 
     def fused_source(self) -> str:
         """Return the text of the function to which the fused tier compiles the graph."""

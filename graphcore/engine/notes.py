@@ -21,8 +21,7 @@ def add_note(error: BaseException, plan: Plan, index: int, time: int) -> None:
     lines = [f"in {node.name} ({type(node).__name__}), wired at {file}:{line}"]
     lines += indent(_wiring(file, line), "    ").splitlines()
     lines.append(f"at {format_time(time)} ({time} ns)")
-    edges = plan.graph.pred[node].items()
-    reading = [each for wanted in (True, False) for each, edge in edges if edge["active"] is wanted]
+    reading = [plan.nodes[i] for i in plan.active[index] + plan.passive[index]]
     if reading:
         values = ", ".join(f"{upstream.name} = {_show(upstream)}" for upstream in reading)
         lines.append(f"reading {values}")

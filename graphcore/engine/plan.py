@@ -1,7 +1,7 @@
 """The plan: which nodes a graph has, in which order they run, and who wakes whom (R2, R3).
 
-networkx holds the graph and gives the order: topological, and among the possible orders the one in
-which the nodes were constructed. A tier reads a plan and changes nothing in it.
+networkx gives the order: topological, and among the possible orders the one in which the nodes
+were constructed. A tier reads a plan and changes nothing in it.
 """
 
 from collections.abc import Iterable
@@ -19,7 +19,6 @@ class Plan:
     """A graph made ready to run.
 
     Attributes:
-        graph: the `networkx.DiGraph` of the nodes; an edge's `active` says whether it triggers.
         nodes: the nodes in the order in which they run.
         active: for each node, the indices of the upstreams that trigger it.
         passive: for each node, the indices of those that it only reads.
@@ -29,8 +28,8 @@ class Plan:
     """
 
     def __init__(self, roots: Iterable[Node]) -> None:
-        self.graph = _wire(roots)
-        self.nodes = _order(self.graph)
+        graph = _wire(roots)
+        self.nodes = _order(graph)
         index = {node: i for i, node in enumerate(self.nodes)}
         shared: dict[tuple[int, ...], tuple[int, ...]] = {}
         self.triggers: list[tuple[int, ...]] = []
@@ -41,7 +40,7 @@ class Plan:
         for number, node in enumerate(self.nodes):
             triggered: list[int] = []
             waiting: list[int] = []
-            for dependant, edge in self.graph[node].items():
+            for dependant, edge in graph[node].items():
                 reader = index[dependant]
                 if edge["active"]:
                     triggered.append(reader)
@@ -56,6 +55,15 @@ class Plan:
             self.triggers.append(triggers)
             self.gated.append(shared.setdefault(gated, gated))
         self.active, self.passive = active, passive
+
+    def graph(self) -> "nx.DiGraph[Node]":
+        """Return the graph; made anew, as networkx's dicts would be half of what a node takes."""
+        graph: nx.DiGraph[Node] = nx.DiGraph()
+        graph.add_nodes_from(self.nodes)
+        for sources, active in ((self.active, True), (self.passive, False)):
+            for node, indices in zip(self.nodes, sources, strict=True):
+                graph.add_edges_from(((self.nodes[i], node) for i in indices), active=active)
+        return graph
 
 
 def _wire(roots: Iterable[Node]) -> "nx.DiGraph[Node]":
