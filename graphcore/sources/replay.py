@@ -48,8 +48,6 @@ class Replay(Source[T], Generic[T]):
     _events: Events = state(factory=lambda: iter(()))
     _next_time: int | None = state(None)
     _next_value: Any = state(None)
-    _origin: int = state(0)
-    _live: bool = state(False)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -69,31 +67,23 @@ class Replay(Source[T], Generic[T]):
         return None if values[0] is FAILED else times[0]
 
     def start(self, state: GraphState) -> None:
-        self._live = state.run_mode is RunMode.REALTIME
+        recorded = state.run_mode is RunMode.HISTORICAL
         chunks = self._open(state.start_time)
-        self.skipped, self._rest = begin(chunks, None if self._live else state.start_time)
+        self.skipped, self._rest = begin(chunks, state.start_time if recorded else None)
         self._events = one_by_one(self._rest, self.delivery)
+        if state.run_mode is RunMode.REALTIME:
+            self._events = _paced(self._events, self.speed, state)
         self._next_time, self._next_value = next(self._events)
         if self._next_value is FAILED:
             self._next_time = state.time
         if self._next_time is not None:
-            self._origin = self._next_time
-            state.schedule(state.time if self._live else self._next_time)
+            state.schedule(self._next_time)
 
     def cycle(self, state: GraphState) -> bool:
-        time, value = self._next_time, self._next_value
+        self.value = self._next_value
         self._next_time, self._next_value = next(self._events)
-        self.value = value
         if self._next_time is not None:
-            if not self._live:
-                state.schedule(self._next_time)
-            elif self._next_time == time and self.speed != inf:
-                state.schedule(state.time)
-            else:
-                passed = int((self._next_time - self._origin) / self.speed)
-                # One that is late comes a nanosecond on, so that the clock and the inbox are read
-                # in between.
-                state.schedule(max(state.start_time + passed, state.time + 1))
+            state.schedule(self._next_time)
         return True
 
     def stop(self, state: GraphState) -> None:
@@ -125,6 +115,25 @@ class FromIterable(Replay[T]):
 
     def first_event(self) -> int | None:
         return None
+
+
+def _paced(events: Events, speed: float, state: GraphState) -> Events:
+    """Yield the events of a real-time run with the times at which they are due in it."""
+    origin = previous = None
+    for time, value in events:
+        if time is None:
+            due = None
+        elif origin is None:
+            due, origin = state.time, time
+        elif time == previous and speed != inf:
+            due = state.time
+        else:
+            passed = int((time - origin) / speed)
+            # One that is late comes a nanosecond on, so that the clock and the inbox are read in
+            # between.
+            due = max(state.start_time + passed, state.time + 1)
+        yield due, value
+        previous = time
 
 
 def make_from_iterable(values: Any, period: int, delivery: str) -> FromIterable[Any]:

@@ -1,12 +1,13 @@
 """What a node class does outside its cycle, or leaves behind, that a tier has to know of.
 
 Alarms are taken back by whoever keeps them; a state is asked, and a node is looked at, by whatever
-was left with them.
+was left with them. What is done in real time alone is of no concern: there the session does all.
 """
 
 import ast
 import inspect
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from copy import deepcopy
 from functools import cache
 from types import FunctionType
 from typing import Any
@@ -21,6 +22,7 @@ from graphcore.engine.fused.reading import (
 )
 from graphcore.engine.fused.syntax import tree_of
 from graphcore.node import MutableNode
+from graphcore.state import RunMode
 
 # What may be asked of a state without being able to have the node woken.
 _ASKED = {"time", "start_time", "elapsed", "run_mode", "ticked", "valid", "stopping", "ended_by"}
@@ -53,7 +55,7 @@ def asks_between_cycles(cls: type[Any]) -> bool:
 
 @cache
 def _leaves_its_state(start: object) -> bool:
-    tree, state = _tree_with_state(start)
+    tree, state = _historical_tree(start)
     inside = () if tree is None else _functions_in(tree)
     return any(node.id == state for each in inside for node, _ in _names(each))
 
@@ -73,7 +75,7 @@ def _uses_more_than_asking(function: object, asking: frozenset[str] = frozenset(
 def _keeps_alarms(start: object) -> bool:
     if start in _DO_NOTHING:
         return False
-    tree, state = _tree_with_state(start)
+    tree, state = _historical_tree(start)
     if tree is None:
         return True
     if any(
@@ -99,6 +101,32 @@ def _tree_with_state(function: object) -> tuple[ast.FunctionDef | None, str]:
     if not isinstance(tree, ast.FunctionDef) or len(tree.args.args) != 2:
         return None, ""
     return tree, tree.args.args[1].arg
+
+
+def _historical_tree(function: object) -> tuple[ast.FunctionDef | None, str]:
+    """Return the same, without what stands under `if state.run_mode is RunMode.REALTIME`."""
+    tree, state = _tree_with_state(function)
+    if tree is None:
+        return None, ""
+    assert isinstance(function, FunctionType)
+    return _Historical(state, function.__globals__).visit(deepcopy(tree)), state
+
+
+class _Historical(ast.NodeTransformer):
+    def __init__(self, state: str, names: Mapping[str, Any]) -> None:
+        self._state = state
+        self._names = names
+
+    def visit_If(self, node: ast.If) -> Any:
+        self.generic_visit(node)
+        match node.test:
+            case ast.Compare(
+                left=ast.Attribute(attr="run_mode", value=ast.Name(id=self._state)),
+                ops=[ast.Is()],
+                comparators=[ast.Attribute(attr="REALTIME", value=ast.Name(id=kind))],
+            ) if self._names.get(kind) is RunMode:
+                return node.orelse
+        return node
 
 
 def _names(tree: ast.AST) -> Iterator[tuple[ast.Name, ast.AST]]:
