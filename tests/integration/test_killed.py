@@ -75,6 +75,15 @@ class Processes:
         before = self._count(subscriber)
         wait_until(lambda: self._count(subscriber) >= before + count, 90)
 
+    def await_end(self, subscriber: Program) -> None:
+        """Wait until a subscriber has said all that there is of this publisher, which has ended."""
+
+        def has_ended() -> bool:
+            told = [line["status"] for line in subscriber.said if "status" in line]
+            return self._count(subscriber) > 0 and told[-1] == "disconnected"
+
+        wait_until(has_ended, 90)
+
     def _count(self, subscriber: Program) -> int:
         runs = [run for line in subscriber.said for run in line.get("runs", ())]
         return sum(end - begin + 1 for begin, end in runs if begin >= self.first)
@@ -126,6 +135,8 @@ def test_what_is_lost_by_kills_is_reported_and_nothing_comes_twice_or_out_of_ord
     running.publishers[-1].process.kill()
     running.start_publisher(count=FINAL, wait_for=2)
     running.publishers[-1].line_with("ended_by")
+    for each in survivors:  # its receiver has all; now its graph
+        running.await_end(each)
     lost = []
     for each in survivors:
         each.process.send_signal(signal.SIGTERM)
