@@ -80,8 +80,9 @@ class Replay(Source[T], Generic[T]):
             state.schedule(self._next_time)
 
     def cycle(self, state: GraphState) -> bool:
-        self.value = self._next_value
+        value = self._next_value
         self._next_time, self._next_value = next(self._events)
+        self.value = value  # behind that, as an error in reading ahead is no value
         if self._next_time is not None:
             state.schedule(self._next_time)
         return True

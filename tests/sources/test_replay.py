@@ -230,6 +230,7 @@ def test_what_an_iterator_raises_comes_after_the_event_before(delivery: Any) -> 
     with pytest.raises(OSError, match="disk on fire") as caught:
         out.run()
     assert out.times == [10, 20]
+    assert out.node.source.value == out.values[-1]
     assert "test_replay.py" in caught.value.__notes__[0]
 
 

@@ -9,7 +9,7 @@ import ast
 import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from inspect import CO_ASYNC_GENERATOR, CO_COROUTINE, CO_GENERATOR, CO_ITERABLE_COROUTINE
 from types import BuiltinFunctionType, CodeType, FunctionType
 from typing import Any
@@ -132,7 +132,7 @@ class _Reach:
         return 0
 
 
-@cache
+@lru_cache(1024)
 def _expression(code: CodeType, file_name: str, reach: _Reach) -> Expression | None:
     if code.co_flags & _SUSPENDS or code.co_kwonlyargcount:
         return None

@@ -8,7 +8,7 @@ import ast
 import inspect
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
-from functools import cache
+from functools import lru_cache
 from types import FunctionType
 from typing import Any
 
@@ -53,14 +53,14 @@ def asks_between_cycles(cls: type[Any]) -> bool:
     )
 
 
-@cache
+@lru_cache(1024)
 def _leaves_its_state(start: object) -> bool:
     tree, state = _historical_tree(start)
     inside = () if tree is None else _functions_in(tree)
     return any(node.id == state for each in inside for node, _ in _names(each))
 
 
-@cache
+@lru_cache(1024)
 def _uses_more_than_asking(function: object, asking: frozenset[str] = frozenset(_QUIET)) -> bool:
     if function in _DO_NOTHING:
         return False
@@ -71,7 +71,7 @@ def _uses_more_than_asking(function: object, asking: frozenset[str] = frozenset(
     )
 
 
-@cache
+@lru_cache(1024)
 def _keeps_alarms(start: object) -> bool:
     if start in _DO_NOTHING:
         return False
@@ -137,7 +137,7 @@ def _names(tree: ast.AST) -> Iterator[tuple[ast.Name, ast.AST]]:
                 yield node, above
 
 
-@cache
+@lru_cache(1024)
 def letting_out(cls: type[Any]) -> str | None:
     """Return a user's method that may leave something behind by which others see the node.
 

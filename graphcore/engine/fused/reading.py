@@ -10,7 +10,7 @@ import inspect
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from enum import Enum
-from functools import cache
+from functools import lru_cache
 from types import FunctionType
 from typing import Any, Generic
 
@@ -119,7 +119,7 @@ def found_in(cls: type[Any], name: str) -> object:
     return next(vars(each)[name] for each in cls.__mro__ if name in vars(each))
 
 
-@cache
+@lru_cache(1024)
 def _read(cls: type[Any], function: object) -> Reading | str:
     try:
         return _Reader(cls, function).reading()

@@ -6,7 +6,7 @@ Its class's code tells: an upstream that stands anywhere but before `.value`, or
 
 import ast
 from collections.abc import Iterator
-from functools import cache
+from functools import lru_cache
 from types import FunctionType
 from typing import Any
 
@@ -30,7 +30,7 @@ PRYING = {
 }
 
 
-@cache
+@lru_cache(1024)
 def looks_at_values_only(cls: Any) -> bool:
     """Return whether a node class's methods look at no more of its upstreams than their values."""
     if not cls._inputs and cls.upstreams is not MutableNode.upstreams:

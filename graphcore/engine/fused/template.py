@@ -9,7 +9,7 @@ import ast
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from typing import Any, cast
 
 from graphcore.engine.fused.bound import check_bound
@@ -52,7 +52,7 @@ class Template:
     handed: tuple[Slot, ...]
 
 
-@cache
+@lru_cache(1024)
 def template_of(reading: Reading, kinds: tuple[tuple[str, Kind], ...]) -> Template | str:
     """Return the template of a `cycle` for nodes of this kind, or why there is none."""
     try:
