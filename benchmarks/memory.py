@@ -22,7 +22,6 @@ def figures(measured: Measured) -> list[Figure]:
             f"{size:,.0f} B a node",
             target=Target("<", 2_000, " B"),
             measured=size,
-            reason="networkx holds each node and edge in dicts of their own",
         )
     ]
 

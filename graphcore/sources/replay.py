@@ -147,7 +147,7 @@ def make_from_iterable(values: Any, period: int, delivery: str) -> FromIterable[
     policy, speed = check_delivery(delivery), 1.0 if period else inf
     if callable(values):
         return FromIterable(
-            lambda start: spaced(values(), start, period), False, False, policy, speed
+            lambda start: spaced(_made(values), start, period), False, False, policy, speed
         )
     if not _has_items(values):
         raise InvalidTypeError(f"from_iterable needs values to iterate over, not {values!r}")
@@ -158,6 +158,16 @@ def make_from_iterable(values: Any, period: int, delivery: str) -> FromIterable[
 def _has_items(given: object) -> bool:
     """Return whether there is something to iterate over; numpy's arrays of no dimension say so."""
     return isinstance(given, Iterable) and getattr(given, "ndim", 1) != 0
+
+
+def _made(make: Callable[[], Any]) -> Any:
+    """Return what a user's function makes for a run."""
+    made = make()
+    if not _has_items(made):
+        raise InvalidTypeError(
+            f"the function of a source returns something to iterate over, not {made!r}"
+        )
+    return made
 
 
 def check_delivery(delivery: str) -> Delivery:
@@ -198,7 +208,7 @@ def make_replay(times: Any, values: Any, delivery: str, speed: float) -> Replay[
     check_speed(speed)
     policy = check_delivery(delivery)
     if values is None and callable(times):
-        return Replay(lambda _: chunks_of_pairs(times()), False, False, policy, speed)
+        return Replay(lambda _: chunks_of_pairs(_made(times)), False, False, policy, speed)
     if hasattr(times, "columns") or hasattr(values, "columns"):
         raise InvalidTypeError(
             'replay takes columns, such as replay(frame["time"], frame["price"]), not a frame'

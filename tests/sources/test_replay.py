@@ -315,3 +315,9 @@ def test_a_frame_is_refused_and_its_columns_are_taken(table: Callable[[Any], Any
             gc.replay(*wrong)
     if table is not pa.table:
         assert ticks(gc.replay(frame["time"], frame["price"])) == [(1, 4.0), (2, 5.0)]
+
+
+@pytest.mark.parametrize("source", [gc.replay, gc.from_iterable])
+def test_a_function_that_makes_nothing_to_iterate_over_is_named_in_a_sentence(source: Any) -> None:
+    with pytest.raises(gc.InvalidTypeError, match="something to iterate over, not 5"):
+        source(lambda: 5).run()

@@ -144,15 +144,18 @@ def pub(
     with _in_one_sentence():
         take = json_of if in_json else bytes if codec is CodecName.RAW else text_of
         lines = lines_of(take)
-        options = {
-            "codec": _CODECS[codec],
-            "topic": _always(topic),
-            "bind": bind,
-            "wait_for": wait_for,
-            "on_full": on_full,
-            "security": _server(secret_key, clients, any_client),
-        }
-        _publish(lines, port, registry, name, options)
+        _publish(
+            lines,
+            port,
+            registry,
+            name,
+            codec=_CODECS[codec],
+            topic=_always(topic),
+            bind=bind,
+            wait_for=wait_for,
+            on_full=on_full,
+            security=_server(secret_key, clients, any_client),
+        )
 
 
 @with_registry_options
@@ -210,15 +213,18 @@ def replay(
         if own_topics and topic is not None:
             raise gc.InvalidValueError("--topic or --own-topics says what the topics are, not both")
         values = gc.replay_parquet(file, speed=speed)
-        options = {
-            "codec": _OfPairs(_CODECS[codec]) if own_topics else _CODECS[codec],
-            "topic": partial(_own_topic, file) if own_topics else _always(topic),
-            "bind": bind,
-            "wait_for": wait_for,
-            "on_full": on_full,
-            "security": _server(secret_key, clients, any_client),
-        }
-        _publish(values, port, registry, name, options)
+        _publish(
+            values,
+            port,
+            registry,
+            name,
+            codec=_OfPairs(_CODECS[codec]) if own_topics else _CODECS[codec],
+            topic=partial(_own_topic, file) if own_topics else _always(topic),
+            bind=bind,
+            wait_for=wait_for,
+            on_full=on_full,
+            security=_server(secret_key, clients, any_client),
+        )
 
 
 @contextmanager
@@ -336,7 +342,7 @@ def _publish(
     port: int,
     registry: RegistryOptions,
     name: str | None,
-    options: dict[str, Any],
+    **options: Any,
 ) -> None:
     if registry.given != (name is not None):
         raise gc.InvalidValueError("a name is registered with --name and --etcd or --local")
