@@ -14,7 +14,8 @@ import builtins
 import dis
 import gc
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
+from functools import lru_cache
 from types import BuiltinFunctionType, CellType, CodeType, FunctionType, ModuleType
 from typing import Any, NamedTuple
 
@@ -166,7 +167,8 @@ def names_in(code: CodeType) -> set[str]:
     return names
 
 
-def _globals_in(code: CodeType) -> set[str]:
+@lru_cache(1024)
+def _globals_in(code: CodeType) -> frozenset[str]:
     """Return what code names otherwise than as an attribute, `__import__` if it imports."""
     found: set[str] = set()
     for each in dis.get_instructions(code):
@@ -175,10 +177,10 @@ def _globals_in(code: CodeType) -> set[str]:
         elif each.opcode in dis.hasname and not each.opname.endswith(("_ATTR", "_METHOD")):
             found.add(str(each.argval))
     inner = (each for each in code.co_consts if isinstance(each, CodeType))
-    return found.union(*map(_globals_in, inner))
+    return frozenset(found.union(*map(_globals_in, inner)))
 
 
-def _may_have_modules(named: set[str], builtin: set[str]) -> bool:
+def _may_have_modules(named: set[str], builtin: Set[str]) -> bool:
     """Return whether code may come to a module by an import, a builtin or Python's own attributes.
 
     Args:
