@@ -52,7 +52,7 @@ class Interpreted:
 def _run(plan: Plan, session: Session) -> None:
     triggers = plan.triggers
     steps: list[_Step] = [
-        (node.cycle, state, node) for node, state in zip(plan.nodes, session.states, strict=True)
+        (node.cycle, session.states[index], node) for index, node in enumerate(plan.nodes)
     ]
     lines = _lines(steps, triggers)
     ticked_lines: dict[int, _Line] = {}

@@ -19,6 +19,17 @@ from graphcore.state import EndedBy, GraphState, RunMode
 _LONGEST_WAIT = 3600.0
 
 
+class States(dict[int, GraphState]):
+    """The state of each node, by its index; made when it is first asked for."""
+
+    def __init__(self, session: "Session") -> None:
+        self._session = session
+
+    def __missing__(self, index: int) -> GraphState:
+        state = self[index] = GraphState(self._session, index)
+        return state
+
+
 class Session:
     """The state of a run that all its nodes share.
 
@@ -47,7 +58,7 @@ class Session:
         self.ended_by: EndedBy | None = None
         self.ended = threading.Event()
         self.plan = plan
-        self.states = [GraphState(self, i) for i in range(len(plan.nodes))]
+        self.states = States(self)
         self.limit = cycles
         self.schedule = Schedule(len(plan.nodes))
         self._inbox = Inbox()

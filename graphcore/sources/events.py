@@ -14,7 +14,7 @@ from itertools import chain, count, repeat, starmap, zip_longest
 from typing import Any, Final, TypeGuard
 
 from graphcore.errors import InvalidTypeError, InvalidValueError
-from graphcore.node import Chunks
+from graphcore.node import Chunk, Chunks
 from graphcore.time import to_time
 
 Event = tuple[int | None, Any]
@@ -23,6 +23,7 @@ Events = Iterator[Event]
 FAILED: Final = object()
 WAIT: Final = object()
 _FAILURE = (FAILED,)
+_NO_MORE = ((repeat(None), repeat(None)),)
 _MISSING = object()
 _CHUNK = 4096
 
@@ -60,23 +61,20 @@ def is_recorded(values: object) -> TypeGuard[Sequence[Any]]:
     return type(values) in (list, tuple, range, str) or _is_array(values)
 
 
-def begin(chunks: Chunks, start: int | None) -> tuple[int, Chunks]:
+def begin(chunks: Chunks, start: int | None) -> tuple[int, list[Chunk]]:
     """Pass over the events before a time, if there is one.
 
     Returns:
-        How many they are, and the others, the first of them in a chunk of its own.
+        How many they are, and the chunk of the first of the others, if there are any; those behind
+        it are left in `chunks`.
     """
-    skipped = first = 0
+    skipped = 0
     for times, values in chunks:
-        if start is not None and values is not _FAILURE:
-            first = bisect_left(times, start)
+        first = 0 if start is None or values is _FAILURE else bisect_left(times, start)
         skipped += sum(value is not WAIT for value in values[:first])
         if first < len(times):
-            ahead = times[first : first + 1], values[first : first + 1]
-            behind = times[first + 1 :], values[first + 1 :]
-            return skipped, chain((ahead, behind), chunks)
-        first = 0
-    return skipped, iter(())
+            return skipped, [(times[first:], values[first:]) if first else (times, values)]
+    return skipped, []
 
 
 def until_failure(chunks: Chunks) -> Chunks:
@@ -89,7 +87,7 @@ def one_by_one(chunks: Chunks, delivery: Delivery) -> Events:
 
     The iterator has no end: behind the last event stands `None` for a time.
     """
-    events = chain.from_iterable(chain(starmap(zip, chunks), [repeat((None, None))]))
+    events = chain.from_iterable(starmap(zip, chain(chunks, _NO_MORE)))
     return events if delivery is Delivery.EACH else _groups(events, delivery is Delivery.LATEST)
 
 

@@ -10,7 +10,7 @@ from math import inf
 from typing import Any, Generic, TypeVar
 
 from graphcore.errors import InvalidTypeError, InvalidValueError, RunError
-from graphcore.node import Chunks, Source, node, state
+from graphcore.node import Chunk, Chunks, Source, node, state
 from graphcore.sources.events import (
     FAILED,
     Delivery,
@@ -53,6 +53,7 @@ class Replay(Source[T], Generic[T]):
         super().__post_init__()
         self.recorded = self.all_there and self.delivery is Delivery.EACH
         self._peeked: Chunks | None = None
+        self._first: list[Chunk] = []
         self._rest: Chunks = iter(())
         self._used = False
 
@@ -69,8 +70,9 @@ class Replay(Source[T], Generic[T]):
     def start(self, state: GraphState) -> None:
         recorded = state.run_mode is RunMode.HISTORICAL
         chunks = self._open(state.start_time)
-        self.skipped, self._rest = begin(chunks, state.start_time if recorded else None)
-        self._events = one_by_one(self._rest, self.delivery)
+        self.skipped, self._first = begin(chunks, state.start_time if recorded else None)
+        self._rest = chunks
+        self._events = one_by_one(chain(self._first, self._rest), self.delivery)
         if state.run_mode is RunMode.REALTIME:
             self._events = _paced(self._events, self.speed, state)
         self._next_time, self._next_value = next(self._events)
@@ -89,14 +91,11 @@ class Replay(Source[T], Generic[T]):
 
     def stop(self, state: GraphState) -> None:
         self._peeked = None
-        self._rest, self._events = iter(()), iter(())
+        self._first, self._rest, self._events = [], iter(()), iter(())
         self._next_time = self._next_value = None
 
     def chunks(self, start: int) -> Chunks:
-        rest = until_failure(self._rest)
-        if self._next_time is None or self._next_value is FAILED:
-            return rest
-        return chain([((self._next_time,), (self._next_value,))], rest)
+        return until_failure(chain(self._first, self._rest))
 
     def _open(self, start: int) -> Chunks:
         if self._peeked is not None:
