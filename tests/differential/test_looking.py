@@ -4,6 +4,7 @@ Other code is a node that is called, a user's function, `stop`, and whoever ran 
 error and after Ctrl-C too (R10, R11).
 """
 
+import itertools
 import signal
 import subprocess
 import sys
@@ -171,19 +172,36 @@ class Counters:
         assert {begun - figure for figure in figures} <= {0, 1}, (begun, figures)
 
 
+DELAYS = itertools.count(1e-3, 1e-6)  # s of processor time
+
+
+@gc.node
+class Arming(gc.MutableNode[None]):
+    """Has Ctrl-C strike when the run is under way."""
+
+    source: gc.Active[Any]
+    begun: int = gc.state(0)
+
+    def cycle(self, state: gc.GraphState) -> bool:
+        self.begun += 1
+        if self.begun == 3:
+            signal.setitimer(signal.ITIMER_VIRTUAL, next(DELAYS), 0.1)
+        return False
+
+
 # Where it strikes in a finalizer or a callback of the collector, Python drops it with a warning.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("tier", TIERS)
 def test_wherever_ctrl_c_strikes_the_nodes_are_in_step_and_run_again(tier: Any) -> None:
     """A timer of processor time stands for Ctrl-C, so that it comes anywhere, and often."""
     counters = Counters()
-    counters.graph.run(cycles=2, tier=tier)
+    graph = gc.Graph(*counters.graph.nodes, Arming(counters.tick))
+    graph.run(cycles=2, tier=tier)
     before = signal.signal(signal.SIGVTALRM, signal.default_int_handler)
     try:
-        for i in range(200):
-            signal.setitimer(signal.ITIMER_VIRTUAL, 0.001 + i * 1e-6, 0.1)
+        for _ in range(200):
             try:
-                counters.graph.run(cycles=10**12, tier=tier)
+                graph.run(cycles=10**12, tier=tier)
             except BaseException as raised:  # pytest shows none whose traceback has no line
                 struck = repr(raised)
             assert struck == "KeyboardInterrupt()"

@@ -36,7 +36,7 @@ def test_a_run_that_passes_while_its_name_is_waited_for_says_so(
 ) -> None:
     publisher = gc.ticker("1s").zmq_pub(0, ("quotes", registry()), bind="127.0.0.1", keep_for=0)
     with registered(registry(), "quotes", HERE):
-        report = publisher.run(realtime=True, duration="500ms")
+        report = publisher.run(realtime=True, duration="3s")
         assert registry().lookup("quotes") == HERE
     assert report.ended_by == "until"
     waits, ended = warnings_of("'quotes'", caplog)
@@ -55,6 +55,6 @@ def test_a_standby_waits_without_an_end_and_its_run_ends_like_any_other(
     standby = registry(conflict="standby")
     publisher = gc.ticker("1s").zmq_pub(0, ("quotes", standby), bind="127.0.0.1", keep_for=0)
     with registered(registry(), "quotes", HERE):
-        publisher.run(realtime=True, duration="500ms")
+        publisher.run(realtime=True, duration="3s")
     (waits,) = warnings_of("'quotes'", caplog)
     assert waits == f"{publisher.address} waits for the name 'quotes': {HERE} holds it"

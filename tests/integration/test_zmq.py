@@ -126,12 +126,23 @@ def test_wait_for_holds_the_first_value_until_so_many_have_subscribed():
     assert [out.values for out in outs] == [list(range(10))] * 2
 
 
+@gc.node
+class Until(gc.MutableNode[None]):
+    source: gc.Active[object]
+    told: threading.Event
+
+    def cycle(self, state: gc.GraphState) -> bool:
+        if self.told.is_set():
+            state.stop()
+        return False
+
+
 def test_a_late_subscriber_gets_what_is_sent_from_then_on():
-    publisher = gc.ticker("1ms").count().zmq_pub(0, bind="127.0.0.1")
+    ticks, told = gc.ticker("1ms"), threading.Event()
+    publisher = ticks.count().zmq_pub(0, bind="127.0.0.1", keep_for="30s")
     reports: list[gc.RunReport] = []
-    publishing = threading.Thread(
-        target=lambda: reports.append(gc.Graph(publisher).run(realtime=True, duration="2s"))
-    )
+    graph = gc.Graph(publisher, Until(ticks, told))
+    publishing = threading.Thread(target=lambda: reports.append(graph.run(realtime=True)))
     publishing.start()
     wait_until(lambda: publisher.port)
     early = zmq_sub(publisher.port).data.unroll().collect()
@@ -139,6 +150,8 @@ def test_a_late_subscriber_gets_what_is_sent_from_then_on():
     wait_until(lambda: len(early) > 100)
     late = zmq_sub(publisher.port).data.unroll().collect()
     second = subscribe_in_thread(gc.Graph(late), reports)
+    wait_until(lambda: len(late) > 100)
+    told.set()
     for thread in (publishing, first, second):
         thread.join()
     assert early.values[0] == 1
