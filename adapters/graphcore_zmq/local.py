@@ -19,6 +19,7 @@ from urllib.parse import quote
 
 from graphcore import InvalidTypeError, InvalidValueError
 from graphcore.time import Duration, to_duration
+from graphcore_zmq.claims import settled, waiting
 from graphcore_zmq.polling import PollingWatch
 from graphcore_zmq.registry import Conflict, NameNotFoundError, NameTakenError, RegistryError
 
@@ -139,14 +140,7 @@ class LocalRegistry:
             NameTakenError: if another holds the name, unless this registry stands by.
             RegistryError: if the file cannot be read and written.
         """
-        registration = self.claim(name, address, public_key)
-        try:
-            while not registration.wait(1.0):
-                pass
-        except BaseException:
-            registration.revoke()
-            raise
-        return registration
+        return settled(self.claim(name, address, public_key))
 
     def claim(self, name: str, address: str, public_key: str | None = None) -> LocalRegistration:
         """Begin to `register`; its `wait` tells when that is done.
@@ -278,16 +272,8 @@ class LocalRegistry:
                 continue
             if holder != each.waits_for:
                 each.waits_for = holder
-                at_most = ""
-                if self._conflict is not Conflict.STANDBY:
-                    at_most = f" at most {each.patience:.0f} s"
-                _logger.warning(
-                    "%s waits%s for the name %r: %s holds it",
-                    each.address,
-                    at_most,
-                    each.name,
-                    holder,
-                )
+                patience = None if self._conflict is Conflict.STANDBY else each.patience
+                _logger.warning("%s", waiting(each.address, each.name, holder, patience))
 
     def _keep(self) -> None:
         """Renew the names that are held, and take the others when they are free."""

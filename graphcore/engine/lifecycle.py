@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable
 from contextlib import nullcontext
+from dataclasses import dataclass
 from typing import Protocol
 
 from graphcore.engine.notes import add_note
@@ -57,15 +58,11 @@ def execute(plan: Plan, session: Session, tier: Tier) -> None:
         BaseException: a lone error itself; several as a group, the first to happen first.
     """
     errors: list[BaseException] = []
-    started = 0
+    started = _Started()
     realtime = session.run_mode is RunMode.REALTIME
     with ending_by_signal(session) if realtime else nullcontext():
         try:
-            for index, node in enumerate(plan.nodes):
-                node.reset()
-                started += 1
-                if not _is_empty(node.start, MutableNode.start):
-                    _noting(plan, session, index, node.start)
+            _start(plan, session, started)
             tier.run(session)
         except BaseException as error:  # raised again below, once the nodes are stopped
             errors.append(error)
@@ -76,22 +73,45 @@ def execute(plan: Plan, session: Session, tier: Tier) -> None:
                 if not told:
                     told = True  # before: Ctrl-C may leave the lock inside an event taken
                     session.ended.set()
-                while started:
-                    index, stop = started - 1, plan.nodes[started - 1].stop
-                    is_empty = _is_empty(stop, MutableNode.stop)
-                    # Nothing that Ctrl-C could break into stands between this and the call.
-                    started = index
-                    if not is_empty:
-                        stop(session.states[index])
+                _stop(plan, session, started)
                 all_stopped = True
             except BaseException as error:  # raised again below, with the others
                 errors.append(error)
                 if isinstance(error, Exception):
-                    add_note(error, plan, started, session.time)
+                    add_note(error, plan, started.count, session.time)
     if len(errors) == 1:
         raise errors[0]
     if errors:
         raise BaseExceptionGroup("the run failed, and so did stopping it", errors)
+
+
+@dataclass(slots=True)
+class _Started:
+    """How many nodes are to be stopped."""
+
+    count: int = 0
+
+
+# Two loops in functions of their own: in CPython 3.13 a `try` around a loop may not see Ctrl-C at
+# the loop's jump back, if it is in the same function (cpython issue 130279).
+
+
+def _start(plan: Plan, session: Session, started: _Started) -> None:
+    for index, node in enumerate(plan.nodes):
+        node.reset()
+        started.count += 1
+        if not _is_empty(node.start, MutableNode.start):
+            _noting(plan, session, index, node.start)
+
+
+def _stop(plan: Plan, session: Session, started: _Started) -> None:
+    while started.count:
+        index, stop = started.count - 1, plan.nodes[started.count - 1].stop
+        is_empty = _is_empty(stop, MutableNode.stop)
+        # Nothing that Ctrl-C could break into stands between this and the call.
+        started.count = index
+        if not is_empty:
+            stop(session.states[index])
 
 
 def _is_empty(method: object, inherited: object) -> bool:

@@ -1,8 +1,11 @@
 """R10: start in order, stop in reverse, whatever happens; nothing outlives a run."""
 
+import dis
 import sys
 import threading
-from types import FrameType
+from collections import defaultdict
+from collections.abc import Iterator
+from types import CodeType, FrameType
 from typing import Any
 
 import pytest
@@ -202,22 +205,50 @@ def test_r10_a_users_thread_that_does_not_obey_stop_is_named_in_an_error() -> No
     assert not threads[0].is_alive()
 
 
-class Interrupting:
-    """A trace that raises KeyboardInterrupt at one of the calls and returns of Python functions."""
+JUMP_BACKWARD = dis.opmap["JUMP_BACKWARD"]
 
-    def __init__(self, place: int) -> None:
-        self.left = place
+
+class Interrupting:
+    """A trace that raises KeyboardInterrupt where Python may do so.
+
+    Such places are the calls and returns of Python functions, and the jumps back of loops.
+    """
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[CodeType, int, str]] = []
+        self.place: int | None = None
         self.ran = self.in_stop = False
 
     def __call__(self, frame: FrameType, event: str, _: Any) -> Any:
-        code = frame.f_code
+        code, at = frame.f_code, frame.f_lasti
         self.ran |= code.co_filename.startswith("<graphcore") or code.co_name == "_run"
-        frame.f_trace_lines = False
-        self.left -= event in ("call", "return")
-        if self.left == 0:
-            self.in_stop = code is Held.stop.__code__
-            raise KeyboardInterrupt
+        frame.f_trace_lines, frame.f_trace_opcodes = False, True
+        if event in ("call", "return") or (event == "opcode" and code.co_code[at] == JUMP_BACKWARD):
+            if len(self.seen) == self.place:
+                self.in_stop = code is Held.stop.__code__
+                raise KeyboardInterrupt
+            self.seen.append((code, at, event))
         return self
+
+    def run(self, graph: gc.Graph, place: int | None) -> None:
+        """Run a graph, and raise at the nth place of the run; at none if there are fewer."""
+        self.seen, self.place = [], None
+        traced = sys.gettrace()
+        sys.settrace(self)
+        try:
+            graph.run()  # from 3.12 on, a function's jumps are seen from its second call on
+            self.seen, self.place, self.ran = [], place, False
+            graph.run()
+        finally:
+            sys.settrace(traced)
+
+    def places(self) -> Iterator[int]:
+        """Of what was seen, yield each place at its first, second and last time."""
+        times = defaultdict[object, list[int]](list)
+        for nth, place in enumerate(self.seen):
+            times[place].append(nth)
+        for each in times.values():
+            yield from {*each[:2], each[-1]}
 
 
 @gc.node
@@ -240,33 +271,36 @@ class Held(gc.MutableNode[int]):
         self.held = False
 
 
+@gc.node
+class Passing(gc.MutableNode[int]):
+    """A node without `start` and `stop`."""
+
+    source: gc.Active[int]
+
+    def cycle(self, state: gc.GraphState) -> bool:
+        self.value = self.source.value
+        return True
+
+
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("sources", [1, 2, 20])
-def test_r10_ctrl_c_at_any_call_leaves_no_node_unstopped_half_written_or_claimed(
+def test_r10_ctrl_c_at_any_place_leaves_no_node_unstopped_half_written_or_claimed(
     sources: int,
 ) -> None:
     first, *others = (gc.replay([1, 2, 3], "abc") for _ in range(sources))
     inner = Held(first.merge(*others) if others else first)
     outer = Held(inner)
-    graph = gc.Graph(outer)
-    graph.run()
-    place = 0
-    while True:
-        place += 1
-        interrupting = Interrupting(place)
+    graph = gc.Graph(Passing(outer))
+    interrupting = Interrupting()
+    interrupting.run(graph, None)
+    for place in interrupting.places():
         inner.held = outer.held = False
-        traced = sys.gettrace()
-        sys.settrace(interrupting)
         try:
-            graph.run()
+            interrupting.run(graph, place)
         except KeyboardInterrupt as error:
             kept = error  # and with it what is in its traceback
         else:
-            if interrupting.left > 0:
-                break
             continue  # Python has it ignored where an iterator is closed
-        finally:
-            sys.settrace(traced)
         assert kept
         assert interrupting.in_stop or not (inner.held or outer.held)
         if interrupting.ran:
@@ -274,4 +308,5 @@ def test_r10_ctrl_c_at_any_call_leaves_no_node_unstopped_half_written_or_claimed
                 assert vars(each).get("value", 0) == each.count
                 assert each.count - each.ticked_in in (0, 1)
             assert inner.count - outer.count in (0, 1)
+    graph.run()
     assert outer.count == 3

@@ -154,7 +154,8 @@ def wait(sender: gc.Sender[Any], stop: threading.Event) -> None:
 )
 def test_r13_an_idle_graph_uses_no_cpu(source: Any) -> None:
     graph = gc.Graph(source().map(str))
-    assert min(_idle(graph, 0.5) for _ in range(3)) < 0.01
+    # Long enough that starting and stopping do not count; what works beside it counts a little.
+    assert any(_idle(graph, 2.0) < 0.01 for _ in range(3))
 
 
 def test_r13_a_replay_paces_itself_by_speed() -> None:

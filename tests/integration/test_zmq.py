@@ -34,6 +34,8 @@ class BarePublisher:
     def __init__(self) -> None:
         self.context = bare_context()
         self.socket = self.context.socket(zmq.XPUB)
+        # Every subscription is seen, also while one that ends has not gone yet.
+        self.socket.set(zmq.XPUB_VERBOSE, 1)
         self.port = self.socket.bind_to_random_port("tcp://127.0.0.1")
 
     def send_when_subscribed(self, frames: list[bytes]) -> None:

@@ -4,7 +4,7 @@ import json
 import sys
 import time
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 from rich.console import Console
@@ -12,6 +12,8 @@ from rich.table import Table
 
 from graphcore_zmq.commands.naming import RegistryOptions, with_registry_options
 from graphcore_zmq.commands.terminal import plain
+from graphcore_zmq.etcd import EtcdRegistry
+from graphcore_zmq.local import LocalRegistry
 from graphcore_zmq.registry import RegistryError
 
 _EVERY = 0.5  # s between two looks of `watch`
@@ -65,28 +67,36 @@ def watch(
     as_json: _Json = False,
 ) -> None:
     """Print what is registered, and then each change, until Ctrl-C."""
+    with registry.opened() as opened:
+        # The loop is in a function of its own: in CPython 3.13 a `with` around a loop may not see
+        # Ctrl-C at the loop's jump back, if it is in the same function (cpython issue 130279).
+        _print_changes(opened, name, as_json)
+
+
+def _print_changes(
+    opened: EtcdRegistry | LocalRegistry, name: str | None, as_json: bool
+) -> NoReturn:
     known: dict[str, str] = {}
     trouble = ""
-    with registry.opened() as opened:
-        while True:
-            try:
-                names = opened.names()
-            except RegistryError as error:
-                # How long it was tried differs each time; the first sentence is enough.
-                if not trouble:
-                    trouble = str(error)
-                    typer.echo(f"graphcore: {trouble}; it is tried again", err=True)
-            else:
-                if trouble:
-                    trouble = ""
-                    typer.echo("graphcore: the registry answers again", err=True)
-                if name is not None:
-                    names = {each: at for each, at in names.items() if each == name}
-                for each in sorted({*known, *names}):
-                    if known.get(each) != names.get(each):
-                        _print_change(each, names.get(each), as_json)
-                known = names
-            time.sleep(_EVERY)
+    while True:
+        try:
+            names = opened.names()
+        except RegistryError as error:
+            # How long it was tried differs each time; the first sentence is enough.
+            if not trouble:
+                trouble = str(error)
+                typer.echo(f"graphcore: {trouble}; it is tried again", err=True)
+        else:
+            if trouble:
+                trouble = ""
+                typer.echo("graphcore: the registry answers again", err=True)
+            if name is not None:
+                names = {each: at for each, at in names.items() if each == name}
+            for each in sorted({*known, *names}):
+                if known.get(each) != names.get(each):
+                    _print_change(each, names.get(each), as_json)
+            known = names
+        time.sleep(_EVERY)
 
 
 def _print_change(name: str, address: str | None, as_json: bool) -> None:

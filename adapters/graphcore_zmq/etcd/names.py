@@ -10,6 +10,7 @@ from collections.abc import Callable
 from time import monotonic
 from typing import Any, TypeVar
 
+from graphcore_zmq.claims import waiting
 from graphcore_zmq.etcd.connection import (
     EtcdClient,
     EtcdConnection,
@@ -198,16 +199,9 @@ class KeptName:
                 return
         if was_held or holder != self._waiting_for:
             self._waiting_for = holder
-            at_most = ""
-            if self._conflict is not Conflict.STANDBY:
-                at_most = f" at most {self._deadline - monotonic():.0f} s"
-            _logger.warning(
-                "%s waits%s for the name %r: %s holds it",
-                self._address,
-                at_most,
-                self._name,
-                address,
-            )
+            stands_by = self._conflict is Conflict.STANDBY
+            patience = None if stands_by else self._deadline - monotonic()
+            _logger.warning("%s", waiting(self._address, self._name, address, patience))
         self.due = self._followed.due
         if self._conflict is Conflict.STANDBY:
             self._settled.set()

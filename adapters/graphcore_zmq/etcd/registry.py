@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from graphcore import InvalidTypeError, InvalidValueError
 from graphcore.time import Duration, to_duration
+from graphcore_zmq.claims import settled
 from graphcore_zmq.etcd.connection import (
     EtcdClient,
     EtcdConnection,
@@ -156,14 +157,7 @@ class EtcdRegistry:
             NameTakenError: if another holds the name; the message has its address.
             RegistryError: if etcd cannot be reached, or refuses.
         """
-        claim = self.claim(name, address, public_key)
-        try:
-            while not claim.wait(1.0):
-                pass
-        except BaseException:
-            claim.revoke()
-            raise
-        return claim
+        return settled(self.claim(name, address, public_key))
 
     def claim(self, name: str, address: str, public_key: str | None = None) -> KeptName:
         """Begin to `register`; returns at once, and its `wait` tells when that is done."""
