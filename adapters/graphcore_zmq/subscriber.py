@@ -83,6 +83,8 @@ class Subscriber(Generic[T]):
 
     # What is subscribed to.
     wanted: Sequence[bytes] = (b"",)
+    # Whether a publisher is sent signs of life before it has shown that it looks for them.
+    _signs_unasked = False
     _newest: Conflate[Any] = staticmethod(newest_alone)
 
     def __init__(
@@ -133,7 +135,7 @@ class Subscriber(Generic[T]):
         self._instance: int | None = None
         self._origin = b""
         self._expected = self._progress_at_connect = 0
-        self._answers = False
+        self._answers = self._signs = False
         self._sign_at = 0.0
         self._alike: BurstsAlike | None = None
         self._burst_size = 0
@@ -378,7 +380,7 @@ class Subscriber(Generic[T]):
 
     def _take_end(self, signing: bool) -> None:
         """Take the publisher's word that nothing more will come, and sign that it was read."""
-        self._answers = False
+        self._answers = self._signs = False
         if signing:
             self._sign(DONE)
         self._tell(ZmqStatus.DISCONNECTED)
@@ -389,7 +391,7 @@ class Subscriber(Generic[T]):
         """Follow the sequence; return whether the frame is a new one."""
         is_new = self._continues(tag, trailer)
         # Only a publisher that sends trailers is sent signs of life, and expected to give some.
-        self._answers = True
+        self._answers = self._signs = True
         self._origin = origin_of(trailer.instance)
         return is_new
 
@@ -454,7 +456,7 @@ class Subscriber(Generic[T]):
             self._connected = connected
             self._refused = self._refused and not connected
             self._patience.silent = 0.0
-            self._answers = False
+            self._answers, self._signs = False, connected and self._signs_unasked
             self._origin = b""  # the next frame goes the long way, by which it is seen to answer
             self._progress_at_connect = self._progress()
             _logger.info("%s: %s", self.address, status)
@@ -463,7 +465,7 @@ class Subscriber(Generic[T]):
 
     def _show_life(self) -> None:
         interval, now = self.options.heartbeat_interval, time.monotonic()
-        if self._answers and self._connected and interval and now >= self._sign_at:
+        if self._signs and self._connected and interval and now >= self._sign_at:
             self._sign_at = now + interval / 1e9
             self._sign(ALIVE)
 

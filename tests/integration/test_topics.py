@@ -1,6 +1,7 @@
 """Topics: who gets what, what is no gap, and what a topic's end is."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
@@ -58,6 +59,18 @@ def test_a_topic_is_matched_exactly(feed, watch):
     feeding.send(b"ab 1", b"a 2", b"gc1 3", b"gc12 4", "ä 5".encode(), b"a 6")
     wait_until(lambda: len(watching.values) >= 3)
     assert [value for _, value in watching.values] == [b"a 2", b"gc1 3", b"a 6"]
+
+
+def test_a_subscriber_of_a_quiet_topic_is_not_taken_for_one_that_is_gone(feed, watch):
+    feeding = feed(wait_for=1, options=SocketOptions(peer_timeout="500ms"))
+    quiet = watch(feeding.port, "quiet", options=SocketOptions(heartbeat_interval="50ms"))
+    until = time.monotonic() + 3
+    while time.monotonic() < until:
+        feeding.send(b"busy 1")
+    assert quiet.statuses == [CONNECTED]
+    feeding.send(b"quiet 1")
+    wait_until(lambda: quiet.values)
+    assert quiet.statuses == [CONNECTED]
 
 
 def test_who_subscribes_to_all_of_a_publisher_with_topics_is_told_that_it_has_some(feed):
