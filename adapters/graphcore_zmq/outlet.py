@@ -95,6 +95,8 @@ class Outlet:
         self._channels: OrderedDict[bytes, _Channel] = OrderedDict()
         self._silent_since: float | None = None
         self._wanted: Counter[bytes] = Counter()
+        # Topics whose last value found no room in a newcomer's queue.
+        self._owed: set[bytes] = set()
         self._addressed = False
         self._last_sent = time.monotonic()
         self._alive = Peers()
@@ -155,7 +157,7 @@ class Outlet:
         changed = time.monotonic()
         try:
             while not monitor.stopped:
-                unsettled = self.peers != self.subscriptions
+                unsettled = self.peers != self.subscriptions or bool(self._owed)
                 settled = time.monotonic() - changed > _SETTLED
                 wait = (_SELDOM if settled else _SOON) if unsettled else _SILENCE / 2
                 poller.poll(int(wait * 1000))
@@ -168,7 +170,7 @@ class Outlet:
                     if not connected:
                         _logger.info("%s: a subscriber has gone", self._name)
                 self._alive.admit(announced, monitor.connections)
-                if self.peers != self.subscriptions or self._silent() or self._alive:
+                if self.peers != self.subscriptions or self._owed or self._silent() or self._alive:
                     self.attention = True
                     if not self._posted:
                         self._posted = True
@@ -188,6 +190,7 @@ class Outlet:
         if self._socket.closed:
             return
         self.read_subscriptions()
+        self._repeat_owed()
         self._changed()
         if self._silent():
             self._send_check_points()
@@ -227,9 +230,8 @@ class Outlet:
             # any connection before it is sent. Who had it already ignores the number it has seen.
             self._socket.set(zmq.SUBSCRIBE, wanted)
             topic = wanted if self._topical else b""
-            channel = self._channels.get(topic)
-            if channel is not None:
-                self._try(topic, channel.last, zmq.NOBLOCK)
+            if topic in self._channels:
+                self._repeat(topic)
                 self._addressed = False
 
     def _leave(self, wanted: bytes) -> None:
@@ -240,6 +242,24 @@ class Outlet:
             self.subscriptions -= 1
         if self._lasting and wanted != TOPICS:
             self._socket.set(zmq.UNSUBSCRIBE, wanted)
+
+    def _repeat(self, topic: bytes) -> None:
+        """Send the last value of a topic again; under block, a queue without room is owed it."""
+        if self._try(topic, self._channels[topic].last, zmq.NOBLOCK):
+            self._owed.discard(topic)
+        else:
+            self._owed.add(topic)
+
+    def _repeat_owed(self) -> None:
+        """Send what is owed, as far as there is room.
+
+        It goes to all who want the topic, as libzmq addresses a newcomer only once. Who subscribes
+        to topics ignores a number that it has seen; without topics there is one value, and room.
+        """
+        for topic in tuple(self._owed):
+            self._repeat(topic)
+            if topic in self._owed:
+                break
 
     def _is_subscriber(self, wanted: bytes) -> bool:
         """Return whether a subscription is the one to count its subscriber by."""
@@ -338,6 +358,8 @@ class Outlet:
         for topic in self._topics_in_use():
             channel = self._channels.get(topic) or _Channel()
             trailer = Trailer(self._instance, channel.sequence, self._state.time)
+            if topic in self._owed:
+                self._send_last(topic, channel.last, until)
             self._send_last(topic, end_of_stream_frame(trailer), until)
         # A sign of life that meets a closed connection would cost its sender what it has not read.
         while self._alive:

@@ -209,6 +209,27 @@ def test_each_topic_has_a_last_value_of_its_own(feed, watch):
     assert late.subscription.stats().lost == 0
 
 
+@pytest.mark.parametrize("ends", [False, True], ids=["goes-on", "ends"])
+def test_under_block_more_topics_than_a_queue_has_room_for_give_their_last_values(
+    feed, watch, ends
+):
+    options = SocketOptions(send_high_water_mark=10, receive_high_water_mark=10)
+    topics = [f"{n:04}" for n in range(2_000)]
+    feeding = feed(
+        wait_for=1, topic=lambda value: value[:4].decode(), on_full="block", options=options
+    )
+    # One that takes no topic's values has the publisher begin.
+    watch(feeding.port, topics=["none"])
+    feeding.send(*(topic.encode() + b"=1" for topic in topics))
+    late = watch(feeding.port, topics=topics)
+    if ends:
+        wait_until(lambda: late.values)
+        feeding.end()
+    wait_until(lambda: len(late.values) >= len(topics))
+    assert sorted(late.values) == [(topic, topic.encode() + b"=1") for topic in topics]
+    assert late.subscription.stats().lost == 0
+
+
 def test_the_last_value_of_each_topic_waits_for_the_first_subscriber(feed, watch):
     feeding = feed(keep_for="1ms", keep_count=2, topic=lambda value: value.decode()[0])
     feeding.send(*(b"%c%d" % (topic, n) for n in range(3) for topic in b"abcd"))
