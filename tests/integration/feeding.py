@@ -23,7 +23,7 @@ class Feeding:
         self.publisher = publish(source, **options)
         counted = source.for_each(self._count)
         self._thread = threading.Thread(
-            target=gc.Graph(self.publisher, counted).run, kwargs={"realtime": True}
+            target=gc.Graph(self.publisher, counted).run, kwargs={"realtime": True}, daemon=True
         )
         self._thread.start()
         wait_until(lambda: self.port)
