@@ -121,6 +121,8 @@ class _Search:
         yield from (sys.modules[name] for name in imported & sys.modules.keys())
 
     def _behind_function(self, function: FunctionType) -> list[Any]:
+        if _package(function) == "graphcore" and not reaches_by_itself(function):
+            return []  # it names nobody's wiring
         where = function.__globals__
         found = gc.get_referents(function.__closure__, function.__defaults__, function.__dict__)
         found += (function.__kwdefaults__ or {}).values()
