@@ -158,7 +158,7 @@ class Outlet:
         try:
             while not monitor.stopped:
                 unsettled = self.peers != self.subscriptions or bool(self._owed)
-                settled = time.monotonic() - changed > _SETTLED
+                settled = time.monotonic() - changed > _SETTLED and not self._owed
                 wait = (_SELDOM if settled else _SOON) if unsettled else _SILENCE / 2
                 poller.poll(int(wait * 1000))
                 if gate is not None:
@@ -335,7 +335,8 @@ class Outlet:
         for topic, channel in tuple(self._channels.items()):
             if now - channel.sent_at < _SILENCE:
                 break
-            if self._is_wanted(topic):
+            # Behind a check point, the value that is owed would be taken for one that is known.
+            if self._is_wanted(topic) and topic not in self._owed:
                 trailer = Trailer(self._instance, channel.sequence - 1, self._state.time)
                 self._try(topic, check_point_frame(trailer), zmq.NOBLOCK)
             channel.sent_at = self._last_sent = now
