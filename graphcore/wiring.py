@@ -73,9 +73,9 @@ def replay(
 
     Args:
         times: the times, beside `values`; or (time, value) pairs, or a function that gives such
-            pairs. Lists, iterators, numpy arrays and columns of pandas and polars are taken. An
-            iterator serves one run, the others any number. Times must not go back.
-        values: one for each time; of numpy arrays Python scalars, of `datetime64` ns.
+            pairs. Lists, iterators, numpy arrays and columns of pandas, polars and Arrow are taken.
+            An iterator serves one run, the others any number. Times must not go back.
+        values: one for each time; of arrays and columns Python scalars, of timestamps ns.
         delivery: of values at one time: ``"each"`` a cycle of its own, ``"burst"`` one list,
             ``"latest"`` the last alone.
         speed: how many times faster than recorded a real-time run goes; `inf` as fast as the

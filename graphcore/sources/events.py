@@ -8,9 +8,11 @@ A value `WAIT` is a cycle in which nothing ticks.
 """
 
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from enum import StrEnum
 from itertools import chain, count, repeat, starmap, zip_longest
+from math import nan
+from operator import methodcaller
 from typing import Any, Final, TypeGuard
 
 from graphcore.errors import InvalidTypeError, InvalidValueError
@@ -26,6 +28,7 @@ _FAILURE = (FAILED,)
 _NO_MORE = ((repeat(None), repeat(None)),)
 _MISSING = object()
 _CHUNK = 4096
+_NANOSECONDS = {"ns": 1, "us": 1_000, "ms": 1_000_000, "s": 1_000_000_000}
 
 
 class Delivery(StrEnum):
@@ -58,7 +61,7 @@ def spaced(values: Iterable[Any], start: int, period: int) -> Chunks:
 
 def is_recorded(values: object) -> TypeGuard[Sequence[Any]]:
     """Return whether all of it is there, so that reading ahead changes nothing."""
-    return type(values) in (list, tuple, range, str) or _is_array(values)
+    return type(values) in (list, tuple, range, str) or _is_columnar(values)
 
 
 def begin(chunks: Chunks, start: int | None) -> tuple[int, list[Chunk]]:
@@ -92,8 +95,8 @@ def one_by_one(chunks: Chunks, delivery: Delivery) -> Events:
 
 
 def scalars(values: Any) -> Iterator[Any]:
-    """Return what an iterable holds; of a numpy array Python scalars, of `datetime64` ns."""
-    return chain.from_iterable(_chunks(values)) if _is_array(values) else iter(values)
+    """Return what an iterable holds; of arrays and columns Python scalars, of timestamps ns."""
+    return chain.from_iterable(_chunks(values)) if _is_columnar(values) else iter(values)
 
 
 def _groups(events: Events, latest: bool) -> Events:
@@ -196,39 +199,76 @@ def _in_order(times: Sequence[Any], previous: int | None) -> bool:
     return list(times) == sorted(times)
 
 
+def _is_columnar(values: object) -> bool:
+    return _is_array(values) or _is_polars(values) or _is_arrow(values)
+
+
 def _is_array(values: object) -> bool:
+    """Return whether these are an array of numpy or a column of pandas."""
     return hasattr(values, "dtype") and hasattr(values, "tolist")
 
 
+def _is_polars(values: object) -> bool:
+    return hasattr(values, "dtype") and hasattr(values, "to_physical")
+
+
+def _is_arrow(values: object) -> bool:
+    return hasattr(values, "type") and hasattr(values, "to_pylist")
+
+
 def _chunks(values: Any) -> Iterator[list[Any]]:
-    """Yield what a sequence or an array holds in lists, of an array Python scalars."""
-    if not _is_array(values):
-        for begin in range(0, len(values), _CHUNK):
-            chunk = values[begin : begin + _CHUNK]
-            yield chunk if type(chunk) is list else list(chunk)
-        return
-    if values.dtype.kind in "mM":
-        if (values != values).any():
-            raise InvalidValueError(f"index {int((values != values).argmax())} is NaT, not a time")
-        if hasattr(values.dtype, "tz"):  # pandas converts such to UTC only when told to
-            values = getattr(values, "dt", values).tz_convert(None)
-        unit = f"{values.dtype.kind}8[ns]"
-        try:
-            nanoseconds = values.astype(unit)
-        except OverflowError:  # from numpy 2.5 on, without the index
-            for i, value in enumerate(values):
-                try:
-                    value.astype(unit)
-                except OverflowError:
-                    text = f"index {i} has no 64-bit number of nanoseconds"
-                    raise InvalidValueError(text) from None
-            raise
-        wrapped = nanoseconds.astype(values.dtype) != values
-        if wrapped.any():
-            i = int(wrapped.argmax())
-            raise InvalidValueError(f"index {i} has no 64-bit number of nanoseconds")
-        values = nanoseconds.astype("int64")
-    if not hasattr(values, "reshape"):  # a pandas Series
-        values = values.to_numpy()
+    """Yield what a sequence, an array or a column holds in lists, as Python scalars."""
+    to_list: Callable[[Any], list[Any]] = list
+    factor = 1
+    if _is_array(values):
+        values, to_list = _array(values), methodcaller("tolist")
+    elif _is_polars(values):
+        to_list = methodcaller("to_list")
+        if hasattr(values.dtype, "time_unit"):
+            values, factor = values.to_physical(), _NANOSECONDS[values.dtype.time_unit]
+    elif _is_arrow(values):
+        to_list = methodcaller("to_pylist")
+        if str(values.type).startswith(("timestamp", "duration")):
+            values, factor = values.cast("int64"), _NANOSECONDS[values.type.unit]
     for begin in range(0, len(values), _CHUNK):
-        yield values[begin : begin + _CHUNK].tolist()
+        chunk = to_list(values[begin : begin + _CHUNK])
+        yield chunk if factor == 1 else [each and each * factor for each in chunk]
+
+
+def _array(values: Any) -> Any:
+    """Return a numpy array that holds the same, of times their nanoseconds.
+
+    Raises:
+        InvalidValueError: for a time that has no 64-bit number of nanoseconds.
+    """
+    if values.dtype.kind in "mM":
+        values = _nanoseconds(values)
+    if hasattr(values, "reshape"):
+        return values
+    if values.dtype.kind in "iu" and hasattr(values.dtype, "na_value"):
+        # With one missing, all would become floats.
+        return values.to_numpy(object, na_value=nan)
+    return values.to_numpy()
+
+
+def _nanoseconds(values: Any) -> Any:
+    if (values != values).any():
+        raise InvalidValueError(f"index {int((values != values).argmax())} is NaT, not a time")
+    if hasattr(values.dtype, "tz"):  # pandas converts such to UTC only when told to
+        values = getattr(values, "dt", values).tz_convert(None)
+    unit = f"{values.dtype.kind}8[ns]"
+    try:
+        nanoseconds = values.astype(unit)
+    except OverflowError:  # from numpy 2.5 on, without the index
+        for i, value in enumerate(values):
+            try:
+                value.astype(unit)
+            except OverflowError:
+                text = f"index {i} has no 64-bit number of nanoseconds"
+                raise InvalidValueError(text) from None
+        raise
+    wrapped = nanoseconds.astype(values.dtype) != values
+    if wrapped.any():
+        i = int(wrapped.argmax())
+        raise InvalidValueError(f"index {i} has no 64-bit number of nanoseconds")
+    return nanoseconds.astype("int64")

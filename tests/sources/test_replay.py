@@ -89,6 +89,61 @@ def test_numpy_values_become_python_scalars(dtype: str) -> None:
         assert {type(value) for value in values} == {type(array.tolist()[0])}
 
 
+FINE = [DAWN + 1, DAWN + 1_001]  # a nanosecond, which no `datetime` of Python can hold
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        pl.Series(FINE).cast(pl.Datetime("ns")),
+        pl.Series(FINE).cast(pl.Datetime("ns", "Europe/Berlin")),
+        pa.array(FINE, pa.timestamp("ns")),
+        pa.chunked_array([FINE[:1], FINE[1:]], pa.timestamp("ns", "UTC")),
+    ],
+)
+def test_r1_columns_of_polars_and_arrow_keep_the_nanoseconds_as_time_and_as_value(
+    column: Any,
+) -> None:
+    assert ticks(gc.replay(column, column)) == [(time, time) for time in FINE]
+    assert ticks(gc.replay(column, iter(column))) == ticks(gc.replay(FINE, iter(column)))
+    assert [value for _, value in ticks(gc.from_iterable(column))] == FINE
+
+
+@pytest.mark.parametrize("unit", ["ms", "us", "ns"])
+def test_columns_of_times_become_nanoseconds_whatever_their_unit(unit: Any) -> None:
+    lengths = [timedelta(seconds=2), None]
+    for column in (
+        pl.Series(lengths).dt.cast_time_unit(unit),
+        pa.array(lengths, pa.duration(unit)),
+    ):
+        assert ticks(gc.from_iterable(column, 1)) == [(0, 2 * SECOND), (1, None)]
+    moment = pl.Series([datetime(2026, 1, 31, 9, 30)]).dt.cast_time_unit(unit)
+    assert ticks(gc.replay(moment, moment.to_arrow())) == [(DAWN, DAWN)]
+
+
+@pytest.mark.parametrize(
+    "values", [[1, 2, None], [0.5, None, 2.0], ["a", None, "b"], [[1], [], None]]
+)
+def test_columns_of_polars_and_arrow_become_python_scalars(values: list[Any]) -> None:
+    for column in (pl.Series(values), pa.array(values), pa.chunked_array([values, values])[:3]):
+        got = [value for _, value in ticks(gc.replay([1, 2, 3], column))]
+        assert (got, list(map(type, got))) == (values, list(map(type, values)))
+
+
+def test_a_missing_time_in_a_column_is_told_by_its_index() -> None:
+    for column in (pl.Series([datetime(2026, 1, 31), None]), pa.array([1, None])):
+        with pytest.raises(gc.InvalidTypeError, match="index 1: None is no time"):
+            gc.replay(column, [1, 2]).run()
+
+
+@pytest.mark.parametrize("dtype", ["Int64", "int64[pyarrow]"])
+def test_whole_numbers_of_pandas_stay_exact_beside_a_missing_one(dtype: Any) -> None:
+    column = pd.Series([2**53 + 1, None], dtype=dtype)
+    (_, whole), (_, missing) = ticks(gc.replay([1, 2], column))
+    assert (whole, type(whole)) == (2**53 + 1, int)
+    assert np.isnan(missing)
+
+
 def test_an_array_longer_than_a_chunk_comes_whole() -> None:
     array = np.arange(10_000)
     out = gc.replay(array, array).collect()
