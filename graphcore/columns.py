@@ -111,8 +111,10 @@ def _bytes(value: Any) -> bytes | None:
 
 
 def _datetime(value: Any) -> datetime | None:
-    aware = isinstance(value, datetime) and value.tzinfo is not None
-    return value.astimezone(UTC) if aware else None
+    if not isinstance(value, datetime) or value.tzinfo is None:
+        return None
+    # The Timestamp of pandas, which is a datetime, may be finer than a microsecond.
+    return None if getattr(value, "nanosecond", 0) else value.astimezone(UTC)
 
 
 _SCALARS: dict[type, tuple[str, Callable[[Any], Any]]] = {
@@ -161,6 +163,11 @@ class _Enum:
     def __init__(self, kind: type[Enum]) -> None:
         self._kind = kind
         self._values = Inferred()
+        try:  # with all of them, as any may come
+            for member in kind:
+                self._values.encode(member.value)
+        except Misfit as error:
+            raise Misfit(f"{kind.__name__} has values of several types: {error}") from None
 
     def __str__(self) -> str:
         return self._kind.__name__
@@ -173,8 +180,6 @@ class _Enum:
         return self._values.encode(value.value)
 
     def arrow(self) -> Any:
-        for member in self._kind:
-            self._values.encode(member.value)
         return self._values.arrow()
 
     def settle(self, finally_: bool) -> bool:
@@ -337,7 +342,9 @@ def _column_for(value: Any) -> Column:
     """Return the column that a first value asks for."""
     if isinstance(value, list):
         return _List(Inferred(), list)
-    if isinstance(value, tuple) and not hasattr(value, "_fields") and value:
+    if isinstance(value, tuple) and not hasattr(value, "_fields"):
+        if not value:
+            raise Misfit("no column can hold the tuple (), which has no fields")
         return _tuple([Inferred() for _ in value])
     if isinstance(value, dict):
         return _dict(value)

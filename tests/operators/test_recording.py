@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
+import pandas as pd
 import polars as pl
 import pyarrow.parquet as parquet
 import pytest
@@ -139,6 +140,11 @@ class Side(Enum):
 
 class Mood(StrEnum):
     GOOD = "good"
+
+
+class Mixed(Enum):
+    NUMBER = 1
+    TEXT = "a"
 
 
 @pytest.mark.parametrize(
@@ -267,6 +273,9 @@ def test_numbers_of_numpy_come_back_as_python_numbers() -> None:
         ([datetime(2024, 1, 1)], Any, "column of datetime cannot hold"),
         ([Pair(1, "a"), (1, "a")], Pair, "column of Pair cannot hold (1, 'a')"),
         ([{None: 1}], dict[str, int], "cannot hold {None: 1}"),
+        ([pd.Timestamp(1, tz="UTC")], Any, "column of datetime cannot hold Timestamp('1970"),
+        ([()], Any, "no column can hold the tuple (), which has no fields; give record the type"),
+        ([Mixed.NUMBER], Any, "Mixed has values of several types: a column of int cannot hold 'a'"),
     ],
     ids=repr,
 )
@@ -289,6 +298,17 @@ Bare = namedtuple("Bare", [])  # it has no fields to give types
 def test_a_type_that_no_column_holds_is_refused_where_the_graph_is_wired(kind: Any) -> None:
     with pytest.raises(gc.InvalidTypeError, match="no column can hold"):
         gc.constant(1).record("values.parquet", kind)
+
+
+def test_an_enum_of_several_types_is_refused_where_the_graph_is_wired() -> None:
+    with pytest.raises(gc.InvalidTypeError, match="Mixed has values of several types"):
+        gc.constant(Mixed.NUMBER).record("values.parquet", Mixed)
+
+
+def test_timestamps_of_pandas_come_back_as_equal_datetimes() -> None:
+    assert recorded([pd.Timestamp("2024-01-02 03:04:05.000006", tz="UTC")]) == [
+        datetime(2024, 1, 2, 3, 4, 5, 6, UTC)
+    ]
 
 
 def test_a_path_that_is_none_is_refused_where_the_graph_is_wired() -> None:
