@@ -13,7 +13,7 @@ import itertools
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from types import FunctionType
+from types import FunctionType, MemberDescriptorType
 from typing import (
     TYPE_CHECKING,
     Any,
@@ -98,6 +98,7 @@ class MutableNode(Generic[T]):
     operator: ClassVar[str] = "node"
     _inputs: ClassVar[dict[str, "_Input"]] = {}
     _states: ClassVar[dict[str, Callable[[], Any]]] = {}
+    _parameters: ClassVar[tuple[str, ...]] = ()
     _name: str | None = None
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -140,6 +141,9 @@ class MutableNode(Generic[T]):
                 setattr(self, name, _nodes_of(given, argument))
             else:
                 setattr(self, name, node_of(given, argument))
+        if type(self).upstreams is MutableNode.upstreams:
+            for name in self._parameters:
+                _refuse_stream(getattr(self, name), f"{name} of {type(self).__name__}")
         self._renew_state()
 
     @property
@@ -284,8 +288,9 @@ def node(
         valid: ``"all"`` runs `cycle` once every input has a value, ``"any"`` from the first.
 
     Raises:
-        InvalidTypeError: if the class is no `MutableNode`, or if its `cycle` assigns a parameter,
-            which would live on in the next run (R12).
+        InvalidTypeError: if the class is no `MutableNode`, if it declares a name that nodes have
+            a use of their own for, or if its `cycle` assigns a parameter, which would live on in
+            the next run (R12).
         InvalidValueError: if `valid` is neither of the two.
     """
     if valid not in ("all", "any"):
@@ -296,9 +301,16 @@ def node(
         if not (isinstance(cls, type) and issubclass(cls, MutableNode)):
             raise InvalidTypeError(f"@node decorates a subclass of MutableNode, not {cls!r}")
         own = dict(vars(cls).get("__annotations__", {}))
+        for name, annotation in own.items():
+            if _is_taken(name, cls) and "ClassVar" not in str(annotation):
+                raise InvalidTypeError(
+                    f"{name} of {cls.__name__} would hide what every node has by that name: "
+                    "call it something else"
+                )
         made = dataclasses.dataclass(eq=False, repr=False)(cls)
         inputs: dict[str, _Input] = {}
         states: dict[str, Callable[[], Any]] = {}
+        parameters: list[str] = []
         cycle = inspect.getattr_static(cls, "cycle")
         assigned = attributes_set(cycle.__code__) if isinstance(cycle, FunctionType) else ()
         for field in dataclasses.fields(made):  # type: ignore[arg-type]  # N is a dataclass now
@@ -312,15 +324,24 @@ def node(
             )
             if kind is not None:
                 inputs[field.name] = kind
-            elif field.init and field.name in assigned:
-                raise InvalidTypeError(
-                    f"{field.name} of {cls.__name__} is a parameter, and cycle assigns it: "
-                    f"declare it {_as_state(field)}"
-                )
+            elif field.init:
+                if field.name in assigned:
+                    raise InvalidTypeError(
+                        f"{field.name} of {cls.__name__} is a parameter, and cycle assigns it: "
+                        f"declare it {_as_state(field)}"
+                    )
+                parameters.append(field.name)
         made._inputs, made._states, made.valid = inputs, states, valid
+        made._parameters = tuple(parameters)
         return made
 
     return decorate if cls is None else decorate(cls)
+
+
+def _is_taken(name: str, cls: type) -> bool:
+    """Return whether the engine has a use of its own for this attribute of a node."""
+    base = Source if issubclass(cls, Source) else MutableNode
+    return hasattr(base, name) or name in ("serial", "ticked_in", "wired_at")
 
 
 def _as_state(parameter: "dataclasses.Field[Any]") -> str:
@@ -376,10 +397,28 @@ def node_of(given: object, argument: str = "argument") -> "MutableNode[Any]":
             f"{argument} must be a stream or a node, not {given!r} ({type(given).__name__})"
         )
     if "serial" not in vars(found):
-        raise InvalidTypeError(
-            f"{type(found).__name__}.__init__ must call super().__init__() first"
-        )
+        cls = type(found)
+        own = cls.__post_init__ is not MutableNode.__post_init__ and dataclasses.is_dataclass(cls)
+        method = "__post_init__" if own else "__init__"
+        raise InvalidTypeError(f"{cls.__name__}.{method} must call super().{method}() first")
     return found
+
+
+def _refuse_stream(given: object, argument: str) -> None:
+    """Refuse a stream, or several, where the class declares no input: it would not be wired.
+
+    Raises:
+        InvalidTypeError: if it is one; the message names the argument.
+    """
+    items: Iterable[object] = given.values() if isinstance(given, dict) else ()
+    items = given if isinstance(given, list | tuple) else items
+    for each in (given, next(iter(items), None)):
+        handle = isinstance(getattr(type(each), "node", None), MemberDescriptorType)
+        if handle and hasattr(type(each), "value"):
+            raise InvalidTypeError(
+                f"{argument} is declared as a parameter and given {each!r}, which would not be "
+                "wired: declare it gc.Active[...], gc.Passive[...] or a list of these"
+            )
 
 
 def _nodes_of(given: object, argument: str) -> "list[MutableNode[Any]]":

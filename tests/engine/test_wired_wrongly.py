@@ -1,0 +1,90 @@
+"""Nodes of one's own that could not run as they are declared or wired: refused with the reason."""
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import pytest
+
+import graphcore as gc
+from graphcore.node import Source
+from graphcore.testing import ticks
+from tests.engine.fused.both import node_class
+
+TAKEN = ["cycle", "name", "operator", "reset", "serial", "start", "stop", "ticked_in", "value"]
+FORMS = ["{}: gc.Active[float]", "{}: float", "{}: float = 1.0", "{}: float = gc.state(0.0)"]
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("name", [*TAKEN, "upstreams", "valid", "wired_at"])
+def test_a_name_that_every_node_has_is_refused(name: str, form: str) -> None:
+    with pytest.raises(
+        gc.InvalidTypeError, match=f"^{name} of Tried would hide what every node has"
+    ):
+        node_class("return True", f"{form.format(name)}\nk: int")
+
+
+@pytest.mark.parametrize("name", ["recorded", "skipped", "chunks", "endless", "first_event"])
+def test_a_name_that_every_source_has_is_refused_in_a_source(name: str) -> None:
+    with pytest.raises(gc.InvalidTypeError, match=f"{name} of Mine would hide"):
+        gc.node(type("Mine", (Source,), {"__annotations__": {name: int}}))
+
+
+@pytest.mark.parametrize("name", ["node", "state", "time", "due", "session", "recorded", "end"])
+def test_a_name_that_only_the_engine_has_is_free(name: str) -> None:
+    cls: Any = node_class(
+        f"self.value = self.source.value + self.{name}\nreturn True",
+        f"source: gc.Active[int]\n{name}: int",
+    )
+    assert ticks(gc.Stream(cls(gc.constant(1), 2))) == [(0, 3)]
+
+
+def test_a_class_variable_of_a_name_that_every_node_has_may_be_annotated() -> None:
+    @gc.node
+    class Mine(gc.MutableNode[int]):
+        operator: ClassVar[str] = "mine"
+        source: gc.Active[int]
+
+        def cycle(self, state: gc.GraphState) -> bool:
+            self.value = self.source.value
+            return True
+
+    assert Mine(gc.constant(1)).name.startswith("mine_")
+
+
+@pytest.mark.parametrize(
+    ("annotation", "given"),
+    [
+        ("gc.Stream[int]", lambda: gc.constant(1)),
+        ("gc.Active[int] | None", lambda: gc.constant(1)),
+        ("tuple[gc.Active[int], ...]", lambda: (gc.constant(1), gc.constant(2))),
+        ("dict[str, gc.Active[int]]", lambda: {"a": gc.constant(1)}),
+        ("list[gc.Stream[int]]", lambda: [gc.feedback()]),
+    ],
+)
+def test_a_stream_given_for_what_is_declared_as_a_parameter_is_refused(
+    annotation: str, given: Callable[[], Any]
+) -> None:
+    cls: Any = node_class("return True", f"source: {annotation}\nk: int = 1")
+    with pytest.raises(gc.InvalidTypeError, match="source of Tried is declared as a parameter"):
+        cls(given())
+
+
+@pytest.mark.parametrize("given", [None, (), {}, [1], gc.never().node, gc.never().collect()])
+def test_what_is_no_stream_is_a_parameter(given: Any) -> None:
+    cls: Any = node_class("return True", "source: gc.Active[int]\ngiven: object")
+    assert cls(gc.constant(1), given).given is given
+
+
+def test_a_post_init_without_super_is_refused_with_what_is_missing() -> None:
+    @gc.node
+    class Forgot(gc.MutableNode[int]):
+        source: gc.Active[int]
+
+        def __post_init__(self) -> None:
+            self.k = 1
+
+        def cycle(self, state: gc.GraphState) -> bool:
+            return True
+
+    with pytest.raises(gc.InvalidTypeError, match=r"Forgot.__post_init__ must call super\(\).__po"):
+        gc.Stream(Forgot(gc.constant(1)))
