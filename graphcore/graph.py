@@ -4,7 +4,7 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
 from time import perf_counter_ns
-from typing import TYPE_CHECKING, Any, Literal, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, SupportsIndex, TypedDict
 
 from graphcore.engine.fused import Fused
 from graphcore.engine.interpreted import Interpreted
@@ -151,10 +151,12 @@ class Graph:
         for name, given in (("realtime", realtime), ("progress", progress)):
             if not isinstance(given, bool):
                 raise InvalidTypeError(f"{name} is True or False, not {given!r}")
-        if cycles is not None and (isinstance(cycles, bool) or not isinstance(cycles, int)):
-            raise InvalidTypeError(f"cycles is a whole number, not {cycles!r}")
-        if cycles is not None and cycles < 1:
-            raise InvalidValueError(f"cycles must be at least 1, not {cycles}")
+        if cycles is not None:
+            if isinstance(cycles, bool) or not isinstance(cycles, SupportsIndex):
+                raise InvalidTypeError(f"cycles is a whole number, not {cycles!r}")
+            cycles = cycles.__index__()
+            if cycles < 1:
+                raise InvalidValueError(f"cycles must be at least 1, not {cycles}")
         if realtime and start is not None:
             raise InvalidValueError(f"a real-time run starts now; start={start!r} cannot be given")
         bounded = not (until is None and duration is None and cycles is None)

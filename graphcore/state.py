@@ -9,7 +9,7 @@ from collections.abc import Callable
 from enum import StrEnum
 from typing import Any, Protocol
 
-from graphcore.errors import InvalidValueError
+from graphcore.errors import InvalidTypeError, InvalidValueError
 from graphcore.time import Time, format_time, to_time
 
 
@@ -152,15 +152,20 @@ class GraphState:
         return self._session.ended
 
     def ticked(self, upstream: object) -> bool:
-        """Return whether that upstream ticked in this cycle."""
-        node: Any = upstream if hasattr(upstream, "ticked_in") else getattr(upstream, "node", None)
-        ticked: bool = node.ticked_in == self._session.cycle > 0
-        return ticked
+        """Return whether that upstream ticked in this cycle.
+
+        Raises:
+            InvalidTypeError: if it is neither a stream nor a node.
+        """
+        return _last_tick(upstream) == self._session.cycle > 0
 
     def valid(self, upstream: object) -> bool:
-        """Return whether that upstream has ticked at all in this run, this cycle included."""
-        node: Any = upstream if hasattr(upstream, "ticked_in") else getattr(upstream, "node", None)
-        return bool(node.ticked_in)
+        """Return whether that upstream has ticked at all in this run, this cycle included.
+
+        Raises:
+            InvalidTypeError: if it is neither a stream nor a node.
+        """
+        return _last_tick(upstream) > 0
 
     def schedule(self, at: Time) -> Alarm:
         """Wake this node at a time.
@@ -218,3 +223,11 @@ class GraphState:
     def release(self) -> None:
         """Take back one `hold`."""
         self._session.hold(-1)
+
+
+def _last_tick(upstream: Any) -> int:
+    node = upstream if hasattr(upstream, "ticked_in") else getattr(upstream, "node", None)
+    ticked_in: int | None = getattr(node, "ticked_in", None)
+    if ticked_in is None:
+        raise InvalidTypeError(f"an upstream is a stream or a node, not {upstream!r}")
+    return ticked_in

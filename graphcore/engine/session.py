@@ -87,13 +87,16 @@ class Session:
 
     def wake(self, index: int) -> None:
         """From any thread: run the node of this index in the next cycle."""
-        self._inbox.put(Entry(index))
+        self._put(Entry(index))
 
     def call_soon(self, index: int, function: Callable[[], None]) -> None:
         """From any thread: call the function between two cycles."""
+        self._put(Entry(index, function))
+
+    def _put(self, entry: Entry) -> None:
         if self.clock is None:
             raise RunError("events from threads reach a graph in real-time runs only")
-        self._inbox.put(Entry(index, function))
+        self._inbox.put(entry)
 
     def hold(self, count: int) -> None:
         """Add to (or take from) what keeps a run without alarms alive."""

@@ -151,6 +151,17 @@ def test_r4_ticked_is_about_this_cycle_and_not_about_this_time() -> None:
     assert seen == [(5, False, False), (5, True, True), (5, True, False), (6, False, True)]
 
 
+@pytest.mark.parametrize("asked", ["ticked", "valid"])
+@pytest.mark.parametrize("given", [1.5, None, "source"])
+def test_r4_ticked_and_valid_of_what_is_no_stream_are_refused(asked: str, given: Any) -> None:
+    def ask(node: Every, state: gc.GraphState) -> None:
+        getattr(state, asked)(given)
+
+    every = gc.Stream(Every(gc.constant(1), ask))  # type: ignore[arg-type]  # of text
+    with pytest.raises(gc.InvalidTypeError, match=f"a stream or a node, not {given!r}"):
+        every.run()
+
+
 def test_r4_ticked_and_valid_take_a_stream_as_well_as_a_node() -> None:
     source = gc.replay([1], ["a"])
     asked: list[tuple[bool, ...]] = []

@@ -192,3 +192,11 @@ def test_r7_state_tells_the_time_the_start_what_has_elapsed_and_the_mode() -> No
     time, start, elapsed, mode = seen[1]
     assert time - start == elapsed >= 0
     assert mode is gc.RunMode.REALTIME
+
+
+@pytest.mark.parametrize(
+    "ask", [lambda node, state: state.wake(), lambda node, state: state.call_soon(print)]
+)
+def test_r8_a_historical_run_takes_nothing_from_outside(ask: Action) -> None:
+    with pytest.raises(gc.RunError, match="in real-time runs only"):
+        gc.Graph(Alarmed(ask)).run()

@@ -3,6 +3,7 @@
 import threading
 from typing import Any
 
+import numpy as np
 import pytest
 
 import graphcore as gc
@@ -137,7 +138,9 @@ def test_r9_a_historical_run_without_a_bound_over_a_ticker_is_refused_at_once() 
     assert log == []
 
 
-@pytest.mark.parametrize("bound", [{"cycles": 1}, {"until": 0}, {"duration": 0}])
+@pytest.mark.parametrize(
+    "bound", [{"cycles": 1}, {"cycles": np.int64(1)}, {"until": 0}, {"duration": 0}]
+)
 def test_r9_any_bound_lets_a_ticker_run_over_history(bound: dict[str, Any]) -> None:
     assert gc.ticker("1s").run(**bound).cycles == 1
 
