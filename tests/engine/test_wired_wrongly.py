@@ -75,6 +75,23 @@ def test_what_is_no_stream_is_a_parameter(given: Any) -> None:
     assert cls(gc.constant(1), given).given is given
 
 
+def test_a_stream_may_be_a_parameter_of_a_node_that_names_its_upstreams_by_hand() -> None:
+    @gc.node
+    class Either(gc.MutableNode[int]):
+        source: gc.Active[int]
+        other: gc.Stream[int] | None = None
+
+        def upstreams(self) -> gc.Upstreams:
+            return gc.Upstreams((self.source, *([] if self.other is None else [self.other])))
+
+        def cycle(self, state: gc.GraphState) -> bool:
+            self.value = self.source.value if self.other is None else self.other.value
+            return True
+
+    assert ticks(gc.Stream(Either(gc.constant(1)))) == [(0, 1)]
+    assert ticks(gc.Stream(Either(gc.constant(1), gc.constant(2)))) == [(0, 2)]
+
+
 def test_a_post_init_without_super_is_refused_with_what_is_missing() -> None:
     @gc.node
     class Forgot(gc.MutableNode[int]):

@@ -15,7 +15,13 @@ from types import FunctionType
 from typing import Any
 
 from graphcore.engine.fused.outside import letting_out, may_schedule
-from graphcore.engine.fused.reach import Reached, nodes_reached, package_of, reaches_by_itself
+from graphcore.engine.fused.reach import (
+    OPAQUE,
+    Reached,
+    nodes_reached,
+    package_of,
+    reaches_by_itself,
+)
 from graphcore.engine.fused.reading import (
     Node,
     Refused,
@@ -23,9 +29,11 @@ from graphcore.engine.fused.reading import (
     node_behind,
     own_classes,
     reading_of,
+    set_in_runs,
+    upstreams_in,
 )
 from graphcore.engine.fused.returns import Form
-from graphcore.engine.fused.sight import PRYING, looks_at_values_only
+from graphcore.engine.fused.sight import PRYING, looks_at_values_only, renaming
 from graphcore.engine.fused.template import Template, template_of
 from graphcore.engine.plan import Plan
 
@@ -113,6 +121,12 @@ def _take_apart(part: Part, upstreams: set[Node]) -> None:
     if method is not None:
         raise Refused(f"its {method} lets the node be looked at from elsewhere")
     kinds = kinds_of(part.node, reading, upstreams)
+    if not cls.__module__.startswith("graphcore"):
+        held = ((name, upstreams_in(given)) for name, given in vars(part.node).items())
+        inputs = frozenset(name for name, nodes in held if not upstreams.isdisjoint(nodes))
+        method = renaming(cls, inputs)
+        if method is not None:
+            raise Refused(f"its {method} may keep an upstream by another name")
     template = template_of(reading, tuple(kinds.items()))
     if isinstance(template, str):
         raise Refused(template)
@@ -131,7 +145,8 @@ def _call_what_functions_reach(parts: Sequence[Part], numbers: dict[Node, int]) 
     knowing: dict[int, bool] = {}
     pried: set[int] = set()
     for part in parts:
-        for key, functions, package, of_values in _functions(part, numbers):
+        upstreams = {parts[index].node for index in (*part.active, *part.passive)}
+        for key, functions, package, of_values in _functions(part.node, upstreams):
             if key not in reached:
                 reached[key] = nodes_reached(functions, package, of_values, knowing)
             found = reached[key]
@@ -148,28 +163,35 @@ def _call_what_functions_reach(parts: Sequence[Part], numbers: dict[Node, int]) 
     return pried
 
 
-def _functions(part: Part, numbers: dict[Node, int]) -> Iterator[tuple[_Key, list[Any], str, bool]]:
-    """Yield what a node's class and the node itself can run.
+def _functions(node: Node, upstreams: set[Node]) -> Iterator[tuple[_Key, list[Any], str, bool]]:
+    """Yield what a node's class and the node itself can run, and what else it may look at.
 
     Returns:
         A key, the functions, their package, and whether nothing but values is given to them.
     """
-    cls = type(part.node)
+    cls: Any = type(node)
     of_graphcore = package_of(cls) == "graphcore"
+    apart: set[str] = set()
     if not of_graphcore:
         own = [found for each in own_classes(cls) for found in vars(each).values()]
         yield (id(cls),), own, package_of(cls), False
-    for name, given in vars(part.node).items():
+        apart = {*cls._inputs, *set_in_runs(cls)}
+    for name, given in vars(node).items():
         if name in _OWN or isinstance(given, type):
             continue
-        node = node_behind(given)
-        if node is None and callable(given):
+        other = node_behind(given)
+        if other is not None:
+            if other not in upstreams:
+                yield (id(given),), [other], "", False
+        elif callable(given):
             # Functions that differ in nothing but what they are look at the same.
             alone = isinstance(given, FunctionType) and not reaches_by_itself(given)
             key = (id(given.__code__), id(given.__globals__)) if alone else (id(given),)
             yield (*key, of_graphcore), [given], package_of(given), of_graphcore
-        elif node is not None and numbers.get(node) not in (*part.active, *part.passive):
-            yield (id(given),), [node], "", False
+        elif of_graphcore or name in apart or type(given) in OPAQUE:
+            continue
+        elif not upstreams.issuperset(upstreams_in(given)):
+            yield (id(given),), [given], package_of(cls), False
 
 
 def _show_what_is_looked_at(parts: Sequence[Part], pried: set[int]) -> None:

@@ -23,7 +23,7 @@ from graphcore.engine.fused.reading import Node, node_behind
 from graphcore.node import MutableNode
 
 _MOST = 100_000
-_OPAQUE = (CodeType, type(None), bool, int, float, complex, str, bytes)
+OPAQUE = (CodeType, type(None), bool, int, float, complex, str, bytes)
 # Names by which code may come to a module or to globals; beside them those in underscores.
 _TO_GLOBALS = {"breakpoint", "eval", "exec", "f_builtins", "f_globals", "globals", "locals", "vars"}
 _BUILTINS = {
@@ -92,10 +92,10 @@ class _Search:
             return self._behind_function(given)
         if isinstance(given, CellType):
             return gc.get_referents(given)
-        if type(given) in _OPAQUE:
+        if type(given) in OPAQUE:
             return ()
         self._no_module = False
-        if isinstance(given, _OPAQUE):
+        if isinstance(given, OPAQUE):
             return ()
         if isinstance(given, ModuleType):
             where = vars(given)

@@ -316,16 +316,24 @@ def _kind(name: str, given: Any, node: Node, reading: Reading, upstreams: set[No
         return Kind(Is.LIVE)
     if name in reading.written:
         return Kind(Is.OWN)
-    if name in reading.parameters:
-        return _parameter(given, reading.called.get(name))
     if name in node._states:
         return Kind(Is.KEPT)
-    if node_behind(given) in upstreams:
-        return Kind(Is.INPUT)
-    several = isinstance(given, list | tuple) and bool(given)
-    if several and all(node_behind(each) in upstreams for each in given):
-        return Kind(Is.INPUTS, len(given))
+    read = upstreams_in(given)
+    if upstreams.issuperset(read):
+        return Kind(Is.INPUTS, len(read)) if isinstance(given, list | tuple) else Kind(Is.INPUT)
+    if name in reading.parameters:
+        return _parameter(given, reading.called.get(name))
     return Kind(Is.LIVE)
+
+
+def upstreams_in(given: object) -> list[Node | None]:
+    """Return the node that an object is, or those in a list that begins with one.
+
+    What is no node stands there as `None`.
+    """
+    if isinstance(given, list | tuple) and given and node_behind(given[0]) is not None:
+        return [node_behind(each) for each in given]
+    return [node_behind(given)]
 
 
 def node_behind(given: object) -> Node | None:
@@ -377,6 +385,16 @@ def is_made(function: FunctionType) -> bool:
     code = function.__code__
     without_text = (code.co_name, code.co_filename) == ("__init__", "<string>")
     return without_text or function.__module__ == "dataclasses"
+
+
+@lru_cache(1024)
+def set_in_runs(cls: Any) -> frozenset[str]:
+    """Return the attributes that a class's methods set in each run."""
+    found = set(cls._states)
+    for method, function in _methods(cls):
+        if method not in ("__init__", "__post_init__"):
+            found.update(_stored(function))
+    return frozenset(found)
 
 
 def _stored(function: Callable[..., Any]) -> Iterator[str]:

@@ -50,6 +50,33 @@ def looks_at_values_only(cls: Any) -> bool:
     return isinstance(cls.cycle, FunctionType)
 
 
+@lru_cache(1024)
+def renaming(cls: Any, inputs: frozenset[str]) -> str | None:
+    """Return a user's method that may put an upstream where the cycle finds it by another name.
+
+    Args:
+        cls: the node's class.
+        inputs: the attributes that hold upstreams; what is made of them when a node is wired can be
+            seen there.
+    """
+    users = (each for each in own_classes(cls) if not each.__module__.startswith("graphcore"))
+    for each in users:
+        for name, function in vars(each).items():
+            if name in _WIRING or not isinstance(function, FunctionType) or is_made(function):
+                continue
+            tree = tree_of(function)
+            if not isinstance(tree, ast.FunctionDef):
+                return str(name)
+            me = tree.args.args[0].arg if tree.args.args else ""
+            pryings = _pryings(tree, inputs)
+            if any(not (isinstance(it, ast.Name) and it.id == me) for it in pryings):
+                return str(name)
+    return None
+
+
+_WIRING = {"__init__", "__post_init__", "cycle", "partners", "upstreams"}
+
+
 def _pryings(tree: ast.FunctionDef, inputs: Any) -> Iterator[ast.AST]:
     """Yield where a method does more with an upstream than to read its value and its ticks."""
     arguments = tree.args.args
