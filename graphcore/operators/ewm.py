@@ -21,15 +21,16 @@ class EwmMean(MutableNode[float]):
 
     def cycle(self, state: GraphState) -> bool:
         value = self.source.value
-        self.weight *= 1.0 - self.alpha
+        decayed = self.weight * (1.0 - self.alpha)
         if value - value == 0.0:  # it is finite; of others the difference is nan
-            total = self.weight + 1.0
+            self.weight = decayed + 1.0
             # The mean of values that are all the same is that very value.
             if value != self.mean:
-                self.mean = (self.weight * self.mean + value) / total
-            self.weight = total
+                self.mean = (decayed * self.mean + value) / self.weight
             self.begun = True
-        elif not self.begun:
+        elif self.begun:
+            self.weight = decayed
+        else:
             return False
         self.value = self.mean
         return True
