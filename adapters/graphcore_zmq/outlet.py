@@ -295,9 +295,7 @@ class Outlet:
     def send(self, at: int, message: Outgoing) -> bool:
         """Send values; return whether they were sent, which a stop of the run may prevent."""
         topic = message.topic
-        channel = self._channels.get(topic)
-        if channel is None:
-            channel = self._channels[topic] = _Channel()
+        channel = self._channels.get(topic) or _Channel()
         frame = sealed(message.envelope, Trailer(self._instance, channel.sequence, at))
         if not self._send(topic, frame):
             return False
@@ -305,6 +303,8 @@ class Outlet:
         self.sent += message.values
         self.bytes += len(frame)
         channel.sent_at = self._last_sent = time.monotonic()
+        # Only now: who subscribes while this waits for room is sent the last value, if there is one.
+        self._channels[topic] = channel
         self._channels.move_to_end(topic)
         if self._lasting:
             channel.last = frame

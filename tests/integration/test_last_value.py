@@ -230,6 +230,41 @@ def test_under_block_more_topics_than_a_queue_has_room_for_give_their_last_value
     assert late.subscription.stats().lost == 0
 
 
+class Noting:
+    """Says that a value is being published."""
+
+    def __init__(self) -> None:
+        self.publishing = threading.Event()
+
+    def encode(self, value: bytes) -> bytes:
+        self.publishing.set()
+        return value
+
+    def decode(self, payload: bytes) -> bytes:
+        return payload
+
+
+@pytest.mark.parametrize("topics", [None, ["a"]], ids=["plain", "topical"])
+def test_under_block_who_is_waited_for_with_the_first_value_gets_it_and_nothing_before_it(
+    feed, watch, topics
+):
+    options = {} if topics is None else {"topic": lambda value: value[:1].decode()}
+    feeding = feed(on_full="block", codec=(codec := Noting()), **options)
+    early = watch(feeding.port, topics=topics)
+    wait_until(lambda: feeding.publisher.stats().subscriptions == 1)
+    early.end()
+    wait_until(lambda: feeding.publisher.stats().subscriptions == 0)
+    sending = threading.Thread(target=feeding.send, args=(b"a1",))
+    sending.start()
+    assert codec.publishing.wait(10)
+    late = watch(feeding.port, topics=topics)
+    sending.join()
+    feeding.send(b"a2")
+    wait_until(lambda: len(late.values) == 2)
+    expected = [b"a1", b"a2"]
+    assert late.values == (expected if topics is None else [("a", each) for each in expected])
+
+
 def test_the_last_value_of_each_topic_waits_for_the_first_subscriber(feed, watch):
     feeding = feed(keep_for="1ms", keep_count=2, topic=lambda value: value.decode()[0])
     feeding.send(*(b"%c%d" % (topic, n) for n in range(3) for topic in b"abcd"))
