@@ -97,6 +97,8 @@ class Outlet:
         self._wanted: Counter[bytes] = Counter()
         # Topics whose last value found no room in a newcomer's queue.
         self._owed: set[bytes] = set()
+        # When somebody last came or went, or something owed was sent.
+        self._moved = 0.0
         self._addressed = False
         self._last_sent = time.monotonic()
         self._alive = Peers()
@@ -154,11 +156,11 @@ class Outlet:
         poller.register(monitor.socket, zmq.POLLIN)
         if gate is not None:
             poller.register(gate.socket, zmq.POLLIN)
-        changed = time.monotonic()
+        self._moved = time.monotonic()
         try:
             while not monitor.stopped:
                 unsettled = self.peers != self.subscriptions or bool(self._owed)
-                settled = time.monotonic() - changed > _SETTLED and not self._owed
+                settled = time.monotonic() - self._moved > _SETTLED
                 wait = (_SELDOM if settled else _SOON) if unsettled else _SILENCE / 2
                 poller.poll(int(wait * 1000))
                 if gate is not None:
@@ -166,7 +168,7 @@ class Outlet:
                 announced = self._alive.announced()
                 for connected in monitor.read():
                     self.peers += 1 if connected else -1
-                    changed = time.monotonic()
+                    self._moved = time.monotonic()
                     if not connected:
                         _logger.info("%s: a subscriber has gone", self._name)
                 self._alive.admit(announced, monitor.connections)
@@ -260,6 +262,7 @@ class Outlet:
             self._repeat(topic)
             if topic in self._owed:
                 break
+            self._moved = time.monotonic()
 
     def _is_subscriber(self, wanted: bytes) -> bool:
         """Return whether a subscription is the one to count its subscriber by."""
@@ -335,7 +338,7 @@ class Outlet:
         for topic, channel in tuple(self._channels.items()):
             if now - channel.sent_at < _SILENCE:
                 break
-            # Behind a check point, the value that is owed would be taken for one that is known.
+            # One that is owed a value would take it for one that it has had, behind a check point.
             if self._is_wanted(topic) and topic not in self._owed:
                 trailer = Trailer(self._instance, channel.sequence - 1, self._state.time)
                 self._try(topic, check_point_frame(trailer), zmq.NOBLOCK)

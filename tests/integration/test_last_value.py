@@ -213,7 +213,8 @@ def test_each_topic_has_a_last_value_of_its_own(feed, watch):
 def test_under_block_more_topics_than_a_queue_has_room_for_give_their_last_values(
     feed, watch, ends
 ):
-    options = SocketOptions(send_high_water_mark=10, receive_high_water_mark=10)
+    # It takes some seconds, in which the topics are silent for long enough to have check points.
+    options = SocketOptions(send_high_water_mark=2, receive_high_water_mark=2)
     topics = [f"{n:04}" for n in range(2_000)]
     feeding = feed(
         wait_for=1, topic=lambda value: value[:4].decode(), on_full="block", options=options
@@ -225,7 +226,7 @@ def test_under_block_more_topics_than_a_queue_has_room_for_give_their_last_value
     if ends:
         wait_until(lambda: late.values)
         feeding.end()
-    wait_until(lambda: len(late.values) >= len(topics))
+    wait_until(lambda: len(late.values) >= len(topics), 60)
     assert sorted(late.values) == [(topic, topic.encode() + b"=1") for topic in topics]
     assert late.subscription.stats().lost == 0
 
