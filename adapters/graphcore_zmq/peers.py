@@ -52,10 +52,14 @@ class Peers:
             return len(self._announced | self._expected.keys() | self._heard.keys())
 
     def hear(self, descriptor: int, sign: bytes) -> None:
-        """Note a sign; whatever else a peer sends is passed over."""
+        """Note a sign; whatever else a peer sends is passed over.
+
+        One that was sent before the end of its connection may be read behind it, where the
+        descriptor is nobody's, or that of a peer which gives no signs.
+        """
         with self._lock:
             self._suspects.discard(descriptor)
-            if sign == ALIVE:
+            if sign == ALIVE and (descriptor in self._expected or descriptor in self._heard):
                 self._expected.pop(descriptor, None)
                 self._heard[descriptor] = time.monotonic()
             elif sign == DONE:

@@ -43,6 +43,7 @@ def announce(peers: Peers, descriptor: int) -> None:
 def test_one_that_was_silent_for_too_long_is_cut_at_the_second_look(pair):
     near, far = pair
     peers = Peers()
+    announce(peers, near.fileno())
     peers.hear(near.fileno(), ALIVE)
     assert looks(peers, near, SHORT, times=1) == 0
     assert is_open(far)
@@ -54,6 +55,7 @@ def test_one_that_was_silent_for_too_long_is_cut_at_the_second_look(pair):
 def test_a_sign_clears_the_suspicion(pair):
     near, _ = pair
     peers = Peers()
+    announce(peers, near.fileno())
     for _ in range(3):
         peers.hear(near.fileno(), ALIVE)
         assert looks(peers, near, SHORT, times=1) == 0
@@ -62,6 +64,7 @@ def test_a_sign_clears_the_suspicion(pair):
 def test_one_that_gave_a_sign_of_late_is_not_cut(pair):
     near, far = pair
     peers = Peers()
+    announce(peers, near.fileno())
     peers.hear(near.fileno(), ALIVE)
     assert looks(peers, near, LONG) == 0
     assert is_open(far)
@@ -129,6 +132,18 @@ def test_one_that_was_announced_and_is_done_or_gone_by_then_is_not_admitted(done
     assert len(peers) == 0
 
 
+def test_a_sign_that_is_read_behind_the_end_of_its_connection_counts_for_nothing(pair):
+    near, far = pair
+    peers = Peers()
+    announce(peers, near.fileno())
+    peers.forget(near.fileno())
+    peers.hear(near.fileno(), ALIVE)
+    assert len(peers) == 0
+    # The descriptor is now that of one that promised nothing.
+    assert looks(peers, near, SHORT) == 0
+    assert is_open(far)
+
+
 def test_what_else_a_peer_sends_is_passed_over(pair):
     peers = Peers()
     for message in (b"", b"gc1", b"\2", b"gc1\1x"):
@@ -139,8 +154,9 @@ def test_what_else_a_peer_sends_is_passed_over(pair):
 def test_a_descriptor_that_has_become_something_else_is_left_alone(pair):
     near, far = pair
     peers = Peers()
-    peers.hear(near.fileno(), ALIVE)
-    peers.hear(10**6, ALIVE)  # and one that is closed
+    for each in (near.fileno(), 10**6):  # the second is closed
+        announce(peers, each)
+        peers.hear(each, ALIVE)
     other = near.getsockname()[1] + 1
     assert [peers.cut_silent(SHORT, other, 0.0) for _ in range(3)] == [0, 0, 0]
     assert is_open(far)
@@ -150,6 +166,7 @@ def test_a_descriptor_that_is_no_connection_any_more_is_left_alone_and_none_is_l
     near, far = os.pipe()
     before = os.listdir("/proc/self/fd")
     peers = Peers()
+    announce(peers, near)
     peers.hear(near, ALIVE)
     assert [peers.cut_silent(SHORT, 0, 0.0) for _ in range(3)] == [0, 0, 0]
     assert os.listdir("/proc/self/fd") == before
