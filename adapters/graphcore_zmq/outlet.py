@@ -341,8 +341,9 @@ class Outlet:
             # One that is owed a value would take it for one that it has had, behind a check point.
             if self._is_wanted(topic) and topic not in self._owed:
                 trailer = Trailer(self._instance, channel.sequence - 1, self._state.time)
-                self._try(topic, check_point_frame(trailer), zmq.NOBLOCK)
-            channel.sent_at = self._last_sent = now
+                if self._try(topic, check_point_frame(trailer), zmq.NOBLOCK):
+                    self._last_sent = now
+            channel.sent_at = now
             self._channels.move_to_end(topic)
         self._silent_since = next(iter(self._channels.values())).sent_at
 

@@ -42,11 +42,15 @@ class Feeding:
     def _count(self, value: Any) -> None:
         self.published += 1
 
+    def hand(self, *values: Any) -> None:
+        """Have values published, whenever that may be."""
+        for value in values:
+            self._queue.put(value)
+
     def send(self, *values: Any) -> None:
         """Publish values, and return when all have been through the graph."""
         due = self.published + len(values)
-        for value in values:
-            self._queue.put(value)
+        self.hand(*values)
         wait_until(lambda: self.published == due)
 
     def end(self) -> None:

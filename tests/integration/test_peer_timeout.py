@@ -2,9 +2,14 @@
 
 import os
 import signal
+from contextlib import suppress
 from typing import Any
 
 import pytest
+import zmq
+
+from graphcore.testing import wait_until
+from graphcore_zmq import SocketOptions
 
 pytestmark = pytest.mark.zmq
 
@@ -117,3 +122,35 @@ def test_a_publisher_that_ends_waits_until_a_slow_subscriber_has_read_the_last_f
     assert seen["statuses"] == ["connected", "disconnected"]
     assert (seen["count"], seen["lost"]) == (count, 0)
     assert publisher.line_with("sent")["sent"] == count
+
+
+def test_one_that_gets_nothing_as_another_has_no_room_is_not_cut(feeding, watching):
+    options = SocketOptions(
+        send_high_water_mark=1, heartbeat_interval="100ms", peer_timeout="1500ms"
+    )
+    publisher = feeding(on_full="block", options=options)
+    context = zmq.Context()
+    full = context.socket(zmq.SUB)
+    full.set(zmq.RCVHWM, 1)
+    full.subscribe(b"")
+    full.connect(f"tcp://127.0.0.1:{publisher.port}")
+    handed = 0
+
+    def is_stuck() -> bool:
+        with suppress(TimeoutError):
+            wait_until(lambda: publisher.published == handed, 1)
+        return publisher.published < handed
+
+    try:
+        # Until the graph waits, and then for so long that it does not: the queue is full.
+        while not is_stuck():
+            publisher.hand(bytes(4_000_000))
+            handed += 1
+        while is_stuck():
+            full.recv()
+        other = watching(publisher.port, options=options)
+        with pytest.raises(TimeoutError):  # several check points and the peer timeout
+            wait_until(lambda: other.statuses[1:], 5)
+        assert other.statuses == ["connected"]
+    finally:
+        context.destroy(linger=0)
