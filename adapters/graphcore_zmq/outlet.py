@@ -33,6 +33,7 @@ _logger = logging.getLogger(__name__)
 
 _SILENCE = 1.0  # s without a value after which a check point is sent
 _SOON = 0.005  # s between two looks for a subscription that is on its way
+_AGAIN = 0.1  # s after which the end is sent again, if not all have read it
 _SETTLED = 1.0  # s after which a peer without a subscription is looked at less often
 _SELDOM = 0.1
 _SUBSCRIBE, _UNSUBSCRIBE = b"\1", b"\0"
@@ -306,7 +307,7 @@ class Outlet:
         self.sent += message.values
         self.bytes += len(frame)
         channel.sent_at = self._last_sent = time.monotonic()
-        # Only now: who subscribes while this waits for room is sent the last value, if there is one.
+        # Only now, as who subscribes while this waits for room is sent the last value of each.
         self._channels[topic] = channel
         self._channels.move_to_end(topic)
         if self._lasting:
@@ -360,12 +361,8 @@ class Outlet:
         # what it lost. One that makes none in time must not cost the others theirs.
         self._socket.set(zmq.XPUB_NODROP, 1)
         self._socket.set(zmq.SNDTIMEO, STEP)
-        for topic in self._topics_in_use():
-            channel = self._channels.get(topic) or _Channel()
-            trailer = Trailer(self._instance, channel.sequence, self._state.time)
-            if topic in self._owed:
-                self._send_last(topic, channel.last, until)
-            self._send_last(topic, end_of_stream_frame(trailer), until)
+        self._send_end(until)
+        again = time.monotonic() + _AGAIN
         # A sign of life that meets a closed connection would cost its sender what it has not read.
         while self._alive:
             if time.monotonic() >= until:
@@ -376,6 +373,20 @@ class Outlet:
                 )
                 break
             self.wait(STEP)
+            # A queue that something was dropped for is passed over, without a word, until its
+            # subscriber has made room; and others come meanwhile. Who has had the end ignores it.
+            if time.monotonic() >= again:
+                self._send_end(until)
+                again = time.monotonic() + _AGAIN
+
+    def _send_end(self, until: float) -> None:
+        for topic in self._topics_in_use():
+            channel = self._channels.get(topic) or _Channel()
+            trailer = Trailer(self._instance, channel.sequence, self._state.time)
+            if topic in self._owed:
+                self._owed.remove(topic)
+                self._send_last(topic, channel.last, until)
+            self._send_last(topic, end_of_stream_frame(trailer), until)
 
     def _topics_in_use(self) -> set[bytes]:
         if not self._topical:

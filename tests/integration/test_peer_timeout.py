@@ -124,6 +124,24 @@ def test_a_publisher_that_ends_waits_until_a_slow_subscriber_has_read_the_last_f
     assert publisher.line_with("sent")["sent"] == count
 
 
+def test_a_slow_subscriber_that_lost_values_is_told_of_the_end_and_of_all_that_it_lost(
+    publish, subscribe
+):
+    count = 2 * FULL
+    publisher = publish(count=count, wait_for=1, say_every=count - 1, **PATIENT)
+    subscriber = subscribe(publisher.line_with("port")["port"], hold=True, **PATIENT)
+    while publisher.line_with("at")["at"] < count - 1:
+        pass
+    with pytest.raises(TimeoutError):
+        publisher.line_with("sent", seconds=1)
+    subscriber.go_on()
+    seen = subscriber.line_with("count")
+    assert seen["statuses"][-1] == "disconnected"
+    assert seen["lost"] > 0
+    assert seen["count"] + seen["lost"] == count
+    assert publisher.line_with("sent")["sent"] == count
+
+
 def test_one_that_gets_nothing_as_another_has_no_room_is_not_cut(feeding, watching):
     options = SocketOptions(
         send_high_water_mark=1, heartbeat_interval="100ms", peer_timeout="1500ms"

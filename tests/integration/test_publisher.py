@@ -191,7 +191,7 @@ def test_a_subscriber_that_follows_does_not_hold_up_the_end_of_its_publisher(run
 
 
 @contextmanager
-def signing(publisher: ZmqPublisher) -> Iterator[None]:
+def signing(publisher: ZmqPublisher) -> Iterator[zmq.Socket[bytes]]:
     """A subscriber that promises signs of life and gives none."""
     context = zmq.Context()
     try:
@@ -199,7 +199,7 @@ def signing(publisher: ZmqPublisher) -> Iterator[None]:
         peer.connect(f"tcp://127.0.0.1:{publisher.port}")
         for message in (b"\1" + SIGNING, b"\1"):
             peer.send(message)
-        yield
+        yield peer
     finally:
         context.destroy(linger=0)
 
@@ -223,6 +223,20 @@ def test_a_subscriber_that_has_not_read_all_when_the_linger_is_over_is_logged(ru
         run.join(30)
     said = "quotes: the linger is over; subscribers that had not read all: 1"
     assert said in caplog.text
+
+
+def test_who_comes_while_a_publisher_waits_at_its_end_is_told_of_it(running):
+    options = SocketOptions(linger="1min", peer_timeout=None)
+    publisher = gc.constant(1).zmq_pub(0, bind="127.0.0.1", wait_for=1, options=options)
+    running(publisher.run)
+    wait_until(lambda: publisher.port)
+    with signing(publisher) as waited_for:
+        while read_frame(waited_for.recv(), 1).tag is not Tag.END_OF_STREAM:
+            pass
+        states = zmq_sub(publisher.port).status.collect()
+        report = states.run(realtime=True, duration="20s")
+    assert report.ended_by == "sources"
+    assert states.values == ["connected", "disconnected"]
 
 
 class Registry:
