@@ -42,14 +42,14 @@ class Peers:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._announced: set[int] = set()
+        self._announced: dict[int, float] = {}
         self._expected: dict[int, float] = {}
         self._heard: dict[int, float] = {}
         self._suspects: set[int] = set()
 
     def __len__(self) -> int:
         with self._lock:
-            return len(self._announced | self._expected.keys() | self._heard.keys())
+            return len(self._announced.keys() | self._expected.keys() | self._heard.keys())
 
     def hear(self, descriptor: int, sign: bytes) -> None:
         """Note a sign; whatever else a peer sends is passed over.
@@ -63,18 +63,18 @@ class Peers:
                 self._expected.pop(descriptor, None)
                 self._heard[descriptor] = time.monotonic()
             elif sign == DONE:
-                self._announced.discard(descriptor)
+                self._announced.pop(descriptor, None)
                 self._drop(descriptor)
 
     def announce(self, descriptor: int) -> None:
         """Note that a subscriber gives signs. Its first comes when it has received something."""
         with self._lock:
-            self._announced.add(descriptor)
+            self._announced[descriptor] = time.monotonic()
 
     def announced(self) -> set[int]:
         """Return those that are not admitted yet."""
         with self._lock:
-            return self._announced.copy()
+            return set(self._announced)
 
     def admit(self, announced: set[int], connections: Container[int]) -> None:
         """Expect signs of what was announced and is a connection.
@@ -84,10 +84,10 @@ class Peers:
             connections: those that there are.
         """
         with self._lock:
-            for descriptor in announced & self._announced:
-                self._announced.remove(descriptor)
+            for descriptor in announced & self._announced.keys():
+                since = self._announced.pop(descriptor)
                 if descriptor in connections and descriptor not in self._heard:
-                    self._expected[descriptor] = time.monotonic()
+                    self._expected[descriptor] = since
 
     def forget(self, descriptor: int) -> None:
         """Expect no more of a connection, which has ended."""

@@ -82,6 +82,17 @@ def test_a_first_sign_is_due_once_something_was_sent(pair):
     assert not is_open(far)
 
 
+def test_what_was_sent_before_it_is_admitted_counts_and_a_sign_before_it_does_not(pair):
+    near, far = pair
+    peers = Peers()
+    peers.announce(near.fileno())
+    sent, port = time.monotonic(), near.getsockname()[1]
+    peers.hear(near.fileno(), ALIVE)
+    peers.admit(peers.announced(), {near.fileno()})
+    assert sum(peers.cut_silent(SHORT, port, sent) for _ in range(3)) == 1
+    assert not is_open(far)
+
+
 @pytest.mark.parametrize("sign", [DONE, None])
 def test_one_that_is_done_or_gone_is_expected_no_more(pair, sign):
     near, far = pair
