@@ -1,5 +1,6 @@
 """A subscriber's link to one publisher: the data socket and its monitor."""
 
+import time
 from collections.abc import Sequence
 
 import zmq
@@ -11,6 +12,8 @@ from graphcore_zmq.sockets import Monitor, Socket, milliseconds, set_options
 
 _SUBSCRIBE, _UNSUBSCRIBE = b"\1", b"\0"
 _VAGUE_FAILURES = 3
+_HANDSHAKE = 30_000  # ms after which a publisher that does not answer is hung up on
+_SILENT = 0.9  # of that time: whoever hangs up does so sooner
 _PROBES = 3  # of an idle connection, by the kernel, within the peer timeout
 
 
@@ -41,6 +44,7 @@ class Link:
         self.address = address
         self.refused = self.happened = False
         self._failures = 0
+        self._failed_at = time.monotonic()
         self._options = options
         # Of the two kinds of subscribers, the one that can send signs of life.
         self.socket: Socket = context.socket(zmq.XSUB)
@@ -50,6 +54,7 @@ class Link:
             self.socket.set(zmq.RCVHWM, options.receive_high_water_mark)
             # What is sent are subscriptions, none of which may be dropped, and a few signs.
             self.socket.set(zmq.SNDHWM, 0)
+            self.socket.set(zmq.HANDSHAKE_IVL, _HANDSHAKE)
             if security is not None:
                 security.secure(self.socket)
             if options.peer_timeout is not None:
@@ -99,8 +104,12 @@ class Link:
 
     def _fail(self, event: int, host: str | None) -> None:
         # Either end may be the first to see that they do not fit, and hangs up on the other, which
-        # learns no more. One that is about to end hangs up as well, but not again and again.
-        self._failures += 1
+        # learns no more. One that is about to end hangs up as well, but not again and again. One
+        # that is stopped says nothing until this end hangs up, which is no refusal.
+        now = time.monotonic()
+        silent = now - self._failed_at > _SILENT * _HANDSHAKE / 1000
+        self._failed_at = now
+        self._failures = 1 if silent else self._failures + 1
         vague = event == zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
         self.refused = not vague or self._failures >= _VAGUE_FAILURES
 

@@ -135,3 +135,15 @@ def test_a_port_that_is_taken_is_told_in_a_sentence_and_nothing_is_left(tmp_path
             registry.lookup("quotes")
     # The same graph runs once the port is free.
     graph.run(realtime=True, duration="50ms")
+
+
+def test_a_publisher_that_does_not_answer_at_all_has_refused_nobody(watching, monkeypatch):
+    monkeypatch.setattr("graphcore_zmq.link._HANDSHAKE", 400)
+    with ExitStack() as stack:
+        server = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+        server.settimeout(10)
+        subscriber = watching(server.getsockname()[1])
+        for _ in range(6):  # twice as often as a publisher has to hang up to be taken to refuse
+            stack.enter_context(server.accept()[0])
+        assert subscriber.statuses == []
+        subscriber.end()
