@@ -61,6 +61,7 @@ class ZeroMqSenderNode(MutableNode[None]):
     _kept: Kept | None = state(None)
     _expired: int = state(0)
     _released: bool = state(False)
+    _clock_offset: int = state(0)
 
     def start(self, state: GraphState) -> None:
         refuse_historical(state)
@@ -208,7 +209,7 @@ class ZeroMqSenderNode(MutableNode[None]):
         """At the end, give what is kept the rest of its time."""
         assert self._outlet is not None and self._kept is not None
         while self._kept.count and not self._released:
-            remaining = (self._kept.until - time.time_ns()) // 1_000_000
+            remaining = (self._kept.until - self._now()) // 1_000_000
             if remaining <= 0:
                 return
             self._outlet.wait(min(remaining, STEP))
@@ -232,7 +233,12 @@ class ZeroMqSenderNode(MutableNode[None]):
         if self.wait_for or self.on_full is OnFull.BLOCK:
             self._expire(message.values, "the run was told to stop")
         else:
+            self._clock_offset = time.monotonic_ns() - at
             self._expire(self._kept.add(at, message), "nobody has subscribed yet")
+
+    def _now(self) -> int:
+        """Return the engine time that it is, if something was kept; no stepped clock moves it."""
+        return time.monotonic_ns() - self._clock_offset
 
     def _expire(self, count: int, reason: str) -> None:
         if count and not self._expired:
@@ -242,6 +248,6 @@ class ZeroMqSenderNode(MutableNode[None]):
     def _flush_kept(self) -> None:
         assert self._outlet is not None and self._kept is not None
         self._released = True
-        self._expire(self._kept.expire(time.time_ns()), "nobody has subscribed yet")
+        self._expire(self._kept.expire(self._now()), "nobody has subscribed yet")
         for at, message in self._kept.take():
             self._outlet.send(at, message)

@@ -4,6 +4,7 @@ import logging
 import signal
 import socket as networking
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -42,6 +43,7 @@ def peer() -> Iterator[zmq.Socket[bytes]]:
     context = zmq.Context()
     socket = context.socket(zmq.SUB)
     socket.subscribe(b"")
+    socket.set(zmq.RCVTIMEO, 10_000)
     yield socket
     context.destroy(linger=0)
 
@@ -223,6 +225,17 @@ def test_a_subscriber_that_has_not_read_all_when_the_linger_is_over_is_logged(ru
         run.join(30)
     said = "quotes: the linger is over; subscribers that had not read all: 1"
     assert said in caplog.text
+
+
+def test_a_wall_clock_that_is_stepped_costs_no_value_that_is_kept(feeding, peer, monkeypatch):
+    publisher = feeding(keep_for="1min")
+    publisher.send(b"1")
+    real = time.time_ns
+    monkeypatch.setattr(time, "time_ns", lambda: real() + 3_600 * 10**9)
+    peer.connect(f"tcp://127.0.0.1:{publisher.port}")
+    assert read_frame(peer.recv(), 1).payloads == [b"1"]
+    stats = publisher.publisher.stats()
+    assert (stats.sent, stats.expired) == (1, 0)
 
 
 def test_who_comes_while_a_publisher_waits_at_its_end_is_told_of_it(running):
