@@ -89,7 +89,6 @@ class TopicalSubscriber(Subscriber[tuple[str, Any]]):
                     size, unpack, value_head = self._shape = self._shape_of(frame)
                     limit = min(most, burst_limit(size))
                 head, payload, origin, sequence, sent = unpack(frame)
-                self._taken += 1
                 if sequence == places.get(topic) and head == value_head and origin == self._origin:
                     places[topic] = sequence + 1
                     out.burst.append((self._names[topic], decode(payload)))
@@ -97,6 +96,8 @@ class TopicalSubscriber(Subscriber[tuple[str, Any]]):
                     out.sent_at.append(sent)
                 else:
                     self._take_message(topic, frame)
+                # Not before: a publisher's first frame is not one of those before it.
+                self._taken += 1
         except zmq.Again:
             emptied = True
         except (zmq.ZMQError, Stopped, Ended):

@@ -224,6 +224,21 @@ def test_a_publisher_that_was_replaced_starts_all_topics_anew(bare, watch):
     assert watching.subscription.stats().lost == 0
 
 
+def test_a_restart_is_told_once(feed, watch):
+    feeding = feed(wait_for=1)
+    watching = watch(feeding.port, "a", "b", on_end="follow")
+    feeding.send(b"a 1")
+    feeding.end()
+    again = feed(port=feeding.port, wait_for=1)
+    again.send(b"b 1", b"a 2")
+    again.end()
+    wait_until(lambda: len(watching.values) == 3)
+    wait_until(lambda: len(watching.statuses) == 4)
+    assert watching.statuses == [CONNECTED, DISCONNECTED] * 2
+    assert watching.values == [("a", b"a 1"), ("b", b"b 1"), ("a", b"a 2")]
+    assert watching.subscription.stats().lost == 0
+
+
 def test_a_goodbye_on_some_topics_ends_the_source_when_the_connection_does(bare):
     watching = Watching(bare.port, closes=True, topics=["a", "b"])
     bare.await_subscriptions()
