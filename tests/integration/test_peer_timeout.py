@@ -107,18 +107,23 @@ def test_a_subscriber_with_a_full_queue_outlives_a_publisher_that_was_killed(pub
     assert subscriber.line_with("count")["count"] > 100_000
 
 
-def test_a_publisher_that_ends_waits_until_a_slow_subscriber_has_read_the_last_frame(
-    publish, subscribe
-):
-    count = 115_000
-    publisher = publish(count=count, on_full="block", say_every=count - 1, **PATIENT)
+def seen_by_one_held_to_the_end(publisher, subscribe, count):
+    """Hold a subscriber until a publisher has sent all, see that it is waited for, let it go on."""
     subscriber = subscribe(publisher.line_with("port")["port"], hold=True, **PATIENT)
     while publisher.line_with("at")["at"] < count - 1:
         pass
     with pytest.raises(TimeoutError):
         publisher.line_with("sent", seconds=1)
     subscriber.go_on()
-    seen = subscriber.line_with("count")
+    return subscriber.line_with("count")
+
+
+def test_a_publisher_that_ends_waits_until_a_slow_subscriber_has_read_the_last_frame(
+    publish, subscribe
+):
+    count = 115_000
+    publisher = publish(count=count, on_full="block", say_every=count - 1, **PATIENT)
+    seen = seen_by_one_held_to_the_end(publisher, subscribe, count)
     assert seen["statuses"] == ["connected", "disconnected"]
     assert (seen["count"], seen["lost"]) == (count, 0)
     assert publisher.line_with("sent")["sent"] == count
@@ -129,13 +134,7 @@ def test_a_slow_subscriber_that_lost_values_is_told_of_the_end_and_of_all_that_i
 ):
     count = 2 * FULL
     publisher = publish(count=count, wait_for=1, say_every=count - 1, **PATIENT)
-    subscriber = subscribe(publisher.line_with("port")["port"], hold=True, **PATIENT)
-    while publisher.line_with("at")["at"] < count - 1:
-        pass
-    with pytest.raises(TimeoutError):
-        publisher.line_with("sent", seconds=1)
-    subscriber.go_on()
-    seen = subscriber.line_with("count")
+    seen = seen_by_one_held_to_the_end(publisher, subscribe, count)
     assert seen["statuses"][-1] == "disconnected"
     assert seen["lost"] > 0
     assert seen["count"] + seen["lost"] == count
