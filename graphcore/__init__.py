@@ -11,6 +11,7 @@ Declare a graph of streams once, and run the same wiring over history or live:
 """
 
 from graphcore.collected import Collected
+from graphcore.declare import node, state
 from graphcore.errors import (
     GraphcoreError,
     InvalidTypeError,
@@ -22,11 +23,8 @@ from graphcore.errors import (
 )
 from graphcore.graph import Graph, RunReport
 from graphcore.handle import Handle
-from graphcore.node import Active, MutableNode, Passive, Source, Upstreams, node, state
-from graphcore.sources.receiver import ReceiverStream, Sender
-from graphcore.state import Alarm, EndedBy, GraphState, RunMode
-from graphcore.stream import FeedbackStream, Stream, align, stream_operator
-from graphcore.wiring import (
+from graphcore.node import Active, MutableNode, Passive, Source, Upstreams
+from graphcore.source_functions import (
     constant,
     feedback,
     from_iterable,
@@ -36,6 +34,9 @@ from graphcore.wiring import (
     replay_parquet,
     ticker,
 )
+from graphcore.sources.receiver import ReceiverStream, Sender
+from graphcore.state import Alarm, EndedBy, GraphState, RunMode
+from graphcore.stream import FeedbackStream, Stream, align, stream_operator
 
 __all__ = [
     "Active",

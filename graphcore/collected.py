@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from graphcore.arrays import array_of, for_polars
 from graphcore.errors import InvalidTypeError
 from graphcore.handle import Handle
 from graphcore.operators.sinks import Collect
-from graphcore.tables import tables_module
+from graphcore.tables.arrays import array_of, for_polars
+from graphcore.tables.libraries import tables_module
 
 if TYPE_CHECKING:
     import pandas

@@ -14,16 +14,16 @@ from types import FunctionType
 from typing import Any, Generic, NoReturn, ParamSpec, SupportsIndex, TypeVar, overload
 
 from graphcore.collected import Collected
-from graphcore.columns import column_of
 from graphcore.errors import InvalidTypeError, InvalidValueError, WiringError
 from graphcore.handle import Handle
 from graphcore.node import Active, MutableNode, Passive, node_of
 from graphcore.operators import arithmetic, bursts, rate, running, several, single, sinks
-from graphcore.operators.recording import Record, path_of
-from graphcore.tables import tables_module
+from graphcore.origin import register_operator
+from graphcore.tables.columns import column_of
+from graphcore.tables.libraries import tables_module
+from graphcore.tables.recording import Record, path_of
 from graphcore.time import Duration, to_duration, to_period
 from graphcore.windows import Ewm, Rolling
-from graphcore.wired import mark_operator
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -492,7 +492,7 @@ def stream_operator(function: Callable[P, R]) -> Callable[P, R]:
     same = isinstance(taken, FunctionType) and home == (taken.__module__, taken.__qualname__)
     if hasattr(Stream, name) and not same:
         raise WiringError(f"Stream.{name} exists already; call the operator something else")
-    mark_operator(function)
+    register_operator(function)
     setattr(Stream, name, function)
     return function
 

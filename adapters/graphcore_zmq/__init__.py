@@ -3,6 +3,7 @@
 Importing it adds `.zmq_pub` and `.zmq_pub_burst` to `Stream`.
 """
 
+from graphcore.origin import register_library
 from graphcore_zmq.arrow import ArrowCodec, ArrowRowsCodec, arrow
 from graphcore_zmq.bincode import BincodeCodec, bincode
 from graphcore_zmq.binding import OnFull
@@ -34,6 +35,8 @@ from graphcore_zmq.static import StaticRegistry
 from graphcore_zmq.status import OnEnd, PublisherStats, SubscriberStats, ZmqStatus
 from graphcore_zmq.widths import f32, f64, i8, i16, i32, i64, u8, u16, u32, u64
 from graphcore_zmq.wire import WireError
+
+register_library(__name__)
 
 __all__ = [
     "ArrowCodec",

@@ -3,7 +3,8 @@
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from graphcore.node import Active, MutableNode, node
+from graphcore.declare import node
+from graphcore.node import Active, MutableNode
 from graphcore.state import GraphState
 
 U = TypeVar("U")

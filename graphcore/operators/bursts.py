@@ -4,7 +4,8 @@ from collections import deque
 from collections.abc import Sequence
 from typing import TypeVar
 
-from graphcore.node import Active, MutableNode, node, state
+from graphcore.declare import node, state
+from graphcore.node import Active, MutableNode
 from graphcore.state import GraphState
 
 T = TypeVar("T")

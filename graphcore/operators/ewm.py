@@ -5,7 +5,8 @@ the sum of the weights (pandas user guide, "Exponentially weighted window"). A v
 finite is missing: it ages the others and the mean stays.
 """
 
-from graphcore.node import Active, MutableNode, node, state
+from graphcore.declare import node, state
+from graphcore.node import Active, MutableNode
 from graphcore.state import GraphState
 
 

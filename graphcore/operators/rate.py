@@ -3,7 +3,8 @@
 from collections import deque
 from typing import Generic, TypeVar
 
-from graphcore.node import Active, MutableNode, Passive, node, state
+from graphcore.declare import node, state
+from graphcore.node import Active, MutableNode, Passive
 from graphcore.state import GraphState
 
 T = TypeVar("T")

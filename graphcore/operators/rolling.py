@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterable
 from math import isfinite, nan, sqrt
 from typing import Protocol
 
-from graphcore.node import Active, MutableNode, node, state
+from graphcore.declare import node, state
+from graphcore.node import Active, MutableNode
 from graphcore.state import GraphState
 
 _CANCELLED = 1e3 * 2.0**-52

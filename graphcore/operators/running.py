@@ -2,7 +2,8 @@
 
 from typing import Any, TypeVar
 
-from graphcore.node import Active, MutableNode, node, state
+from graphcore.declare import node, state
+from graphcore.node import Active, MutableNode
 from graphcore.state import GraphState
 
 T = TypeVar("T")

@@ -5,7 +5,8 @@ from collections import deque
 from collections.abc import Callable, Hashable
 from typing import Any, Generic, TypeVar
 
-from graphcore.node import Active, MutableNode, Passive, node, state
+from graphcore.declare import node, state
+from graphcore.node import Active, MutableNode, Passive
 from graphcore.state import GraphState
 
 T = TypeVar("T")

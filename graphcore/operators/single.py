@@ -3,7 +3,8 @@
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
-from graphcore.node import Active, MutableNode, node, state
+from graphcore.declare import node, state
+from graphcore.node import Active, MutableNode
 from graphcore.state import GraphState
 
 T = TypeVar("T")

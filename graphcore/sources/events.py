@@ -41,26 +41,26 @@ class Delivery(StrEnum):
 
 def chunks_of_pairs(pairs: Iterable[Any]) -> Chunks:
     """Return the events of (time, value) pairs."""
-    return _in_chunks(pairs) if is_recorded(pairs) else _one_by_one(scalars(pairs))
+    return _in_chunks(pairs) if is_in_memory(pairs) else _one_by_one(scalars(pairs))
 
 
 def chunks_of(times: Iterable[Any], values: Iterable[Any]) -> Chunks:
     """Return the events of times and, beside them, values."""
-    if is_recorded(times) and is_recorded(values) and len(times) == len(values):
+    if is_in_memory(times) and is_in_memory(values) and len(times) == len(values):
         return side_by_side(zip(_chunks(times), _chunks(values), strict=True))
     return _one_by_one(zip_longest(scalars(times), scalars(values), fillvalue=_MISSING))
 
 
 def spaced(values: Iterable[Any], start: int, period: int) -> Chunks:
     """Return the events of values that come a period apart, or all at the start."""
-    if is_recorded(values):
+    if is_in_memory(values):
         return _spaced_chunks(values, start, period)
     times = count(start, period) if period else repeat(start)
     return _one_by_one(zip(times, values, strict=False))
 
 
-def is_recorded(values: object) -> TypeGuard[Sequence[Any]]:
-    """Return whether all of it is there, so that reading ahead changes nothing."""
+def is_in_memory(values: object) -> TypeGuard[Sequence[Any]]:
+    """Return whether all values are in memory, so that reading ahead changes nothing."""
     return type(values) in (list, tuple, range, str) or _is_columnar(values)
 
 

@@ -3,8 +3,9 @@
 from collections import deque
 from typing import TypeVar
 
+from graphcore.declare import node
 from graphcore.errors import WiringError
-from graphcore.node import Active, MutableNode, node, node_of
+from graphcore.node import Active, MutableNode, node_of
 from graphcore.state import GraphState
 
 T = TypeVar("T")

@@ -9,8 +9,9 @@ from itertools import chain
 from math import inf
 from typing import Any, Generic, TypeVar
 
+from graphcore.declare import node, state
 from graphcore.errors import InvalidTypeError, InvalidValueError, RunError
-from graphcore.node import Chunk, Chunks, Source, node, state
+from graphcore.node import Chunk, Chunks, Source
 from graphcore.sources.events import (
     FAILED,
     Delivery,
@@ -18,7 +19,7 @@ from graphcore.sources.events import (
     begin,
     chunks_of,
     chunks_of_pairs,
-    is_recorded,
+    is_in_memory,
     one_by_one,
     spaced,
     until_failure,
@@ -68,9 +69,9 @@ class Replay(Source[T], Generic[T]):
         return None if values[0] is FAILED else times[0]
 
     def start(self, state: GraphState) -> None:
-        recorded = state.run_mode is RunMode.HISTORICAL
+        historical = state.run_mode is RunMode.HISTORICAL
         chunks = self._open(state.start_time)
-        self.skipped, self._first = begin(chunks, state.start_time if recorded else None)
+        self.skipped, self._first = begin(chunks, state.start_time if historical else None)
         self._rest = chunks
         self._events = one_by_one(chain(self._first, self._rest), self.delivery)
         if state.run_mode is RunMode.REALTIME:
@@ -150,7 +151,7 @@ def make_from_iterable(values: Any, period: int, delivery: str) -> FromIterable[
         )
     if not _has_items(values):
         raise InvalidTypeError(f"from_iterable needs values to iterate over, not {values!r}")
-    once, all_there = isinstance(values, Iterator), is_recorded(values)
+    once, all_there = isinstance(values, Iterator), is_in_memory(values)
     return FromIterable(lambda start: spaced(values, start, period), once, all_there, policy, speed)
 
 
@@ -218,11 +219,11 @@ def make_replay(times: Any, values: Any, delivery: str, speed: float) -> Replay[
         raise InvalidTypeError(f"replay needs values to iterate over, not {values!r}")
     if values is None:
         once = isinstance(times, Iterator)
-        return Replay(lambda _: chunks_of_pairs(times), once, is_recorded(times), policy, speed)
+        return Replay(lambda _: chunks_of_pairs(times), once, is_in_memory(times), policy, speed)
     if isinstance(times, Sized) and isinstance(values, Sized) and len(times) != len(values):
         raise InvalidValueError(
             f"replay needs as many values as times: {len(values)} values, {len(times)} times"
         )
     once = isinstance(times, Iterator) or isinstance(values, Iterator)
-    all_there = is_recorded(times) and is_recorded(values)
+    all_there = is_in_memory(times) and is_in_memory(values)
     return Replay(lambda _: chunks_of(times, values), once, all_there, policy, speed)

@@ -3,7 +3,8 @@
 from itertools import count
 from typing import ClassVar, TypeVar
 
-from graphcore.node import Chunks, Source, node
+from graphcore.declare import node
+from graphcore.node import Chunks, Source
 from graphcore.state import GraphState
 
 T = TypeVar("T")

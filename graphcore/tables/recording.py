@@ -11,11 +11,12 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any, TypeVar
 
-from graphcore.columns import Column, Misfit, column_of
+from graphcore.declare import node, state
 from graphcore.errors import InvalidTypeError, RunError
-from graphcore.node import Active, MutableNode, node, state
+from graphcore.node import Active, MutableNode
 from graphcore.state import GraphState
-from graphcore.tables import tables_module
+from graphcore.tables.columns import Column, Misfit, column_of
+from graphcore.tables.libraries import tables_module
 
 T = TypeVar("T")
 

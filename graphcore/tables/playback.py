@@ -12,18 +12,18 @@ from typing import Any
 
 from graphcore.errors import RunError
 from graphcore.node import Chunks
-from graphcore.operators.recording import MARK
-from graphcore.reading import Decode, decoder
 from graphcore.sources.events import WAIT, Delivery, side_by_side
 from graphcore.sources.replay import Replay, check_delivery, check_speed
-from graphcore.tables import tables_module
+from graphcore.tables.decode import Decode, decoder
+from graphcore.tables.libraries import tables_module
+from graphcore.tables.recording import MARK
 
 _logger = logging.getLogger(__name__)
 
-_ROWS = 8_192
+_BATCH_ROWS = 8_192
 _MAGIC = b"PAR1"
 _Chunk = tuple[list[int], list[Any]]
-_Recorded = tuple[list[int], list[int] | None, list[Any]]
+_Rows = tuple[list[int], list[int] | None, list[Any]]
 
 
 def is_value(value: object) -> bool:
@@ -54,7 +54,7 @@ def _chunks_alone(path: str, kind: Any) -> Iterator[_Chunk]:
 
 
 def _with_waits(
-    chunks: Iterator[_Recorded],
+    chunks: Iterator[_Rows],
 ) -> Iterator[_Chunk]:
     last, following = None, 0
     for times, cycles, values in chunks:
@@ -80,7 +80,7 @@ def _with_waits(
         yield all_times, all_values
 
 
-def _chunks(path: str, kind: Any) -> Iterator[_Recorded]:
+def _chunks(path: str, kind: Any) -> Iterator[_Rows]:
     """Yield times, cycles (`None` where the file has none) and values."""
     arrow = tables_module("pyarrow")
     decode: Decode | None = None
@@ -133,7 +133,7 @@ def _batches(path: str) -> Iterator[Any]:
                 whole = opened.enter_context(parquet.ParquetFile(file))
             except arrow.ArrowInvalid as error:
                 raise RunError(f"{path} is no whole Parquet file: {error}") from None
-            yield from whole.iter_batches(_ROWS)
+            yield from whole.iter_batches(_BATCH_ROWS)
             return
         file.seek(0)
         try:

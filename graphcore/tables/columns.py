@@ -15,7 +15,7 @@ from types import NoneType, UnionType
 from typing import Any, Protocol, Union, get_args, get_origin, get_type_hints
 
 from graphcore.errors import InvalidTypeError
-from graphcore.tables import tables_module
+from graphcore.tables.libraries import tables_module
 
 _SHOWN = 80
 _TAKEN = (

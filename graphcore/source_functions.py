@@ -8,14 +8,14 @@ from math import inf
 from typing import Any, Literal, SupportsIndex, TypeVar, overload
 
 from graphcore.errors import InvalidTypeError, InvalidValueError
-from graphcore.operators.recording import path_of
 from graphcore.operators.single import Filter
 from graphcore.sources.feedback import Feedback
 from graphcore.sources.receiver import CAPACITY, ReceiverStream, Sender
-from graphcore.sources.recorded import is_value, make_replay_parquet
 from graphcore.sources.replay import check_delivery, make_from_iterable, make_replay
 from graphcore.sources.timer import Constant, Never, Ticker
 from graphcore.stream import FeedbackStream, Stream
+from graphcore.tables.playback import is_value, make_replay_parquet
+from graphcore.tables.recording import path_of
 from graphcore.time import Duration, to_period
 
 T = TypeVar("T")

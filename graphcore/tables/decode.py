@@ -1,7 +1,8 @@
-"""Values out of a column of an Arrow table: what `graphcore.columns` writes, and plain tables.
+"""Python values out of a column of an Arrow table.
 
-Nothing in a file names a class to make: a struct is a dict (with the fields 0, 1, ... a tuple)
-unless whoever reads it gives the type.
+The table is a recording, whose columns `graphcore.tables.columns` made, or any other. A file names
+no class to make: a struct becomes a dict (a tuple if its fields are 0, 1, ...), unless the reader
+gives a type.
 """
 
 from collections.abc import Callable
@@ -9,9 +10,9 @@ from datetime import datetime
 from enum import Enum
 from typing import Any, get_args, get_origin
 
-from graphcore.columns import fields_of, is_tuple, without_none
 from graphcore.errors import InvalidTypeError
-from graphcore.tables import tables_module
+from graphcore.tables.columns import fields_of, is_tuple, without_none
+from graphcore.tables.libraries import tables_module
 
 Decode = Callable[[Any], Any]
 

@@ -9,9 +9,9 @@ from enum import Enum
 from itertools import chain
 from typing import Any
 
-from graphcore.columns import Inferred, described, field_names, misfit
 from graphcore.errors import InvalidTypeError
-from graphcore.tables import tables_module
+from graphcore.tables.columns import Inferred, described, field_names, misfit
+from graphcore.tables.libraries import tables_module
 
 # What pyarrow raises for values, in its own classes or not, which all stand under these.
 _REFUSALS = (TypeError, ValueError, OverflowError, NotImplementedError)

@@ -1,0 +1,178 @@
+"""Node classes from annotations: `@node` and `state`.
+
+`@node` makes a dataclass of a subclass of `MutableNode`: it sorts the annotations into inputs,
+state and parameters, and notes on the class what `MutableNode` needs to check the inputs, name the
+upstreams and set the state anew for each run (R12).
+"""
+
+import ast
+import dataclasses
+import inspect
+import sys
+from collections.abc import Callable
+from types import FunctionType
+from typing import (
+    Any,
+    ForwardRef,
+    Literal,
+    TypeVar,
+    dataclass_transform,
+    get_args,
+    get_origin,
+    overload,
+)
+
+from graphcore.bytecode import attributes_set
+from graphcore.errors import InvalidTypeError, InvalidValueError
+from graphcore.node import Active, Input, MutableNode, Passive, Source
+from graphcore.parsing import parse
+
+T = TypeVar("T")
+N = TypeVar("N", bound=MutableNode[Any])
+
+_ACTIVE, _PASSIVE = Input(True, False), Input(False, False)
+
+
+@overload
+def state(default: T, *, init: Literal[False] = False) -> T: ...
+@overload
+def state(*, factory: Callable[[], T], init: Literal[False] = False) -> T: ...
+def state(
+    default: Any = dataclasses.MISSING,
+    *,
+    factory: Callable[[], Any] | None = None,
+    init: Literal[False] = False,
+) -> Any:
+    """Declare an attribute of a `@node` class as state, set anew in each run.
+
+    Args:
+        default: the value at the start of each run; a list, dict or set needs `factory`.
+        factory: makes the value at the start of each run.
+        init: for type checkers: state is no argument of the constructor.
+
+    Raises:
+        InvalidValueError: for a mutable default, which runs would share.
+    """
+    if isinstance(default, list | dict | set | bytearray):
+        raise InvalidValueError(
+            f"state({default!r}) would be shared by all runs; "
+            f"write state(factory={type(default).__name__})"
+        )
+    made = factory if factory is not None else lambda: default
+    return dataclasses.field(init=init, repr=False, metadata={"state": made})
+
+
+@overload
+def node(cls: type[N]) -> type[N]: ...
+@overload
+def node(*, valid: Literal["all", "any"] = "all") -> Callable[[type[N]], type[N]]: ...
+@dataclass_transform(eq_default=False, field_specifiers=(state,))
+def node(
+    cls: type[N] | None = None, *, valid: Literal["all", "any"] = "all"
+) -> type[N] | Callable[[type[N]], type[N]]:
+    """Write a node class's constructor and `upstreams()` from its annotations.
+
+    ``x: Active[T]`` and ``x: Passive[T]`` are inputs, ``list[Active[T]]`` takes any number;
+    ``x: int = state(0)`` is state; any other annotation is a parameter. The constructor takes
+    streams and nodes; the node keeps nodes.
+
+    Args:
+        cls: a subclass of `MutableNode`.
+        valid: ``"all"`` runs `cycle` once every input has a value, ``"any"`` from the first.
+
+    Raises:
+        InvalidTypeError: if the class is no `MutableNode`, if it declares a name that nodes have
+            a use of their own for, or if its `cycle` assigns a parameter, which would live on in
+            the next run (R12).
+        InvalidValueError: if `valid` is neither of the two.
+    """
+    if valid not in ("all", "any"):
+        raise InvalidValueError(f'valid is "all" or "any", not {valid!r}')
+    namespace = sys._getframe(1).f_locals
+
+    def decorate(cls: type[N]) -> type[N]:
+        if not (isinstance(cls, type) and issubclass(cls, MutableNode)):
+            raise InvalidTypeError(f"@node decorates a subclass of MutableNode, not {cls!r}")
+        own = dict(vars(cls).get("__annotations__", {}))
+        for name, annotation in own.items():
+            if _is_taken(name, cls) and "ClassVar" not in str(annotation):
+                raise InvalidTypeError(
+                    f"{name} of {cls.__name__} would hide what every node has by that name: "
+                    "call it something else"
+                )
+        made = dataclasses.dataclass(eq=False, repr=False)(cls)
+        inputs: dict[str, Input] = {}
+        states: dict[str, Callable[[], Any]] = {}
+        parameters: list[str] = []
+        cycle = inspect.getattr_static(cls, "cycle")
+        assigned = attributes_set(cycle.__code__) if isinstance(cycle, FunctionType) else ()
+        for field in dataclasses.fields(made):  # type: ignore[arg-type]  # N is a dataclass now
+            if "state" in field.metadata:
+                states[field.name] = field.metadata["state"]
+                continue
+            kind = (
+                _input_kind(own[field.name], cls, namespace)
+                if field.name in own
+                else cls._inputs.get(field.name)
+            )
+            if kind is not None:
+                inputs[field.name] = kind
+            elif field.init:
+                if field.name in assigned:
+                    raise InvalidTypeError(
+                        f"{field.name} of {cls.__name__} is a parameter, and cycle assigns it: "
+                        f"declare it {_as_state(field)}"
+                    )
+                parameters.append(field.name)
+        made._inputs, made._states, made.valid = inputs, states, valid
+        made._parameters = tuple(parameters)
+        return made
+
+    return decorate if cls is None else decorate(cls)
+
+
+def _is_taken(name: str, cls: type) -> bool:
+    """Return whether the engine has a use of its own for this attribute of a node."""
+    base = Source if issubclass(cls, Source) else MutableNode
+    return hasattr(base, name) or name in ("serial", "ticked_in", "wired_at")
+
+
+def _as_state(parameter: "dataclasses.Field[Any]") -> str:
+    """Return how a parameter would be declared as state."""
+    kind, default = parameter.type, parameter.default
+    annotation = kind if isinstance(kind, str) else inspect.formatannotation(kind)
+    given = "..." if default is dataclasses.MISSING else repr(default)
+    return f"{parameter.name}: {annotation} = gc.state({given})"
+
+
+def _input_kind(annotation: object, cls: type, namespace: dict[str, Any]) -> Input | None:
+    """Return which kind of input an annotation declares, `None` for a parameter.
+
+    Only the outermost names of an annotation in text are looked up: what a parameter's type is
+    called may exist for the type checker alone.
+    """
+    if isinstance(annotation, ForwardRef):
+        annotation = annotation.__forward_arg__
+    if isinstance(annotation, str):
+        tree = parse(annotation.strip(), "eval").body
+        scope = {**vars(sys.modules[cls.__module__]), **namespace}
+        return _kind_of_expression(tree, scope)
+    origin = get_origin(annotation) or annotation
+    if origin is list and get_args(annotation):
+        inner = _input_kind(get_args(annotation)[0], cls, namespace)
+        return None if inner is None else Input(inner.active, many=True)
+    return _ACTIVE if origin is Active else _PASSIVE if origin is Passive else None
+
+
+def _kind_of_expression(tree: ast.expr, scope: dict[str, Any]) -> Input | None:
+    if isinstance(tree, ast.Constant) and isinstance(tree.value, str):  # quoted once more
+        tree = parse(tree.value.strip(), "eval").body
+    outer = tree.value if isinstance(tree, ast.Subscript) else tree
+    try:
+        found = eval(compile(ast.Expression(outer), "<annotation>", "eval"), scope)
+    except (NameError, AttributeError):
+        return None
+    if isinstance(tree, ast.Subscript) and list in (found, get_origin(found)):
+        inner = _kind_of_expression(tree.slice, scope)
+        return None if inner is None else Input(inner.active, many=True)
+    return _ACTIVE if found is Active else _PASSIVE if found is Passive else None
