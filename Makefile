@@ -1,4 +1,4 @@
-# Every target installs what it needs into .venv, once, and again when pyproject.toml changes.
+# Every target installs what it needs into .venv, once, and again when pyproject.toml or the version changes.
 # To use another Python beside the first: make test PYTHON=python3.13 VENV=.venv-3.13
 
 PYTHON ?= python3
@@ -56,8 +56,9 @@ $(VENV)/.created:
 		$(PYTHON) -m pip --python "$(BIN)/python" install -qq pip; }
 	@touch $@
 
+# The version stands in a file of its own, which pyproject.toml reads.
 # Twice quiet: newer pips pass on a banner of setuptools that is about every editable install.
-$(VENV)/.extra-%: pyproject.toml $(VENV)/.created
+$(VENV)/.extra-%: pyproject.toml graphcore/version.py $(VENV)/.created
 	@echo "Installing graphcore[$*] into $(VENV)"
 	@$(BIN)/python -m pip install -qq --editable ".[$*]"
 	@touch $@

@@ -37,6 +37,7 @@ from graphcore.source_functions import (
 from graphcore.sources.receiver import ReceiverStream, Sender
 from graphcore.state import Alarm, EndedBy, GraphState, RunMode
 from graphcore.stream import FeedbackStream, Stream, align, stream_operator
+from graphcore.version import __version__
 
 __all__ = [
     "Active",
@@ -63,6 +64,7 @@ __all__ = [
     "Stream",
     "Upstreams",
     "WiringError",
+    "__version__",
     "align",
     "constant",
     "feedback",

@@ -7,8 +7,10 @@ loaded, because an extra is missing, is listed with the reason; the others work.
 
 import sys
 from collections.abc import Callable
-from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, version
+from importlib.metadata import EntryPoint, entry_points
 from typing import Annotated
+
+from graphcore.version import __version__
 
 try:
     import typer
@@ -37,13 +39,9 @@ def application() -> "typer.Typer":
 
 
 def _show_version(wanted: bool) -> None:
-    if not wanted:
-        return
-    try:
-        typer.echo(f"graphcore {version('graphcore')}")
-    except PackageNotFoundError:
-        typer.echo("graphcore, from a folder: it is not installed, so its version is not known")
-    raise typer.Exit
+    if wanted:
+        typer.echo(f"graphcore {__version__}")
+        raise typer.Exit
 
 
 if _available:

@@ -9,6 +9,7 @@ from types import ModuleType
 import pytest
 import typer
 
+import graphcore as gc
 from graphcore import cli
 
 Run = Callable[..., tuple[int, str, str]]
@@ -72,8 +73,9 @@ def test_without_arguments_the_help_is_shown(run: Run) -> None:
     assert "Say hello." in out + err
 
 
-def test_version_is_that_of_the_installed_package(run: Run) -> None:
-    assert run("--version") == (0, f"graphcore {version('graphcore')}\n", "")
+def test_the_package_the_distribution_and_the_command_tell_one_version(run: Run) -> None:
+    assert gc.__version__ == version("graphcore")
+    assert run("--version") == (0, f"graphcore {gc.__version__}\n", "")
 
 
 BROKEN = {
