@@ -1,0 +1,108 @@
+"""Imports go one way: from the face of a package down to its ground, and never in a circle."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import networkx as nx
+import pytest
+
+ROOT = Path(__file__).parent.parent
+FOLDERS = {"graphcore": ROOT / "graphcore", "graphcore_zmq": ROOT / "adapters" / "graphcore_zmq"}
+
+# What each room, a module or a package, may import beside itself.
+GROUND = "errors time state node declare"
+FACE = {
+    **{name: "" for name in ("errors", "version", "origin", "bytecode", "parsing")},
+    "time": "errors",
+    "state": "errors time",
+    "node": "errors state origin bytecode",
+    "declare": "errors node bytecode parsing",
+    "operators": GROUND,
+    "sources": GROUND,
+    "tables": f"{GROUND} sources",
+    "engine": "errors time state node parsing bytecode",
+    "engine.fused": "errors time state node parsing bytecode origin engine",
+    "progress": "errors time",
+    "graph": "errors time state node engine engine.fused progress",
+    "handle": "node graph",
+    "windows": "errors time node operators",
+    "collected": "errors handle operators tables",
+    "stream": f"{GROUND} origin handle collected windows operators tables graph",
+    "source_functions": "errors time stream operators sources tables",
+    "testing": "graph stream",
+    "cli": "version",
+}
+ARROWS = {
+    "graphcore": {"graphcore", *(f"graphcore.{name}" for name in FACE)},
+    **{f"graphcore.{a}": {f"graphcore.{b}" for b in of.split()} for a, of in FACE.items()},
+    "graphcore_zmq": {"graphcore", *(f"graphcore.{name}" for name in FACE)},
+}
+MOST_FILES = {"graphcore": 20, "graphcore.engine.fused": 24, "graphcore_zmq": 40}
+
+MODULES: dict[str, Path] = {}
+for package, folder in FOLDERS.items():
+    for path in folder.rglob("*.py"):
+        inner = path.relative_to(folder).with_suffix("").parts
+        MODULES[".".join((package, *inner)).removesuffix(".__init__")] = path
+
+
+class Import(NamedTuple):
+    """One module of this repository imports another."""
+
+    by: str
+    of: str
+    in_function: bool
+
+
+def imports(by: str, node: ast.AST, in_function: bool = False) -> Iterator[Import]:
+    """Yield what a piece of a module imports when it runs: nothing for type checkers alone."""
+    if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+        return
+    names: list[str] = []
+    if isinstance(node, ast.Import):
+        names = [each.name for each in node.names]
+    elif isinstance(node, ast.ImportFrom):
+        whole = [f"{node.module}.{each.name}" for each in node.names]
+        names = [each if each in MODULES else str(node.module) for each in whole]
+    yield from (Import(by, of, in_function) for of in dict.fromkeys(names) if of in MODULES)
+    in_function = in_function or isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    for child in ast.iter_child_nodes(node):
+        yield from imports(by, child, in_function)
+
+
+IMPORTS = [one for by, path in MODULES.items() for one in imports(by, ast.parse(path.read_text()))]
+
+
+def room_of(module: str) -> str:
+    """Return the innermost room that a module is in."""
+    while module not in ARROWS:
+        module = module.rpartition(".")[0]
+    return module
+
+
+def test_each_room_imports_only_what_it_stands_on() -> None:
+    rooms = {module: room_of(module) for module in MODULES}
+    assert [module for module, room in rooms.items() if room == "graphcore" != module] == []
+    wrong = [
+        f"{each.by} imports {each.of}"
+        for each in IMPORTS
+        if rooms[each.of] not in {rooms[each.by], *ARROWS[rooms[each.by]]}
+    ]
+    assert wrong == []
+
+
+def test_no_imports_go_in_a_circle_and_none_hides_one_in_a_function() -> None:
+    graph: nx.DiGraph[str] = nx.DiGraph()
+    graph.add_nodes_from(MODULES)
+    graph.add_edges_from((each.by, each.of) for each in IMPORTS if not each.in_function)
+    assert list(nx.simple_cycles(graph)) == []
+    hidden = [each for each in IMPORTS if each.in_function and nx.has_path(graph, each.of, each.by)]
+    assert hidden == []
+
+
+@pytest.mark.parametrize("package", [name for name, path in MODULES.items() if path.stem[0] == "_"])
+def test_a_folder_holds_more_than_one_file_and_no_more_than_a_page_lists(package: str) -> None:
+    files = [path for path in MODULES[package].parent.glob("*.py") if path.stem != "__init__"]
+    assert 1 < len(files) <= MOST_FILES.get(package, 12)
