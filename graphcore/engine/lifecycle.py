@@ -1,5 +1,6 @@
 """A run from its first `start` to its last `stop` (R10), and what its errors become."""
 
+import os
 import threading
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -49,6 +50,18 @@ def claim(plan: Plan, mine: list[Node]) -> None:
 
 
 release = _running.difference_update
+
+
+def _forget_claims() -> None:
+    """Free all nodes in a forked child: their runs go on in the parent, and nowhere else."""
+    global _running_lock
+    _running.clear()
+    # A thread that held it is not in the child, so nobody would release it.
+    _running_lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
+    os.register_at_fork(after_in_child=_forget_claims)
 
 
 def execute(plan: Plan, session: Session, tier: Tier) -> None:

@@ -1,5 +1,9 @@
 """R12: a graph runs any number of times, each run starts clean, and a node is in one run."""
 
+import os
+import re
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -189,6 +193,59 @@ def test_r12_a_node_cannot_be_run_from_inside_its_own_run() -> None:
     stream = gc.constant(1)
     with pytest.raises(gc.RunError, match="is in another run"):
         stream.for_each(lambda value: stream.run()).run()
+
+
+FORK = """
+import os, signal, threading
+import graphcore as gc
+from graphcore.engine import lifecycle
+
+entered, stop = threading.Event(), threading.Event()
+
+def run(sender, ended):
+    sender.send(1)
+    entered.set()
+    stop.wait(20)
+
+def in_child(call):
+    pid = os.fork()
+    if pid == 0:
+        signal.alarm(20)
+        print(call(), flush=True)
+        os._exit(0)
+    assert os.waitpid(pid, 0)[1] == 0
+
+shared = gc.constant(5).map(lambda n: n + 1)
+out = shared.collect()
+graph = gc.Graph(shared, out, gc.receiver(run))
+reports = []
+thread = threading.Thread(target=lambda: reports.append(graph.run(realtime=True)))
+thread.start()
+assert entered.wait(20)
+in_child(lambda: (shared.run().cycles, shared.value))
+with lifecycle._running_lock:  # as another thread may hold it while this one forks
+    in_child(lambda: (out.run().cycles, out.values))
+try:
+    shared.run()
+except gc.RunError as error:
+    print(error)
+stop.set()
+thread.join(20)
+print(reports[0].ended_by, out.values)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+def test_r12_a_node_whose_run_is_in_the_parent_is_free_in_a_forked_child(default_tier: str) -> None:
+    tier = f"import graphcore as gc; gc.Graph.run.__kwdefaults__['tier'] = '{default_tier}'\n"
+    done = subprocess.run(
+        [sys.executable, "-c", tier + FORK], capture_output=True, text=True, timeout=100
+    )
+    assert done.returncode == 0, done.stderr
+    told = done.stdout.splitlines()
+    assert told[:2] == ["(1, 6)", "(1, [6])"]
+    assert re.fullmatch(r"constant_\d+ is in another run; a node is in one run at a time", told[2])
+    assert told[3:] == ["sources [6]"]
 
 
 def test_r12_a_graph_runs_over_history_and_live_in_turn() -> None:
