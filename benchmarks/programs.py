@@ -19,7 +19,7 @@ import zmq
 
 import graphcore as gc
 from benchmarks.shapes import SHAPES
-from graphcore_zmq.wire import (
+from graphcore_zmq.wire.frames import (
     Trailer,
     burst_envelope,
     end_of_stream_frame,

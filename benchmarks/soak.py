@@ -21,7 +21,7 @@ from typing import Any
 
 import graphcore as gc
 from graphcore_zmq import ZmqSubscription, raw, zmq_sub
-from graphcore_zmq.latency import Latency
+from graphcore_zmq.stats.latency import Latency
 
 _FILLING = 300_000  # values, more than all queues hold
 _SLICES = 10  # of the run: the first is not measured, the second is compared with the last

@@ -4,18 +4,17 @@ Importing it adds `.zmq_pub` and `.zmq_pub_burst` to `Stream`.
 """
 
 from graphcore.origin import register_library
-from graphcore_zmq.arrow import ArrowCodec, ArrowRowsCodec, arrow
-from graphcore_zmq.bincode import BincodeCodec, bincode
-from graphcore_zmq.binding import OnFull
-from graphcore_zmq.codec import Codec, CodecError, SelfDelimitingCodec, json, msgpack, raw
+from graphcore_zmq.codec.arrow import ArrowCodec, ArrowRowsCodec, arrow
+from graphcore_zmq.codec.bincode import BincodeCodec, bincode
+from graphcore_zmq.codec.codec import Codec, CodecError, SelfDelimitingCodec, json, msgpack, raw
+from graphcore_zmq.codec.widths import f32, f64, i8, i16, i32, i64, u8, u16, u32, u64
 from graphcore_zmq.config import SocketOptions, ZmqPubRegistration, ZmqSubConfig
-from graphcore_zmq.etcd import EtcdRegistry
-from graphcore_zmq.follow import Missing
-from graphcore_zmq.latency import Latency
-from graphcore_zmq.local import LocalRegistry
-from graphcore_zmq.polling import PollingWatch
-from graphcore_zmq.publisher import ZmqPublisher, zmq_pub, zmq_pub_burst
-from graphcore_zmq.read import ZmqSubscription, zmq_sub
+from graphcore_zmq.read.locate import Missing
+from graphcore_zmq.read.subscribe import ZmqSubscription, zmq_sub
+from graphcore_zmq.registries.etcd.registry import EtcdRegistry
+from graphcore_zmq.registries.local import LocalRegistry
+from graphcore_zmq.registries.polling import PollingWatch
+from graphcore_zmq.registries.static import StaticRegistry
 from graphcore_zmq.registry import (
     ClaimingRegistry,
     Conflict,
@@ -30,11 +29,12 @@ from graphcore_zmq.registry import (
     ZmqRegistry,
     ZmqWatch,
 )
-from graphcore_zmq.security import Curve, CurveClient, CurveServer
-from graphcore_zmq.static import StaticRegistry
-from graphcore_zmq.status import OnEnd, PublisherStats, SubscriberStats, ZmqStatus
-from graphcore_zmq.widths import f32, f64, i8, i16, i32, i64, u8, u16, u32, u64
-from graphcore_zmq.wire import WireError
+from graphcore_zmq.socket.security import Curve, CurveClient, CurveServer
+from graphcore_zmq.stats.latency import Latency
+from graphcore_zmq.stats.status import OnEnd, PublisherStats, SubscriberStats, ZmqStatus
+from graphcore_zmq.wire.frames import WireError
+from graphcore_zmq.write.binding import OnFull
+from graphcore_zmq.write.publish import ZmqPublisher, zmq_pub, zmq_pub_burst
 
 register_library(__name__)
 

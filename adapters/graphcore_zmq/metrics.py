@@ -10,10 +10,10 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 
 from graphcore import InvalidTypeError
-from graphcore_zmq.latency import BOUNDS, Latency
-from graphcore_zmq.publisher import ZmqPublisher
-from graphcore_zmq.read import ZmqSubscription
-from graphcore_zmq.status import PublisherStats, SubscriberStats
+from graphcore_zmq.read.subscribe import ZmqSubscription
+from graphcore_zmq.stats.latency import BOUNDS, Latency
+from graphcore_zmq.stats.status import PublisherStats, SubscriberStats
+from graphcore_zmq.write.publish import ZmqPublisher
 
 _Node = ZmqPublisher | ZmqSubscription[object]
 _Family = CounterMetricFamily | GaugeMetricFamily | HistogramMetricFamily

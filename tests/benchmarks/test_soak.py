@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from benchmarks.soak import Outcome
-from graphcore_zmq.latency import Latency
+from graphcore_zmq.stats.latency import Latency
 
 SOUND = Outcome(
     values=100,

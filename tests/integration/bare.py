@@ -2,11 +2,11 @@
 
 import zmq
 
-from graphcore_zmq.wire import Trailer, check_point_frame, end_of_stream_frame, value_frame
+from graphcore_zmq.wire.frames import Trailer, check_point_frame, end_of_stream_frame, value_frame
 
 
 def bare_context() -> "zmq.Context[zmq.Socket[bytes]]":
-    """Return a context whose bound sockets end within 5 s: see `graphcore_zmq.binding.xpub`."""
+    """Return a context whose bound sockets end within 5 s: `write.binding.xpub` says why."""
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
     context.linger = 5_000
     return context

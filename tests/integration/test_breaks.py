@@ -9,7 +9,7 @@ import pytest
 import zmq
 
 from graphcore.testing import wait_until
-from graphcore_zmq.link import Link
+from graphcore_zmq.read.link import Link
 from tests.integration.bare import Bare
 from tests.integration.watching import Watching
 

@@ -13,7 +13,7 @@ import zmq
 import graphcore as gc
 from graphcore.testing import wait_until
 from graphcore_zmq import bincode, zmq_pub_burst, zmq_sub
-from graphcore_zmq.wire import Tag, Trailer, burst_envelope, read_frame, sealed
+from graphcore_zmq.wire.frames import Tag, Trailer, burst_envelope, read_frame, sealed
 from tests.integration.feeding import Feeding
 from tests.integration.test_zmq import BarePublisher
 from tests.integration.watching import Watching

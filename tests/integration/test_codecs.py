@@ -10,7 +10,7 @@ import zmq
 import graphcore as gc
 from graphcore.testing import wait_until
 from graphcore_zmq import bincode, u16, zmq_pub, zmq_pub_burst, zmq_sub
-from tests.adapters.graphcore_zmq.hostile import CODECS
+from tests.adapters.graphcore_zmq.wire.hostile import CODECS
 from tests.integration.bare import bare_context
 
 pytestmark = pytest.mark.zmq

@@ -18,7 +18,7 @@ import trustme
 import graphcore as gc
 from graphcore.testing import wait_until
 from graphcore_zmq import EtcdRegistry, NameNotFoundError, NameTakenError, RegistryError, ZmqWatch
-from graphcore_zmq.etcd.names import KeptName
+from graphcore_zmq.registries.etcd.names import KeptName
 from tests.integration.etcd_server import EtcdServer, Proxy, descriptors, free_port, registered
 
 pytestmark = pytest.mark.etcd

@@ -12,7 +12,7 @@ import pytest
 import graphcore as gc
 from graphcore.testing import wait_until
 from graphcore_zmq import EtcdRegistry, NameTakenError, RegistryError, ZmqPublisher
-from graphcore_zmq.etcd.key import FollowedKey
+from graphcore_zmq.registries.etcd.key import FollowedKey
 from tests.integration.etcd_server import EtcdServer, Proxy, registered
 
 pytestmark = pytest.mark.etcd

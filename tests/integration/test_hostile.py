@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 import graphcore as gc
 from graphcore.testing import wait_until
 from graphcore_zmq import CodecError, SelfDelimitingCodec, WireError, zmq_sub
-from tests.adapters.graphcore_zmq.hostile import CODECS, malformed, sound_frames
+from tests.adapters.graphcore_zmq.wire.hostile import CODECS, malformed, sound_frames
 from tests.integration.bare import bare_context
 from tests.integration.test_processes import Watching
 

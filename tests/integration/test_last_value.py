@@ -14,8 +14,8 @@ import zmq
 import graphcore as gc
 from graphcore.testing import wait_until
 from graphcore_zmq import SocketOptions, ZmqStatus
-from graphcore_zmq.peers import ALIVE, SIGNING
-from graphcore_zmq.wire import Tag, read_frame
+from graphcore_zmq.wire.frames import Tag, read_frame
+from graphcore_zmq.wire.signs import ALIVE, SIGNING
 from tests.integration.feeding import Feeding
 from tests.integration.watching import Watching
 
@@ -112,7 +112,7 @@ def test_who_reconnects_and_had_the_last_value_sees_neither_a_repeat_nor_a_gap(f
 
 
 def cut_all(peers: Any, port: int) -> None:
-    from graphcore_zmq.peers import _cut
+    from graphcore_zmq.write.peers import _cut
 
     wait_until(lambda: peers._heard)
     for descriptor in tuple(peers._heard):

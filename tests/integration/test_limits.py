@@ -25,8 +25,8 @@ from graphcore_zmq import (
     raw,
     zmq_sub,
 )
-from graphcore_zmq.peers import ALIVE, SIGNING
-from graphcore_zmq.wire import Trailer, value_frame
+from graphcore_zmq.wire.frames import Trailer, value_frame
+from graphcore_zmq.wire.signs import ALIVE, SIGNING
 
 pytestmark = [pytest.mark.zmq, pytest.mark.usefixtures("nothing_is_left_over")]
 

@@ -16,8 +16,8 @@ import graphcore as gc
 from graphcore_zmq import zmq_pub, zmq_sub
 from graphcore_zmq.config import SocketOptions
 from graphcore_zmq.metrics import ZmqCollector
-from graphcore_zmq.publisher import ZmqPublisher
-from graphcore_zmq.read import ZmqSubscription
+from graphcore_zmq.read.subscribe import ZmqSubscription
+from graphcore_zmq.write.publish import ZmqPublisher
 from tests.integration.bare import bare_context
 from tests.integration.etcd_server import free_port
 

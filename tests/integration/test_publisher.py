@@ -15,8 +15,8 @@ import zmq
 import graphcore as gc
 from graphcore.testing import wait_until
 from graphcore_zmq import SocketOptions, ZmqPublisher, raw, zmq_sub
-from graphcore_zmq.peers import SIGNING
-from graphcore_zmq.wire import Tag, read_frame
+from graphcore_zmq.wire.frames import Tag, read_frame
+from graphcore_zmq.wire.signs import SIGNING
 
 pytestmark = pytest.mark.zmq
 

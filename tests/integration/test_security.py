@@ -14,8 +14,8 @@ import zmq
 import graphcore as gc
 from graphcore.testing import wait_until
 from graphcore_zmq import Curve, CurveServer, ZmqPublisher, ZmqStatus, raw
-from graphcore_zmq.security import Gate
-from graphcore_zmq.wire import Tag, read_frame
+from graphcore_zmq.socket.security import Gate
+from graphcore_zmq.wire.frames import Tag, read_frame
 from tests.integration.feeding import Feeding
 from tests.integration.watching import Watching
 
@@ -221,7 +221,7 @@ def test_a_secured_graph_runs_again():
 
 def test_who_was_refused_is_logged_again_after_ten_seconds(caplog, monkeypatch):
     now = [1_000.0]
-    monkeypatch.setattr("graphcore_zmq.security.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("graphcore_zmq.socket.security.time.monotonic", lambda: now[0])
     context = zmq.Context()
     gate = Gate("quotes", Curve.server(SERVER_SECRET), context)
     told = []
@@ -288,7 +288,7 @@ def test_a_subscriber_that_is_refused_says_so_and_gets_nothing(caplog, server, c
 def test_a_refused_subscriber_tries_again_and_gets_in_where_it_is_known_by_then(
     caplog, monkeypatch
 ):
-    monkeypatch.setattr("graphcore_zmq.subscriber._RETRY", 0.5)
+    monkeypatch.setattr("graphcore_zmq.read.reader._RETRY", 0.5)
     client = Curve.client(SERVER, KNOWN_SECRET)
     with publishing(Curve.server(SERVER_SECRET)) as (publisher,):
         port = publisher.port
@@ -305,7 +305,7 @@ def test_a_refused_subscriber_tries_again_and_gets_in_where_it_is_known_by_then(
 
 
 def test_a_refused_subscriber_is_told_once_and_tries_with_a_fresh_socket(monkeypatch):
-    monkeypatch.setattr("graphcore_zmq.subscriber._RETRY", 0.1)
+    monkeypatch.setattr("graphcore_zmq.read.reader._RETRY", 0.1)
     tried = []
     asked = Gate.callback
     monkeypatch.setattr(

@@ -138,7 +138,7 @@ def test_a_port_that_is_taken_is_told_in_a_sentence_and_nothing_is_left(tmp_path
 
 
 def test_a_publisher_that_does_not_answer_at_all_has_refused_nobody(watching, monkeypatch):
-    monkeypatch.setattr("graphcore_zmq.link._HANDSHAKE", 400)
+    monkeypatch.setattr("graphcore_zmq.read.link._HANDSHAKE", 400)
     with ExitStack() as stack:
         server = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
         server.settimeout(10)

@@ -12,8 +12,9 @@ import zmq
 import graphcore as gc
 from graphcore.testing import wait_until
 from graphcore_zmq import SocketOptions, ZmqStatus, raw, zmq_sub
-from graphcore_zmq.peers import SIGNING, TOPICS, _cut
-from graphcore_zmq.wire import Trailer, end_of_stream_frame, read_frame, value_frame
+from graphcore_zmq.wire.frames import Trailer, end_of_stream_frame, read_frame, value_frame
+from graphcore_zmq.wire.signs import SIGNING, TOPICS
+from graphcore_zmq.write.peers import _cut
 from tests.integration.bare import bare_context
 from tests.integration.feeding import Feeding
 from tests.integration.watching import Watching

@@ -16,7 +16,7 @@ import pytest
 import graphcore as gc
 from graphcore.testing import wait_until
 from graphcore_zmq import EtcdRegistry, SocketOptions, WireError, raw, zmq_sub
-from graphcore_zmq.wire import Trailer, check_point_frame, end_of_stream_frame, value_frame
+from graphcore_zmq.wire.frames import Trailer, check_point_frame, end_of_stream_frame, value_frame
 from tests.integration.conftest import Program
 from tests.integration.test_zmq import BarePublisher
 from tests.integration.watching import Watching

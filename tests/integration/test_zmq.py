@@ -20,7 +20,7 @@ from graphcore_zmq import (
     zmq_pub,
     zmq_sub,
 )
-from graphcore_zmq.wire import Trailer, check_point_frame, end_of_stream_frame, value_frame
+from graphcore_zmq.wire.frames import Trailer, check_point_frame, end_of_stream_frame, value_frame
 from tests.integration.bare import bare_context
 from tests.integration.etcd_server import free_port
 from tests.integration.programs import StopAt

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from graphcore import InvalidValueError
-from graphcore_zmq.security import write_keys
+from graphcore_zmq.socket.security import write_keys
 
 app = typer.Typer(no_args_is_help=True, help="Keys for encrypted publishers and subscribers.")
 

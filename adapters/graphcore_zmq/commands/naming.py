@@ -11,8 +11,8 @@ from typing import Annotated, Any
 import typer
 
 from graphcore import InvalidTypeError, InvalidValueError
-from graphcore_zmq.etcd import EtcdRegistry
-from graphcore_zmq.local import LocalRegistry
+from graphcore_zmq.registries.etcd.registry import EtcdRegistry
+from graphcore_zmq.registries.local import LocalRegistry
 from graphcore_zmq.registry import RegistryError
 
 _Etcd = Annotated[

@@ -12,8 +12,8 @@ from rich.table import Table
 
 from graphcore_zmq.commands.naming import RegistryOptions, with_registry_options
 from graphcore_zmq.commands.terminal import plain
-from graphcore_zmq.etcd import EtcdRegistry
-from graphcore_zmq.local import LocalRegistry
+from graphcore_zmq.registries.etcd.registry import EtcdRegistry
+from graphcore_zmq.registries.local import LocalRegistry
 from graphcore_zmq.registry import RegistryError
 
 _EVERY = 0.5  # s between two looks of `watch`

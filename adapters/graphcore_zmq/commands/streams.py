@@ -17,8 +17,7 @@ from typing import Annotated, Any
 import typer
 
 import graphcore as gc
-from graphcore_zmq.binding import OnFull
-from graphcore_zmq.codec import Codec, json, msgpack, raw
+from graphcore_zmq.codec.codec import Codec, json, msgpack, raw
 from graphcore_zmq.commands.naming import RegistryOptions, with_registry_options
 from graphcore_zmq.commands.terminal import (
     WriteLines,
@@ -29,10 +28,11 @@ from graphcore_zmq.commands.terminal import (
     shown_with_topic,
     text_of,
 )
-from graphcore_zmq.publisher import zmq_pub
-from graphcore_zmq.read import ZmqSubscription, zmq_sub
-from graphcore_zmq.security import Curve, CurveClient, CurveServer
-from graphcore_zmq.status import ZmqStatus, counted
+from graphcore_zmq.read.subscribe import ZmqSubscription, zmq_sub
+from graphcore_zmq.socket.security import Curve, CurveClient, CurveServer
+from graphcore_zmq.stats.status import ZmqStatus, counted
+from graphcore_zmq.write.binding import OnFull
+from graphcore_zmq.write.publish import zmq_pub
 
 _FAILED = 1
 _INTERRUPTED = 130

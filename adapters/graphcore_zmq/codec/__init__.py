@@ -1,0 +1,1 @@
+"""Codecs: they turn values into payloads, and payloads into values."""

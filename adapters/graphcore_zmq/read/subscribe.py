@@ -1,0 +1,193 @@
+"""`zmq_sub`, and the nodes behind it: a receiver, and the two streams that are told apart."""
+
+from collections.abc import Sequence
+from typing import Any, Generic, NamedTuple, TypeVar, overload
+
+from graphcore import (
+    Active,
+    GraphState,
+    InvalidTypeError,
+    InvalidValueError,
+    MutableNode,
+    ReceiverStream,
+    node,
+)
+from graphcore.sources.events import Delivery
+from graphcore.stream import Stream
+from graphcore_zmq.codec.codec import Codec, check_codec, msgpack
+from graphcore_zmq.config import SocketOptions, ZmqSubConfig, check_options
+from graphcore_zmq.read.locate import Missing
+from graphcore_zmq.read.reader import Subscriber
+from graphcore_zmq.read.topics import TopicalSubscriber, check_topics
+from graphcore_zmq.registry import ZmqRegistry
+from graphcore_zmq.socket.security import CurveClient, check_client
+from graphcore_zmq.socket.sockets import refuse_historical
+from graphcore_zmq.stats.status import OnEnd, SubscriberStats, ZmqStatus
+
+T = TypeVar("T")
+
+
+class ZmqReceiver(ReceiverStream[Any]):
+    """Ticks with a burst (a list) or a status, in the order in which they came."""
+
+    operator = "zmq_sub"
+
+    def __init__(self, subscriber: Subscriber[Any]) -> None:
+        super().__init__(subscriber.run, Delivery.EACH)
+        self.subscriber = subscriber
+
+    def start(self, state: GraphState) -> None:
+        self._thread = None
+        refuse_historical(state)
+        self.subscriber.reset()
+        self.subscriber.find(lambda: state.stopping)
+        super().start(state)
+
+
+@node
+class ZmqData(MutableNode[list[T]], Generic[T]):
+    """Ticks with each burst."""
+
+    operator = "zmq_sub_data"
+    receiver: Active[Any]
+
+    def cycle(self, state: GraphState) -> bool:
+        event = self.receiver.value
+        if isinstance(event, ZmqStatus):
+            return False
+        self.value = event
+        return True
+
+
+@node
+class ZmqStatusNode(MutableNode[ZmqStatus]):
+    """Ticks with each status."""
+
+    operator = "zmq_sub_status"
+    receiver: Active[Any]
+
+    def cycle(self, state: GraphState) -> bool:
+        event = self.receiver.value
+        if not isinstance(event, ZmqStatus):
+            return False
+        self.value = event
+        return True
+
+
+class ZmqSubscription(NamedTuple, Generic[T]):
+    """The two streams of a subscriber.
+
+    Attributes:
+        data: bursts of values in the order in which they came, at most 4,096 in one.
+        status: `CONNECTED` and `DISCONNECTED` on transitions, `GAP` where frames were lost,
+            `REFUSED` when the publisher does not let this subscriber in.
+    """
+
+    data: Stream[list[T]]
+    status: Stream[ZmqStatus]
+
+    def stats(self) -> SubscriberStats:
+        """Return what the subscriber has done in this run; from any thread."""
+        receiver: Any = self.status.node
+        stats: SubscriberStats = receiver.receiver.subscriber.stats()
+        return stats
+
+
+@overload
+def zmq_sub(
+    source: ZmqSubConfig | str | int | tuple[str, ZmqRegistry],
+    *,
+    codec: Codec[T] = msgpack,
+    topics: None = None,
+    on_end: str | None = None,
+    missing: str = Missing.WAIT,
+    conflate: bool = False,
+    options: SocketOptions | None = None,
+    security: CurveClient | None = None,
+) -> ZmqSubscription[T]: ...
+
+
+@overload
+def zmq_sub(
+    source: ZmqSubConfig | str | int | tuple[str, ZmqRegistry],
+    *,
+    codec: Codec[T] = msgpack,
+    topics: Sequence[str],
+    on_end: str | None = None,
+    missing: str = Missing.WAIT,
+    conflate: bool = False,
+    options: SocketOptions | None = None,
+    security: CurveClient | None = None,
+) -> ZmqSubscription[tuple[str, T]]: ...
+
+
+def zmq_sub(
+    source: ZmqSubConfig | str | int | tuple[str, ZmqRegistry],
+    *,
+    codec: Codec[Any] = msgpack,
+    topics: Sequence[str] | None = None,
+    on_end: str | None = None,
+    missing: str = Missing.WAIT,
+    conflate: bool = False,
+    options: SocketOptions | None = None,
+    security: CurveClient | None = None,
+) -> ZmqSubscription[Any]:
+    """Subscribe to a publisher; real-time runs only.
+
+    The subscriber connects, and connects again, by itself. Each status comes in a cycle of its
+    own, behind the data that was received before it.
+
+    A name is followed: when its publisher moves, what the old address has sent is read first, then
+    `status` ticks `DISCONNECTED` and, at the new address, `CONNECTED`. A name that vanishes, or
+    stands for no address, keeps the connection that there is until that is lost.
+
+    Args:
+        source: an address (``"tcp://host:5556"``), a port on this host, ``(name, registry)``.
+        codec: turns payloads into values; ``msgpack(Quote)`` decodes to a type.
+        topics: what to subscribe to of a publisher with topics; `data` then ticks with bursts of
+            ``(topic, value)`` pairs. The publisher sends nothing else.
+        on_end: when the publisher ends in order, ``"close"`` ends the source and ``"follow"``
+            waits for its successor; by default `close` for an address and `follow` for a name.
+        missing: when nobody has registered the name at the start, ``"wait"`` waits, with a line in
+            the log every 10 s, and ``"error"`` fails.
+        conflate: hand over only the newest value where the graph is slower than the publisher:
+            one that it has not taken gives way to the next. No status and no end is left out.
+        options: of the socket.
+        security: ``Curve.client(...)``, for a publisher with ``Curve.server(...)``.
+
+    Returns:
+        ``(data, status)``, with `stats()`.
+
+    Raises:
+        InvalidTypeError, InvalidValueError: at wiring, for what is no publisher.
+        RunError: in `start` of a historical run.
+        NameNotFoundError: in `start`, with ``missing="error"``, if nobody has registered the name.
+        RegistryError: in `start`, with ``missing="error"``, if the registry cannot be asked or
+            knows no address under the name; a registry not of graphcore may raise its own.
+        WireError, CodecError: for a frame or payload that does not decode, with the publisher's
+            address and the frame's first bytes; it aborts the run.
+    """
+    config = ZmqSubConfig.of(source)
+    if on_end is None:
+        on_end = OnEnd.FOLLOW if config.address is None else OnEnd.CLOSE
+    elif on_end not in list(OnEnd):
+        raise InvalidValueError(f'on_end is "close" or "follow", not {on_end!r}')
+    if missing not in list(Missing):
+        raise InvalidValueError(f'missing is "wait" or "error", not {missing!r}')
+    if not isinstance(conflate, bool):
+        raise InvalidTypeError(f"conflate is True or False, not {conflate!r}")
+    arguments = (
+        config,
+        check_codec(codec),
+        OnEnd(on_end),
+        Missing(missing),
+        conflate,
+        check_options(options),
+        check_client(security),
+    )
+    named = check_topics(topics)
+    subscriber: Subscriber[Any] = (
+        Subscriber(*arguments) if named is None else TopicalSubscriber(named, *arguments)
+    )
+    receiver = ZmqReceiver(subscriber)
+    return ZmqSubscription(Stream(ZmqData(receiver)), Stream(ZmqStatusNode(receiver)))

@@ -1,0 +1,1 @@
+"""Registries: where publishers register a name and subscribers look it up."""

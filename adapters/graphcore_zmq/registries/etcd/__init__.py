@@ -1,0 +1,1 @@
+"""Names in etcd: registered, kept alive, looked up and followed."""

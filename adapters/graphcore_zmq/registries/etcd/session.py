@@ -1,0 +1,148 @@
+"""A session with one member of etcd, by the client library of the extra `etcd`.
+
+The library takes long to import, so that is left to the first registry that is made.
+"""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from graphcore_zmq.registries.etcd.connection import EtcdClient, RefusedError, Session
+from graphcore_zmq.registry import RegistryError
+
+# A channel of its own begins without the waiting time that failures of another left behind.
+_OPTIONS = [("grpc.use_local_subchannel_pool", 1)]
+
+
+def client_library(name: str) -> Any:
+    """Return a module of the client library.
+
+    Raises:
+        RegistryError: if it is not installed.
+    """
+    try:
+        return import_module(name)
+    except ImportError as error:
+        raise RegistryError(
+            "EtcdRegistry needs etcd's client library: pip install 'graphcore[etcd]'"
+        ) from error
+
+
+@dataclass(frozen=True)
+class Access:
+    """How to prove who one is, and whom to trust.
+
+    Attributes:
+        user: name, or `None` for none.
+        password: of that user.
+        ca_cert: file of the authority that signed the server's certificate.
+        cert: file of this client's certificate.
+        key: file of its key.
+        timeout: seconds that one call may take.
+    """
+
+    user: str | None
+    password: str | None
+    ca_cert: Path | None
+    cert: Path | None
+    key: Path | None
+    timeout: float
+
+    @property
+    def given(self) -> bool:
+        """Whether there is any of it."""
+        return any((self.user, self.ca_cert, self.cert))
+
+    def __repr__(self) -> str:
+        return f"<access of {self.user or 'nobody'}>"
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """A member of the cluster."""
+
+    url: str
+    host: str
+    port: int
+    secure: bool
+    access: Access
+
+    def open(self) -> Session:
+        """Begin a session; connects nothing yet."""
+        return _OwnSession(self)
+
+
+class _Channel:
+    """A channel on which nothing can be prepared any more once it is closed, by whatever thread.
+
+    gRPC itself looks only when a call begins; to prepare one on a closed channel ends the process.
+    """
+
+    def __init__(self, channel: Any) -> None:
+        self._channel = channel
+        self._lock = threading.Lock()
+        self._closed = False
+
+    def unary_unary(self, *arguments: Any, **options: Any) -> Any:
+        return self._prepare(self._channel.unary_unary, arguments, options)
+
+    def stream_stream(self, *arguments: Any, **options: Any) -> Any:
+        return self._prepare(self._channel.stream_stream, arguments, options)
+
+    def close(self) -> None:
+        with self._lock:
+            self._closed = True
+            self._channel.close()
+
+    def _prepare(
+        self, prepare: Callable[..., Any], arguments: tuple[Any, ...], options: dict[str, Any]
+    ) -> Any:
+        with self._lock:
+            if self._closed:
+                raise ValueError("the channel is closed")  # as gRPC does when a call begins
+            return prepare(*arguments, **options)
+
+
+class _OwnSession:
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._access = access = endpoint.access
+        trust = None
+        if endpoint.secure:
+            # Read for each connection, so that renewed certificates are taken up.
+            files = map(_read, (access.ca_cert, access.key, access.cert))
+            trust = client_library("grpc").ssl_channel_credentials(*files)
+        self._endpoint = client_library("pyetcd").Endpoint(
+            endpoint.host, endpoint.port, endpoint.secure, trust, time_retry=0, opts=_OPTIONS
+        )
+        self._endpoint.channel = _Channel(self._endpoint.channel)
+        self._lock = threading.Lock()
+        self._client: Any = None
+
+    def client(self) -> EtcdClient:
+        with self._lock:
+            if self._client is None:
+                access = self._access
+                client = client_library("pyetcd").MultiEndpointEtcd3Client(
+                    [self._endpoint], access.timeout, access.user, access.password
+                )
+                # The token goes with the metadata; gRPC refuses credentials beside it over http.
+                client.call_credentials = None
+                self._client = client
+            found: EtcdClient = self._client
+            return found
+
+    def close(self) -> None:
+        # Not the client's own `close`, which would wait for the lock of a call that hangs.
+        self._endpoint.close()
+
+
+def _read(path: Path | None) -> bytes | None:
+    if path is None:
+        return None
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise RefusedError(f"{path} cannot be read: {error.strerror}", "UNREADABLE") from error

@@ -1,0 +1,185 @@
+"""The one thread of a registry: it keeps names and follows keys, while there are any.
+
+What it has to do comes as tasks, which say when they are due. A task is asked by this thread alone,
+and its calls to etcd are made here, one after the other; so a hundred names cost one thread and one
+connection.
+"""
+
+import logging
+import threading
+from time import monotonic
+from typing import Protocol
+
+from graphcore_zmq.registries.etcd.connection import EtcdConnection, RefusedError, UnreachableError
+from graphcore_zmq.registry import RegistryError
+
+_logger = logging.getLogger(__name__)
+
+_PAUSE = 0.3  # s between two tries while etcd cannot be reached
+_PATIENCE = 0.7  # s that the end of a task may take, before the call that it waits for is cut
+_END = 0.9  # s that it may take with the end of the thread
+
+
+class Task(Protocol):
+    """Something to be done with etcd again and again.
+
+    Attributes:
+        due: when the next step is, by the monotonic clock (s).
+        ending: whether the next step is the last; set by `EtcdWorker.end`, or by a step.
+    """
+
+    due: float
+    ending: bool
+
+    def step(self) -> None:
+        """Do what is due, and set `due`."""
+
+    def finish(self) -> None:
+        """Give back what is held."""
+
+    def failed(self, error: RegistryError) -> None:
+        """Take notice that a step failed; it is tried again unless the task is ending."""
+
+
+class EtcdWorker:
+    """Runs tasks in a thread that begins with the first of them and ends with the last.
+
+    Args:
+        connection: what the tasks use; held open by the thread.
+    """
+
+    def __init__(self, connection: EtcdConnection) -> None:
+        self._connection = connection
+        self._tasks: list[Task] = []
+        # Apart from `due`, which a step that is under way sets without having seen what woke it.
+        self._woken: set[Task] = set()
+        self._thread: threading.Thread | None = None
+        self._changed = threading.Condition()
+        self._resume_at = 0.0
+        self._down = False
+        self._hung = False
+
+    def add(self, task: Task) -> None:
+        """Begin a task."""
+        with self._changed:
+            self._tasks.append(task)
+            if self._thread is None:
+                self._hung = self._down = False
+                self._thread = threading.Thread(
+                    target=self._run, name="graphcore-etcd", daemon=True
+                )
+                self._thread.start()
+            self._changed.notify_all()
+
+    def wake(self, task: Task) -> None:
+        """From any thread: have a task's next step at once."""
+        with self._changed:
+            if task in self._tasks:
+                self._woken.add(task)
+                self._changed.notify_all()
+
+    def end(self, task: Task) -> bool:
+        """Have a task finish, and the thread with the last of them; returns within a second.
+
+        Returns:
+            Whether it did; otherwise etcd did not answer, and the task was dropped.
+        """
+        until = monotonic() + _END
+        with self._changed:
+            thread = self._thread
+            task.ending = True
+            self._changed.notify_all()
+            # Many that end while nothing answers do not each wait for that.
+            patience = 0.0 if self._hung else _PATIENCE
+            finished = self._changed.wait_for(lambda: task not in self._tasks, patience)
+            if not finished:
+                self._hung = True
+                self._drop(task)
+            last = not self._tasks
+        if last and not finished:
+            self._connection.interrupt()
+        if last and thread is not None:
+            thread.join(max(until - monotonic(), 0.0))
+        return finished
+
+    def given_up(self, task: Task) -> bool:
+        """Return whether a task was dropped while it was waiting for etcd."""
+        return task not in self._tasks
+
+    def _run(self) -> None:
+        try:
+            with self._connection.held():
+                while (task := self._await_due()) is not None:
+                    self._do(task)
+        except BaseException as error:
+            with self._changed:
+                orphans, self._tasks, self._thread = self._tasks, [], None
+                self._woken.clear()
+                self._changed.notify_all()
+            for task in orphans:
+                task.failed(RegistryError(f"following etcd ended with an error: {error!r}"))
+            raise
+
+    def _await_due(self) -> Task | None:
+        with self._changed:
+            while self._tasks:
+                task = min(self._tasks, key=self._time_of)
+                wait = self._time_of(task) - monotonic()
+                if wait <= 0:
+                    return task
+                self._changed.wait(wait)
+            self._thread = None
+            return None
+
+    def _time_of(self, task: Task) -> float:
+        if task.ending:
+            return 0.0
+        return self._resume_at if task in self._woken else max(task.due, self._resume_at)
+
+    def _do(self, task: Task) -> None:
+        with self._changed:
+            self._woken.discard(task)
+        ending = task.ending
+        began = monotonic()
+        try:
+            if ending:
+                task.finish()
+            else:
+                task.step()
+        except UnreachableError as error:
+            self._unreachable(task, error)
+        except RefusedError as error:
+            task.failed(error)
+        else:
+            # A step that has nothing to ask succeeds whatever etcd does.
+            if self._connection.answered_at >= began:
+                self._answered()
+        if ending:
+            with self._changed:
+                self._drop(task)
+
+    def _drop(self, task: Task) -> None:
+        if task in self._tasks:
+            self._tasks.remove(task)
+        self._woken.discard(task)
+        self._changed.notify_all()
+
+    def _unreachable(self, task: Task, error: UnreachableError) -> None:
+        with self._changed:
+            if task not in self._tasks:
+                return  # nobody waits for it any more; the others see for themselves
+            self._resume_at = monotonic() + _PAUSE
+            # What it was woken for is still to be done, long before it is due by itself.
+            self._woken.add(task)
+            others = [each for each in self._tasks if each is not task and not each.ending]
+        for each in (task, *others):
+            each.failed(error)
+        if not self._down and not all(each.ending for each in (task, *others)):
+            self._down = True
+            _logger.warning("%s; it is tried again", error)
+
+    def _answered(self) -> None:
+        self._hung = False
+        if self._down:
+            self._down = False
+            _logger.warning("etcd answers again")

@@ -1,0 +1,1 @@
+"""ZeroMQ sockets as both ends set them up, and their encryption."""

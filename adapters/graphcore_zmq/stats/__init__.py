@@ -1,0 +1,1 @@
+"""What publishers and subscribers report about themselves."""

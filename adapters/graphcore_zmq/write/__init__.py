@@ -1,0 +1,1 @@
+"""Publishing: `zmq_pub`, its node, and the socket it binds."""

@@ -1,0 +1,234 @@
+"""`zmq_pub`: what is checked where a publisher is wired, and the handle that it gives."""
+
+from typing import Any, TypedDict, TypeVar, Unpack
+
+from graphcore import Handle, InvalidTypeError, InvalidValueError, stream_operator
+from graphcore.stream import Stream
+from graphcore.time import Duration, to_duration
+from graphcore_zmq.codec.codec import Codec, check_codec, msgpack
+from graphcore_zmq.config import (
+    SocketOptions,
+    ZmqPubRegistration,
+    check_address,
+    check_options,
+    check_port,
+)
+from graphcore_zmq.registry import ZmqRegistry
+from graphcore_zmq.socket.security import CurveServer, check_server
+from graphcore_zmq.stats.status import PublisherStats
+from graphcore_zmq.wire.framing import Framing, Topic, check_topic, each_value, whole_bursts
+from graphcore_zmq.write.binding import OnFull
+from graphcore_zmq.write.sender import ZeroMqSenderNode
+
+T = TypeVar("T")
+
+_KEEP_COUNT = 1_000
+
+
+class ZmqPublisher(Handle):
+    """The handle of a publisher: a root for a graph, and a look at how it does."""
+
+    __slots__ = ()
+    node: ZeroMqSenderNode
+
+    def __init__(self, node: ZeroMqSenderNode) -> None:
+        self.node = node
+
+    @property
+    def port(self) -> int:
+        """The bound port, once the run has started."""
+        return self.node.port
+
+    @property
+    def address(self) -> str:
+        """The bound address, once the run has started."""
+        return self.node.address
+
+    def stats(self) -> PublisherStats:
+        """Return what the publisher has done in this run; from any thread."""
+        return self.node.stats()
+
+
+class PublisherOptions(TypedDict, total=False):
+    """The keywords that `zmq_pub` and `zmq_pub_burst` have in common; `zmq_pub` explains them."""
+
+    bind: str
+    advertise: str | None
+    wait_for: int
+    on_full: str
+    keep_for: Duration
+    keep_count: int | None
+    last_value: bool
+    options: SocketOptions | None
+    security: CurveServer | None
+
+
+@stream_operator
+def zmq_pub(
+    stream: Stream[T],
+    port: int,
+    registration: ZmqPubRegistration | tuple[str, ZmqRegistry] | tuple[()] | None = None,
+    *,
+    codec: Codec[T] = msgpack,
+    topic: Topic[T] | None = None,
+    bind: str = "0.0.0.0",
+    advertise: str | None = None,
+    wait_for: int = 0,
+    on_full: str = "drop",
+    keep_for: Duration = "500ms",
+    keep_count: int | None = None,
+    last_value: bool = False,
+    options: SocketOptions | None = None,
+    security: CurveServer | None = None,
+) -> ZmqPublisher:
+    """Publish a stream; real-time runs only.
+
+    Values published before the first subscriber are kept, each for `keep_for` after its own cycle,
+    and sent when it subscribes. At the end of the run kept values get the rest of that time, and
+    EndOfStream is sent unless the run failed.
+
+    Args:
+        stream: what is published, a frame for each tick.
+        port: TCP port; 0 takes a free one, which `.port` tells once the run has started.
+        registration: ``(name, registry)`` under which subscribers find this publisher.
+        codec: turns values into bytes.
+        topic: gives each value's topic, text; subscribers of topics get only what they name. For
+            subscribers of graphcore alone: others cannot read such messages.
+        bind: the interface, an address of this host; the default is all of them.
+        advertise: the address that is registered; by default the bound one, and for all
+            interfaces this host's.
+        wait_for: hold the first value, and with it the graph, until so many have subscribed.
+        on_full: when a subscriber's queue is full, ``"drop"`` for that subscriber, which counts
+            it and ticks GAP, or ``"block"``: the graph waits for the slowest subscriber, and for
+            one to be there at all.
+        keep_for: how long a value waits for the first subscriber.
+        keep_count: how many values (or bursts) wait at most; by default 1,000, or what the send
+            high-water mark allows.
+        last_value: send the last value, or burst, of each topic to each new subscriber, and to it
+            alone; it waits for the first subscriber however long.
+        options: of the socket.
+        security: who may subscribe, ``Curve.server(...)``; by default everybody, unencrypted.
+
+    Returns:
+        A handle: a root for `Graph`, with `port`, `address` and `stats()`.
+
+    Raises:
+        InvalidTypeError, InvalidValueError: at wiring, for what makes no sense; in `cycle`, for a
+            topic that is none.
+        RunError: in `start`, in a historical run, if the address cannot be bound, or if libzmq
+            lacks what `last_value` needs.
+        CodecError: in `cycle`, for a value that the codec cannot encode, or that is too large for
+            a frame.
+    """
+    return _publisher(
+        stream,
+        port,
+        registration,
+        each_value(check_codec(codec), check_topic(topic)),
+        topical=topic is not None,
+        bind=bind,
+        advertise=advertise,
+        wait_for=wait_for,
+        on_full=on_full,
+        keep_for=keep_for,
+        keep_count=keep_count,
+        last_value=last_value,
+        options=options,
+        security=security,
+    )
+
+
+@stream_operator
+def zmq_pub_burst(
+    stream: Stream[list[T]],
+    port: int,
+    registration: ZmqPubRegistration | tuple[str, ZmqRegistry] | tuple[()] | None = None,
+    *,
+    codec: Codec[T] = msgpack,
+    topic: Topic[T] | None = None,
+    **options: Unpack[PublisherOptions],
+) -> ZmqPublisher:
+    """Publish a stream of bursts (lists), each as one frame, which subscribers get as one burst.
+
+    A frame costs about the same whether it holds a value or a hundred, so this is how much is sent
+    fast. An empty burst is not sent. With topics, the values of a burst that share one are a frame.
+
+    Args:
+        stream: what is published; ticks with lists of values.
+        port: as in `zmq_pub`.
+        registration: as in `zmq_pub`.
+        codec: turns each value into bytes.
+        topic: gives each value's topic.
+        **options: as in `zmq_pub`.
+
+    Returns:
+        A handle, as `zmq_pub` does.
+
+    Raises:
+        InvalidTypeError: also in `cycle`, for a tick that is no list.
+        Exception: what `zmq_pub` raises.
+    """
+    framing = whole_bursts(check_codec(codec), check_topic(topic))
+    return _publisher(stream, port, registration, framing, topical=topic is not None, **options)
+
+
+def _publisher(
+    stream: Stream[Any],
+    port: int,
+    registration: ZmqPubRegistration | tuple[str, ZmqRegistry] | tuple[()] | None,
+    framing: Framing,
+    *,
+    topical: bool,
+    bind: str = "0.0.0.0",
+    advertise: str | None = None,
+    wait_for: int = 0,
+    on_full: str = "drop",
+    keep_for: Duration = "500ms",
+    keep_count: int | None = None,
+    last_value: bool = False,
+    options: SocketOptions | None = None,
+    security: CurveServer | None = None,
+) -> ZmqPublisher:
+    check_port(port)
+    if not isinstance(bind, str) or not bind or "/" in bind:
+        raise InvalidTypeError(f'bind is an address of this host such as "127.0.0.1", not {bind!r}')
+    if isinstance(wait_for, bool) or not isinstance(wait_for, int) or wait_for < 0:
+        raise InvalidValueError(f"wait_for is a number of subscribers, not {wait_for!r}")
+    if on_full not in list(OnFull):
+        raise InvalidValueError(f'on_full is "drop" or "block", not {on_full!r}')
+    used = check_options(options)
+    limit = used.send_high_water_mark
+    if keep_count is None:
+        keep_count = min(_KEEP_COUNT, limit or _KEEP_COUNT)
+    if isinstance(keep_count, bool) or not isinstance(keep_count, int) or keep_count < 0:
+        raise InvalidValueError(f"keep_count is a number of values, not {keep_count!r}")
+    if limit and keep_count > limit:
+        raise InvalidValueError(
+            f"keep_count={keep_count} is more than a subscriber's queue holds ({limit}, the send "
+            "high-water mark), so that sending them would lose some"
+        )
+    kept_for = to_duration(keep_for)
+    if kept_for < 0:
+        raise InvalidValueError(f"a duration cannot be negative: {keep_for!r}")
+    if not isinstance(last_value, bool):
+        raise InvalidTypeError(f"last_value is True or False, not {last_value!r}")
+    if advertise is not None:
+        check_address(advertise)
+    host = f"[{bind}]" if ":" in bind and not bind.startswith("[") else bind
+    return ZmqPublisher(
+        ZeroMqSenderNode(
+            stream,
+            f"tcp://{host}:{port}",
+            ZmqPubRegistration.of(registration),
+            framing,
+            advertise,
+            wait_for,
+            OnFull(on_full),
+            kept_for,
+            keep_count,
+            used,
+            check_server(security),
+            topical,
+            last_value,
+        )
+    )

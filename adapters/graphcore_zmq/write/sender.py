@@ -1,0 +1,253 @@
+"""The publisher: `ZeroMqSenderNode` binds at `start`, sends in `cycle`, says goodbye at `stop`.
+
+Its outlet knows who has subscribed, so that it knows when its first value can be sent: values wait
+for the first subscriber instead of a sleep.
+"""
+
+import logging
+import time
+from concurrent.futures import wait
+from typing import Any
+
+from graphcore import Active, EndedBy, GraphState, MutableNode, node, state
+from graphcore_zmq.codec.codec import CodecError
+from graphcore_zmq.config import SocketOptions, ZmqPubRegistration
+from graphcore_zmq.registries.asking import answered, ask
+from graphcore_zmq.registry import (
+    ClaimingRegistry,
+    KeyedClaimingRegistry,
+    KeyedRegistry,
+    ZmqHandle,
+    ZmqRegistry,
+    reachable_address,
+)
+from graphcore_zmq.socket.security import CurveServer
+from graphcore_zmq.socket.sockets import refuse_historical
+from graphcore_zmq.stats.stats_log import StatsLog
+from graphcore_zmq.stats.status import PublisherStats
+from graphcore_zmq.wire.frames import TRAILER_SIZE
+from graphcore_zmq.wire.framing import Framing, Outgoing
+from graphcore_zmq.write.backlog import Kept
+from graphcore_zmq.write.binding import STEP, OnFull
+from graphcore_zmq.write.outlet import Outlet
+
+_logger = logging.getLogger(__name__)
+
+_AT_FIRST = 0.5  # s of waiting before a line in the log
+
+
+@node
+class ZeroMqSenderNode(MutableNode[None]):
+    """Publishes what its upstream ticks with; ticks nothing itself."""
+
+    operator = "zmq_pub"
+    source: Active[Any]
+    endpoint: str
+    registration: ZmqPubRegistration
+    framing: Framing
+    advertise: str | None
+    wait_for: int
+    on_full: OnFull
+    keep_for: int
+    keep_count: int
+    options: SocketOptions
+    security: CurveServer | None
+    topical: bool
+    last_value: bool
+    port: int = state(0)
+    address: str = state("")
+    _outlet: Outlet | None = state(None)
+    _handle: ZmqHandle | None = state(None)
+    _kept: Kept | None = state(None)
+    _expired: int = state(0)
+    _released: bool = state(False)
+    _clock_offset: int = state(0)
+
+    def start(self, state: GraphState) -> None:
+        refuse_historical(state)
+        self._kept = Kept(self.keep_for, self.keep_count, self.last_value)
+        outlet = Outlet(
+            self.name,
+            self.endpoint,
+            self.on_full,
+            self.options,
+            self.security,
+            self.topical,
+            self.last_value,
+            state,
+            self._release_when_ready,
+            StatsLog(lambda: f"{self.name}: {self.stats()}", self.options.stats_interval),
+        )
+        outlet.open()
+        self._outlet = outlet
+        self.port = outlet.port
+        self.address = self.endpoint.rpartition(":")[0] + f":{self.port}"
+        _logger.info("%s: publishes at %s", self.name, self.address)
+        self._register(state)
+
+    def cycle(self, state: GraphState) -> bool:
+        assert self._outlet is not None
+        value = self.source.value
+        try:
+            messages = self.framing(value, state.time)
+        except CodecError as error:
+            raise CodecError(f"{self.name}: {error}") from error
+        for message in messages:
+            self._check_size(message)
+        if self._outlet.attention:
+            self._outlet.read_subscriptions()
+        if not self._released:
+            self._await_and_release()
+        for message in messages:
+            if not self._released:
+                self._keep(state.time, message)
+            elif not self._outlet.send(state.time, message):
+                self._expire(message.values, "the run was told to stop")
+        return False
+
+    def stop(self, state: GraphState) -> None:
+        if self._handle is not None:
+            try:
+                self._handle.revoke()
+            except Exception:  # a registry that is down must not keep the socket open
+                _logger.exception("%s could not take its name back", self.name)
+        if self._outlet is None or self._kept is None:
+            return
+        try:
+            if state.ended_by not in (EndedBy.SIGNAL, EndedBy.ERROR):
+                self._await_first_subscriber()
+            self._expire(self._kept.clear(), "the run ended before anybody subscribed")
+            if state.ended_by is not EndedBy.ERROR:
+                self._outlet.say_goodbye()
+            elif self._outlet.subscriptions:
+                _logger.warning(
+                    "%s: the run failed; subscribers that lose what they had not read: %d",
+                    self.name,
+                    self._outlet.subscriptions,
+                )
+        finally:
+            _logger.info("%s: %s", self.name, self.stats())
+            self._outlet.close()
+
+    def stats(self) -> PublisherStats:
+        """Return what has been done in this run; from any thread."""
+        outlet, kept = self._outlet, self._kept
+        if outlet is None or kept is None:
+            return PublisherStats()
+        return PublisherStats(
+            outlet.sent,
+            kept.count,
+            self._expired,
+            outlet.bytes,
+            outlet.peers,
+            outlet.subscriptions,
+        )
+
+    def _register(self, state: GraphState) -> None:
+        name, registry = self.registration.name, self.registration.registry
+        if name is None or registry is None:
+            return
+        address = self.advertise or self._reachable_address(state, registry)
+        if address is None or not self._enter(state, name, registry, address):
+            _logger.warning(
+                "%s: the run ended before the name %r was registered: nobody has found this "
+                "publisher by it",
+                self.name,
+                name,
+            )
+
+    def _reachable_address(self, state: GraphState, registry: ZmqRegistry) -> str | None:
+        """Return what others connect to, if that is known before the run is to end."""
+        # It asks for the address of the registry's host, which may take as long as it likes.
+        thread = f"graphcore-{self.name}-address"
+        answer = ask(lambda: reachable_address(self.address, registry), thread)
+        if wait([answer], timeout=_AT_FIRST).not_done:
+            _logger.warning(
+                "%s waits for this host's address towards %s, whose name is not resolved yet",
+                self.name,
+                registry,
+            )
+        return answer.result() if answered(answer, lambda: state.stopping) else None
+
+    def _enter(self, state: GraphState, name: str, registry: ZmqRegistry, address: str) -> bool:
+        """Register, for as long as the run is not to end; return whether that is done."""
+        key = None if self.security is None else self.security.public_key
+        if not isinstance(registry, ClaimingRegistry):
+            if isinstance(registry, KeyedRegistry):
+                self._handle = registry.register(name, address, key)
+            else:
+                self._handle = registry.register(name, address)
+            return True
+        if isinstance(registry, KeyedClaimingRegistry):
+            claim = registry.claim(name, address, key)
+        else:
+            claim = registry.claim(name, address)
+        self._handle = claim
+        while not claim.wait(STEP / 1000):
+            if state.stopping:
+                return False
+        return True
+
+    # The first values
+
+    def _release_when_ready(self) -> None:
+        # What the first value waits for in `cycle` must not hold the graph's thread here.
+        assert self._outlet is not None
+        if not self._released and self._outlet.subscriptions >= max(1, self.wait_for):
+            self._flush_kept()
+
+    def _await_and_release(self) -> None:
+        """Let values out once there are subscribers; where the first is to wait for them, wait."""
+        assert self._outlet is not None
+        if self.wait_for or self.on_full is OnFull.BLOCK:
+            self._outlet.await_subscriptions(max(1, self.wait_for))
+        else:
+            self._outlet.read_subscriptions()
+        self._release_when_ready()
+
+    def _await_first_subscriber(self) -> None:
+        """At the end, give what is kept the rest of its time."""
+        assert self._outlet is not None and self._kept is not None
+        while self._kept.count and not self._released:
+            remaining = (self._kept.until - self._now()) // 1_000_000
+            if remaining <= 0:
+                return
+            self._outlet.wait(min(remaining, STEP))
+            self._release_when_ready()
+
+    def _check_size(self, message: Outgoing) -> None:
+        size, limits = len(message.envelope) + TRAILER_SIZE, self.options
+        if message.values > limits.max_burst:
+            raise CodecError(
+                f"{self.name}: a burst of {message.values} values is more than max_burst "
+                f"({limits.max_burst}) allows"
+            )
+        if size > limits.max_message_size:
+            raise CodecError(
+                f"{self.name}: a frame of {size} bytes is more than max_message_size "
+                f"({limits.max_message_size}) allows"
+            )
+
+    def _keep(self, at: int, message: Outgoing) -> None:
+        assert self._kept is not None
+        if self.wait_for or self.on_full is OnFull.BLOCK:
+            self._expire(message.values, "the run was told to stop")
+        else:
+            self._clock_offset = time.monotonic_ns() - at
+            self._expire(self._kept.add(at, message), "nobody has subscribed yet")
+
+    def _now(self) -> int:
+        """Return the engine time that it is, if something was kept; no stepped clock moves it."""
+        return time.monotonic_ns() - self._clock_offset
+
+    def _expire(self, count: int, reason: str) -> None:
+        if count and not self._expired:
+            _logger.warning("%s: values are not sent and lost: %s", self.name, reason)
+        self._expired += count
+
+    def _flush_kept(self) -> None:
+        assert self._outlet is not None and self._kept is not None
+        self._released = True
+        self._expire(self._kept.expire(self._now()), "nobody has subscribed yet")
+        for at, message in self._kept.take():
+            self._outlet.send(at, message)
