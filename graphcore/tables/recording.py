@@ -6,9 +6,12 @@ the run stops, the file is made of that and takes its name at once.
 """
 
 import os
+import signal
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from types import FrameType
 from typing import Any, TypeVar
 
 from graphcore.declare import node, state
@@ -69,8 +72,8 @@ class Recording:
             self._file = open(self._partial, "xb")  # noqa: SIM115  # closed by `close`
         except FileExistsError:
             raise RunError(
-                f"{self._partial} exists: another run is writing it, or one that was killed has "
-                "left it; replay_parquet reads it; rename or remove it"
+                f"{self._partial} exists: another run is writing it, or a run that was cut short "
+                "has left it. Rename it to keep it (replay_parquet reads it), or remove it"
             ) from None
         except OSError as error:
             raise RunError(f"cannot write {self._partial}: {error.strerror}") from None
@@ -93,19 +96,31 @@ class Recording:
             self._write()
 
     def close(self) -> None:
-        """Write what is left and make the Parquet file."""
-        try:
+        """Write what is left and make the Parquet file; the first Ctrl-C meanwhile has to wait.
+
+        Raises:
+            OSError: if the disk is full, for example; `path.partial` is left.
+            KeyboardInterrupt: once the file is whole; on a second Ctrl-C at once, which leaves
+                `path.partial`.
+        """
+        with _holding_ctrl_c():
             try:
-                self._write()
-                self._writer.close()
-            finally:
-                self._file.close()
-            self._convert()
-        except OSError as error:
-            error.add_note(f"what was recorded before is in {self._partial}")
-            raise
+                try:
+                    self._write()
+                    self._writer.close()
+                finally:
+                    self._file.close()
+                self._convert()
+            except (OSError, KeyboardInterrupt) as error:
+                error.add_note(f"what was recorded before is in {self._partial}")
+                raise
 
     def _write(self) -> None:
+        # Interrupted, it would leave half a batch, or have `close` write the batch a second time.
+        with _holding_ctrl_c():
+            self._write_batch()
+
+    def _write_batch(self) -> None:
         arrow, ipc = tables_module("pyarrow"), tables_module("pyarrow.ipc")
         if self._writer is None:
             self._column.settle(True)
@@ -146,6 +161,33 @@ class Recording:
                 os.unlink(unfinished)
             raise
         os.unlink(self._partial)
+
+
+@contextmanager
+def _holding_ctrl_c() -> Iterator[None]:
+    """Hold the first Ctrl-C of a block back until its end; its handler has any further one at once.
+
+    The signal cannot be masked instead, as other threads of the process would receive it.
+    """
+    if threading.current_thread() is not threading.main_thread():  # handlers run in no other
+        yield
+        return
+    handler = signal.getsignal(signal.SIGINT)
+    held = False
+
+    def hold(number: int, frame: FrameType | None) -> None:
+        nonlocal held
+        if held and callable(handler):
+            handler(number, frame)
+        held = True
+
+    signal.signal(signal.SIGINT, hold)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)
+    if held:
+        signal.raise_signal(signal.SIGINT)
 
 
 def _groups(batches: Any) -> Iterator[list[Any]]:

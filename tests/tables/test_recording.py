@@ -484,6 +484,76 @@ def test_ctrl_c_leaves_a_whole_file(recorder: "subprocess.Popen[str]") -> None:
     assert values == list(range(1, len(values) + 1)) != []
 
 
+# Presses Ctrl-C right after a batch or a part of the Parquet file has been written.
+PRESSING = """if True:
+    import os, signal
+    import pyarrow.ipc, pyarrow.parquet
+    import graphcore as gc
+
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    def pressing(function, times):
+        left = [signal.SIGINT] * times
+        def pressed(*arguments):
+            done = function(*arguments)
+            while left:
+                os.kill(os.getpid(), left.pop())
+            return done
+        return pressed
+
+    class Writer:
+        def __init__(self, writer):
+            self.write_batch = pressing(writer.write_batch, WHILE_WRITING)
+            self.close = writer.close
+
+    new_stream = pyarrow.ipc.new_stream
+    pyarrow.ipc.new_stream = lambda *arguments: Writer(new_stream(*arguments))
+    parquet = pyarrow.parquet.ParquetWriter
+    parquet.write_table = pressing(parquet.write_table, WHILE_CLOSING)
+    try:
+        gc.from_iterable(range(5_000)).record("live.parquet").run(LIVE)
+    except BaseException as error:
+        leaves = getattr(error, "exceptions", [error])
+        print(*(type(each).__name__ for each in leaves), *getattr(leaves[-1], "__notes__", []))
+"""
+
+
+def pressing(while_writing: int, while_closing: int, live: str) -> str:
+    """Return what a recording that is interrupted says."""
+    code = PRESSING.replace("WHILE_WRITING", str(while_writing))
+    code = code.replace("WHILE_CLOSING", str(while_closing)).replace("LIVE", live)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stderr == ""
+    return done.stdout
+
+
+@pytest.mark.parametrize(
+    ("while_writing", "while_closing", "live", "raised"),
+    [
+        (1, 0, "", ["KeyboardInterrupt"]),
+        (0, 1, "", ["KeyboardInterrupt"]),
+        (1, 1, "", ["KeyboardInterrupt", "KeyboardInterrupt"]),
+        (1, 1, "realtime=True", ["KeyboardInterrupt"]),
+        (2, 1, "realtime=True", ["KeyboardInterrupt", "KeyboardInterrupt"]),
+    ],
+)
+def test_ctrl_c_while_the_file_is_written_leaves_each_value_once_in_a_whole_file(
+    while_writing: int, while_closing: int, live: str, raised: list[str]
+) -> None:
+    assert pressing(while_writing, while_closing, live).split() == raised
+    assert os.listdir() == ["live.parquet"]
+    values = pl.read_parquet("live.parquet")["value"].to_list()
+    assert values == list(range(len(values))) != []
+
+
+def test_ctrl_c_again_while_the_file_is_made_leaves_what_was_recorded_and_says_where() -> None:
+    said = pressing(0, 2, "")
+    assert said == "KeyboardInterrupt what was recorded before is in live.parquet.partial\n"
+    assert os.listdir() == ["live.parquet.partial"]
+    again = [value for _, value in ticks(gc.replay_parquet("live.parquet.partial"))]
+    assert again == list(range(5_000))
+
+
 def test_of_a_killed_process_what_was_written_is_read_and_not_overwritten(
     recorder: "subprocess.Popen[str]",
 ) -> None:
