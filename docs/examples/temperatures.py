@@ -329,19 +329,20 @@ def demo(
     began = perf_counter()
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     try:
+        length = to_period(year)
         recorded = run_historically()
         with (
             own_etcd() if etcd else nullcontext() as address,
             Progress(*columns, TimeElapsedColumn(), console=console, transient=True) as progress,
         ):
             display = Display(progress, len(recorded.hours))
-            live, subscriptions = run_live(to_period(year), display, address)
+            live, subscriptions = run_live(length, display, address)
             display.end_month()
     except KeyboardInterrupt:
-        console.print("interrupted")
+        typer.echo("demo: interrupted", err=True)
         raise typer.Exit(130) from None
-    except (OSError, ValueError, RuntimeError) as error:
-        console.print(f"demo: {error}", markup=False, highlight=False)
+    except (gc.GraphcoreError, OSError, ValueError, RuntimeError, ExceptionGroup) as error:
+        typer.echo(f"demo: {error}", err=True)
         raise typer.Exit(1) from None
 
     unusual = [hour for hour in live.hours if hour.unusual]
@@ -352,7 +353,9 @@ def demo(
     )
     lost = sum(subscription.stats().lost for subscription in subscriptions)
     if live != recorded or lost:
-        console.print("FAILED: this is not what the same graph makes of the recorded readings")
+        typer.echo(
+            "demo: FAILED: this is not what the same graph makes of the recorded readings", err=True
+        )
         raise typer.Exit(1)
     console.print("The same graph, run historically in one process, gives the same hours.")
 

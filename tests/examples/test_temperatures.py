@@ -80,7 +80,7 @@ def test_the_demo_fails_when_an_hour_differs(
     with pytest.raises(typer.Exit) as exit:
         temperatures.demo("1s")
     assert exit.value.exit_code == 1
-    assert "FAILED" in capsys.readouterr().out
+    assert "FAILED" in capsys.readouterr().err
 
 
 def test_an_etcd_that_cannot_be_found_is_told(
@@ -94,7 +94,8 @@ def test_an_etcd_that_cannot_be_found_is_told(
     with pytest.raises(typer.Exit) as exit:
         temperatures.demo("1s", etcd=True)
     assert exit.value.exit_code == 1
-    assert "there is no etcd on the path" in capsys.readouterr().out
+    out, err = capsys.readouterr()
+    assert (out, err.startswith("demo: there is no etcd on the path")) == ("", True)
 
 
 def test_an_etcd_that_does_not_start_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -107,9 +108,9 @@ def test_an_etcd_that_does_not_start_says_why(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_a_duration_that_is_none_is_named(example: Callable[..., Any]) -> None:
-    code, output, _ = example("temperatures.py", "--year", "soon").finish()
-    assert code == 1
-    assert "soon" in output and "Traceback" not in output
+    code, output, error = example("temperatures.py", "--year", "soon").finish()
+    assert (code, output) == (1, "")
+    assert "soon" in error and "Traceback" not in error
 
 
 def begun(example: Callable[..., Any], *options: str) -> tuple[Any, list[int]]:
@@ -136,7 +137,8 @@ def test_ctrl_c_ends_all_processes(
     process.signal(signal.SIGINT)
     code, output, error = process.finish(15)
     assert code == 130
-    assert "interrupted" in output and "Traceback" not in error
+    assert "interrupted" not in output
+    assert error.splitlines()[-1] == "demo: interrupted" and "Traceback" not in error
     assert ended(children) and ended(others)
 
 
@@ -147,9 +149,9 @@ def test_a_publisher_that_is_killed_fails_the_demo_and_ends_the_other(
 ) -> None:
     process, children = begun(example)
     os.kill(children[1], signal.SIGKILL)
-    code, output, _ = process.finish(15)
+    code, output, error = process.finish(15)
     assert code == 1
-    assert "San Francisco failed, exit code -9" in output
+    assert "San Francisco failed, exit code -9" in error and "failed" not in output
     assert ended(children)
 
 
