@@ -21,7 +21,7 @@ _ON_EACH_TIER = [Path(__file__).parent / folder for folder in ("engine", "operat
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     # A program in a process of its own would not know of the tier.
-    own_process = "child" in metafunc.fixturenames
+    own_process = "child" in metafunc.fixturenames or "tier" in metafunc.fixturenames
     if metafunc.definition.path.parent in _ON_EACH_TIER and not own_process:
         metafunc.fixturenames.append("default_tier")
         tiers = ("fused", "interpreted")

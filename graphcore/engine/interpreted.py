@@ -1,22 +1,23 @@
-"""The interpreted tier: each node's `cycle` is called, one after the other.
+"""The interpreted tier: call each node's `cycle`, one after the other.
 
-The nodes to run wait in a heap of their indices, which is the order of R2: a node that ticks adds
-those it triggers, which all come behind it. An index that was added twice is met twice in a row.
+The nodes to run wait in a heap of their indices, which is the order of R2. A node that ticks adds
+the nodes that it triggers, and all of these come after it. An index that was added twice is popped
+twice in a row.
 
-A line is nodes each of which triggers the next and no other. Once each of them has ticked, no gate
-(R5) is left in it to look at, so that it is run from its first node on without the heap, as long
-as nothing else waits there.
+A line is a run of nodes each of which triggers the next node and no other. Once every node of a
+line has ticked, all its gates (R5) are open. Then the line runs from its first node on without the
+heap, unless other nodes wait there.
 """
 
-from collections.abc import Callable
 from heapq import heapify, heappop, heappush
 
 from graphcore.engine.notes import add_note
 from graphcore.engine.plan import Node, Plan
 from graphcore.engine.session import Session
+from graphcore.engine.withheld import Step, steps_of
 from graphcore.state import GraphState
 
-_Step = tuple[Callable[[GraphState], bool], GraphState, Node]
+_Step = tuple[Step, GraphState, Node]
 
 
 class _Line:
@@ -52,12 +53,17 @@ class Interpreted:
 def _run(plan: Plan, session: Session) -> None:
     triggers = plan.triggers
     steps: list[_Step] = [
-        (node.cycle, session.states[index], node) for index, node in enumerate(plan.nodes)
+        (step, session.states[index], node)
+        for index, (step, node) in enumerate(zip(steps_of(plan.nodes), plan.nodes, strict=True))
     ]
     lines = _lines(steps, triggers)
     ticked_lines: dict[int, _Line] = {}
     waiting = plan.inputs.copy()
-    for pending in iter(session.next_cycle, None):
+    # No `iter(session.next_cycle, None)`: that takes a user's StopIteration for its own end.
+    while True:
+        pending = session.next_cycle()
+        if pending is None:
+            return
         heapify(pending)
         cycle = session.cycle
         index = -1
@@ -95,7 +101,8 @@ def _run(plan: Plan, session: Session) -> None:
                         heappush(pending, each)
                     break
         except Exception as error:
-            add_note(error, plan, plan.nodes.index(node), session.time)
+            failed = next(i for i, each in enumerate(plan.nodes) if each is node)
+            add_note(error, plan, failed, session.time)
             raise
 
 

@@ -47,16 +47,17 @@ class Delay(MutableNode[T]):
     waiting: deque[tuple[int, T]] = state(factory=deque)
 
     def cycle(self, state: GraphState) -> bool:
-        delivered = state.due and bool(self.waiting) and self.waiting[0][0] <= state.time
-        if delivered:
-            self.value = self.waiting.popleft()[1]
-            if self.waiting and self.waiting[0][0] <= state.time:
-                state.schedule(state.time)
+        delivers = state.due and bool(self.waiting) and self.waiting[0][0] <= state.time
         if state.ticked(self.source):
             at = state.time + self.duration
             self.waiting.append((at, self.source.value))
             state.schedule(at)
-        return delivered
+        if not delivers:
+            return False
+        self.value = self.waiting.popleft()[1]
+        if self.waiting and self.waiting[0][0] <= state.time:
+            state.schedule(state.time)
+        return True
 
 
 @node
@@ -136,13 +137,16 @@ class Window(MutableNode[list[T]], Generic[T]):
     end: int = state(0)
 
     def cycle(self, state: GraphState) -> bool:
-        complete = bool(self.group) and state.time >= self.end
+        group = self.group
+        complete = bool(group) and state.time >= self.end
         if complete:
-            self.value = self.group
             self.group = []
         if state.ticked(self.source):
             if not self.group:
                 self.end = state.time + self.span - state.elapsed % self.span
                 state.schedule(self.end)
             self.group.append(self.source.value)
-        return complete
+        if not complete:
+            return False
+        self.value = group
+        return True

@@ -1,0 +1,297 @@
+"""Withhold the values that a node sets without ticking (R5).
+
+A `cycle` may set `value` and return False. The node itself reads that value in its next cycle;
+everybody else reads what the node last ticked with. `Withholding` swaps the two around each call of
+`cycle`. Most classes need no swap, because their code shows that they tick with whatever they set:
+`sets_only_what_it_ticks_with` reads that from the bytecode, which every function has, while its
+source may be gone.
+"""
+
+import dis
+import inspect
+from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
+from itertools import chain, pairwise
+from types import CodeType, FunctionType, GetSetDescriptorType, MemberDescriptorType
+from typing import Any, Final
+
+from graphcore.node import MutableNode, Source
+from graphcore.state import GraphState
+
+Node = MutableNode[Any]
+Step = Callable[[GraphState], bool]
+
+_MISSING: Final = object()
+_GROUND = frozenset(chain(MutableNode.__mro__, Source.__mro__))
+_ASSIGN = ("STORE_ATTR", "DELETE_ATTR")
+_JUMPS = frozenset(chain(dis.hasjrel, dis.hasjabs))
+_NEVER_FALL_THROUGH = frozenset(
+    ["JUMP_FORWARD", "JUMP_BACKWARD", "JUMP_BACKWARD_NO_INTERRUPT", "RAISE_VARARGS", "RERAISE"]
+)
+_RETURNS = ("RETURN_VALUE", "RETURN_CONST")
+# What may assign `value` without naming it in the code.
+_WAYS_ROUND = frozenset(
+    [
+        "setattr",
+        "delattr",
+        "vars",
+        "locals",
+        "exec",
+        "eval",
+        "__dict__",
+        "__setattr__",
+        "__delattr__",
+    ]
+)
+_HOOKS = frozenset(["__getattr__", "__getattribute__", "__setattr__", "__delattr__"])
+
+
+class Withholding:
+    """The `cycle` of a node, called so that only the node sees what it sets without ticking.
+
+    Between two calls `node.value` is what the node last ticked with, or what somebody else assigned
+    since. Another object than the one that was left there tells that somebody did.
+
+    Args:
+        node: a node whose `start` has been called. A value that it has by now is its own: nobody
+            else reads it before the node's first tick.
+    """
+
+    __slots__ = ("_cycle", "_node", "_shown", "_working")
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._cycle: Step = node.cycle
+        self._working: Any = vars(node).pop("value", _MISSING)
+        self._shown: Any = _MISSING
+
+    def __call__(self, state: GraphState) -> bool:
+        """Run the node's cycle; if it raises, the node stays as the cycle left it."""
+        node = self._node
+        attributes = vars(node)
+        shown = attributes.get("value", _MISSING)
+        if shown is self._shown:
+            _put(attributes, self._working)
+        ticked = bool(self._cycle(state))
+        attributes = vars(node)  # a node may replace its dict
+        self._working = attributes.get("value", _MISSING)
+        if ticked:
+            self._shown = self._working
+        else:
+            self._shown = shown
+            _put(attributes, shown)
+        return ticked
+
+
+def _put(attributes: dict[str, Any], value: Any) -> None:
+    if value is not _MISSING:
+        attributes["value"] = value
+    else:
+        attributes.pop("value", None)
+
+
+def steps_of(nodes: Iterable[Node]) -> list[Step]:
+    """Return what to call in place of each node's `cycle`: that itself, where nothing is withheld.
+
+    Args:
+        nodes: nodes whose `start` has been called.
+    """
+    plain: dict[type, bool] = {}
+    steps: list[Step] = []
+    for node in nodes:
+        cls = type(node)
+        if cls not in plain:
+            plain[cls] = sets_only_what_it_ticks_with(cls)
+        own = "cycle" in vars(node)  # assigned to this node alone, so its class says nothing
+        steps.append(node.cycle if plain[cls] and not own else Withholding(node))
+    return steps
+
+
+def sets_only_what_it_ticks_with(cls: type[Node]) -> bool:
+    """Return whether the class's code shows that its nodes tick with every value that they set.
+
+    It does so if `cycle` returns the constant True, or raises, on each path on which it may have
+    assigned `value`, and no other method of the class or of the user's classes that it is made of
+    assigns it. Where the code leaves a doubt, the answer is False.
+    """
+    cycle = inspect.getattr_static(cls, "cycle")
+    methods: list[_Method] = []
+    for base in cls.__mro__:
+        if base in _GROUND:
+            continue
+        for name, item in vars(base).items():
+            if item is cycle:
+                continue
+            found = _functions(item)
+            if found is None or name in _HOOKS:
+                return False
+            methods += [(name, function.__code__, bound) for function, bound in found]
+    if not isinstance(cycle, FunctionType):
+        return False
+    return _shows(cycle.__code__, tuple(methods))
+
+
+# A method's name, its code, and whether its first argument is the node.
+_Method = tuple[str, CodeType, bool]
+
+
+def _functions(item: object) -> list[tuple[FunctionType, bool]] | None:
+    """Return the functions that an attribute of a class calls, `None` if that is unknown."""
+    if isinstance(item, staticmethod | classmethod):
+        inner = _functions(item.__func__)
+        return None if inner is None else [(function, False) for function, _ in inner]
+    if isinstance(item, FunctionType):
+        return [(item, True), *((each, True) for each in _inner(item))]
+    if isinstance(item, property):
+        accessors = [each for each in (item.fget, item.fset, item.fdel) if each is not None]
+        if not all(isinstance(each, FunctionType) for each in accessors):
+            return None
+        return [found for each in accessors for found in _functions(each) or ()]
+    if isinstance(item, type | GetSetDescriptorType | MemberDescriptorType):
+        return []
+    return None if callable(item) or hasattr(type(item), "__get__") else []
+
+
+def _inner(function: FunctionType) -> Iterator[FunctionType]:
+    """Yield the functions in a function's closure, such as the one that a decorator wraps."""
+    waiting, met = [function], {id(function)}
+    while waiting:
+        for cell in waiting.pop().__closure__ or ():
+            try:
+                content = cell.cell_contents
+            except ValueError:  # an empty cell
+                continue
+            if isinstance(content, FunctionType) and id(content) not in met:
+                met.add(id(content))
+                waiting.append(content)
+                yield content
+
+
+@lru_cache(maxsize=1024)
+def _shows(cycle: CodeType, methods: tuple[_Method, ...]) -> bool:
+    names = set(chain.from_iterable(_names(code) for _, code, _ in methods))
+    for name, code, _ in methods:
+        # A `cycle` that was overridden is called by handing the node on, which `_shows_in` sees in
+        # the new one.
+        if _assigns(code) and (name != "cycle" or "cycle" in names):
+            return False
+    # `super()` hands the node on, and `MutableNode.reset` deletes its value.
+    leaks = {"super", "reset", *_WAYS_ROUND}
+    found = True
+    while found:
+        found = False
+        for name, code, bound in methods:
+            hands_on = bound and code.co_argcount and _lets_out(code, code.co_varnames[0])
+            if name not in leaks and (hands_on or leaks & _names(code)):
+                leaks.add(name)
+                found = True
+    return bool(cycle.co_argcount) and _shows_in(cycle, leaks)
+
+
+def _names(code: CodeType) -> set[str]:
+    """Return the names of the globals and attributes in a function and the functions inside it."""
+    return set(code.co_names).union(*map(_names, _inside(code)))
+
+
+def _inside(code: CodeType) -> Iterator[CodeType]:
+    return (each for each in code.co_consts if isinstance(each, CodeType))
+
+
+def _assigns(code: CodeType) -> bool:
+    """Return whether a function assigns or deletes an attribute `value`, whoever's it is."""
+    own = (each.opname in _ASSIGN and each.argval == "value" for each in dis.get_instructions(code))
+    return any(own) or bool(_WAYS_ROUND & _names(code)) or any(map(_assigns, _inside(code)))
+
+
+def _lets_out(code: CodeType, node: str) -> bool:
+    """Return whether a function does more with a variable than ask for its attributes."""
+    instructions = list(_instructions(code))
+    return any(
+        _hands_on(instruction, following, node, code)
+        for instruction, following in pairwise(instructions)
+    ) or any(_lets_out(inner, node) for inner in _inside(code) if node in inner.co_freevars)
+
+
+def _instructions(code: CodeType) -> Iterator[dis.Instruction]:
+    for each in dis.get_instructions(code):
+        if each.opname != "EXTENDED_ARG" or each.is_jump_target:
+            yield each
+
+
+def _hands_on(
+    instruction: dis.Instruction, following: dis.Instruction, node: str, code: CodeType
+) -> bool:
+    """Return whether an instruction loads a variable for more than one of its attributes."""
+    name = instruction.opname
+    if "LOAD" not in name or not ("FAST" in name or "DEREF" in name):
+        return False
+    if "FAST" in name and node in code.co_cellvars:
+        return False  # the cell, for a function inside, in Python 3.13
+    loaded = instruction.argval
+    if isinstance(loaded, tuple):  # two instructions in one, in Python 3.13
+        if name == "LOAD_FAST_LOAD_FAST" and loaded[0] == node:
+            return True
+        loaded = loaded[1]
+    if loaded != node:
+        return False
+    augmented = following.opname == "COPY" and following.arg == 1
+    asks = following.opname in ("LOAD_ATTR", "LOAD_METHOD", *_ASSIGN)
+    return not (asks or augmented)
+
+
+def _shows_in(code: CodeType, leaks: set[str]) -> bool:
+    """Follow the paths through a `cycle`; see `sets_only_what_it_ticks_with`.
+
+    Args:
+        code: that of `cycle`.
+        leaks: names of globals and methods whose use may assign `value`.
+    """
+    instructions = list(_instructions(code))
+    places = {each.offset: place for place, each in enumerate(instructions)}
+    handlers = dis.Bytecode(code).exception_entries  # type: ignore[attr-defined]  # in no stub
+    assigned: dict[int, bool] = {}  # for each place reached: whether `value` may be assigned there
+    waiting: list[tuple[int, bool]] = [(0, False)]
+    while waiting:
+        place, before = waiting.pop()
+        if assigned.get(place, -1) >= before:
+            continue
+        instruction = instructions[place]
+        following = instructions[place + 1] if place + 1 < len(instructions) else instruction
+        assigned[place] = before
+        after = before or _may_assign(instruction, following, code, leaks)
+        if instruction.opname in _RETURNS:
+            if after and not _returns_true(instruction, instructions[place - 1]):
+                return False
+            continue
+        targets = [each.target for each in handlers if each.start <= instruction.offset < each.end]
+        if instruction.opcode in _JUMPS:
+            targets.append(instruction.argval)
+        if not all(target in places for target in targets):
+            return False
+        waiting += [(places[target], after) for target in targets]
+        if instruction.opname not in _NEVER_FALL_THROUGH:
+            waiting.append((place + 1, after))
+    return True
+
+
+def _may_assign(
+    instruction: dis.Instruction, following: dis.Instruction, code: CodeType, leaks: set[str]
+) -> bool:
+    node = code.co_varnames[0]
+    if instruction.opname in _ASSIGN:
+        return bool(instruction.argval == "value")
+    if instruction.opname.startswith("LOAD_") and isinstance(instruction.argval, str):
+        by_name = "ATTR" in instruction.opname or "METHOD" in instruction.opname
+        if instruction.argval in leaks and (by_name or "GLOBAL" in instruction.opname):
+            return True
+    inner = instruction.argval
+    if isinstance(inner, CodeType):
+        handed_on = node in inner.co_freevars and _lets_out(inner, node)
+        return handed_on or _assigns(inner) or bool(leaks & _names(inner))
+    return _hands_on(instruction, following, node, code)
+
+
+def _returns_true(returning: dis.Instruction, before: dis.Instruction) -> bool:
+    if returning.opname == "RETURN_CONST":  # in Python 3.12 and 3.13
+        return returning.argval is True
+    return before.opname == "LOAD_CONST" and before.argval is True and not returning.is_jump_target
