@@ -89,7 +89,12 @@ class Graph:
 
     @property
     def networkx(self) -> "nx.DiGraph[MutableNode[Any]]":
-        """The graph for networkx, made anew; an edge's `active` says whether it triggers."""
+        """The graph for networkx, made anew; an edge's `active` says whether it triggers.
+
+        Raises:
+            InvalidTypeError: if networkx, which compares vertices by ``==``, cannot tell the nodes
+                apart, because of a class's own `__eq__`.
+        """
         return self._plan.graph()
 
     def fused_source(self) -> str:
@@ -162,7 +167,7 @@ class Graph:
         bounded = not (until is None and duration is None and cycles is None)
         if not realtime and not bounded:
             self._refuse_endless_sources()
-        mine: list[MutableNode[Any]] = []
+        mine: list[int] = []
         try:
             claim(self._plan, mine)
             began = perf_counter_ns()

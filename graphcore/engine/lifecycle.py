@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from graphcore.engine.notes import add_note
-from graphcore.engine.plan import Node, Plan
+from graphcore.engine.plan import Plan
 from graphcore.engine.session import Session
 from graphcore.engine.signals import ending_by_signal
 from graphcore.errors import RunError
@@ -26,26 +26,27 @@ class Tier(Protocol):
         """Run the plan's nodes cycle by cycle until the session is over."""
 
 
-_running: set[Node] = set()
+_running: set[int] = set()  # the ids of nodes, which are told apart by identity
 _running_lock = threading.Lock()
 
 
-def claim(plan: Plan, mine: list[Node]) -> None:
+def claim(plan: Plan, mine: list[int]) -> None:
     """Have the plan's nodes to oneself, before anything of a node is touched (R12).
 
     Args:
         plan: what is to run.
-        mine: gets the nodes, to be handed to `release`. That is a call which Ctrl-C cannot break
-            into, so that in a `finally` it leaves none behind; a context manager might.
+        mine: gets the nodes' ids, to be handed to `release`. Ctrl-C cannot break into that call,
+            so that in a `finally` it leaves no claim behind; a context manager might.
 
     Raises:
         RunError: if a node is in another run.
     """
     with _running_lock:
-        taken = next((node for node in plan.nodes if node in _running), None)
+        taken = next((node for node in plan.nodes if id(node) in _running), None)
         if taken is not None:
             raise RunError(f"{taken.name} is in another run; a node is in one run at a time")
-        mine.extend(plan.nodes)  # before they are, so that Ctrl-C in between leaves none behind
+        # Before they are claimed, so that Ctrl-C in between leaves no claim behind.
+        mine.extend(map(id, plan.nodes))
         _running.update(mine)
 
 

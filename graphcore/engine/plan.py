@@ -1,7 +1,8 @@
 """The plan: which nodes a graph has, in which order they run, and who wakes whom (R2, R3).
 
 networkx gives the order: topological, and among the possible orders the one in which the nodes
-were constructed. A tier reads a plan and changes nothing in it.
+were constructed. A tier reads a plan and changes nothing in it. Nodes are told apart by identity:
+the vertices are the nodes' ids, since a user's class may have an `__eq__` of its own.
 """
 
 from collections.abc import Iterable
@@ -9,7 +10,7 @@ from typing import Any
 
 import networkx as nx
 
-from graphcore.errors import WiringError
+from graphcore.errors import InvalidTypeError, WiringError
 from graphcore.node import MutableNode, node_of
 
 Node = MutableNode[Any]
@@ -28,9 +29,9 @@ class Plan:
     """
 
     def __init__(self, roots: Iterable[Node]) -> None:
-        graph = _wire(roots)
-        self.nodes = _order(graph)
-        index = {node: i for i, node in enumerate(self.nodes)}
+        found, graph = _wire(roots)
+        self.nodes = _order(found, graph)
+        index = {id(node): i for i, node in enumerate(self.nodes)}
         shared: dict[tuple[int, ...], tuple[int, ...]] = {}
         self.triggers: list[tuple[int, ...]] = []
         self.gated: list[tuple[int, ...]] = []
@@ -40,14 +41,14 @@ class Plan:
         for number, node in enumerate(self.nodes):
             triggered: list[int] = []
             waiting: list[int] = []
-            for dependant, edge in graph[node].items():
+            for dependant, edge in graph[id(node)].items():
                 reader = index[dependant]
                 if edge["active"]:
                     triggered.append(reader)
                     active[reader] += (number,)
                 else:
                     passive[reader] += (number,)
-                if dependant.valid == "all":
+                if found[dependant].valid == "all":
                     waiting.append(reader)
                     self.inputs[reader] += 1
             triggers, gated = tuple(sorted(triggered)), tuple(sorted(waiting))
@@ -57,7 +58,12 @@ class Plan:
         self.active, self.passive = active, passive
 
     def graph(self) -> "nx.DiGraph[Node]":
-        """Return the graph; made anew, as networkx's dicts would be half of what a node takes."""
+        """Return the graph; made anew, as networkx's dicts would be half of what a node takes.
+
+        Raises:
+            InvalidTypeError: if networkx cannot tell the nodes apart.
+        """
+        _refuse_alike(self.nodes)
         graph: nx.DiGraph[Node] = nx.DiGraph()
         graph.add_nodes_from(self.nodes)
         for sources, active in ((self.active, True), (self.passive, False)):
@@ -66,12 +72,31 @@ class Plan:
         return graph
 
 
-def _wire(roots: Iterable[Node]) -> "nx.DiGraph[Node]":
-    graph: nx.DiGraph[Node] = nx.DiGraph()
-    found = list(roots)
+def _refuse_alike(nodes: Iterable[Node]) -> None:
+    met: dict[Node, Node] = {}
+    for node in nodes:
+        cls = type(node).__name__
+        if type(node).__hash__ is None:
+            raise InvalidTypeError(
+                f"networkx needs vertices with a hash, and {node.name} has none, because {cls} "
+                "defines __eq__ without __hash__"
+            )
+        other = met.setdefault(node, node)
+        if other is not node:
+            raise InvalidTypeError(
+                f"networkx cannot tell {other.name} and {node.name} apart: the __eq__ of {cls} "
+                "says that they are equal"
+            )
+
+
+def _wire(roots: Iterable[Node]) -> "tuple[dict[int, Node], nx.DiGraph[int]]":
+    """Return what the roots reach, by id, and the graph of the ids."""
+    graph: nx.DiGraph[int] = nx.DiGraph()
+    found = {id(root): root for root in roots}
     graph.add_nodes_from(found)
-    while found:
-        node = found.pop()
+    waiting = list(found.values())
+    while waiting:
+        node = waiting.pop()
         upstreams = node.upstreams()
         starts = getattr(node.start, "__func__", None) is not MutableNode.start
         if upstreams.passive and not upstreams.active and not starts:
@@ -84,21 +109,26 @@ def _wire(roots: Iterable[Node]) -> "nx.DiGraph[Node]":
         edges += [(given, True) for given in upstreams.active]
         for given, active in edges:
             upstream = node_of(given, f"an upstream of {node.name}")
-            if upstream not in graph:
-                found.append(upstream)
-            graph.add_edge(upstream, node, active=active)
+            if id(upstream) not in found:
+                found[id(upstream)] = upstream
+                waiting.append(upstream)
+            graph.add_edge(id(upstream), id(node), active=active)
         for partner in node.partners():
-            if partner not in graph:
-                graph.add_node(partner)
-                found.append(partner)
-    return graph
+            if id(partner) not in found:
+                found[id(partner)] = partner
+                graph.add_node(id(partner))
+                waiting.append(partner)
+    return found, graph
 
 
-def _order(graph: "nx.DiGraph[Node]") -> list[Node]:
+def _order(found: dict[int, Node], graph: "nx.DiGraph[int]") -> list[Node]:
+    def serial(vertex: int) -> int:
+        return found[vertex].serial
+
     try:
-        return list(nx.lexicographical_topological_sort(graph, key=lambda node: node.serial))
+        return [found[each] for each in nx.lexicographical_topological_sort(graph, key=serial)]
     except nx.NetworkXUnfeasible:
-        names = [edge[0].name for edge in nx.find_cycle(graph)]
+        names = [found[edge[0]].name for edge in nx.find_cycle(graph)]
         raise WiringError(
             f"the wiring has a cycle: {' -> '.join([*names, names[0]])}; "
             "close a loop with graphcore.feedback(), which delivers in the next cycle"
