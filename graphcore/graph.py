@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, SupportsIndex, TypedDict
 from graphcore.engine.fused import Fused
 from graphcore.engine.interpreted import Interpreted
 from graphcore.engine.lifecycle import Tier, claim, execute, release
+from graphcore.engine.notes import add_note
 from graphcore.engine.plan import Plan
 from graphcore.engine.session import Session
 from graphcore.errors import InvalidTypeError, InvalidValueError, RunError
@@ -233,5 +234,15 @@ class Graph:
         return session
 
     def _first_event(self) -> int:
-        times = (source.first_event() for source in self._sources())
-        return min((time for time in times if time is not None), default=0)
+        times: list[int] = []
+        for index, node in enumerate(self._plan.nodes):
+            if not isinstance(node, Source):
+                continue
+            try:
+                time = node.first_event()
+            except Exception as error:
+                add_note(error, self._plan, index, None)
+                raise
+            if time is not None:
+                times.append(time)
+        return min(times, default=0)

@@ -2,7 +2,6 @@
 
 import os
 import threading
-from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Protocol
@@ -112,10 +111,14 @@ class _Started:
 
 def _start(plan: Plan, session: Session, started: _Started) -> None:
     for index, node in enumerate(plan.nodes):
-        node.reset()
-        started.count += 1
-        if not _is_empty(node.start, MutableNode.start):
-            _noting(plan, session, index, node.start)
+        try:
+            node.reset()
+            started.count += 1
+            if not _is_empty(node.start, MutableNode.start):
+                node.start(session.states[index])
+        except Exception as error:
+            add_note(error, plan, index, session.time)
+            raise
 
 
 def _stop(plan: Plan, session: Session, started: _Started) -> None:
@@ -131,11 +134,3 @@ def _stop(plan: Plan, session: Session, started: _Started) -> None:
 def _is_empty(method: object, inherited: object) -> bool:
     """Return whether a method is the one that `MutableNode` has, which does nothing."""
     return getattr(method, "__func__", None) is inherited
-
-
-def _noting(plan: Plan, session: Session, index: int, step: Callable[..., None]) -> None:
-    try:
-        step(session.states[index])
-    except Exception as error:
-        add_note(error, plan, index, session.time)
-        raise

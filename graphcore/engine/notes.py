@@ -14,13 +14,21 @@ _LONGEST = 200
 _MOST_LINES = 12
 
 
-def add_note(error: BaseException, plan: Plan, index: int, time: int) -> None:
-    """Say on an exception which node raised it, where that was wired, and what it was reading."""
+def add_note(error: BaseException, plan: Plan, index: int, time: int | None) -> None:
+    """Say on an exception which node raised it, where that was wired, and what it was reading.
+
+    Args:
+        error: the exception.
+        plan: the plan of the run.
+        index: the node's place in the plan.
+        time: the engine time, `None` before the run has one.
+    """
     node = plan.nodes[index]
     file, line = node.wired_at
     lines = [f"in {node.name} ({type(node).__name__}), wired at {file}:{line}"]
     lines += indent(_wiring(file, line), "    ").splitlines()
-    lines.append(f"at {format_time(time)} ({time} ns)")
+    if time is not None:
+        lines.append(f"at {format_time(time)} ({time} ns)")
     reading = [plan.nodes[i] for i in plan.active[index] + plan.passive[index]]
     if reading:
         values = ", ".join(f"{upstream.name} = {_show(upstream)}" for upstream in reading)
