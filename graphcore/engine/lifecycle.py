@@ -91,7 +91,7 @@ def execute(plan: Plan, session: Session, tier: Tier) -> None:
             except BaseException as error:  # raised again below, with the others
                 errors.append(error)
                 if isinstance(error, Exception):
-                    add_note(error, plan, started.count, session.time)
+                    add_note(error, plan, started.count, session.time, "stop")
     if len(errors) == 1:
         raise errors[0]
     if errors:
@@ -117,7 +117,7 @@ def _start(plan: Plan, session: Session, started: _Started) -> None:
             if not _is_empty(node.start, MutableNode.start):
                 node.start(session.states[index])
         except Exception as error:
-            add_note(error, plan, index, session.time)
+            add_note(error, plan, index, session.time, "start")
             raise
 
 

@@ -14,23 +14,27 @@ _LONGEST = 200
 _MOST_LINES = 12
 
 
-def add_note(error: BaseException, plan: Plan, index: int, time: int | None) -> None:
-    """Say on an exception which node raised it, where that was wired, and what it was reading.
+def add_note(
+    error: BaseException, plan: Plan, index: int, time: int | None, method: str | None = None
+) -> None:
+    """Add a note to an exception: which node raised it, where that was wired, what it was reading.
 
     Args:
-        error: the exception.
+        error: what the node raised.
         plan: the plan of the run.
-        index: the node's place in the plan.
-        time: the engine time, `None` before the run has one.
+        index: which of the plan's nodes raised it.
+        time: the engine time, ns, `None` before the run has one.
+        method: ``"start"`` or ``"stop"``; by default the node was running its cycle.
     """
     node = plan.nodes[index]
     file, line = node.wired_at
-    lines = [f"in {node.name} ({type(node).__name__}), wired at {file}:{line}"]
+    where = node.name if method is None else f"{method} of {node.name}"
+    lines = [f"in {where} ({type(node).__name__}), wired at {file}:{line}"]
     lines += indent(_wiring(file, line), "    ").splitlines()
     if time is not None:
         lines.append(f"at {format_time(time)} ({time} ns)")
     reading = [plan.nodes[i] for i in plan.active[index] + plan.passive[index]]
-    if reading:
+    if reading and method != "start":  # no stream has a value before the first cycle
         values = ", ".join(f"{upstream.name} = {_show(upstream)}" for upstream in reading)
         lines.append(f"reading {values}")
     error.add_note("\n".join(lines))

@@ -182,8 +182,25 @@ def test_r11_an_error_in_start_or_stop_has_the_note_too() -> None:
 
     for step in ("start", "stop"):
         note = note_of(gc.Stream(Bad(step)).named("bad"))
-        assert note.startswith("in bad (Bad), wired at ")
+        assert note.startswith(f"in {step} of bad (Bad), wired at ")
         assert "at 1970-01-01T00:00:00.000000000Z (0 ns)" in note
+
+
+@pytest.mark.parametrize(("step", "reading"), [("start", []), ("stop", ["reading one = 5"])])
+def test_r11_an_error_in_stop_tells_what_was_read_and_one_in_start_nothing(
+    step: str, reading: list[str]
+) -> None:
+    @gc.node
+    class Bad(gc.MutableNode[int]):
+        source: gc.Active[int]
+
+        def cycle(self, state: gc.GraphState) -> bool:
+            return False
+
+    setattr(Bad, step, lambda self, state: fail())
+    note = note_of(gc.Stream(Bad(gc.constant(5).named("one"))).named("bad"))
+    assert note.startswith(f"in {step} of bad (Bad), wired at ")
+    assert [line for line in note.splitlines() if line.startswith("reading")] == reading
 
 
 def test_r11_each_error_of_a_group_has_its_own_note() -> None:
@@ -194,7 +211,7 @@ def test_r11_each_error_of_a_group_has_its_own_note() -> None:
     with pytest.raises(ExceptionGroup) as caught:
         gc.Graph(gc.Stream(Bad()).named("one"), gc.Stream(Bad()).named("two")).run()
     firsts = [error.__notes__[0].split(" (")[0] for error in caught.value.exceptions]
-    assert firsts == ["in two", "in one"]
+    assert firsts == ["in stop of two", "in stop of one"]
 
 
 class ByHand(gc.MutableNode[int]):
