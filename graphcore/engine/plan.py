@@ -11,7 +11,7 @@ from typing import Any
 import networkx as nx
 
 from graphcore.errors import InvalidTypeError, WiringError
-from graphcore.node import MutableNode, node_of
+from graphcore.node import MutableNode, Source, node_of
 
 Node = MutableNode[Any]
 
@@ -104,6 +104,11 @@ def _wire(roots: Iterable[Node]) -> "tuple[dict[int, Node], nx.DiGraph[int]]":
                 f"{node.name} never runs: all that it reads is passive, which triggers nothing, "
                 "and it sets no alarm in start; make an input Active"
             )
+        if not starts and _forgot_upstreams(type(node)):
+            raise WiringError(
+                f"{node.name} never runs: {type(node).__name__} names no upstreams and sets no "
+                "alarm in start; override upstreams() to return gc.Upstreams(active=(...))"
+            )
         # An upstream that is both triggers: the active edge, added last, stays.
         edges = [(given, False) for given in upstreams.passive]
         edges += [(given, True) for given in upstreams.active]
@@ -119,6 +124,12 @@ def _wire(roots: Iterable[Node]) -> "tuple[dict[int, Node], nx.DiGraph[int]]":
                 graph.add_node(id(partner))
                 waiting.append(partner)
     return found, graph
+
+
+def _forgot_upstreams(cls: type[Node]) -> bool:
+    """Return whether a class has a `cycle` and nothing to run it; a source may tick never."""
+    names_none = cls.upstreams is MutableNode.upstreams and not cls._inputs
+    return names_none and cls.cycle is not MutableNode.cycle and not issubclass(cls, Source)
 
 
 def _order(found: dict[int, Node], graph: "nx.DiGraph[int]") -> list[Node]:

@@ -112,9 +112,6 @@ def test_r9_stop_sees_what_ended_the_run() -> None:
     seen: list[EndedBy | None] = []
 
     class Looks(gc.MutableNode[int]):
-        def cycle(self, state: gc.GraphState) -> bool:
-            return False
-
         def stop(self, state: gc.GraphState) -> None:
             seen.append(state.ended_by)
 

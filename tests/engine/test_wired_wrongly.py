@@ -92,6 +92,77 @@ def test_a_stream_may_be_a_parameter_of_a_node_that_names_its_upstreams_by_hand(
     assert ticks(gc.Stream(Either(gc.constant(1), gc.constant(2)))) == [(0, 2)]
 
 
+class Forgetful(gc.MutableNode[int]):
+    """It keeps a stream and forgets to name it in `upstreams`."""
+
+    def __init__(self, source: gc.Stream[int]) -> None:
+        super().__init__()
+        self.source = source.node
+
+    def cycle(self, state: gc.GraphState) -> bool:
+        self.value = self.source.value
+        return True
+
+
+@gc.node
+class Parameters(gc.MutableNode[int]):
+    number: int
+
+    def cycle(self, state: gc.GraphState) -> bool:
+        self.value = self.number
+        return True
+
+
+@pytest.mark.parametrize("make", [lambda: Forgetful(gc.constant(1)), lambda: Parameters(1)])
+@pytest.mark.parametrize("read", [False, True])
+def test_a_node_that_nothing_can_ever_run_is_refused(make: Callable[[], Any], read: bool) -> None:
+    node = make()
+    kind = type(node).__name__
+    expected = (
+        f"^{node.name} never runs: {kind} names no upstreams and sets no alarm in start; "
+        r"override upstreams\(\) to return gc.Upstreams\(active=\(\.\.\.\)\)$"
+    )
+    with pytest.raises(gc.WiringError, match=expected):
+        gc.Graph(gc.Stream(node).map(abs).merge(gc.constant(1)) if read else node)
+
+
+@gc.node
+class Several(gc.MutableNode[int]):
+    sources: list[gc.Active[int]]
+
+    def cycle(self, state: gc.GraphState) -> bool:
+        return True
+
+
+class Alarmed(gc.MutableNode[int]):
+    def start(self, state: gc.GraphState) -> None:
+        state.schedule(state.time)
+
+    def cycle(self, state: gc.GraphState) -> bool:
+        self.value = 1
+        return True
+
+
+class Closes(gc.MutableNode[int]):
+    def stop(self, state: gc.GraphState) -> None:
+        pass
+
+
+@pytest.mark.parametrize(
+    ("node", "cycles"),
+    [
+        (lambda: Several([]), 0),  # a list of streams may be empty
+        (Alarmed, 1),
+        (Closes, 0),  # without a cycle it is there for its stop
+        (lambda: gc.never().node, 0),
+    ],
+)
+def test_a_node_without_upstreams_that_may_run_or_needs_not_is_taken(
+    node: Callable[[], Any], cycles: int
+) -> None:
+    assert gc.Graph(node()).run().cycles == cycles
+
+
 def test_a_post_init_without_super_is_refused_with_what_is_missing() -> None:
     @gc.node
     class Forgot(gc.MutableNode[int]):
