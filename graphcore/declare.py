@@ -9,7 +9,7 @@ import ast
 import dataclasses
 import inspect
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import FunctionType
 from typing import (
     Any,
@@ -23,7 +23,7 @@ from typing import (
 )
 
 from graphcore.bytecode import attributes_set
-from graphcore.errors import InvalidTypeError, InvalidValueError
+from graphcore.errors import InvalidTypeError, InvalidValueError, shorten
 from graphcore.node import Active, Input, MutableNode, Passive, Source
 from graphcore.parsing import parse
 
@@ -46,27 +46,42 @@ def state(
     """Declare an attribute of a `@node` class as state, set anew in each run.
 
     Args:
-        default: the value at the start of each run; a list, dict or set needs `factory`.
+        default: the value at the start of each run; what can change, such as a list, needs
+            `factory`.
         factory: makes the value at the start of each run.
         init: for type checkers: state is no argument of the constructor.
 
     Raises:
+        InvalidTypeError: if both a default and a factory are given, or neither, or a factory that
+            cannot be called.
         InvalidValueError: for a mutable default, which runs would share.
     """
-    if isinstance(default, list | dict | set | bytearray):
-        raise InvalidValueError(
-            f"state({default!r}) would be shared by all runs; "
-            f"write state(factory={type(default).__name__})"
-        )
-    made = factory if factory is not None else lambda: default
-    return dataclasses.field(init=init, repr=False, metadata={"state": made})
+    if (default is dataclasses.MISSING) == (factory is None):
+        raise InvalidTypeError("state takes a default or a factory, one of them")
+    if factory is None:
+        if _is_mutable(default):
+            empty = type(default) in (list, dict, set, bytearray) and not default
+            make = type(default).__name__ if empty else "lambda: ..."
+            raise InvalidValueError(
+                f"state({shorten(default)}) would be shared by all runs; "
+                f"write state(factory={make}), which makes one for each run"
+            )
+        return dataclasses.field(init=init, repr=False, metadata={"state": lambda: default})
+    if not callable(factory):
+        raise InvalidTypeError(f"state(factory=...) needs a function, not {factory!r}")
+    return dataclasses.field(init=init, repr=False, metadata={"state": factory})
+
+
+def _is_mutable(default: object) -> bool:
+    """Return whether a default may change, by the rule of dataclasses: it has no hash."""
+    return type(default).__hash__ is None
 
 
 @overload
 def node(cls: type[N]) -> type[N]: ...
 @overload
 def node(*, valid: Literal["all", "any"] = "all") -> Callable[[type[N]], type[N]]: ...
-@dataclass_transform(eq_default=False, field_specifiers=(state,))
+@dataclass_transform(eq_default=False, field_specifiers=(state, dataclasses.field))
 def node(
     cls: type[N] | None = None, *, valid: Literal["all", "any"] = "all"
 ) -> type[N] | Callable[[type[N]], type[N]]:
@@ -81,10 +96,11 @@ def node(
         valid: ``"all"`` runs `cycle` once every input has a value, ``"any"`` from the first.
 
     Raises:
-        InvalidTypeError: if the class is no `MutableNode`, if it declares a name that nodes have
-            a use of their own for, or if its `cycle` assigns a parameter, which would live on in
-            the next run (R12).
-        InvalidValueError: if `valid` is neither of the two.
+        InvalidTypeError: if the class is not a `MutableNode`, if it declares a name that nodes
+            use themselves, if it lacks an annotation, if an argument without a default comes
+            after one with a default, or if its `cycle` assigns a parameter, which would live on
+            in the next run (R12).
+        InvalidValueError: if `valid` is neither of the two, or a default is mutable.
     """
     if valid not in ("all", "any"):
         raise InvalidValueError(f'valid is "all" or "any", not {valid!r}')
@@ -100,7 +116,12 @@ def node(
                     f"{name} of {cls.__name__} would hide what every node has by that name: "
                     "call it something else"
                 )
-        made = dataclasses.dataclass(eq=False, repr=False)(cls)
+        _check_defaults(cls, own)
+        try:
+            made = dataclasses.dataclass(eq=False, repr=False)(cls)
+        except TypeError as error:  # such as an argument without a default after one with it
+            text = f"@node cannot write the constructor of {cls.__name__}: {error}"
+            raise InvalidTypeError(text) from None
         inputs: dict[str, Input] = {}
         states: dict[str, Callable[[], Any]] = {}
         parameters: list[str] = []
@@ -135,6 +156,24 @@ def _is_taken(name: str, cls: type) -> bool:
     """Return whether the engine has a use of its own for this attribute of a node."""
     base = Source if issubclass(cls, Source) else MutableNode
     return hasattr(base, name) or name in ("serial", "ticked_in", "wired_at")
+
+
+def _check_defaults(cls: type, annotations: Mapping[str, object]) -> None:
+    """Refuse what dataclasses refuse of defaults, in words for nodes."""
+    for name, given in vars(cls).items():
+        is_field = isinstance(given, dataclasses.Field)
+        if is_field and name not in annotations:
+            raise InvalidTypeError(
+                f"{name} of {cls.__name__} needs an annotation, as in {name}: int = gc.state(0)"
+            )
+        default = given.default if is_field else given
+        declared = name in annotations and "ClassVar" not in str(annotations[name])
+        if declared and _is_mutable(default):
+            raise InvalidValueError(
+                f"{name} of {cls.__name__} cannot have the default {shorten(default)}, which all "
+                "nodes would share: give a tuple, dataclasses.field(default_factory=...) or, for "
+                "state, gc.state(factory=...)"
+            )
 
 
 def _as_state(parameter: "dataclasses.Field[Any]") -> str:

@@ -3,6 +3,16 @@
 An exception from a user's function is none of these: it keeps its own type and gains a note (R11).
 """
 
+import reprlib
+
+_SHOWN = reprlib.Repr()
+_SHOWN.maxother = _SHOWN.maxstring = 60
+
+
+def shorten(value: object) -> str:
+    """Return the repr of a value for an error in one line, with its middle left out if long."""
+    return " ".join(_SHOWN.repr(value).split())
+
 
 class GraphcoreError(Exception):
     """Everything that graphcore raises by itself."""

@@ -13,7 +13,7 @@ from graphcore.engine.notes import add_note
 from graphcore.engine.plan import Plan
 from graphcore.engine.session import Session
 from graphcore.errors import InvalidTypeError, InvalidValueError, RunError
-from graphcore.node import MutableNode, Source, node_of
+from graphcore.node import MutableNode, Source, node_of, refuse_list
 from graphcore.progress import showing_progress
 from graphcore.state import EndedBy
 from graphcore.time import Duration, Time, to_duration, to_time
@@ -80,6 +80,8 @@ class Graph:
     def __init__(self, *roots: object) -> None:
         if not roots:
             raise InvalidValueError("a graph needs at least one stream or node")
+        for root in roots:
+            refuse_list(root, "Graph")
         self._plan = Plan([node_of(root, f"root {i}") for i, root in enumerate(roots, 1)])
         self._tiers: dict[str, Tier] = {}
 

@@ -11,12 +11,12 @@ import dataclasses
 import inspect
 import itertools
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import FunctionType, MemberDescriptorType
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Never, Protocol, TypeVar
 
 from graphcore.bytecode import fault_of_cycle
-from graphcore.errors import InvalidTypeError, NoValueError
+from graphcore.errors import InvalidTypeError, NoValueError, shorten
 from graphcore.origin import origin_of
 from graphcore.state import GraphState
 
@@ -67,6 +67,26 @@ class _NoValue:
         raise NoValueError(f"{instance.name} has no value yet: it has not ticked in this run")
 
 
+class _OfStreams:
+    """Stands where a stream has a method and a node has none, so that calling it says so.
+
+    It hides itself from `hasattr` and from whoever looks at the class, and gives way to an
+    attribute of an instance: a node may have one of that name.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __get__(self, instance: "MutableNode[Any] | None", owner: type) -> Any:
+        kind = owner.__name__
+        raise AttributeError(
+            f"{kind} is a node, which has no {self.name}; a stream has: "
+            f"gc.Stream({kind}(...)).{self.name}(...)",
+            name=self.name,
+            obj=owner if instance is None else instance,
+        )
+
+
 class MutableNode(Generic[T]):
     """A vertex of the graph: state, a value, and a `cycle` that the engine calls.
 
@@ -84,6 +104,12 @@ class MutableNode(Generic[T]):
         value: T
     else:
         value = _NoValue()
+        # The methods that people call on a node first. A `__getattr__` would do for all, but it
+        # slows down every attribute of every node, as CPython no longer specializes their loads.
+        run = _OfStreams("run")
+        collect = _OfStreams("collect")
+        named = _OfStreams("named")
+        map = _OfStreams("map")
 
     valid: ClassVar[Literal["all", "any"]] = "any"
     operator: ClassVar[str] = "node"
@@ -230,6 +256,11 @@ def node_of(given: object, argument: str = "argument") -> "MutableNode[Any]":
     """
     found = given if isinstance(given, MutableNode) else getattr(given, "node", None)
     if not isinstance(found, MutableNode):
+        if isinstance(given, type) and issubclass(given, MutableNode):
+            name = given.__name__
+            raise InvalidTypeError(
+                f"{argument} is the class {name}: make a node of it, {name}(...)"
+            )
         raise InvalidTypeError(
             f"{argument} must be a stream or a node, not {given!r} ({type(given).__name__})"
         )
@@ -239,6 +270,21 @@ def node_of(given: object, argument: str = "argument") -> "MutableNode[Any]":
         method = "__post_init__" if own else "__init__"
         raise InvalidTypeError(f"{cls.__name__}.{method} must call super().{method}() first")
     return found
+
+
+def refuse_list(given: object, function: str) -> None:
+    """Refuse a list where a function takes streams one by one, as `Graph` and `merge` do.
+
+    Raises:
+        InvalidTypeError: for anything that holds streams; the message says how to unpack it.
+    """
+    holds = isinstance(given, Iterable) and not isinstance(given, str | bytes)
+    if holds and not isinstance(getattr(given, "node", None), MutableNode):
+        unpacked = "*streams.values()" if isinstance(given, Mapping) else "*streams"
+        raise InvalidTypeError(
+            f"{function} takes streams one by one, not {shorten(given)} "
+            f"({type(given).__name__}): write {function}({unpacked})"
+        )
 
 
 def _refuse_stream(given: object, argument: str) -> None:

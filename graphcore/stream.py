@@ -16,7 +16,7 @@ from typing import Any, Generic, NoReturn, ParamSpec, SupportsIndex, TypeVar, ov
 from graphcore.collected import Collected
 from graphcore.errors import InvalidTypeError, InvalidValueError, WiringError
 from graphcore.handle import Handle
-from graphcore.node import Active, MutableNode, Passive, node_of
+from graphcore.node import Active, MutableNode, Passive, node_of, refuse_list
 from graphcore.operators import arithmetic, bursts, rate, running, several, single, sinks
 from graphcore.origin import register_operator
 from graphcore.tables.columns import column_of
@@ -462,6 +462,8 @@ def align(
     whole = _whole(capacity, "capacity", 1)
     if not streams:
         raise InvalidTypeError("align needs streams")
+    for each in streams:
+        refuse_list(each, "align")
     return Stream(several.Align(list(streams), _function(key), whole))
 
 
@@ -524,4 +526,6 @@ def _prefix(label: str) -> str:
 def _some(streams: "tuple[V, ...] | list[V]", what: str) -> "list[V]":
     if not streams:
         raise InvalidTypeError(f"{what} needs at least one other stream")
+    for each in streams:
+        refuse_list(each, what)
     return list(streams)

@@ -3,9 +3,11 @@
 What concerns ZeroMQ stands beside the adapter's tests.
 """
 
+import dataclasses
+from collections import deque
 from collections.abc import Callable
 from math import nan
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -44,11 +46,129 @@ NOT_A_STREAM: dict[str, Callable[[Any], object]] = {
 }
 
 
-@pytest.mark.parametrize("given", [5, "1s", None, [source], gc.ticker])
+@pytest.mark.parametrize("given", [5, "1s", None, gc.ticker])
 @pytest.mark.parametrize("operator", NOT_A_STREAM)
 def test_a_non_stream_where_a_stream_belongs(operator: str, given: object) -> None:
     message = sentence(lambda: NOT_A_STREAM[operator](given), gc.InvalidTypeError)
     assert f"must be a stream or a node, not {given!r} ({type(given).__name__})" in message
+
+
+@pytest.mark.parametrize("operator", ["Stream", "sample", "gate", "bind"])
+def test_a_list_where_one_stream_belongs(operator: str) -> None:
+    message = sentence(lambda: NOT_A_STREAM[operator]([source]), gc.InvalidTypeError)
+    assert message.endswith("must be a stream or a node, not [<Stream numbers>] (list)")
+
+
+@pytest.mark.parametrize("many", [list, tuple, set, lambda streams: dict(enumerate(streams)), iter])
+@pytest.mark.parametrize("operator", NOT_A_STREAM.keys() - {"Stream", "sample", "gate", "bind"})
+def test_a_list_where_streams_are_taken_one_by_one(operator: str, many: Any) -> None:
+    given = many([source, source.map(abs)])
+    message = sentence(lambda: NOT_A_STREAM[operator](given), gc.InvalidTypeError)
+    assert message.startswith(f"{operator} takes streams one by one, not ")
+    unpacked = "*streams.values()" if isinstance(given, dict) else "*streams"
+    assert message.endswith(f"({type(given).__name__}): write {operator}({unpacked})")
+
+
+def test_a_long_list_of_streams_is_not_told_whole() -> None:
+    message = sentence(lambda: gc.Graph([source] * 1000), gc.InvalidTypeError)
+    assert len(message) < 300
+
+
+def test_a_class_where_a_node_belongs() -> None:
+    class Spread(gc.MutableNode[int]):
+        pass
+
+    for call in (lambda: gc.Graph(Spread), lambda: anything.Stream(Spread)):
+        message = sentence(call, gc.InvalidTypeError)
+        assert message.endswith(" is the class Spread: make a node of it, Spread(...)")
+
+
+@gc.node
+class Plain(gc.MutableNode[int]):
+    source: gc.Active[int]
+    map: dict[str, int]
+    run: int = 3
+
+    def cycle(self, state: gc.GraphState) -> bool:
+        self.value = self.source.value + self.run + len(self.map)
+        return True
+
+
+class Spread(gc.MutableNode[int]):
+    pass
+
+
+@pytest.mark.parametrize("name", ["run", "collect", "named", "map"])
+def test_a_method_of_streams_called_on_a_node(name: str) -> None:
+    with pytest.raises(AttributeError) as caught:
+        getattr(Spread(), name)()
+    assert str(caught.value) == (
+        f"Spread is a node, which has no {name}; a stream has: gc.Stream(Spread(...)).{name}(...)"
+    )
+    assert callable(getattr(gc.Stream(Spread()), name))
+    for given in (Spread, Spread()):
+        assert not hasattr(given, name)
+
+
+def test_a_node_may_have_attributes_that_are_called_as_methods_of_streams() -> None:
+    assert ticks(gc.Stream(Plain(gc.constant(1), {"a": 1}))) == [(0, 5)]
+    assert ticks(gc.Stream(Plain(gc.constant(1), {}, run=1))) == [(0, 2)]
+
+
+def declared(annotations: dict[str, Any], **attributes: Any) -> Callable[[], object]:
+    """Return what declares a node class with these annotations and attributes."""
+    body = {"__annotations__": annotations, **attributes}
+    return lambda: gc.node(type("Mine", (gc.MutableNode,), body))
+
+
+@pytest.mark.parametrize(
+    "default", [[], [0.5], {}, {"a": 1}, {1}, bytearray(b"a"), deque([1]), np.array([1, 2])]
+)
+def test_a_default_that_all_nodes_would_share(default: Any) -> None:
+    for given in (default, dataclasses.field(default=default)):
+        message = sentence(declared({"weights": list}, weights=given), gc.InvalidValueError)
+        assert message.startswith(f"weights of Mine cannot have the default {default!r}, which all")
+        assert "dataclasses.field(default_factory=...)" in message
+        assert "gc.state(factory=...)" in message
+    message = sentence(lambda: gc.state(default), gc.InvalidValueError)
+    assert message.startswith(
+        f"state({default!r}) would be shared by all runs; write state(factory"
+    )
+
+
+def test_the_ways_out_of_a_shared_default_work() -> None:
+    @gc.node
+    class Weighted(gc.MutableNode[float]):
+        source: gc.Active[float]
+        weights: list[float] = dataclasses.field(default_factory=lambda: [0.5])
+        seen: list[float] = gc.state(factory=lambda: [1.0])
+        everywhere: ClassVar[list[int]] = []
+
+        def cycle(self, state: gc.GraphState) -> bool:
+            self.seen.append(self.source.value)
+            self.value = sum(self.seen) * self.weights[0]
+            return True
+
+    one, other = Weighted(gc.constant(1.0)), Weighted(gc.constant(1.0), [2.0])
+    assert ticks(gc.Stream(one)) == ticks(gc.Stream(one)) == [(0, 1.0)]
+    assert ticks(gc.Stream(other)) == [(0, 4.0)]
+
+
+def test_state_that_says_too_much_or_too_little() -> None:
+    wanted = "state takes a default or a factory, one of them"
+    assert sentence(lambda: anything.state(), TypeError) == wanted
+    assert sentence(lambda: anything.state(1, factory=int), TypeError) == wanted
+    assert "needs a function, not 5" in sentence(lambda: anything.state(factory=5), TypeError)
+
+
+def test_state_without_an_annotation() -> None:
+    message = sentence(declared({}, count=gc.state(0)), gc.InvalidTypeError)
+    assert message == "count of Mine needs an annotation, as in count: int = gc.state(0)"
+
+
+def test_an_argument_without_a_default_after_one_that_has_it() -> None:
+    message = sentence(declared({"first": int, "second": int}, first=1), gc.InvalidTypeError)
+    assert message.startswith("@node cannot write the constructor of Mine: non-default argument 's")
 
 
 def test_the_argument_that_is_no_stream_is_named() -> None:
