@@ -1,11 +1,22 @@
-"""Discovery: what a registry of publishers' names must offer. Any object with these methods is one.
+"""Discovery: a registry maps the names of publishers to their addresses.
 
-The methods are called from whatever thread a run uses; each call may block for as long as the
-registry's own timeouts allow.
+Any object with `register` and `lookup` is a registry. Each further method is optional:
+
+    register(name, address), lookup(name)  ZmqRegistry        finds publishers by name
+    claim(registration)                    ClaimingRegistry   lets a run stop while it waits for its
+                                                              name; stores the public key
+    find(name)                             KeyedRegistry      tells subscribers the public key
+    watch(name)                            WatchableRegistry  reports at once that a name has moved
+    peer                                   RemoteRegistry     tells a publisher on all interfaces
+                                                              which of its addresses to register
+
+`register` returns a `ZmqHandle`, `claim` a `ZmqClaim` and `watch` a `ZmqWatch`. Any thread may call
+these methods; `register`, `lookup` and `find` may block.
 """
 
 import logging
 import socket
+from dataclasses import dataclass
 from enum import StrEnum
 from ipaddress import ip_address
 from typing import Protocol, runtime_checkable
@@ -15,11 +26,11 @@ from graphcore import GraphcoreError
 _logger = logging.getLogger(__name__)
 
 _WILDCARDS = ("0.0.0.0", "*", "::", "[::]")
-_ELSEWHERE = ("192.0.2.1", 9)  # an address that documents use, and nobody has
+_ELSEWHERE = ("192.0.2.1", 9)  # an address for documentation (RFC 5737), which no host has
 
 
 class RegistryError(GraphcoreError):
-    """A registry that cannot be asked, or did not do what it was asked; says which and why."""
+    """A registry cannot be reached, or refused a request; the message says which and why."""
 
 
 class NameNotFoundError(RegistryError, LookupError):
@@ -27,103 +38,105 @@ class NameNotFoundError(RegistryError, LookupError):
 
 
 class NameTakenError(RegistryError):
-    """Another publisher holds the name; the message holds its address."""
+    """Another publisher holds the name; the message contains its address."""
 
 
 class Conflict(StrEnum):
-    """What a registry does if another holds the name that a publisher registers."""
+    """What a publisher does if another holds its name."""
 
     WAIT = "wait"
     ERROR = "error"
     STANDBY = "standby"
 
 
+@dataclass(frozen=True)
+class Registration:
+    """What a registry stores about a publisher.
+
+    Attributes:
+        name: what subscribers look up.
+        address: what they connect to, such as ``"tcp://10.0.0.7:5556"``.
+        public_key: the publisher's CURVE key, 40 characters; `None` if its socket is not encrypted.
+    """
+
+    name: str
+    address: str
+    public_key: str | None = None
+
+
 @runtime_checkable
 class ZmqHandle(Protocol):
-    """A registration."""
+    """A registered name."""
 
     def revoke(self) -> None:
-        """Take the name back; best effort, errors are logged."""
-
-
-@runtime_checkable
-class ZmqRegistry(Protocol):
-    """Where publishers are found by name."""
-
-    def register(self, name: str, address: str) -> ZmqHandle:
-        """Enter an address that others can reach under a name."""
-
-    def lookup(self, name: str) -> str:
-        """Return the address under a name; raise `LookupError` if there is none."""
+        """Remove the name from the registry; log what goes wrong, and raise nothing."""
 
 
 class ZmqClaim(ZmqHandle, Protocol):
     """A registration that has begun; `revoke` ends it at any stage, within a second."""
 
     def wait(self, seconds: float) -> bool:
-        """Wait until it is done; return whether it is, and raise what `register` would."""
+        """Wait until the name is registered; return whether it is, or raise what `register` would.
+
+        A claim that stands by for its name counts as registered.
+        """
+
+
+class ZmqWatch(Protocol):
+    """Follows one name."""
+
+    @property
+    def address(self) -> str | None:
+        """The address under the name; `None` if there is none, or none is known yet.
+
+        Never blocks. While the registry does not answer, it is the last known address.
+        """
+
+    def close(self) -> None:
+        """Stop following the name; returns within a second, whatever the registry does."""
+
+
+@runtime_checkable
+class ZmqRegistry(Protocol):
+    """Finds publishers by name."""
+
+    def register(self, name: str, address: str) -> ZmqHandle:
+        """Store an address that other hosts can connect to under a name."""
+
+    def lookup(self, name: str) -> str:
+        """Return the address under a name; raise `LookupError` if there is none."""
 
 
 @runtime_checkable
 class ClaimingRegistry(ZmqRegistry, Protocol):
-    """A registry whose `register` may wait for long: it can begin, and be left off."""
+    """A registry whose `register` may take long: `claim` begins it and returns at once."""
 
-    def claim(self, name: str, address: str) -> ZmqClaim:
-        """Begin to register; returns at once."""
+    def claim(self, registration: Registration) -> ZmqClaim:
+        """Begin to register a publisher, with its public key if it has one; returns at once."""
 
 
 @runtime_checkable
 class KeyedRegistry(ZmqRegistry, Protocol):
-    """A registry that can carry a publisher's public key beside its address.
+    """A registry that stores the public keys of publishers beside their addresses."""
 
-    One that has `claim` takes the key there as well. The address that others read under the name is
-    the same with a key as without.
-    """
+    def find(self, name: str) -> Registration:
+        """Return what is registered under a name; raise `LookupError` if nothing is.
 
-    def register(self, name: str, address: str, public_key: str | None = None) -> ZmqHandle:
-        """Enter an address under a name, and the key with it: both are there, or neither."""
-
-    def public_key(self, name: str, address: str) -> str:
-        """Return the key of the publisher that is registered under the name with this address.
-
-        Raises:
-            LookupError: if there is no such publisher, or it has no key.
+        Address and key belong together: one publisher has registered both.
         """
-
-
-@runtime_checkable
-class KeyedClaimingRegistry(KeyedRegistry, ClaimingRegistry, Protocol):
-    """Both: a `register` that may wait for long, and public keys."""
-
-    def claim(self, name: str, address: str, public_key: str | None = None) -> ZmqClaim:
-        """Begin to register; returns at once."""
-
-
-class ZmqWatch(Protocol):
-    """Follows one name, in a thread of the registry's own."""
-
-    @property
-    def address(self) -> str | None:
-        """What is known to be under the name now; `None` if nothing is, or nothing is known yet.
-
-        Never blocks. While the registry cannot be asked, it is what was known last.
-        """
-
-    def close(self) -> None:
-        """Follow no more; returns within a second, whatever the registry does."""
 
 
 @runtime_checkable
 class WatchableRegistry(ZmqRegistry, Protocol):
-    """A registry that can also tell when a name moves; the others are asked again and again."""
+    """A registry that reports when a name moves."""
 
     def watch(self, name: str) -> ZmqWatch:
-        """Begin to follow a name, which need not be there yet; returns at once."""
+        """Begin to follow a name, which need not be registered yet; returns at once."""
 
 
 @runtime_checkable
 class RemoteRegistry(Protocol):
-    """A registry that runs somewhere, towards which a publisher finds its own address."""
+    """A registry that runs on some host of the network."""
 
     @property
     def peer(self) -> tuple[str, int] | None:
@@ -131,10 +144,10 @@ class RemoteRegistry(Protocol):
 
 
 def reachable_address(address: str, registry: object = None) -> str:
-    """Return an address that other hosts can connect to for one that was bound.
+    """Return an address that other hosts can connect to.
 
-    For a wildcard it is this host's address towards the registry; if the registry is on this very
-    host, towards other hosts.
+    An address with a host is returned as it is. A wildcard becomes the address from which this host
+    reaches the registry, or, if the registry runs on this very host, from which it reaches others.
     """
     host, _, port = address.removeprefix("tcp://").rpartition(":")
     if host not in _WILDCARDS:
@@ -148,16 +161,18 @@ def reachable_address(address: str, registry: object = None) -> str:
             found = _own_address(peer, family)
             if found is not None:
                 return f"tcp://[{found}]:{port}" if ":" in found else f"tcp://{found}:{port}"
-    _logger.warning("this host has no route to others; %s is registered as loopback", address)
+    _logger.warning(
+        "this host has no route to other hosts: registering %s as a loopback address", address
+    )
     return f"tcp://127.0.0.1:{port}"
 
 
 def _own_address(peer: tuple[str, int], family: socket.AddressFamily) -> str | None:
-    """Return the address from which this host would send to a peer, if it is no loopback's."""
+    """Return the address from which this host sends to a peer; `None` for a loopback address."""
     try:
         place = socket.getaddrinfo(*peer, family, socket.SOCK_DGRAM)[0][4]
         with socket.socket(family, socket.SOCK_DGRAM) as probe:
-            # Connecting a datagram socket sends nothing; it asks which address has the route.
+            # Connecting a datagram socket sends nothing: the kernel picks the source address.
             probe.connect(place)
             found: str = probe.getsockname()[0]
     except OSError:

@@ -1,19 +1,19 @@
-"""What a registry must do, as tests that anybody's registry can be held to; needs pytest.
+"""What a registry must do, as tests that you can run on your own; needs pytest.
 
-Subclass what fits in a test module and say how the registry is opened:
+Subclass the suites that fit in a test module, with a fixture that opens the registry:
 
     class TestConsulRegistry(FollowedRegistryConformance, HeldRegistryConformance):
         @pytest.fixture
         def open_registry(self, consul):
             return partial(ConsulRegistry, consul.address)
 
-`open_registry` is called with nothing, or with `ttl` and `conflict`, and each call gives another
-registry object for the same names, as another process would have. It must be picklable, as a
-process that is killed is part of the tests.
+The tests call `open_registry` without arguments, or with `ttl` and `conflict`. Each call returns
+another registry object for the same names, as another process would have. It must be picklable,
+because a test opens the registry in a process and kills that process.
 
-`RegistryConformance` is what holds for all of them, `HeldRegistryConformance` for those that keep a
-name for as long as its publisher lives, `FollowedRegistryConformance` for those with `watch`,
-`KeyedRegistryConformance` for those that carry public keys, and `HeldKeyedRegistryConformance` for
+`RegistryConformance` is for every registry, `HeldRegistryConformance` for those that keep a name
+while its publisher lives, `FollowedRegistryConformance` for those with `watch`,
+`KeyedRegistryConformance` for those with `claim` and `find`, and `HeldKeyedRegistryConformance` for
 those that keep a name and its key.
 """
 
@@ -29,8 +29,10 @@ import pytest
 
 from graphcore.testing import wait_until
 from graphcore_zmq.registry import (
+    ClaimingRegistry,
     KeyedRegistry,
     NameTakenError,
+    Registration,
     WatchableRegistry,
     ZmqHandle,
     ZmqRegistry,
@@ -306,37 +308,39 @@ class FollowedRegistryConformance(RegistryConformance):
 
 
 class KeyedRegistryConformance(RegistryConformance):
-    """What a registry must do that carries public keys."""
+    """What a registry must do that stores public keys."""
 
     def keyed(self, open_registry: OpenRegistry) -> KeyedRegistry:
-        """Return the registry, which has the methods of one that carries keys."""
+        """Return the registry, after a check that it stores keys."""
         registry = open_registry()
         assert isinstance(registry, KeyedRegistry)
         return registry
 
+    def registered(self, registry: ZmqRegistry, registration: Registration) -> ZmqHandle:
+        """Register a publisher with its key."""
+        assert isinstance(registry, ClaimingRegistry)
+        claim = registry.claim(registration)
+        wait_until(lambda: claim.wait(0.1))
+        return claim
+
     def test_a_key_is_found_beside_the_address_by_others(self, open_registry: OpenRegistry) -> None:
-        handle = self.keyed(open_registry).register(_KEYED, _KEYED_ADDRESS, _KEY)
-        other = self.keyed(open_registry)
-        assert other.lookup(_KEYED) == _KEYED_ADDRESS
-        assert other.public_key(_KEYED, _KEYED_ADDRESS) == _KEY
+        keyed = Registration(_KEYED, _KEYED_ADDRESS, _KEY)
+        handle = self.registered(open_registry(), keyed)
+        assert open_registry().lookup(_KEYED) == _KEYED_ADDRESS
+        assert self.keyed(open_registry).find(_KEYED) == keyed
         handle.revoke()
 
-    def test_a_name_without_a_key_raises_lookup_error_and_is_named(
+    def test_a_name_without_a_key_is_found_and_has_none(self, open_registry: OpenRegistry) -> None:
+        handle = self.registered(open_registry(), Registration(_NAME, _ADDRESS))
+        found = self.keyed(open_registry).find(_NAME)
+        assert (found.address, found.public_key) == (_ADDRESS, None)
+        handle.revoke()
+
+    def test_a_name_that_nobody_has_registered_is_not_found(
         self, open_registry: OpenRegistry
     ) -> None:
-        registry = self.keyed(open_registry)
-        handle = registry.register(_NAME, _ADDRESS)
-        for name in (_NAME, "weather"):
-            with pytest.raises(LookupError, match=name):
-                registry.public_key(name, _ADDRESS)
-        handle.revoke()
-
-    def test_a_key_is_of_one_address(self, open_registry: OpenRegistry) -> None:
-        registry = self.keyed(open_registry)
-        handle = registry.register(_KEYED, _KEYED_ADDRESS, _KEY)
-        with pytest.raises(LookupError, match=_KEYED):
-            registry.public_key(_KEYED, _OTHER)
-        handle.revoke()
+        with pytest.raises(LookupError, match="weather"):
+            self.keyed(open_registry).find("weather")
 
 
 class HeldKeyedRegistryConformance(KeyedRegistryConformance):
@@ -344,21 +348,20 @@ class HeldKeyedRegistryConformance(KeyedRegistryConformance):
 
     def test_a_key_goes_with_its_name(self, open_registry: OpenRegistry) -> None:
         registry = self.keyed(open_registry)
-        registry.register(_NAME, _ADDRESS, _KEY).revoke()
+        self.registered(registry, Registration(_NAME, _ADDRESS, _KEY)).revoke()
         with pytest.raises(LookupError, match=_NAME):
-            registry.public_key(_NAME, _ADDRESS)
+            registry.find(_NAME)
 
     def test_a_successor_has_a_key_of_its_own_or_none(self, open_registry: OpenRegistry) -> None:
         registry = self.keyed(open_registry)
-        registry.register(_NAME, _ADDRESS, _KEY).revoke()
-        handle = registry.register(_NAME, _OTHER, _OTHER_KEY)
-        assert registry.public_key(_NAME, _OTHER) == _OTHER_KEY
-        handle.revoke()
-        handle = registry.register(_NAME, _ADDRESS)
-        assert registry.lookup(_NAME) == _ADDRESS
-        with pytest.raises(LookupError, match=_NAME):
-            registry.public_key(_NAME, _ADDRESS)
-        handle.revoke()
+        self.registered(registry, Registration(_NAME, _ADDRESS, _KEY)).revoke()
+        for successor in (
+            Registration(_NAME, _OTHER, _OTHER_KEY),
+            Registration(_NAME, _ADDRESS),
+        ):
+            handle = self.registered(registry, successor)
+            assert registry.find(_NAME) == successor
+            handle.revoke()
 
 
 def _address_of(open_registry: OpenRegistry, name: str) -> str | None:

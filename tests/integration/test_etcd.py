@@ -17,7 +17,14 @@ import trustme
 
 import graphcore as gc
 from graphcore.testing import wait_until
-from graphcore_zmq import EtcdRegistry, NameNotFoundError, NameTakenError, RegistryError, ZmqWatch
+from graphcore_zmq import (
+    EtcdRegistry,
+    NameNotFoundError,
+    NameTakenError,
+    Registration,
+    RegistryError,
+    ZmqWatch,
+)
 from graphcore_zmq.registries.etcd.names import KeptName
 from tests.integration.etcd_server import EtcdServer, Proxy, descriptors, free_port, registered
 
@@ -106,7 +113,7 @@ def test_wait_says_who_holds_the_name_and_has_it_as_soon_as_it_is_given_back(
     etcd: EtcdServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     first = EtcdRegistry(etcd.url).register("quotes", HERE)
-    second = EtcdRegistry(etcd.url).claim("quotes", THERE)
+    second = EtcdRegistry(etcd.url).claim(Registration("quotes", THERE))
     assert not second.wait(0.3)
     wait_until(lambda: f" s for the name 'quotes': {HERE} holds it" in caplog.text)
     first.revoke()

@@ -11,7 +11,13 @@ import pytest
 
 import graphcore as gc
 from graphcore.testing import wait_until
-from graphcore_zmq import EtcdRegistry, NameTakenError, RegistryError, ZmqPublisher
+from graphcore_zmq import (
+    EtcdRegistry,
+    NameTakenError,
+    Registration,
+    RegistryError,
+    ZmqPublisher,
+)
 from graphcore_zmq.registries.etcd.key import FollowedKey
 from tests.integration.etcd_server import EtcdServer, Proxy, registered
 
@@ -390,7 +396,7 @@ def test_a_publisher_whose_name_is_held_fails_with_the_address_of_the_holder(
 
 def test_a_publisher_waits_for_an_etcd_that_is_on_its_way(etcd: EtcdServer) -> None:
     etcd.kill()
-    claim = EtcdRegistry(etcd.url).claim("quotes", HERE)
+    claim = EtcdRegistry(etcd.url).claim(Registration("quotes", HERE))
     assert not claim.wait(1)
     etcd.start()
     assert claim.wait(10)

@@ -15,6 +15,7 @@ from graphcore_zmq import (
     EtcdRegistry,
     LocalRegistry,
     NameNotFoundError,
+    Registration,
     RegistryError,
     StaticRegistry,
     ZmqStatus,
@@ -117,7 +118,9 @@ def test_what_is_no_key_is_said_once_and_waited_for_to_be_mended(registry, watch
     seen = watching(("quotes", registry()), security=CLIENT)
     wait_until(lambda: "a public key is 40 characters" in caplog.text)
     data, _ = zmq_sub(("quotes", names), security=CLIENT, missing="error")
-    with pytest.raises(RegistryError, match="beside 'quotes' in .*not 'no key'"):
+    with pytest.raises(
+        RegistryError, match="the public key of 'quotes' in .* is invalid: .*not 'no key'"
+    ):
         data.run(realtime=True)
     with pytest.raises(TimeoutError):
         wait_until(lambda: caplog.text.count("a public key is 40 characters") > 1, 1)
@@ -172,13 +175,13 @@ class SilentRegistry:
         self.answer = threading.Event()
         self.asked = threading.Event()
 
-    def register(self, name: str, address: str, public_key: str | None = None) -> Any:
+    def register(self, name: str, address: str) -> Any:
         raise NotImplementedError
 
     def lookup(self, name: str) -> str:
         return HERE
 
-    def public_key(self, name: str, address: str) -> str:
+    def find(self, name: str) -> Registration:
         self.asked.set()
         self.answer.wait(30)
         raise KeyError(name)

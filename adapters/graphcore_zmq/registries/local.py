@@ -21,7 +21,13 @@ from graphcore import InvalidTypeError, InvalidValueError
 from graphcore.time import Duration, to_duration
 from graphcore_zmq.registries.claims import settled, waiting
 from graphcore_zmq.registries.polling import PollingWatch
-from graphcore_zmq.registry import Conflict, NameNotFoundError, NameTakenError, RegistryError
+from graphcore_zmq.registry import (
+    Conflict,
+    NameNotFoundError,
+    NameTakenError,
+    Registration,
+    RegistryError,
+)
 
 _logger = logging.getLogger(__name__)
 
@@ -140,16 +146,18 @@ class LocalRegistry:
             NameTakenError: if another holds the name, unless this registry stands by.
             RegistryError: if the file cannot be read and written.
         """
-        return settled(self.claim(name, address, public_key))
+        return settled(self.claim(Registration(name, address, public_key)))
 
-    def claim(self, name: str, address: str, public_key: str | None = None) -> LocalRegistration:
+    def claim(self, wanted: Registration) -> LocalRegistration:
         """Begin to `register`; its `wait` tells when that is done.
 
         Raises:
             RegistryError: if the file cannot be read and written.
         """
         patience = self._ttl / 1e9 + _GRACE if self._conflict is Conflict.WAIT else 0.0
-        registration = LocalRegistration(self, name, address, public_key, patience)
+        registration = LocalRegistration(
+            self, wanted.name, wanted.address, wanted.public_key, patience
+        )
         holders = self._take([registration], _PATIENCE)
         with self._changed:
             self._registrations.append(registration)
@@ -169,23 +177,18 @@ class LocalRegistry:
             NameNotFoundError: if nobody holds it.
             RegistryError: if the file cannot be read.
         """
-        address = self._read("address", "AND name = :name", name=name).get(name)
-        if address is None:
-            raise NameNotFoundError(f"no publisher named {name!r} found in {self}")
-        return address
+        return self.find(name).address
 
-    def public_key(self, name: str, address: str) -> str:
-        """Return the public key that is beside an address.
+    def find(self, name: str) -> Registration:
+        """Return the address under a name and the public key that was registered with it.
 
         Raises:
-            NameNotFoundError: if nobody holds the name with this address, or without a key.
+            NameNotFoundError: if nobody holds the name.
             RegistryError: if the file cannot be read.
         """
-        which = "AND name = :name AND address = :address AND public_key IS NOT NULL"
-        key = self._read("public_key", which, name=name, address=address).get(name)
-        if key is None:
-            raise NameNotFoundError(f"no public key of {name!r} at {address} found in {self}")
-        return key
+        for found in self._read("AND name = :name", name=name):
+            return found
+        raise NameNotFoundError(f"no publisher named {name!r} found in {self}")
 
     def names(self) -> dict[str, str]:
         """Return all names and their addresses.
@@ -193,7 +196,7 @@ class LocalRegistry:
         Raises:
             RegistryError: if the file cannot be read.
         """
-        return self._read("address")
+        return {found.name: found.address for found in self._read()}
 
     def watch(self, name: str) -> PollingWatch:
         """Begin to follow a name."""
@@ -327,18 +330,17 @@ class LocalRegistry:
                 database.execute(_CREATE)
                 yield database
 
-    def _read(self, what: str, which: str = "", **values: str) -> dict[str, str]:
+    def _read(self, which: str = "", **values: str) -> list[Registration]:
         if not self._path.exists():
-            return {}
+            return []
         with self._open("rw", _PATIENCE) as database:
             if not database.execute(_IS_CREATED).fetchone()[0]:
-                return {}
-            return dict(
-                database.execute(
-                    f"SELECT name, {what} FROM names WHERE {_ALIVE} {which} ORDER BY name",
-                    {"now": time.monotonic_ns(), **values},
-                )
+                return []
+            rows = database.execute(
+                f"SELECT name, address, public_key FROM names WHERE {_ALIVE} {which} ORDER BY name",
+                {"now": time.monotonic_ns(), **values},
             )
+            return [Registration(*row) for row in rows]
 
     @contextmanager
     def _open(self, mode: str, patience: float) -> Iterator[sqlite3.Connection]:

@@ -15,8 +15,7 @@ from graphcore_zmq.config import SocketOptions, ZmqPubRegistration
 from graphcore_zmq.registries.asking import answered, ask
 from graphcore_zmq.registry import (
     ClaimingRegistry,
-    KeyedClaimingRegistry,
-    KeyedRegistry,
+    Registration,
     ZmqHandle,
     ZmqRegistry,
     reachable_address,
@@ -173,15 +172,9 @@ class ZeroMqSenderNode(MutableNode[None]):
         """Register, for as long as the run is not to end; return whether that is done."""
         key = None if self.security is None else self.security.public_key
         if not isinstance(registry, ClaimingRegistry):
-            if isinstance(registry, KeyedRegistry):
-                self._handle = registry.register(name, address, key)
-            else:
-                self._handle = registry.register(name, address)
+            self._handle = registry.register(name, address)
             return True
-        if isinstance(registry, KeyedClaimingRegistry):
-            claim = registry.claim(name, address, key)
-        else:
-            claim = registry.claim(name, address)
+        claim = registry.claim(Registration(name, address, key))
         self._handle = claim
         while not claim.wait(STEP / 1000):
             if state.stopping:

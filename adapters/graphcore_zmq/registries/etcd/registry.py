@@ -27,7 +27,7 @@ from graphcore_zmq.registries.etcd.key import FollowedKey
 from graphcore_zmq.registries.etcd.names import KeptName
 from graphcore_zmq.registries.etcd.session import Access, Endpoint, client_library
 from graphcore_zmq.registries.etcd.worker import EtcdWorker
-from graphcore_zmq.registry import Conflict, NameNotFoundError, RegistryError
+from graphcore_zmq.registry import Conflict, NameNotFoundError, Registration, RegistryError
 
 _logger = logging.getLogger(__name__)
 
@@ -157,17 +157,17 @@ class EtcdRegistry:
             NameTakenError: if another holds the name; the message has its address.
             RegistryError: if etcd cannot be reached, or refuses.
         """
-        return settled(self.claim(name, address, public_key))
+        return settled(self.claim(Registration(name, address, public_key)))
 
-    def claim(self, name: str, address: str, public_key: str | None = None) -> KeptName:
+    def claim(self, registration: Registration) -> KeptName:
         """Begin to `register`; returns at once, and its `wait` tells when that is done."""
-        key = self._key(name)
+        key, public_key = self._key(registration.name), registration.public_key
         kept = KeptName(
             self._worker,
             self._connection,
-            name,
+            registration.name,
             key,
-            address,
+            registration.address,
             None if public_key is None else (key + _PUBLIC_KEY, public_key),
             self._ttl,
             self._conflict,
@@ -189,26 +189,26 @@ class EtcdRegistry:
             return _text(found.value)
         raise NameNotFoundError(f"no publisher named {name!r} found in etcd")
 
-    def public_key(self, name: str, address: str) -> str:
-        """Return the public key that is beside an address.
+    def find(self, name: str) -> Registration:
+        """Return the address under a name and the public key that was registered with it.
 
         Raises:
-            NameNotFoundError: if nobody has the name with this address, or without a key.
+            NameNotFoundError: if nobody holds the name.
             RegistryError: if etcd cannot be reached, or refuses.
         """
         key = self._key(name)
 
         def ask(client: EtcdClient) -> tuple[bool, list[Any]]:
-            # Both at one moment: a key fits the address that it was written with.
+            # One transaction reads both, so they are of one publisher.
             get = client.transactions.get
             return client.transaction([], [get(key), get(key + _PUBLIC_KEY)], [])
 
         with self._connection.held():
-            _, responses = self._connection.call(ask)
-        found = [_text(value) for response in responses for value, _ in response]
-        if len(found) == len(responses) and found[0] == address:
-            return found[1]
-        raise NameNotFoundError(f"no public key of {name!r} at {address} found in etcd")
+            _, (addresses, public_keys) = self._connection.call(ask)
+        for address, _ in addresses:
+            public_key = next((_text(value) for value, _ in public_keys), None)
+            return Registration(name, _text(address), public_key)
+        raise NameNotFoundError(f"no publisher named {name!r} found in etcd")
 
     def watch(self, name: str) -> "EtcdWatch":
         """Begin to follow a name, which need not be there yet; returns at once."""

@@ -9,6 +9,7 @@ import graphcore as gc
 from graphcore_zmq import (
     ClaimingRegistry,
     EtcdRegistry,
+    KeyedRegistry,
     RemoteRegistry,
     WatchableRegistry,
     ZmqRegistry,
@@ -68,6 +69,7 @@ def test_it_shows_where_it_is_and_no_password(tmp_path: Path) -> None:
 
 def test_it_is_all_that_a_registry_can_be() -> None:
     registry = EtcdRegistry(["http://[::1]:99", URL])
-    for kind in (ZmqRegistry, WatchableRegistry, ClaimingRegistry, RemoteRegistry):
+    assert isinstance(registry, ZmqRegistry)
+    for kind in (WatchableRegistry, ClaimingRegistry, KeyedRegistry, RemoteRegistry):
         assert isinstance(registry, kind)
     assert registry.peer == ("::1", 99)

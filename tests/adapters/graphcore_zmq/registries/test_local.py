@@ -15,7 +15,7 @@ import pytest
 
 import graphcore as gc
 from graphcore.testing import wait_until
-from graphcore_zmq import LocalRegistry, NameTakenError, RegistryError
+from graphcore_zmq import LocalRegistry, NameTakenError, Registration, RegistryError
 from graphcore_zmq.testing import (
     FollowedRegistryConformance,
     HeldKeyedRegistryConformance,
@@ -216,7 +216,7 @@ def test_two_hundred_names_leave_no_thread_and_no_descriptor(path):
 def test_a_claim_that_waits_can_be_left_off_at_once(path):
     holder = LocalRegistry(path).register("quotes", A)
     before = threading.active_count()
-    waiting = LocalRegistry(path).claim("quotes", B)
+    waiting = LocalRegistry(path).claim(Registration("quotes", B))
     assert not waiting.wait(0.2)
     waiting.revoke()
     assert threading.active_count() == before
@@ -226,7 +226,7 @@ def test_a_claim_that_waits_can_be_left_off_at_once(path):
 
 def test_one_that_waits_for_a_file_that_stays_locked_fails_in_the_end(path, caplog):
     holder = LocalRegistry(path).register("quotes", A)
-    waiting = LocalRegistry(path, ttl="200ms").claim("quotes", B)
+    waiting = LocalRegistry(path, ttl="200ms").claim(Registration("quotes", B))
     with closing(sqlite3.connect(path, isolation_level=None)) as database:
         database.execute("BEGIN EXCLUSIVE")
         with pytest.raises(RegistryError, match="database is locked"):

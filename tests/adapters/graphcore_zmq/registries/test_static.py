@@ -52,7 +52,7 @@ def test_an_unknown_name_is_refused_with_those_that_are_known():
 def test_a_key_may_be_a_file(tmp_path):
     public, _ = create_certificates(tmp_path, "quotes")
     registry = StaticRegistry({"quotes": ("tcp://feeds:5556", Path(public)), "plain": "ipc:///x"})
-    assert registry.public_key("quotes", "tcp://feeds:5556") == load_certificate(public)[0].decode()
+    assert registry.find("quotes").public_key == load_certificate(public)[0].decode()
     assert registry.names() == {"quotes": "tcp://feeds:5556", "plain": "ipc:///x"}
 
 
