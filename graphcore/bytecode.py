@@ -1,6 +1,7 @@
-"""What the bytecode of a node's methods says, where its class is declared.
+"""Checks on the bytecode of a node's methods, made when its class is declared.
 
-The text of a method need not be at hand, and declaring a class should read no files.
+Bytecode and not source, because the source may be missing, and because declaring a class should
+read no files.
 """
 
 import dis
@@ -12,7 +13,7 @@ _RIGHT = "return True where it ticks, False where it does not"
 
 
 def fault_of_cycle(code: CodeType) -> str | None:
-    """Return what keeps a `cycle` from saying whether it ticked, `None` if nothing does."""
+    """Return why a `cycle` can never say whether it ticked, `None` if it can."""
     if code.co_flags & (inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR):
         return f"is async: write it with def, and {_RIGHT}"
     if code.co_flags & inspect.CO_GENERATOR:
@@ -23,7 +24,7 @@ def fault_of_cycle(code: CodeType) -> str | None:
 
 
 def _returns_nothing(code: CodeType) -> bool:
-    """Return whether a function returns at all, and never anything but a `None` written out."""
+    """Return whether a function returns, and every return in it is a literal `None`."""
     nothing = [
         _is_none(before, each)
         for before, each in pairwise(dis.get_instructions(code))
@@ -33,14 +34,14 @@ def _returns_nothing(code: CodeType) -> bool:
 
 
 def _is_none(before: dis.Instruction, returning: dis.Instruction) -> bool:
-    if returning.opname == "RETURN_CONST":  # of Python 3.12 and 3.13
+    if returning.opname == "RETURN_CONST":  # Python 3.12 and 3.13
         return returning.argval is None
     constant = before.opname == "LOAD_CONST" and before.argval is None
-    return constant and not returning.is_jump_target  # where another value may come from
+    return constant and not returning.is_jump_target  # a jump may bring another value
 
 
 def attributes_set(method: CodeType) -> set[str]:
-    """Return which attributes of its first argument a method sets or deletes, in plain sight."""
+    """Return the attributes that a method sets or deletes on its first argument by name."""
     return _set_on(method.co_varnames[0], method) if method.co_argcount else set()
 
 
@@ -54,7 +55,7 @@ def _set_on(owner: str, code: CodeType) -> set[str]:
         if following.opname in ("STORE_ATTR", "DELETE_ATTR"):
             found.add(following.argval)
         elif (following.opname, following.arg, after.opname) == ("COPY", 1, "LOAD_ATTR"):
-            found.add(after.argval)  # an augmented assignment reads what it sets
+            found.add(after.argval)  # an augmented assignment loads first what it sets
     for inner in code.co_consts:
         if isinstance(inner, CodeType) and owner in inner.co_freevars:
             found |= _set_on(owner, inner)
@@ -62,11 +63,11 @@ def _set_on(owner: str, code: CodeType) -> set[str]:
 
 
 def _loads(instruction: dis.Instruction, variable: str) -> bool:
-    """Return whether what an instruction puts on the stack last is this variable's value."""
+    """Return whether an instruction leaves this variable's value on top of the stack."""
     name = instruction.opname
     if "LOAD" not in name or not ("FAST" in name or "DEREF" in name):
         return False
     loaded = instruction.argval
-    if isinstance(loaded, tuple):  # two instructions in one, of Python 3.13
+    if isinstance(loaded, tuple):  # Python 3.13 joins two loads in one instruction
         loaded = loaded[-1]
     return bool(loaded == variable)

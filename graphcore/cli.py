@@ -1,8 +1,9 @@
-"""The command `graphcore`: gathers what the entry-point group `graphcore.commands` names.
+"""The command `graphcore`: gathers the sub-commands in the entry-point group `graphcore.commands`.
 
 An entry point is a function, which becomes a sub-command, or a `typer.Typer`, which becomes a group
-of them. So a package adds commands of its own, and the engine knows of none. One that cannot be
-loaded, because an extra is missing, is listed with the reason; the others work.
+of sub-commands. Any package can add commands in this way, and the engine knows none of them. If an
+entry point cannot be loaded, because an extra is missing, its command is listed with the reason and
+the others work.
 """
 
 import sys
@@ -60,7 +61,7 @@ def _add(app: "typer.Typer", entry_point: EntryPoint) -> None:
         command = entry_point.load()
         if not callable(command):
             raise TypeError(f"{entry_point.value} is neither a function nor a typer.Typer")
-    except Exception as error:  # whatever ails a package's command must not break the others
+    except Exception as error:  # an error in one package must not break the commands of the others
         app.command(
             entry_point.name,
             help=f"Not available: {error}",
@@ -74,7 +75,7 @@ def _add(app: "typer.Typer", entry_point: EntryPoint) -> None:
 
 
 def _refusal(entry_point: EntryPoint, error: Exception) -> Callable[[], None]:
-    """Return the command that stands for one that cannot be loaded, and says why."""
+    """Return a command that stands in for one that cannot be loaded, and says why."""
     package = entry_point.dist.name if entry_point.dist else entry_point.module
     name = entry_point.name
 

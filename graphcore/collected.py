@@ -1,4 +1,4 @@
-"""What `Stream.collect` gives: a sink that a run fills with times and values."""
+"""`Collected`, the sink that `Stream.collect` makes: each run fills it with times and values."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 
 class Collected(Handle, Generic[T]):
-    """The times and values of a stream in the last run; each run begins with none.
+    """The times and values of a stream in the last run; each run starts with an empty one.
 
     Iterating gives (time, value) pairs; `len` is their number.
     """
@@ -40,7 +40,7 @@ class Collected(Handle, Generic[T]):
         return self.node.values
 
     def __iter__(self) -> Iterator[tuple[int, T]]:
-        """Yield (time, value) pairs in the order in which they came."""
+        """Yield (time, value) pairs in the order of the ticks."""
         return iter(zip(self.times, self.values, strict=True))
 
     def __len__(self) -> int:
@@ -50,8 +50,8 @@ class Collected(Handle, Generic[T]):
     def to_arrow(self) -> "pyarrow.Table":
         """Return a table with columns `time` (timestamp in ns, UTC) and `value`.
 
-        Records (dataclasses, named tuples, Structs) become structs, as do dicts of the same keys;
-        tuples become lists; integers and floats mix to floats.
+        Records (dataclasses, named tuples, msgspec Structs) and dicts with the same keys become
+        structs, tuples become lists, and a mix of integers and floats becomes floats.
 
         Raises:
             RunError: if pyarrow, of the `tables` extra, is not installed.
@@ -69,9 +69,8 @@ class Collected(Handle, Generic[T]):
     def to_polars(self) -> "polars.DataFrame":
         """Return a frame with columns `time` (datetime in ns, UTC) and `value`.
 
-        The columns are those of `to_arrow`. Values of which Arrow or polars can make no column,
-        such as tuples of a number and a text, stay the Python objects that they are, in a column of
-        the type Object.
+        The columns are those of `to_arrow`. If Arrow or polars cannot make a column of the values,
+        as with tuples of a number and a text, they stay Python objects in a column of type Object.
 
         Raises:
             RunError: if polars or pyarrow, of the `tables` extra, is not installed.
@@ -84,7 +83,7 @@ class Collected(Handle, Generic[T]):
         except InvalidTypeError:
             times = pl.Series("time", self.times, dtype=pl.Int64)
             times = times.cast(pl.Datetime("ns", time_zone="UTC"))
-            # Where an Enum's member comes first, polars looks for a `.value` of each.
+            # If the first is a member of an Enum, polars asks every one for `.value`.
             values = pl.Series("value", [object(), *self.values], dtype=pl.Object).slice(1)
             frame = pl.DataFrame([times, values])
         else:

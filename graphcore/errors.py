@@ -1,6 +1,6 @@
-"""The errors that graphcore raises by itself; all stand under `GraphcoreError`.
+"""The errors that graphcore raises itself, all subclasses of `GraphcoreError`.
 
-An exception from a user's function is none of these: it keeps its own type and gains a note (R11).
+An exception from a user's function keeps its own type and gains a note (R11).
 """
 
 import reprlib
@@ -15,28 +15,28 @@ def shorten(value: object) -> str:
 
 
 class GraphcoreError(Exception):
-    """Everything that graphcore raises by itself."""
+    """The base of all errors that graphcore raises itself."""
 
 
 class InvalidTypeError(GraphcoreError, TypeError):
-    """An argument of a type that is not taken; the message says what would be right."""
+    """An argument has a wrong type; the message says which types are right."""
 
 
 class InvalidValueError(GraphcoreError, ValueError):
-    """An argument of the right type and a wrong value; the message holds the value."""
+    """An argument has the right type and a wrong value; the message shows the value."""
 
 
 class WiringError(GraphcoreError, ValueError):
-    """A graph that cannot be built: a cycle, an unbound feedback, a taken operator name."""
+    """A graph cannot be built: a cycle, an unbound feedback, an operator name in use."""
 
 
 class RunError(GraphcoreError, RuntimeError):
-    """A run that cannot be made, or a source that cannot go on, as asked."""
+    """A run cannot start as asked, or a source cannot go on."""
 
 
 class NoValueError(GraphcoreError):
-    """A stream's value was read before it ticked for the first time (R5)."""
+    """A stream's value was read before the stream ticked for the first time (R5)."""
 
 
 class Stopped(GraphcoreError):
-    """The run that a receiver's thread sends to has ended; may leave the thread's function."""
+    """The run that a receiver's thread sends to has ended; the thread need not catch it."""

@@ -1,4 +1,4 @@
-"""What every handle to a node can do: give the node a name, and run the graph that it needs."""
+"""What every handle to a node can do: name the node, and run the graph that the node needs."""
 
 from typing import Any, Self, Unpack
 
@@ -7,7 +7,7 @@ from graphcore.node import MutableNode
 
 
 class Handle:
-    """A node as seen by whoever wires the graph.
+    """A node as the code that wires the graph sees it.
 
     Attributes:
         node: the node behind the handle.
@@ -17,7 +17,10 @@ class Handle:
     node: MutableNode[Any]
 
     def named(self, name: str) -> Self:
-        """Give the node a name, which errors and drawings show; return this handle."""
+        """Give the node a name and return this handle.
+
+        The name stands for the node in errors, `explain()`, `fused_source()` and drawings.
+        """
         self.node.name = name
         return self
 

@@ -1,6 +1,6 @@
 """A progress line for a run, on standard error: engine time, cycles, cycles a second.
 
-It looks at the session from a thread of its own, so that a run without it pays nothing.
+A thread of its own reads the session, so a run without a progress line pays nothing.
 """
 
 import threading
@@ -19,7 +19,7 @@ _INTERVAL = 0.1
 
 
 class Watched(Protocol):
-    """What the progress line shows of a run."""
+    """The part of a run that the progress line reads."""
 
     time: int
     cycle: int
@@ -29,7 +29,7 @@ class Watched(Protocol):
 
 @contextmanager
 def showing_progress(session: Watched) -> Iterator[None]:
-    """Show how far a run is while the block runs.
+    """Show the progress of a run while the block runs.
 
     Raises:
         RunError: if rich, of the `cli` extra, is not installed.

@@ -1,4 +1,4 @@
-"""What tests of graphs need: a stream's ticks, and waiting for something to come true."""
+"""Helpers for tests of graphs: collect a stream's ticks, and wait for a condition."""
 
 from collections.abc import Callable
 from threading import Event
@@ -29,11 +29,11 @@ def wait_until(predicate: Callable[[], object], seconds: float = 10.0) -> None:
     """Return as soon as the predicate is true.
 
     Raises:
-        TimeoutError: if it is not within so many seconds.
+        TimeoutError: if the predicate is not true within `seconds`.
     """
     deadline = monotonic() + seconds
     pause = Event()
     while not predicate():
         if monotonic() > deadline:
-            raise TimeoutError(f"did not come true within {seconds:g} s")
+            raise TimeoutError(f"the condition did not become true within {seconds:g} s")
         pause.wait(_STEP)

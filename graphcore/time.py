@@ -1,4 +1,4 @@
-"""Engine time and durations: integer nanoseconds, and the forms that users write them in (R1).
+"""Engine time and durations: integer nanoseconds, and the forms in which users write them (R1).
 
 Engine time counts from the Unix epoch, UTC. Floats of seconds are refused everywhere: they cannot
 hold a present-day time to the nanosecond.
@@ -43,7 +43,7 @@ def to_time(value: object) -> int:
 
     Raises:
         InvalidTypeError: for a float or any other type.
-        InvalidValueError: for text that is no ISO-8601 time, and for not-a-time.
+        InvalidValueError: for text that is not an ISO-8601 time, and for not-a-time (NaT).
 
     >>> to_time("1970-01-01T00:00:01.000000001Z")
     1000000001
@@ -63,7 +63,7 @@ def to_time(value: object) -> int:
     hint = " (floats cannot hold nanoseconds)" if isinstance(value, float) else ""
     hint = " (a date has no time of day)" if isinstance(value, date) else hint
     raise InvalidTypeError(
-        f"{value!r} is no time: give int nanoseconds since the epoch, "
+        f"{value!r} is not a time: give int nanoseconds since the epoch, "
         f"an aware datetime or ISO-8601 text{hint}"
     )
 
@@ -96,16 +96,16 @@ def to_duration(value: object) -> int:
     if isinstance(value, SupportsIndex) and not isinstance(value, bool):
         return value.__index__()
     raise InvalidTypeError(
-        f"{value!r} is no duration: give a timedelta, int nanoseconds or text such as "
+        f"{value!r} is not a duration: give a timedelta, int nanoseconds or text such as "
         '"250us", "50ms", "1s", "5min" or "2h"'
     )
 
 
 def to_period(value: object) -> int:
-    """Return the nanoseconds of a duration that must be longer than nothing.
+    """Return the nanoseconds of a duration that must be longer than 0.
 
     Raises:
-        InvalidValueError: if it is zero or negative; else as `to_duration`.
+        InvalidTypeError, InvalidValueError: as `to_duration`; also if it is 0 or negative.
     """
     period = to_duration(value)
     if period <= 0:
@@ -131,14 +131,14 @@ def _nanoseconds_of(value: Any) -> int:
     """Return the nanoseconds of a numpy `datetime64` or `timedelta64`."""
     kind = value.dtype.name.partition("[")[0]
     if str(value) == "NaT":
-        raise InvalidValueError(f"NaT is no {'time' if kind == 'datetime64' else 'duration'}")
+        raise InvalidValueError(f"NaT is not a {'time' if kind == 'datetime64' else 'duration'}")
     try:
         nanoseconds = value.astype(f"{kind}[ns]")
-        fits = nanoseconds.astype(value.dtype) == value  # what is out of range may wrap around
+        fits = nanoseconds.astype(value.dtype) == value  # out of range, it may have wrapped around
     except OverflowError:  # from numpy 2.5 on
         fits = False
     if not fits:
-        raise InvalidValueError(f"{value!r} has no 64-bit number of nanoseconds")
+        raise InvalidValueError(f"{value!r} does not fit in 64 bits of nanoseconds")
     return int(nanoseconds.astype("int64"))
 
 
@@ -149,17 +149,17 @@ def _datetime_to_ns(value: datetime) -> int:
 
 
 def _parse_time(text: str) -> int:
-    # datetime keeps microseconds only, so the fraction is read apart from the rest.
+    # datetime keeps microseconds only, so the fraction is parsed separately.
     text = text.strip()
     split = _FRACTION.fullmatch(text)
     digits = split["digits"] if split else ""
     whole = split["whole"] + split["zone"] if split else text
     try:
-        # It would take a fraction of an hour for one of a second.
+        # fromisoformat would read a fraction of an hour as one of a second.
         moment = datetime.fromisoformat("" if "." in whole or "," in whole else whole)
     except ValueError:
         raise InvalidValueError(
-            f'{text!r} is no ISO-8601 time; one looks like "2026-01-31T09:30:00.000000001Z"'
+            f'{text!r} is not an ISO-8601 time; one looks like "2026-01-31T09:30:00.000000001Z"'
         ) from None
     if len(digits) > 9 and digits[9:].strip("0"):
         raise InvalidValueError(f"{text!r} is finer than a nanosecond")
@@ -170,7 +170,7 @@ def _parse_duration(text: str) -> int:
     match = _DURATION.fullmatch(text)
     if match is None or match[2] not in _UNITS:
         raise InvalidValueError(
-            f"{text!r} is no duration: write a number and a unit (ns us ms s min h d), "
+            f"{text!r} is not a duration: write a number and a unit (ns us ms s min h d), "
             'such as "250us" or "5min"'
         )
     nanoseconds = Fraction(match[1]) * _UNITS[match[2]]

@@ -215,7 +215,7 @@ DURATIONS: dict[str, Callable[[Any], object]] = {
 @pytest.mark.parametrize("operator", DURATIONS)
 def test_a_duration_that_is_a_float_or_no_duration_at_all(operator: str, given: object) -> None:
     message = sentence(lambda: DURATIONS[operator](given), gc.InvalidTypeError)
-    assert message.startswith(f"{given!r} is no duration: give a timedelta, int nanoseconds")
+    assert message.startswith(f"{given!r} is not a duration: give a timedelta, int nanoseconds")
 
 
 @pytest.mark.parametrize("given", ["", "1", "s", "1 week", "1e3s", "0.1ns", "1s2ms"])
@@ -239,9 +239,9 @@ def test_a_negative_duration() -> None:
 
 def test_a_time_that_is_a_float() -> None:
     for run in (lambda: source.run(start=1.5), lambda: source.run(until=1.5)):
-        assert "1.5 is no time" in sentence(run, gc.InvalidTypeError)
+        assert "1.5 is not a time" in sentence(run, gc.InvalidTypeError)
     replay = gc.replay([1, 2.5], "ab")  # type: ignore[list-item]  # what is tried
-    assert "index 1: 2.5 is no time" in sentence(replay.run, gc.InvalidTypeError)
+    assert "index 1: 2.5 is not a time" in sentence(replay.run, gc.InvalidTypeError)
 
 
 def test_times_that_go_back() -> None:
@@ -321,11 +321,15 @@ WRONG: list[tuple[Callable[[], object], type[Exception], str]] = [
     (lambda: anything.replay(np.array(3)), TypeError, "times to iterate over, not array(3)"),
     (lambda: anything.replay([1], np.array(3)), TypeError, "values to iterate over, not array(3)"),
     (lambda: anything.replay([1, 2], "a"), ValueError, "1 values, 2 times"),
-    (lambda: anything.replay([1, 2]).run(), TypeError, "index 0 is 1, where a (time, value) pair"),
+    (
+        lambda: anything.replay([1, 2]).run(),
+        TypeError,
+        "index 0 must be a (time, value) pair, not 1",
+    ),
     (
         lambda: anything.replay(["soon"], "a").run(),
         ValueError,
-        "index 0: 'soon' is no ISO-8601 time",
+        "index 0: 'soon' is not an ISO-8601 time",
     ),
     (lambda: anything.replay([1], "a", speed=0), ValueError, "speed must be above 0, not 0"),
     (lambda: anything.replay([1], "a", speed=nan), ValueError, "speed must be above 0, not nan"),

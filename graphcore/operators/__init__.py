@@ -1,4 +1,4 @@
-"""Operators: one file for each family, node classes and nothing else.
+"""Operators: one file for each family, and in it node classes alone.
 
-A class here says in its `cycle` what its operator means; `Stream` gives it a method.
+The `cycle` of a class defines what its operator does; `Stream` has a method that makes the node.
 """

@@ -12,7 +12,7 @@ U = TypeVar("U")
 
 @node
 class Binary(MutableNode[U]):
-    """Ticks with an operator's result on two streams when either ticks."""
+    """Ticks with the operator's result for two streams when either ticks."""
 
     left: Active[Any]
     right: Active[Any]
@@ -25,7 +25,7 @@ class Binary(MutableNode[U]):
 
 @node
 class BinaryRight(MutableNode[U]):
-    """Ticks with an operator's result on a stream and a constant to its right."""
+    """Ticks with the operator's result for a stream and a constant on its right."""
 
     left: Active[Any]
     right: Any
@@ -38,7 +38,7 @@ class BinaryRight(MutableNode[U]):
 
 @node
 class BinaryLeft(MutableNode[U]):
-    """Ticks with an operator's result on a constant and a stream to its right."""
+    """Ticks with the operator's result for a constant and a stream on its right."""
 
     left: Any
     right: Active[Any]
@@ -51,7 +51,7 @@ class BinaryLeft(MutableNode[U]):
 
 @node
 class Unary(MutableNode[U]):
-    """Ticks with an operator's result on a stream."""
+    """Ticks with the operator's result for each value."""
 
     source: Active[Any]
     function: Callable[[Any], U]
@@ -63,7 +63,7 @@ class Unary(MutableNode[U]):
 
 @node
 class Field(MutableNode[Any]):
-    """Ticks with an attribute of each value."""
+    """Ticks with one attribute of each value."""
 
     source: Active[Any]
     field: str

@@ -1,4 +1,4 @@
-"""Operators on bursts: lists of values that arrived for one cycle (R6)."""
+"""Operators on bursts, the lists of values that arrived for one cycle (R6)."""
 
 from collections import deque
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 @node
 class Unroll(MutableNode[T]):
-    """Ticks with the items of each list, one a cycle, at the time of the list."""
+    """Ticks with the items of each list, one item a cycle, all at the time of the list."""
 
     source: Active[Sequence[T]]
     waiting: deque[T] = state(factory=deque)

@@ -1,8 +1,8 @@
 """Exponentially weighted statistics, with the results of pandas' `ewm(adjust=True)`.
 
-The weight of a value is (1 - alpha)^k when k values have come after it, and the mean is divided by
-the sum of the weights (pandas user guide, "Exponentially weighted window"). A value that is not
-finite is missing: it ages the others and the mean stays.
+A value's weight is (1 - alpha)^k once k values have come after it, and the mean is the weighted sum
+divided by the sum of the weights (pandas user guide, "Exponentially weighted window"). A value that
+is not finite counts as missing: it ages the weights of the others and leaves the mean as it is.
 """
 
 from graphcore.declare import node, state
@@ -23,9 +23,9 @@ class EwmMean(MutableNode[float]):
     def cycle(self, state: GraphState) -> bool:
         value = self.source.value
         decayed = self.weight * (1.0 - self.alpha)
-        if value - value == 0.0:  # it is finite; of others the difference is nan
+        if value - value == 0.0:  # it is finite: inf - inf and nan - nan are nan
             self.weight = decayed + 1.0
-            # The mean of values that are all the same is that very value.
+            # While all values are equal, the mean is exactly that value, without rounding.
             if value != self.mean:
                 self.mean = (decayed * self.mean + value) / self.weight
             self.begun = True

@@ -1,4 +1,4 @@
-"""Operators on when and how often values pass (R6, R7)."""
+"""Operators that decide when and how often values pass (R6, R7)."""
 
 from collections import deque
 from typing import Generic, TypeVar
@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 @node
 class Throttle(MutableNode[T]):
-    """Lets a value through if the last that it let through is at least the interval old."""
+    """Lets a value through if at least `interval` has passed since it last let one through."""
 
     source: Active[T]
     interval: int
@@ -62,7 +62,7 @@ class Delay(MutableNode[T]):
 
 @node
 class Limit(MutableNode[T]):
-    """Lets the first values through, and then none."""
+    """Lets the first `count` values through, and none after them."""
 
     source: Active[T]
     count: int
@@ -78,7 +78,7 @@ class Limit(MutableNode[T]):
 
 @node
 class Skip(MutableNode[T]):
-    """Lets all values through but the first ones."""
+    """Drops the first `count` values and lets all later ones through."""
 
     source: Active[T]
     count: int
@@ -94,7 +94,7 @@ class Skip(MutableNode[T]):
 
 @node
 class Gate(MutableNode[T]):
-    """Lets values through while the condition is true."""
+    """Lets values through while the condition's value is true."""
 
     source: Active[T]
     condition: Passive[object]
@@ -108,7 +108,7 @@ class Gate(MutableNode[T]):
 
 @node
 class Buffer(MutableNode[list[T]], Generic[T]):
-    """Ticks with a list for each complete group of so many values."""
+    """Ticks with a list of every `count` values."""
 
     source: Active[T]
     count: int
@@ -125,7 +125,7 @@ class Buffer(MutableNode[list[T]], Generic[T]):
 
 @node
 class Window(MutableNode[list[T]], Generic[T]):
-    """Ticks at the end of each span of time with the list of the values that came in it.
+    """Ticks at the end of each time span with the list of the values that came in it.
 
     Spans are counted from the start of the run; a value at the boundary belongs to the later one,
     and a span without values ticks nothing.

@@ -1,11 +1,11 @@
 """Statistics over a sliding window, with pandas' results.
 
-A window holds the last n values, or those of the time (t - d, t]. A value that is not finite
-stands in the window as missing, as in pandas. The sums are kept as values come and go, as pandas
-keeps them: with compensation for what rounding loses (Kahan 1965, "Further remarks on reducing
-truncation errors"), the squares about the mean by Welford's method (1962, "Note on a method for
-calculating corrected sums of squares and products"). A value so large that it took the digits of
-the others with it has the squares summed anew when it leaves.
+A window holds the last n values, or those of the time (t - d, t]. A value that is not finite counts
+as missing, as in pandas. The sums are updated as values come and go, by the formulas of pandas:
+compensated for what rounding loses (Kahan 1965, "Further remarks on reducing truncation errors"),
+with Welford's method for the squares about the mean (1962, "Note on a method for calculating
+corrected sums of squares and products"). A very large value destroys the low digits of the squares;
+when it leaves the window, the squares are summed again from the values that remain.
 """
 
 from collections import deque
@@ -21,22 +21,22 @@ _CANCELLED = 1e3 * 2.0**-52
 
 
 class Statistic(Protocol):
-    """A figure that follows values that are added and removed."""
+    """A figure that is updated as values are added and removed."""
 
     count: int
 
     def add(self, value: float) -> None:
-        """Take a finite value in."""
+        """Add a finite value."""
 
     def remove(self, value: float) -> None:
-        """Take out a value that was added before."""
+        """Remove a value that was added before."""
 
     def result(self, window: Iterable[float]) -> float:
-        """Return the figure, `nan` where it is not defined; `window` holds what was added."""
+        """Return the figure, `nan` where it is not defined; `window` holds the values added."""
 
 
 class RunningSum:
-    """A compensated sum; values that come and those that go lose their rounding apart."""
+    """A compensated sum; additions and removals each have a compensation of their own."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -66,12 +66,12 @@ class RunningSum:
     def result(self, window: Iterable[float]) -> float:
         if not self.count:
             return nan
-        # Values that are all the same have an exact sum, whatever rounding has left over.
+        # If all values in the window are equal, this product is exact, and the total may not be.
         return self._last * self.count if self._alike >= self.count else self._total
 
 
 class RunningMean(RunningSum):
-    """The sum by the number of values."""
+    """The sum divided by the number of values."""
 
     def result(self, window: Iterable[float]) -> float:
         if not self.count:
@@ -80,7 +80,7 @@ class RunningMean(RunningSum):
 
 
 class RunningStd:
-    """The sample standard deviation: squares about the mean by the number of values less one."""
+    """The sample standard deviation: the root of the squares about the mean, divided by n - 1."""
 
     def __init__(self) -> None:
         self._clear()
@@ -131,7 +131,7 @@ class RunningStd:
 
 @node
 class RollingCount(MutableNode[float]):
-    """A statistic of the last n values, from the moment there are so many."""
+    """A statistic of the last n values; ticks from the n-th value on."""
 
     source: Active[float]
     length: int
@@ -162,7 +162,7 @@ class RollingCount(MutableNode[float]):
 
 @node
 class RollingDuration(MutableNode[float]):
-    """A statistic of the values of the time (t - d, t], from the moment it is defined."""
+    """A statistic of the values of the time (t - d, t]; ticks once it is defined."""
 
     source: Active[float]
     length: int

@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 @node
 class Count(MutableNode[int]):
-    """Ticks with how many values have come."""
+    """Ticks with the number of values so far."""
 
     source: Active[object]
     count: int = state(0)
@@ -37,7 +37,7 @@ class Sum(MutableNode[T]):
 
 @node
 class Mean(MutableNode[float]):
-    """Ticks with the arithmetic mean of the values so far: their sum by their number."""
+    """Ticks with the arithmetic mean of the values so far."""
 
     source: Active[float]
     count: int = state(0)

@@ -1,4 +1,4 @@
-"""Operators on several streams (R5): none but `merge` and `align` ticks before each has a value."""
+"""Operators on several streams; all but `merge` and `align` wait until each has a value (R5)."""
 
 import logging
 from collections import deque
@@ -17,7 +17,7 @@ _logger = logging.getLogger(__name__)
 
 @node
 class Join(MutableNode[U], Generic[U]):
-    """Ticks with the function's result on all present values when any of the streams ticks."""
+    """Ticks with the function's result for all present values when any stream ticks."""
 
     sources: list[Active[Any]]
     function: Callable[..., U]
@@ -29,7 +29,7 @@ class Join(MutableNode[U], Generic[U]):
 
 @node
 class Combine(MutableNode[tuple[Any, ...]]):
-    """Ticks with the tuple of all present values when any of the streams ticks."""
+    """Ticks with the tuple of all present values when any stream ticks."""
 
     sources: list[Active[Any]]
 
@@ -68,11 +68,12 @@ class Merge(MutableNode[T]):
 class Align(MutableNode[tuple[T, ...]], Generic[T]):
     """Ticks with a tuple when every stream has delivered a key, whatever the order of arrival.
 
-    A key that a stream delivers again before the others have it once waits for their next one.
-    Tuples that are complete in one cycle follow in further cycles at the same time.
+    If a stream delivers a key again before the other streams have delivered it once, the second
+    value waits for their second. If several tuples become complete in one cycle, each gets a cycle
+    of its own at the same time.
 
     Attributes:
-        dropped: how many values were pushed out, oldest key first, because too many waited.
+        dropped: how many values were dropped, oldest key first, because too many waited.
     """
 
     sources: list[Active[T]]
@@ -114,7 +115,7 @@ class Align(MutableNode[tuple[T, ...]], Generic[T]):
         count = sum(len(queue) for queue in self.partial.pop(oldest))
         if not self.dropped:
             _logger.warning(
-                "%s holds more than %d values that wait for a partner; the oldest are dropped",
+                "%s: more than %d values wait for a partner; the oldest are dropped",
                 self.name,
                 self.capacity,
             )

@@ -1,4 +1,4 @@
-"""Operators on one stream: each looks at the value that has just come (R4, R5)."""
+"""Operators on one stream: each handles the value that has just come (R4, R5)."""
 
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
@@ -25,7 +25,7 @@ class Map(MutableNode[U], Generic[T, U]):
 
 @node
 class Filter(MutableNode[T]):
-    """Ticks with the values for which the predicate is as wanted."""
+    """Ticks with the values for which the predicate's truth is `wanted`."""
 
     source: Active[T]
     predicate: Callable[[T], object]
@@ -56,7 +56,7 @@ class FilterMap(MutableNode[U], Generic[T, U]):
 
 @node
 class Scan(MutableNode[U], Generic[T, U]):
-    """Ticks with what the function makes of its last result and the new value."""
+    """Ticks with the function's result for its last result and the new value."""
 
     source: Active[T]
     function: Callable[[U, T], U]
@@ -74,7 +74,7 @@ class Scan(MutableNode[U], Generic[T, U]):
 
 @node
 class Reduce(MutableNode[T]):
-    """As `Scan`, beginning with the first value itself."""
+    """Like `Scan`, with the first value as the initial result; ticks with that as well."""
 
     source: Active[T]
     function: Callable[[T, T], T]
@@ -93,7 +93,7 @@ class Reduce(MutableNode[T]):
 
 @node
 class Enumerate(MutableNode[tuple[int, T]], Generic[T]):
-    """Ticks with pairs of a running number and the value."""
+    """Ticks with pairs of a running number and a value."""
 
     source: Active[T]
     first: int
@@ -110,7 +110,7 @@ class Enumerate(MutableNode[tuple[int, T]], Generic[T]):
 
 @node
 class WithTime(MutableNode[tuple[int, T]], Generic[T]):
-    """Ticks with pairs of the engine time and the value."""
+    """Ticks with pairs of the engine time and a value."""
 
     source: Active[T]
 
@@ -121,7 +121,7 @@ class WithTime(MutableNode[tuple[int, T]], Generic[T]):
 
 @node
 class Pairwise(MutableNode[tuple[T, T]], Generic[T]):
-    """Ticks from the second value on, with the previous value and the new one."""
+    """Ticks with the pair of the previous value and the new one, from the second value on."""
 
     source: Active[T]
     previous: Any = state(None)
@@ -138,7 +138,7 @@ class Pairwise(MutableNode[tuple[T, T]], Generic[T]):
 
 @node
 class Difference(MutableNode[T]):
-    """Ticks from the second value on, with the new value minus the previous one."""
+    """Ticks with the new value minus the previous one, from the second value on."""
 
     source: Active[T]
     previous: Any = state(None)
@@ -155,7 +155,7 @@ class Difference(MutableNode[T]):
 
 @node
 class Distinct(MutableNode[T]):
-    """Ticks with the first value, and then with each that differs from the one before."""
+    """Ticks with the first value and with each value that differs from the one before it."""
 
     source: Active[T]
     previous: Any = state(None)

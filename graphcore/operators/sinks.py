@@ -1,4 +1,4 @@
-"""Sinks: each hands values to the outside and passes them on, so that it can stand in a chain."""
+"""Sinks: each hands values to the outside world, and ticks with them, so a chain can go on."""
 
 import logging
 import sys
@@ -85,7 +85,7 @@ class Accumulate(MutableNode[list[T]], Generic[T]):
 
 @node
 class Finally(MutableNode[T]):
-    """Calls a function once, at the end of the run, with the last value if there was one."""
+    """Calls a function with the last value when the run stops; never, if no value came."""
 
     source: Active[T]
     function: Callable[[T], object]

@@ -1,10 +1,10 @@
-"""Recorded events, read and checked before a source delivers them.
+"""The events of a replay, read and checked before a source delivers them.
 
-They come in chunks, each some times and beside them as many values, so that an event of a list or
-an array costs little; an iterator is asked for one event at a time, no further ahead than is
-needed. An error is announced by a chunk with `FAILED` for its only value, at the time of the event
-before it, and raised behind that.
-A value `WAIT` is a cycle in which nothing ticks.
+Events come in chunks: a sequence of times and a sequence of as many values. A chunk of a list or an
+array holds thousands of events, so that each costs little. A chunk of an iterator holds one event,
+so that the iterator is never read further ahead than needed. If reading an event fails, a chunk
+with the single value `FAILED`, at the time of the event before, announces the error; asking for the
+next chunk raises it. The value `WAIT` stands for a cycle in which nothing ticks.
 """
 
 from bisect import bisect_left
@@ -32,7 +32,7 @@ _NANOSECONDS = {"ns": 1, "us": 1_000, "ms": 1_000_000, "s": 1_000_000_000}
 
 
 class Delivery(StrEnum):
-    """How values due at one time reach the graph: a cycle each, one list, or the last alone."""
+    """How values due at one time reach the graph: one a cycle, as one list, or only the last."""
 
     EACH = "each"
     BURST = "burst"
@@ -45,14 +45,14 @@ def chunks_of_pairs(pairs: Iterable[Any]) -> Chunks:
 
 
 def chunks_of(times: Iterable[Any], values: Iterable[Any]) -> Chunks:
-    """Return the events of times and, beside them, values."""
+    """Return the events of times and as many values."""
     if is_in_memory(times) and is_in_memory(values) and len(times) == len(values):
         return side_by_side(zip(_chunks(times), _chunks(values), strict=True))
     return _one_by_one(zip_longest(scalars(times), scalars(values), fillvalue=_MISSING))
 
 
 def spaced(values: Iterable[Any], start: int, period: int) -> Chunks:
-    """Return the events of values that come a period apart, or all at the start."""
+    """Return the events of values one period apart, or all at the start if the period is 0."""
     if is_in_memory(values):
         return _spaced_chunks(values, start, period)
     times = count(start, period) if period else repeat(start)
@@ -65,11 +65,11 @@ def is_in_memory(values: object) -> TypeGuard[Sequence[Any]]:
 
 
 def begin(chunks: Chunks, start: int | None) -> tuple[int, list[Chunk]]:
-    """Pass over the events before a time, if there is one.
+    """Skip the events before `start`, if that is given.
 
     Returns:
-        How many they are, and the chunk of the first of the others, if there are any; those behind
-        it are left in `chunks`.
+        How many were skipped, and a list with the chunk that begins with the first event not
+        skipped; the list is empty if there is none. Later chunks are left in `chunks`.
     """
     skipped = 0
     for times, values in chunks:
@@ -81,21 +81,21 @@ def begin(chunks: Chunks, start: int | None) -> tuple[int, list[Chunk]]:
 
 
 def until_failure(chunks: Chunks) -> Chunks:
-    """Return the events without the announcement of an error, which is raised all the same."""
+    """Return the chunks without the one that announces an error; the error is raised anyway."""
     return (chunk for chunk in chunks if chunk[1] is not _FAILURE)
 
 
 def one_by_one(chunks: Chunks, delivery: Delivery) -> Events:
-    """Return the events with those of one time made one, by this policy.
+    """Return the events one by one, those of one time joined by the policy.
 
-    The iterator has no end: behind the last event stands `None` for a time.
+    The iterator never ends: after the last event it yields (None, None) for ever.
     """
     events = chain.from_iterable(starmap(zip, chain(chunks, _NO_MORE)))
     return events if delivery is Delivery.EACH else _groups(events, delivery is Delivery.LATEST)
 
 
 def scalars(values: Any) -> Iterator[Any]:
-    """Return what an iterable holds; of arrays and columns Python scalars, of timestamps ns."""
+    """Return the items of an iterable: Python scalars of arrays and columns, ns of timestamps."""
     return chain.from_iterable(_chunks(values)) if _is_columnar(values) else iter(values)
 
 
@@ -129,7 +129,7 @@ def _in_chunks(pairs: Any) -> Chunks:
 
 
 def side_by_side(both: Iterator[tuple[list[Any], list[Any]]]) -> Chunks:
-    """Return the events of lists of times and, beside each, of as many values."""
+    """Return the events of pairs of lists: times, and as many values."""
     previous: int | None = None
     begin = 0
     while True:
@@ -137,7 +137,7 @@ def side_by_side(both: Iterator[tuple[list[Any], list[Any]]]) -> Chunks:
             some_times, some_values = next(both)
         except StopIteration:
             return
-        except Exception:  # announced first, as in `_one_by_one`
+        except Exception:  # announced before it is raised, as in `_one_by_one`
             yield (previous or 0,), _FAILURE
             raise
         if _in_order(some_times, previous):
@@ -157,14 +157,14 @@ def _spaced_chunks(values: Any, start: int, period: int) -> Chunks:
 
 
 def _one_by_one(pairs: Iterable[Any], index: int = 0, previous: int | None = None) -> Chunks:
-    """Yield events alone, each checked; `index` and `previous` are of what came before them."""
+    """Yield chunks of one event, checked; `index` and `previous` continue from earlier chunks."""
     try:
         for pair in pairs:
             time, value = _checked(pair, index, previous)
             yield (time,), (value,)
             previous = time
             index += 1
-    except Exception:  # announced first, raised when it is the announced event's turn
+    except Exception:  # announced before it is raised
         yield (previous or 0,), _FAILURE
         raise
 
@@ -174,7 +174,7 @@ def _checked(pair: Any, index: int, previous: int | None) -> tuple[int, Any]:
         given, value = pair
     except (TypeError, ValueError):
         raise InvalidTypeError(
-            f"index {index} is {pair!r}, where a (time, value) pair is needed"
+            f"index {index} must be a (time, value) pair, not {pair!r}"
         ) from None
     if given is _MISSING or value is _MISSING:
         raise InvalidValueError(
@@ -193,7 +193,7 @@ def _checked(pair: Any, index: int, previous: int | None) -> tuple[int, Any]:
 
 
 def _in_order(times: Sequence[Any], previous: int | None) -> bool:
-    """Return whether these are `int` and none goes back."""
+    """Return whether all times are `int` and none goes back."""
     if set(map(type, times)) != {int} or (previous is not None and times[0] < previous):
         return False
     return list(times) == sorted(times)
@@ -204,7 +204,7 @@ def _is_columnar(values: object) -> bool:
 
 
 def _is_array(values: object) -> bool:
-    """Return whether these are an array of numpy or a column of pandas."""
+    """Return whether this is a numpy array or a pandas column."""
     return hasattr(values, "dtype") and hasattr(values, "tolist")
 
 
@@ -217,7 +217,7 @@ def _is_arrow(values: object) -> bool:
 
 
 def _chunks(values: Any) -> Iterator[list[Any]]:
-    """Yield what a sequence, an array or a column holds in lists, as Python scalars."""
+    """Yield the items of a sequence, an array or a column in lists, as Python scalars."""
     to_list: Callable[[Any], list[Any]] = list
     factor = 1
     if _is_array(values):
@@ -236,17 +236,17 @@ def _chunks(values: Any) -> Iterator[list[Any]]:
 
 
 def _array(values: Any) -> Any:
-    """Return a numpy array that holds the same, of times their nanoseconds.
+    """Return the values as a numpy array, times as nanoseconds.
 
     Raises:
-        InvalidValueError: for a time that has no 64-bit number of nanoseconds.
+        InvalidValueError: for a time that does not fit in 64 bits of nanoseconds.
     """
     if values.dtype.kind in "mM":
         values = _nanoseconds(values)
     if hasattr(values, "reshape"):
         return values
     if values.dtype.kind in "iu" and hasattr(values.dtype, "na_value"):
-        # With one missing, all would become floats.
+        # If one is missing, numpy would make all of them floats.
         return values.to_numpy(object, na_value=nan)
     return values.to_numpy()
 
@@ -254,21 +254,21 @@ def _array(values: Any) -> Any:
 def _nanoseconds(values: Any) -> Any:
     if (values != values).any():
         raise InvalidValueError(f"index {int((values != values).argmax())} is NaT, not a time")
-    if hasattr(values.dtype, "tz"):  # pandas converts such to UTC only when told to
+    if hasattr(values.dtype, "tz"):  # pandas converts to UTC only when told to
         values = getattr(values, "dt", values).tz_convert(None)
     unit = f"{values.dtype.kind}8[ns]"
     try:
         nanoseconds = values.astype(unit)
-    except OverflowError:  # from numpy 2.5 on, without the index
+    except OverflowError:  # numpy from 2.5 on raises, and does not tell the index
         for i, value in enumerate(values):
             try:
                 value.astype(unit)
             except OverflowError:
-                text = f"index {i} has no 64-bit number of nanoseconds"
+                text = f"index {i} does not fit in 64 bits of nanoseconds"
                 raise InvalidValueError(text) from None
         raise
     wrapped = nanoseconds.astype(values.dtype) != values
     if wrapped.any():
         i = int(wrapped.argmax())
-        raise InvalidValueError(f"index {i} has no 64-bit number of nanoseconds")
+        raise InvalidValueError(f"index {i} does not fit in 64 bits of nanoseconds")
     return nanoseconds.astype("int64")

@@ -1,4 +1,4 @@
-"""`feedback`: a stream to wire with now and to close later; it delivers in the next cycle (R6)."""
+"""`feedback`: a stream to wire with now and to close later; it ticks in the next cycle (R6)."""
 
 from collections import deque
 from typing import TypeVar
@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 class Feedback(MutableNode[T]):
-    """The end of a loop that is read; ticks in the cycle after the one that fed it."""
+    """The end of a loop that other nodes read; ticks in the cycle after it was fed."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -34,7 +34,7 @@ class Feedback(MutableNode[T]):
         self._state = state
 
     def feed(self, value: T) -> None:
-        """Take a value for the next cycle at the present time."""
+        """Take a value to tick with in the next cycle at the present time."""
         self._waiting.append(value)
         self._state.schedule(self._state.time)
 
@@ -45,7 +45,7 @@ class Feedback(MutableNode[T]):
 
 @node
 class FeedbackEnd(MutableNode[T]):
-    """The end of a loop that feeds."""
+    """The end of a loop that feeds the other end."""
 
     source: Active[T]
     feedback: Feedback[T]

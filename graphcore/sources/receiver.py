@@ -1,7 +1,7 @@
-"""`receiver`: the door for blocking sources; a thread of its own hands values to the graph.
+"""`receiver`: a source for blocking code, which hands values to the graph from its own thread.
 
-The thread's `Sender` keeps values in a bounded queue and wakes the node; the node takes all that
-waits and delivers it by its policy (R6). The thread belongs to the node: `start` begins it, `stop`
+The thread's `Sender` puts values in a bounded queue and wakes the node. The node takes all waiting
+values and delivers them by its policy (R6). The node owns the thread: `start` starts it and `stop`
 joins it (R10).
 """
 
@@ -22,7 +22,7 @@ _JOIN_SECONDS = 5.0
 
 
 class Sender(Generic[T]):
-    """A receiver's thread's way into the graph. Its methods may be called from any thread."""
+    """Hands a receiver's values to the graph. Its methods may be called from any thread."""
 
     def __init__(self, state: GraphState, capacity: int) -> None:
         self._state = state
@@ -40,10 +40,10 @@ class Sender(Generic[T]):
 
         Args:
             value: what the stream will tick with, or what its burst will hold.
-            size: for how many values this one counts in the inbox's bound.
+            size: how many values this one counts for in the bound of the inbox.
 
         Raises:
-            Stopped: once the run has ended; it may leave the thread's function.
+            Stopped: once the run has ended; the function need not catch it.
             RunError: after `close` or `error`.
         """
         with self._changed:
@@ -56,21 +56,21 @@ class Sender(Generic[T]):
             self._wake()
 
     def replace(self, value: T, merge: Callable[[T, T], T] | None = None) -> bool:
-        """Hand a value to the graph in place of the one before, if that waits to be taken.
+        """Hand a value to the graph, in place of the last one if that still waits. Never blocks.
 
-        Only what was handed over by `replace` is replaced, and nothing that `send` has put behind
-        it is overtaken. Never blocks.
+        It replaces only a value that `replace` handed over, and only while that is the newest: it
+        never overtakes a value that `send` handed over later.
 
         Args:
-            value: what is handed over.
-            merge: makes what takes the place of the one before, of that and the value; by default
-                it is the value.
+            value: what the stream will tick with, or what its burst will hold.
+            merge: called as ``merge(waiting, value)``; its result replaces the waiting value. By
+                default the value does.
 
         Returns:
-            Whether there was one to replace.
+            Whether it replaced a value.
 
         Raises:
-            Stopped: once the run has ended; it may leave the thread's function.
+            Stopped: once the run has ended; the function need not catch it.
             RunError: after `close` or `error`.
         """
         with self._changed:
@@ -87,10 +87,12 @@ class Sender(Generic[T]):
             return replaced
 
     def wait_for_room(self, seconds: float) -> bool:
-        """Wait until `send` would not block, at most so long; for a thread with more to do.
+        """Wait until `send` would not block, but no longer than `seconds`.
+
+        It is for threads that have other work to do while the inbox is full.
 
         Returns:
-            Whether `send` would not block now.
+            Whether `send` would return at once now.
         """
         if self._size < self._capacity:
             return True
@@ -100,12 +102,12 @@ class Sender(Generic[T]):
             return self._size < self._capacity or self._state.ended.is_set()
 
     def send_many(self, values: Iterable[T]) -> None:
-        """Hand over values one after the other; as `send`."""
+        """Call `send` for each value."""
         for value in values:
             self.send(value)
 
     def error(self, error: BaseException) -> None:
-        """Abort the run with an error, once the values sent before it are delivered."""
+        """Abort the run with an error, after the values sent before it are delivered."""
         with self._changed:
             self._closed = True
             if self._error is None:
@@ -113,14 +115,14 @@ class Sender(Generic[T]):
                 self._wake()
 
     def close(self) -> None:
-        """End the source, once the values sent before are delivered."""
+        """End the source, after the values sent before are delivered."""
         with self._changed:
             if not self._closed:
                 self._closed = True
                 self._state.call_soon(self._state.release)
 
     def take(self) -> "deque[tuple[T, int]]":
-        """Take all that waits, in the graph's thread."""
+        """Take all waiting values; called in the graph's thread."""
         with self._changed:
             taken, self._waiting = self._waiting, deque()
             self._replaceable = False
@@ -131,11 +133,11 @@ class Sender(Generic[T]):
         return taken
 
     def failure(self) -> BaseException | None:
-        """Return what `error` was called with."""
+        """Return the exception that `error` was given, if any."""
         return self._error
 
     def unblock(self) -> None:
-        """Have a blocked `send` look again whether the run has ended."""
+        """Wake blocked calls of `send`, so that they see that the run has ended."""
         with self._changed:
             self._changed.notify_all()
 
@@ -152,11 +154,11 @@ class Sender(Generic[T]):
 
 
 class ReceiverStream(Source[T]):
-    """Delivers what a thread sends; real-time runs only.
+    """Delivers the values that a thread sends; real-time runs only.
 
     Args:
-        run: called as `run(sender, stop)` in a thread of its own; `stop` is set when the run ends.
-        delivery: whether what waits is delivered a cycle each, as one list, or the last alone.
+        run: called as `run(sender, stop)` in its own thread; `stop` is set when the run ends.
+        delivery: how waiting values are delivered: one a cycle, as one list, or only the last.
         capacity: how many values may wait before `send` blocks.
     """
 
@@ -209,14 +211,14 @@ class ReceiverStream(Source[T]):
         self._thread.join(_JOIN_SECONDS)
         if self._thread.is_alive():
             raise RunError(
-                f"the thread of {self.name} did not end within {_JOIN_SECONDS:.0f} s of `stop` "
-                "being set"
+                f"the thread of {self.name} did not end within {_JOIN_SECONDS:.0f} s after `stop` "
+                "was set"
             )
         if not self._failed:
             self._fail()
 
     def _fail(self) -> bool:
-        """Raise what the thread's function raised, once; nothing if it did not."""
+        """Raise the exception of the thread's function, if it raised one."""
         failure = self._sender.failure()
         if failure is not None:
             self._failed = True
@@ -228,7 +230,7 @@ class ReceiverStream(Source[T]):
             self.run(self._sender, state.ended)
         except Stopped:
             self._sender.close()
-        except BaseException as error:  # carried over to the graph's thread, which raises it
+        except BaseException as error:  # the graph's thread raises it
             self._sender.error(error)
         else:
             self._sender.close()

@@ -1,7 +1,7 @@
-"""Sources of recorded events: `replay` and `from_iterable` (R6, R12).
+"""Sources that replay events: `replay` and `from_iterable` (R6, R12).
 
-They read one event ahead, so that they know when to run next and end without an empty cycle. What
-goes wrong while reading ahead is raised in a cycle of its own, after the event before it.
+They read one event ahead, so that they know when to run next and end without an empty cycle. If
+reading ahead fails, the error is raised in a cycle of its own, after the event before it.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sized
@@ -34,11 +34,11 @@ class Replay(Source[T], Generic[T]):
     """Delivers events at their own times; in real time, paced by `speed`.
 
     Args:
-        open_events: gives the events of a run that starts at a time.
-        once: whether it can do so only once, because it stands on an iterator.
-        all_there: whether all events are there before a run.
-        delivery: what becomes of values of one time.
-        speed: how many times faster than recorded a real-time run goes.
+        open_events: returns the events of a run that starts at the given time.
+        once: whether `open_events` works only once, because it reads an iterator.
+        all_there: whether all events exist before a run.
+        delivery: how values of one time are delivered.
+        speed: how many times faster than its times a real-time run goes.
     """
 
     open_events: Callable[[int], Chunks]
@@ -85,7 +85,7 @@ class Replay(Source[T], Generic[T]):
     def cycle(self, state: GraphState) -> bool:
         value = self._next_value
         self._next_time, self._next_value = next(self._events)
-        self.value = value  # behind that, as an error in reading ahead is no value
+        self.value = value  # after reading ahead: if that fails, the node must not have a value
         if self._next_time is not None:
             state.schedule(self._next_time)
         return True
@@ -105,21 +105,21 @@ class Replay(Source[T], Generic[T]):
         if self.once and self._used:
             raise RunError(
                 f"{self.name} reads an iterator, which serves one run; "
-                "give a list, an array or a function that makes an iterator"
+                "give a list, an array or a function that returns an iterator"
             )
         self._used = True
         return self.open_events(start)
 
 
 class FromIterable(Replay[T]):
-    """Delivers values from the start of the run on, one period apart, or all at the start."""
+    """Delivers values from the start of the run on: one a period, or all at the start."""
 
     def first_event(self) -> int | None:
         return None
 
 
 def _paced(events: Events, speed: float, state: GraphState) -> Events:
-    """Yield the events of a real-time run with the times at which they are due in it."""
+    """Yield the events with the times at which they are due in a real-time run."""
     origin = previous = None
     for time, value in events:
         if time is None:
@@ -130,15 +130,15 @@ def _paced(events: Events, speed: float, state: GraphState) -> Events:
             due = state.time
         else:
             passed = int((time - origin) / speed)
-            # One that is late comes a nanosecond on, so that the clock and the inbox are read in
-            # between.
+            # A late event is due a nanosecond from now: at the present time it would come before
+            # the clock and the inbox are read again, and a late replay would starve them (R6).
             due = max(state.start_time + passed, state.time + 1)
         yield due, value
         previous = time
 
 
 def make_from_iterable(values: Any, period: int, delivery: str) -> FromIterable[Any]:
-    """Return the source for the forms that `from_iterable` takes.
+    """Return the source for any form that `from_iterable` takes.
 
     Raises:
         InvalidTypeError: if there is nothing to iterate over.
@@ -156,25 +156,23 @@ def make_from_iterable(values: Any, period: int, delivery: str) -> FromIterable[
 
 
 def _has_items(given: object) -> bool:
-    """Return whether there is something to iterate over; numpy's arrays of no dimension say so."""
+    """Return whether this can be iterated over; a numpy array of no dimension only seems so."""
     return isinstance(given, Iterable) and getattr(given, "ndim", 1) != 0
 
 
 def _made(make: Callable[[], Any]) -> Any:
-    """Return what a user's function makes for a run."""
+    """Return the events or values that a user's function returns for a run."""
     made = make()
     if not _has_items(made):
-        raise InvalidTypeError(
-            f"the function of a source returns something to iterate over, not {made!r}"
-        )
+        raise InvalidTypeError(f"the function of a source must return an iterable, not {made!r}")
     return made
 
 
 def check_delivery(delivery: str) -> Delivery:
-    """Return the policy of this name.
+    """Return the delivery policy of this name.
 
     Raises:
-        InvalidValueError: if there is none.
+        InvalidValueError: if there is no such policy.
     """
     try:
         return Delivery(delivery)
@@ -185,11 +183,11 @@ def check_delivery(delivery: str) -> Delivery:
 
 
 def check_speed(speed: float) -> float:
-    """Return how many times faster than recorded a replay goes.
+    """Return `speed` if a replay can go so many times faster than its events' times.
 
     Raises:
-        InvalidTypeError: if it is no number.
-        InvalidValueError: if it is 0 or below.
+        InvalidTypeError: if it is not a number.
+        InvalidValueError: if it is 0 or negative.
     """
     if isinstance(speed, bool) or not isinstance(speed, int | float):
         raise InvalidTypeError(f"speed is a number, not {speed!r}")
@@ -199,11 +197,11 @@ def check_speed(speed: float) -> float:
 
 
 def make_replay(times: Any, values: Any, delivery: str, speed: float) -> Replay[Any]:
-    """Return the source for the forms that `replay` takes.
+    """Return the source for any form that `replay` takes.
 
     Raises:
-        InvalidTypeError: if there is nothing to iterate over, or a whole frame.
-        InvalidValueError: for lengths that differ, an unknown delivery, a speed of 0 or below.
+        InvalidTypeError: if there is nothing to iterate over, or for a whole data frame.
+        InvalidValueError: for lengths that differ, an unknown delivery, a speed of 0 or less.
     """
     check_speed(speed)
     policy = check_delivery(delivery)

@@ -14,7 +14,7 @@ _CHUNK = 4096
 
 @node
 class Ticker(Source[int]):
-    """Ticks at start + k · period with the engine time; one that is late skips what it missed."""
+    """Ticks at start + k · period with the engine time; if it is late it skips missed ticks."""
 
     endless: ClassVar[bool] = True
     recorded = True
@@ -53,4 +53,4 @@ class Constant(Source[T]):
 
 
 class Never(Source[T]):
-    """Never ticks, and keeps no run alive."""
+    """Never ticks, and does not keep a run alive."""

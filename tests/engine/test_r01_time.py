@@ -102,7 +102,7 @@ def test_r1_other_text_is_no_time(text: str) -> None:
 
 @pytest.mark.parametrize("given", [1.5, np.float64(2), True, None, date(2026, 1, 1), Decimal(1)])
 def test_r1_a_time_is_never_a_float_nor_anything_else(given: object) -> None:
-    with pytest.raises(gc.InvalidTypeError, match="is no time"):
+    with pytest.raises(gc.InvalidTypeError, match="is not a time"):
         to_time(given)
 
 
@@ -148,7 +148,7 @@ def test_r1_other_text_is_no_duration(text: str) -> None:
 
 @pytest.mark.parametrize("given", [0.5, np.float32(1), True, None, Decimal(1)])
 def test_r1_a_duration_is_never_a_float_nor_anything_else(given: object) -> None:
-    with pytest.raises(gc.InvalidTypeError, match="is no duration"):
+    with pytest.raises(gc.InvalidTypeError, match="is not a duration"):
         to_duration(given)
 
 
@@ -176,9 +176,9 @@ def test_r1_every_argument_of_a_run_takes_all_forms() -> None:
 
 
 def test_r1_a_float_of_seconds_is_refused_at_the_door() -> None:
-    with pytest.raises(gc.InvalidTypeError, match=r"0\.1 is no duration"):
+    with pytest.raises(gc.InvalidTypeError, match=r"0\.1 is not a duration"):
         gc.ticker(0.1)  # type: ignore[arg-type]  # the very mistake
-    with pytest.raises(gc.InvalidTypeError, match=r"2\.5 is no duration"):
+    with pytest.raises(gc.InvalidTypeError, match=r"2\.5 is not a duration"):
         gc.ticker("1s").run(duration=2.5)  # type: ignore[arg-type]  # the very mistake
 
 

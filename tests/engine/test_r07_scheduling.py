@@ -47,7 +47,7 @@ def test_r7_schedule_wakes_the_node_at_that_time() -> None:
 
 def test_r7_schedule_takes_every_form_of_a_time() -> None:
     assert times_of(schedule("1970-01-01T00:00:01Z")) == [1_000_000_000]
-    with pytest.raises(gc.InvalidTypeError, match=r"1\.5 is no time"):
+    with pytest.raises(gc.InvalidTypeError, match=r"1\.5 is not a time"):
         times_of(schedule(1.5))
 
 

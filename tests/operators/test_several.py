@@ -114,7 +114,7 @@ def test_what_is_pushed_out_of_aligns_memory_is_counted_and_logged_once(
         assert ticks(aligned) == [(5, (3, 3)), (6, (4, 4))]
     assert aligned.node.dropped == 2  # type: ignore[attr-defined]  # of Align
     assert [record.message for record in caplog.records] == [
-        "pairs holds more than 2 values that wait for a partner; the oldest are dropped"
+        "pairs: more than 2 values wait for a partner; the oldest are dropped"
     ]
 
 
