@@ -185,7 +185,7 @@ class Graph:
             return RunReport(
                 cycles=session.cycle,
                 start=session.start_time,
-                end=session.time,
+                end=session.last_time,
                 wall_time=wall_time,
                 ended_by=session.ended_by,
                 skipped=sum(source.skipped for source in self._sources()),

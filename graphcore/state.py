@@ -108,7 +108,7 @@ class GraphState:
 
     @property
     def time(self) -> int:
-        """Engine time of the present cycle, ns since the epoch."""
+        """Engine time of the present cycle, ns since the epoch; in `stop`, when the run ended."""
         return self._session.time
 
     @property

@@ -84,6 +84,7 @@ def execute(plan: Plan, session: Session, tier: Tier) -> None:
         while not all_stopped:  # once, and on behind Ctrl-C
             try:
                 if not told:
+                    session.finish()
                     told = True  # before: Ctrl-C may leave the lock inside an event taken
                     session.ended.set()
                 _stop(plan, session, started)

@@ -44,6 +44,7 @@ class Session:
         limit: how many cycles may run, or `None`.
         watched: the same as the argument; so is every real-time run.
         first_cycle: the number of the first cycle at the present time.
+        last_time: engine time of the last cycle, once the run has ended.
     """
 
     def __init__(
@@ -66,6 +67,7 @@ class Session:
         self._woken: list[int] = []
         self._time_is_over = False
         self.first_cycle = 1
+        self.last_time = self.time
 
     @property
     def stopping(self) -> bool:
@@ -84,6 +86,14 @@ class Session:
         if self.ended_by is None:
             self.ended_by = reason
         self._inbox.interrupt()
+
+    def finish(self) -> None:
+        """Have the time be that at which the run ended, which `stop` is told (R10)."""
+        self.last_time = self.time
+        if self.clock is not None:
+            self.time = max(self.time, self.clock.now())
+        elif self.ended_by is EndedBy.UNTIL and self.end is not None:
+            self.time = self.end
 
     def wake(self, index: int) -> None:
         """From any thread: run the node of this index in the next cycle."""

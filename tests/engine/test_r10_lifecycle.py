@@ -5,6 +5,7 @@ import sys
 import threading
 from collections import defaultdict
 from collections.abc import Iterator
+from contextlib import nullcontext
 from types import CodeType, FrameType
 from typing import Any
 
@@ -310,3 +311,73 @@ def test_r10_ctrl_c_at_any_place_leaves_no_node_unstopped_half_written_or_claime
             assert inner.count - outer.count in (0, 1)
     graph.run()
     assert outer.count == 3
+
+
+class TimeOfStop(gc.MutableNode[int]):
+    """Tells the times of its `stop`, and does in the cycle at 20 ns what it is told."""
+
+    def __init__(self, then: str = "") -> None:
+        super().__init__()
+        self.then = then
+        self.times: list[tuple[int, int]] = []
+
+    def start(self, state: gc.GraphState) -> None:
+        state.schedule(state.time)
+
+    def cycle(self, state: gc.GraphState) -> bool:
+        if state.elapsed < 20:
+            state.schedule(state.time + 10)
+        elif self.then == "stop":
+            state.stop()
+        elif self.then == "raise":
+            raise ValueError("at 20")
+        return False
+
+    def stop(self, state: gc.GraphState) -> None:
+        self.times.append((state.time, state.elapsed))
+
+
+@pytest.mark.parametrize(
+    ("options", "then", "ended"),
+    [
+        ({"until": 15}, "", 15),
+        ({"start": 5, "duration": 15}, "", 20),
+        ({"until": 20, "duration": 17}, "", 17),
+        ({"until": 10}, "", 10),
+        ({"until": 25}, "", 20),  # ended because nothing was scheduled
+        ({}, "", 20),
+        ({"cycles": 2}, "", 10),
+        ({"until": 30}, "stop", 20),
+        ({"until": 30}, "raise", 20),
+    ],
+)
+def test_r10_the_time_in_stop_is_that_at_which_the_run_ended(
+    options: dict[str, Any], then: str, ended: int
+) -> None:
+    node = TimeOfStop(then)
+    with pytest.raises(ValueError, match="at 20") if then == "raise" else nullcontext():
+        gc.Graph(node).run(**options)
+    assert node.times == [(ended, ended - options.get("start", 0))]
+
+
+def test_r10_the_report_tells_the_time_of_the_last_cycle_all_the_same() -> None:
+    node = TimeOfStop()
+    assert gc.Graph(node).run(until=15).end == 10
+    assert node.times == [(15, 15)]
+
+
+def test_r10_the_time_in_stop_of_a_real_time_run_is_the_present() -> None:
+    class Slow(TimeOfStop):
+        """Takes 20 ms for its cycle, and ends the run."""
+
+        def cycle(self, state: gc.GraphState) -> bool:
+            threading.Event().wait(0.02)
+            state.stop()
+            return False
+
+    slow, bounded = Slow(), TimeOfStop()
+    report = gc.Graph(slow).run(realtime=True, duration="10s")
+    assert slow.times[0][0] >= report.end + 20_000_000
+    report = gc.Graph(bounded, gc.ticker("1s")).run(realtime=True, duration="20ms")
+    assert bounded.times[0][1] > 20_000_000
+    assert report.end < report.start + 20_000_000
