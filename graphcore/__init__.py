@@ -23,7 +23,7 @@ from graphcore.errors import (
 )
 from graphcore.graph import Graph, RunReport
 from graphcore.handle import Handle
-from graphcore.node import Active, MutableNode, Passive, Source, Upstreams
+from graphcore.node import Active, MutableNode, Passive, QueueNode, Source, Upstreams
 from graphcore.source_functions import (
     constant,
     feedback,
@@ -54,6 +54,7 @@ __all__ = [
     "MutableNode",
     "NoValueError",
     "Passive",
+    "QueueNode",
     "ReceiverStream",
     "RunError",
     "RunMode",

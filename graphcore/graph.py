@@ -11,7 +11,7 @@ from graphcore.engine.interpreted import Interpreted
 from graphcore.engine.lifecycle import Tier, claim, execute, release
 from graphcore.engine.notes import add_note
 from graphcore.engine.plan import Plan
-from graphcore.engine.session import Session
+from graphcore.engine.session import MAX_CYCLES_AT_ONCE, Session
 from graphcore.errors import InvalidTypeError, InvalidValueError, RunError
 from graphcore.node import MutableNode, Source, node_of, refuse_list
 from graphcore.progress import showing_progress
@@ -34,6 +34,7 @@ class RunOptions(TypedDict, total=False):
     until: Time | None
     duration: Duration | None
     cycles: int | None
+    max_cycles_at_once: int
     tier: TierName
     progress: bool
 
@@ -128,6 +129,7 @@ class Graph:
         until: Time | None = None,
         duration: Duration | None = None,
         cycles: int | None = None,
+        max_cycles_at_once: int = MAX_CYCLES_AT_ONCE,
         tier: TierName = "fused",
         progress: bool = False,
     ) -> RunReport:
@@ -140,6 +142,8 @@ class Graph:
             until: the last engine time that still runs.
             duration: the same, counted from the start.
             cycles: how many cycles run at most.
+            max_cycles_at_once: how many cycles may run at one engine time without a source
+                delivering or a queue getting shorter; more are a loop without end, and an error.
             tier: the way of running: ``"fused"`` compiles the graph to one function at its first
                 run, ``"interpreted"`` calls node by node. The results are the same.
             progress: whether to show a progress line on standard error; needs the `cli` extra.
@@ -148,8 +152,8 @@ class Graph:
             What happened, as a `RunReport`.
 
         Raises:
-            RunError: for a historical run without a bound over a source that never ends, or a
-                node that is in another run.
+            RunError: for a historical run without a bound over a source that never ends, a node
+                that is in another run, or a loop without end at one time.
             InvalidTypeError: for an argument of another type.
             InvalidValueError: for a bound that makes no sense, or a `start` in real time.
             Exception: what a node raised, with a note on the node; several as a group.
@@ -160,11 +164,8 @@ class Graph:
             if not isinstance(given, bool):
                 raise InvalidTypeError(f"{name} is True or False, not {given!r}")
         if cycles is not None:
-            if isinstance(cycles, bool) or not isinstance(cycles, SupportsIndex):
-                raise InvalidTypeError(f"cycles is a whole number, not {cycles!r}")
-            cycles = cycles.__index__()
-            if cycles < 1:
-                raise InvalidValueError(f"cycles must be at least 1, not {cycles}")
+            cycles = _number_of_cycles("cycles", cycles)
+        most = _number_of_cycles("max_cycles_at_once", max_cycles_at_once)
         if realtime and start is not None:
             raise InvalidValueError(f"a real-time run starts now; start={start!r} cannot be given")
         bounded = not (until is None and duration is None and cycles is None)
@@ -177,7 +178,7 @@ class Graph:
             # Before the session, with which the time of a real-time run begins.
             way = self._tier(tier)
             way.prepare(realtime or progress)
-            session = self._session(realtime, start, until, duration, cycles, progress)
+            session = self._session(realtime, start, until, duration, cycles, progress, most)
             with showing_progress(session) if progress else nullcontext():
                 execute(self._plan, session, way)
             wall_time = perf_counter_ns() - began
@@ -217,11 +218,12 @@ class Graph:
         duration: Duration | None,
         cycles: int | None,
         watched: bool,
+        max_cycles_at_once: int,
     ) -> Session:
         begin: int | None = None
         if not realtime:
             begin = self._first_event() if start is None else to_time(start)
-        session = Session(self._plan, begin, None, cycles, watched)
+        session = Session(self._plan, begin, None, cycles, watched, max_cycles_at_once)
         ends = [] if until is None else [to_time(until)]
         if duration is not None:
             length = to_duration(duration)
@@ -248,3 +250,12 @@ class Graph:
             if time is not None:
                 times.append(time)
         return min(times, default=0)
+
+
+def _number_of_cycles(argument: str, given: SupportsIndex) -> int:
+    if isinstance(given, bool) or not isinstance(given, SupportsIndex):
+        raise InvalidTypeError(f"{argument} is a whole number, not {given!r}")
+    number = given.__index__()
+    if number < 1:
+        raise InvalidValueError(f"{argument} must be at least 1, not {number}")
+    return number

@@ -248,6 +248,21 @@ class Source(MutableNode[T]):
         raise NotImplementedError(f"{type(self).__name__} has no chunks method")
 
 
+class QueueNode(MutableNode[T]):
+    """A node that keeps values in a queue, of which it delivers one a cycle at the same time.
+
+    When very many cycles run at one time, the engine looks at the queues: while they get shorter,
+    the cycles lead to an end (R15).
+    """
+
+    def queued(self, time: int) -> int:
+        """Return how many values the node is still to deliver at this engine time.
+
+        Values that wait for a later time, or for something else than the next cycle, do not count.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no queued method")
+
+
 def node_of(given: object, argument: str = "argument") -> "MutableNode[Any]":
     """Return the node that is meant by a node, a stream or another handle.
 

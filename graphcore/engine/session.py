@@ -1,8 +1,8 @@
 """One run of a plan: what time it is, which nodes start the next cycle, and when it ends.
 
-`next_cycle` carries out R6 (what is due at one time) and R9 (the end); how the nodes of a cycle
-are then run is a tier's affair. In real time all cycles at one time come before the clock and the
-inbox are read again (R6, R13).
+`next_cycle` carries out R6 (what is due at one time), R9 (the end) and R15 (no endless instant);
+how the nodes of a cycle are then run is a tier's affair. In real time all cycles at one time come
+before the clock and the inbox are read again (R6, R13).
 """
 
 import threading
@@ -14,9 +14,16 @@ from graphcore.engine.inbox import Entry, Inbox
 from graphcore.engine.notes import add_note
 from graphcore.engine.plan import Plan
 from graphcore.errors import RunError
+from graphcore.node import QueueNode, Source
 from graphcore.state import EndedBy, GraphState, RunMode
+from graphcore.time import format_time
+
+MAX_CYCLES_AT_ONCE = 1_000_000
 
 _LONGEST_WAIT = 3600.0
+_GRACE = 250_000_000  # ns
+_LATELY = 1_000  # cycles; the nodes that were due in them are those that an error names
+_MOST_NAMES = 5
 
 
 class States(dict[int, GraphState]):
@@ -39,16 +46,24 @@ class Session:
         end: last engine time that still runs, or `None`.
         cycles: how many cycles may run, or `None`.
         watched: whether something else than the run's nodes looks at it while it runs.
+        max_cycles_at_once: how many cycles that lead nowhere may run at one time (R15).
 
     Attributes:
         limit: how many cycles may run, or `None`.
         watched: the same as the argument; so is every real-time run.
         first_cycle: the number of the first cycle at the present time.
+        look_at: the number of cycles after which a further one at the same time makes `look` due.
         last_time: engine time of the last cycle, once the run has ended.
     """
 
     def __init__(
-        self, plan: Plan, start: int | None, end: int | None, cycles: int | None, watched: bool
+        self,
+        plan: Plan,
+        start: int | None,
+        end: int | None,
+        cycles: int | None,
+        watched: bool,
+        max_cycles_at_once: int = MAX_CYCLES_AT_ONCE,
     ) -> None:
         self.clock = RealTimeClock() if start is None else None
         self.run_mode = RunMode.HISTORICAL if self.clock is None else RunMode.REALTIME
@@ -66,7 +81,11 @@ class Session:
         self._held = 0
         self._woken: list[int] = []
         self._time_is_over = False
+        self._began = self.time  # the clock's reading when the cycles at the present time began
         self.first_cycle = 1
+        self._most = max_cycles_at_once
+        self.look_at = self._most + 1
+        self._mark: tuple[int, list[int]] = (0, [])  # a number of cycles, and the queues by then
         self.last_time = self.time
 
     @property
@@ -122,15 +141,67 @@ class Session:
         due = self._next_historical() if self.clock is None else self._next_live(self.clock)
         if not due and not self._woken:
             return None
-        self.cycle += 1
         if self.time != before:
-            self.first_cycle = self.cycle
+            self.first_cycle = self.cycle + 1
+        elif self.cycle >= self.look_at:
+            self.look(due)
+        self.cycle += 1
         for index in due:
             self.states[index].due_in = self.cycle
         if self._woken:
             due = [*due, *self._woken]
             self._woken = []
         return due
+
+    def look(self, due: Iterable[int]) -> None:
+        """End the run if the cycles at the present time lead nowhere (R15); set when to look again.
+
+        They do so if no source has delivered in the last `max_cycles_at_once` of them, and the
+        queues are no shorter than they were before these. Of several queues the first in the order
+        of R2 that has changed decides: it feeds the later ones.
+
+        A driver that counts the cycles itself calls this when a further cycle at the same time
+        follows and `cycle` has reached `look_at`. Before the call `time`, `cycle`, `first_cycle`
+        and the `ticked_in` of the sources have to be right.
+
+        Args:
+            due: the nodes that would start the further cycle.
+
+        Raises:
+            RunError: if they lead nowhere; it names the nodes that kept scheduling.
+        """
+        nodes = self.plan.nodes
+        ticks = [node.ticked_in for node in nodes if isinstance(node, Source)]
+        delivered = max(self.first_cycle - 1, *ticks, 0)
+        if self.cycle - delivered <= self._most:
+            self.look_at = delivered + self._most + 1
+            return
+        queues = [node.queued(self.time) for node in nodes if isinstance(node, QueueNode)]
+        marked, before = self._mark
+        if marked <= delivered and queues:
+            self._mark = (self.cycle, queues)
+        elif not queues or (self.cycle - marked > self._most and queues >= before):
+            raise self._endless(due, delivered)
+        elif self.cycle - marked > self._most:
+            self._mark = (self.cycle, queues)
+        self.look_at = self._mark[0] + self._most + 1
+
+    def _endless(self, due: Iterable[int], delivered: int) -> RunError:
+        since = max(delivered, self.cycle - _LATELY)
+        recent = {index for index, state in list(self.states.items()) if state.due_in > since}
+        indices = sorted(recent.union(due))
+        names = [self.plan.nodes[index].name for index in indices]
+        if len(names) > _MOST_NAMES:
+            names[_MOST_NAMES:] = [f"{len(names) - _MOST_NAMES} more"]
+        error = RunError(
+            f"more than {self._most:,} cycles ran at {format_time(self.time)} ({self.time} ns) in "
+            "which no source delivered and no queue got shorter: "
+            f"{', '.join(names[:-1]) + ' and ' if names[1:] else ''}{names[-1]} kept scheduling at "
+            "the present time; have the loop settle, or raise max_cycles_at_once"
+        )
+        for index in indices[:_MOST_NAMES]:
+            add_note(error, self.plan, index, self.time)
+        return error
 
     def numbers(self) -> Iterable[int]:
         """Return the numbers of the cycles that may run, for a tier that counts them itself."""
@@ -162,12 +233,15 @@ class Session:
         if self.cycle:
             due = self.schedule.take(self.time)  # further cycles at this time
             if due:
+                if self._overran(clock):
+                    self.ended_by = EndedBy.UNTIL
+                    return []
                 return due
         while True:
             # What comes in after the end would else keep a run alive for ever.
             if not self._time_is_over:
                 self._read_inbox()
-            now = clock.now()
+            now = self._began = clock.now()
             if self.end is not None and now > self.end:
                 self._time_is_over = True
                 now = max(self.end, self.time)
@@ -186,6 +260,17 @@ class Session:
                 self.ended_by = EndedBy.SOURCES
                 return []
             self._wait(clock, time)
+
+    def _overran(self, clock: RealTimeClock) -> bool:
+        """Return whether the clock ends the run between two cycles at one time.
+
+        What is due at the end still runs, though the clock is read a little later (R9). So cycles
+        at one time get as long as that takes, and those of a loop do not go on for ever.
+        """
+        if self.end is None:
+            return False
+        now = clock.now()
+        return now > self.end and now - self._began > _GRACE
 
     def _read_inbox(self) -> None:
         for index, function in self._inbox.take():

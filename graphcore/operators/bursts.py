@@ -5,14 +5,14 @@ from collections.abc import Sequence
 from typing import TypeVar
 
 from graphcore.declare import node, state
-from graphcore.node import Active, MutableNode
+from graphcore.node import Active, MutableNode, QueueNode
 from graphcore.state import GraphState
 
 T = TypeVar("T")
 
 
 @node
-class Unroll(MutableNode[T]):
+class Unroll(QueueNode[T]):
     """Ticks with the items of each list, one item a cycle, all at the time of the list."""
 
     source: Active[Sequence[T]]
@@ -27,6 +27,9 @@ class Unroll(MutableNode[T]):
         if self.waiting:
             state.schedule(state.time)
         return True
+
+    def queued(self, time: int) -> int:
+        return len(self.waiting)
 
 
 @node

@@ -1,10 +1,11 @@
 """Operators that decide when and how often values pass (R6, R7)."""
 
 from collections import deque
+from itertools import takewhile
 from typing import Generic, TypeVar
 
 from graphcore.declare import node, state
-from graphcore.node import Active, MutableNode, Passive
+from graphcore.node import Active, MutableNode, Passive, QueueNode
 from graphcore.state import GraphState
 
 T = TypeVar("T")
@@ -39,7 +40,7 @@ class Sample(MutableNode[T]):
 
 
 @node
-class Delay(MutableNode[T]):
+class Delay(QueueNode[T]):
     """Ticks with each value a duration later; those of one time in a cycle each."""
 
     source: Active[T]
@@ -58,6 +59,9 @@ class Delay(MutableNode[T]):
         if self.waiting and self.waiting[0][0] <= state.time:
             state.schedule(state.time)
         return True
+
+    def queued(self, time: int) -> int:
+        return sum(1 for _ in takewhile(lambda item: item[0] <= time, self.waiting))
 
 
 @node

@@ -6,7 +6,7 @@ from collections.abc import Callable, Hashable
 from typing import Any, Generic, TypeVar
 
 from graphcore.declare import node, state
-from graphcore.node import Active, MutableNode, Passive
+from graphcore.node import Active, MutableNode, Passive, QueueNode
 from graphcore.state import GraphState
 
 T = TypeVar("T")
@@ -65,7 +65,7 @@ class Merge(MutableNode[T]):
 
 
 @node(valid="any")
-class Align(MutableNode[tuple[T, ...]], Generic[T]):
+class Align(QueueNode[tuple[T, ...]], Generic[T]):
     """Ticks with a tuple when every stream has delivered a key, whatever the order of arrival.
 
     If a stream delivers a key again before the other streams have delivered it once, the second
@@ -94,6 +94,9 @@ class Align(MutableNode[tuple[T, ...]], Generic[T]):
         if self.complete:
             state.schedule(state.time)
         return True
+
+    def queued(self, time: int) -> int:
+        return len(self.complete)
 
     def _take(self, position: int, value: T) -> None:
         key = self.key(value)
