@@ -173,8 +173,8 @@ class Report:
         """See that what is missing is reported, and that nothing was made up."""
         sent = [max([-1, *(line["at"] for line in p.said if "at" in line)]) for p in publishers]
         # The log has how many each gap is about.
-        logs = [line["log"] for line in self._said if "frames were lost" in line.get("log", "")]
-        gaps = (int(log.split()[1]) for log in logs)
+        logs = [line["log"] for line in self._said if "frames lost" in line.get("log", "")]
+        gaps = (int(log.rpartition(" ")[2]) for log in logs)
         connected, disconnected = False, True
         for line in self._said:
             status = line.get("status")

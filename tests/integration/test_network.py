@@ -206,4 +206,4 @@ def test_a_subscriber_is_ended_in_time_while_the_name_of_its_publishers_host_is_
     ended_by, took = json.loads(done.stdout)
     assert ended_by == "signal"
     assert took < 3
-    assert "libzmq does not end its connection yet" in done.stderr
+    assert "libzmq has not closed the connection" in done.stderr

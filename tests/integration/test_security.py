@@ -288,7 +288,7 @@ def test_a_subscriber_that_is_refused_says_so_and_gets_nothing(caplog, server, c
 def test_a_refused_subscriber_tries_again_and_gets_in_where_it_is_known_by_then(
     caplog, monkeypatch
 ):
-    monkeypatch.setattr("graphcore_zmq.read.reader._RETRY", 0.5)
+    monkeypatch.setattr("graphcore_zmq.read.connector._RETRY", 0.5)
     client = Curve.client(SERVER, KNOWN_SECRET)
     with publishing(Curve.server(SERVER_SECRET)) as (publisher,):
         port = publisher.port
@@ -305,7 +305,7 @@ def test_a_refused_subscriber_tries_again_and_gets_in_where_it_is_known_by_then(
 
 
 def test_a_refused_subscriber_is_told_once_and_tries_with_a_fresh_socket(monkeypatch):
-    monkeypatch.setattr("graphcore_zmq.read.reader._RETRY", 0.1)
+    monkeypatch.setattr("graphcore_zmq.read.connector._RETRY", 0.1)
     tried = []
     asked = Gate.callback
     monkeypatch.setattr(

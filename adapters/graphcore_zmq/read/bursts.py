@@ -1,7 +1,7 @@
-"""What a receiver's thread hands over to its graph: bursts, and the statuses between them.
+"""What a reader's thread hands over to its graph: bursts, and the statuses between them.
 
-Values gather in a burst until nothing more waits to be read, until the burst is large, or until
-something is to come behind it. While the graph takes nothing, the thread waits here.
+A burst collects values until the data socket is empty, the burst is large, or a status follows.
+While the graph takes nothing, the thread waits here.
 """
 
 import time
@@ -15,10 +15,10 @@ T = TypeVar("T")
 
 _POLL = 0.1  # s between two signs of life while the graph takes nothing
 BURST = 4_096
-_BURST_BYTES = 1 << 22  # where frames are large, a burst is handed over before it has so many
-_HEAVY = 1_024  # bytes of a value above which it counts as several in the graph's inbox
+_BURST_BYTES = 1 << 22  # limits a burst of large frames
+_HEAVY = 1_024  # bytes; a larger value counts as several in the graph's inbox
 
-# Gives the graph the newest values alone; returns how many values gave way.
+# Hands over the newest values alone; returns how many values they replaced.
 Conflate = Callable[[Sender[Any], list[T]], int]
 
 
@@ -28,46 +28,54 @@ def burst_limit(size: int) -> int:
 
 
 def newest_alone(sender: Sender[Any], burst: list[T]) -> int:
-    """Hand over the newest value alone; return how many values gave way to it."""
+    """Hand over the newest value alone; return how many values it replaced."""
     return len(burst) - 1 + sender.replace(burst[-1:])
 
 
 class Handover(Generic[T]):
-    """Gathers values and hands them over; belongs to the receiver's thread.
+    """Collects values and hands them over; belongs to the reader's thread.
 
     Args:
-        conflate: how what the graph has not taken gives way to the newest, if it does.
-        show_life: called whenever something is handed over, and while the graph takes nothing.
+        conflate: how newer values replace those that the graph has not taken; `None` if they
+            do not.
 
     Attributes:
         burst: what has not been handed over yet; another list each time.
-        sent_at: when the frames of this burst were sent, as far as they tell, ns.
-        received: how many values were handed over, those that gave way included.
-        bytes: of the frames that they were in.
-        conflated: how many gave way.
+        sent_at: when the frames of this burst were sent, ns, for frames with a trailer.
+        received: how many values were handed over, replaced ones included.
+        bytes: size of the frames they came in.
+        conflated: how many values were replaced by newer ones.
     """
 
-    def __init__(self, conflate: Conflate[T] | None, show_life: Callable[[], None]) -> None:
+    def __init__(self, conflate: Conflate[T] | None) -> None:
         self.burst: list[T] = []
         self.sent_at: list[int] = []
         self.received = self.bytes = self.conflated = 0
         self._bytes_before = 0
         self._conflate = conflate
-        self._show_life = show_life
         self._latencies = Histogram()
 
-    def begin(self, sender: Sender[Any]) -> None:
-        """Note the way into the graph."""
+    def begin(self, sender: Sender[Any], show_life: Callable[[], None]) -> None:
+        """Begin a run.
+
+        Args:
+            sender: the way into the graph.
+            show_life: called before each hand-over, and while the graph takes nothing.
+        """
         self._sender = sender
+        self._show_life = show_life
 
     def latency(self) -> Latency:
         """Return how long frames took; from any thread."""
         return self._latencies.latency()
 
     def take(self, payloads: Sequence[Any], size: int, value_of: Callable[[Any], T] | None) -> None:
-        """Take the values of a frame of this size; without `value_of` they are ready as they are.
+        """Add the values of one frame to the burst; they stay together if a burst has room.
 
-        They stay together, unless they are more than a burst.
+        Args:
+            payloads: what the frame holds.
+            size: of the frame, bytes.
+            value_of: makes a value of a payload; `None` if the payloads are the values.
         """
         if not payloads:
             return
@@ -82,7 +90,7 @@ class Handover(Generic[T]):
                 self.flush()
 
     def flush(self) -> None:
-        """Hand over what there is."""
+        """Hand over the burst."""
         if self.burst:
             burst, self.burst = self.burst, []
             self.received += len(burst)
@@ -98,7 +106,7 @@ class Handover(Generic[T]):
             self.sent_at.clear()
 
     def send(self, value: object, size: int) -> None:
-        """Give the graph something that counts for so many values in its inbox."""
+        """Hand over an item that counts as this many values in the graph's inbox."""
         self._show_life()
         while not self._sender.wait_for_room(_POLL):
             self._show_life()

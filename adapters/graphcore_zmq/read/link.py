@@ -10,26 +10,26 @@ from graphcore_zmq.socket.security import CurveClient
 from graphcore_zmq.socket.sockets import Monitor, Socket, milliseconds, set_options
 from graphcore_zmq.wire.signs import SIGNING, SUBSCRIBE, UNSUBSCRIBE
 
-_VAGUE_FAILURES = 3
-_HANDSHAKE = 30_000  # ms after which a publisher that does not answer is hung up on
-_SILENT = 0.9  # of that time: whoever hangs up does so sooner
-_PROBES = 3  # of an idle connection, by the kernel, within the peer timeout
+_VAGUE_FAILURES = 3  # failed handshakes without a reason that count as a refusal
+_HANDSHAKE = 30_000  # ms until libzmq drops a connection whose handshake is not answered
+_SILENT = 0.9  # of that time; a publisher that closes the connection itself does so sooner
+_PROBES = 3  # of the kernel, on an idle connection, within the peer timeout
 
 
 class Link:
-    """Connects, and connects again, to an address; belongs to one thread.
+    """Connects and reconnects to an address; belongs to one thread.
 
-    Where nothing is wanted it shows whether there is a publisher that answers, and no more.
+    A link that subscribes to nothing only shows whether a publisher answers.
 
     Args:
         context: the subscriber's.
         address: the publisher's.
         options: of the socket.
-        security: how it is encrypted, if it is.
-        wanted: what is asked for of what is published, with a promise of signs of life.
+        security: how the connection is encrypted, if it is.
+        wanted: what to subscribe to; with it goes a promise of signs of life.
 
     Raises:
-        ZMQError: if the address is none that libzmq can connect to.
+        ZMQError: if libzmq cannot connect to such an address.
     """
 
     def __init__(
@@ -45,13 +45,13 @@ class Link:
         self._failures = 0
         self._failed_at = time.monotonic()
         self._options = options
-        # Of the two kinds of subscribers, the one that can send signs of life.
+        # XSUB, because a SUB socket cannot send signs of life.
         self.socket: Socket = context.socket(zmq.XSUB)
         self.monitor = Monitor(self.socket, failed=self._fail)
         try:
             set_options(self.socket, options, address)
             self.socket.set(zmq.RCVHWM, options.receive_high_water_mark)
-            # What is sent are subscriptions, none of which may be dropped, and a few signs.
+            # The link sends subscriptions, none of which may be dropped, and a few signs.
             self.socket.set(zmq.SNDHWM, 0)
             self.socket.set(zmq.HANDSHAKE_IVL, _HANDSHAKE)
             if security is not None:
@@ -59,14 +59,14 @@ class Link:
             if options.peer_timeout is not None:
                 patience = milliseconds(options.peer_timeout)
                 self.socket.set(zmq.CONNECT_TIMEOUT, patience)
-                # Signs of life and probes that nothing acknowledges show that the way is cut.
+                # The kernel ends a connection whose signs and probes are not acknowledged.
                 self.socket.set(zmq.TCP_MAXRT, patience)
                 if options.tcp_keepalive:
                     every = max(patience // _PROBES // 1_000, 1)
                     self.socket.set(zmq.TCP_KEEPALIVE_IDLE, every)
                     self.socket.set(zmq.TCP_KEEPALIVE_INTVL, every)
-            # Before it connects, so that all of it is sent together: a publisher that ends with its
-            # first subscriber waits for it only if it knows of its promise.
+            # Before `connect`, so that all are sent together: a publisher that stops at its first
+            # subscription waits only for subscribers whose promise it has read.
             if wanted and options.heartbeat_interval:
                 self.socket.send(SUBSCRIBE + SIGNING)
             for each in wanted:
@@ -80,21 +80,19 @@ class Link:
         self._poller.register(self.monitor.socket, zmq.POLLIN)
 
     def wait(self, milliseconds: int) -> bool:
-        """Wait until there is something to read, or something has happened to the connection.
-
-        `happened` says whether the latter is so.
+        """Wait until a frame or an event of the connection can be read.
 
         Returns:
-            Whether there is something to read.
+            Whether a frame can be read; `happened` says whether an event can.
         """
         ready = dict(self._poller.poll(milliseconds))
         self.happened = self.monitor.socket in ready
         return self.socket in ready
 
     def events(self) -> list[bool]:
-        """Return what has happened to the connection, as `Monitor.read` does.
+        """Return the events of the connection, as `Monitor.read` does.
 
-        `refused` is set if the publisher would not have it, after which libzmq tries no more.
+        Sets `refused` if the publisher has refused the connection; libzmq then tries no more.
         """
         seen = self.monitor.read()
         if True in seen:
@@ -102,9 +100,9 @@ class Link:
         return seen
 
     def _fail(self, event: int, host: str | None) -> None:
-        # Either end may be the first to see that they do not fit, and hangs up on the other, which
-        # learns no more. One that is about to end hangs up as well, but not again and again. One
-        # that is stopped says nothing until this end hangs up, which is no refusal.
+        # If the two ends do not fit, the one that sees it first closes the connection, and the
+        # other learns no reason. A publisher that is ending closes it too, but only once or twice.
+        # A suspended publisher says nothing until this end gives up, which is not a refusal.
         now = time.monotonic()
         silent = now - self._failed_at > _SILENT * _HANDSHAKE / 1000
         self._failed_at = now
@@ -116,13 +114,13 @@ class Link:
         """Send a sign of life.
 
         Raises:
-            Again: if there is no room for one now.
+            Again: if the queue is full.
         """
         for kind in (SUBSCRIBE, UNSUBSCRIBE):
             self.socket.send(kind + sign, zmq.NOBLOCK)
 
     def close(self) -> None:
-        """Close both sockets; what waits unread is lost."""
+        """Close both sockets; unread frames are lost."""
         self.socket.disable_monitor()
         self.monitor.close()
         self.socket.close(linger=0)

@@ -1,7 +1,7 @@
-"""Where a subscriber is to connect: at its address, or wherever its name is now.
+"""Where a subscriber connects: to its address, or to the present address of its name.
 
-A registry that can be watched is watched for the whole run. One that can only be asked is asked
-while there is no connection. Neither can hold up the receiver's thread, nor the end of a run.
+A registry with `watch` is watched for the whole run. Any other registry is asked again and again
+while there is no connection. Neither blocks the reader's thread or the end of a run.
 """
 
 import logging
@@ -34,8 +34,8 @@ class Missing(StrEnum):
     ERROR = "error"
 
 
-class Follower:
-    """Knows where the publisher is. `find` is for the graph's thread, the rest for the receiver's.
+class Locator:
+    """Knows where the publisher is. `find` belongs to the graph's thread, the rest to the reader's.
 
     Args:
         config: the publisher's address, or its name and registry.
@@ -43,10 +43,6 @@ class Follower:
 
     def __init__(self, config: ZmqSubConfig) -> None:
         self._config = config
-        self.reset()
-
-    def reset(self) -> None:
-        """Forget the last run."""
         self._found: str | None = None
         self._watch: ZmqWatch | None = None
         self._polling: PollingWatch | None = None
@@ -55,15 +51,15 @@ class Follower:
         self._waiting_since = self._say_at = 0.0
 
     def find(self, stopping: Callable[[], bool]) -> str | None:
-        """Look the name up once, for as long as the run is not to end; return what was found.
+        """Look the name up once; return its address, or `None` if the run is stopped meanwhile.
 
         Args:
-            stopping: whether the run is to end.
+            stopping: whether the run is being stopped.
 
         Raises:
             NameNotFoundError: if nobody has registered the name.
-            RegistryError: if what is under the name is no address.
-            Exception: what the registry raises if it cannot be asked.
+            RegistryError: if the registered address is invalid.
+            Exception: whatever the registry raises if it cannot be asked.
         """
         name, registry = self._config.name, self._config.registry
         if name is None or registry is None:
@@ -78,11 +74,13 @@ class Follower:
         except LookupError as error:
             raise NameNotFoundError(f"no publisher named {name!r} found in {registry}") from error
         except InvalidValueError as error:
-            raise RegistryError(f"under the name {name!r} in {registry}: {error}") from None
+            raise RegistryError(
+                f"the address registered for {name!r} in {registry} is invalid: {error}"
+            ) from None
         return self._found
 
     def look(self, connected: bool) -> str | None:
-        """Return where to connect, or `None` if that is not known; never blocks.
+        """Return where to connect, or `None` if that is not known. Never blocks.
 
         Args:
             connected: whether there is a connection now.
@@ -103,17 +101,17 @@ class Follower:
         return address
 
     def refuse(self, said: object, reason: str) -> None:
-        """Pass over what the registry says until it says something else."""
+        """Ignore an address that the registry gives, until it gives another."""
         self._refused = said
         _logger.error(
-            "%r in %s leads nowhere until that is mended: %s",
+            "ignoring the invalid address for %r in %s until it changes: %s",
             self._config.name,
             self._config.registry,
             reason,
         )
 
     def close(self) -> None:
-        """Follow no more."""
+        """Stop following the name."""
         if self._watch is not None:
             self._watch.close()
 

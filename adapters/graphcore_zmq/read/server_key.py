@@ -22,7 +22,7 @@ from graphcore_zmq.socket.security import CurveClient
 
 _logger = logging.getLogger(__name__)
 
-_BRIEFLY = 0.05  # s that the receiver's thread waits for an answer
+_BRIEFLY = 0.05  # s that the reader's thread waits for an answer
 _AGAIN = 0.5  # s between two requests
 _CLOSE = 0.5  # s that `close` waits for a request that is under way
 
@@ -30,7 +30,7 @@ _CLOSE = 0.5  # s that `close` waits for a request that is under way
 class ServerKey:
     """Finds the keys that a subscriber connects with.
 
-    The graph's thread calls `find`; the receiver's thread calls the other methods.
+    The graph's thread calls `find`; the reader's thread calls the other methods.
 
     Args:
         config: the publisher's name and registry, or its address.
@@ -50,20 +50,16 @@ class ServerKey:
         if security is not None and security.server_key is None:
             if config.registry is None:
                 raise InvalidValueError(
-                    "Curve.client without a server_key is for a name: at an address there is "
-                    "nobody to ask for the publisher's public key"
+                    "Curve.client without a server_key needs a name: for an address, no registry "
+                    "can be asked for the publisher's public key"
                 )
             if not isinstance(config.registry, KeyedRegistry):
                 raise InvalidValueError(
-                    f"{config.registry} carries no public keys: give the publisher's in "
+                    f"{config.registry} holds no public keys: give the publisher's in "
                     "Curve.client(server_key, secret_key)"
                 )
             self._registry = config.registry
-        self.reset()
-
-    def reset(self) -> None:
-        """Forget the last run."""
-        self.security = self._given
+        self.security = security
         self._answer: Future[Registration] | None = None
         self._ask_at = 0.0
         self._said = ""

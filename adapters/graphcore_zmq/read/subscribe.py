@@ -1,6 +1,7 @@
-"""`zmq_sub`, and the nodes behind it: a receiver, and the two streams that are told apart."""
+"""`zmq_sub` and its nodes: a receiver, and the two streams that it is split into."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Generic, NamedTuple, TypeVar, overload
 
 from graphcore import (
@@ -17,8 +18,8 @@ from graphcore.stream import Stream
 from graphcore_zmq.codec.codec import Codec, check_codec, msgpack
 from graphcore_zmq.config import SocketOptions, ZmqSubConfig, check_options
 from graphcore_zmq.read.locate import Missing
-from graphcore_zmq.read.reader import Subscriber
-from graphcore_zmq.read.topics import TopicalSubscriber, check_topics
+from graphcore_zmq.read.reader import Reader
+from graphcore_zmq.read.topics import Topics
 from graphcore_zmq.registry import ZmqRegistry
 from graphcore_zmq.socket.security import CurveClient, check_client
 from graphcore_zmq.socket.sockets import refuse_historical
@@ -28,19 +29,25 @@ T = TypeVar("T")
 
 
 class ZmqReceiver(ReceiverStream[Any]):
-    """Ticks with a burst (a list) or a status, in the order in which they came."""
+    """Ticks with a burst (a list) or a status, in the order in which they came.
+
+    Args:
+        make: makes the reader of each run.
+    """
 
     operator = "zmq_sub"
 
-    def __init__(self, subscriber: Subscriber[Any]) -> None:
-        super().__init__(subscriber.run, Delivery.EACH)
-        self.subscriber = subscriber
+    def __init__(self, make: Callable[[], Reader]) -> None:
+        self._make = make
+        self.reader = make()
+        super().__init__(self.reader.run, Delivery.EACH)
 
     def start(self, state: GraphState) -> None:
         self._thread = None
         refuse_historical(state)
-        self.subscriber.reset()
-        self.subscriber.find(lambda: state.stopping)
+        self.reader = self._make()
+        self.run = self.reader.run
+        self.reader.find(lambda: state.stopping)
         super().start(state)
 
 
@@ -78,7 +85,7 @@ class ZmqSubscription(NamedTuple, Generic[T]):
     """The two streams of a subscriber.
 
     Attributes:
-        data: bursts of values in the order in which they came, at most 4,096 in one.
+        data: bursts of values in the order in which they came, at most 4,096 in a burst.
         status: `CONNECTED` and `DISCONNECTED` on transitions, `GAP` where frames were lost,
             `REFUSED` when the publisher does not let this subscriber in.
     """
@@ -88,8 +95,8 @@ class ZmqSubscription(NamedTuple, Generic[T]):
 
     def stats(self) -> SubscriberStats:
         """Return what the subscriber has done in this run; from any thread."""
-        receiver: Any = self.status.node
-        stats: SubscriberStats = receiver.receiver.subscriber.stats()
+        status: Any = self.status.node
+        stats: SubscriberStats = status.receiver.reader.stats()
         return stats
 
 
@@ -134,24 +141,25 @@ def zmq_sub(
 ) -> ZmqSubscription[Any]:
     """Subscribe to a publisher; real-time runs only.
 
-    The subscriber connects, and connects again, by itself. Each status comes in a cycle of its
-    own, behind the data that was received before it.
+    The subscriber connects and reconnects by itself. Each status comes in a cycle of its own,
+    after the data that was received before it.
 
-    A name is followed: when its publisher moves, what the old address has sent is read first, then
-    `status` ticks `DISCONNECTED` and, at the new address, `CONNECTED`. A name that vanishes, or
-    stands for no address, keeps the connection that there is until that is lost.
+    A name is followed: when its publisher moves, the subscriber first reads what the old address
+    has sent, then `status` ticks `DISCONNECTED` and, at the new address, `CONNECTED`. If the name
+    vanishes, or its address becomes invalid, the present connection stays until it is lost.
 
     Args:
-        source: an address (``"tcp://host:5556"``), a port on this host, ``(name, registry)``.
+        source: an address (``"tcp://host:5556"``), a port on this host, or ``(name, registry)``.
         codec: turns payloads into values; ``msgpack(Quote)`` decodes to a type.
-        topics: what to subscribe to of a publisher with topics; `data` then ticks with bursts of
-            ``(topic, value)`` pairs. The publisher sends nothing else.
-        on_end: when the publisher ends in order, ``"close"`` ends the source and ``"follow"``
-            waits for its successor; by default `close` for an address and `follow` for a name.
-        missing: when nobody has registered the name at the start, ``"wait"`` waits, with a line in
-            the log every 10 s, and ``"error"`` fails.
-        conflate: hand over only the newest value where the graph is slower than the publisher:
-            one that it has not taken gives way to the next. No status and no end is left out.
+        topics: the topics to receive from a publisher with topics; `data` then ticks with bursts
+            of ``(topic, value)`` pairs. The publisher sends nothing else.
+        on_end: what to do when the publisher ends in order: ``"close"`` ends the source,
+            ``"follow"`` waits for a successor. The default is `close` for an address and `follow`
+            for a name.
+        missing: what to do when nobody has registered the name at the start: ``"wait"`` waits and
+            logs a line every 10 s, ``"error"`` fails.
+        conflate: where the graph is slower than the publisher, hand over only the newest value: a
+            value that the graph has not taken is replaced by the next. Every status is delivered.
         options: of the socket.
         security: ``Curve.client(...)``, for a publisher with ``Curve.server(...)``.
 
@@ -159,13 +167,13 @@ def zmq_sub(
         ``(data, status)``, with `stats()`.
 
     Raises:
-        InvalidTypeError, InvalidValueError: at wiring, for what is no publisher.
+        InvalidTypeError, InvalidValueError: at wiring, for an invalid argument.
         RunError: in `start` of a historical run.
         NameNotFoundError: in `start`, with ``missing="error"``, if nobody has registered the name.
         RegistryError: in `start`, with ``missing="error"``, if the registry cannot be asked or
-            knows no address under the name; a registry not of graphcore may raise its own.
+            holds an invalid address; a registry that is not graphcore's may raise another error.
         WireError, CodecError: for a frame or payload that does not decode, with the publisher's
-            address and the frame's first bytes; it aborts the run.
+            address and the frame's first bytes. It aborts the run.
     """
     config = ZmqSubConfig.of(source)
     if on_end is None:
@@ -176,7 +184,8 @@ def zmq_sub(
         raise InvalidValueError(f'missing is "wait" or "error", not {missing!r}')
     if not isinstance(conflate, bool):
         raise InvalidTypeError(f"conflate is True or False, not {conflate!r}")
-    arguments = (
+    make = partial(
+        Reader,
         config,
         check_codec(codec),
         OnEnd(on_end),
@@ -184,10 +193,7 @@ def zmq_sub(
         conflate,
         check_options(options),
         check_client(security),
+        None if topics is None else Topics(topics),
     )
-    named = check_topics(topics)
-    subscriber: Subscriber[Any] = (
-        Subscriber(*arguments) if named is None else TopicalSubscriber(named, *arguments)
-    )
-    receiver = ZmqReceiver(subscriber)
+    receiver = ZmqReceiver(make)
     return ZmqSubscription(Stream(ZmqData(receiver)), Stream(ZmqStatusNode(receiver)))

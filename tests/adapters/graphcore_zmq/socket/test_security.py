@@ -133,9 +133,9 @@ class PlainRegistry:
 def test_a_key_that_is_not_given_needs_a_registry_that_carries_keys():
     client = Curve.client(secret_key=OTHER_SECRET)
     assert client.server_key is None
-    with pytest.raises(gc.InvalidValueError, match="without a server_key is for a name"):
+    with pytest.raises(gc.InvalidValueError, match="without a server_key needs a name"):
         zmq_sub(5556, security=client)
-    with pytest.raises(gc.InvalidValueError, match=r"PlainRegistry.* carries no public keys"):
+    with pytest.raises(gc.InvalidValueError, match=r"PlainRegistry.* holds no public keys"):
         zmq_sub(("quotes", PlainRegistry()), security=client)
 
 
