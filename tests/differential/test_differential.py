@@ -1,9 +1,10 @@
 """Graphs give the same on both tiers: one for each thing there is, and random ones of all of it.
 
-Every run is looked at whole: times, values, the state of each node, what was called with what and
+Every run is compared whole: times, values, the state of each node, what was called with what and
 in which order, what was printed and logged, the report, and errors with their notes. Each graph is
 built twice and each runs twice, on the tiers in either order, so that a tier neither trips over
-what the other left behind (R12) nor leaves anything itself.
+what the other left behind (R12) nor leaves anything itself. The judge runs a third graph twice, and
+is compared with the interpreted tier, and so with both.
 """
 
 from collections import Counter
@@ -14,7 +15,8 @@ from hypothesis import strategies as st
 
 from tests.differential import nodes
 from tests.differential.draw import SOURCE_ARGUMENTS, WRITTEN, all_parts, alone, make_recipe
-from tests.differential.observe import difference, run
+from tests.differential.judge import Judge
+from tests.differential.observe import difference, difference_from_judge, run, run_by_judge
 from tests.differential.operators import all_operators
 from tests.differential.recipe import Recipe, build
 
@@ -25,11 +27,16 @@ GRAPHS = 20 * settings.default.max_examples
 
 def assert_same(recipe: Recipe) -> None:
     graphs = build(recipe), build(recipe)
+    third = build(recipe)
+    judge = Judge(third.nodes)
     for tiers in (TIERS, TIERS[::-1]):
         one, other = (
             run(graph, tier=tier, **recipe.options)
             for graph, tier in zip(graphs, tiers, strict=True)
         )
+        judged = run_by_judge(third, judge, **recipe.options)
+        found = difference_from_judge(judged, one if tiers == TIERS else other)
+        assert found is None, f"the judge and {TIERS[0]} differ in {found}\n{recipe}"
         found = difference(one, other)
         assert found is None, f"{' and '.join(tiers)} differ in {found}\n{recipe}"
 

@@ -74,7 +74,7 @@ class ShowsItsUpstreams(gc.MutableNode[Any]):
 
 
 def look(node: Any) -> None:
-    record("look", {name: known for name, known in vars(node).items() if name != "_state"})
+    record("look", {name: vars(node)[name] for name in sorted(vars(node)) if name != "_state"})
 
 
 @shape("anything", gives="anything")

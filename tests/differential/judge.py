@@ -1,0 +1,270 @@
+"""The judge: a third interpreter, written from the rules of docs/semantics.md alone.
+
+Both tiers are compared with it. It carries out historical runs in the plainest way and looks at
+nothing of the engine: it orders the nodes (R2), keeps a list of alarms (R6, R7), calls `start`,
+`cycle` and `stop` (R3, R4, R10) and decides when a run ends (R9). While it runs, `value` of every
+node is its own descriptor, which carries out R5: a node reads back in its own `start` and `cycle`
+the value that it set last, everybody else reads the value that it last ticked with.
+"""
+
+import threading
+from collections.abc import Iterable
+from typing import Any
+
+import graphcore as gc
+from graphcore.time import format_time, to_duration, to_time
+
+Node = gc.MutableNode[Any]
+
+
+class Alarm:
+    """An alarm of a node (R7)."""
+
+    def __init__(self, run: "Run", at: int, node: Node) -> None:
+        self.run, self.at, self.node = run, at, node
+
+    def cancel(self) -> None:
+        self.run.alarms = [alarm for alarm in self.run.alarms if alarm is not self]
+
+
+class State:
+    """What `GraphState` offers, for one node of a historical run."""
+
+    run_mode = gc.RunMode.HISTORICAL
+
+    def __init__(self, run: "Run", node: Node) -> None:
+        self._run, self._node = run, node
+
+    time = property(lambda self: self._run.time)
+    start_time = property(lambda self: self._run.start)
+    elapsed = property(lambda self: self._run.time - self._run.start)
+    cycle_at_time = property(lambda self: self._run.cycle - self._run.first_cycle)
+    due = property(lambda self: self._node in self._run.due)
+    stopping = property(lambda self: self._run.ended_by is not None)
+    ended_by = property(lambda self: self._run.ended_by)
+    ended = property(lambda self: self._run.ended)
+
+    def ticked(self, upstream: Any) -> bool:
+        return bool(_node(upstream).ticked_in == self._run.cycle > 0)
+
+    def valid(self, upstream: Any) -> bool:
+        return _node(upstream).ticked_in > 0
+
+    def schedule(self, at: Any) -> Alarm:
+        alarm = Alarm(self._run, self.moment(at), self._node)
+        self._run.alarms.append(alarm)
+        return alarm
+
+    def moment(self, at: Any) -> int:
+        time = to_time(at)
+        if time < self._run.start:
+            raise gc.InvalidValueError(
+                f"cannot schedule at {format_time(time)}: the run started at "
+                f"{format_time(self._run.start)}"
+            )
+        return max(time, self._run.time)
+
+    def stop(self) -> None:
+        self._run.ended_by = self._run.ended_by or gc.EndedBy.STOP
+
+
+def _node(upstream: Any) -> Any:
+    found = upstream if hasattr(upstream, "ticked_in") else getattr(upstream, "node", None)
+    if not hasattr(found, "ticked_in"):
+        raise gc.InvalidTypeError(f"an upstream is a stream or a node, not {upstream!r}")
+    return found
+
+
+class _ById(dict[int, Any]):
+    """What is known of nodes, which are told apart by identity."""
+
+    def __contains__(self, node: object) -> bool:
+        return super().__contains__(id(node))
+
+
+class Run:
+    """What the nodes of one run share.
+
+    Attributes:
+        last_time: engine time of the last cycle; `time` in `stop` is when the run ended (R10).
+        working: the value that each node set last, for the node itself (R5).
+        current: the node whose own `start` or `cycle` runs.
+    """
+
+    def __init__(self, start: int) -> None:
+        self.start = self.time = self.last_time = start
+        self.cycle, self.first_cycle = 0, 1
+        self.alarms: list[Alarm] = []
+        self.due = _ById()
+        self.working: dict[int, Any] = {}
+        self.current: Node | None = None
+        self.ended_by: gc.EndedBy | None = None
+        self.ended = threading.Event()
+
+
+class _Value:
+    """`value` of every node during a run of the judge (R5); `vars` hold what was last ticked."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+
+    def __get__(self, node: Any, owner: type) -> Any:
+        if node is None:
+            return self
+        own = node is self._run.current
+        key, kept = (id(node), self._run.working) if own else ("value", vars(node))
+        if key not in kept:
+            raise gc.NoValueError(f"{node.name} has no value yet: it has not ticked in this run")
+        return kept[key]
+
+    def __set__(self, node: Any, value: object) -> None:
+        self._run.working[id(node)] = value
+        if node is not self._run.current:
+            vars(node)["value"] = value
+
+    def __delete__(self, node: Any) -> None:
+        self._run.working.pop(id(node), None)
+        if node is not self._run.current:
+            vars(node).pop("value", None)
+
+
+class Judge:
+    """A graph that the judge can run any number of times.
+
+    Args:
+        nodes: the nodes, in any order.
+    """
+
+    def __init__(self, nodes: Iterable[Node]) -> None:
+        left = sorted(nodes, key=lambda node: node.serial)
+        reads = {id(node): node.upstreams() for node in left}
+        self.active = {key: list(map(_node, each.active)) for key, each in reads.items()}
+        self.inputs = {
+            key: [*self.active[key], *map(_node, each.passive)] for key, each in reads.items()
+        }
+        self.nodes: list[Node] = []
+        placed = _ById()
+        while left:
+            node = next(n for n in left if all(u in placed for u in self.inputs[id(n)]))
+            left = [other for other in left if other is not node]
+            placed[id(node)] = node
+            self.nodes.append(node)
+
+    def run(
+        self,
+        *,
+        start: Any = None,
+        until: Any = None,
+        duration: Any = None,
+        cycles: int | None = None,
+    ) -> dict[str, Any]:
+        """Run the graph; return what a `RunReport` says, but for the time on the wall."""
+        sources: list[Any] = [node for node in self.nodes if isinstance(node, gc.Source)]
+        if start is None:
+            firsts = [_noting(source, source.name, source.first_event) for source in sources]
+            start = min((first for first in firsts if first is not None), default=0)
+        run = Run(to_time(start))
+        ends = [] if until is None else [to_time(until)]
+        ends += [] if duration is None else [run.start + to_duration(duration)]
+        end = min(ends, default=None)
+        if end is not None and end < run.start:
+            raise gc.InvalidValueError(
+                f"until={until!r} lies before the start of the run, {run.start} ns"
+            )
+        usual, gc.MutableNode.value = gc.MutableNode.__dict__["value"], _Value(run)
+        try:
+            self._execute(run, end, cycles)
+        finally:
+            gc.MutableNode.value = usual
+        skipped = sum(source.skipped for source in sources)
+        return {
+            "cycles": run.cycle,
+            "start": run.start,
+            "end": run.last_time,
+            "ended_by": run.ended_by,
+            "skipped": skipped,
+        }
+
+    def _execute(self, run: Run, end: int | None, cycles: int | None) -> None:
+        states = {id(node): State(run, node) for node in self.nodes}
+        started: list[Node] = []
+        errors: list[Exception] = []
+        try:
+            for node in self.nodes:
+                vars(node).pop("value", None)
+                run.current = node
+                where = f"start of {node.name}"
+                _noting(node, where, node.reset)
+                started.append(node)
+                _noting(node, where, node.start, states[id(node)])
+            run.current = None
+            while self._is_to_go_on(run, end, cycles):
+                self._cycle(run, states)
+        except Exception as error:
+            errors.append(error)
+            run.ended_by = gc.EndedBy.ERROR
+            if run.current is not None:  # a node that failed is left as it left itself
+                self._publish(run, run.current)
+        run.current = None
+        run.last_time = run.time
+        if run.ended_by is gc.EndedBy.UNTIL and end is not None:
+            run.time = end
+        run.ended.set()
+        for node in reversed(started):
+            try:
+                _noting(node, f"stop of {node.name}", node.stop, states[id(node)])
+            except Exception as error:
+                errors.append(error)
+        if len(errors) == 1:
+            raise errors[0]
+        if errors:
+            raise ExceptionGroup("the run failed, and so did stopping it", errors)
+
+    def _is_to_go_on(self, run: Run, end: int | None, cycles: int | None) -> bool:
+        """Go on to the time of the next alarm, unless the run is over (R9)."""
+        if run.ended_by is None and run.cycle == cycles:
+            run.ended_by = gc.EndedBy.CYCLES
+        if run.ended_by is None and not run.alarms:
+            run.ended_by = gc.EndedBy.SOURCES
+        time = min((alarm.at for alarm in run.alarms), default=0)
+        if run.ended_by is None and end is not None and time > end:
+            run.ended_by = gc.EndedBy.UNTIL
+        if run.ended_by is not None:
+            return False
+        run.cycle += 1
+        if time != run.time:
+            run.time, run.first_cycle = time, run.cycle
+        run.due = _ById((id(each.node), each) for each in run.alarms if each.at == time)
+        run.alarms = [alarm for alarm in run.alarms if alarm.at != time]
+        return True
+
+    def _publish(self, run: Run, node: Node) -> None:
+        """Let everybody see what the node set last (R5)."""
+        if id(node) in run.working:
+            vars(node)["value"] = run.working[id(node)]
+        else:
+            vars(node).pop("value", None)
+
+    def _cycle(self, run: Run, states: dict[int, State]) -> None:
+        """Run in order what is due and what an active upstream's tick triggers (R2, R3)."""
+        ticked = _ById()
+        for node in self.nodes:
+            if node not in run.due and not any(each in ticked for each in self.active[id(node)]):
+                continue
+            if node.valid == "all" and not all(each.ticked_in for each in self.inputs[id(node)]):
+                continue
+            run.current = node
+            if _noting(node, node.name, lambda of=node: bool(of.cycle(states[id(of)]))):
+                ticked[id(node)] = node
+                node.ticked_in = run.cycle
+                self._publish(run, node)
+            run.current = None
+
+
+def _noting(node: Node, where: str, step: Any, *given: Any) -> Any:
+    """Call a method of a node; say on an error in which node it was raised (R11)."""
+    try:
+        return step(*given)
+    except Exception as error:
+        error.add_note(f"in {where} ({type(node).__name__})")
+        raise
