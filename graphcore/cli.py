@@ -6,6 +6,7 @@ entry point cannot be loaded, because an extra is missing, its command is listed
 the others work.
 """
 
+import signal
 import sys
 from collections.abc import Callable
 from importlib.metadata import EntryPoint, entry_points
@@ -27,7 +28,18 @@ def main() -> None:
     """Run the command `graphcore` with the arguments of this process."""
     if not _available:
         sys.exit("graphcore: this command needs typer: pip install 'graphcore[cli]'")
-    application()(prog_name="graphcore")
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    if sys._getframe(1).f_back is None:
+        # Nothing but the interpreter's exit follows. A signal could no longer change how the
+        # command ended; it could only change the exit code or cause a traceback.
+        handlers = dict.fromkeys(handlers, signal.SIG_IGN)
+    try:
+        application()(prog_name="graphcore")
+    except KeyboardInterrupt:  # while the sub-commands were loaded
+        sys.exit(130)
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
 
 
 def application() -> "typer.Typer":

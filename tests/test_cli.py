@@ -1,9 +1,11 @@
 """The command `graphcore` and the sub-commands that it gathers."""
 
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
 from importlib.metadata import EntryPoint, version
+from pathlib import Path
 from types import ModuleType
 
 import pytest
@@ -18,6 +20,11 @@ Run = Callable[..., tuple[int, str, str]]
 def greet(name: str = "you") -> None:
     """Say hello."""
     print(f"hello {name}")
+
+
+def deaf() -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
 
 
 group = typer.Typer()
@@ -37,7 +44,7 @@ def second() -> None:
 def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
     """Run the command over some entry points; return exit code, stdout and stderr."""
     package = ModuleType("some_package")
-    vars(package).update(greet=greet, group=group, number=7)
+    vars(package).update(greet=greet, deaf=deaf, group=group, number=7)
     monkeypatch.setitem(sys.modules, "some_package", package)
     # Typer draws its help for a terminal; the tests read plain text.
     monkeypatch.setenv("TERM", "dumb")
@@ -105,6 +112,29 @@ def test_a_sub_command_that_cannot_be_loaded_breaks_no_other(run: Run) -> None:
     code, out, _ = run("--help", greet="some_package:greet", **BROKEN)
     assert code == 0
     assert out.count("Not available") == 3
+
+
+def test_ctrl_c_while_sub_commands_load_ends_without_a_traceback(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "slow_package.py").write_text("raise KeyboardInterrupt")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert run("--help", slow="slow_package:run") == (130, "", "")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_after_the_command_has_ended_changes_nothing(number: signal.Signals) -> None:
+    # The interpreter calls it after `main` has returned.
+    late = f"import atexit, os; atexit.register(os.kill, os.getpid(), {int(number)})"
+    code = f"{late}; from graphcore.cli import main; main()"
+    done = subprocess.run([sys.executable, "-c", code, "--version"], capture_output=True)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_main_leaves_the_signal_handlers_of_a_program_that_calls_it(run: Run) -> None:
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    assert run("deaf", deaf="some_package:deaf")[0] == 0
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
 
 
 def test_without_typer_one_sentence_says_what_to_install() -> None:

@@ -165,21 +165,25 @@ class Recording:
 
 @contextmanager
 def _holding_ctrl_c() -> Iterator[None]:
-    """Hold the first Ctrl-C of a block back until its end; its handler has any further one at once.
+    """Hold the first `KeyboardInterrupt` of a block back until its end; raise a second at once.
 
-    The signal cannot be masked instead, as other threads of the process would receive it.
+    Each Ctrl-C reaches its handler when it is pressed. Masking the signal instead would not help,
+    as another thread of the process would receive it.
     """
-    if threading.current_thread() is not threading.main_thread():  # handlers run in no other
+    handler = signal.getsignal(signal.SIGINT)
+    in_main = threading.current_thread() is threading.main_thread()
+    if not in_main or not callable(handler):  # then no `KeyboardInterrupt` comes
         yield
         return
-    handler = signal.getsignal(signal.SIGINT)
-    held = False
+    held: list[KeyboardInterrupt] = []
 
     def hold(number: int, frame: FrameType | None) -> None:
-        nonlocal held
-        if held and callable(handler):
+        try:
             handler(number, frame)
-        held = True
+        except KeyboardInterrupt as interrupt:
+            if held:
+                raise
+            held.append(interrupt)
 
     signal.signal(signal.SIGINT, hold)
     try:
@@ -187,7 +191,7 @@ def _holding_ctrl_c() -> Iterator[None]:
     finally:
         signal.signal(signal.SIGINT, handler)
     if held:
-        signal.raise_signal(signal.SIGINT)
+        raise held[0].with_traceback(None)
 
 
 def _groups(batches: Any) -> Iterator[list[Any]]:

@@ -3,10 +3,11 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -121,11 +122,16 @@ def test_certificates_are_used(etcd_tls: EtcdServer) -> None:
 def watching() -> Iterator[Callable[..., "subprocess.Popen[str]"]]:
     started: list[subprocess.Popen[str]] = []
 
-    def start(*arguments: str) -> "subprocess.Popen[str]":
-        command = [*COMMAND, "watch", *arguments]
+    def start(
+        *arguments: str, command: Sequence[str] = (*COMMAND, "watch")
+    ) -> "subprocess.Popen[str]":
         started.append(
             subprocess.Popen(
-                command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, bufsize=1
+                [*command, *arguments],
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+                bufsize=1,
             )
         )
         return started[-1]
@@ -156,6 +162,64 @@ def test_watch_prints_what_is_there_and_each_change(
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=20)
     assert (process.returncode, out, err) == (0, "", "")
+
+
+@pytest.mark.parametrize(
+    "presses",
+    [(signal.SIGINT, signal.SIGINT), (signal.SIGTERM,), (signal.SIGTERM, signal.SIGINT)],
+)
+def test_signals_end_watch_once_and_in_order(
+    where: list[str],
+    watching: Callable[..., "subprocess.Popen[str]"],
+    presses: tuple[signal.Signals, ...],
+) -> None:
+    process = watching("quotes", "--json", *where)
+    assert next_change(process) == ("quotes", HERE)
+    for number in presses:
+        process.send_signal(number)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(0.005)
+    out, err = process.communicate(timeout=20)
+    assert (process.returncode, out, err) == (0, "", "")
+
+
+def test_watch_ends_quietly_when_its_reader_has_gone(
+    where: list[str], watching: Callable[..., "subprocess.Popen[str]"]
+) -> None:
+    process = watching("quotes", "--json", *where)
+    assert next_change(process) == ("quotes", HERE)
+    assert process.stdout is not None and process.stderr is not None
+    process.stdout.close()
+    assert process.wait(20) == 0
+    assert process.stderr.read() == ""
+
+
+@pytest.mark.parametrize("command", [["list"], ["lookup", "quotes"]])
+def test_a_reader_that_has_gone_is_no_error(where: list[str], command: list[str]) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        done = subprocess.run(
+            [*COMMAND, *command, *where], stdout=writer, stderr=subprocess.PIPE, text=True
+        )
+    finally:
+        os.close(writer)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("command", [["list"], ["lookup", "quotes"]])
+def test_a_look_that_ctrl_c_breaks_off_says_so_and_is_no_success(
+    watching: Callable[..., "subprocess.Popen[str]"], command: list[str]
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        url = f"http://127.0.0.1:{mute.getsockname()[1]}"
+        process = watching(*command, "--etcd", url, command=COMMAND)
+        mute.settimeout(30)
+        connection, _ = mute.accept()
+        with connection:
+            process.send_signal(signal.SIGINT)
+            out, err = process.communicate(timeout=20)
+    assert (process.returncode, out, err) == (130, "", "graphcore: interrupted\n")
 
 
 def test_watch_goes_on_when_etcd_answers_again(

@@ -5,9 +5,11 @@ import json
 import os
 import re
 import signal
+import struct
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from queue import Empty, Queue
@@ -26,14 +28,15 @@ pytestmark = pytest.mark.zmq
 
 COMMAND = [sys.executable, "-c", "from graphcore.cli import main; main()"]
 SECONDS = 30
+SECOND = 10**9  # ns
 
 
 class Called:
     """A command that runs; its standard error is read all the while."""
 
-    def __init__(self, *arguments: object) -> None:
+    def __init__(self, *arguments: object, prologue: str = "") -> None:
         self.process = subprocess.Popen(
-            [*COMMAND, *map(str, arguments)],
+            [*COMMAND[:-1], prologue + COMMAND[-1], *map(str, arguments)],
             env={**os.environ, "TERM": "dumb", "PYTHONUNBUFFERED": ""},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -77,6 +80,22 @@ class Called:
         self._reader.join()
         return code, out, self.errors
 
+    def press(self, *numbers: signal.Signals) -> None:
+        """Send signals 5 ms apart, as the system joins equal ones that come at once."""
+        for number in numbers:
+            self.process.send_signal(number)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(0.005)
+
+    def press_until_it_ends(self) -> None:
+        """Press Ctrl-C five times a second, as somebody impatient does."""
+        until = time.monotonic() + SECONDS
+        while time.monotonic() < until:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(0.2)
+                return
+            self.press(signal.SIGINT)
+
     def kill(self) -> None:
         self.process.kill()
         self.process.wait()
@@ -94,8 +113,8 @@ Call = Callable[..., Called]
 def call() -> Iterator[Call]:
     started: list[Called] = []
 
-    def start(*arguments: object) -> Called:
-        started.append(Called(*arguments))
+    def start(*arguments: object, prologue: str = "") -> Called:
+        started.append(Called(*arguments, prologue=prologue))
         return started[-1]
 
     yield start
@@ -244,6 +263,177 @@ def test_a_signal_ends_a_subscriber_that_waits(pub: Call, call: Call) -> None:
     subscriber.said("connected")
     subscriber.process.send_signal(signal.SIGINT)
     assert subscriber.end() == (0, b"", ["graphcore: connected"])
+
+
+PRESSES = [
+    (signal.SIGINT, signal.SIGINT),
+    (signal.SIGINT, signal.SIGINT, signal.SIGINT),
+    (signal.SIGTERM, signal.SIGTERM),
+    (signal.SIGTERM, signal.SIGINT, signal.SIGINT),
+]
+
+
+@pytest.mark.parametrize("presses", PRESSES)
+def test_signals_in_quick_succession_end_a_subscriber_once_and_in_order(
+    pub: Call, call: Call, presses: tuple[signal.Signals, ...]
+) -> None:
+    publisher = pub()
+    subscriber = call("sub", publisher.port(), "--latency")
+    publisher.write(b"1\n")
+    assert subscriber.stdout.readline() == b"1\n"
+    subscriber.press(*presses)
+    code, out, errors = subscriber.end()
+    assert (code, out, len(errors)) == (0, b"", 1) and "latency" in errors[0]
+
+
+@pytest.mark.parametrize("presses", PRESSES)
+def test_signals_in_quick_succession_end_a_recording_once_with_a_whole_file(
+    pub: Call, call: Call, tmp_path: Path, presses: tuple[signal.Signals, ...]
+) -> None:
+    file = tmp_path / "lines.parquet"
+    publisher = pub("--wait-for", 2)
+    recorder = call("record", publisher.port(), file)
+    watcher = call("sub", publisher.errors[0].rpartition(":")[2])
+    publisher.write(b"1\n")
+    assert watcher.stdout.readline() == b"1\n"
+    wait_until(lambda: Path(f"{file}.partial").exists(), SECONDS)
+    recorder.press(*presses)
+    code, _, errors = recorder.end()
+    assert code == 0, errors
+    assert re.fullmatch(r"graphcore: \d values? recorded, 0 lost on the way", errors[-1])
+    assert os.listdir(tmp_path) == [file.name]
+    assert pl.read_parquet(file)["value"].to_list() in ([], ["1"])
+
+
+@pytest.mark.parametrize("presses", PRESSES)
+def test_signals_in_quick_succession_end_a_publisher_once_and_nothing_is_lost(
+    pub: Call, call: Call, presses: tuple[signal.Signals, ...]
+) -> None:
+    publisher = pub("--codec", "raw")
+    subscriber = call("sub", publisher.port(), "--codec", "raw")
+    publisher.write(b"1\n")
+    assert subscriber.stdout.readline() == b"1\n"
+    # A subscriber that does not read makes the publisher wait at its end.
+    subscriber.press(signal.SIGSTOP)
+    publisher.write(b"x" * 100_000 + b"\nlast\n")
+    publisher.press(*presses)
+    subscriber.press(signal.SIGCONT)
+    assert publisher.process.wait(SECONDS) == 0
+    assert len(publisher.errors) == 1
+    code, _, errors = subscriber.end()
+    assert (code, errors) == (0, [])
+
+
+@pytest.mark.parametrize("presses", PRESSES)
+def test_signals_in_quick_succession_end_a_replay_once_and_in_order(
+    call: Call, tmp_path: Path, presses: tuple[signal.Signals, ...]
+) -> None:
+    file = tmp_path / "slow.parquet"
+    gc.replay([(0, 1), (3600 * SECOND, 2)]).record(file).run()
+    publisher = call("replay", file, "--pub", 0, "--bind", "127.0.0.1", "--wait-for", 1)
+    subscriber = call("sub", publisher.port())
+    assert subscriber.stdout.readline() == b"1\n"
+    publisher.press(*presses)
+    assert publisher.process.wait(SECONDS) == 0
+    assert len(publisher.errors) == 1
+    assert subscriber.end() == (0, b"", [])
+
+
+def test_ctrl_c_again_and_again_does_not_wait_for_subscribers_and_says_so(
+    pub: Call, call: Call
+) -> None:
+    publisher = pub("--on-full", "block")
+    subscriber = call("sub", publisher.port())
+    publisher.write(b"1\n")
+    assert subscriber.stdout.readline() == b"1\n"
+    subscriber.press(signal.SIGSTOP)
+    publisher.write((b"x" * 1000 + b"\n") * 1000)
+    publisher.press_until_it_ends()
+    code, _, errors = publisher.end()
+    assert code == 130
+    assert errors[1:] == ["graphcore: interrupted before all subscribers had read the last values"]
+
+
+# Has the command wait for ever while it makes the Parquet file.
+ENDLESS = """
+import sys, time, pyarrow.parquet
+def write_table(self, table):
+    print("making the file", file=sys.stderr, flush=True)
+    while True:
+        time.sleep(0.01)
+pyarrow.parquet.ParquetWriter.write_table = write_table
+"""
+
+
+def test_ctrl_c_again_and_again_leaves_a_recording_unfinished_and_the_next_says_how_to_go_on(
+    pub: Call, call: Call, tmp_path: Path
+) -> None:
+    file = tmp_path / "lines.parquet"
+    partial = Path(f"{file}.partial")
+    publisher = pub()
+    port = publisher.port()
+    recorder = call("record", port, file, "--status", prologue=ENDLESS)
+    recorder.said("connected")
+    publisher.end(b"1\n2\n")
+    recorder.said("making the file")
+    recorder.press_until_it_ends()
+    code, _, errors = recorder.end()
+    assert code == 130
+    assert errors[-1] == (
+        f"graphcore: interrupted before {file} was finished; what was recorded is in {partial}: "
+        "rename it, and replay it with `graphcore replay`, or remove it"
+    )
+    code, _, errors = call("record", port, file).end()
+    assert code == 1 and len(errors) == 1
+    assert errors[0].startswith(f"graphcore: {partial} exists") and "Rename it" in errors[0]
+    kept = tmp_path / "kept"
+    partial.rename(kept)
+    again = call("replay", kept, "--pub", 0, "--bind", "127.0.0.1", "--wait-for", 1)
+    assert call("sub", again.port()).end()[:2] == (0, b"1\n2\n")
+
+
+@pytest.mark.parametrize("command", ["sub", "record"])
+def test_by_name_the_next_publisher_is_followed_by_default(
+    pub: Call, call: Call, tmp_path: Path, command: str
+) -> None:
+    place = ("--local", tmp_path / "names.db")
+    file = tmp_path / "lines.parquet"
+    more = (file,) if command == "record" else ()
+    follower = call(command, "quotes", *more, "--status", *place)
+    for line in (b"one\n", b"two\n"):
+        assert pub("--name", "quotes", *place).end(line)[0] == 0
+        follower.said("disconnected")
+    assert follower.process.poll() is None
+    follower.press(signal.SIGINT)
+    code, out, _ = follower.end()
+    if command == "record":
+        out = "".join(f"{value}\n" for value in pl.read_parquet(file)["value"]).encode()
+    assert (code, out) == (0, b"one\ntwo\n")
+
+
+@pytest.mark.parametrize("command", ["sub", "record"])
+def test_by_name_on_end_close_ends_with_the_publisher(
+    pub: Call, call: Call, tmp_path: Path, command: str
+) -> None:
+    place = ("--local", tmp_path / "names.db")
+    file = tmp_path / "lines.parquet"
+    more = (file,) if command == "record" else ()
+    follower = call(command, "quotes", *more, "--on-end", "close", *place)
+    assert pub("--name", "quotes", *place).end(b"one\n")[0] == 0
+    code, out, _ = follower.end()
+    if command == "record":
+        out = "".join(f"{value}\n" for value in pl.read_parquet(file)["value"]).encode()
+    assert (code, out) == (0, b"one\n")
+
+
+def test_at_an_address_on_end_follow_waits_for_the_next_publisher(pub: Call, call: Call) -> None:
+    port = free_port()
+    subscriber = call("sub", port, "--on-end", "follow", "--count", 2)
+    for line in (b"one\n", b"two\n"):
+        publisher = call("pub", port, "--bind", "127.0.0.1", "--wait-for", 1)
+        assert publisher.end(line)[0] == 0
+        assert subscriber.stdout.readline() == line
+    assert subscriber.end()[:2] == (0, b"")
 
 
 @pytest.mark.etcd
@@ -494,6 +684,29 @@ def test_a_value_that_does_not_decode_ends_a_subscriber_with_a_sentence(
     assert (code, out) == (1, b"")
     assert errors[-1].startswith("graphcore: msgpack cannot decode b'\\xc1'")
     assert "Traceback" not in "\n".join(errors)
+
+
+def test_a_value_that_json_cannot_express_ends_a_subscriber_with_a_sentence(call: Call) -> None:
+    with bare_context() as context, context.socket(zmq.XPUB) as publisher:
+        port = publisher.bind_to_random_port("tcp://127.0.0.1")
+        subscriber = call("sub", port, "--json")
+        assert publisher.poll(SECONDS * 1000)
+        payload = msgspec.msgpack.encode(msgspec.msgpack.Ext(1, b"x"))
+        publisher.send(struct.pack("<IQ", 3, len(payload)) + payload)
+        code, out, errors = subscriber.end()
+    assert (code, out) == (1, b"")
+    assert errors[-1].startswith("graphcore: json cannot encode a value of type Ext")
+    assert "Traceback" not in "\n".join(errors)
+
+
+def test_a_character_that_the_terminal_lacks_is_escaped(
+    pub: Call, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publisher = pub()
+    monkeypatch.setenv("PYTHONIOENCODING", "ascii")
+    subscriber = call("sub", publisher.port())
+    publisher.end("thrée\n".encode())
+    assert subscriber.end() == (0, b"thr\\xe9e\n", [])
 
 
 def test_latency_is_shown_at_the_end(pub: Call, call: Call) -> None:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from graphcore import InvalidValueError
+from graphcore_zmq.commands.ending import ending_in_one_sentence
 from graphcore_zmq.socket.security import write_keys
 
 app = typer.Typer(no_args_is_help=True, help="Keys for encrypted publishers and subscribers.")
@@ -25,9 +25,6 @@ def new(
     NAME.key is public: give it to whom you connect with. NAME.key_secret is readable by you alone,
     and has to stay so.
     """
-    try:
+    with ending_in_one_sentence():
         public, secret = write_keys(name)
-    except InvalidValueError as error:
-        typer.echo(f"graphcore: {error}", err=True)
-        raise typer.Exit(1) from None
-    typer.echo(f"{public}: the public key\n{secret}: the secret key, for its owner alone")
+        typer.echo(f"{public}: the public key\n{secret}: the secret key, for its owner alone")

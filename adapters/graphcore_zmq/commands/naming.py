@@ -10,10 +10,8 @@ from typing import Annotated, Any
 
 import typer
 
-from graphcore import InvalidTypeError, InvalidValueError
 from graphcore_zmq.registries.etcd.registry import EtcdRegistry
 from graphcore_zmq.registries.local import LocalRegistry
-from graphcore_zmq.registry import RegistryError
 
 _Etcd = Annotated[
     list[str] | None,
@@ -53,32 +51,25 @@ class RegistryOptions:
 
     @contextmanager
     def opened(self) -> Iterator[EtcdRegistry | LocalRegistry]:
-        """Open the registry that is meant; what it raises ends the command with one sentence."""
+        """Open the registry that the options name, and close it afterwards."""
         if bool(self.etcd) == (self.local is not None):
             raise typer.BadParameter("give --etcd http://host:2379 or --local FILE, one of the two")
-        try:
-            opened: Any
-            if self.local is not None:
-                opened = LocalRegistry(self.local)
-            else:
-                opened = EtcdRegistry(
-                    self.etcd or [],
-                    user=self.user,
-                    # Set in the environment for whoever needs it, it is not always meant.
-                    password=self.password if self.user else None,
-                    ca_cert=self.ca_cert,
-                    cert=self.cert,
-                    key=self.key,
-                    prefix=self.prefix,
-                )
-            keeping = opened if isinstance(opened, AbstractContextManager) else nullcontext()
-            with keeping:
-                yield opened
-        except KeyboardInterrupt:
-            raise typer.Exit from None
-        except (RegistryError, InvalidTypeError, InvalidValueError) as error:
-            typer.echo(f"graphcore: {error}", err=True)
-            raise typer.Exit(1) from None
+        opened: Any
+        if self.local is not None:
+            opened = LocalRegistry(self.local)
+        else:
+            opened = EtcdRegistry(
+                self.etcd or [],
+                user=self.user,
+                # The environment may hold a password that is meant for other etcds.
+                password=self.password if self.user else None,
+                ca_cert=self.ca_cert,
+                cert=self.cert,
+                key=self.key,
+                prefix=self.prefix,
+            )
+        with opened if isinstance(opened, AbstractContextManager) else nullcontext():
+            yield opened
 
 
 def with_registry_options(command: Callable[..., None]) -> Callable[..., None]:

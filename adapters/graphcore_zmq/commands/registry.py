@@ -1,22 +1,24 @@
 """`graphcore registry`: what is registered, shown in the terminal. Needs the extra `cli`."""
 
 import json
+import select
 import sys
-import time
+from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
+from graphcore_zmq.commands.ending import ending_in_one_sentence, say
 from graphcore_zmq.commands.naming import RegistryOptions, with_registry_options
 from graphcore_zmq.commands.terminal import plain
 from graphcore_zmq.registries.etcd.registry import EtcdRegistry
 from graphcore_zmq.registries.local import LocalRegistry
 from graphcore_zmq.registry import RegistryError
 
-_EVERY = 0.5  # s between two looks of `watch`
+_EVERY = 500  # ms between two looks of `watch`
 _WIDE = 10_000  # columns where nobody sees the end of a line
 
 app = typer.Typer(no_args_is_help=True, help="Show publishers that are registered by name.")
@@ -31,16 +33,21 @@ def list_names(
     as_json: _Json = False,
 ) -> None:
     """List all names with their addresses."""
-    with registry.opened() as opened:
-        names = opened.names()
-    if as_json:
-        _print_json([{"name": name, "address": address} for name, address in names.items()])
-        return
-    table = Table("name", "address", box=None, pad_edge=False)
-    for name, address in names.items():
-        table.add_row(plain(name), plain(address))
-    width = None if sys.stdout.isatty() else _WIDE
-    Console(width=width, markup=False, highlight=False).print(table)
+    with ending_in_one_sentence():
+        with registry.opened() as opened:
+            names = opened.names()
+        if as_json:
+            _print_json([{"name": name, "address": address} for name, address in names.items()])
+            return
+        table = Table("name", "address", box=None, pad_edge=False)
+        for name, address in names.items():
+            table.add_row(plain(name), plain(address))
+        width = None if sys.stdout.isatty() else _WIDE
+        console = Console(width=width, markup=False, highlight=False)
+        # Captured, as rich exits with 1 when the reader of a pipe has gone.
+        with console.capture() as text:
+            console.print(table)
+        typer.echo(text.get(), nl=False)
 
 
 @app.command()
@@ -51,12 +58,13 @@ def lookup(
     as_json: _Json = False,
 ) -> None:
     """Print the address under a name; the exit code is 1 if there is none."""
-    with registry.opened() as opened:
-        address = opened.lookup(name)
-    if as_json:
-        _print_json({"name": name, "address": address})
-    else:
-        typer.echo(plain(address))
+    with ending_in_one_sentence():
+        with registry.opened() as opened:
+            address = opened.lookup(name)
+        if as_json:
+            _print_json({"name": name, "address": address})
+        else:
+            typer.echo(plain(address))
 
 
 @app.command()
@@ -66,18 +74,18 @@ def watch(
     name: Annotated[str | None, typer.Argument(help="One name; by default all.")] = None,
     as_json: _Json = False,
 ) -> None:
-    """Print what is registered, and then each change, until Ctrl-C."""
-    with registry.opened() as opened:
+    """Print what is registered, and then each change, until Ctrl-C or SIGTERM."""
+    with ending_in_one_sentence(), suppress(KeyboardInterrupt), registry.opened() as opened:
         # The loop is in a function of its own: in CPython 3.13 a `with` around a loop may not see
         # Ctrl-C at the loop's jump back, if it is in the same function (cpython issue 130279).
         _print_changes(opened, name, as_json)
 
 
-def _print_changes(
-    opened: EtcdRegistry | LocalRegistry, name: str | None, as_json: bool
-) -> NoReturn:
+def _print_changes(opened: EtcdRegistry | LocalRegistry, name: str | None, as_json: bool) -> None:
     known: dict[str, str] = {}
     trouble = ""
+    reader = select.poll()
+    reader.register(sys.stdout, 0)  # `poll` always reports errors
     while True:
         try:
             names = opened.names()
@@ -85,18 +93,19 @@ def _print_changes(
             # How long it was tried differs each time; the first sentence is enough.
             if not trouble:
                 trouble = str(error)
-                typer.echo(f"graphcore: {trouble}; it is tried again", err=True)
+                say(f"{trouble}; it is tried again")
         else:
             if trouble:
                 trouble = ""
-                typer.echo("graphcore: the registry answers again", err=True)
+                say("the registry answers again")
             if name is not None:
                 names = {each: at for each, at in names.items() if each == name}
             for each in sorted({*known, *names}):
                 if known.get(each) != names.get(each):
                     _print_change(each, names.get(each), as_json)
             known = names
-        time.sleep(_EVERY)
+        if reader.poll(_EVERY):  # nobody reads the output any more
+            return
 
 
 def _print_change(name: str, address: str | None, as_json: bool) -> None:

@@ -1,12 +1,10 @@
-"""The commands `graphcore sub`, `pub`, `record` and `replay`: streams from a terminal.
+"""The commands `graphcore sub`, `pub`, `record` and `replay`: streams in a terminal.
 
-Values go to standard output, everything else to standard error. A command ends with 0 when it
-ended in order: by its count, its publisher's end, the end of its input, a signal, or when nobody
-reads its output any more. What goes wrong is one sentence, and 1.
+Values go to standard output, everything else to standard error. A command ends in order, with the
+exit code 0, on a signal, after `--count` values, at the end of its input or of its publisher, and
+when the reader of its output has gone.
 """
 
-import os
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from enum import StrEnum
@@ -18,6 +16,7 @@ import typer
 
 import graphcore as gc
 from graphcore_zmq.codec.codec import Codec, json, msgpack, raw
+from graphcore_zmq.commands.ending import Signals, ending_in_one_sentence, say
 from graphcore_zmq.commands.naming import RegistryOptions, with_registry_options
 from graphcore_zmq.commands.terminal import (
     WriteLines,
@@ -30,16 +29,13 @@ from graphcore_zmq.commands.terminal import (
 )
 from graphcore_zmq.read.subscribe import ZmqSubscription, zmq_sub
 from graphcore_zmq.socket.security import Curve, CurveClient, CurveServer
-from graphcore_zmq.stats.status import ZmqStatus, counted
+from graphcore_zmq.stats.status import OnEnd, ZmqStatus, counted
 from graphcore_zmq.write.binding import OnFull
 from graphcore_zmq.write.publish import zmq_pub
 
-_FAILED = 1
-_INTERRUPTED = 130
-
 
 class CodecName(StrEnum):
-    """The codecs that a command can be told to use."""
+    """The codecs that `--codec` names."""
 
     MSGPACK = "msgpack"
     JSON = "json"
@@ -94,6 +90,13 @@ _Topics = Annotated[
     list[str] | None,
     typer.Option("--topic", help="Subscribe to this topic; may be given several times."),
 ]
+_OnEnd = Annotated[
+    OnEnd | None,
+    typer.Option(
+        help="When the publisher has ended in order: close ends this command, follow waits for "
+        "the next publisher. By default close for an address or a port, follow for a name."
+    ),
+]
 _Topic = Annotated[str | None, typer.Option(help="The topic of all that is published.")]
 
 
@@ -105,6 +108,7 @@ def sub(
     count: Annotated[int | None, typer.Option(min=1, help="End after so many values.")] = None,
     in_json: Annotated[bool, typer.Option("--json", help="Print values as JSON.")] = False,
     topics: _Topics = None,
+    on_end: _OnEnd = None,
     status: _Status = False,
     latency: Annotated[
         bool, typer.Option("--latency", help="At the end, show the one-way latency.")
@@ -114,15 +118,17 @@ def sub(
 ) -> None:
     """Print a stream as it comes, a line for each value."""
     with (
-        _in_one_sentence(),
-        _subscribing(source, codec, topics, secret_key, server_key, registry) as subscription,
+        ending_in_one_sentence() as signals,
+        _subscribing(
+            source, codec, topics, on_end, secret_key, server_key, registry
+        ) as subscription,
     ):
         as_text = shown_with_topic if topics else shown
         lines = WriteLines(subscription.data, as_json if in_json else as_text, count)
         roots = [lines, *_shown_status(subscription, status)]
-        gc.Graph(*roots).run(realtime=True)
+        signals.run(*roots)
         if latency:
-            _say(str(subscription.stats().latency))
+            say(str(subscription.stats().latency))
 
 
 @with_registry_options
@@ -141,10 +147,11 @@ def pub(
     any_client: _AnyClient = False,
 ) -> None:
     """Publish the lines of standard input, until it ends."""
-    with _in_one_sentence():
+    with ending_in_one_sentence() as signals:
         take = json_of if in_json else bytes if codec is CodecName.RAW else text_of
         lines = lines_of(take)
         _publish(
+            signals,
             lines,
             port,
             registry,
@@ -165,6 +172,7 @@ def record(
     file: Annotated[Path, typer.Argument(help="The Parquet file to write.")],
     codec: _Codec = CodecName.MSGPACK,
     topics: _Topics = None,
+    on_end: _OnEnd = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file.")] = False,
     status: _Status = False,
     secret_key: _SecretKey = None,
@@ -172,15 +180,25 @@ def record(
 ) -> None:
     """Write a stream to a Parquet file, a row for each value."""
     with (
-        _in_one_sentence(),
-        _subscribing(source, codec, topics, secret_key, server_key, registry) as subscription,
+        ending_in_one_sentence() as signals,
+        _subscribing(
+            source, codec, topics, on_end, secret_key, server_key, registry
+        ) as subscription,
     ):
         if file.exists() and not overwrite:
             raise gc.RunError(f"{file} exists; --overwrite replaces it")
         recorded = subscription.data.unroll().record(file)
-        gc.Graph(recorded, *_shown_status(subscription, status)).run(realtime=True)
+        try:
+            signals.run(recorded, *_shown_status(subscription, status))
+        except KeyboardInterrupt:
+            partial = Path(f"{file}.partial")
+            if partial.exists():
+                raise KeyboardInterrupt(
+                    f"interrupted before {file} was finished; what was recorded is in {partial}: "
+                    "rename it, and replay it with `graphcore replay`, or remove it"
+                ) from None
         stats = subscription.stats()
-        _say(f"{counted(stats.received, 'value')} recorded, {stats.lost} lost on the way")
+        say(f"{counted(stats.received, 'value')} recorded, {stats.lost} lost on the way")
 
 
 @with_registry_options
@@ -209,11 +227,12 @@ def replay(
     any_client: _AnyClient = False,
 ) -> None:
     """Publish what was recorded, at the pace at which it came."""
-    with _in_one_sentence():
+    with ending_in_one_sentence() as signals:
         if own_topics and topic is not None:
             raise gc.InvalidValueError("--topic or --own-topics says what the topics are, not both")
         values = gc.replay_parquet(file, speed=speed)
         _publish(
+            signals,
             values,
             port,
             registry,
@@ -225,25 +244,6 @@ def replay(
             on_full=on_full,
             security=_server(secret_key, clients, any_client),
         )
-
-
-@contextmanager
-def _in_one_sentence() -> Iterator[None]:
-    """Turn what goes wrong into a sentence and an exit code."""
-    try:
-        yield
-    except BrokenPipeError:
-        # Who read the output has gone. What is still in the buffer must not fail again at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except KeyboardInterrupt:
-        raise typer.Exit(_INTERRUPTED) from None
-    except (gc.GraphcoreError, OSError, ExceptionGroup) as error:
-        _say(" ".join(str(error).split()))
-        raise typer.Exit(_FAILED) from None
-
-
-def _say(sentence: str) -> None:
-    typer.echo(f"graphcore: {sentence}", err=True)
 
 
 def _always(topic: str | None) -> Callable[[Any], str] | None:
@@ -307,6 +307,7 @@ def _subscribing(
     source: str,
     codec: CodecName,
     topics: list[str] | None,
+    on_end: OnEnd | None,
     secret_key: Path | None,
     server_key: Path | None,
     registry: RegistryOptions,
@@ -316,6 +317,7 @@ def _subscribing(
         zmq_sub,
         codec=_CODECS[codec],
         topics=topics or None,
+        on_end=on_end,
         security=_client(secret_key, server_key, by_name),
     )
     if not by_name:
@@ -332,12 +334,13 @@ def _subscribing(
 def _shown_status(subscription: ZmqSubscription[Any], wanted: bool) -> list[gc.Stream[Any]]:
     def show(status: ZmqStatus) -> None:
         lost = subscription.stats().lost
-        _say(f"gap, {lost} lost up to now" if status is ZmqStatus.GAP else status)
+        say(f"gap, {lost} lost up to now" if status is ZmqStatus.GAP else status)
 
     return [subscription.status.for_each(show)] if wanted else []
 
 
 def _publish(
+    signals: Signals,
     values: gc.Stream[Any],
     port: int,
     registry: RegistryOptions,
@@ -347,12 +350,17 @@ def _publish(
     if registry.given != (name is not None):
         raise gc.InvalidValueError("a name is registered with --name and --etcd or --local")
     # Wired before the publisher, which may hold the graph until somebody subscribes.
-    told = gc.constant(None).for_each(lambda _: _say(f"publishing at {publisher.address}"))
+    told = gc.constant(None).for_each(lambda _: say(f"publishing at {publisher.address}"))
     with registry.opened() if name is not None else nullcontext() as opened:
         registration = (name, opened) if name is not None and opened is not None else None
         publisher = zmq_pub(values, port, registration, **options)
-        gc.Graph(told, publisher).run(realtime=True)
+        try:
+            signals.run(told, publisher)
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(
+                "interrupted before all subscribers had read the last values"
+            ) from None
     stats = publisher.stats()
     if stats.expired:
         sent = counted(stats.sent, "value")
-        _say(f"{sent} sent, and {stats.expired} not, as nobody had subscribed")
+        say(f"{sent} sent, and {stats.expired} not, as nobody had subscribed")

@@ -9,11 +9,13 @@ import select
 import sys
 import threading
 from collections.abc import Callable
+from io import TextIOWrapper
 from typing import Any
 
 import msgspec
 
 import graphcore as gc
+from graphcore_zmq.codec.codec import json
 
 _POLL = 100  # ms between two looks at `stop`
 _CHUNK = 1 << 16
@@ -98,8 +100,12 @@ def shown_with_topic(pair: tuple[str, Any]) -> str:
 
 
 def as_json(value: Any) -> str:
-    """Return a value in JSON; bytes in base 64."""
-    return msgspec.json.encode(value).decode()
+    """Return a value in JSON, bytes in base 64.
+
+    Raises:
+        CodecError: for a value that JSON cannot express.
+    """
+    return json.encode(value).decode()
 
 
 @gc.node
@@ -116,14 +122,16 @@ class WriteLines(gc.MutableNode[None]):
     _watching: threading.Thread | None = gc.state(None)
 
     def start(self, state: gc.GraphState) -> None:
-        """Begin to watch who reads."""
+        """Begin to watch the reader of standard output."""
+        if isinstance(sys.stdout, TextIOWrapper):
+            sys.stdout.reconfigure(errors="backslashreplace")  # the terminal may lack a character
         self._watching = threading.Thread(
             target=_watch_reader, args=(state,), name="graphcore-reader", daemon=True
         )
         self._watching.start()
 
     def stop(self, state: gc.GraphState) -> None:
-        """Watch no more."""
+        """Stop watching."""
         if self._watching is not None:
             self._watching.join()
 
