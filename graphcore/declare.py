@@ -89,11 +89,12 @@ def node(
 
     ``x: Active[T]`` and ``x: Passive[T]`` are inputs, ``list[Active[T]]`` takes any number;
     ``x: int = state(0)`` is state; any other annotation is a parameter. The constructor takes
-    streams and nodes; the node keeps nodes.
+    streams and nodes; the node keeps the nodes.
 
     Args:
         cls: a subclass of `MutableNode`.
-        valid: ``"all"`` runs `cycle` once every input has a value, ``"any"`` from the first.
+        valid: ``"all"`` runs `cycle` only when every input has a value, ``"any"`` as soon as one
+            has.
 
     Raises:
         InvalidTypeError: if the class is not a `MutableNode`, if it declares a name that nodes
@@ -103,7 +104,7 @@ def node(
         InvalidValueError: if `valid` is neither of the two, or a default is mutable.
     """
     if valid not in ("all", "any"):
-        raise InvalidValueError(f'valid is "all" or "any", not {valid!r}')
+        raise InvalidValueError(f'valid must be "all" or "any", not {valid!r}')
     namespace = sys._getframe(1).f_locals
 
     def decorate(cls: type[N]) -> type[N]:
@@ -114,7 +115,7 @@ def node(
             if _is_taken(name, cls) and "ClassVar" not in str(annotation):
                 raise InvalidTypeError(
                     f"{name} of {cls.__name__} would hide what every node has by that name: "
-                    "call it something else"
+                    "choose another name"
                 )
         _check_defaults(cls, own)
         try:
@@ -153,7 +154,7 @@ def node(
 
 
 def _is_taken(name: str, cls: type) -> bool:
-    """Return whether the engine has a use of its own for this attribute of a node."""
+    """Return whether the engine uses an attribute of this name on every node."""
     base = Source if issubclass(cls, Source) else MutableNode
     return hasattr(base, name) or name in ("serial", "ticked_in", "wired_at")
 
@@ -185,10 +186,10 @@ def _as_state(parameter: "dataclasses.Field[Any]") -> str:
 
 
 def _input_kind(annotation: object, cls: type, namespace: dict[str, Any]) -> Input | None:
-    """Return which kind of input an annotation declares, `None` for a parameter.
+    """Return the kind of input that an annotation declares, `None` for a parameter.
 
-    Only the outermost names of an annotation in text are looked up: what a parameter's type is
-    called may exist for the type checker alone.
+    Of an annotation in text only the outermost names are looked up: the name of a parameter's type
+    may exist for the type checker alone.
     """
     if isinstance(annotation, ForwardRef):
         annotation = annotation.__forward_arg__
@@ -204,7 +205,7 @@ def _input_kind(annotation: object, cls: type, namespace: dict[str, Any]) -> Inp
 
 
 def _kind_of_expression(tree: ast.expr, scope: dict[str, Any]) -> Input | None:
-    if isinstance(tree, ast.Constant) and isinstance(tree.value, str):  # quoted once more
+    if isinstance(tree, ast.Constant) and isinstance(tree.value, str):  # a string inside the string
         tree = parse(tree.value.strip(), "eval").body
     outer = tree.value if isinstance(tree, ast.Subscript) else tree
     try:

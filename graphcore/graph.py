@@ -1,4 +1,4 @@
-"""A graph: what its roots reach, made into a plan once and run any number of times (R9, R12)."""
+"""`Graph`: all nodes that its roots need, planned once and run any number of times (R9, R12)."""
 
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -27,7 +27,7 @@ _TIERS: dict[str, Callable[[Plan], Tier]] = {"fused": Fused, "interpreted": Inte
 
 
 class RunOptions(TypedDict, total=False):
-    """The keywords of `Graph.run`, for methods that hand them on."""
+    """The keywords of `Graph.run`, for methods that pass them on."""
 
     realtime: bool
     start: Time | None
@@ -49,7 +49,7 @@ class RunReport:
         end: engine time of the last cycle, ns.
         wall_time: how long the run took, compilation, start and stop of the nodes included, ns.
         ended_by: what ended the run.
-        skipped: how many events lay before `start` and were passed over.
+        skipped: how many events came before `start` and were skipped.
     """
 
     cycles: int
@@ -64,11 +64,13 @@ class Graph:
     """The nodes that some roots need, in the order in which they run.
 
     Args:
-        roots: streams, sinks or nodes; all that they read, directly or not, is in the graph.
+        roots: streams, sinks or nodes. The graph holds them and every node that they read, directly
+            or through other nodes.
 
     Raises:
-        InvalidTypeError: for a root that is none of these.
-        WiringError: for a cycle in the wiring, or a feedback that was not bound.
+        InvalidTypeError: for a root that is not a stream, a sink or a node.
+        WiringError: for a cycle in the wiring, a feedback that was not bound, or a node that
+            nothing can ever run.
 
     >>> import graphcore as gc
     >>> out = gc.ticker("1s").count().collect()
@@ -102,7 +104,7 @@ class Graph:
         return self._plan.graph()
 
     def fused_source(self) -> str:
-        """Return the text of the function to which the fused tier compiles the graph."""
+        """Return the source of the function to which the fused tier compiles the graph."""
         return self._fused().source()
 
     def explain(self) -> str:
@@ -133,41 +135,44 @@ class Graph:
         tier: TierName = "fused",
         progress: bool = False,
     ) -> RunReport:
-        """Run the graph over history, or live, until the first of the bounds given.
+        """Run the graph over history, or live, until the first of the given bounds.
 
         Args:
             realtime: whether engine time is the wall clock.
-            start: engine time of the start; events before it are skipped and counted. By default
-                the earliest event of any replay, 0 without one. A real-time run starts now.
-            until: the last engine time that still runs.
+            start: engine time of the start; earlier events are skipped and counted. By default the
+                time of the first event of any replay, or 0 without a replay. A real-time run always
+                starts now.
+            until: the last engine time at which cycles run.
             duration: the same, counted from the start.
-            cycles: how many cycles run at most.
-            max_cycles_at_once: how many cycles may run at one engine time without a source
-                delivering or a queue getting shorter; more are a loop without end, and an error.
-            tier: the way of running: ``"fused"`` compiles the graph to one function at its first
-                run, ``"interpreted"`` calls node by node. The results are the same.
+            cycles: the largest number of cycles to run.
+            max_cycles_at_once: how many cycles may run at one engine time while no source delivers
+                and no queue gets shorter; more are an endless loop, which is an error.
+            tier: how to run: ``"fused"`` compiles the graph to one function at its first run,
+                ``"interpreted"`` calls node by node. The results are the same.
             progress: whether to show a progress line on standard error; needs the `cli` extra.
 
         Returns:
-            What happened, as a `RunReport`.
+            A `RunReport`.
 
         Raises:
-            RunError: for a historical run without a bound over a source that never ends, a node
-                that is in another run, or a loop without end at one time.
-            InvalidTypeError: for an argument of another type.
-            InvalidValueError: for a bound that makes no sense, or a `start` in real time.
-            Exception: what a node raised, with a note on the node; several as a group.
+            RunError: for a historical run that has no bound and a source that never ends, for a
+                node that is in another run, or for an endless loop at one time.
+            InvalidTypeError: for an argument of a wrong type.
+            InvalidValueError: for an unknown tier, a bound that makes no sense, or a `start` of a
+                real-time run.
+            Exception: what a node raised, with a note about the node; several errors as an
+                `ExceptionGroup`.
         """
         if tier not in _TIERS:
             raise InvalidValueError(f"there is no tier {tier!r}; tiers: {', '.join(_TIERS)}")
         for name, given in (("realtime", realtime), ("progress", progress)):
             if not isinstance(given, bool):
-                raise InvalidTypeError(f"{name} is True or False, not {given!r}")
+                raise InvalidTypeError(f"{name} must be True or False, not {given!r}")
         if cycles is not None:
             cycles = _number_of_cycles("cycles", cycles)
         most = _number_of_cycles("max_cycles_at_once", max_cycles_at_once)
         if realtime and start is not None:
-            raise InvalidValueError(f"a real-time run starts now; start={start!r} cannot be given")
+            raise InvalidValueError(f"a real-time run starts now: start={start!r} cannot be given")
         bounded = not (until is None and duration is None and cycles is None)
         if not realtime and not bounded:
             self._refuse_endless_sources()
@@ -175,7 +180,7 @@ class Graph:
         try:
             claim(self._plan, mine)
             began = perf_counter_ns()
-            # Before the session, with which the time of a real-time run begins.
+            # Before the session is made, because with it the time of a real-time run begins.
             way = self._tier(tier)
             way.prepare(realtime or progress)
             session = self._session(realtime, start, until, duration, cycles, progress, most)
@@ -254,7 +259,7 @@ class Graph:
 
 def _number_of_cycles(argument: str, given: SupportsIndex) -> int:
     if isinstance(given, bool) or not isinstance(given, SupportsIndex):
-        raise InvalidTypeError(f"{argument} is a whole number, not {given!r}")
+        raise InvalidTypeError(f"{argument} must be a whole number, not {given!r}")
     number = given.__index__()
     if number < 1:
         raise InvalidValueError(f"{argument} must be at least 1, not {number}")

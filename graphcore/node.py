@@ -31,7 +31,7 @@ class Active(Protocol[T_co]):
 
     @property
     def value(self) -> T_co:
-        """The upstream's present value."""
+        """The present value of the upstream."""
 
 
 class Passive(Protocol[T_co]):
@@ -39,12 +39,12 @@ class Passive(Protocol[T_co]):
 
     @property
     def value(self) -> T_co:
-        """The upstream's present value."""
+        """The present value of the upstream."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Upstreams:
-    """What a node reads, as nodes or streams, in the order in which errors show it."""
+    """The nodes or streams that a node reads, in the order in which errors show them."""
 
     active: tuple["Active[Any]", ...] = ()
     passive: tuple["Passive[Any]", ...] = ()
@@ -59,7 +59,7 @@ class Input:
 
 
 class _NoValue:
-    """Stands where a node's value will be, so that reading it too early says so."""
+    """Stands in for the value of a node that has none, so that reading it raises `NoValueError`."""
 
     def __get__(self, instance: "MutableNode[Any] | None", owner: type) -> Any:
         if instance is None:
@@ -68,10 +68,10 @@ class _NoValue:
 
 
 class _OfStreams:
-    """Stands where a stream has a method and a node has none, so that calling it says so.
+    """Stands in for a method that streams have and nodes have not, so that calling it says so.
 
-    It hides itself from `hasattr` and from whoever looks at the class, and gives way to an
-    attribute of an instance: a node may have one of that name.
+    It raises for the class as well, so that `hasattr` and `@node` do not see it, and an attribute
+    of an instance takes precedence: a node may have an attribute of this name.
     """
 
     def __init__(self, name: str) -> None:
@@ -91,13 +91,18 @@ class MutableNode(Generic[T]):
     """A vertex of the graph: state, a value, and a `cycle` that the engine calls.
 
     A subclass without `@node` calls ``super().__init__()`` and overrides `upstreams`. Its `cycle`
-    runs whenever it is triggered, also before every upstream has a value.
+    runs whenever the node is triggered, even if some upstreams have no value yet.
 
     Attributes:
-        value: what the node last ticked with; reading it before raises `NoValueError`.
-        name: the name given by `named`, else the operator and its number.
-        operator: what the node is called without a name; by default made of the class's name.
-        ticked_in: number of the cycle in which the node last ticked, 0 if not yet in this run.
+        value: the value with which the node last ticked; reading it before the first tick raises
+            `NoValueError`.
+        name: the name that `named` gave, else the operator and the node's serial number, as in
+            ``map_5``. Errors, `explain()`, `fused_source()`, tracebacks and drawings show it.
+        operator: the first part of the default name; by default the name of the class.
+        serial: the node's place in the order of construction, counted over all nodes of the
+            process, so that no two nodes have the same default name.
+        ticked_in: the number of the cycle in which the node last ticked, 0 if it has not ticked in
+            this run.
     """
 
     if TYPE_CHECKING:
@@ -119,7 +124,7 @@ class MutableNode(Generic[T]):
     _name: str | None = None
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        """Name the operator after its class, and refuse a `cycle` that can never say it ticked.
+        """Name the operator after the class, and refuse a `cycle` that can never return True.
 
         Raises:
             InvalidTypeError: if `cycle` is async, a generator, or returns nothing.
@@ -134,7 +139,7 @@ class MutableNode(Generic[T]):
             cls.operator = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", cls.__name__).lower()
 
     def __init__(self, *given: Never, **named: Never) -> None:
-        """Give the node its place in the order of construction and note who wired it.
+        """Give the node its place in the order of construction, and note the line that wired it.
 
         Raises:
             InvalidTypeError: for any argument.
@@ -149,7 +154,7 @@ class MutableNode(Generic[T]):
         self.ticked_in = 0
 
     def __post_init__(self) -> None:
-        """Finish a constructor that `@node` wrote: check and unwrap the inputs."""
+        """Finish a constructor that `@node` wrote: check the inputs, keep the nodes of streams."""
         MutableNode.__init__(self)
         for name, kind in self._inputs.items():
             given = getattr(self, name)
@@ -165,13 +170,13 @@ class MutableNode(Generic[T]):
 
     @property
     def name(self) -> str:
-        """The node's name, as errors and drawings show it."""
+        """The name that `named` gave, else the operator and the serial number."""
         return self._name or f"{self.operator}_{self.serial}"
 
     @name.setter
     def name(self, name: str) -> None:
         if not isinstance(name, str) or not name:
-            raise InvalidTypeError(f"a name is text that is not empty, not {name!r}")
+            raise InvalidTypeError(f"a name must be text, and not empty, not {name!r}")
         self._name = name
 
     def __repr__(self) -> str:
@@ -179,7 +184,7 @@ class MutableNode(Generic[T]):
         return f"<{type(self).__name__} {self.name}>"
 
     def upstreams(self) -> Upstreams:
-        """Return what this node reads; by default nothing, which makes it a source."""
+        """Return the upstreams of this node: the declared inputs; without any it is a source."""
         active: list[MutableNode[Any]] = []
         passive: list[MutableNode[Any]] = []
         for name, kind in self._inputs.items():
@@ -188,7 +193,7 @@ class MutableNode(Generic[T]):
         return Upstreams(tuple(active), tuple(passive))
 
     def partners(self) -> tuple["MutableNode[Any]", ...]:
-        """Return nodes that belong in every graph that holds this one, without being read by it."""
+        """Return nodes that this one does not read and that must be in every graph with it."""
         return ()
 
     def start(self, state: GraphState) -> None:
@@ -202,7 +207,7 @@ class MutableNode(Generic[T]):
         """Release what `start` acquired; called also after an error in `start`."""
 
     def reset(self) -> None:
-        """Forget the value and set the declared state anew; the engine calls it before `start`."""
+        """Forget the value and reset the declared state; the engine calls this before `start`."""
         self.ticked_in = 0
         if "value" in vars(self):
             del self.value
@@ -213,7 +218,7 @@ class MutableNode(Generic[T]):
             setattr(self, name, make())
 
 
-# Some times in order, and as many values beside them.
+# Times in order, and as many values.
 Chunk = tuple[Sequence[int], Sequence[Any]]
 Chunks = Iterator[Chunk]
 
@@ -222,10 +227,10 @@ class Source(MutableNode[T]):
     """A node without upstreams that brings events into a graph.
 
     Attributes:
-        endless: whether it has events for ever, so that a historical run needs a bound.
-        recorded: whether all its events are there before a historical run, and `cycle` does no more
-            than deliver the next.
-        skipped: how many events lay before the start of the run and were passed over.
+        endless: whether its events never end, so that a historical run needs a bound.
+        recorded: whether all its events exist before a historical run, and `cycle` only delivers
+            the next one.
+        skipped: how many events came before the start of the run and were skipped.
     """
 
     endless: ClassVar[bool] = False
@@ -233,14 +238,14 @@ class Source(MutableNode[T]):
     skipped: int = 0
 
     def first_event(self) -> int | None:
-        """Return the time of the first event, if the source has times of its own."""
+        """Return the time of the first event, `None` if the source has no times of its own."""
         return None
 
     def chunks(self, start: int) -> Chunks:
-        """Return the events of a recorded source for a historical run, whose `start` is done.
+        """Return the events of a recorded source for a historical run, after its `start`.
 
-        They are what `cycle` would deliver, and an error is raised where `cycle` would raise it: a
-        tier may take them from here instead.
+        A tier may read the events here instead of calling `cycle`: they are the same, and an error
+        is raised at the same event.
 
         Args:
             start: the run's first engine time, ns.
@@ -264,10 +269,10 @@ class QueueNode(MutableNode[T]):
 
 
 def node_of(given: object, argument: str = "argument") -> "MutableNode[Any]":
-    """Return the node that is meant by a node, a stream or another handle.
+    """Return the node behind a stream or another handle; a node is returned as it is.
 
     Raises:
-        InvalidTypeError: if it is none of these; the message names the argument.
+        InvalidTypeError: for anything else; the message names the argument.
     """
     found = given if isinstance(given, MutableNode) else getattr(given, "node", None)
     if not isinstance(found, MutableNode):
@@ -303,10 +308,10 @@ def refuse_list(given: object, function: str) -> None:
 
 
 def _refuse_stream(given: object, argument: str) -> None:
-    """Refuse a stream, or several, where the class declares no input: it would not be wired.
+    """Refuse a stream, or a list of them, as a parameter: it would not be wired.
 
     Raises:
-        InvalidTypeError: if it is one; the message names the argument.
+        InvalidTypeError: for a stream; the message names the argument.
     """
     items: Iterable[object] = given.values() if isinstance(given, dict) else ()
     items = given if isinstance(given, list | tuple) else items
@@ -314,8 +319,8 @@ def _refuse_stream(given: object, argument: str) -> None:
         handle = isinstance(getattr(type(each), "node", None), MemberDescriptorType)
         if handle and hasattr(type(each), "value"):
             raise InvalidTypeError(
-                f"{argument} is declared as a parameter and given {each!r}, which would not be "
-                "wired: declare it gc.Active[...], gc.Passive[...] or a list of these"
+                f"{argument} is declared as a parameter and is given {each!r}, which would not be "
+                "wired: declare it gc.Active[...], gc.Passive[...] or a list of one of them"
             )
 
 

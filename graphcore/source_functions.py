@@ -1,4 +1,4 @@
-"""The functions that begin a graph: each makes a source and gives its stream."""
+"""The functions that begin a graph: each makes a source and returns its stream."""
 
 import os
 import threading
@@ -29,8 +29,8 @@ _Single = Literal["each", "latest"]
 def ticker(period: Duration) -> Stream[int]:
     """Tick with the engine time (ns) at the run's start and then every period.
 
-    In real time, one that is late by more than a period fires once, skips what it missed and goes
-    on at start + k * period (R13). It never ends: a historical run over it needs a bound.
+    In real time, a ticker that is late by more than a period ticks once, skips the ticks that it
+    missed and goes on at start + k * period (R13). It never ends: a historical run needs a bound.
 
     >>> out = ticker("1s").collect()
     >>> _ = out.run(duration="2s")
@@ -41,12 +41,12 @@ def ticker(period: Duration) -> Stream[int]:
 
 
 def constant(value: T) -> Stream[T]:
-    """Tick once, in the first cycle, with the value."""
+    """Tick once with the value, in the first cycle."""
     return Stream(Constant(value))
 
 
 def never() -> Stream[Any]:
-    """Never tick; a run with nothing else ends at once."""
+    """Never tick; a run of nothing else ends at once."""
     return Stream(Never())
 
 
@@ -69,21 +69,24 @@ def replay(
 def replay(
     times: Any, values: Any = None, *, delivery: _DeliveryName = "each", speed: float = inf
 ) -> Stream[Any]:
-    """Tick with recorded values at their times.
+    """Tick with given values at given times.
 
     Args:
-        times: the times, beside `values`; or (time, value) pairs, or a function that gives such
-            pairs. Lists, iterators, numpy arrays and columns of pandas, polars and Arrow are taken.
-            An iterator serves one run, the others any number. Times must not go back.
-        values: one for each time; of arrays and columns Python scalars, of timestamps ns.
-        delivery: of values at one time: ``"each"`` a cycle of its own, ``"burst"`` one list,
-            ``"latest"`` the last alone.
-        speed: how many times faster than recorded a real-time run goes; `inf` as fast as the
-            graph takes it. A historical run pays it no heed.
+        times: the times of `values`; or, without `values`, (time, value) pairs or a function that
+            returns such pairs. Lists, iterators, numpy arrays and columns of pandas, polars and
+            Arrow will do. An iterator serves one run, the others any number. Times must not go
+            back.
+        values: one value for each time. Items of arrays and columns become Python scalars, and
+            timestamps nanoseconds.
+        delivery: what happens to values at one time: with ``"each"`` each gets a cycle of its own,
+            ``"burst"`` makes one list of them, ``"latest"`` takes only the last.
+        speed: how many times faster than its times a real-time run goes; with `inf` it goes as fast
+            as the graph can. A historical run ignores it.
 
     Raises:
-        InvalidValueError: at the event that goes back in time (R11); names index and both times.
-        RunError: at the second run over an iterator.
+        InvalidTypeError, InvalidValueError: at wiring for arguments of a wrong form; in the run for
+            an event that is not a pair, or goes back in time. The message names its index.
+        RunError: in the second run over an iterator.
 
     >>> out = replay([10, 20, 20], ["a", "b", "c"], delivery="burst").collect()
     >>> _ = out.run()
@@ -100,23 +103,23 @@ def replay_parquet(
     delivery: _DeliveryName = "each",
     speed: float = inf,
 ) -> Stream[Any]:
-    """Tick with what `Stream.record` has written, in a historical run in the very same cycles.
+    """Tick with the values that `Stream.record` wrote, in a historical run in the same cycles.
 
     Any other Parquet file will do that has a column `time` (timestamps, or whole nanoseconds) in
-    order: its values are the column `value`, or where it has none, dicts of the other columns.
+    order. Its values are the column `value`; without such a column they are dicts of the others.
 
     Args:
-        file: the path, of a Parquet file or of the ``.partial`` that a killed run has left.
+        file: the path of a Parquet file, or of the ``.partial`` that a killed run left.
         kind: the type of the values, such as a dataclass, a named tuple or a msgspec Struct;
-            without it records are dicts.
-        delivery: of values at one time, as for `replay`. ``"each"`` gives each its recorded cycle;
-            the others disregard that.
+            without it records become dicts.
+        delivery: what happens to values at one time, as for `replay`. With ``"each"`` each value
+            ticks in the cycle in which it was recorded; the others ignore those cycles.
         speed: how many times faster than recorded a real-time run goes, as for `replay`.
 
     Raises:
         RunError: at wiring if pyarrow, of the `tables` extra, is not installed; in the run for a
             file that cannot be read.
-        InvalidTypeError: in the run, for a column that holds no values of that type.
+        InvalidTypeError: in the run, for a column that cannot hold values of that type.
     """
     source = make_replay_parquet(path_of(file), kind, delivery, speed)
     return Stream(source) if delivery != "each" else Stream(Filter(source, is_value, True))
@@ -142,10 +145,10 @@ def from_iterable(
     """Tick with values that carry no times.
 
     Args:
-        values: an iterable, or a function that gives one. An iterator serves one run.
-        period: from each value to the next; without it all are due at the start of the run, and
-            in real time come as fast as the graph takes them.
-        delivery: of values at one time, as for `replay`.
+        values: an iterable, or a function that returns one. An iterator serves one run.
+        period: the time from each value to the next. Without it all values are due at the start of
+            the run; in real time they then come as fast as the graph can take them.
+        delivery: what happens to values at one time, as for `replay`.
 
     >>> out = from_iterable("abc", period="1s").collect()
     >>> _ = out.run()
@@ -159,10 +162,10 @@ def from_iterable(
 def feedback() -> FeedbackStream[Any]:
     """Return a stream to wire with now and to close later with `.bind(stream)`.
 
-    It ticks in the next cycle at the same time, which is how a graph may hold a loop. Left
-    unbound, the graph is refused.
+    It makes loops possible: it ticks with the values of the bound stream, in the next cycle at the
+    same time. A graph with a feedback that was never bound is refused.
 
-    Here orders are filled in lots of 100; what is left of one comes back as an order of its own:
+    Here orders are filled in lots of 100, and the rest of an order comes back as a new order:
 
     >>> rest = feedback()
     >>> order = from_iterable([250, 80], period="1s").merge(rest)
@@ -195,16 +198,16 @@ def receiver(
     delivery: _DeliveryName = "burst",
     capacity: int = CAPACITY,
 ) -> Stream[Any]:
-    """Tick with what a blocking function sends from a thread of its own; real-time runs only.
+    """Tick with the values that a blocking function sends from its own thread; real time only.
 
     Args:
-        run: called as ``run(sender, stop)``. It hands values over with `sender.send(value)` or
-            `sender.send_many(values)`, an error with `sender.error(exception)`, and ends the
-            source with `sender.close()` or by returning. `stop`, a `threading.Event`, is set when
-            the run ends: it is to return then, within 5 s.
-        delivery: of what waits: ``"burst"`` as one list, ``"each"`` a cycle of its own,
-            ``"latest"`` the last alone.
-        capacity: how many values may wait; `send` blocks beyond.
+        run: called as ``run(sender, stop)``. The function sends values with `sender.send(value)` or
+            `sender.send_many(values)` and an error with `sender.error(exception)`. It ends the
+            source with `sender.close()` or by returning. `stop` is a `threading.Event` that is set
+            when the run ends; the function must then return within 5 s.
+        delivery: how waiting values are delivered: ``"burst"`` as one list, ``"each"`` one a cycle,
+            ``"latest"`` only the last.
+        capacity: how many values may wait; when so many wait, `send` blocks.
 
     Raises:
         RunError: in `start` of a historical run; in `stop` if the thread does not end.
@@ -212,5 +215,5 @@ def receiver(
     if not callable(run):
         raise InvalidTypeError(f"receiver needs a function, not {run!r}")
     if isinstance(capacity, bool) or not isinstance(capacity, int) or capacity < 1:
-        raise InvalidValueError(f"capacity is a whole number of at least 1, not {capacity!r}")
+        raise InvalidValueError(f"capacity must be a whole number of at least 1, not {capacity!r}")
     return Stream(ReceiverStream(run, check_delivery(delivery), capacity))

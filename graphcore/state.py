@@ -1,7 +1,8 @@
-"""What a node may ask of the engine while it runs: `GraphState` (R4, R5, R7, R9).
+"""`GraphState`: what a node may ask of the engine during a run (R4, R5, R7, R9).
 
-Each node of a run has a state of its own, given to `start`, `cycle` and `stop`. It speaks to the
-engine through the small `Session` protocol below, so this module knows no engine and no node.
+Each node of a run has its own state, which `start`, `cycle` and `stop` are called with. The state
+calls the engine through the `Session` protocol below, so this module imports neither the engine nor
+nodes.
 """
 
 import threading
@@ -21,7 +22,7 @@ class RunMode(StrEnum):
 
 
 class EndedBy(StrEnum):
-    """What ended a run (R9). `ERROR` is seen by `stop` only: such a run makes no report."""
+    """What ended a run (R9). Only `stop` sees `ERROR`: such a run returns no report."""
 
     CYCLES = "cycles"
     UNTIL = "until"
@@ -32,7 +33,7 @@ class EndedBy(StrEnum):
 
 
 class Alarm:
-    """A time at which a node has asked to be woken."""
+    """A time at which a node asked to be woken."""
 
     __slots__ = ("_entry", "_made", "_schedule")
 
@@ -42,24 +43,24 @@ class Alarm:
         self._made = made
 
     def cancel(self) -> None:
-        """Take the alarm back; without effect once it has gone off or was cancelled before."""
+        """Cancel the alarm; no effect if it has gone off or was cancelled before."""
         schedule, self._schedule = self._schedule, None
         if schedule is not None:
             schedule.cancel(self._entry, self._made)
 
 
 class Alarms(Protocol):
-    """Who keeps the alarms of a run."""
+    """Keeps the alarms of a run."""
 
     def add(self, at: int, index: int) -> Alarm:
-        """Wake the node of this index at this time."""
+        """Wake the node with this index at this time."""
 
     def cancel(self, entry: int, made: int) -> None:
-        """Take an alarm back, if it has not gone off."""
+        """Cancel an alarm that has not gone off."""
 
 
 class Session(Protocol):
-    """What the engine offers to the states of one run."""
+    """What the engine offers to the states of a run."""
 
     time: int
     cycle: int
@@ -70,11 +71,11 @@ class Session(Protocol):
 
     @property
     def schedule(self) -> Alarms:
-        """Where alarms are kept."""
+        """The alarms of the run."""
 
     @property
     def cycle_at_time(self) -> int:
-        """Which of the cycles at the present time this is, from 0."""
+        """The number of the cycle among the cycles at the present time, from 0."""
 
     @property
     def stopping(self) -> bool:
@@ -84,19 +85,19 @@ class Session(Protocol):
         """End the run after the present cycle."""
 
     def wake(self, index: int) -> None:
-        """From any thread: run the node of this index in the next cycle."""
+        """From any thread: run the node with this index in the next cycle."""
 
     def call_soon(self, index: int, function: Callable[[], None]) -> None:
         """From any thread: call the function between two cycles."""
 
     def hold(self, count: int) -> None:
-        """Add to (or take from) what keeps a run without alarms alive."""
+        """Add `count` to the holds; while there are any, a run without alarms goes on."""
 
 
 class GraphState:
-    """A node's view of the run that it is in.
+    """A node's view of its run.
 
-    `ticked` and `valid` may be asked of any upstream of the node, given as a node or a stream.
+    `ticked` and `valid` take any upstream of the node, as a node or a stream.
     """
 
     __slots__ = ("_index", "_session", "due_in")
@@ -104,7 +105,7 @@ class GraphState:
     def __init__(self, session: Session, index: int) -> None:
         self._session = session
         self._index = index
-        self.due_in = -1  # no cycle, not even the start, which is counted as 0
+        self.due_in = -1  # never equal to a cycle's number, not even to the 0 of `start`
 
     @property
     def time(self) -> int:
@@ -113,7 +114,7 @@ class GraphState:
 
     @property
     def cycle_at_time(self) -> int:
-        """Which of the cycles at the present time this is, from 0 (R6)."""
+        """The number of this cycle among the cycles at the present time, from 0 (R6)."""
         return self._session.cycle_at_time
 
     @property
@@ -133,26 +134,26 @@ class GraphState:
 
     @property
     def due(self) -> bool:
-        """Whether an alarm of this very node went off in this cycle."""
+        """Whether an alarm of this node went off in this cycle."""
         return self.due_in == self._session.cycle
 
     @property
     def stopping(self) -> bool:
-        """Whether the run is to end after this cycle; a node that waits in `cycle` looks at it."""
+        """Whether the run ends after this cycle; a `cycle` that waits for something checks it."""
         return self._session.stopping
 
     @property
     def ended_by(self) -> EndedBy | None:
-        """What ended the run, for use in `stop`; `None` while it goes on."""
+        """What ended the run, for use in `stop`; `None` during the run."""
         return self._session.ended_by
 
     @property
     def ended(self) -> threading.Event:
-        """An event that is set when the run has ended, before the first `stop` is called."""
+        """An event that is set when the run ends, before any `stop` is called."""
         return self._session.ended
 
     def ticked(self, upstream: object) -> bool:
-        """Return whether that upstream ticked in this cycle.
+        """Return whether an upstream ticked in this cycle.
 
         Raises:
             InvalidTypeError: if it is neither a stream nor a node.
@@ -160,7 +161,7 @@ class GraphState:
         return _last_tick(upstream) == self._session.cycle > 0
 
     def valid(self, upstream: object) -> bool:
-        """Return whether that upstream has ticked at all in this run, this cycle included.
+        """Return whether an upstream has ticked in this run, this cycle included.
 
         Raises:
             InvalidTypeError: if it is neither a stream nor a node.
@@ -171,14 +172,14 @@ class GraphState:
         """Wake this node at a time.
 
         Args:
-            at: engine time. One that is not later than now means a further cycle at the present
-                time, never the present cycle. In `start` the present time is that of cycle 1.
+            at: engine time. If it is not later than now, the node runs in a further cycle at the
+                present time, never in the present cycle. In `start`, now is the time of cycle 1.
 
         Returns:
-            The alarm, whose `cancel()` takes it back.
+            The alarm; its `cancel()` cancels it.
 
         Raises:
-            InvalidValueError: if the time lies before the start of the run.
+            InvalidValueError: if the time is before the start of the run.
         """
         session = self._session
         if type(at) is not int or at < session.time:
@@ -186,10 +187,10 @@ class GraphState:
         return session.schedule.add(at, self._index)
 
     def moment(self, at: Time) -> int:
-        """Return the engine time at which an alarm for that time goes off: never before now.
+        """Return the engine time at which an alarm for `at` goes off: never before now.
 
         Raises:
-            InvalidValueError: if the time lies before the start of the run.
+            InvalidValueError: if the time is before the start of the run.
         """
         time = at if type(at) is int else to_time(at)
         session = self._session
@@ -201,27 +202,27 @@ class GraphState:
         return max(time, session.time)
 
     def stop(self) -> None:
-        """End the run when the present cycle is done; no further cycle runs."""
+        """End the run after the present cycle; no further cycle runs."""
         self._session.request_stop(EndedBy.STOP)
 
     def wake(self) -> None:
-        """From any thread: have this node run in a cycle of its own accord. Real-time only."""
+        """From any thread: run this node in the next cycle. Real-time runs only."""
         self._session.wake(self._index)
 
     def call_soon(self, function: Callable[[], None]) -> None:
-        """From any thread: have the graph's thread call a function between two cycles.
+        """From any thread: let the graph's thread call a function between two cycles.
 
-        The call ticks nothing, counts as no cycle and keeps no run alive; what it raises aborts
-        the run as this node's error. Real-time only.
+        The call is not a cycle, ticks nothing, and does not keep the run alive. If it raises, the
+        run is aborted with that as this node's error. Real-time runs only.
         """
         self._session.call_soon(self._index, function)
 
     def hold(self) -> None:
-        """Keep the run from ending for want of alarms until `release`: events may still come."""
+        """Keep the run alive without alarms until `release`, because events may still come."""
         self._session.hold(1)
 
     def release(self) -> None:
-        """Take back one `hold`."""
+        """End one `hold`."""
         self._session.hold(-1)
 
 
@@ -229,5 +230,5 @@ def _last_tick(upstream: Any) -> int:
     node = upstream if hasattr(upstream, "ticked_in") else getattr(upstream, "node", None)
     ticked_in: int | None = getattr(node, "ticked_in", None)
     if ticked_in is None:
-        raise InvalidTypeError(f"an upstream is a stream or a node, not {upstream!r}")
+        raise InvalidTypeError(f"an upstream must be a stream or a node, not {upstream!r}")
     return ticked_in

@@ -1,9 +1,10 @@
-"""`Stream`: the fluent handle by which a graph is wired, one short method for each operator.
+"""`Stream`: the fluent handle that wires a graph, with one short method for each operator.
 
-A stream is neither iterable nor true or false: it has no values while the graph is wired. What an
-operator means stands in its node's `cycle`, in `graphcore.operators`; here each is checked at the
-door and made. Unless said otherwise an operator ticks with each value that comes, and one with
-several inputs does not tick before each has a value (R5).
+A stream has no values while the graph is wired, so it cannot be iterated over and has no truth
+value. A method checks its arguments and makes the node; the node's `cycle`, in
+`graphcore.operators`, defines what the operator does. Unless its docstring says otherwise, an
+operator ticks with each value that comes, and an operator with several inputs does not tick before
+each of them has a value (R5).
 """
 
 import logging
@@ -33,13 +34,13 @@ R = TypeVar("R")
 
 
 class Stream(Handle, Generic[T]):
-    """A node's output, to wire the graph with.
+    """The output of a node, from which more of the graph can be wired.
 
     Args:
-        node: the node whose output it is.
+        node: the node.
 
     Raises:
-        InvalidTypeError: if that is no node.
+        InvalidTypeError: if that is not a node.
 
     >>> import graphcore as gc
     >>> out = gc.from_iterable([1, 2, 3, 4]).filter(lambda n: n % 2 == 0).map(str).collect()
@@ -51,7 +52,7 @@ class Stream(Handle, Generic[T]):
     __slots__ = ("__weakref__",)
     node: MutableNode[T]
     __hash__ = object.__hash__
-    # Without it `array + stream` would be an array of streams, one for each item.
+    # Without this, `array + stream` would make an array of streams, one for each item.
     __array_ufunc__ = None
 
     def __init__(self, node: MutableNode[T]) -> None:
@@ -59,7 +60,7 @@ class Stream(Handle, Generic[T]):
 
     @property
     def value(self) -> T:
-        """The present value; reading it before the first tick raises `NoValueError`."""
+        """The value of the last tick; reading it before the first tick raises `NoValueError`."""
         return self.node.value
 
     # One stream in
@@ -69,7 +70,7 @@ class Stream(Handle, Generic[T]):
         return Stream(single.Map(self, _function(function)))
 
     def filter(self, predicate: Callable[[T], object]) -> "Stream[T]":
-        """Tick with the values for which the predicate is true."""
+        """Tick with each value for which the predicate is true."""
         return Stream(single.Filter(self, _function(predicate), True))
 
     def filter_map(self, function: Callable[[T], U | None]) -> "Stream[U]":
@@ -77,7 +78,7 @@ class Stream(Handle, Generic[T]):
         return Stream(single.FilterMap(self, _function(function)))
 
     def split(self, predicate: Callable[[T], object]) -> "tuple[Stream[T], Stream[T]]":
-        """Return two streams: the values for which the predicate is true, and the others."""
+        """Return two streams: the values for which the predicate is true, and all others."""
         function = _function(predicate)
         judged = single.Map(self, lambda value: (bool(function(value)), value))
         sides = [
@@ -87,14 +88,14 @@ class Stream(Handle, Generic[T]):
         return sides[0], sides[1]
 
     def scan(self, function: Callable[[U, T], U], initial: U) -> "Stream[U]":
-        """Tick with ``accumulated = function(accumulated, value)``, which begins as `initial`.
+        """Tick with ``result = function(result, value)``; the first `result` is `initial`.
 
-        `initial` is used again in each run: it should not be an object that `function` changes.
+        Every run uses the same `initial`, so `function` should not change that object.
         """
         return Stream(single.Scan(self, _function(function), initial))
 
     def reduce(self, function: Callable[[T, T], T]) -> "Stream[T]":
-        """Tick with the first value, then with ``function(last result, value)``."""
+        """Tick with the first value, then with ``result = function(result, value)``."""
         return Stream(single.Reduce(self, _function(function)))
 
     def enumerate(self, first: int = 0) -> "Stream[tuple[int, T]]":
@@ -114,13 +115,13 @@ class Stream(Handle, Generic[T]):
         return Stream(single.Difference(self))
 
     def distinct(self) -> "Stream[T]":
-        """Tick with the first value and with each that differs from the one before it."""
+        """Tick with the first value and with each value that differs from the one before it."""
         return Stream(single.Distinct(self))
 
     # Rate and time
 
     def throttle(self, interval: Duration) -> "Stream[T]":
-        """Let the first value through, then the next that comes >= `interval` after the last let.
+        """Let a value through if `interval` or more has passed since the last one let through.
 
         ::
 
@@ -131,13 +132,13 @@ class Stream(Handle, Generic[T]):
         return Stream(rate.Throttle(self, to_period(interval)))
 
     def sample(self, trigger: Active[object]) -> "Stream[T]":
-        """Tick with the present value, that of this cycle included, when the trigger ticks."""
+        """Tick with the present value when the trigger ticks; a value of the same cycle counts."""
         return Stream(rate.Sample(self, trigger))
 
     def delay(self, duration: Duration) -> "Stream[T]":
-        """Tick with each value `duration` later; 0 is the next cycle at the same time.
+        """Tick with each value `duration` later; 0 means the next cycle at the same time.
 
-        Values that are due at one time come a cycle each, in their order.
+        Values that are due at the same time come one a cycle, in the order in which they came.
         """
         nanoseconds = to_duration(duration)
         if nanoseconds < 0:
@@ -145,15 +146,15 @@ class Stream(Handle, Generic[T]):
         return Stream(rate.Delay(self, nanoseconds))
 
     def limit(self, count: int) -> "Stream[T]":
-        """Let the first `count` values through and then no more; the run goes on."""
+        """Let the first `count` values through and no more; the run goes on."""
         return Stream(rate.Limit(self, _whole(count, "count", 0)))
 
     def skip(self, count: int) -> "Stream[T]":
-        """Let all values through but the first `count`."""
+        """Drop the first `count` values and let all later ones through."""
         return Stream(rate.Skip(self, _whole(count, "count", 0)))
 
     def gate(self, condition: Passive[object]) -> "Stream[T]":
-        """Let values through while the condition's value is true; it triggers nothing itself."""
+        """Let values through while the condition's value is true; a change of it ticks nothing."""
         return Stream(rate.Gate(self, condition))
 
     def buffer(self, count: int) -> "Stream[list[T]]":
@@ -163,8 +164,8 @@ class Stream(Handle, Generic[T]):
     def window(self, span: Duration) -> "Stream[list[T]]":
         """Tick at the end of each time span, counted from the run's start, with its values.
 
-        A value at a boundary belongs to the later span. An empty span ticks nothing, nor does one
-        that the end of the run cuts off.
+        A value at a boundary belongs to the later span. A span without values ticks nothing, and
+        neither does a span that the end of the run cuts off.
 
         ::
 
@@ -184,8 +185,8 @@ class Stream(Handle, Generic[T]):
         """Tick with ``function(value, *other values)`` when any of the streams ticks.
 
         Args:
-            others: the streams to join; the function may also be given behind them.
-            function: takes a value of each stream, this one's first.
+            others: the streams to join; the function may follow them as the last argument.
+            function: called with the present value of each stream, this stream's first.
         """
         if function is None:
             if not others:
@@ -200,17 +201,20 @@ class Stream(Handle, Generic[T]):
         return Stream(several.WithLatest(self, _some(others, "with_latest")))
 
     def merge(self, *others: Active[T]) -> "Stream[T]":
-        """Tick with the value of whichever ticks; of several at once, the first in the list."""
+        """Tick with the value of the stream that ticks; of several, the first one listed."""
         return Stream(several.Merge([self, *_some(others, "merge")]))
 
     def combine(self, *others: Active[Any]) -> "Stream[tuple[Any, ...]]":
-        """Tick with the tuple of all present values when any of the streams ticks."""
+        """Tick with the tuple of all present values when any stream ticks."""
         return Stream(several.Combine([self, *_some(others, "combine")]))
 
     # Bursts
 
     def unroll(self: "Stream[list[V]]") -> "Stream[V]":
-        """Tick with the items of each list, a cycle each at the same time, new lists behind."""
+        """Tick with the items of each list, one a cycle at the same time.
+
+        If a list comes while items of an earlier list wait, its items follow those.
+        """
         return Stream(bursts.Unroll(self))
 
     def collapse(self: "Stream[list[V]]") -> "Stream[V]":
@@ -220,7 +224,7 @@ class Stream(Handle, Generic[T]):
     # Running
 
     def count(self) -> "Stream[int]":
-        """Tick with how many values have come, this one included."""
+        """Tick with the number of values so far, this one included."""
         return Stream(running.Count(self))
 
     def sum(self) -> "Stream[T]":
@@ -245,7 +249,8 @@ class Stream(Handle, Generic[T]):
         """Return a sliding window: `.sum()`, `.mean()` and `.std()` are streams over it.
 
         Args:
-            window: an `int` counts values; text or a `timedelta` is a time, (t - window, t].
+            window: an `int` is a number of values; text or a `timedelta` is a time span,
+                (t - window, t].
         """
         return Rolling(self.node, window, Stream)
 
@@ -255,10 +260,10 @@ class Stream(Handle, Generic[T]):
         span: float | None = None,
         alpha: float | None = None,
     ) -> "Ewm[Stream[float]]":
-        """Return exponential weights: `.mean()` is a stream.
+        """Return exponential weights; `.mean()` is a stream over them.
 
         Args:
-            span: alpha = 2 / (span + 1); at least 1.
+            span: at least 1; alpha is 2 / (span + 1).
             alpha: the weight of the newest value, above 0 and at most 1.
         """
         return Ewm(self.node, span, alpha, Stream)
@@ -270,34 +275,34 @@ class Stream(Handle, Generic[T]):
         return Stream(sinks.ForEach(self, _function(function)))
 
     def print(self, label: str = "") -> "Stream[T]":
-        """Write each value to standard output behind its engine time; tick with the value."""
+        """Write the engine time and the value to standard output; tick with the value."""
         return Stream(sinks.Print(self, _prefix(label)))
 
     def log(self, label: str = "", level: int = logging.INFO) -> "Stream[T]":
-        """Log each value at this level, as `graphcore.operators.sinks`; tick with the value."""
+        """Log each value to the logger `graphcore.operators.sinks`; tick with the value."""
         return Stream(sinks.Log(self, _prefix(label), _whole(level, "level")))
 
     def collect(self) -> Collected[T]:
-        """Return a sink that each run fills anew with times and values."""
+        """Return a sink that each run empties and fills with times and values."""
         return Collected(sinks.Collect(self))
 
     def accumulate(self) -> "Stream[list[T]]":
-        """Tick with the list of all values so far: the same list, which grows."""
+        """Tick with the list of all values so far; it is the same list each time, and grows."""
         return Stream(sinks.Accumulate(self))
 
     def record(self, file: "str | os.PathLike[str]", kind: Any = Any) -> "Stream[T]":
         """Write each value to a Parquet file, which `replay_parquet` reads; tick with the value.
 
-        The columns are `time` (timestamp in ns, UTC), `cycle` (which of the cycles at that time,
-        from 0) and `value`. Until the run stops the values are in an Arrow stream,
-        ``FILE.partial``, which `replay_parquet` reads too; then the file takes its name, in place
-        of one that was there.
+        The columns are `time` (timestamp in ns, UTC), `cycle` (the number of the cycle among the
+        cycles at that time, from 0) and `value`. During the run the values are in an Arrow stream,
+        ``FILE.partial``, which `replay_parquet` can read as well. When the run stops, the Parquet
+        file is made, in place of one that was there.
 
         Args:
-            file: the path. Of a process that is killed, all but its last second of ticks is in
-                ``FILE.partial``, and the next run is refused as long as that is there.
+            file: the path. If the process is killed, ``FILE.partial`` holds all ticks but those of
+                the last second, and a new run is refused as long as that file exists.
             kind: the type of the values, such as ``float``, ``dict[str, float]`` or a class of
-                records; by default that of the first value.
+                records; by default the type of the first value.
 
         Raises:
             RunError: at wiring if pyarrow, of the `tables` extra, is not installed; in `start` if
@@ -310,11 +315,11 @@ class Stream(Handle, Generic[T]):
         return Stream(Record(self, path_of(file), kind))
 
     def finally_(self, function: Callable[[T], object]) -> "Stream[T]":
-        """Call a function once, when the run stops, with the last value; not if none came."""
+        """Call a function once, when the run stops, with the last value; never if none came."""
         return Stream(sinks.Finally(self, _function(function)))
 
-    # Arithmetic, comparison, boolean operators: tick when either side does. What comes out
-    # depends on what the values make of the operator, so types cannot say it.
+    # Arithmetic, comparison, boolean operators: tick when either side does. The type of the result
+    # depends on the operator's method of the values, so annotations cannot tell it.
 
     def _binary(self, other: object, function: Callable[[Any, Any], Any]) -> "Stream[Any]":
         if isinstance(other, Handle | MutableNode):
@@ -408,20 +413,20 @@ class Stream(Handle, Generic[T]):
         return Stream(arithmetic.Unary(self, operator.abs))
 
     def field(self, name: str) -> "Stream[Any]":
-        """Tick with the attribute of this name of each value."""
+        """Tick with an attribute of each value, by its name."""
         if not isinstance(name, str):
-            raise InvalidTypeError(f"a field's name is text, not {name!r}")
+            raise InvalidTypeError(f"the name of a field must be text, not {name!r}")
         return Stream(arithmetic.Field(self, name))
 
     def __getitem__(self, key: object) -> "Stream[Any]":
-        """Tick with ``value[key]``; the key may be a stream as well."""
+        """Tick with ``value[key]``; the key may be a stream."""
         return self._binary(key, operator.getitem)
 
     def __iter__(self) -> NoReturn:
-        """Refuse: without this, Python would take `[]` for iteration and never end."""
+        """Refuse: without this method Python would iterate by `[]` and never end."""
         raise TypeError(
-            f"{self!r} is a stream, which cannot be iterated over while the graph is wired; "
-            "take an item of each value with stream[0]"
+            f"{self!r} is a stream, which has no values to iterate over while the graph is wired; "
+            "stream[0] is a stream of the first item of each value"
         )
 
     def __bool__(self) -> NoReturn:
@@ -433,15 +438,15 @@ class Stream(Handle, Generic[T]):
 
 
 class FeedbackStream(Stream[T]):
-    """A stream that is closed later: it ticks in the cycle after the one that fed it."""
+    """A stream to be bound later: it ticks in the cycle after the one that fed it."""
 
     __slots__ = ()
 
     def bind(self, source: Active[T]) -> None:
-        """Close the loop with the stream whose values this one is to deliver.
+        """Close the loop: deliver the values of `source`.
 
         Raises:
-            WiringError: if it is closed already.
+            WiringError: if this stream is bound already.
         """
         self.node.bind(source)  # type: ignore[attr-defined]  # its node is always a Feedback
 
@@ -451,13 +456,13 @@ def align(
 ) -> Stream[tuple[T, ...]]:
     """Tick with a tuple when every stream has delivered a key, whatever the order of arrival.
 
-    This is how live streams are joined by the time that they carry.
+    It joins live streams by the time that their values carry.
 
     Args:
         streams: the streams, one or more.
-        key: gives the key of a value, such as its timestamp; hashable.
-        capacity: how many values may wait for their partners. Beyond it those of the oldest key
-            are dropped, counted in `.node.dropped` and logged once.
+        key: returns the key of a value, such as its timestamp; keys must be hashable.
+        capacity: how many values may wait for their partners. If more wait, the values of the
+            oldest key are dropped, counted in `.node.dropped`, and logged once.
     """
     whole = _whole(capacity, "capacity", 1)
     if not streams:
@@ -470,12 +475,12 @@ def align(
 def stream_operator(function: Callable[P, R]) -> Callable[P, R]:
     """Make a function ``f(stream, ...)`` a method of `Stream` as well.
 
-    The function comes back unchanged; it is what typed code calls. Defining it again in the same
-    module (a notebook cell run twice) replaces it.
+    The function is returned unchanged; typed code calls it. Defining it again in the same module,
+    as by running a notebook cell twice, replaces the method.
 
     Raises:
-        InvalidTypeError: if it is no function written with `def`.
-        WiringError: if `Stream` has something of that name already.
+        InvalidTypeError: if it is not a function written with `def`.
+        WiringError: if `Stream` has an attribute of that name already.
 
     >>> import graphcore as gc
     >>> @gc.stream_operator
@@ -487,13 +492,13 @@ def stream_operator(function: Callable[P, R]) -> Callable[P, R]:
     [2, 4]
     """
     if not isinstance(function, FunctionType):
-        raise InvalidTypeError(f"stream_operator takes a function, not {function!r}")
+        raise InvalidTypeError(f"stream_operator needs a function, not {function!r}")
     name = function.__name__
     taken = getattr(Stream, name, None)
     home = (function.__module__, function.__qualname__)
     same = isinstance(taken, FunctionType) and home == (taken.__module__, taken.__qualname__)
     if hasattr(Stream, name) and not same:
-        raise WiringError(f"Stream.{name} exists already; call the operator something else")
+        raise WiringError(f"Stream.{name} exists already: choose another name for the operator")
     register_operator(function)
     setattr(Stream, name, function)
     return function
@@ -510,7 +515,7 @@ def _function(given: Callable[P, R]) -> Callable[P, R]:
 
 def _whole(given: int, argument: str, least: int | None = None) -> int:
     if isinstance(given, bool) or not isinstance(given, SupportsIndex):
-        raise InvalidTypeError(f"{argument} is a whole number, not {given!r}")
+        raise InvalidTypeError(f"{argument} must be a whole number, not {given!r}")
     whole = given.__index__()
     if least is not None and whole < least:
         raise InvalidValueError(f"{argument} must be at least {least}, not {whole}")
@@ -519,7 +524,7 @@ def _whole(given: int, argument: str, least: int | None = None) -> int:
 
 def _prefix(label: str) -> str:
     if not isinstance(label, str):
-        raise InvalidTypeError(f"a label is text, not {label!r}")
+        raise InvalidTypeError(f"a label must be text, not {label!r}")
     return label and f"{label} "
 
 

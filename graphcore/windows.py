@@ -1,4 +1,4 @@
-"""The handles behind `.rolling(...)` and `.ewm(...)`: pandas' names, one method a statistic."""
+"""The handles that `.rolling(...)` and `.ewm(...)` return; each method is a statistic of pandas."""
 
 from collections.abc import Callable
 from numbers import Real
@@ -23,8 +23,8 @@ S = TypeVar("S")
 class Rolling(Generic[S]):
     """A sliding window over a stream: the last n values, or those of the time (t - d, t].
 
-    Each statistic ticks first when pandas' value is no longer NaN for want of data: with n values
-    for a window of n, with the first (the second for `std`) for a duration.
+    A statistic ticks first where pandas gives a number and not NaN: at the n-th value for a window
+    of n values, at the first value (the second for `std`) for a duration.
     """
 
     def __init__(
@@ -62,7 +62,10 @@ class Rolling(Generic[S]):
 
 
 class Ewm(Generic[S]):
-    """Exponential weights over a stream, as pandas' `ewm(adjust=True)`; ticks with every value."""
+    """Exponential weights over a stream, like pandas' `ewm(adjust=True)`.
+
+    Its statistic ticks with every value.
+    """
 
     def __init__(
         self,
@@ -72,15 +75,15 @@ class Ewm(Generic[S]):
         make_stream: Callable[[MutableNode[float]], S],
     ) -> None:
         if (span is None) == (alpha is None):
-            raise InvalidValueError(f"ewm takes span or alpha, one of them: {span=}, {alpha=}")
+            raise InvalidValueError(f"ewm takes either span or alpha, not {span=}, {alpha=}")
         for name, number in (("span", span), ("alpha", alpha)):
             if isinstance(number, bool) or not isinstance(number, Real | None):
-                raise InvalidTypeError(f"{name} is a number, not {number!r}")
+                raise InvalidTypeError(f"{name} must be a number, not {number!r}")
         if span is not None and not span >= 1:
             raise InvalidValueError(f"span must be at least 1, not {span}")
         if alpha is not None and not 0 < alpha <= 1:
             raise InvalidValueError(f"alpha must be above 0 and at most 1, not {alpha}")
-        # By way of the centre of mass, as pandas reckons: the rounding is the same then.
+        # pandas computes alpha from the centre of mass; this way the rounding is the same.
         centre = (span - 1.0) / 2.0 if span is not None else (1.0 - (alpha or 0)) / (alpha or 1)
         self._alpha = 1.0 / (1.0 + centre)
         self._source = source

@@ -11,7 +11,7 @@ from graphcore.testing import ticks
 
 def test_a_stream_is_no_iterable() -> None:
     stream = gc.constant((1, 2)).named("pairs")
-    sentence = "pairs.* is a stream, which cannot be iterated over"
+    sentence = "pairs.* is a stream, which has no values to iterate over"
     with pytest.raises(TypeError, match=sentence):
         _a, _b = stream  # type: ignore[var-annotated]  # never come
     with pytest.raises(TypeError, match=sentence):

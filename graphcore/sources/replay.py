@@ -178,7 +178,7 @@ def check_delivery(delivery: str) -> Delivery:
         return Delivery(delivery)
     except ValueError:
         raise InvalidValueError(
-            f'delivery is "each", "burst" or "latest", not {delivery!r}'
+            f'delivery must be "each", "burst" or "latest", not {delivery!r}'
         ) from None
 
 
@@ -190,7 +190,7 @@ def check_speed(speed: float) -> float:
         InvalidValueError: if it is 0 or negative.
     """
     if isinstance(speed, bool) or not isinstance(speed, int | float):
-        raise InvalidTypeError(f"speed is a number, not {speed!r}")
+        raise InvalidTypeError(f"speed must be a number, not {speed!r}")
     if not speed > 0:
         raise InvalidValueError(f"speed must be above 0, not {speed!r}")
     return speed

@@ -1,5 +1,5 @@
 """Values in columns: Arrow tables, data frames, and the files that `record` writes.
 
-`columns` says what a Python value becomes in a column, `decode` makes the value again; `arrays`
-makes a column of values of unknown type. `recording` writes a file, `playback` reads one.
+`columns` turns Python values into a column, `decode` turns a column back into values, and `arrays`
+makes a column of values whose type is not known. `recording` writes a file, `playback` reads one.
 """

@@ -1,7 +1,7 @@
-"""Arrow arrays of values whose type nobody has told.
+"""Arrow arrays of values whose type is not known.
 
-What pyarrow makes of values is taken where they come back equal, sequences as lists; records and
-members of an Enum become what `record` writes of them. Anything else is refused.
+pyarrow infers the type. Its array is accepted if the values come back equal, sequences as lists.
+Records and members of an Enum become what `record` writes for them. Everything else is refused.
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from graphcore.errors import InvalidTypeError
 from graphcore.tables.columns import Inferred, described, field_names, misfit
 from graphcore.tables.libraries import tables_module
 
-# What pyarrow raises for values, in its own classes or not, which all stand under these.
+# pyarrow raises these for values, or subclasses of its own.
 _REFUSALS = (TypeError, ValueError, OverflowError, NotImplementedError)
 _WITH_PARTS = (list, tuple, dict)
 
@@ -22,21 +22,21 @@ def array_of(values: Sequence[Any]) -> Any:
     """Return an Arrow array of these values.
 
     Raises:
-        InvalidTypeError: if no Arrow array can hold them; the message names one that is wrong.
+        InvalidTypeError: if no Arrow array can hold them; the message names one that does not fit.
     """
     if not _are_to_be_written(values):
         return _inferred(values)
     try:
         return _written(values)
     except InvalidTypeError as error:
-        try:  # fields that `record` does not write, such as dates, or numbers of two types
+        try:  # `record` refuses some fields that pyarrow takes: dates, or numbers of two types
             return _inferred([_unfolded(value) for value in values])
         except InvalidTypeError:
             raise error from None
 
 
 def for_polars(column: Any) -> Any:
-    """Return a column in types that every polars has: time zones by name only, and no maps.
+    """Return a column in types that every polars has: time zones by name, and no maps.
 
     Raises:
         InvalidTypeError: if polars has no such type.
@@ -44,7 +44,7 @@ def for_polars(column: Any) -> Any:
     kind = _kind_for_polars(column.type)
     if kind == column.type:
         return column
-    # A cast would do for less, and breaks lists of nothing but None (pyarrow 26).
+    # A cast would be shorter, and breaks lists of nothing but None (pyarrow 26).
     return tables_module("pyarrow").array(column.to_pylist(), kind)
 
 
@@ -65,7 +65,7 @@ def _kind_for_polars(kind: Any) -> Any:
 
 
 def _are_to_be_written(values: Sequence[Any]) -> bool:
-    """Return whether a record or a member of an Enum is among values, or inside one."""
+    """Return whether any value is, or contains, a record or a member of an Enum."""
     kinds = set(map(type, values))
     if any(field_names(kind) or issubclass(kind, Enum) for kind in kinds):
         return True
@@ -77,7 +77,7 @@ def _are_to_be_written(values: Sequence[Any]) -> bool:
 
 
 class _Unfolded(dict[str, Any]):
-    """The fields of a record, which pyarrow takes for a dict."""
+    """A dict of the fields of a record, as pyarrow takes no records."""
 
     def __init__(self, record: Any, names: Sequence[str]) -> None:
         super().__init__((name, _unfolded(getattr(record, name))) for name in names)
@@ -85,7 +85,7 @@ class _Unfolded(dict[str, Any]):
 
 
 def _unfolded(value: Any) -> Any:
-    """Return a value with the records in it unfolded."""
+    """Return a value with every record in it turned into a dict."""
     names = field_names(type(value))
     if names:
         return _Unfolded(value, names)
@@ -111,7 +111,7 @@ def _inferred(values: Sequence[Any]) -> Any:
 
 
 def _first_refused(values: Sequence[Any]) -> InvalidTypeError:
-    """Find the value with which pyarrow begins to refuse them."""
+    """Return the error for the first value that pyarrow refuses, found by bisection."""
     arrow = tables_module("pyarrow")
     kind, taken, refused = arrow.null(), 0, len(values)
     while refused - taken > 1:
@@ -126,7 +126,7 @@ def _first_refused(values: Sequence[Any]) -> InvalidTypeError:
 
 
 def _check(values: Sequence[Any], array: Any) -> None:
-    """Refuse the mixtures that pyarrow makes one type of without a word.
+    """Refuse mixtures of types that pyarrow silently converts to one type.
 
     Raises:
         InvalidTypeError: for the first value that does not come back equal.
@@ -147,10 +147,10 @@ def _check(values: Sequence[Any], array: Any) -> None:
         _check(list(items), array.flatten())
     elif types.is_string(kind):
         for value in values:
-            if value is not None and not isinstance(value, str):  # bytes, maybe of no text at all
+            if value is not None and not isinstance(value, str):  # bytes, which may not be text
                 raise misfit(kind, value)
     elif types.is_temporal(kind) or types.is_binary(kind):
         for value, back in zip(values, array.to_pylist(), strict=True):
-            # What is not equal to itself, such as NaT, comes back as None.
+            # A value that is not equal to itself, such as NaT, comes back as None.
             if value is not None and value != back and value == value:
                 raise misfit(kind, value)

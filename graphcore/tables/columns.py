@@ -1,9 +1,10 @@
-"""What values become in a column of an Arrow table, and what they come back as.
+"""How Python values become a column of an Arrow table.
 
-A column is made for a type, or for the first value that comes; what does not fit it is refused at
-once, so that whatever is written comes back equal. A record (dataclass, named tuple, msgspec's
-Struct, dict with fixed keys) is a struct with its fields; a tuple is one with the fields 0, 1, ...;
-a dict declared as `dict[K, V]` is a map. `None` fits every column.
+A column is made for a type, or for the first value that comes. A value that does not fit is refused
+at once, so that every value that is written comes back equal. A record (dataclass, named tuple,
+msgspec Struct, dict with fixed keys) becomes a struct with its fields, a tuple becomes a struct
+with the fields 0, 1, ..., and a dict declared as `dict[K, V]` becomes a map. `None` fits every
+column.
 """
 
 import dataclasses
@@ -25,24 +26,24 @@ _TAKEN = (
 
 
 class Misfit(InvalidTypeError):
-    """A value that does not fit a column; one for another type might hold it."""
+    """A value does not fit a column; a column of another type might hold it."""
 
 
 class Column(Protocol):
-    """What the values of one type become; its text is the type's name."""
+    """A column for values of one type; `str` gives the name of the type."""
 
     def encode(self, value: Any) -> Any:
-        """Return a value as pyarrow takes it, apart from whatever may change it later.
+        """Return a value in the form that pyarrow takes, copied where it could change later.
 
         Raises:
-            InvalidTypeError: if it does not fit.
+            InvalidTypeError: if the value does not fit.
         """
 
     def arrow(self) -> Any:
         """Return pyarrow's type."""
 
     def settle(self, finally_: bool) -> bool:
-        """Return whether the type is known; if it has to be, what is not known holds `None`."""
+        """Return whether the type is known; with `finally_`, an unknown type becomes null."""
 
 
 class _Scalar:
@@ -101,7 +102,7 @@ def _str(value: Any) -> str | None:
         return None
     try:
         value.encode()
-    except UnicodeEncodeError:  # half of a surrogate pair, which Arrow's text cannot hold
+    except UnicodeEncodeError:  # half of a surrogate pair, which text in Arrow cannot hold
         return None
     return str.__str__(value)
 
@@ -113,7 +114,7 @@ def _bytes(value: Any) -> bytes | None:
 def _datetime(value: Any) -> datetime | None:
     if not isinstance(value, datetime) or value.tzinfo is None:
         return None
-    # The Timestamp of pandas, which is a datetime, may be finer than a microsecond.
+    # pandas' Timestamp is a datetime and may be finer than a microsecond.
     return None if getattr(value, "nanosecond", 0) else value.astimezone(UTC)
 
 
@@ -163,7 +164,7 @@ class _Enum:
     def __init__(self, kind: type[Enum]) -> None:
         self._kind = kind
         self._values = Inferred()
-        try:  # with all of them, as any may come
+        try:  # try all members, as any of them may come
             for member in kind:
                 self._values.encode(member.value)
         except Misfit as error:
@@ -233,7 +234,7 @@ class _Map:
 
 
 class _Struct:
-    """Values with named parts; `parts` gives a value's, `None` for one of another kind."""
+    """Values with named parts; `parts(value)` returns the parts, `None` for another kind."""
 
     def __init__(
         self,
@@ -271,7 +272,7 @@ class _Struct:
 
 
 def column_of(kind: Any) -> Column:
-    """Return the column for a type; for `Any` one for the first value that comes.
+    """Return the column for a type; for `Any`, a column for the type of the first value.
 
     Raises:
         InvalidTypeError: for a type that no column can hold.
@@ -306,13 +307,13 @@ def column_of(kind: Any) -> Column:
 
 
 def fields_of(kind: Any) -> dict[str, Any]:
-    """Return the names and types of the fields of a record's class, nothing for another class."""
+    """Return the fields of a record's class, name to type; an empty dict for another class."""
     names = field_names(kind)
     if not names:
         return {}
     if dataclasses.is_dataclass(kind) and not all(each.init for each in dataclasses.fields(kind)):
         raise InvalidTypeError(
-            f"{kind!r} has fields that its constructor does not take, and could not be read"
+            f"{kind!r} has fields that its constructor does not take, so it could not be read again"
         )
     try:
         hints = get_type_hints(kind)
@@ -324,14 +325,14 @@ def fields_of(kind: Any) -> dict[str, Any]:
 
 
 def field_names(kind: type) -> list[str]:
-    """Return the names of the fields of a record's class, none for another class."""
+    """Return the names of the fields of a record's class; an empty list for another class."""
     if dataclasses.is_dataclass(kind):
         return [field.name for field in dataclasses.fields(kind)]
     return [*getattr(kind, "__struct_fields__", ()), *getattr(kind, "_fields", ())]
 
 
 def without_none(kind: Any) -> Any:
-    """Return the other type of an `Optional`."""
+    """Return `T` for `T | None`, and any other type as it is."""
     if get_origin(kind) not in (Union, UnionType):
         return kind
     kinds = [each for each in get_args(kind) if each is not NoneType]
@@ -339,7 +340,7 @@ def without_none(kind: Any) -> Any:
 
 
 def _column_for(value: Any) -> Column:
-    """Return the column that a first value asks for."""
+    """Return the column for the type of a first value."""
     if isinstance(value, list):
         return _List(Inferred(), list)
     if isinstance(value, tuple) and not hasattr(value, "_fields"):
@@ -369,7 +370,10 @@ def _tuple(columns: list[Column]) -> Column:
 def _dict(first: dict[Any, Any]) -> Column:
     names = list(first)
     if not all(isinstance(name, str) for name in names) or is_tuple(names):
-        raise Misfit(f"the dict {_shown(first)} has not the keys of a record")
+        raise Misfit(
+            f"no column can hold the dict {_shown(first)}: it needs keys, all of them text, "
+            "other than '0', '1', ..."
+        )
     keys = first.keys() | set()
 
     def parts(value: Any) -> Sequence[Any] | None:
@@ -382,17 +386,17 @@ def _dict(first: dict[Any, Any]) -> Column:
 
 
 def is_tuple(names: Sequence[str]) -> bool:
-    """Return whether these fields are a tuple's."""
+    """Return whether these are the fields of a tuple: 0, 1, ..."""
     return list(names) == [str(i) for i in range(len(names))]
 
 
 def misfit(column: object, value: Any) -> Misfit:
-    """Return the error for a value that a column, shown by its type, cannot hold."""
+    """Return the error for a value that does not fit a column; `str(column)` names the type."""
     return Misfit(f"a column of {column} cannot hold {described(value)}")
 
 
 def described(value: Any) -> str:
-    """Return a value and its type as errors show them."""
+    """Return the text by which errors show a value and its type."""
     return f"{_shown(value)}, a value of type {type(value).__qualname__}"
 
 

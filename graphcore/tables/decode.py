@@ -18,14 +18,14 @@ Decode = Callable[[Any], Any]
 
 
 def decoder(kind: Any, arrow: Any) -> Decode | None:
-    """Return what makes a value of what pyarrow gives, `None` if that is the value.
+    """Return the function that turns an object from pyarrow into a value; `None` if it is one.
 
     Args:
         kind: the type of the values, or `Any`.
         arrow: pyarrow's type.
 
     Raises:
-        InvalidTypeError: if a column of this type holds no such values.
+        InvalidTypeError: if a column of this type cannot hold such values.
     """
     kind = without_none(kind)
     types = tables_module("pyarrow.types")
@@ -53,7 +53,7 @@ def decoder(kind: Any, arrow: Any) -> Decode | None:
             return _record(kind, _decoders(fields, arrow))
     elif _is_scalar(kind, arrow):
         return _given(float) if kind is float and types.is_integer(arrow) else None
-    raise InvalidTypeError(f"a column of {arrow} holds no values of type {_name(kind)}")
+    raise InvalidTypeError(f"a column of {arrow} cannot hold values of type {_name(kind)}")
 
 
 def _is_scalar(kind: Any, arrow: Any) -> bool:
@@ -75,7 +75,7 @@ def _is_list(arrow: Any) -> bool:
 
 
 def _plain(arrow: Any) -> Decode | None:
-    """Return what makes tuples and dicts of the structs and maps in a column."""
+    """Return the function that turns structs into tuples or dicts, and maps into dicts."""
     types = tables_module("pyarrow.types")
     if _is_list(arrow):
         item = decoder(Any, arrow.value_type)
@@ -98,7 +98,7 @@ def _decoders(kinds: dict[str, Any], arrow: Any) -> list[tuple[str, Decode | Non
 
 
 def _given(decode: Decode) -> Decode:
-    """Return the same for what may be `None`."""
+    """Return a function that decodes, and leaves `None` as it is."""
     return lambda value: None if value is None else decode(value)
 
 

@@ -1,4 +1,4 @@
-"""The libraries of the `tables` extra, which are imported when they are first used."""
+"""The libraries of the `tables` extra, imported when they are first used."""
 
 from importlib import import_module
 from typing import Any

@@ -1,7 +1,8 @@
-"""Events out of a Parquet file, or out of the Arrow stream that an unfinished recording is.
+"""`replay_parquet`: events from a Parquet file, or from the Arrow stream that a killed run left.
 
-A recording says of each value in which of the cycles at its time it ticked. To deliver it in that
-cycle again, the cycles before it in which nothing ticked are events too, with `WAIT` for a value.
+A recording holds for each value in which of the cycles at its time the value ticked. To deliver the
+value in the same cycle again, an event with the value `WAIT` stands for each earlier cycle at that
+time in which the recorded stream did not tick.
 """
 
 import logging
@@ -27,7 +28,7 @@ _Rows = tuple[list[int], list[int] | None, list[Any]]
 
 
 def is_value(value: object) -> bool:
-    """Return whether this is a value and no cycle in which nothing ticks."""
+    """Return whether this is a value, and not the mark for a cycle without a tick."""
     return value is not WAIT
 
 
@@ -36,7 +37,7 @@ def make_replay_parquet(path: str, kind: Any, delivery: str, speed: float) -> Re
 
     Raises:
         RunError: if pyarrow is not installed.
-        InvalidTypeError, InvalidValueError: for an unknown delivery, a speed of 0 or below.
+        InvalidTypeError, InvalidValueError: for an unknown delivery, or a speed of 0 or less.
     """
     policy = check_delivery(delivery)
     tables_module("pyarrow")
@@ -81,7 +82,7 @@ def _with_waits(
 
 
 def _chunks(path: str, kind: Any) -> Iterator[_Rows]:
-    """Yield times, cycles (`None` where the file has none) and values."""
+    """Yield times, cycles (`None` if the file is not a recording) and values."""
     arrow = tables_module("pyarrow")
     decode: Decode | None = None
     checked = False
@@ -89,7 +90,7 @@ def _chunks(path: str, kind: Any) -> Iterator[_Rows]:
         names = batch.schema.names
         is_recording = MARK.items() <= (batch.schema.metadata or {}).items()
         if "time" not in names:
-            raise RunError(f"{path} has no column `time`; it has {', '.join(names)}")
+            raise RunError(f"{path} has no column `time`; its columns are {', '.join(names)}")
         if "value" in names:
             column = batch.column("value")
         else:
@@ -113,13 +114,15 @@ def _nanoseconds(path: str, column: Any) -> list[int]:
     if types.is_timestamp(column.type):
         column = column.cast(arrow.timestamp("ns", tz=column.type.tz)).cast(arrow.int64())
     elif not types.is_integer(column.type):
-        raise RunError(f"times are timestamps or whole nanoseconds; {path} has {column.type}")
+        raise RunError(
+            f"{path} has times of type {column.type}; they must be timestamps or whole nanoseconds"
+        )
     times: list[int] = column.to_pylist()
     return times
 
 
 def _batches(path: str) -> Iterator[Any]:
-    """Yield the record batches of a file; of an Arrow stream those that are whole."""
+    """Yield the record batches of a file; of an Arrow stream, the complete ones."""
     arrow, ipc = tables_module("pyarrow"), tables_module("pyarrow.ipc")
     parquet = tables_module("pyarrow.parquet")
     with ExitStack() as opened:
@@ -132,7 +135,7 @@ def _batches(path: str) -> Iterator[Any]:
             try:
                 whole = opened.enter_context(parquet.ParquetFile(file))
             except arrow.ArrowInvalid as error:
-                raise RunError(f"{path} is no whole Parquet file: {error}") from None
+                raise RunError(f"{path} is not a complete Parquet file: {error}") from None
             yield from whole.iter_batches(_BATCH_ROWS)
             return
         file.seek(0)
@@ -140,14 +143,16 @@ def _batches(path: str) -> Iterator[Any]:
             stream = opened.enter_context(ipc.open_stream(file))
         except arrow.ArrowInvalid:
             if os.path.getsize(path):
-                raise RunError(f"{path} is neither Parquet nor an Arrow stream") from None
+                raise RunError(f"{path} is neither a Parquet file nor an Arrow stream") from None
             raise RunError(f"{path} is empty") from None
         while True:
             try:
                 batch = stream.read_next_batch()
             except StopIteration:
                 return
-            except (arrow.ArrowInvalid, OSError):  # what was being written when its process ended
-                _logger.warning("%s is cut short; what is whole is read", path)
+            except (arrow.ArrowInvalid, OSError):  # its process ended while it wrote this batch
+                _logger.warning(
+                    "%s ends in the middle of a batch; the complete batches are read", path
+                )
                 return
             yield batch

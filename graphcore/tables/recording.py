@@ -1,8 +1,8 @@
 """`record`: a sink that writes a Parquet file.
 
-Parquet cannot be read before it is closed, so while it runs the values go to an Arrow stream beside
-it, `FILE.partial`, of which all that was written can be read whatever happens to the process. When
-the run stops, the file is made of that and takes its name at once.
+A Parquet file cannot be read before it is closed. So during the run the values go to an Arrow
+stream, `FILE.partial`: whatever happens to the process, the values written to it can be read. When
+the run stops, the stream is converted to a Parquet file, which is renamed to `FILE` when complete.
 """
 
 import os
@@ -24,7 +24,7 @@ from graphcore.tables.libraries import tables_module
 T = TypeVar("T")
 
 PARTIAL = ".partial"
-# In the schema of what `record` writes, and in no other table.
+# In the schema of every file that `record` writes, and in no other.
 MARK = {b"graphcore": b"recording"}
 _GIVE_TYPE = "give record the type of all values, as in .record(file, float)"
 _WRITING = ".writing"
@@ -35,13 +35,13 @@ _GROUP_BYTES = 1 << 26
 
 
 def path_of(given: "str | os.PathLike[str]") -> str:
-    """Return the text of a path.
+    """Return a path as text.
 
     Raises:
-        InvalidTypeError: if it is none.
+        InvalidTypeError: if `given` is not a path.
     """
     if not isinstance(given, str | os.PathLike):
-        raise InvalidTypeError(f"a file is given by its path, not {given!r}")
+        raise InvalidTypeError(f"the path of a file must be text or a Path, not {given!r}")
     return os.fsdecode(given)
 
 
@@ -49,11 +49,11 @@ class Recording:
     """A file that is being written.
 
     Args:
-        path: of the Parquet file.
+        path: the path of the Parquet file.
         kind: the type of the values, or `Any`.
 
     Raises:
-        RunError: if `path` is a folder, or `path.partial` exists or cannot be made.
+        RunError: if `path` is a folder, or `path.partial` exists or cannot be created.
     """
 
     def __init__(self, path: str, kind: Any) -> None:
@@ -96,12 +96,12 @@ class Recording:
             self._write()
 
     def close(self) -> None:
-        """Write what is left and make the Parquet file; the first Ctrl-C meanwhile has to wait.
+        """Write the remaining ticks and make the Parquet file; the first Ctrl-C waits until then.
 
         Raises:
-            OSError: if the disk is full, for example; `path.partial` is left.
-            KeyboardInterrupt: once the file is whole; on a second Ctrl-C at once, which leaves
-                `path.partial`.
+            OSError: for example if the disk is full; `path.partial` is left.
+            KeyboardInterrupt: after a Ctrl-C, once the file is complete; at once after a second
+                Ctrl-C, which leaves `path.partial`.
         """
         with _holding_ctrl_c():
             try:
@@ -116,7 +116,7 @@ class Recording:
                 raise
 
     def _write(self) -> None:
-        # Interrupted, it would leave half a batch, or have `close` write the batch a second time.
+        # An interrupt would leave half a batch, or make `close` write the batch a second time.
         with _holding_ctrl_c():
             self._write_batch()
 
@@ -195,7 +195,7 @@ def _holding_ctrl_c() -> Iterator[None]:
 
 
 def _groups(batches: Any) -> Iterator[list[Any]]:
-    """Yield batches together, so that the file has row groups of a good size."""
+    """Yield lists of batches, each list large enough for a row group."""
     group: list[Any] = []
     rows = size = 0
     for batch in batches:

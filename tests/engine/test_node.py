@@ -348,7 +348,7 @@ def test_a_node_is_named_after_its_class_and_number_or_as_it_is_told() -> None:
     stream = gc.Stream(node).named("mid")
     assert (node.name, stream.node) == ("mid", node)
     for wrong in ("", None, 5):
-        with pytest.raises(gc.InvalidTypeError, match="a name is text that is not empty"):
+        with pytest.raises(gc.InvalidTypeError, match="a name must be text, and not empty"):
             stream.named(wrong)  # type: ignore[arg-type]  # one wrong value of each type
 
 

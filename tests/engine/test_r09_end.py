@@ -146,8 +146,8 @@ def test_r9_any_bound_lets_a_ticker_run_over_history(bound: dict[str, Any]) -> N
     ("options", "error", "message"),
     [
         ({"cycles": 0}, ValueError, "cycles must be at least 1, not 0"),
-        ({"cycles": 1.5}, TypeError, "cycles is a whole number, not 1.5"),
-        ({"cycles": True}, TypeError, "cycles is a whole number, not True"),
+        ({"cycles": 1.5}, TypeError, "cycles must be a whole number, not 1.5"),
+        ({"cycles": True}, TypeError, "cycles must be a whole number, not True"),
         ({"duration": "-1s"}, ValueError, "a duration cannot be negative: '-1s'"),
         ({"start": 10, "until": 5}, ValueError, "until=5 lies before the start of the run"),
         ({"realtime": True, "until": 5}, ValueError, "until=5 lies before the start of the run"),
