@@ -1,5 +1,6 @@
-"""The engine: it makes a plan of the nodes and runs it; it knows no operator by name.
+"""The engine: make a plan of the nodes and run it. No module here knows an operator by name.
 
-`plan` (order), `clock` (time and alarms), `inbox` (threads), `session` (one run of a plan),
-`lifecycle` (start and stop), and the tiers, each of which runs any plan.
+`plan` (order), `clock` (time and alarms), `inbox` (events from threads), `session` (one run of a
+plan), `lifecycle` (start and stop), `notes` (what an error says of its node), `withheld` (values
+that are set without a tick), and two tiers, each of which runs any plan: `interpreted`, `fused`.
 """

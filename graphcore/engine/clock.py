@@ -1,4 +1,4 @@
-"""Where a run's time comes from: alarms that nodes have set (R7) and the wall clock (R1, R13)."""
+"""The time of a run: the alarms that nodes have set (R7), and the wall clock (R1, R13)."""
 
 import time
 from heapq import heapify, heappop, heappush
@@ -11,10 +11,10 @@ _SOME = 64
 class Schedule:
     """The alarms of a run, in one heap.
 
-    An entry of the heap is one whole number, the time with the node's index in its lowest bits:
-    such entries order by time and then by R2, and several alarms of a node for one time are equal.
-    An entry that was taken back stays in its place until its time comes, or until such entries are
-    the most of the heap.
+    An entry of the heap is one whole number: the time, with the node's index in its lowest bits. So
+    entries order by time and then by R2, and several alarms of a node for one time are equal. A
+    cancelled entry stays in the heap until its time comes, or until more than half of the heap is
+    cancelled entries.
 
     Args:
         nodes: how many nodes there are.
@@ -22,31 +22,31 @@ class Schedule:
     Attributes:
         heap: the entries; a tier may push onto it.
         bits: how many of an entry's lowest bits hold the index.
-        takes: how often entries were taken out.
+        takes: how many times `take` has returned nodes.
     """
 
     def __init__(self, nodes: int) -> None:
         self.heap: list[int] = []
         self.bits = nodes.bit_length()
-        self._cancelled: dict[int, int] = {}  # with how many alarms of each
-        self._count = 0  # of all of them
+        self._cancelled: dict[int, int] = {}  # entry -> how many of its alarms were cancelled
+        self._count = 0  # sum of these
         self.takes = 0
         self._mask = (1 << self.bits) - 1
         self._taken_to = 0
         self._put_off: list[int] = []
 
     def add(self, at: int, index: int) -> Alarm:
-        """Keep an alarm."""
+        """Add an alarm."""
         entry = at << self.bits | index
         heappush(self.heap, entry)
         return Alarm(self, entry, self.takes)
 
     def cancel(self, entry: int, made: int) -> None:
-        """Take an alarm back, if it has not gone off.
+        """Cancel an alarm, unless it has gone off.
 
         Args:
-            entry: its entry.
-            made: what `takes` was when it was made.
+            entry: the alarm's entry.
+            made: the value of `takes` when the alarm was added.
         """
         taken = made < self.takes and entry >> self.bits <= self._taken_to
         if taken and entry not in self._put_off:
@@ -57,7 +57,7 @@ class Schedule:
             self._drop_cancelled()
 
     def next_time(self) -> int | None:
-        """Return the earliest time at which an alarm goes off, `None` when there is none."""
+        """Return the time of the earliest alarm, `None` when there is none."""
         heap = self.heap
         while self._cancelled and heap and heap[0] in self._cancelled:
             entry = heap[0]
@@ -66,10 +66,9 @@ class Schedule:
         return heap[0] >> self.bits if heap else None
 
     def take(self, now: int) -> list[int]:
-        """Return the nodes whose alarms have come by this time.
+        """Return the nodes with an alarm for this time or before.
 
-        A node with alarms for several times that have all gone by is woken once for each, in
-        further cycles.
+        A node with alarms for several such times is woken once for each, in further cycles.
         """
         heap, bits, mask = self.heap, self.bits, self._mask
         taken: dict[int, None] = {}
@@ -89,7 +88,7 @@ class Schedule:
         return list(taken)
 
     def _goes_off(self, entry: int) -> bool:
-        """Take all that are equal to the first entry out; return whether one was not taken back."""
+        """Pop the first entry and all equal ones; return whether one of them was not cancelled."""
         heap = self.heap
         heappop(heap)
         count = 1
@@ -117,7 +116,7 @@ class Schedule:
 
 
 class RealTimeClock:
-    """The wall clock at the start plus the monotonic time since: stepping it changes nothing."""
+    """The wall clock at the start plus the monotonic time since, so a stepped clock is harmless."""
 
     def __init__(self) -> None:
         self.start = time.time_ns()

@@ -1,8 +1,8 @@
-"""What reaches a running graph from other threads and from signal handlers.
+"""The inbox: events from other threads and from signal handlers on their way to a running graph.
 
-The one idea: everything that comes from outside is an entry in one queue, which the graph's thread
-empties between cycles; waiting for the next event is waiting on that queue. `SimpleQueue.put` is
-re-entrant, so that a signal handler may use it while the same thread waits.
+Every such event is an entry in one queue. The graph's thread empties it between cycles, and waits
+on it for the next event. `SimpleQueue.put` is re-entrant, so a signal handler may call it while
+its own thread waits.
 """
 
 from collections.abc import Callable, Iterator
@@ -11,16 +11,17 @@ from typing import NamedTuple
 
 
 class Entry(NamedTuple):
-    """A node to run in a cycle, or (with a function) a call to be made for it between cycles."""
+    """A node to run in the next cycle, or (with a function) a function to call between cycles."""
 
     node: int
     function: Callable[[], None] | None = None
 
 
 class Inbox:
-    """The queue between the outside and the graph's thread.
+    """The queue between other threads and the graph's thread.
 
-    It needs no bound of its own: a receiver has one entry in it at a time, whatever it holds.
+    It needs no bound of its own: a receiver has one entry in it at a time, however many values wait
+    in the receiver.
     """
 
     def __init__(self) -> None:
@@ -36,14 +37,14 @@ class Inbox:
         self._entries.put(None)
 
     def wait(self, seconds: float | None) -> None:
-        """Wait until there is an entry, at most so long; `None` is without limit."""
+        """Wait until there is an entry, but no longer than these seconds; `None` means no limit."""
         try:
             self._first = self._entries.get(timeout=seconds)
         except Empty:
             self._first = None
 
     def take(self) -> Iterator[Entry]:
-        """Yield what has come up to now."""
+        """Yield the entries that are there now."""
         if self._first is not None:
             first, self._first = self._first, None
             yield first

@@ -19,7 +19,7 @@ class Tier(Protocol):
     """A way of running a plan."""
 
     def prepare(self, watched: bool) -> None:
-        """Do beforehand what a run needs; `watched` is what `Session.watched` will be."""
+        """Prepare a run, before its time begins; `watched` is what `Session.watched` will be."""
 
     def run(self, session: Session) -> None:
         """Run the plan's nodes cycle by cycle until the session is over."""
@@ -30,12 +30,12 @@ _running_lock = threading.Lock()
 
 
 def claim(plan: Plan, mine: list[int]) -> None:
-    """Have the plan's nodes to oneself, before anything of a node is touched (R12).
+    """Claim the plan's nodes for one run, before the run touches any of them (R12).
 
     Args:
-        plan: what is to run.
-        mine: gets the nodes' ids, to be handed to `release`. Ctrl-C cannot break into that call,
-            so that in a `finally` it leaves no claim behind; a context manager might.
+        plan: the plan to run.
+        mine: receives the ids of the nodes; hand it to `release` in a `finally`. Ctrl-C cannot
+            break into that one call, while it could break into a context manager and leave claims.
 
     Raises:
         RunError: if a node is in another run.
@@ -53,10 +53,10 @@ release = _running.difference_update
 
 
 def _forget_claims() -> None:
-    """Free all nodes in a forked child: their runs go on in the parent, and nowhere else."""
+    """Free all nodes in a forked child: their runs go on in the parent only."""
     global _running_lock
     _running.clear()
-    # A thread that held it is not in the child, so nobody would release it.
+    # A thread that held the lock is not in the child, so nobody would release it.
     _running_lock = threading.Lock()
 
 
@@ -81,11 +81,11 @@ def execute(plan: Plan, session: Session, tier: Tier) -> None:
             errors.append(error)
             session.ended_by = EndedBy.ERROR
         told = all_stopped = False
-        while not all_stopped:  # once, and on behind Ctrl-C
+        while not all_stopped:  # again after Ctrl-C
             try:
                 if not told:
                     session.finish()
-                    told = True  # before: Ctrl-C may leave the lock inside an event taken
+                    told = True  # before `set`: Ctrl-C in it may leave the event's lock taken
                     session.ended.set()
                 _stop(plan, session, started)
                 all_stopped = True
@@ -101,13 +101,13 @@ def execute(plan: Plan, session: Session, tier: Tier) -> None:
 
 @dataclass(slots=True)
 class _Started:
-    """How many nodes are to be stopped."""
+    """How many nodes have to be stopped."""
 
     count: int = 0
 
 
-# Two loops in functions of their own: in CPython 3.13 a `try` around a loop may not see Ctrl-C at
-# the loop's jump back, if it is in the same function (cpython issue 130279).
+# These two loops have functions of their own: in CPython 3.13 a `try` around a loop in the same
+# function may miss Ctrl-C at the loop's jump back (cpython issue 130279).
 
 
 def _start(plan: Plan, session: Session, started: _Started) -> None:
@@ -126,7 +126,7 @@ def _stop(plan: Plan, session: Session, started: _Started) -> None:
     while started.count:
         index, stop = started.count - 1, plan.nodes[started.count - 1].stop
         is_empty = _is_empty(stop, MutableNode.stop)
-        # Nothing that Ctrl-C could break into stands between this and the call.
+        # Between this line and the call there is no point at which Ctrl-C could break in.
         started.count = index
         if not is_empty:
             stop(session.states[index])

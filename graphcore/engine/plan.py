@@ -22,9 +22,9 @@ class Plan:
     Attributes:
         nodes: the nodes in the order in which they run.
         active: for each node, the indices of the upstreams that trigger it.
-        passive: for each node, the indices of those that it only reads.
-        triggers: for each node, the indices of those that its tick runs.
-        gated: for each node, the indices of those that wait for its first value.
+        passive: for each node, the indices of the upstreams that it only reads.
+        triggers: for each node, the indices of the nodes that its tick runs.
+        gated: for each node, the indices of the nodes that wait for its first value.
         inputs: for each node, how many distinct upstreams must have a value before it may run.
     """
 
@@ -58,7 +58,7 @@ class Plan:
         self.active, self.passive = active, passive
 
     def graph(self) -> "nx.DiGraph[Node]":
-        """Return the graph; made anew, as networkx's dicts would be half of what a node takes.
+        """Return a new networkx graph; to keep it would double the memory that a node takes.
 
         Raises:
             InvalidTypeError: if networkx cannot tell the nodes apart.
@@ -109,7 +109,7 @@ def _wire(roots: Iterable[Node]) -> "tuple[dict[int, Node], nx.DiGraph[int]]":
                 f"{node.name} never runs: {type(node).__name__} names no upstreams and sets no "
                 "alarm in start; override upstreams() to return gc.Upstreams(active=(...))"
             )
-        # An upstream that is both triggers: the active edge, added last, stays.
+        # An upstream that is both active and passive triggers: the edge added last stays.
         edges = [(given, False) for given in upstreams.passive]
         edges += [(given, True) for given in upstreams.active]
         for given, active in edges:

@@ -27,7 +27,7 @@ _MOST_NAMES = 5
 
 
 class States(dict[int, GraphState]):
-    """The state of each node, by its index; made when it is first asked for."""
+    """The state of each node, by its index; made on first use."""
 
     def __init__(self, session: "Session") -> None:
         self._session = session
@@ -45,12 +45,12 @@ class Session:
         start: engine time of the start, ns; `None` means now, and makes the run a real-time one.
         end: last engine time that still runs, or `None`.
         cycles: how many cycles may run, or `None`.
-        watched: whether something else than the run's nodes looks at it while it runs.
+        watched: whether others than the nodes look at the session during the run.
         max_cycles_at_once: how many cycles that lead nowhere may run at one time (R15).
 
     Attributes:
         limit: how many cycles may run, or `None`.
-        watched: the same as the argument; so is every real-time run.
+        watched: the argument; always true in a real-time run.
         first_cycle: the number of the first cycle at the present time.
         look_at: the number of cycles after which a further one at the same time makes `look` due.
         last_time: engine time of the last cycle, once the run has ended.
@@ -97,7 +97,7 @@ class Session:
 
     @property
     def cycle_at_time(self) -> int:
-        """Which of the cycles at the present time this is, from 0."""
+        """The number of this cycle among those at the present time, from 0."""
         return self.cycle - self.first_cycle
 
     def request_stop(self, reason: EndedBy) -> None:
@@ -107,7 +107,7 @@ class Session:
         self._inbox.interrupt()
 
     def finish(self) -> None:
-        """Have the time be that at which the run ended, which `stop` is told (R10)."""
+        """Set the time to that at which the run ended, for `stop` (R10)."""
         self.last_time = self.time
         if self.clock is not None:
             self.time = max(self.time, self.clock.now())
@@ -128,7 +128,7 @@ class Session:
         self._inbox.put(entry)
 
     def hold(self, count: int) -> None:
-        """Add to (or take from) what keeps a run without alarms alive."""
+        """Change the number of holds by this; while there is one, a run without alarms goes on."""
         self._held += count
 
     def next_cycle(self) -> list[int] | None:
@@ -154,15 +154,15 @@ class Session:
         return due
 
     def look(self, due: Iterable[int]) -> None:
-        """End the run if the cycles at the present time lead nowhere (R15); set when to look again.
+        """Fail if the cycles at the present time lead nowhere (R15), and set `look_at` anew.
 
-        They do so if no source has delivered in the last `max_cycles_at_once` of them, and the
-        queues are no shorter than they were before these. Of several queues the first in the order
-        of R2 that has changed decides: it feeds the later ones.
+        They lead nowhere if, over more than `max_cycles_at_once` of them, no source delivered and
+        the queues got no shorter. Queues are compared in the order of R2, and the first one that
+        changed decides, since it feeds the later ones.
 
-        A driver that counts the cycles itself calls this when a further cycle at the same time
-        follows and `cycle` has reached `look_at`. Before the call `time`, `cycle`, `first_cycle`
-        and the `ticked_in` of the sources have to be right.
+        A driver that counts cycles itself calls this before a further cycle at the same time, if
+        `cycle` has reached `look_at`. It sets `time`, `cycle` and `first_cycle` before, and the
+        `ticked_in` of each source.
 
         Args:
             due: the nodes that would start the further cycle.
@@ -204,14 +204,14 @@ class Session:
         return error
 
     def numbers(self) -> Iterable[int]:
-        """Return the numbers of the cycles that may run, for a tier that counts them itself."""
+        """Return the numbers of the cycles that may run, for a driver that counts them itself."""
         return count(1) if self.limit is None else range(1, self.limit + 1)
 
     def end_at(self, time: int | None) -> None:
-        """Note what ended a historical run for a tier that keeps the alarms itself.
+        """Set `ended_by` of a historical run for a driver that keeps the alarms itself.
 
         Args:
-            time: the time of the next alarm, which did not go off.
+            time: the time of the next alarm, which did not go off; `None` if there is none.
         """
         if self.ended_by is None and self.cycle == self.limit:
             self.ended_by = EndedBy.CYCLES
@@ -238,7 +238,7 @@ class Session:
                     return []
                 return due
         while True:
-            # What comes in after the end would else keep a run alive for ever.
+            # Events that arrive after the end would otherwise keep the run alive for ever.
             if not self._time_is_over:
                 self._read_inbox()
             now = self._began = clock.now()
@@ -264,8 +264,8 @@ class Session:
     def _overran(self, clock: RealTimeClock) -> bool:
         """Return whether the clock ends the run between two cycles at one time.
 
-        What is due at the end still runs, though the clock is read a little later (R9). So cycles
-        at one time get as long as that takes, and those of a loop do not go on for ever.
+        Cycles that are due at the bound itself still run, though the clock is past it by then (R9).
+        So cycles at one time may run past the bound until they have taken `_GRACE` in all.
         """
         if self.end is None:
             return False

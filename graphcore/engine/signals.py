@@ -12,9 +12,9 @@ from graphcore.state import EndedBy
 
 @contextmanager
 def ending_by_signal(session: Session) -> Iterator[None]:
-    """Have signals end the session, and put the handlers back afterwards.
+    """Let signals end the session, and restore the previous handlers afterwards.
 
-    Python gives signals to the main thread alone, so elsewhere nothing is set.
+    Python delivers signals to the main thread only, so in other threads this does nothing.
     """
     if threading.current_thread() is not threading.main_thread():
         yield

@@ -184,15 +184,18 @@ def test_r5_a_value_that_a_thread_assigns_by_a_method_is_seen_at_once(tier: Any)
     class Put(gc.MutableNode[int]):
         def start(self, state: gc.GraphState) -> None:
             self.state = state
+            state.schedule(state.time)
             state.hold()
-            threads.append(threading.Thread(target=put_all))
-            threads[-1].start()
 
         def put(self, value: int) -> None:
             self.value = value
             self.state.wake()
 
         def cycle(self, state: gc.GraphState) -> bool:
+            if not threads:
+                threads.append(threading.Thread(target=put_all))
+                threads[0].start()
+                return False
             cycles.append(value_of(self))
             if self.value == 3:
                 state.release()
