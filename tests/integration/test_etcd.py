@@ -25,7 +25,7 @@ from graphcore_zmq import (
     RegistryError,
     ZmqWatch,
 )
-from graphcore_zmq.registries.etcd.names import KeptName
+from graphcore_zmq.registries.etcd.claim import EtcdClaim
 from tests.integration.etcd_server import EtcdServer, Proxy, descriptors, free_port, registered
 
 pytestmark = pytest.mark.etcd
@@ -135,15 +135,15 @@ def test_a_standby_starts_at_once_and_takes_the_name_when_it_is_free(etcd: EtcdS
 def test_a_name_that_becomes_free_while_it_is_looked_at_is_taken_at_once(
     etcd: EtcdServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    meet = KeptName._meet
+    meet = EtcdClaim.meet
 
-    def meet_late(self: KeptName, holder: bytes) -> None:
+    def meet_late(self: EtcdClaim, holder: str) -> None:
         if etcd.value("quotes") == THERE:
             etcd.ctl("del", "quotes")
-            wait_until(lambda: self._followed.value is None)
+            wait_until(lambda: self._followed.found is None)
         meet(self, holder)
 
-    monkeypatch.setattr(KeptName, "_meet", meet_late)
+    monkeypatch.setattr(EtcdClaim, "meet", meet_late)
     etcd.ctl("put", "quotes", THERE)
     with registered(EtcdRegistry(etcd.url, conflict="standby"), "quotes", HERE):
         wait_until(lambda: etcd.value("quotes") == HERE, 5)
@@ -460,7 +460,7 @@ def test_a_user_with_a_password_is_let_in_and_others_are_not(
             wrong.register("quotes", HERE)
         assert etcd.url in str(caught.value) and "guessed" not in str(caught.value)
     watch = wrong.watch("quotes")
-    refused = "'quotes' cannot be followed: .* invalid user ID or password"
+    refused = "cannot follow 'quotes': .* invalid user ID or password"
     wait_until(lambda: re.search(refused, caplog.text))
     with pytest.raises(TimeoutError):
         wait_until(lambda: len(re.findall(refused, caplog.text)) > 1, 2.5)
@@ -574,7 +574,7 @@ def test_a_closed_port_is_an_error_with_the_endpoints_and_how_long_they_were_tri
     assert all(url in str(caught.value) for url in urls)
     with pytest.raises(RegistryError, match="Connection refused"):
         EtcdRegistry(urls, conflict="error").register("quotes", HERE)
-    assert "tried again" not in caplog.text
+    assert "trying again" not in caplog.text
 
 
 def test_a_given_client_is_used_and_left_open(etcd: EtcdServer) -> None:

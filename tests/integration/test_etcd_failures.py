@@ -104,7 +104,7 @@ def test_what_ends_while_etcd_is_down_is_no_answer_of_it(
 
 
 def _is_told(caplog: pytest.LogCaptureFixture, times: int) -> bool:
-    return caplog.text.count("; it is tried again") == times
+    return caplog.text.count("; trying again") == times
 
 
 def test_each_run_tells_anew_that_etcd_is_down(

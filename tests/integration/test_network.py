@@ -164,8 +164,8 @@ def test_a_network_that_is_cut_is_noticed_within_the_peer_timeout_and_its_return
 @pytest.mark.parametrize(
     ("host", "bind", "conflict", "said"),
     [
-        ("etcd.example", "127.0.0.1", "wait", "no answer within 2 s; it is tried again"),
-        ("10.1.0.9", "127.0.0.1", "standby", "no answer within 2 s; it is tried again"),
+        ("etcd.example", "127.0.0.1", "wait", "no answer within 2 s; trying again"),
+        ("10.1.0.9", "127.0.0.1", "standby", "no answer within 2 s; trying again"),
         (
             "etcd.example",
             "0.0.0.0",

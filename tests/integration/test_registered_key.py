@@ -220,7 +220,7 @@ def test_the_key_is_beside_the_address_under_one_lease(etcd: EtcdServer) -> None
 
 @pytest.mark.etcd
 def test_a_name_that_ends_like_a_key_is_refused(etcd: EtcdServer) -> None:
-    with pytest.raises(gc.InvalidValueError, match="'quotes/public-key' is no name"):
+    with pytest.raises(gc.InvalidValueError, match="'quotes/public-key' cannot be a name"):
         EtcdRegistry(etcd.url).register("quotes/public-key", HERE)
 
 

@@ -87,7 +87,7 @@ def test_one_registry_is_meant_and_no_two(which: list[str]) -> None:
 def test_what_is_wrong_with_an_endpoint_is_said_in_a_sentence() -> None:
     done = call("list", "--etcd", "etcd:2379")
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.startswith("graphcore: 'etcd:2379' is no endpoint: write")
+    assert done.stderr.startswith("graphcore: 'etcd:2379' is not an endpoint: write")
     done = call("list", "--etcd", "http://127.0.0.1:1")
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("graphcore: etcd cannot be reached: tried http://127.0.0.1:1 for")
@@ -232,7 +232,7 @@ def test_watch_goes_on_when_etcd_answers_again(
     etcd.kill()
     assert process.stderr is not None
     line = process.stderr.readline()
-    assert "etcd cannot be reached" in line and line.endswith("it is tried again\n")
+    assert "etcd cannot be reached" in line and line.endswith("trying again\n")
     etcd.start()
     etcd.await_ready()
     assert process.stderr.readline() == "graphcore: the registry answers again\n"

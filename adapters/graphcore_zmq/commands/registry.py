@@ -93,7 +93,7 @@ def _print_changes(opened: EtcdRegistry | LocalRegistry, name: str | None, as_js
             # How long it was tried differs each time; the first sentence is enough.
             if not trouble:
                 trouble = str(error)
-                say(f"{trouble}; it is tried again")
+                say(f"{trouble}; trying again")
         else:
             if trouble:
                 trouble = ""

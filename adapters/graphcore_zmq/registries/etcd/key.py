@@ -1,36 +1,59 @@
-"""What is under one key, as etcd tells it: read once, followed from there, and read again at times.
+"""Follows one key of etcd: reads it, watches it from there, and reads it again from time to time.
 
-A watch ends with its connection, and when the revision at which it stood is compacted; then the key
-is read anew and followed from the revision of that. It is read from time to time all the same, so
-that a watch that has gone silent costs seconds, not the rest of the run.
+A watch ends with its connection, and when etcd compacts the revision at which the watch stands. The
+key is then read anew and watched from the revision of that answer. It is read from time to time in
+any case, so that a watch that has gone silent costs seconds and not the rest of the run.
 """
 
 import threading
 from collections.abc import Callable
 from time import monotonic
-from typing import Any
+from typing import Any, NamedTuple
 
 from graphcore_zmq.registries.etcd.connection import EtcdClient
+
+
+class Found(NamedTuple):
+    """What is under a key.
+
+    Attributes:
+        value: the bytes.
+        lease: the number of the lease that keeps the key; 0 for none.
+    """
+
+    value: bytes
+    lease: int
+
+    @property
+    def text(self) -> str:
+        """The value as text."""
+        return text_of(self.value)
+
+
+def text_of(value: bytes) -> str:
+    """Return a value as text; bytes that are not UTF-8 appear as escapes.
+
+    Such a value is no address, and whoever connects to it reports that.
+    """
+    return value.decode(errors="backslashreplace")
 
 
 class FollowedKey:
     """A key whose value is known as long as etcd answers.
 
-    `read` and `close` belong to one thread; the values may be read from any.
+    One thread calls `read`, `forget` and `close`; any thread may read the attributes.
 
     Args:
         key: the key.
         every: seconds after which it is read again.
-        changed: called, in a thread of the client's, when the key changed or its watch ended.
+        changed: called in a thread of the client when the key has changed or its watch has ended.
 
     Attributes:
-        value: what was under the key when it was last known; `None` for nothing.
-        lease: the lease under which it is kept; 0 for none.
+        found: what was last known to be under the key; `None` for nothing.
     """
 
     def __init__(self, key: str, every: float, changed: Callable[[], None]) -> None:
-        self.value: bytes | None = None
-        self.lease = 0
+        self.found: Found | None = None
         self._key = key
         self._every = every
         self._changed = changed
@@ -45,19 +68,19 @@ class FollowedKey:
         return 0.0 if self._watch is None else self._read_at + self._every
 
     def forget(self) -> None:
-        """Have the key read, whatever is known of it."""
+        """Make the next read due now."""
         self._read_at = -self._every
 
     def read(self, client: EtcdClient) -> None:
-        """Read the key and follow it."""
+        """Read the key, and watch it if no watch is running."""
         watch = self._watch
         response = client.get_response(self._key)
-        value, lease = None, 0
-        for found in response.kvs:
-            value, lease = found.value, found.lease
-        # Without a watch nothing is newer than this, not even a higher revision: a server that
-        # was put back to an older state counts from there.
-        self.take(value, lease, response.header.revision, unless_newer=watch is not None)
+        found = None
+        for each in response.kvs:
+            found = Found(each.value, each.lease)
+        # Without a watch this answer is the newest, even if its revision is lower: a server that
+        # was restored from a backup counts from the revision of the backup.
+        self.note(found, response.header.revision, unless_newer=watch is not None)
         if watch is None:
             watch = _Watch(client.watcher, self)
             self._watch = watch
@@ -68,29 +91,29 @@ class FollowedKey:
                 raise
         self._read_at = monotonic()
 
-    def take(self, value: bytes | None, lease: int, revision: int, unless_newer: bool) -> None:
+    def note(self, found: Found | None, revision: int, unless_newer: bool) -> None:
         """Note what is under the key at a revision."""
         with self._lock:
             if not unless_newer or revision > self._revision:
-                self.value, self.lease, self._revision = value, lease, revision
+                self.found, self._revision = found, revision
 
     def close(self) -> None:
-        """Follow no more."""
+        """Stop following the key."""
         watch, self._watch = self._watch, None
         if watch is not None:
             watch.cancel()
 
     def receive(self, watch: "_Watch", response: Any) -> None:
-        """Take what a watch was told; called in a thread of the client's."""
-        # What ends a watch is told as an error, or as nothing at all.
+        """Take what a watch reports; called in a thread of the client."""
+        # The end of a watch is reported as an error, or as None.
         events = getattr(response, "events", None)
         if events is None:
             if self._watch is watch:
                 self._watch = None
         else:
             for event in events:
-                value = None if event.version == 0 else event.value
-                self.take(value, event.lease, event.mod_revision, unless_newer=True)
+                found = None if event.version == 0 else Found(event.value, event.lease)
+                self.note(found, event.mod_revision, unless_newer=True)
         self._changed()
 
 
@@ -98,14 +121,14 @@ class _Watch:
     """One watch; it belongs to the connection that was open when it began."""
 
     def __init__(self, watcher: Any, owner: FollowedKey) -> None:
-        # Its number is known to this watcher alone: the client may have another one later.
+        # Only this watcher knows the watch's number; the client may have another watcher later.
         self._watcher = watcher
         self._owner = owner
         self._number: int | None = None
 
     def begin(self, key: str, revision: int) -> None:
-        # The watcher's queue of requests has room for ten. Its thread puts one more when the
-        # connection ends, and would wait for ever behind ten that nobody takes any more.
+        # The watcher's queue holds ten requests. Its thread puts one more when the connection ends,
+        # and would wait for ever after ten that nobody takes any more.
         requests = getattr(self._watcher, "_request_queue", None)
         if requests is not None:
             requests.maxsize = 0

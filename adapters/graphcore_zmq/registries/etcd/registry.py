@@ -1,11 +1,10 @@
 """`EtcdRegistry`: publishers found by name in etcd.
 
-A name is a key, and the address is its value, so `etcdctl get quotes` shows it. The public key of a
-publisher that has one is beside it, under `quotes/public-key`. Both are written under one lease,
-which etcd ends when nobody keeps it alive: a publisher that crashed is no longer found after that.
+A name is a key and the address its value, so `etcdctl get quotes` prints it. If the publisher has a
+public key, it is stored under `quotes/public-key`. Both keys have one lease, which the publisher
+keeps alive; etcd removes them when the lease expires, so a crashed publisher is no longer found.
 """
 
-import logging
 from collections.abc import Sequence
 from pathlib import Path
 from time import monotonic
@@ -16,6 +15,7 @@ from urllib.parse import urlsplit
 from graphcore import InvalidTypeError, InvalidValueError
 from graphcore.time import Duration, to_duration
 from graphcore_zmq.registries.claims import settled
+from graphcore_zmq.registries.etcd.claim import PUBLIC_KEY, EtcdClaim
 from graphcore_zmq.registries.etcd.connection import (
     EtcdClient,
     EtcdConnection,
@@ -23,52 +23,46 @@ from graphcore_zmq.registries.etcd.connection import (
     Target,
     UnreachableError,
 )
-from graphcore_zmq.registries.etcd.key import FollowedKey
-from graphcore_zmq.registries.etcd.names import KeptName
+from graphcore_zmq.registries.etcd.key import FollowedKey, text_of
 from graphcore_zmq.registries.etcd.session import Access, Endpoint, client_library
-from graphcore_zmq.registries.etcd.worker import EtcdWorker
+from graphcore_zmq.registries.etcd.worker import EtcdWorker, Task
 from graphcore_zmq.registry import Conflict, NameNotFoundError, Registration, RegistryError
-
-_logger = logging.getLogger(__name__)
 
 _SECOND = 1_000_000_000
 _PORT = 2379
 _FORM = 'write "http://host:2379" or "https://host:2379"'
-_PUBLIC_KEY = "/public-key"  # what follows a name's key
-_READ_AGAIN = 10.0  # s
-_AFTER_REFUSAL = 1.0  # s
+_READ_AGAIN = 10.0  # s after which a watched key is read again
 
 
 class EtcdRegistry:
     """Names in etcd.
 
-    While it has names or watches it has one thread and one connection, made with the first and
-    ended with the last of them. A lookup apart from those connects for itself; inside
-    ``with registry:`` the connection is kept from one lookup to the next.
+    While names or watches use the registry, it has one thread and one connection, from the first of
+    them to the last. Without any, each lookup opens a connection of its own; inside
+    ``with registry:`` one connection stays open.
 
     Args:
-        endpoints: ``"http://host:2379"``, or ``https``, or several of the members of one cluster;
-            they are tried in turn.
-        user: who asks, if etcd wants to know.
+        endpoints: ``"http://host:2379"``, or ``https``, or a list of the members of one cluster,
+            which the registry tries in turn.
+        user: name of etcd's user, if etcd requires one.
         password: of that user.
-        ca_cert: file of the authority that signed the server's certificate; by default those that
-            gRPC trusts.
-        cert: file of this client's certificate, if etcd asks for one.
-        key: file of its key.
-        prefix: put before each name to make its key.
-        ttl: how long a name outlives a publisher that crashed, in whole seconds; it is kept alive
-            every third of that. etcd grants 2 s at least.
-        conflict: what `register` does if another holds the name. ``"wait"`` tries for `ttl` and 2 s
-            more, so that a publisher that crashed and was restarted gets its name back when the
-            dead one's lease has ended. ``"error"`` fails at once. ``"standby"`` returns at once,
-            and takes the name whenever it is free. An etcd that cannot be reached is waited for
-            alike.
+        ca_cert: file with the certificate of the authority that signed the server's certificate; by
+            default gRPC's own list of authorities.
+        cert: file with the client's certificate, if etcd requires one.
+        key: file with the key of that certificate.
+        prefix: text before each name in etcd.
+        ttl: how long a name outlives a crashed publisher, in whole seconds; the publisher renews it
+            every third of that. etcd grants at least 2 s.
+        conflict: what `register` does if another publisher holds the name. ``"wait"`` tries for
+            `ttl` and 2 s more, so that a publisher that crashed and was restarted gets its name
+            back after the old lease has expired. ``"error"`` fails at once. ``"standby"`` returns
+            at once, and takes the name when it is free. The same holds while etcd is unreachable.
         timeout: how long one call to one endpoint may take; never more than a third of `ttl`.
-        client: a client that is ready to use, with python-etcd3's interface, instead of endpoints;
-            it is not closed. It should have a timeout.
+        client: a client of your own with python-etcd3's interface, in place of endpoints. It should
+            have a timeout. The registry does not close it.
 
     Raises:
-        InvalidTypeError, InvalidValueError: for what makes no sense.
+        InvalidTypeError, InvalidValueError: for invalid arguments.
         RegistryError: if the extra `etcd` is not installed.
 
     ```python
@@ -108,11 +102,13 @@ class EtcdRegistry:
         targets: Sequence[Target] = self._endpoints
         if client is not None:
             if endpoints or access.given:
-                raise InvalidValueError("a client that is given has its own endpoints and access")
-            # One with several endpoints goes on to the next when it is asked again.
+                raise InvalidValueError(
+                    "a client of your own has its own endpoints and access: give nothing else"
+                )
+            # After a failed call, a client with several endpoints uses the next one.
             targets = [GivenClient(client)] * max(len(getattr(client, "endpoints", ())), 1)
         else:
-            # Here, where it is seen by whoever lacks it, and not with the first call.
+            # Imported here, so that a missing extra is an error where the registry is made.
             client_library("pyetcd")
         self._connection = EtcdConnection(targets, seconds)
         self._worker = EtcdWorker(self._connection)
@@ -122,7 +118,7 @@ class EtcdRegistry:
         return f"<EtcdRegistry at {where}>"
 
     def __enter__(self) -> Self:
-        """Keep the connection open until the end of the block."""
+        """Keep one connection open until the end of the block."""
         self._connection.hold()
         return self
 
@@ -132,48 +128,40 @@ class EtcdRegistry:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Close the connection, unless names or watches use it."""
+        """Close the connection, unless names or watches still use it."""
         self._connection.release()
 
     @property
     def peer(self) -> tuple[str, int] | None:
-        """Host and port of an endpoint, towards which this host's own address can be found."""
+        """Host and port of the first endpoint; `None` for a client of your own."""
         if not self._endpoints:
             return None
         return self._endpoints[0].host.strip("[]"), self._endpoints[0].port
 
-    def register(self, name: str, address: str, public_key: str | None = None) -> KeptName:
-        """Enter an address under a name and keep it there, until it is revoked.
+    def register(self, name: str, address: str, public_key: str | None = None) -> EtcdClaim:
+        """Store an address under a name, and keep it there until it is revoked.
 
-        A publisher's public key is written with it, in one transaction and under one lease.
-
-        If another holds the name, it waits, fails or stands by, as `conflict` says. Once it has the
-        name, it gets it back by itself after an outage of etcd, unless another has it by then.
+        The publisher's public key is stored in the same transaction, under the same lease. If
+        another publisher holds the name, `conflict` says what happens. A name that etcd has lost is
+        stored again, unless another publisher has taken it meanwhile.
 
         Returns:
-            The registration; its `revoke` takes the name back, within a second.
+            The claim; its `revoke` removes the name within a second.
 
         Raises:
-            NameTakenError: if another holds the name; the message has its address.
+            NameTakenError: if another publisher holds the name; the message contains its address.
             RegistryError: if etcd cannot be reached, or refuses.
         """
         return settled(self.claim(Registration(name, address, public_key)))
 
-    def claim(self, registration: Registration) -> KeptName:
-        """Begin to `register`; returns at once, and its `wait` tells when that is done."""
-        key, public_key = self._key(registration.name), registration.public_key
-        kept = KeptName(
-            self._worker,
-            self._connection,
-            registration.name,
-            key,
-            registration.address,
-            None if public_key is None else (key + _PUBLIC_KEY, public_key),
-            self._ttl,
-            self._conflict,
+    def claim(self, registration: Registration) -> EtcdClaim:
+        """Begin to `register`; returns at once, and the claim's `wait` tells when it is done."""
+        key = self._key(registration.name)
+        claim = EtcdClaim(
+            self._worker, self._connection, registration, key, self._ttl, self._conflict
         )
-        self._worker.add(kept)
-        return kept
+        self._worker.add(claim)
+        return claim
 
     def lookup(self, name: str) -> str:
         """Return the address under a name.
@@ -186,7 +174,7 @@ class EtcdRegistry:
         with self._connection.held():
             response = self._connection.call(lambda client: client.get_response(key))
         for found in response.kvs:
-            return _text(found.value)
+            return text_of(found.value)
         raise NameNotFoundError(f"no publisher named {name!r} found in etcd")
 
     def find(self, name: str) -> Registration:
@@ -201,17 +189,17 @@ class EtcdRegistry:
         def ask(client: EtcdClient) -> tuple[bool, list[Any]]:
             # One transaction reads both, so they are of one publisher.
             get = client.transactions.get
-            return client.transaction([], [get(key), get(key + _PUBLIC_KEY)], [])
+            return client.transaction([], [get(key), get(key + PUBLIC_KEY)], [])
 
         with self._connection.held():
             _, (addresses, public_keys) = self._connection.call(ask)
         for address, _ in addresses:
-            public_key = next((_text(value) for value, _ in public_keys), None)
-            return Registration(name, _text(address), public_key)
+            public_key = next((text_of(value) for value, _ in public_keys), None)
+            return Registration(name, text_of(address), public_key)
         raise NameNotFoundError(f"no publisher named {name!r} found in etcd")
 
     def watch(self, name: str) -> "EtcdWatch":
-        """Begin to follow a name, which need not be there yet; returns at once."""
+        """Begin to follow a name, which need not be registered yet; returns at once."""
         watch = EtcdWatch(self._worker, self._connection, name, self._key(name))
         self._worker.add(watch)
         return watch
@@ -229,72 +217,74 @@ class EtcdRegistry:
 
         with self._connection.held():
             response = self._connection.call(ask)
-        found = {_text(each.key).removeprefix(prefix): _text(each.value) for each in response.kvs}
+        found = {
+            text_of(each.key).removeprefix(prefix): text_of(each.value) for each in response.kvs
+        }
         return {
             name: address
             for name, address in sorted(found.items())
-            if not name.endswith(_PUBLIC_KEY)
+            if not name.endswith(PUBLIC_KEY)
         }
 
     def _key(self, name: str) -> str:
         if not isinstance(name, str) or not name:
-            raise InvalidValueError(f"a name is text, and not empty: {name!r}")
-        if name.endswith(_PUBLIC_KEY):
-            raise InvalidValueError(f"{name!r} is no name: what ends so in etcd is a public key")
+            raise InvalidValueError(f"a name is a text that is not empty, not {name!r}")
+        if name.endswith(PUBLIC_KEY):
+            raise InvalidValueError(
+                f"{name!r} cannot be a name: etcd keeps public keys under names that end so"
+            )
         try:
             (self._prefix + name).encode()
         except UnicodeEncodeError:
-            raise InvalidValueError(f"{name!r} is no text: it has half a character") from None
+            raise InvalidValueError(
+                f"{name!r} cannot be written as UTF-8: it has half a surrogate pair"
+            ) from None
         return self._prefix + name
 
 
-class EtcdWatch:
-    """Follows one name: a task of the registry's thread."""
+class EtcdWatch(Task):
+    """Follows one name, in the registry's thread."""
 
     def __init__(self, worker: EtcdWorker, connection: EtcdConnection, name: str, key: str) -> None:
-        self.due = 0.0
-        self.ending = False
+        super().__init__()
         self._name = name
-        self._refusal = ""
         self._worker = worker
         self._connection = connection
         self._followed = FollowedKey(key, _READ_AGAIN, lambda: worker.wake(self))
 
     @property
     def address(self) -> str | None:
-        """What is known to be under the name now; `None` if nothing is, or nothing is known yet."""
-        value = self._followed.value
-        return None if value is None else _text(value)
+        """The last known address; `None` if there is none, or etcd has not answered yet."""
+        found = self._followed.found
+        return None if found is None else found.text
 
     def close(self) -> None:
-        """Follow no more; returns within a second."""
+        """Stop following the name; returns within a second."""
         self._worker.end(self)
+
+    # The thread's side
 
     def step(self) -> None:
         """Read the key, if that is due, and follow it."""
         if monotonic() >= self._followed.due:
             self._connection.call(self._followed.read, lambda: self._worker.given_up(self))
         self.due = self._followed.due
-        self._refusal = ""
 
     def finish(self) -> None:
-        """Follow no more."""
+        """Stop following the name."""
         self._followed.close()
 
     def failed(self, error: RegistryError) -> None:
-        """Try again; what etcd refuses is logged."""
+        """Log what etcd refuses; the worker tries again."""
         if not isinstance(error, UnreachableError):
-            self.due = monotonic() + _AFTER_REFUSAL
-            if str(error) != self._refusal:
-                self._refusal = str(error)
-                _logger.error("%r cannot be followed: %s", self._name, error)
+            self.say_refused("cannot follow %r: %s", self._name, error)
 
 
 def _whole_seconds(ttl: Duration) -> int:
     duration = to_duration(ttl)
     if duration < _SECOND or duration % _SECOND:
         given = f"{ttl!r} ns" if isinstance(ttl, int) else repr(ttl)
-        raise InvalidValueError(f'a ttl is of whole seconds, such as "30s", not {given}')
+        raise InvalidValueError(f'a ttl is in whole seconds, such as "30s", not {given}')
     return duration // _SECOND
 
 
@@ -307,9 +297,9 @@ def _access(
     timeout: float,
 ) -> Access:
     if (user is None) != (password is None):
-        raise InvalidValueError("a user and a password are given together")
+        raise InvalidValueError("give a user and a password together")
     if (cert is None) != (key is None):
-        raise InvalidValueError("a certificate and its key are given together")
+        raise InvalidValueError("give a certificate and its key together")
     return Access(user, password, _file(ca_cert), _file(cert), _file(key), timeout)
 
 
@@ -317,7 +307,7 @@ def _file(path: str | Path | None) -> Path | None:
     if path is None:
         return None
     if not isinstance(path, str | Path):
-        raise InvalidTypeError(f"a certificate is the path of a file, not {path!r}")
+        raise InvalidTypeError(f"a certificate is given as the path of a file, not {path!r}")
     try:
         with open(path, "rb"):
             return Path(path)
@@ -327,10 +317,10 @@ def _file(path: str | Path | None) -> Path | None:
 
 def _endpoints(given: str | Sequence[str], access: Access) -> list[Endpoint]:
     if not isinstance(given, Sequence):
-        raise InvalidTypeError(f"endpoints are a URL or a list of some, not {given!r}")
+        raise InvalidTypeError(f"endpoints are a URL or a list of URLs, not {given!r}")
     urls = [given] if isinstance(given, str) else list(given)
     if not urls:
-        raise InvalidValueError(f"etcd has at least one endpoint: {_FORM}")
+        raise InvalidValueError(f"give at least one endpoint: {_FORM}")
     return [_endpoint(url, access) for url in urls]
 
 
@@ -341,16 +331,13 @@ def _endpoint(url: str, access: Access) -> Endpoint:
     except ValueError:
         host = None
     if parts.scheme not in ("http", "https") or not host or parts.path.strip("/"):
-        raise InvalidValueError(f"{url!r} is no endpoint: {_FORM}")
+        raise InvalidValueError(f"{url!r} is not an endpoint: {_FORM}")
     if parts.username or parts.password:
-        raise InvalidValueError("a user and a password are given as such, not in an endpoint")
+        raise InvalidValueError(
+            "an endpoint has no user or password: give user= and password= beside it"
+        )
     secure = parts.scheme == "https"
     if not secure and (access.ca_cert or access.cert):
-        raise InvalidValueError(f"certificates are for https, and the endpoint is {url!r}")
+        raise InvalidValueError(f"certificates need an https endpoint, not {url!r}")
     host = f"[{host}]" if ":" in host else host
     return Endpoint(f"{parts.scheme}://{host}:{port}", host, port, secure, access)
-
-
-def _text(value: bytes) -> str:
-    # What is no text is no address either, and whoever connects says so.
-    return value.decode(errors="backslashreplace")

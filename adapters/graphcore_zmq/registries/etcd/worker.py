@@ -1,57 +1,73 @@
-"""The one thread of a registry: it keeps names and follows keys, while there are any.
+"""The one thread of an etcd registry: it keeps names and follows keys, while there are any.
 
-What it has to do comes as tasks, which say when they are due. A task is asked by this thread alone,
-and its calls to etcd are made here, one after the other; so a hundred names cost one thread and one
-connection.
+Its work comes as tasks, which say when their next step is due. Only this thread runs tasks, and it
+runs one step at a time; so a hundred names cost one thread and one connection.
 """
 
 import logging
 import threading
+from abc import ABC, abstractmethod
 from time import monotonic
-from typing import Protocol
 
 from graphcore_zmq.registries.etcd.connection import EtcdConnection, RefusedError, UnreachableError
 from graphcore_zmq.registry import RegistryError
 
 _logger = logging.getLogger(__name__)
 
-_PAUSE = 0.3  # s between two tries while etcd cannot be reached
-_PATIENCE = 0.7  # s that the end of a task may take, before the call that it waits for is cut
-_END = 0.9  # s that it may take with the end of the thread
+_PAUSE = 0.3  # s between two tries while etcd does not answer
+_AFTER_REFUSAL = 1.0  # s between two tries of a task that etcd refused
+_PATIENCE = 0.7  # s that `end` waits for a task, before it interrupts the call to etcd
+_END = 0.9  # s that `end` waits for a task and for the end of the thread
 
 
-class Task(Protocol):
-    """Something to be done with etcd again and again.
+class Task(ABC):
+    """Work with etcd that is done in steps.
 
     Attributes:
-        due: when the next step is, by the monotonic clock (s).
+        due: when the next step is due, by the monotonic clock (s).
         ending: whether the next step is the last; set by `EtcdWorker.end`, or by a step.
     """
 
-    due: float
-    ending: bool
+    def __init__(self) -> None:
+        self.due = 0.0
+        self.ending = False
+        self._refusal = ""
 
+    @abstractmethod
     def step(self) -> None:
         """Do what is due, and set `due`."""
 
+    @abstractmethod
     def finish(self) -> None:
-        """Give back what is held."""
+        """Give back what the task holds."""
 
+    @abstractmethod
     def failed(self, error: RegistryError) -> None:
-        """Take notice that a step failed; it is tried again unless the task is ending."""
+        """A step has failed; the worker tries it again, unless the task is ending."""
+
+    def say_refused(self, message: str, name: str, error: RegistryError) -> None:
+        """Log a refusal once, with the name and the reason, and try again a second later."""
+        self.due = monotonic() + _AFTER_REFUSAL
+        if str(error) != self._refusal:
+            self._refusal = str(error)
+            _logger.error(message, name, error)
+
+    def succeeded(self) -> None:
+        """A step has succeeded: the next refusal is logged again."""
+        self._refusal = ""
 
 
 class EtcdWorker:
     """Runs tasks in a thread that begins with the first of them and ends with the last.
 
     Args:
-        connection: what the tasks use; held open by the thread.
+        connection: what the tasks use; the thread holds it open.
     """
 
     def __init__(self, connection: EtcdConnection) -> None:
         self._connection = connection
         self._tasks: list[Task] = []
-        # Apart from `due`, which a step that is under way sets without having seen what woke it.
+        # Not in `due`: a step that is under way sets `due` without knowing of the wake-up.
         self._woken: set[Task] = set()
         self._thread: threading.Thread | None = None
         self._changed = threading.Condition()
@@ -72,24 +88,24 @@ class EtcdWorker:
             self._changed.notify_all()
 
     def wake(self, task: Task) -> None:
-        """From any thread: have a task's next step at once."""
+        """Make a task's next step due now; from any thread."""
         with self._changed:
             if task in self._tasks:
                 self._woken.add(task)
                 self._changed.notify_all()
 
     def end(self, task: Task) -> bool:
-        """Have a task finish, and the thread with the last of them; returns within a second.
+        """Finish a task, and the thread with the last task; returns within a second.
 
         Returns:
-            Whether it did; otherwise etcd did not answer, and the task was dropped.
+            Whether the task has finished; if not, etcd did not answer, and the task is dropped.
         """
         until = monotonic() + _END
         with self._changed:
             thread = self._thread
             task.ending = True
             self._changed.notify_all()
-            # Many that end while nothing answers do not each wait for that.
+            # While nothing answers, only the first of many tasks waits for that.
             patience = 0.0 if self._hung else _PATIENCE
             finished = self._changed.wait_for(lambda: task not in self._tasks, patience)
             if not finished:
@@ -103,7 +119,7 @@ class EtcdWorker:
         return finished
 
     def given_up(self, task: Task) -> bool:
-        """Return whether a task was dropped while it was waiting for etcd."""
+        """Return whether a task was dropped while it waited for etcd."""
         return task not in self._tasks
 
     def _run(self) -> None:
@@ -117,7 +133,7 @@ class EtcdWorker:
                 self._woken.clear()
                 self._changed.notify_all()
             for task in orphans:
-                task.failed(RegistryError(f"following etcd ended with an error: {error!r}"))
+                task.failed(RegistryError(f"the thread for etcd ended with an error: {error!r}"))
             raise
 
     def _await_due(self) -> Task | None:
@@ -151,7 +167,8 @@ class EtcdWorker:
         except RefusedError as error:
             task.failed(error)
         else:
-            # A step that has nothing to ask succeeds whatever etcd does.
+            task.succeeded()
+            # A step that asks etcd nothing succeeds even while etcd is down.
             if self._connection.answered_at >= began:
                 self._answered()
         if ending:
@@ -167,16 +184,16 @@ class EtcdWorker:
     def _unreachable(self, task: Task, error: UnreachableError) -> None:
         with self._changed:
             if task not in self._tasks:
-                return  # nobody waits for it any more; the others see for themselves
+                return  # the task was dropped; the others find out by themselves
             self._resume_at = monotonic() + _PAUSE
-            # What it was woken for is still to be done, long before it is due by itself.
+            # The reason of its wake-up still stands, and its own `due` may be far away.
             self._woken.add(task)
             others = [each for each in self._tasks if each is not task and not each.ending]
         for each in (task, *others):
             each.failed(error)
         if not self._down and not all(each.ending for each in (task, *others)):
             self._down = True
-            _logger.warning("%s; it is tried again", error)
+            _logger.warning("%s; trying again", error)
 
     def _answered(self) -> None:
         self._hung = False

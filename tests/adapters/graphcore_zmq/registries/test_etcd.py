@@ -22,27 +22,35 @@ FORM = 'write "http://host:2379" or "https://host:2379"'
 @pytest.mark.parametrize(
     ("arguments", "options", "sentence"),
     [
-        ([], {}, f"etcd has at least one endpoint: {FORM}"),
-        (["etcd:2379"], {}, f"'etcd:2379' is no endpoint: {FORM}"),
-        ([""], {}, f"'' is no endpoint: {FORM}"),
-        (["http://"], {}, f"'http://' is no endpoint: {FORM}"),
-        (["http://etcd:port"], {}, f"'http://etcd:port' is no endpoint: {FORM}"),
-        (["http://etcd:2379/v3"], {}, f"'http://etcd:2379/v3' is no endpoint: {FORM}"),
-        ([[URL, 2379]], {}, f"2379 is no endpoint: {FORM}"),
-        ([2379], {}, "endpoints are a URL or a list of some, not 2379"),
-        (["http://me:pw@etcd"], {}, "a user and a password are given as such, not in an endpoint"),
-        ([URL], {"user": "me"}, "a user and a password are given together"),
-        ([URL], {"password": "pw"}, "a user and a password are given together"),
-        ([URL], {"cert": __file__}, "a certificate and its key are given together"),
-        ([URL], {"ca_cert": __file__}, f"certificates are for https, and the endpoint is '{URL}'"),
+        ([], {}, f"give at least one endpoint: {FORM}"),
+        (["etcd:2379"], {}, f"'etcd:2379' is not an endpoint: {FORM}"),
+        ([""], {}, f"'' is not an endpoint: {FORM}"),
+        (["http://"], {}, f"'http://' is not an endpoint: {FORM}"),
+        (["http://etcd:port"], {}, f"'http://etcd:port' is not an endpoint: {FORM}"),
+        (["http://etcd:2379/v3"], {}, f"'http://etcd:2379/v3' is not an endpoint: {FORM}"),
+        ([[URL, 2379]], {}, f"2379 is not an endpoint: {FORM}"),
+        ([2379], {}, "endpoints are a URL or a list of URLs, not 2379"),
+        (
+            ["http://me:pw@etcd"],
+            {},
+            "an endpoint has no user or password: give user= and password= beside it",
+        ),
+        ([URL], {"user": "me"}, "give a user and a password together"),
+        ([URL], {"password": "pw"}, "give a user and a password together"),
+        ([URL], {"cert": __file__}, "give a certificate and its key together"),
+        ([URL], {"ca_cert": __file__}, f"certificates need an https endpoint, not '{URL}'"),
         ([URL], {"ca_cert": "no"}, "'no' cannot be read: No such file or directory"),
-        ([URL], {"ca_cert": b"PEM"}, "a certificate is the path of a file, not b'PEM'"),
-        ([URL], {"ttl": "1500ms"}, "a ttl is of whole seconds, such as \"30s\", not '1500ms'"),
-        ([URL], {"ttl": 0}, 'a ttl is of whole seconds, such as "30s", not 0 ns'),
+        ([URL], {"ca_cert": b"PEM"}, "a certificate is given as the path of a file, not b'PEM'"),
+        ([URL], {"ttl": "1500ms"}, "a ttl is in whole seconds, such as \"30s\", not '1500ms'"),
+        ([URL], {"ttl": 0}, 'a ttl is in whole seconds, such as "30s", not 0 ns'),
         ([URL], {"conflict": "x"}, 'conflict is "wait", "error" or "standby", not \'x\''),
         ([URL], {"prefix": None}, "a prefix is text, not None"),
         ([URL], {"timeout": 0}, "a timeout is above 0, not 0"),
-        ([URL], {"client": object()}, "a client that is given has its own endpoints and access"),
+        (
+            [URL],
+            {"client": object()},
+            "a client of your own has its own endpoints and access: give nothing else",
+        ),
     ],
 )
 def test_what_makes_no_sense_is_refused_in_a_sentence(
@@ -57,7 +65,7 @@ def test_what_makes_no_sense_is_refused_in_a_sentence(
 def test_a_name_is_text(name: Any) -> None:
     registry = EtcdRegistry(URL)
     for ask in (registry.lookup, registry.watch, lambda each: registry.register(each, "tcp://h:1")):
-        with pytest.raises(gc.InvalidValueError, match="name is text|is no text"):
+        with pytest.raises(gc.InvalidValueError, match="name is a text|cannot be written as UTF-8"):
             ask(name)
 
 

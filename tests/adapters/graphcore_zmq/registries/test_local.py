@@ -138,7 +138,7 @@ def test_a_revoke_returns_within_a_second_of_a_locked_file_and_the_name_expires(
             began = time.monotonic()
             handle.revoke()
             assert time.monotonic() - began < 1
-        assert "'a' could not be taken back" in caplog.text
+        assert "'a' could not be removed" in caplog.text
         database.execute("ROLLBACK")
     wait_until(lambda: registry.names() == {}, 2)
 
@@ -148,7 +148,7 @@ def test_a_name_outlives_a_file_that_is_locked_for_a_while(path, caplog):
     handle = registry.register("quotes", A)
     with closing(sqlite3.connect(path, isolation_level=None)) as database:
         database.execute("BEGIN EXCLUSIVE")
-        wait_until(lambda: "cannot be renewed now" in caplog.text, 5)
+        wait_until(lambda: "cannot renew names" in caplog.text, 5)
         database.execute("ROLLBACK")
     wait_until(lambda: "are renewed again" in caplog.text, 5)
     assert registry.lookup("quotes") == A
