@@ -70,7 +70,7 @@ class Withholding:
         node = self._node
         attributes = vars(node)
         shown = attributes.get("value", _MISSING)
-        if shown is self._shown:
+        if shown is self._shown and shown is not self._working:
             _put(attributes, self._working)
         ticked = bool(self._cycle(state))
         attributes = vars(node)  # a node may replace its dict
@@ -79,7 +79,8 @@ class Withholding:
             self._shown = self._working
         else:
             self._shown = shown
-            _put(attributes, shown)
+            if shown is not self._working:
+                _put(attributes, shown)
         return ticked
 
 
@@ -149,7 +150,8 @@ def _functions(item: object) -> list[tuple[FunctionType, bool]] | None:
         return [found for each in accessors for found in _functions(each) or ()]
     if isinstance(item, type | GetSetDescriptorType | MemberDescriptorType):
         return []
-    return None if callable(item) or hasattr(type(item), "__get__") else []
+    # What is no descriptor is never given the node, unless a method hands the node on.
+    return None if hasattr(type(item), "__get__") else []
 
 
 def _inner(function: FunctionType) -> Iterator[FunctionType]:

@@ -86,6 +86,7 @@ def test_a_cycle_that_returns_true_wherever_it_may_have_set_value_shows_it(body:
         "helper(self)\nreturn False",
         "helper([self])\nreturn False",
         "helper(x, self)\nreturn False",
+        "self.put(self, 'value', 1)\nreturn False",
         "self + 1\nreturn False",
         "setattr(self, 'value', 1)\nreturn False",
         "self.__dict__['value'] = 1\nreturn False",
@@ -116,6 +117,7 @@ TICKS = "self.value = 1\nreturn True"
         "def stop(self, state):\n    close(self)",
         "@property\ndef doubled(self):\n    return self.value * 2",
         "@staticmethod\ndef check(value):\n    return helper(value)",
+        "f = len\nput = setattr\nmake = [].append\nget = lambda self: self.x",
         "limit = 5\nnames = ('a', 'b')\nkinds = {'f': len}\nclass Inner:\n    pass",
     ],
 )
