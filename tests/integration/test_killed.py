@@ -21,7 +21,7 @@ SPAN = 10**9  # between the first numbers of two publishers
 FINAL = 300  # values of the last publisher
 # Of the large ones, a few hundred are more than all buffers hold.
 WIDTHS = [16, 60_000]
-CUT = "a subscriber no longer answers and is cut"
+CUT = "a subscriber no longer answers; closing its connection"
 
 
 class Processes:

@@ -101,7 +101,7 @@ def test_who_reconnects_and_had_the_last_value_sees_neither_a_repeat_nor_a_gap(f
     feeding.send(b"1", b"2")
     wait_until(lambda: len(watching.values) == 2)
     # The publisher cuts it, as one that no longer answers.
-    peers = feeding.publisher.node._outlet._alive
+    peers = feeding.publisher.node._outlet.subscribers.signing
     cut_all(peers, feeding.port)
     wait_until(lambda: watching.statuses == ["connected", "disconnected", "connected"])
     wait_until(lambda: feeding.publisher.stats().subscriptions == 1)

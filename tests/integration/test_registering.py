@@ -44,8 +44,8 @@ def test_a_run_that_passes_while_its_name_is_waited_for_says_so(
         f"{publisher.address} waits at most 3[0-2] s for the name 'quotes': {HERE} holds it", waits
     )
     assert ended == (
-        f"{publisher.node.name}: the run ended before the name 'quotes' was registered: nobody has "
-        "found this publisher by it"
+        f"{publisher.node.name}: the run ended before the name 'quotes' was registered, so nobody "
+        "has found this publisher by it"
     )
 
 

@@ -13,7 +13,7 @@ from tests.integration.conftest import Program
 pytestmark = pytest.mark.zmq
 
 STOPPED = 10  # s, much longer than the peer timeout
-CUT = "a subscriber no longer answers and is cut"
+CUT = "a subscriber no longer answers; closing its connection"
 # What is queued at the end takes its time on a busy machine, and is to arrive.
 PATIENT = {"linger": "1min"}
 LARGE = {"period": "5ms", "width": 100_000}

@@ -171,8 +171,8 @@ def test_a_subscriber_of_very_many_topics_gets_all_of_them_also_after_a_break(fe
         feeding.send(*(f"{each} x".encode() for each in topics[::100]))
         wait_until(lambda: len(watching.values) == 25)
         watching.values.clear()
-        wait_until(lambda: feeding.publisher.node._outlet._alive._heard)
-        (descriptor,) = feeding.publisher.node._outlet._alive._heard
+        wait_until(lambda: feeding.publisher.node._outlet.subscribers.signing._heard)
+        (descriptor,) = feeding.publisher.node._outlet.subscribers.signing._heard
         assert _cut(descriptor, feeding.port)
         wait_until(lambda: feeding.publisher.stats().subscriptions == 0)
         wait_until(lambda: feeding.publisher.stats().subscriptions == 1)

@@ -1,4 +1,4 @@
-"""What a publisher keeps for its first subscriber."""
+"""The values that wait for a publisher's first subscriber."""
 
 from collections import deque
 from collections.abc import Iterator
@@ -8,13 +8,16 @@ from graphcore_zmq.wire.framing import Outgoing
 Item = tuple[int, Outgoing]
 
 
-class Kept:
-    """Messages that nobody has subscribed to yet, in their order.
+class Backlog:
+    """Messages in the order in which they were published.
 
     Args:
-        keep_for: how old one may get, ns.
-        keep_count: how many there may be.
-        lasting: whether the newest of each topic is kept whatever its age.
+        keep_for: how long a message is kept, ns.
+        keep_count: how many messages are kept.
+        lasting: whether the newest message of each topic never expires.
+
+    Attributes:
+        count: values in the backlog.
     """
 
     def __init__(self, keep_for: int, keep_count: int, lasting: bool) -> None:
@@ -28,11 +31,11 @@ class Kept:
 
     @property
     def until(self) -> int:
-        """When the youngest is too old, ns; nothing of that age is as old as can be."""
+        """Engine time at which the newest message expires; 0 if only lasting ones are kept."""
         return self._waiting[-1][0] + self._keep_for if self._waiting else 0
 
     def add(self, at: int, message: Outgoing) -> int:
-        """Keep a message of an engine time; return how many values have expired by it."""
+        """Add a message of an engine time; return how many values expire because of it."""
         item = at, message
         self._waiting.append(item)
         self.count += message.values
@@ -46,7 +49,7 @@ class Kept:
         return expired + self.expire(at)
 
     def expire(self, now: int) -> int:
-        """Drop what is too old, or too many; return how many values that were."""
+        """Drop messages that are too old, or too many; return how many values they held."""
         count = 0
         while self._waiting and (
             len(self._waiting) > self._keep_count or now - self._waiting[0][0] > self._keep_for
@@ -61,13 +64,13 @@ class Kept:
         return count
 
     def take(self) -> Iterator[Item]:
-        """Give all that is kept, the oldest first, and keep it no longer."""
+        """Remove all messages and yield them, the oldest first."""
         items = [*self._outlasting.values(), *self._waiting]
         self.clear()
         yield from items
 
     def clear(self) -> int:
-        """Keep nothing; return how many values were kept."""
+        """Remove all messages; return how many values they held."""
         count, self.count = self.count, 0
         self._waiting.clear()
         self._newest.clear()

@@ -1,4 +1,4 @@
-"""The socket that a publisher binds: XPUB, on which each subscription is seen."""
+"""The socket that a publisher binds: XPUB, which shows each subscription."""
 
 from enum import StrEnum
 
@@ -9,7 +9,7 @@ from graphcore_zmq.config import SocketOptions
 from graphcore_zmq.socket.security import Gate
 from graphcore_zmq.socket.sockets import Socket, milliseconds, refuse_old_protocols, set_options
 
-STEP = 50  # ms between two looks at `stop` while the graph waits
+STEP = 50  # ms between two looks at `stop` while the graph's thread waits
 
 
 class OnFull(StrEnum):
@@ -27,29 +27,29 @@ def xpub(
     endpoint: str,
     gate: Gate | None,
 ) -> Socket:
-    """Return a publisher's socket, set up but not bound yet.
+    """Return a publisher's socket with its options set, not bound yet.
 
     Args:
         context: the publisher's.
         options: of the socket.
         on_full: what to do when a subscriber's queue is full.
-        lasting: whether the last value is sent again to each new subscriber.
-        endpoint: where it is going to be bound.
-        gate: what stands before a secured publisher.
+        lasting: whether each new subscriber is sent the last value.
+        endpoint: the address that it will be bound to.
+        gate: who may connect; `None` if everybody may.
 
     Raises:
-        RunError: if libzmq cannot do what `lasting` needs.
+        RunError: if this libzmq lacks what `lasting` needs.
     """
     socket: Socket = context.socket(zmq.XPUB)
     set_options(socket, options, endpoint)
-    # Before it is bound: a connection that ends at the same time as the socket is given the linger
-    # that there was when it was bound. By default that is for ever, and if something was still to
-    # be sent there, so is the end of the context (seen with libzmq 4.3.5; its issue 2733).
+    # Set before binding: a connection that ends at the same time as the socket uses the linger that
+    # was set when the socket was bound. The default is for ever, and with something left to send,
+    # ending the context would then take for ever (seen with libzmq 4.3.5; its issue 2733).
     socket.set(zmq.LINGER, milliseconds(options.linger))
     socket.set(zmq.SNDHWM, options.send_high_water_mark)
     socket.set(zmq.XPUB_VERBOSER, 1)
     if lasting:
-        _repeat_by_hand(socket)
+        _manage_subscriptions(socket)
     if on_full is OnFull.BLOCK:
         socket.set(zmq.XPUB_NODROP, 1)
         socket.set(zmq.SNDTIMEO, STEP)
@@ -64,7 +64,7 @@ def bind(socket: Socket, endpoint: str) -> None:
     """Bind a socket.
 
     Raises:
-        RunError: if it cannot be bound.
+        RunError: if the endpoint cannot be bound.
     """
     try:
         socket.bind(endpoint)
@@ -72,11 +72,11 @@ def bind(socket: Socket, endpoint: str) -> None:
         raise RunError(f"cannot bind {endpoint}: {zmq.strerror(error.errno or 0)}") from None
 
 
-def _repeat_by_hand(socket: Socket) -> None:
+def _manage_subscriptions(socket: Socket) -> None:
     try:
         socket.set(zmq.XPUB_MANUAL_LAST_VALUE, 1)
     except zmq.ZMQError:
         raise RunError(
-            "last_value=True needs a libzmq with XPUB_MANUAL_LAST_VALUE, which "
-            f"{zmq.zmq_version()} is not"
+            "last_value=True needs a libzmq with XPUB_MANUAL_LAST_VALUE; this one, "
+            f"{zmq.zmq_version()}, is too old"
         ) from None

@@ -1,16 +1,16 @@
-"""Signs of life: by them a publisher tells a subscriber that is slow from one that is gone.
+"""Signs of life: by them a publisher tells a slow subscriber from one that is gone.
 
-libzmq's own heartbeats are not used. A subscriber whose queue is full reads no ping, and one that
-pings a publisher which has ended loses what it has not read yet, or is aborted by an assertion
+libzmq's own heartbeats are not used. A subscriber whose queue is full reads no ping. A subscriber
+that pings a publisher which has ended loses what it has not read, or is aborted by an assertion
 (libzmq issue 4841). So a subscriber's thread sends a few bytes up its connection every
-`heartbeat_interval`, also while it waits for its graph; the last of them says that it has read the
-publisher's last frame, and a publisher that ends waits for that before it closes. Who will send
-signs says so by a subscription, which libzmq repeats on every new connection. What is of another
-make sends nothing and is sent nothing: it is never cut.
+`heartbeat_interval`, also while it waits for its graph. Its last sign says that it has read the
+publisher's last frame, and a publisher that ends waits for this sign before it closes. A subscriber
+announces its signs by a subscription, which libzmq repeats on every new connection. Peers other
+than graphcore exchange no signs of life, so they are never disconnected for silence.
 
-A sign is a subscription that is taken back at once, as any other message would have an XPUB socket
-that manages its subscriptions by hand take one subscriber for another (libzmq keeps the connections
-that subscriptions came from in a queue of its own, and takes one out for each message).
+A sign is a subscription that ends at once. Any other message would make an XPUB socket with
+XPUB_MANUAL mistake one subscriber for another: libzmq queues the connections that subscriptions
+came from, and takes one from this queue for every message.
 """
 
 import socket as networking
@@ -25,12 +25,12 @@ from graphcore_zmq.wire.signs import ALIVE, DONE
 class Peers:
     """The subscribers that give signs of life, by the descriptor of their connection.
 
-    A descriptor that becomes free is soon another connection's, and what that one sends may be read
-    before the end of the first is known. So who announces signs is waited for from then on, but
-    taken for a connection only when the ends up to then are known, and it is admitted.
+    A new connection soon reuses the descriptor of one that has ended, and its first messages may be
+    read before the monitor reports that end. So an announcement counts for a connection only when
+    the watching thread has read all ends up to it, and admits it.
 
-    `forget` and `admit` are for the thread that watches the connections, the rest is for the one
-    that reads the signs.
+    The thread that watches the connections calls `forget`, `announced` and `admit`; the thread that
+    reads the signs calls the other methods.
     """
 
     def __init__(self) -> None:
@@ -45,10 +45,10 @@ class Peers:
             return len(self._announced.keys() | self._expected.keys() | self._heard.keys())
 
     def hear(self, descriptor: int, sign: bytes) -> None:
-        """Note a sign; whatever else a peer sends is passed over.
+        """Note a sign; ignore anything else that a peer sends.
 
-        One that was sent before the end of its connection may be read behind it, where the
-        descriptor is nobody's, or that of a peer which gives no signs.
+        A sign may be read after the end of its connection. Its descriptor may then be unused, or
+        belong to a peer that gives no signs.
         """
         with self._lock:
             self._suspects.discard(descriptor)
@@ -60,21 +60,21 @@ class Peers:
                 self._drop(descriptor)
 
     def announce(self, descriptor: int) -> None:
-        """Note that a subscriber gives signs. Its first comes when it has received something."""
+        """Note that a subscriber gives signs; the first comes when it has received something."""
         with self._lock:
             self._announced[descriptor] = time.monotonic()
 
     def announced(self) -> set[int]:
-        """Return those that are not admitted yet."""
+        """Return the descriptors that were announced and are not admitted yet."""
         with self._lock:
             return set(self._announced)
 
     def admit(self, announced: set[int], connections: Container[int]) -> None:
-        """Expect signs of what was announced and is a connection.
+        """Expect signs from the connections that were announced.
 
         Args:
-            announced: what `announced` returned before the ends up to then were told to `forget`.
-            connections: those that there are.
+            announced: what `announced` returned before `forget` was called for all ends up to then.
+            connections: the present ones.
         """
         with self._lock:
             for descriptor in announced & self._announced.keys():
@@ -83,7 +83,7 @@ class Peers:
                     self._expected[descriptor] = since
 
     def forget(self, descriptor: int) -> None:
-        """Expect no more of a connection, which has ended."""
+        """Forget a connection that has ended."""
         with self._lock:
             self._drop(descriptor)
 
@@ -93,15 +93,16 @@ class Peers:
         self._suspects.discard(descriptor)
 
     def cut_silent(self, timeout: int, port: int, sent: float) -> int:
-        """Cut the connections that gave no sign for so long; return how many.
+        """Close the connections that gave no sign for so long; return how many.
 
-        To be called again and again, each time after what has come was heard. Silence is believed
-        the second time: where this process itself was held up, the signs are still on their way.
+        Call it repeatedly, each time after all messages were read. A connection is closed at the
+        second call that finds it silent: if this process was suspended, its signs are still to be
+        read at the first.
 
         Args:
-            timeout: the silence that is too long, ns.
-            port: the local port of the connections. A descriptor that has become something else
-                meanwhile is thereby left alone.
+            timeout: the longest silence, ns.
+            port: the local port of the connections; a descriptor that belongs to anything else by
+                now is left alone.
             sent: when something was last sent, monotonic seconds.
         """
         now = time.monotonic()
@@ -128,6 +129,6 @@ def _cut(descriptor: int, port: int) -> bool:
             if connection.getsockname()[1] != port:
                 return False
             connection.shutdown(networking.SHUT_RDWR)
-    except OSError:  # it has ended by itself
+    except OSError:  # the connection has ended
         return False
     return True

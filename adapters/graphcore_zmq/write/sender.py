@@ -1,7 +1,7 @@
-"""The publisher: `ZeroMqSenderNode` binds at `start`, sends in `cycle`, says goodbye at `stop`.
+"""The publisher: `ZeroMqSenderNode` binds in `start`, sends in `cycle`, sends the end in `stop`.
 
-Its outlet knows who has subscribed, so that it knows when its first value can be sent: values wait
-for the first subscriber instead of a sleep.
+Its outlet knows who has subscribed. So values before the first subscriber wait in a backlog and are
+sent when it subscribes, and no sleep has to guess when that is.
 """
 
 import logging
@@ -26,13 +26,13 @@ from graphcore_zmq.stats.stats_log import StatsLog
 from graphcore_zmq.stats.status import PublisherStats
 from graphcore_zmq.wire.frames import TRAILER_SIZE
 from graphcore_zmq.wire.framing import Framing, Outgoing
-from graphcore_zmq.write.backlog import Kept
+from graphcore_zmq.write.backlog import Backlog
 from graphcore_zmq.write.binding import STEP, OnFull
 from graphcore_zmq.write.outlet import Outlet
 
 _logger = logging.getLogger(__name__)
 
-_AT_FIRST = 0.5  # s of waiting before a line in the log
+_AT_FIRST = 0.5  # s of waiting before the log says so
 
 
 @node
@@ -57,15 +57,15 @@ class ZeroMqSenderNode(MutableNode[None]):
     address: str = state("")
     _outlet: Outlet | None = state(None)
     _handle: ZmqHandle | None = state(None)
-    _kept: Kept | None = state(None)
+    _backlog: Backlog | None = state(None)
     _expired: int = state(0)
     _released: bool = state(False)
     _clock_offset: int = state(0)
 
     def start(self, state: GraphState) -> None:
         refuse_historical(state)
-        self._kept = Kept(self.keep_for, self.keep_count, self.last_value)
-        outlet = Outlet(
+        self._backlog = Backlog(self.keep_for, self.keep_count, self.last_value)
+        self._outlet = Outlet(
             self.name,
             self.endpoint,
             self.on_full,
@@ -77,11 +77,9 @@ class ZeroMqSenderNode(MutableNode[None]):
             self._release_when_ready,
             StatsLog(lambda: f"{self.name}: {self.stats()}", self.options.stats_interval),
         )
-        outlet.open()
-        self._outlet = outlet
-        self.port = outlet.port
+        self.port = self._outlet.port
         self.address = self.endpoint.rpartition(":")[0] + f":{self.port}"
-        _logger.info("%s: publishes at %s", self.name, self.address)
+        _logger.info("%s: publishing at %s", self.name, self.address)
         self._register(state)
 
     def cycle(self, state: GraphState) -> bool:
@@ -93,7 +91,7 @@ class ZeroMqSenderNode(MutableNode[None]):
             raise CodecError(f"{self.name}: {error}") from error
         for message in messages:
             self._check_size(message)
-        if self._outlet.attention:
+        if self._outlet.subscribers.attention:
             self._outlet.read_subscriptions()
         if not self._released:
             self._await_and_release()
@@ -101,7 +99,7 @@ class ZeroMqSenderNode(MutableNode[None]):
             if not self._released:
                 self._keep(state.time, message)
             elif not self._outlet.send(state.time, message):
-                self._expire(message.values, "the run was told to stop")
+                self._expire(message.values, "the run is stopping")
         return False
 
     def stop(self, state: GraphState) -> None:
@@ -109,20 +107,22 @@ class ZeroMqSenderNode(MutableNode[None]):
             try:
                 self._handle.revoke()
             except Exception:  # a registry that is down must not keep the socket open
-                _logger.exception("%s could not take its name back", self.name)
-        if self._outlet is None or self._kept is None:
+                _logger.exception(
+                    "%s: cannot revoke the name %r", self.name, self.registration.name
+                )
+        if self._outlet is None or self._backlog is None:
             return
         try:
             if state.ended_by not in (EndedBy.SIGNAL, EndedBy.ERROR):
                 self._await_first_subscriber()
-            self._expire(self._kept.clear(), "the run ended before anybody subscribed")
+            self._expire(self._backlog.clear(), "the run ended before anybody subscribed")
             if state.ended_by is not EndedBy.ERROR:
-                self._outlet.say_goodbye()
-            elif self._outlet.subscriptions:
+                self._outlet.send_end()
+            elif self._outlet.subscribers.subscriptions:
                 _logger.warning(
-                    "%s: the run failed; subscribers that lose what they had not read: %d",
+                    "%s: the run failed; subscribers that lose what they have not read: %d",
                     self.name,
-                    self._outlet.subscriptions,
+                    self._outlet.subscribers.subscriptions,
                 )
         finally:
             _logger.info("%s: %s", self.name, self.stats())
@@ -130,16 +130,16 @@ class ZeroMqSenderNode(MutableNode[None]):
 
     def stats(self) -> PublisherStats:
         """Return what has been done in this run; from any thread."""
-        outlet, kept = self._outlet, self._kept
-        if outlet is None or kept is None:
+        outlet, backlog = self._outlet, self._backlog
+        if outlet is None or backlog is None:
             return PublisherStats()
         return PublisherStats(
             outlet.sent,
-            kept.count,
+            backlog.count,
             self._expired,
             outlet.bytes,
-            outlet.peers,
-            outlet.subscriptions,
+            outlet.subscribers.peers,
+            outlet.subscribers.subscriptions,
         )
 
     def _register(self, state: GraphState) -> None:
@@ -149,27 +149,27 @@ class ZeroMqSenderNode(MutableNode[None]):
         address = self.advertise or self._reachable_address(state, registry)
         if address is None or not self._enter(state, name, registry, address):
             _logger.warning(
-                "%s: the run ended before the name %r was registered: nobody has found this "
+                "%s: the run ended before the name %r was registered, so nobody has found this "
                 "publisher by it",
                 self.name,
                 name,
             )
 
     def _reachable_address(self, state: GraphState, registry: ZmqRegistry) -> str | None:
-        """Return what others connect to, if that is known before the run is to end."""
-        # It asks for the address of the registry's host, which may take as long as it likes.
+        """Return the address that others connect to; `None` if the run stops before it is known."""
+        # Resolving the name of the registry's host may take long.
         thread = f"graphcore-{self.name}-address"
         answer = ask(lambda: reachable_address(self.address, registry), thread)
         if wait([answer], timeout=_AT_FIRST).not_done:
             _logger.warning(
-                "%s waits for this host's address towards %s, whose name is not resolved yet",
+                "%s waits for this host's address towards %s, whose host name is not resolved yet",
                 self.name,
                 registry,
             )
         return answer.result() if answered(answer, lambda: state.stopping) else None
 
     def _enter(self, state: GraphState, name: str, registry: ZmqRegistry, address: str) -> bool:
-        """Register, for as long as the run is not to end; return whether that is done."""
+        """Register the name; return whether it is registered before the run stops."""
         key = None if self.security is None else self.security.public_key
         if not isinstance(registry, ClaimingRegistry):
             self._handle = registry.register(name, address)
@@ -184,13 +184,13 @@ class ZeroMqSenderNode(MutableNode[None]):
     # The first values
 
     def _release_when_ready(self) -> None:
-        # What the first value waits for in `cycle` must not hold the graph's thread here.
+        # Never waits: only the first value in `cycle` may hold the graph's thread.
         assert self._outlet is not None
-        if not self._released and self._outlet.subscriptions >= max(1, self.wait_for):
-            self._flush_kept()
+        if not self._released and self._outlet.subscribers.subscriptions >= max(1, self.wait_for):
+            self._send_backlog()
 
     def _await_and_release(self) -> None:
-        """Let values out once there are subscribers; where the first is to wait for them, wait."""
+        """Send the backlog if there are subscribers; under `wait_for` or block, wait for them."""
         assert self._outlet is not None
         if self.wait_for or self.on_full is OnFull.BLOCK:
             self._outlet.await_subscriptions(max(1, self.wait_for))
@@ -199,10 +199,10 @@ class ZeroMqSenderNode(MutableNode[None]):
         self._release_when_ready()
 
     def _await_first_subscriber(self) -> None:
-        """At the end, give what is kept the rest of its time."""
-        assert self._outlet is not None and self._kept is not None
-        while self._kept.count and not self._released:
-            remaining = (self._kept.until - self._now()) // 1_000_000
+        """At the end of the run, give the backlog the rest of its time."""
+        assert self._outlet is not None and self._backlog is not None
+        while self._backlog.count and not self._released:
+            remaining = (self._backlog.until - self._now()) // 1_000_000
             if remaining <= 0:
                 return
             self._outlet.wait(min(remaining, STEP))
@@ -222,25 +222,25 @@ class ZeroMqSenderNode(MutableNode[None]):
             )
 
     def _keep(self, at: int, message: Outgoing) -> None:
-        assert self._kept is not None
+        assert self._backlog is not None
         if self.wait_for or self.on_full is OnFull.BLOCK:
-            self._expire(message.values, "the run was told to stop")
+            self._expire(message.values, "the run is stopping")
         else:
             self._clock_offset = time.monotonic_ns() - at
-            self._expire(self._kept.add(at, message), "nobody has subscribed yet")
+            self._expire(self._backlog.add(at, message), "nobody has subscribed yet")
 
     def _now(self) -> int:
-        """Return the engine time that it is, if something was kept; no stepped clock moves it."""
+        """Return the engine time by the monotonic clock; valid once something is in the backlog."""
         return time.monotonic_ns() - self._clock_offset
 
     def _expire(self, count: int, reason: str) -> None:
         if count and not self._expired:
-            _logger.warning("%s: values are not sent and lost: %s", self.name, reason)
+            _logger.warning("%s: values are lost unsent: %s", self.name, reason)
         self._expired += count
 
-    def _flush_kept(self) -> None:
-        assert self._outlet is not None and self._kept is not None
+    def _send_backlog(self) -> None:
+        assert self._outlet is not None and self._backlog is not None
         self._released = True
-        self._expire(self._kept.expire(self._now()), "nobody has subscribed yet")
-        for at, message in self._kept.take():
+        self._expire(self._backlog.expire(self._now()), "nobody has subscribed yet")
+        for at, message in self._backlog.take():
             self._outlet.send(at, message)
