@@ -8,6 +8,7 @@ column.
 """
 
 import dataclasses
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from enum import Enum
@@ -73,13 +74,26 @@ class _Scalar:
         return True
 
 
+def _is_bool(value: Any) -> bool:
+    if isinstance(value, bool):
+        return True
+    numpy: Any = sys.modules.get("numpy")  # a value of numpy cannot exist before its import
+    return numpy is not None and isinstance(value, numpy.bool_)
+
+
+def _is_number(value: Any, kind: type) -> bool:
+    # numpy calls a timedelta64 a whole number, but `int` of it loses its unit.
+    is_number = isinstance(value, kind) and not isinstance(value, bool)
+    return is_number and getattr(getattr(value, "dtype", None), "kind", "") != "m"
+
+
 def _bool(value: Any) -> bool | None:
-    return value if type(value) is bool else None
+    return bool(value) if _is_bool(value) else None
 
 
 def _int(value: Any) -> int | None:
     if type(value) is not int:
-        if isinstance(value, bool) or not isinstance(value, Integral):
+        if not _is_number(value, Integral):
             return None
         value = int(value)
     return value if -(1 << 63) <= value < 1 << 63 else None
@@ -88,7 +102,7 @@ def _int(value: Any) -> int | None:
 def _float(value: Any) -> float | None:
     if type(value) is float:
         return value
-    if isinstance(value, bool) or not isinstance(value, Real):
+    if not _is_number(value, Real):
         return None
     try:
         exact = float(value)
@@ -351,7 +365,9 @@ def _column_for(value: Any) -> Column:
         return _dict(value)
     if isinstance(value, bytearray | memoryview):
         return column_of(bytes)
-    for kind in (Enum, bool, Integral, Real, str, bytes, datetime):
+    if _is_bool(value):
+        return column_of(bool)
+    for kind in (Enum, Integral, Real, str, bytes, datetime):
         if isinstance(value, kind):
             scalar = {Enum: type(value), Integral: int, Real: float}.get(kind, kind)
             return column_of(scalar)

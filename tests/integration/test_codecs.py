@@ -2,14 +2,16 @@
 
 import struct
 import threading
+from dataclasses import dataclass
 
+import numpy as np
 import pyarrow as pa
 import pytest
 import zmq
 
 import graphcore as gc
 from graphcore.testing import wait_until
-from graphcore_zmq import bincode, u16, zmq_pub, zmq_pub_burst, zmq_sub
+from graphcore_zmq import bincode, json, msgpack, u16, zmq_pub, zmq_pub_burst, zmq_sub
 from tests.adapters.graphcore_zmq.wire.hostile import CODECS
 from tests.integration.bare import bare_context
 
@@ -35,6 +37,32 @@ def test_values_of_each_codec_arrive(codec, value, publish):
     thread.join()
     got = [each.to_pylist() if isinstance(each, pa.RecordBatch) else each for each in out.values]
     assert got == [value] * 6
+
+
+@dataclass
+class Measured:
+    value: float
+    count: int
+    ok: bool
+
+
+@pytest.mark.parametrize("codec", [msgpack(Measured), json(Measured), bincode(Measured)])
+def test_what_is_computed_with_numpy_arrives_as_it_is_recorded(codec, tmp_path):
+    computed = [Measured(np.float64(0.5), np.int64(n), np.bool_(n % 2)) for n in range(3)]
+    gc.from_iterable(computed).record(tmp_path / "values.parquet").run()
+    publisher = gc.from_iterable(computed).zmq_pub(0, codec=codec, bind="127.0.0.1", wait_for=1)
+    thread = run_in_thread(publisher)
+    out = zmq_sub(publisher.port, codec=codec).data.unroll().collect()
+    gc.Graph(out).run(realtime=True, duration="20s")
+    thread.join()
+    again = gc.replay_parquet(tmp_path / "values.parquet", Measured).collect()
+    again.run()
+    assert out.values == again.values == computed
+    assert (
+        repr(out.values)
+        == repr(again.values)
+        == repr([Measured(0.5, n, bool(n % 2)) for n in range(3)])
+    )
 
 
 def test_a_typed_value_stands_in_the_frame_without_a_length():

@@ -251,6 +251,7 @@ def test_whatever_fits_its_type_comes_back_equal(case: tuple[Any, list[Any]]) ->
 def test_numbers_of_numpy_come_back_as_python_numbers() -> None:
     assert recorded([np.int64(3), np.uint8(4)]) == [3, 4]
     assert recorded([np.float32(0.5), np.float64(1.5)]) == [0.5, 1.5]
+    assert list(map(repr, recorded([np.True_, False]))) == ["True", "False"]
 
 
 @pytest.mark.parametrize(
@@ -258,6 +259,9 @@ def test_numbers_of_numpy_come_back_as_python_numbers() -> None:
     [
         ([1, 2.5], Any, "a column of int cannot hold 2.5, a value of type float; give record the"),
         ([1, True], Any, "column of int cannot hold True"),
+        ([1, np.True_], Any, "column of int cannot hold np.True_"),
+        ([np.timedelta64(5, "s")], Any, "column of int cannot hold np.timedelta64(5,'s')"),
+        ([1.5, np.timedelta64(5, "s")], Any, "column of float cannot hold np.timedelta64(5,'s')"),
         ([1.5, 2**53 + 1], Any, "column of float cannot hold 9007199254740993"),
         ([2**63], Any, "column of int cannot hold 9223372036854775808"),
         (["\ud800"], Any, "column of str cannot hold"),

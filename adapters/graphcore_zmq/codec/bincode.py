@@ -15,6 +15,7 @@ from msgspec import inspect
 
 from graphcore import InvalidTypeError
 from graphcore_zmq.codec.codec import CodecError
+from graphcore_zmq.codec.plain import plain_or_same
 from graphcore_zmq.codec.records import maker, taker
 from graphcore_zmq.codec.widths import NAMES, code_of
 
@@ -48,6 +49,10 @@ class _Number:
         try:
             return self._struct.pack(value)
         except (struct.error, OverflowError):
+            pass
+        try:
+            return self._struct.pack(plain_or_same(value))
+        except (struct.error, OverflowError):
             raise CodecError(f"{short(value)} is no {NAMES[self.code]}") from None
 
     def read(self, buffer: bytes, at: int) -> tuple[Any, int]:
@@ -58,9 +63,10 @@ class _Bool:
     least = 1
 
     def encode(self, value: Any) -> bytes:
-        if value is not True and value is not False:
+        given = value if isinstance(value, bool) else plain_or_same(value)
+        if not isinstance(given, bool):
             raise CodecError(f"{short(value)} is no bool")
-        return b"\1" if value else b"\0"
+        return b"\1" if given else b"\0"
 
     def read(self, buffer: bytes, at: int) -> tuple[Any, int]:
         byte = buffer[at]
@@ -150,7 +156,9 @@ class _Items:
 
     def encode(self, value: Any) -> bytes:
         if not isinstance(value, list | tuple):
-            raise CodecError(f"{short(value)} is no list or tuple")
+            given, value = value, plain_or_same(value)
+            if not isinstance(value, list):
+                raise CodecError(f"{short(given)} is no list or tuple")
         count = _LENGTH.pack(len(value))
         if self._code is not None:
             try:
@@ -221,10 +229,12 @@ class _Fields:
                 else:
                     parts.append(part.encode(values[at]))
                     at += 1
-        except (struct.error, OverflowError, CodecError):
-            for (name, shape), field in zip(self._fields, values, strict=True):
+        except (struct.error, OverflowError, ValueError):
+            # One by one: this names the field at fault, or takes values of other classes.
+            parts = [
                 _encode_part(name, shape, field)
-            raise
+                for (name, shape), field in zip(self._fields, values, strict=True)
+            ]
         return b"".join(parts)
 
     def read(self, buffer: bytes, at: int) -> tuple[Any, int]:
@@ -243,7 +253,7 @@ class _Fields:
 def _encode_part(name: object, shape: _Shape, value: Any) -> bytes:
     try:
         return shape.encode(value)
-    except CodecError as error:
+    except ValueError as error:  # a CodecError, or a value that no plain value stands for
         raise CodecError(f"{name}: {error}") from None
 
 
@@ -276,7 +286,7 @@ class BincodeCodec(Generic[T]):
         """Return the value's bytes."""
         try:
             return self._shape.encode(value)
-        except CodecError as error:
+        except ValueError as error:
             raise CodecError(
                 f"{self.name} cannot encode a value of type {type(value).__qualname__}: {error}"
             ) from None
@@ -350,9 +360,10 @@ def _shape_of(described: Any, codec: str, within: tuple[Any, ...]) -> _Shape:
 
 def _tuple_taker(size: int) -> Callable[[Any], Sequence[Any]]:
     def take(value: Any) -> Sequence[Any]:
-        if not isinstance(value, tuple | list) or len(value) != size:
+        items = value if isinstance(value, tuple | list) else plain_or_same(value)
+        if not isinstance(items, tuple | list) or len(items) != size:
             raise CodecError(f"{short(value)} is no tuple of {size}")
-        return value
+        return items
 
     return take
 

@@ -1,8 +1,8 @@
-"""Payload codecs: what a value's bytes are.
+"""Payload codecs: they turn a value into bytes and back.
 
-`msgpack` and `json` take any value that msgspec knows; called with a type (`msgpack(Quote)`) they
-decode to it and refuse what does not fit. `raw` takes bytes and gives bytes. None of them can be
-made to run code by what a peer sends.
+`msgpack` and `json` take any value that msgspec knows, and those that `plain` turns into one.
+Called with a type (`msgpack(Quote)`) they decode to it and refuse other values. `raw` takes and
+returns bytes. No payload can make a codec run code.
 """
 
 from collections.abc import Sequence
@@ -11,6 +11,7 @@ from typing import Any, Generic, Protocol, TypeVar, cast, runtime_checkable
 import msgspec
 
 from graphcore import GraphcoreError, InvalidTypeError
+from graphcore_zmq.codec.plain import as_declared, plain
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -88,8 +89,8 @@ class MsgspecCodec(Generic[T]):
     def __init__(self, name: str, kind: Any, form: Any) -> None:
         self.name = name
         self._form = form
-        self._encoder: _Encoder = form.Encoder()
-        self._decoder: _Decoder = form.Decoder(kind)
+        self._encoder: _Encoder = form.Encoder(enc_hook=plain)
+        self._decoder: _Decoder = form.Decoder(kind, dec_hook=as_declared)
 
     def __call__(self, kind: type[U]) -> "MsgspecCodec[U]":
         """Return this codec for one type."""

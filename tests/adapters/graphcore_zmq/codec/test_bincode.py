@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any, Generic, NamedTuple, TypeVar
 
 import msgspec
+import numpy as np
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
@@ -363,3 +364,43 @@ def test_the_widths_are_plain_numbers_to_the_other_codecs():
     trade = Trade(id=5, price=0.5, flags=[], quote=Quote(1.0, 2.0, (1, 2), "X", None))
     for codec in (msgpack(Trade), json(Trade)):
         assert codec.decode(codec.encode(trade)) == trade
+
+
+@dataclass
+class Measured:
+    id: int
+    value: f32
+    ok: bool
+    at: i64
+    where: str
+    pair: tuple[int, int]
+    many: list[float]
+
+
+def test_values_of_numpy_count_as_python_values():
+    plain = Measured(7, 0.5, True, 5_000, "x", (1, 2), [1.5, 2.5])
+    given = Measured(
+        *(np.int64(7), np.float32(0.5), np.True_, np.datetime64(5, "us"), np.str_("x")),
+        *(np.array([1, 2]), np.array([1.5, 2.5])),
+    )
+    codec = bincode(Measured)
+    assert codec.encode(given) == codec.encode(plain)
+    assert codec.decode(codec.encode(given)) == plain
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "message"),
+    [
+        (int, np.float64(1.5), r"np.float64\(1.5\) is no i64"),
+        (int, np.datetime64("NaT"), "NaT is not a time"),
+        (u8, np.int64(256), r"np.int64\(256\) is no u8"),
+        (bool, np.int64(1), r"np.int64\(1\) is no bool"),
+        (list[int], np.array([0.5]), "0: 0.5 is no i64"),
+        (list[int], np.int64(1), r"np.int64\(1\) is no list or tuple"),
+        (tuple[int, int], np.array([1, 2, 3]), "is no tuple of 2"),
+        (Level, Level(np.timedelta64("NaT"), 1), "price: NaT is not a duration"),
+    ],
+)
+def test_a_value_of_numpy_that_does_not_fit_is_refused(kind, value, message):
+    with pytest.raises(CodecError, match=message):
+        bincode(kind).encode(value)

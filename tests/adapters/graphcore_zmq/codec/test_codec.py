@@ -1,8 +1,13 @@
 """Payload codecs, with the standard library's json as an outside oracle."""
 
 import json as standard_json
+import math
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 import msgspec
+import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -64,3 +69,120 @@ def test_a_value_that_nests_too_deep_is_refused_as_any_other():
 
 def test_raw_takes_whatever_is_bytes():
     assert [raw.encode(kind(b"ab")) for kind in (bytes, bytearray, memoryview)] == [b"ab"] * 3
+
+
+NUMPY = {"id": np.int64(7), "bids": [np.float32(0.5), np.float64(1.5)], "up": np.True_}
+
+
+@pytest.mark.parametrize("codec", [msgpack, json])
+def test_values_of_numpy_inside_of_others_count_as_python_values(codec):
+    found = codec.decode(codec.encode({**NUMPY, "sizes": np.array([[1, 2], [3, 4]])}))
+    assert found == {"id": 7, "bids": [0.5, 1.5], "up": True, "sizes": [[1, 2], [3, 4]]}
+    assert standard_json.dumps(found) == standard_json.dumps(
+        {"id": 7, "bids": [0.5, 1.5], "up": True, "sizes": [[1, 2], [3, 4]]}
+    )
+
+
+@dataclass
+class Measured:
+    value: np.float32
+    count: np.int8 | None
+    ok: np.bool_
+    at: np.datetime64
+    took: np.timedelta64
+    where: np.str_
+
+
+MEASURED = Measured(
+    np.float32(0.1),
+    np.int8(-3),
+    np.True_,
+    np.datetime64(5, "ns"),
+    np.timedelta64(7, "ns"),
+    np.str_("here"),
+)
+
+
+@pytest.mark.parametrize("codec", [msgpack, json])
+def test_fields_declared_as_scalars_of_numpy_are_decoded_to_them(codec):
+    found = codec(Measured).decode(codec.encode(MEASURED))
+    assert found == MEASURED
+    for field, value in vars(MEASURED).items():
+        assert type(getattr(found, field)) is type(value)
+    # What a peer without numpy sends is decoded as well.
+    assert codec(np.float64).decode(codec.encode(1)) == np.float64(1.0)
+
+
+@pytest.mark.parametrize("codec", [msgpack, json])
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        (np.int8, 300),
+        (np.int64, 1.5),
+        (np.int64, True),
+        (np.int64, "7"),
+        (np.float32, 1e300),
+        (np.float64, "1.5"),
+        (np.float64, None),
+        (np.bool_, 1),
+        (np.str_, 1),
+        (np.datetime64, "2024-01-01"),
+        (np.complex128, 1.5),
+        (np.ndarray, [1.5]),
+    ],
+)
+def test_a_value_that_a_scalar_of_numpy_cannot_hold_is_refused(codec, kind, value):
+    with pytest.raises(CodecError, match=rf"{codec.name}\({kind.__name__}\) cannot decode"):
+        codec(kind).decode(codec.encode(value))
+
+
+class Price(float):
+    pass
+
+
+class Name(str):
+    pass
+
+
+class Count(int):
+    pass
+
+
+class Blob(bytes):
+    pass
+
+
+@pytest.mark.parametrize("codec", [msgpack, json])
+def test_an_instance_of_a_subclass_counts_as_its_base(codec):
+    values = [Price(1.5), Name("x"), Count(3), Blob(b"ab")]
+    plain = [1.5, "x", 3, b"ab"]
+    assert codec.encode(values) == codec.encode(plain)
+    times = [pd.Timestamp("2024-01-02", tz="UTC"), pd.Timedelta("1min")]
+    assert codec.encode(times) == codec.encode([times[0].to_pydatetime(), timedelta(minutes=1)])
+    kind = tuple[datetime, timedelta]
+    assert codec(kind).decode(codec.encode(times)) == tuple(times)
+
+
+@pytest.mark.parametrize("codec", [msgpack, json])
+@pytest.mark.parametrize(
+    "value",
+    [
+        np.datetime64("NaT"),
+        np.timedelta64("NaT"),
+        pd.NaT,
+        np.datetime64(2**62, "s"),
+        np.array(["2024-01-01", "NaT"], "datetime64[ns]"),
+        pd.Timestamp(1),
+        pd.Timedelta(1),
+        np.complex128(1),
+        1j,
+    ],
+    ids=repr,
+)
+def test_a_value_with_no_plain_form_is_refused(codec, value):
+    with pytest.raises(CodecError, match=f"{codec.name} cannot encode a value of type"):
+        codec.encode([value] if not isinstance(value, np.ndarray) else value)
+
+
+def test_an_infinite_scalar_of_numpy_stays_one():
+    assert msgpack(np.float32).decode(msgpack.encode(np.float32(math.inf))) == math.inf
