@@ -9,12 +9,15 @@ pyarrow is imported where a codec is first used.
 import struct
 from collections.abc import Mapping, Sequence
 from reprlib import repr as short
+from types import NoneType
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from msgspec import inspect
 
 from graphcore import InvalidTypeError, RunError
+from graphcore.tables.arrays import array_of
 from graphcore_zmq.codec.codec import CodecError
+from graphcore_zmq.codec.plain import plain_or_same
 from graphcore_zmq.codec.records import maker, taker
 from graphcore_zmq.codec.widths import code_of
 
@@ -28,6 +31,8 @@ _NUMBERS = {
     **{"B": "uint8", "H": "uint16", "I": "uint32", "Q": "uint64"},
     **{"f": "float32", "d": "float64"},
 }
+# Values of one of these types are never changed by pyarrow; among several, text becomes bytes.
+_UNCHANGED = {bool, int, float, str, bytes}
 _FORMS = "numbers, bool, str, bytes, Optional of these and lists of these"
 
 # Places in the tables of Arrow's Message.fbs.
@@ -92,10 +97,43 @@ class ArrowCodec:
         return _read(_pyarrow(), self.name, payload)
 
 
+class _Takes(NamedTuple):
+    """The classes of a column's values, of which pyarrow changes none.
+
+    By itself pyarrow cuts 1.5 to 1 for a column of integers, and makes bytes of text.
+    """
+
+    kinds: tuple[type, ...]
+    item: "_Takes | None" = None
+
+    def fitting(self, values: Sequence[Any]) -> Sequence[Any]:
+        """Return the values as plain ones.
+
+        Raises:
+            TypeError, ValueError: for a value that is none of the column's.
+        """
+        if set(map(type, values)).difference(self.kinds, (NoneType,)):
+            values = list(map(self._plain, values))
+        if self.item is None:
+            return values
+        return [None if each is None else self.item.fitting(each) for each in values]
+
+    def _plain(self, value: Any) -> Any:
+        if value is None or type(value) in self.kinds:
+            return value
+        found = plain_or_same(value)
+        if type(found) not in self.kinds:
+            raise TypeError(
+                f"{short(value)} of type {type(value).__qualname__} is no {self.kinds[-1].__name__}"
+            )
+        return found
+
+
 class _Column(NamedTuple):
     name: str
     kind: Any
     optional: bool
+    takes: _Takes
 
 
 class ArrowRowsCodec(Generic[T]):
@@ -117,7 +155,9 @@ class ArrowRowsCodec(Generic[T]):
         names = [column.name for column in self._columns]
         self._take = taker(names)
         self._make = maker(row, names, self.name)
-        self._schema = pa.schema([pa.field(name, kind, opt) for name, kind, opt in self._columns])
+        self._schema = pa.schema(
+            [pa.field(each.name, each.kind, each.optional) for each in self._columns]
+        )
 
     def encode(self, value: list[T]) -> bytes:
         """Return the bytes of a list of rows."""
@@ -131,7 +171,7 @@ class ArrowRowsCodec(Generic[T]):
         arrays = []
         for column, values in zip(self._columns, taken, strict=True):
             try:
-                array = pa.array(values, column.kind)
+                array = pa.array(column.takes.fitting(values), column.kind)
             except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
                 raise CodecError(
                     f"{self.name} cannot encode column {column.name!r}: {_first_line(error)}"
@@ -179,7 +219,20 @@ def _column(pa: Any, field: Any, codec: str) -> _Column:
         raise InvalidTypeError(
             f"{codec} is not possible: fields are {_FORMS}, and {field.name!r} is not"
         )
-    return _Column(field.name, kind, optional)
+    return _Column(field.name, kind, optional, _takes(pa, kind))
+
+
+def _takes(pa: Any, kind: Any) -> _Takes:
+    kinds = pa.types
+    if kinds.is_list(kind):
+        return _Takes((tuple, list), _takes(pa, kind.value_type))
+    if kinds.is_integer(kind):
+        return _Takes((int,))
+    if kinds.is_floating(kind):
+        return _Takes((int, float))
+    if kinds.is_boolean(kind):
+        return _Takes((bool,))
+    return _Takes((str,)) if kinds.is_string(kind) else _Takes((memoryview, bytearray, bytes))
 
 
 def _kind(pa: Any, described: Any) -> Any:
@@ -243,7 +296,18 @@ def _batch_of_rows(pa: Any, rows: Sequence[Any]) -> Any:
             raise TypeError(f"a row is a mapping, not {short(row)}; arrow(Row) takes others")
         if row.keys() != rows[0].keys():
             raise ValueError(f"its rows differ in their columns: {short(row)}")
-    return pa.RecordBatch.from_pylist(list(rows))
+    names = list(rows[0]) if rows else []
+    return pa.RecordBatch.from_pydict(
+        {name: _array(pa, [row[name] for row in rows]) for name in names}
+    )
+
+
+def _array(pa: Any, values: list[Any]) -> Any:
+    kinds = set(map(type, values)) - {NoneType}
+    if len(kinds) == 1 and kinds <= _UNCHANGED:
+        return pa.array(values)
+    # Checks that they come back equal, and takes four times as long.
+    return array_of(values)
 
 
 def _whole(pa: Any, table: Any) -> Any:

@@ -5,9 +5,13 @@ import struct
 import subprocess
 import sys
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from fractions import Fraction
 from typing import NamedTuple
 
 import msgspec
+import numpy as np
 import pandas as pd
 import polars as pl
 import pyarrow as pa
@@ -112,6 +116,63 @@ def test_columns_have_the_types_of_the_fields():
     ]
     assert [field.nullable for field in schema] == [False] * 5 + [True]
     assert arrow(Wide).decode(payload) == rows
+
+
+@dataclass
+class Kinds:
+    whole: int = 1
+    real: float = 1.0
+    flag: bool = True
+    text: str = "a"
+    blob: bytes = b"a"
+    many: list[int] | None = None
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "kind"),
+    [
+        ("whole", 1.5, "int"),
+        ("whole", np.float32(0.1), "int"),
+        ("whole", Decimal("1.1"), "int"),
+        ("whole", Fraction(1, 2), "int"),
+        ("whole", True, "int"),
+        ("real", "1.5", "float"),
+        ("real", Decimal("1.1"), "float"),
+        ("real", True, "float"),
+        ("flag", 1, "bool"),
+        ("text", b"a", "str"),
+        ("text", 1, "str"),
+        ("blob", "a", "bytes"),
+        ("blob", [97], "bytes"),
+        ("many", [1, 1.5], "int"),
+        ("many", b"ab", "list"),
+        ("many", np.array([0.5]), "int"),
+        ("many", {1, 2}, "list"),
+    ],
+)
+def test_rows_refuse_a_value_that_arrow_would_change(field, value, kind):
+    message = f"arrow\\(Kinds\\) cannot encode column '{field}': .* is no {kind}"
+    with pytest.raises(CodecError, match=message):
+        arrow(Kinds).encode([Kinds(), Kinds(**{field: value})])
+
+
+def test_rows_take_values_of_numpy_and_of_subclasses():
+    row = Kinds(
+        *(np.int64(3), np.float32(0.5), np.False_, np.str_("x"), np.bytes_(b"y")),
+        many=np.array([1, 2]),
+    )
+    assert arrow(Kinds).decode(arrow(Kinds).encode([row, Kinds(many=(np.int8(4), 5))])) == [
+        Kinds(3, 0.5, False, "x", b"y", [1, 2]),
+        Kinds(many=[4, 5]),
+    ]
+
+
+@pytest.mark.parametrize(
+    "values", [["a", b"b"], [datetime(2024, 1, 1), datetime(2024, 1, 1, tzinfo=UTC)], [1, "a"]]
+)
+def test_mappings_refuse_values_of_which_arrow_would_change_one(values):
+    with pytest.raises(CodecError, match="arrow cannot encode a value of type list: "):
+        arrow.encode([{"v": value} for value in values])
 
 
 @given(
