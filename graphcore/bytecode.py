@@ -23,6 +23,11 @@ def fault_of_cycle(code: CodeType) -> str | None:
     return None
 
 
+def takes_too_few(code: CodeType) -> bool:
+    """Return whether a method cannot be called with `self` and one argument more."""
+    return code.co_argcount < 2 and not code.co_flags & inspect.CO_VARARGS
+
+
 def _returns_nothing(code: CodeType) -> bool:
     """Return whether a function returns, and every return in it is a literal `None`."""
     nothing = [

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import FunctionType, MemberDescriptorType
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Never, Protocol, TypeVar
 
-from graphcore.bytecode import fault_of_cycle
+from graphcore.bytecode import fault_of_cycle, takes_too_few
 from graphcore.errors import InvalidTypeError, NoValueError, shorten
 from graphcore.origin import origin_of
 from graphcore.state import GraphState
@@ -48,6 +48,19 @@ class Upstreams:
 
     active: tuple["Active[Any]", ...] = ()
     passive: tuple["Passive[Any]", ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse a single stream: it is no tuple of streams.
+
+        Raises:
+            InvalidTypeError: for anything but a tuple or a list.
+        """
+        for name, given in (("active", self.active), ("passive", self.passive)):
+            if not isinstance(given, tuple | list):
+                raise InvalidTypeError(
+                    f"{name} of Upstreams must be a tuple of streams, not {shorten(given)}: "
+                    f"write {name}=(stream,)"
+                )
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -127,9 +140,16 @@ class MutableNode(Generic[T]):
         """Name the operator after the class, and refuse a `cycle` that can never return True.
 
         Raises:
-            InvalidTypeError: if `cycle` is async, a generator, or returns nothing.
+            InvalidTypeError: if `cycle` is async, a generator, or returns nothing, or if `start`,
+                `cycle` or `stop` does not take a state.
         """
         super().__init_subclass__(**kwargs)
+        for name in ("start", "cycle", "stop"):
+            method = inspect.getattr_static(cls, name)
+            if isinstance(method, FunctionType) and takes_too_few(method.__code__):
+                raise InvalidTypeError(
+                    f"{name} of {cls.__name__} must take a state: write def {name}(self, state)"
+                )
         cycle = inspect.getattr_static(cls, "cycle")
         if isinstance(cycle, FunctionType) and not getattr(cycle, "__isabstractmethod__", False):
             fault = fault_of_cycle(cycle.__code__)

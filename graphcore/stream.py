@@ -194,7 +194,8 @@ class Stream(Handle, Generic[T]):
             *streams, function = others
         else:
             streams = list(others)
-        return Stream(several.Join([self, *_some(streams, "join")], _function(function)))
+        function = _function(function)
+        return Stream(several.Join([self, *_some(streams, "join")], function))
 
     def with_latest(self, *others: Passive[Any]) -> "Stream[tuple[Any, ...]]":
         """Tick with (value, present value of each of the others) when this stream ticks."""

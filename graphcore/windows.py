@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from numbers import Real
-from typing import Generic, SupportsIndex, TypeVar
+from typing import TYPE_CHECKING, Generic, SupportsIndex, TypeVar
 
 from graphcore.errors import InvalidTypeError, InvalidValueError
 from graphcore.node import Active, MutableNode
@@ -20,7 +20,23 @@ from graphcore.time import Duration, to_period
 S = TypeVar("S")
 
 
-class Rolling(Generic[S]):
+class _Window:
+    """A window has statistics and no operators: says so to code that calls an operator on it."""
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name):
+            kind = type(self).__name__.lower()
+            statistics = [each for each in vars(type(self)) if not each.startswith("_")]
+            raise AttributeError(
+                f"{kind}(...) has no {name}: call a statistic on it first, "
+                f"{' or '.join(f'.{each}()' for each in statistics)}",
+                name=name,
+                obj=self,
+            )
+
+
+class Rolling(_Window, Generic[S]):
     """A sliding window over a stream: the last n values, or those of the time (t - d, t].
 
     A statistic ticks first where pandas gives a number and not NaN: at the n-th value for a window
@@ -61,7 +77,7 @@ class Rolling(Generic[S]):
         return self._make_stream(RollingDuration(self._source, self._length, least, make))
 
 
-class Ewm(Generic[S]):
+class Ewm(_Window, Generic[S]):
     """Exponential weights over a stream, like pandas' `ewm(adjust=True)`.
 
     Its statistic ticks with every value.

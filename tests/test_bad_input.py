@@ -60,7 +60,9 @@ def test_a_list_where_one_stream_belongs(operator: str) -> None:
 
 
 @pytest.mark.parametrize("many", [list, tuple, set, lambda streams: dict(enumerate(streams)), iter])
-@pytest.mark.parametrize("operator", NOT_A_STREAM.keys() - {"Stream", "sample", "gate", "bind"})
+@pytest.mark.parametrize(
+    "operator", sorted(NOT_A_STREAM.keys() - {"Stream", "sample", "gate", "bind"})
+)
 def test_a_list_where_streams_are_taken_one_by_one(operator: str, many: Any) -> None:
     given = many([source, source.map(abs)])
     message = sentence(lambda: NOT_A_STREAM[operator](given), gc.InvalidTypeError)
@@ -108,6 +110,47 @@ def test_a_method_of_streams_called_on_a_node(name: str) -> None:
     assert callable(getattr(gc.Stream(Spread()), name))
     for given in (Spread, Spread()):
         assert not hasattr(given, name)
+
+
+@pytest.mark.parametrize("name", ["run", "map", "collect", "sum_"])
+def test_an_operator_called_on_a_window(name: str) -> None:
+    for window, statistics in (
+        (
+            source.rolling(2),
+            "rolling(...) has no {}: call a statistic on it first, .sum() or .mean() or .std()",
+        ),
+        (source.ewm(span=3), "ewm(...) has no {}: call a statistic on it first, .mean()"),
+    ):
+        with pytest.raises(AttributeError) as caught:
+            getattr(window, name)
+        assert str(caught.value) == statistics.format(name)
+
+
+@pytest.mark.parametrize("given", [None, [source], source, (source, source)])
+def test_upstreams_that_are_no_upstreams(given: Any) -> None:
+    class Spread(gc.MutableNode[int]):
+        def upstreams(self) -> gc.Upstreams:
+            return given  # type: ignore[no-any-return]  # what is tried
+
+    message = sentence(lambda: gc.Graph(Spread()), gc.InvalidTypeError)
+    wanted = "upstreams of Spread must return gc.Upstreams(active=(...), passive=(...)), not "
+    assert message.startswith(wanted)
+
+
+@pytest.mark.parametrize("name", ["active", "passive"])
+def test_one_stream_where_upstreams_take_a_tuple(name: str) -> None:
+    message = sentence(lambda: anything.Upstreams(**{name: source}), gc.InvalidTypeError)
+    wanted = f"{name} of Upstreams must be a tuple of streams, not <Stream numbers>: "
+    assert message == f"{wanted}write {name}=(stream,)"
+
+
+@pytest.mark.parametrize("name", ["start", "cycle", "stop"])
+def test_a_method_of_a_node_that_takes_no_state(name: str) -> None:
+    for method in (lambda self: True, lambda: True, lambda *, state: True):
+        message = sentence(lambda: type("Mine", (gc.MutableNode,), {name: method}), TypeError)  # noqa: B023
+        assert message == f"{name} of Mine must take a state: write def {name}(self, state)"
+    for method in (lambda self, state: True, lambda *given: True, lambda self, state, more=1: True):
+        type("Mine", (gc.MutableNode,), {name: method})
 
 
 def test_a_node_may_have_attributes_that_are_called_as_methods_of_streams() -> None:
@@ -292,6 +335,12 @@ WRONG: list[tuple[Callable[[], object], type[Exception], str]] = [
     (lambda: source.with_latest(), TypeError, "with_latest needs at least one other stream"),
     (lambda: anything.align(key=abs), TypeError, "align needs streams"),
     (lambda: anything.Graph(), ValueError, "at least one stream"),
+    (lambda: source.join(source), TypeError, "a function is needed, not <Stream numbers>"),
+    # streams where values belong
+    (lambda: anything.from_iterable(source), TypeError, "iterate over, not <Stream numbers>"),
+    (lambda: anything.from_iterable(source.node), TypeError, "to iterate over, not <FromIterable"),
+    (lambda: anything.replay(source), TypeError, "times to iterate over, not <Stream numbers>"),
+    (lambda: anything.replay([1], source), TypeError, "values to iterate over, not <Stream numb"),
     # numbers
     (lambda: source.limit(1.5), TypeError, "count must be a whole number, not 1.5"),
     (lambda: source.limit(-1), ValueError, "count must be at least 0, not -1"),

@@ -10,8 +10,8 @@ from typing import Any
 
 import networkx as nx
 
-from graphcore.errors import InvalidTypeError, WiringError
-from graphcore.node import MutableNode, Source, node_of
+from graphcore.errors import InvalidTypeError, WiringError, shorten
+from graphcore.node import MutableNode, Source, Upstreams, node_of
 
 Node = MutableNode[Any]
 
@@ -98,6 +98,11 @@ def _wire(roots: Iterable[Node]) -> "tuple[dict[int, Node], nx.DiGraph[int]]":
     while waiting:
         node = waiting.pop()
         upstreams = node.upstreams()
+        if not isinstance(upstreams, Upstreams):
+            raise InvalidTypeError(
+                f"upstreams of {type(node).__name__} must return "
+                f"gc.Upstreams(active=(...), passive=(...)), not {shorten(upstreams)}"
+            )
         starts = getattr(node.start, "__func__", None) is not MutableNode.start
         if upstreams.passive and not upstreams.active and not starts:
             raise WiringError(

@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar
 
 from graphcore.declare import node, state
 from graphcore.errors import InvalidTypeError, InvalidValueError, RunError
-from graphcore.node import Chunk, Chunks, Source
+from graphcore.node import Chunk, Chunks, MutableNode, Source
 from graphcore.sources.events import (
     FAILED,
     Delivery,
@@ -156,8 +156,9 @@ def make_from_iterable(values: Any, period: int, delivery: str) -> FromIterable[
 
 
 def _has_items(given: object) -> bool:
-    """Return whether this can be iterated over; a numpy array of no dimension only seems so."""
-    return isinstance(given, Iterable) and getattr(given, "ndim", 1) != 0
+    """Return whether this can be iterated over: streams and arrays of no dimension only seem so."""
+    is_stream = isinstance(getattr(given, "node", None), MutableNode)
+    return isinstance(given, Iterable) and getattr(given, "ndim", 1) != 0 and not is_stream
 
 
 def _made(make: Callable[[], Any]) -> Any:
