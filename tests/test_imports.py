@@ -1,6 +1,7 @@
 """Imports go one way: from the face of a package down to its ground, and never in a circle."""
 
 import ast
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -126,3 +127,9 @@ def test_no_imports_go_in_a_circle_and_none_hides_one_in_a_function() -> None:
 def test_a_folder_holds_more_than_one_file_and_no_more_than_a_page_lists(package: str) -> None:
     files = [path for path in MODULES[package].parent.glob("*.py") if path.stem != "__init__"]
     assert 1 < len(files) <= MOST_FILES.get(package, 12)
+
+
+def test_a_wheel_holds_each_package() -> None:
+    packages = {name for name, path in MODULES.items() if path.name == "__init__.py"}
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    assert packages == set(project["tool"]["setuptools"]["packages"]) - {"graphcore_examples"}
