@@ -105,6 +105,7 @@ def node(
     """
     if valid not in ("all", "any"):
         raise InvalidValueError(f'valid must be "all" or "any", not {valid!r}')
+    # An annotation in text may name what is local to the function that declares the class.
     namespace = sys._getframe(1).f_locals
 
     def decorate(cls: type[N]) -> type[N]:
@@ -140,6 +141,7 @@ def node(
             if kind is not None:
                 inputs[field.name] = kind
             elif field.init:
+                # A run that assigns a parameter would leave it changed for the next run.
                 if field.name in assigned:
                     raise InvalidTypeError(
                         f"{field.name} of {cls.__name__} is a parameter, and cycle assigns it: "

@@ -302,9 +302,9 @@ def node_of(given: object, argument: str = "argument") -> "MutableNode[Any]":
                 f"{argument} is the class {name}: make a node of it, {name}(...)"
             )
         raise InvalidTypeError(
-            f"{argument} must be a stream or a node, not {given!r} ({type(given).__name__})"
+            f"{argument} must be a stream or a node, not {shorten(given)} ({type(given).__name__})"
         )
-    if "serial" not in vars(found):
+    if "serial" not in vars(found):  # the node's own constructor has not called MutableNode's
         cls = type(found)
         own = cls.__post_init__ is not MutableNode.__post_init__ and dataclasses.is_dataclass(cls)
         method = "__post_init__" if own else "__init__"
@@ -336,6 +336,8 @@ def _refuse_stream(given: object, argument: str) -> None:
     items: Iterable[object] = given.values() if isinstance(given, dict) else ()
     items = given if isinstance(given, list | tuple) else items
     for each in (given, next(iter(items), None)):
+        # Handles are not known here, and any object of a user may have an attribute `node`: only a
+        # handle has a slot of that name beside a value.
         handle = isinstance(getattr(type(each), "node", None), MemberDescriptorType)
         if handle and hasattr(type(each), "value"):
             raise InvalidTypeError(
@@ -346,7 +348,7 @@ def _refuse_stream(given: object, argument: str) -> None:
 
 def _nodes_of(given: object, argument: str) -> "list[MutableNode[Any]]":
     if isinstance(given, MutableNode) or not isinstance(given, Iterable):
-        raise InvalidTypeError(f"{argument} must be a list of streams, not {given!r}")
+        raise InvalidTypeError(f"{argument} must be a list of streams, not {shorten(given)}")
     if isinstance(getattr(given, "node", None), MutableNode):
         raise InvalidTypeError(f"{argument} must be a list of streams, not one stream")
     return [node_of(item, f"{argument}[{i}]") for i, item in enumerate(given)]
