@@ -229,7 +229,7 @@ def test_values_in_json_go_in_and_come_out(pub: Call, call: Call, codec: str) ->
 @pytest.mark.parametrize(
     ("options", "line", "message"),
     [
-        ([], b"\xff", "line 2 of standard input: b'\\xff' is no UTF-8; --codec raw publishes it"),
+        ([], b"\xff", "line 2 of standard input: b'\\xff' is not UTF-8; --codec raw publishes it"),
         (["--json"], b"{", "line 2 of standard input: Input data was truncated"),
     ],
 )
@@ -558,8 +558,8 @@ def test_what_was_recorded_with_topics_is_replayed_under_them(call: Call, tmp_pa
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ((), "lines.parquet was not recorded with --topic: 'one' is no pair of a topic and a"),
-        (("--topic", "a"), "--topic or --own-topics says what the topics are, not both"),
+        ((), "lines.parquet was not recorded with --topic: 'one' is not a pair of a topic and a"),
+        (("--topic", "a"), "give --topic or --own-topics, not both"),
     ],
 )
 def test_topics_that_were_not_recorded_are_not_made_up(
@@ -634,16 +634,25 @@ def test_a_recording_that_is_there_is_not_replaced_unasked(call: Call, tmp_path:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["sub", "quotes"], "'quotes' is no address (tcp://host:port), and a name needs --etcd"),
+        (
+            ["sub", "quotes"],
+            "'quotes' is not an address (tcp://host:port), and a name needs --etcd",
+        ),
         (["sub", "tcp://host"], "'tcp://host' is no address: write"),
         (["sub", "99999"], "a port is a number from 1 to 65535, not 99999"),
         (["pub", "99999"], "a port is a number from 0 to 65535, not 99999"),
-        (["pub", "0", "--name", "x"], "a name is registered with --name and --etcd or --local"),
-        (["pub", "0", "--local", "x"], "a name is registered with --name and --etcd or --local"),
+        (
+            ["pub", "0", "--name", "x"],
+            "give --name together with --etcd or --local to register the",
+        ),
+        (
+            ["pub", "0", "--local", "x"],
+            "give --name together with --etcd or --local to register the",
+        ),
         (["replay", "missing.parquet", "--pub", "0"], "cannot read missing.parquet: No such file"),
         (["replay", "x", "--pub", "0", "--speed", "0"], "speed must be above 0, not 0.0"),
         (["pub", "0", "--client", "c.key"], "--client and --any-client need --secret-key"),
-        (["pub", "0", "--secret-key", "s"], "who may subscribe is told by --client FILE or by"),
+        (["pub", "0", "--secret-key", "s"], "--secret-key needs --client FILE or --any-client"),
         (["pub", "0", "--secret-key", "s", "--any-client"], "s is no file with a key"),
         (["sub", "5556", "--server-key", "s"], "--server-key needs --secret-key"),
         (["sub", "5556", "--secret-key", "s"], "--secret-key needs --server-key"),

@@ -1,9 +1,9 @@
-"""Tables as payloads: a value is one Arrow record batch, in IPC's stream format with its schema.
+"""Tables as payloads: a value is one Arrow record batch in the IPC stream format, with its schema.
 
-What a peer sends is checked before anything is made of it: pyarrow validates the batch, compressed
-bodies are refused as their true size cannot be known, and so is whatever says that it has more
-items than its bytes have bits. What a peer would refuse so is refused where it is published.
-pyarrow is imported where a codec is first used.
+The codec checks what a peer sends before it uses it. pyarrow validates the batch. A compressed body
+is refused, because its true size is unknown, and so is an array that claims more items than its
+bytes have bits. A publisher refuses every batch that its subscribers would refuse. pyarrow is
+imported when a codec is first used.
 """
 
 import struct
@@ -35,7 +35,7 @@ _NUMBERS = {
 _UNCHANGED = {bool, int, float, str, bytes}
 _FORMS = "numbers, bool, str, bytes, Optional of these and lists of these"
 
-# Places in the tables of Arrow's Message.fbs.
+# The numbers of fields and of types in Arrow's Message.fbs.
 _MESSAGE_HEADER_TYPE, _MESSAGE_HEADER = 1, 2
 _DICTIONARY_BATCH, _DICTIONARY_DATA = 2, 1
 _BATCH_COMPRESSION = 3
@@ -50,12 +50,12 @@ def _pyarrow() -> Any:
 
 
 class ArrowCodec:
-    """Tables in, record batches out; called with a class, the codec of its rows."""
+    """Encodes tables, decodes record batches; called with a class, makes the codec of its rows."""
 
     name = "arrow"
 
     def __call__(self, row: type[T]) -> "ArrowRowsCodec[T]":
-        """Return the codec of lists of such rows.
+        """Return the codec of lists of rows of one class.
 
         Args:
             row: a dataclass, a named tuple or a `msgspec.Struct` with fields of numbers (`u8` to
@@ -63,8 +63,8 @@ class ArrowCodec:
                 these and lists of these.
 
         Raises:
-            InvalidTypeError: for a class with other fields, and for what is no such class.
-            RunError: if pyarrow, of the `tables` extra, is not installed.
+            InvalidTypeError: for a class of another kind or with other fields.
+            RunError: if pyarrow is not installed; the extra `tables` brings it.
         """
         return ArrowRowsCodec(row)
 
@@ -72,7 +72,7 @@ class ArrowCodec:
         """Import pyarrow.
 
         Raises:
-            RunError: if it is not installed; it is of the `tables` extra.
+            RunError: if it is not installed; the extra `tables` brings it.
         """
         _pyarrow()
 
@@ -93,14 +93,14 @@ class ArrowCodec:
             ) from error
 
     def decode(self, payload: bytes) -> "pyarrow.RecordBatch":
-        """Return the record batch of these bytes, which it goes on to use."""
+        """Return the record batch of these bytes, which shares their memory."""
         return _read(_pyarrow(), self.name, payload)
 
 
 class _Takes(NamedTuple):
-    """The classes of a column's values, of which pyarrow changes none.
+    """The classes of the values that a column takes, because pyarrow does not change them.
 
-    By itself pyarrow cuts 1.5 to 1 for a column of integers, and makes bytes of text.
+    Without this check pyarrow cuts 1.5 to 1 for a column of integers, and turns text into bytes.
     """
 
     kinds: tuple[type, ...]
@@ -110,7 +110,7 @@ class _Takes(NamedTuple):
         """Return the values as plain ones.
 
         Raises:
-            TypeError, ValueError: for a value that is none of the column's.
+            TypeError, ValueError: for a value that the column does not take.
         """
         if set(map(type, values)).difference(self.kinds, (NoneType,)):
             values = list(map(self._plain, values))
@@ -124,7 +124,8 @@ class _Takes(NamedTuple):
         found = plain_or_same(value)
         if type(found) not in self.kinds:
             raise TypeError(
-                f"{short(value)} of type {type(value).__qualname__} is no {self.kinds[-1].__name__}"
+                f"a column of {self.kinds[-1].__name__} cannot hold {short(value)}, "
+                f"a value of type {type(value).__qualname__}"
             )
         return found
 
@@ -137,7 +138,7 @@ class _Column(NamedTuple):
 
 
 class ArrowRowsCodec(Generic[T]):
-    """Lists of rows in and out: `columns` are named and typed as the fields of the rows' class."""
+    """Encodes and decodes lists of rows; the columns have the names and types of their fields."""
 
     def __init__(self, row: type[T]) -> None:
         pa = _pyarrow()
@@ -181,7 +182,7 @@ class ArrowRowsCodec(Generic[T]):
         return _write(pa, pa.RecordBatch.from_arrays(arrays, schema=self._schema))
 
     def decode(self, payload: bytes) -> list[T]:
-        """Return the rows of these bytes; columns that the rows do not have are left out."""
+        """Return the rows of these bytes; columns that are not fields of the rows are ignored."""
         pa = _pyarrow()
         batch = _read(pa, self.name, payload)
         taken = []
@@ -255,7 +256,7 @@ def _kind(pa: Any, described: Any) -> Any:
 
 
 def _converts(pa: Any, given: Any, wanted: Any) -> bool:
-    """Whether values of a type that another library prefers are what is wanted, item by item."""
+    """Return whether a column of another library's type converts to this one without a loss."""
     kinds = pa.types
     if kinds.is_null(given):
         return True
@@ -271,7 +272,7 @@ def _converts(pa: Any, given: Any, wanted: Any) -> bool:
 def _refuse_nulls(codec: str, column: _Column, array: Any) -> None:
     if array.null_count and not column.optional:
         raise CodecError(
-            f"{codec}: column {column.name!r} lacks {array.null_count} of its values, and the "
+            f"{codec}: column {column.name!r} lacks {array.null_count} of its values, but the "
             "field is not Optional"
         )
 
@@ -306,12 +307,12 @@ def _array(pa: Any, values: list[Any]) -> Any:
     kinds = set(map(type, values)) - {NoneType}
     if len(kinds) == 1 and kinds <= _UNCHANGED:
         return pa.array(values)
-    # Checks that they come back equal, and takes four times as long.
+    # Four times as slow, but it checks that all values come back equal.
     return array_of(values)
 
 
 def _whole(pa: Any, table: Any) -> Any:
-    """Return a table as one batch; text as other libraries hold it becomes Arrow's plain text."""
+    """Return a table as one batch, with views of text and bytes as plain text and bytes."""
     plain = {pa.string_view(): pa.string(), pa.binary_view(): pa.binary()}
     fields = [field.with_type(plain.get(field.type, field.type)) for field in table.schema]
     table = table.cast(pa.schema(fields, table.schema.metadata)).combine_chunks()
@@ -361,12 +362,12 @@ def _checked(pa: Any, payload: bytes) -> Any:
 def _columns(batch: Any) -> Any:
     try:
         return batch.columns
-    except KeyError:  # of the type's number: there are types in Arrow that pyarrow has no class for
+    except KeyError:  # the type's number: pyarrow lacks a class for some types of Arrow
         raise ValueError("it has a column of a type that pyarrow cannot read") from None
 
 
 def _is_compressed(pa: Any, payload: bytes) -> bool:
-    """Whether a body is compressed, of which only the metadata of its message tells."""
+    """Return whether a body is compressed; only the metadata of its message says so."""
     for message in pa.ipc.MessageReader.open_stream(payload):
         metadata = message.metadata.to_pybytes()
         table = _follow(metadata, 0)
@@ -384,7 +385,7 @@ def _follow(metadata: bytes, at: int) -> int:
 
 
 def _field(metadata: bytes, table: int, number: int) -> int:
-    """Return where a field of a flatbuffers table stands; 0 if the table has none."""
+    """Return the position of a field in a flatbuffers table; 0 if the table lacks the field."""
     (back,) = struct.unpack_from("<i", metadata, table)
     (size,) = struct.unpack_from("<H", metadata, table - back)
     place = 4 + 2 * number
@@ -395,7 +396,7 @@ def _field(metadata: bytes, table: int, number: int) -> int:
 
 
 def _takes_room(pa: Any, kind: Any) -> bool:
-    """Whether each item of a column takes a bit at least, whatever it is: most kinds do."""
+    """Return whether each item of a column takes at least one bit, as with most types."""
     kinds = pa.types
     if kinds.is_dictionary(kind):
         return _takes_room(pa, kind.value_type)
@@ -412,7 +413,7 @@ def _takes_room(pa: Any, kind: Any) -> bool:
 
 
 def _check_extent(pa: Any, array: Any, size: int) -> None:
-    """Raise if an array, or one that it is made of, says that it has more items than bits."""
+    """Raise if an array, or an array inside it, claims more items than the payload has bits."""
     kinds, kind = pa.types, array.type
     if len(array) > 8 * size:
         raise ValueError(f"{size} bytes cannot hold {len(array)} values of {kind}")

@@ -1,8 +1,8 @@
-"""The typed codec: a value as a typed Rust peer writes it, bincode 1.x with fixed-width integers.
+"""The codec of typed Rust peers: bincode 1.x with fixed-width integers.
 
-The type alone says what the bytes are; they carry no names and no tags, so both ends must mean the
-same type. In the envelope such a value stands as it is, without a length before it. A count in the
-bytes is held against the bytes that are there before anything is made of it.
+The bytes carry no names and no tags, so both ends must declare the same type. In the envelope no
+length precedes such a value. A count in the bytes is checked against the size of the payload before
+any memory is allocated for it.
 """
 
 import enum
@@ -30,7 +30,7 @@ _FORMS = (
 
 
 class _Shape(Protocol):
-    """How the values of one type are written; `least` is the size of the smallest, 1 or more."""
+    """Writes and reads the values of one type; `least` is the size of the smallest, at least 1."""
 
     least: int
 
@@ -53,7 +53,7 @@ class _Number:
         try:
             return self._struct.pack(plain_or_same(value))
         except (struct.error, OverflowError):
-            raise CodecError(f"{short(value)} is no {NAMES[self.code]}") from None
+            raise CodecError(f"{short(value)} does not fit {NAMES[self.code]}") from None
 
     def read(self, buffer: bytes, at: int) -> tuple[Any, int]:
         return self._struct.unpack_from(buffer, at)[0], at + self.least
@@ -65,13 +65,13 @@ class _Bool:
     def encode(self, value: Any) -> bytes:
         given = value if isinstance(value, bool) else plain_or_same(value)
         if not isinstance(given, bool):
-            raise CodecError(f"{short(value)} is no bool")
+            raise CodecError(f"{short(value)} is not a bool")
         return b"\1" if given else b"\0"
 
     def read(self, buffer: bytes, at: int) -> tuple[Any, int]:
         byte = buffer[at]
         if byte > 1:
-            raise CodecError(f"{byte} is no bool, which is 0 or 1")
+            raise CodecError(f"{byte} is not a bool: that is 0 or 1")
         return byte == 1, at + 1
 
 
@@ -80,7 +80,7 @@ class _Bytes:
 
     def encode(self, value: Any) -> bytes:
         if not isinstance(value, bytes | bytearray | memoryview):
-            raise CodecError(f"{short(value)} is no bytes")
+            raise CodecError(f"{short(value)} is not bytes")
         content = bytes(value)
         return _LENGTH.pack(len(content)) + content
 
@@ -93,18 +93,18 @@ class _Bytes:
 class _Text(_Bytes):
     def encode(self, value: Any) -> bytes:
         if not isinstance(value, str):
-            raise CodecError(f"{short(value)} is no str")
+            raise CodecError(f"{short(value)} is not a str")
         try:
             return super().encode(value.encode())
         except UnicodeEncodeError:
-            raise CodecError(f"{short(value)} has no UTF-8") from None
+            raise CodecError(f"{short(value)} cannot be written as UTF-8") from None
 
     def read(self, buffer: bytes, at: int) -> tuple[Any, int]:
         content, end = super().read(buffer, at)
         try:
             return content.decode(), end
         except UnicodeDecodeError:
-            raise CodecError(f"{short(content)} is no UTF-8") from None
+            raise CodecError(f"{short(content)} is not UTF-8") from None
 
 
 class _Option:
@@ -119,12 +119,12 @@ class _Option:
     def read(self, buffer: bytes, at: int) -> tuple[Any, int]:
         byte = buffer[at]
         if byte > 1:
-            raise CodecError(f"{byte} does not say whether there is a value, which 0 or 1 does")
+            raise CodecError(f"{byte} is neither 0 (no value) nor 1 (a value)")
         return self._item.read(buffer, at + 1) if byte else (None, at + 1)
 
 
 class _Choice:
-    """An enum: its members count from 0 in the order in which they are defined."""
+    """An enum, written as the place of the member in its class, from 0."""
 
     least = _INDEX.size
 
@@ -134,7 +134,7 @@ class _Choice:
 
     def encode(self, value: Any) -> bytes:
         if not isinstance(value, self._kind) or value not in self._members:
-            raise CodecError(f"{short(value)} is no member of {self._kind.__name__}")
+            raise CodecError(f"{short(value)} is not a member of {self._kind.__name__}")
         return _INDEX.pack(self._members.index(value))
 
     def read(self, buffer: bytes, at: int) -> tuple[Any, int]:
@@ -145,7 +145,7 @@ class _Choice:
 
 
 class _Items:
-    """A `Vec`: a count and the items."""
+    """A `Vec`: the count, then the items."""
 
     least = _LENGTH.size
 
@@ -158,13 +158,13 @@ class _Items:
         if not isinstance(value, list | tuple):
             given, value = value, plain_or_same(value)
             if not isinstance(value, list):
-                raise CodecError(f"{short(given)} is no list or tuple")
+                raise CodecError(f"{short(given)} is not a list or tuple")
         count = _LENGTH.pack(len(value))
         if self._code is not None:
             try:
                 return count + struct.pack(f"<{len(value)}{self._code}", *value)
             except (struct.error, OverflowError):
-                pass  # the item that is at fault says so below
+                pass  # below, the error names the wrong item
         return count + b"".join([_encode_part(i, self._item, each) for i, each in enumerate(value)])
 
     def read(self, buffer: bytes, at: int) -> tuple[Any, int]:
@@ -181,13 +181,13 @@ class _Items:
 
 
 class _Fields:
-    """A struct or a tuple: its fields in order; numbers that are neighbours are taken at once.
+    """A struct or a tuple: its fields in order. Adjacent numbers are packed in one call.
 
     Args:
-        names: the fields', shown in errors.
-        shapes: the fields'.
-        take: gives the values of the fields.
-        make: makes one of the values of the fields.
+        names: the names of the fields, shown in errors.
+        shapes: the shapes of the fields.
+        take: returns the values of the fields of a record.
+        make: makes a record from the values of its fields.
     """
 
     def __init__(
@@ -201,7 +201,7 @@ class _Fields:
         self._take = take
         self._make = make
         self.least = sum(shape.least for shape in shapes)
-        # Either the layout of some numbers, or a field that is none.
+        # Each part is the layout of adjacent numbers, or the shape of another field.
         self._parts: list[tuple[struct.Struct, int] | _Shape] = []
         codes = ""
         for shape in shapes:
@@ -230,7 +230,7 @@ class _Fields:
                     parts.append(part.encode(values[at]))
                     at += 1
         except (struct.error, OverflowError, ValueError):
-            # One by one: this names the field at fault, or takes values of other classes.
+            # One by one, so that an error names the field, and values of numpy are taken.
             parts = [
                 _encode_part(name, shape, field)
                 for (name, shape), field in zip(self._fields, values, strict=True)
@@ -261,12 +261,12 @@ def _read_count(buffer: bytes, at: int, least: int) -> int:
     (count,) = _LENGTH.unpack_from(buffer, at)
     left = len(buffer) - at - _LENGTH.size
     if count * least > left:
-        raise CodecError(f"{count} items are said to stand in {left} bytes")
+        raise CodecError(f"the count says {count} items, but only {left} bytes follow")
     return cast(int, count)
 
 
 class BincodeCodec(Generic[T]):
-    """The codec of one type.
+    """The codec of the values of one type.
 
     Attributes:
         name: shown in errors.
@@ -302,10 +302,10 @@ class BincodeCodec(Generic[T]):
         return value
 
     def read(self, buffer: bytes, at: int) -> tuple[T, int]:
-        """Return the value that begins here, and where it ends.
+        """Return the value that begins at `at`, and the position after it.
 
         Raises:
-            CodecError: if there is none.
+            CodecError: if the bytes hold no such value.
         """
         try:
             return self._shape.read(buffer, at)
@@ -348,8 +348,8 @@ def _shape_of(described: Any, codec: str, within: tuple[Any, ...]) -> _Shape:
         ) if fields:
             if kind in within:
                 raise InvalidTypeError(
-                    f"{codec} is not possible: {kind.__name__} holds itself, so that its bytes "
-                    "might nest without end"
+                    f"{codec} is not possible: {kind.__name__} holds itself, so its values "
+                    "could nest without end"
                 )
             names = [field.name for field in fields]
             shapes = [_shape_of(field.type, codec, (*within, kind)) for field in fields]
@@ -362,7 +362,7 @@ def _tuple_taker(size: int) -> Callable[[Any], Sequence[Any]]:
     def take(value: Any) -> Sequence[Any]:
         items = value if isinstance(value, tuple | list) else plain_or_same(value)
         if not isinstance(items, tuple | list) or len(items) != size:
-            raise CodecError(f"{short(value)} is no tuple of {size}")
+            raise CodecError(f"{short(value)} is not a tuple of {size}")
         return items
 
     return take
@@ -375,8 +375,8 @@ def _checked_taker(kind: Any, names: list[str]) -> Callable[[Any], Sequence[Any]
         try:
             return taken(value)
         except AttributeError as error:
-            missing = f"it has no {error.name}" if error.name else error
-            raise CodecError(f"{short(value)} is no {kind.__name__}: {missing}") from None
+            missing = f"it has no field {error.name}" if error.name else error
+            raise CodecError(f"{short(value)} is not a {kind.__name__}: {missing}") from None
 
     return take
 
@@ -390,7 +390,7 @@ def bincode(kind: object) -> BincodeCodec[Any]: ...
 
 
 def bincode(kind: object) -> BincodeCodec[Any]:
-    """Return the codec of one type, as typed Rust peers write it.
+    """Return the codec of one type, which writes what typed Rust peers write.
 
     >>> from graphcore_zmq import u8
     >>> bincode(tuple[u8, str]).encode((7, "hi")).hex(" ")
@@ -403,6 +403,6 @@ def bincode(kind: object) -> BincodeCodec[Any]:
             `msgspec.Struct` (fields in order) of these.
 
     Raises:
-        InvalidTypeError: for a type that has no such bytes.
+        InvalidTypeError: for a type that bincode cannot write.
     """
     return BincodeCodec(kind)

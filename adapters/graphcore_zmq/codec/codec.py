@@ -33,20 +33,20 @@ class Codec(Protocol[T]):
         """The codec's name."""
 
     def encode(self, value: T) -> bytes:
-        """Return the value's bytes; raise `CodecError` if it has none."""
+        """Return the bytes of a value; raise `CodecError` if it cannot be encoded."""
 
     def decode(self, payload: bytes) -> T:
-        """Return the value of these bytes; raise `CodecError` if they are none."""
+        """Return the value of these bytes; raise `CodecError` if they cannot be decoded."""
 
 
 @runtime_checkable
 class SelfDelimitingCodec(Codec[T], Protocol[T]):
-    """A codec whose bytes tell where they end: in the envelope no length stands before them.
+    """A codec whose bytes say where they end, so no length precedes them in the envelope.
 
-    So write typed Rust peers their values; `bincode` makes such codecs.
+    Typed Rust peers write their values so; `bincode` makes such codecs.
 
     Attributes:
-        least: the size of the smallest value, in bytes; 1 or more.
+        least: the size of the smallest value, in bytes; at least 1.
     """
 
     @property
@@ -54,21 +54,21 @@ class SelfDelimitingCodec(Codec[T], Protocol[T]):
         """The size of the smallest value, in bytes."""
 
     def read(self, buffer: bytes, at: int) -> tuple[T, int]:
-        """Return the value that begins here, and where it ends; raise `CodecError` for none."""
+        """Return the value that begins at `at`, and the position after it; raise `CodecError`."""
 
 
 def check_codec(codec: Codec[T]) -> Codec[T]:
     """Return a codec, ready for use.
 
     Raises:
-        InvalidTypeError: if it is none.
-        RunError: if it needs a library that is not installed.
+        InvalidTypeError: for an object that is not a codec.
+        RunError: if the codec needs a library that is not installed.
     """
     if not (callable(getattr(codec, "encode", None)) and callable(getattr(codec, "decode", None))):
         raise InvalidTypeError(
             f"a codec has encode and decode, as msgpack, json and raw do; {codec!r} has not"
         )
-    # Imports what the codec needs here, rather than at the first value.
+    # Imports the libraries of the codec now rather than at the first value.
     load = getattr(codec, "load", None)
     if load is not None:
         load()
@@ -84,7 +84,7 @@ class _Decoder(Protocol):
 
 
 class MsgspecCodec(Generic[T]):
-    """A codec of msgspec's; called with a type, one that decodes to that type."""
+    """A codec of msgspec; called with a type, it returns a codec that decodes to the type."""
 
     def __init__(self, name: str, kind: Any, form: Any) -> None:
         self.name = name
@@ -115,7 +115,7 @@ class MsgspecCodec(Generic[T]):
 
 
 class RawCodec:
-    """Bytes as they are."""
+    """Passes bytes through."""
 
     name = "raw"
 
@@ -133,7 +133,7 @@ class RawCodec:
 
 
 def encode_all(codec: Codec[T], values: Sequence[T]) -> Sequence[bytes]:
-    """Return the bytes of each value; raise `CodecError` if one has none."""
+    """Return the bytes of each value; raise `CodecError` if one cannot be encoded."""
     if isinstance(codec, RawCodec) and set(map(type, values)) == {bytes}:
         return cast(Sequence[bytes], values)
     return list(map(codec.encode, values))

@@ -1,4 +1,4 @@
-"""Which plain Python value stands for a value of numpy or of a subclass: one rule for all codecs.
+"""Which plain Python value a value of numpy or of a subclass counts as: one rule for all codecs.
 
 A scalar of numpy counts as Python's, an array as a list, and a time of numpy as whole nanoseconds,
 as everywhere in graphcore. An instance of a subclass of `int`, `float`, `str`, `bytes`, `list`,
@@ -16,10 +16,10 @@ from graphcore.time import to_duration, to_time
 
 
 def plain(value: Any) -> Any:
-    """Return the plain value that stands for a value of another class.
+    """Return the plain value that a value of another class counts as.
 
     Raises:
-        TypeError: if there is none.
+        TypeError: for a class without a plain value.
         ValueError: for not-a-time (NaT), and for a time finer than its plain class can hold.
     """
     numpy: Any = sys.modules.get("numpy")  # a value of numpy cannot exist before its import
@@ -32,7 +32,7 @@ def plain(value: Any) -> Any:
 
 
 def plain_or_same(value: Any) -> Any:
-    """Return the plain value that stands for a value, or the value itself if there is none.
+    """Return the plain value that a value counts as, or the value itself.
 
     Raises:
         ValueError: as `plain`.
@@ -65,7 +65,7 @@ def as_declared(kind: type, value: Any) -> Any:
     if type(value) not in taken:
         raise TypeError(f"Expected `{kind.__name__}`, got `{type(value).__name__}`")
     try:
-        with numpy.errstate(over="ignore"):  # told of below
+        with numpy.errstate(over="ignore"):  # checked below
             scalar = kind(value, "ns") if issubclass(kind, times) else kind(value)
     except OverflowError as error:
         raise ValueError(str(error)) from None

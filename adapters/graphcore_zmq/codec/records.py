@@ -9,16 +9,16 @@ from graphcore import InvalidTypeError
 
 
 def taker(names: list[str]) -> Callable[[Any], Sequence[Any]]:
-    """Return what takes the fields of a record; it raises `AttributeError` for what has not all."""
+    """Return a function that takes the fields of a record; `AttributeError` if it lacks one."""
     get = attrgetter(*names)
     return get if len(names) > 1 else lambda record: (get(record),)
 
 
 def maker(kind: Any, names: list[str], codec: str) -> Callable[[Sequence[Any]], Any]:
-    """Return what makes a record of its fields; by name where the class takes some only so.
+    """Return a function that makes a record from its fields, by name where the class needs that.
 
     Raises:
-        InvalidTypeError: for a class that is not given all of its fields.
+        InvalidTypeError: for a class whose constructor does not take all of its fields.
     """
     origin = get_origin(kind) or kind
     if dataclasses.is_dataclass(origin):

@@ -1,7 +1,7 @@
-"""Numbers of a width, to annotate fields with: what `bincode` writes and `arrow` makes columns of.
+"""Numbers of a fixed width, to annotate fields for `bincode` and `arrow`.
 
-To msgspec, and to a type checker, they are plain `int` and `float`: a class that has them serves
-every codec.
+For msgspec and for type checkers they are plain `int` and `float`, so a class that uses them works
+with every codec.
 """
 
 from typing import Annotated, Any
@@ -33,10 +33,10 @@ f64 = Annotated[float, _meta("d")]
 
 
 def code_of(described: Any) -> str | None:
-    """Return the letter that module `struct` has for a number of this type; `None` for no number.
+    """Return the letter of the module `struct` for a number of this type; `None` for other types.
 
     Args:
-        described: what `msgspec.inspect` says of the type.
+        described: the type as `msgspec.inspect` describes it.
     """
     match described:
         case inspect.Metadata(type=inner, extra=extra):

@@ -1,1 +1,1 @@
-"""What the command `graphcore` gets from this package; the extra `cli` has what it needs."""
+"""The sub-commands of `graphcore` for ZeroMQ; they need the extra `cli`."""

@@ -1,4 +1,4 @@
-"""The command `graphcore keys`: pairs of keys for publishers and subscribers."""
+"""The command `graphcore keys`: writes pairs of keys for publishers and subscribers."""
 
 from pathlib import Path
 from typing import Annotated
@@ -18,13 +18,13 @@ def _keys() -> None:
 
 @app.command()
 def new(
-    name: Annotated[Path, typer.Argument(help="The files' name, without the ending.")],
+    name: Annotated[Path, typer.Argument(help="The name of both files, without .key.")],
 ) -> None:
     """Write a new pair of keys, NAME.key and NAME.key_secret.
 
-    NAME.key is public: give it to whom you connect with. NAME.key_secret is readable by you alone,
-    and has to stay so.
+    NAME.key is the public key: give it to the other side. NAME.key_secret holds the secret key:
+    only you can read the file, and nobody else may ever read it.
     """
     with ending_in_one_sentence():
         public, secret = write_keys(name)
-        typer.echo(f"{public}: the public key\n{secret}: the secret key, for its owner alone")
+        typer.echo(f"{public}: the public key\n{secret}: the secret key; share it with nobody")

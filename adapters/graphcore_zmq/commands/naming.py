@@ -1,4 +1,4 @@
-"""How a command is told which registry is meant; all commands that ask one share these options."""
+"""The options that name a registry, shared by all commands that use one."""
 
 import inspect
 from collections.abc import Callable, Iterator
@@ -18,22 +18,26 @@ _Etcd = Annotated[
     typer.Option(help="An endpoint of etcd, such as http://host:2379; may be given several times."),
 ]
 _Local = Annotated[Path | None, typer.Option(help="The file of a local registry.")]
-_Prefix = Annotated[str, typer.Option(help="What stands before each name in etcd.")]
-_User = Annotated[str | None, typer.Option(help="Who asks etcd.")]
+_Prefix = Annotated[str, typer.Option(help="Text before each name in etcd.")]
+_User = Annotated[str | None, typer.Option(help="The user name at etcd.")]
 _Password = Annotated[
     str | None,
     typer.Option(
-        envvar="GRAPHCORE_ETCD_PASSWORD", help="The password; others see what is given here."
+        envvar="GRAPHCORE_ETCD_PASSWORD",
+        help="The password at etcd; other users of this host can see it on the command line.",
     ),
 ]
-_CaCert = Annotated[Path | None, typer.Option(help="Whom to trust: a certificate's file.")]
-_Cert = Annotated[Path | None, typer.Option(help="The client's certificate.")]
-_Key = Annotated[Path | None, typer.Option(help="The key of the client's certificate.")]
+_CaCert = Annotated[
+    Path | None,
+    typer.Option(help="The file of the certificate authority that signed etcd's certificate."),
+]
+_Cert = Annotated[Path | None, typer.Option(help="The file of the client's certificate.")]
+_Key = Annotated[Path | None, typer.Option(help="The file of the key of the client's certificate.")]
 
 
 @dataclass(frozen=True)
 class RegistryOptions:
-    """What was given on the command line."""
+    """The registry that the command line names."""
 
     etcd: _Etcd = None
     local: _Local = None
@@ -46,7 +50,7 @@ class RegistryOptions:
 
     @property
     def given(self) -> bool:
-        """Whether there is a registry."""
+        """Whether the command line names a registry."""
         return bool(self.etcd) or self.local is not None
 
     @contextmanager
@@ -73,7 +77,7 @@ class RegistryOptions:
 
 
 def with_registry_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Have a command take the options in place of its argument `registry`, `RegistryOptions`."""
+    """Replace the parameter `registry` of a command by the options of `RegistryOptions`."""
     options = inspect.signature(RegistryOptions).parameters
     own = [p for p in inspect.signature(command).parameters.values() if p.name != "registry"]
     parameters = [
@@ -86,7 +90,7 @@ def with_registry_options(command: Callable[..., None]) -> Callable[..., None]:
         registry = RegistryOptions(**{name: given.pop(name) for name in options})
         command(registry=registry, **given)
 
-    # Typer reads these.
-    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # it may be set
+    # Typer reads the options from these.
+    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # functions take it
     run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     return run

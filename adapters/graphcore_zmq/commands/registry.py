@@ -1,4 +1,4 @@
-"""`graphcore registry`: what is registered, shown in the terminal. Needs the extra `cli`."""
+"""`graphcore registry`: shows registered publishers in a terminal. Needs the extra `cli`."""
 
 import json
 import select
@@ -19,9 +19,9 @@ from graphcore_zmq.registries.local import LocalRegistry
 from graphcore_zmq.registry import RegistryError
 
 _EVERY = 500  # ms between two looks of `watch`
-_WIDE = 10_000  # columns where nobody sees the end of a line
+_WIDE = 10_000  # columns of a table that goes to a file or a pipe
 
-app = typer.Typer(no_args_is_help=True, help="Show publishers that are registered by name.")
+app = typer.Typer(no_args_is_help=True, help="Show registered publishers.")
 
 _Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -44,7 +44,7 @@ def list_names(
             table.add_row(plain(name), plain(address))
         width = None if sys.stdout.isatty() else _WIDE
         console = Console(width=width, markup=False, highlight=False)
-        # Captured, as rich exits with 1 when the reader of a pipe has gone.
+        # Captured, because rich exits with 1 when the reader of a pipe has gone.
         with console.capture() as text:
             console.print(table)
         typer.echo(text.get(), nl=False)
@@ -57,7 +57,7 @@ def lookup(
     name: Annotated[str, typer.Argument(help="The publisher's name.")],
     as_json: _Json = False,
 ) -> None:
-    """Print the address under a name; the exit code is 1 if there is none."""
+    """Print the address of a name; exit with 1 if nobody has registered it."""
     with ending_in_one_sentence():
         with registry.opened() as opened:
             address = opened.lookup(name)
@@ -74,7 +74,7 @@ def watch(
     name: Annotated[str | None, typer.Argument(help="One name; by default all.")] = None,
     as_json: _Json = False,
 ) -> None:
-    """Print what is registered, and then each change, until Ctrl-C or SIGTERM."""
+    """Print all names with their addresses, then changes, until Ctrl-C or SIGTERM."""
     with ending_in_one_sentence(), suppress(KeyboardInterrupt), registry.opened() as opened:
         # The loop is in a function of its own: in CPython 3.13 a `with` around a loop may not see
         # Ctrl-C at the loop's jump back, if it is in the same function (cpython issue 130279).
@@ -90,7 +90,7 @@ def _print_changes(opened: EtcdRegistry | LocalRegistry, name: str | None, as_js
         try:
             names = opened.names()
         except RegistryError as error:
-            # How long it was tried differs each time; the first sentence is enough.
+            # Later errors differ only in how long the registry has not answered.
             if not trouble:
                 trouble = str(error)
                 say(f"{trouble}; trying again")
@@ -114,7 +114,7 @@ def _print_change(name: str, address: str | None, as_json: bool) -> None:
         _print_json({"time": now, "name": name, "address": address})
     else:
         typer.echo(f"{now}  {plain(name)}  {'gone' if address is None else plain(address)}")
-    # Whoever reads it through a pipe is to see it now.
+    # The reader of a pipe sees the change now.
     sys.stdout.flush()
 
 

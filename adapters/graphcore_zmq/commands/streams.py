@@ -55,27 +55,27 @@ _Source = Annotated[
         help="tcp://host:port, ipc://path, a port on this host, or a name in a registry.",
     ),
 ]
-_Name = Annotated[str | None, typer.Option(help="The name to register, in --etcd or --local.")]
-_Codec = Annotated[CodecName, typer.Option("--codec", help="What a value's bytes are.")]
+_Name = Annotated[str | None, typer.Option(help="The name to register in --etcd or --local.")]
+_Codec = Annotated[CodecName, typer.Option("--codec", help="How values are encoded.")]
 _Status = Annotated[
-    bool, typer.Option("--status", help="Show connections and gaps, on standard error.")
+    bool, typer.Option("--status", help="Show connections and gaps on standard error.")
 ]
-_Port = Annotated[int, typer.Argument(help="TCP port; 0 takes a free one")]
+_Port = Annotated[int, typer.Argument(help="The TCP port; 0 takes a free one.")]
 _Bind = Annotated[str, typer.Option(help="The address of this host to listen on.")]
 _WaitFor = Annotated[
-    int, typer.Option(min=0, help="Hold the first value until so many have subscribed.")
+    int, typer.Option(min=0, help="Hold the first value until this many subscribers have come.")
 ]
 _OnFull = Annotated[
     OnFull,
-    typer.Option(help="Drop values for a subscriber that is slow, or block until it has room."),
+    typer.Option(help="What to do for a slow subscriber: drop values, or block until it has room."),
 ]
 _SecretKey = Annotated[
     Path | None,
-    typer.Option(help="The file of one's own keys, NAME.key_secret of `graphcore keys new`."),
+    typer.Option(help="Your own keys, the file NAME.key_secret of `graphcore keys new`."),
 ]
 _ServerKey = Annotated[
     Path | None,
-    typer.Option(help="The file of the publisher's public key; a registry is asked for it else."),
+    typer.Option(help="The file of the publisher's public key. By name, the registry has it."),
 ]
 _Clients = Annotated[
     list[Path] | None,
@@ -84,7 +84,8 @@ _Clients = Annotated[
     ),
 ]
 _AnyClient = Annotated[
-    bool, typer.Option("--any-client", help="Let in whoever knows the publisher's public key.")
+    bool,
+    typer.Option("--any-client", help="Let in every client that knows the publisher's public key."),
 ]
 _Topics = Annotated[
     list[str] | None,
@@ -97,7 +98,7 @@ _OnEnd = Annotated[
         "the next publisher. By default close for an address or a port, follow for a name."
     ),
 ]
-_Topic = Annotated[str | None, typer.Option(help="The topic of all that is published.")]
+_Topic = Annotated[str | None, typer.Option(help="The topic of all values.")]
 
 
 @with_registry_options
@@ -105,18 +106,18 @@ def sub(
     registry: RegistryOptions,
     source: _Source,
     codec: _Codec = CodecName.MSGPACK,
-    count: Annotated[int | None, typer.Option(min=1, help="End after so many values.")] = None,
+    count: Annotated[int | None, typer.Option(min=1, help="End after this many values.")] = None,
     in_json: Annotated[bool, typer.Option("--json", help="Print values as JSON.")] = False,
     topics: _Topics = None,
     on_end: _OnEnd = None,
     status: _Status = False,
     latency: Annotated[
-        bool, typer.Option("--latency", help="At the end, show the one-way latency.")
+        bool, typer.Option("--latency", help="Show the one-way latency at the end.")
     ] = False,
     secret_key: _SecretKey = None,
     server_key: _ServerKey = None,
 ) -> None:
-    """Print a stream as it comes, a line for each value."""
+    """Print each value of a stream as a line."""
     with (
         ending_in_one_sentence() as signals,
         _subscribing(
@@ -146,7 +147,7 @@ def pub(
     clients: _Clients = None,
     any_client: _AnyClient = False,
 ) -> None:
-    """Publish the lines of standard input, until it ends."""
+    """Publish the lines of standard input until it ends."""
     with ending_in_one_sentence() as signals:
         take = json_of if in_json else bytes if codec is CodecName.RAW else text_of
         lines = lines_of(take)
@@ -173,12 +174,14 @@ def record(
     codec: _Codec = CodecName.MSGPACK,
     topics: _Topics = None,
     on_end: _OnEnd = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file.")] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace an existing file.")
+    ] = False,
     status: _Status = False,
     secret_key: _SecretKey = None,
     server_key: _ServerKey = None,
 ) -> None:
-    """Write a stream to a Parquet file, a row for each value."""
+    """Write each value of a stream as a row of a Parquet file."""
     with (
         ending_in_one_sentence() as signals,
         _subscribing(
@@ -204,10 +207,12 @@ def record(
 @with_registry_options
 def replay(
     registry: RegistryOptions,
-    file: Annotated[Path, typer.Argument(help="A Parquet file, as `graphcore record` writes it.")],
-    port: Annotated[int, typer.Option("--pub", help="TCP port to publish at; 0 takes a free one")],
+    file: Annotated[Path, typer.Argument(help="A Parquet file that `graphcore record` wrote.")],
+    port: Annotated[
+        int, typer.Option("--pub", help="The TCP port to publish at; 0 takes a free one.")
+    ],
     speed: Annotated[
-        float, typer.Option(help="How many times faster than recorded; inf is as fast as can be.")
+        float, typer.Option(help="How many times faster than recorded; inf does not wait at all.")
     ] = 1.0,
     codec: _Codec = CodecName.MSGPACK,
     bind: _Bind = "0.0.0.0",
@@ -218,7 +223,7 @@ def replay(
         bool,
         typer.Option(
             "--own-topics",
-            help="Publish each value under its topic, as `graphcore record --topic` wrote it.",
+            help="Publish each value under the topic that `record --topic` wrote with it.",
         ),
     ] = False,
     name: _Name = None,
@@ -226,10 +231,10 @@ def replay(
     clients: _Clients = None,
     any_client: _AnyClient = False,
 ) -> None:
-    """Publish what was recorded, at the pace at which it came."""
+    """Publish a recording, by default at the pace of the recorded stream."""
     with ending_in_one_sentence() as signals:
         if own_topics and topic is not None:
-            raise gc.InvalidValueError("--topic or --own-topics says what the topics are, not both")
+            raise gc.InvalidValueError("give --topic or --own-topics, not both")
         values = gc.replay_parquet(file, speed=speed)
         _publish(
             signals,
@@ -247,22 +252,22 @@ def replay(
 
 
 def _always(topic: str | None) -> Callable[[Any], str] | None:
-    """Return what gives each value this topic."""
+    """Return the function that gives each value this topic."""
     return None if topic is None else lambda _: topic
 
 
 def _own_topic(file: Path, pair: Any) -> str:
-    """Return the topic of a value that was recorded with it."""
+    """Return the topic that was recorded with a value."""
     match pair:
         case (str(topic), _):
             return topic
     raise gc.InvalidTypeError(
-        f"{file} was not recorded with --topic: {pair!r} is no pair of a topic and a value"
+        f"{file} was not recorded with --topic: {pair!r} is not a pair of a topic and a value"
     )
 
 
 class _OfPairs:
-    """A codec of pairs of a topic, which stands before the frame, and a value."""
+    """Encodes the value of a (topic, value) pair; the topic goes before the frame."""
 
     def __init__(self, codec: Codec[Any]) -> None:
         self.name = codec.name
@@ -284,7 +289,7 @@ def _server(
         return None
     if bool(clients) == any_client:
         raise gc.InvalidValueError(
-            "who may subscribe is told by --client FILE or by --any-client, one of the two"
+            "--secret-key needs --client FILE or --any-client, one of the two: who may subscribe"
         )
     return Curve.server(secret_key, Curve.ANYONE if any_client else clients or [])
 
@@ -296,8 +301,8 @@ def _client(secret_key: Path | None, server_key: Path | None, by_name: bool) -> 
         return None
     if server_key is None and not by_name:
         raise gc.InvalidValueError(
-            "--secret-key needs --server-key, the publisher's public key, as nobody at an address "
-            "can be asked for it"
+            "--secret-key needs --server-key, the publisher's public key: only a registry could "
+            "tell the key of a publisher"
         )
     return Curve.client(server_key, secret_key)
 
@@ -324,7 +329,7 @@ def _subscribing(
         yield subscribe(int(source) if source.isdecimal() else source)
     elif not registry.given:
         raise gc.InvalidValueError(
-            f"{source!r} is no address (tcp://host:port), and a name needs --etcd or --local"
+            f"{source!r} is not an address (tcp://host:port), and a name needs --etcd or --local"
         )
     else:
         with registry.opened() as opened:
@@ -334,7 +339,7 @@ def _subscribing(
 def _shown_status(subscription: ZmqSubscription[Any], wanted: bool) -> list[gc.Stream[Any]]:
     def show(status: ZmqStatus) -> None:
         lost = subscription.stats().lost
-        say(f"gap, {lost} lost up to now" if status is ZmqStatus.GAP else status)
+        say(f"gap: {lost} lost so far" if status is ZmqStatus.GAP else status)
 
     return [subscription.status.for_each(show)] if wanted else []
 
@@ -348,14 +353,16 @@ def _publish(
     **options: Any,
 ) -> None:
     if registry.given != (name is not None):
-        raise gc.InvalidValueError("a name is registered with --name and --etcd or --local")
-    # Wired before the publisher, which may hold the graph until somebody subscribes.
-    told = gc.constant(None).for_each(lambda _: say(f"publishing at {publisher.address}"))
+        raise gc.InvalidValueError(
+            "give --name together with --etcd or --local to register the name"
+        )
+    # Wired before the publisher, because that may hold the graph until somebody subscribes.
+    announced = gc.constant(None).for_each(lambda _: say(f"publishing at {publisher.address}"))
     with registry.opened() if name is not None else nullcontext() as opened:
         registration = (name, opened) if name is not None and opened is not None else None
         publisher = zmq_pub(values, port, registration, **options)
         try:
-            signals.run(told, publisher)
+            signals.run(announced, publisher)
         except KeyboardInterrupt:
             raise KeyboardInterrupt(
                 "interrupted before all subscribers had read the last values"
@@ -363,4 +370,4 @@ def _publish(
     stats = publisher.stats()
     if stats.expired:
         sent = counted(stats.sent, "value")
-        say(f"{sent} sent, and {stats.expired} not, as nobody had subscribed")
+        say(f"{sent} sent, {stats.expired} not sent before the end")

@@ -1,7 +1,7 @@
-"""The graph's ends in a terminal: lines of standard input, and values as lines of text.
+"""The source and the sink of a graph in a terminal: lines of standard input, values as lines.
 
-A value is one line whatever is in it, and holds nothing that would steer the terminal. Lines go out
-whole, at the end of each burst, so that what reads the other end of a pipe has them at once.
+A value is printed as one line without characters that would control the terminal. The lines of a
+burst are flushed together, so the reader of a pipe receives whole lines at once.
 """
 
 import os
@@ -17,7 +17,7 @@ import msgspec
 import graphcore as gc
 from graphcore_zmq.codec.codec import json
 
-_POLL = 100  # ms between two looks at `stop`
+_POLL = 100  # ms between two checks whether the run ends
 _CHUNK = 1 << 16
 _LONGEST = 1 << 26
 
@@ -27,10 +27,10 @@ class LineError(gc.GraphcoreError, ValueError):
 
 
 def lines_of(take: Callable[[bytes], Any]) -> gc.Stream[Any]:
-    """Tick with each line of standard input, and end with it.
+    """Tick with each line of standard input; the source ends when the input ends.
 
     Args:
-        take: gives the value of a line, or raises `ValueError` for one that has none.
+        take: returns the value of a line, or raises `ValueError` for an invalid line.
     """
     descriptor = sys.stdin.fileno() if sys.stdin is not None else -1
     if descriptor < 0:
@@ -47,7 +47,7 @@ def lines_of(take: Callable[[bytes], Any]) -> gc.Stream[Any]:
             *lines, rest = (rest + chunk).split(b"\n")
             if len(rest) > _LONGEST:
                 raise LineError(f"line {number + len(lines) + 1} is longer than {_LONGEST} bytes")
-            if not chunk and rest:  # the last line has no end
+            if not chunk and rest:  # the last line has no newline
                 lines.append(rest)
             for line in lines:
                 number += 1
@@ -67,16 +67,16 @@ def text_of(line: bytes) -> str:
     try:
         return line.decode()
     except UnicodeDecodeError:
-        raise LineError(f"{line[:32]!r} is no UTF-8; --codec raw publishes it as it is") from None
+        raise LineError(f"{line[:32]!r} is not UTF-8; --codec raw publishes it unchanged") from None
 
 
 def json_of(line: bytes) -> Any:
-    """Return the value that a line is in JSON."""
+    """Return the value of a line of JSON."""
     return msgspec.json.decode(line)
 
 
 def shown(value: Any) -> str:
-    """Return a value as a line to be read: text and bytes as they are, others as Python has it."""
+    """Return a value as a line for people: text and bytes unchanged, others by `repr`."""
     if isinstance(value, bytes):
         value = value.decode(errors="backslashreplace")
     if not isinstance(value, str):
@@ -85,7 +85,7 @@ def shown(value: Any) -> str:
 
 
 def plain(text: str) -> str:
-    """Return text without characters that a terminal would obey, a tab apart."""
+    """Return text with all control characters but tabs escaped."""
     if text.isprintable():
         return text
     return "".join(
@@ -94,7 +94,7 @@ def plain(text: str) -> str:
 
 
 def shown_with_topic(pair: tuple[str, Any]) -> str:
-    """Return a topic and a value as a line to be read, with a tab between them."""
+    """Return a topic and a value as a line for people, separated by a tab."""
     topic, value = pair
     return f"{plain(topic)}\t{shown(value)}"
 
@@ -112,7 +112,7 @@ def as_json(value: Any) -> str:
 class WriteLines(gc.MutableNode[None]):
     """Writes each value of each burst as a line; ends the run after `count` values.
 
-    It also ends the run when nobody reads standard output any more, though nothing comes.
+    It also ends the run when the reader of standard output has gone, even if no value arrives.
     """
 
     source: gc.Active[list[Any]]
@@ -124,7 +124,9 @@ class WriteLines(gc.MutableNode[None]):
     def start(self, state: gc.GraphState) -> None:
         """Begin to watch the reader of standard output."""
         if isinstance(sys.stdout, TextIOWrapper):
-            sys.stdout.reconfigure(errors="backslashreplace")  # the terminal may lack a character
+            sys.stdout.reconfigure(
+                errors="backslashreplace"
+            )  # for characters that it cannot encode
         self._watching = threading.Thread(
             target=_watch_reader, args=(state,), name="graphcore-reader", daemon=True
         )
@@ -149,9 +151,9 @@ class WriteLines(gc.MutableNode[None]):
 
 
 def _watch_reader(state: gc.GraphState) -> None:
-    """Stop the run when standard output's other end is closed, until the run ends."""
+    """Watch standard output until the run ends, and stop the run when its reader has gone."""
     poller = select.poll()
-    poller.register(sys.stdout, 0)  # errors are always told
+    poller.register(sys.stdout, 0)  # `poll` always reports errors
     while not state.ended.is_set():
         if poller.poll(_POLL):
             state.call_soon(state.stop)
