@@ -194,6 +194,15 @@ def test_watch_ends_quietly_when_its_reader_has_gone(
     assert process.stderr.read() == ""
 
 
+def test_a_character_that_the_terminal_lacks_is_escaped_but_json_is_utf_8(tmp_path: Path) -> None:
+    place = ["--local", str(tmp_path / "names")]
+    with registered(LocalRegistry(place[1]), "pr→s", HERE):
+        done = call("list", *place, PYTHONIOENCODING="latin-1")
+        assert done.stdout.splitlines()[1].split() == [r"pr\u2192s", HERE] and not done.stderr
+        done = call("lookup", "pr→s", "--json", *place, PYTHONIOENCODING="latin-1")
+        assert json.loads(done.stdout) == {"name": "pr→s", "address": HERE}
+
+
 @pytest.mark.parametrize("command", [["list"], ["lookup", "quotes"]])
 def test_a_reader_that_has_gone_is_no_error(where: list[str], command: list[str]) -> None:
     reader, writer = os.pipe()

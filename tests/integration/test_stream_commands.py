@@ -708,14 +708,16 @@ def test_a_value_that_json_cannot_express_ends_a_subscriber_with_a_sentence(call
     assert "Traceback" not in "\n".join(errors)
 
 
-def test_a_character_that_the_terminal_lacks_is_escaped(
+def test_a_character_that_the_terminal_lacks_is_escaped_but_json_is_utf_8(
     pub: Call, call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    publisher = pub()
+    publisher = pub("--wait-for", 2)
+    port = publisher.port()
     monkeypatch.setenv("PYTHONIOENCODING", "ascii")
-    subscriber = call("sub", publisher.port())
+    as_text, in_json = call("sub", port), call("sub", port, "--json")
     publisher.end("thrée\n".encode())
-    assert subscriber.end() == (0, b"thr\\xe9e\n", [])
+    assert as_text.end() == (0, b"thr\\xe9e\n", [])
+    assert in_json.end() == (0, '"thrée"\n'.encode(), [])
 
 
 def test_latency_is_shown_at_the_end(pub: Call, call: Call) -> None:

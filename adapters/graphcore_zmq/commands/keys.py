@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from graphcore_zmq.commands.ending import ending_in_one_sentence
+from graphcore_zmq.commands.terminal import encode_output
 from graphcore_zmq.socket.security import write_keys
 
 app = typer.Typer(no_args_is_help=True, help="Keys for encrypted publishers and subscribers.")
@@ -26,5 +27,6 @@ def new(
     only you can read the file, and nobody else may ever read it.
     """
     with ending_in_one_sentence():
+        encode_output(in_json=False)
         public, secret = write_keys(name)
         typer.echo(f"{public}: the public key\n{secret}: the secret key; share it with nobody")

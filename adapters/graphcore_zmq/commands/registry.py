@@ -13,7 +13,7 @@ from rich.table import Table
 
 from graphcore_zmq.commands.ending import ending_in_one_sentence, say
 from graphcore_zmq.commands.naming import RegistryOptions, with_registry_options
-from graphcore_zmq.commands.terminal import plain
+from graphcore_zmq.commands.terminal import encode_output, plain
 from graphcore_zmq.registries.etcd.registry import EtcdRegistry
 from graphcore_zmq.registries.local import LocalRegistry
 from graphcore_zmq.registry import RegistryError
@@ -34,6 +34,7 @@ def list_names(
 ) -> None:
     """List all names with their addresses."""
     with ending_in_one_sentence():
+        encode_output(as_json)
         with registry.opened() as opened:
             names = opened.names()
         if as_json:
@@ -59,6 +60,7 @@ def lookup(
 ) -> None:
     """Print the address of a name; exit with 1 if nobody has registered it."""
     with ending_in_one_sentence():
+        encode_output(as_json)
         with registry.opened() as opened:
             address = opened.lookup(name)
         if as_json:
@@ -75,6 +77,7 @@ def watch(
     as_json: _Json = False,
 ) -> None:
     """Print all names with their addresses, then changes, until Ctrl-C or SIGTERM."""
+    encode_output(as_json)
     with ending_in_one_sentence(), suppress(KeyboardInterrupt), registry.opened() as opened:
         # The loop is in a function of its own: in CPython 3.13 a `with` around a loop may not see
         # Ctrl-C at the loop's jump back, if it is in the same function (cpython issue 130279).

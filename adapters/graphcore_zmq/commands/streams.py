@@ -21,6 +21,7 @@ from graphcore_zmq.commands.naming import RegistryOptions, with_registry_options
 from graphcore_zmq.commands.terminal import (
     WriteLines,
     as_json,
+    encode_output,
     json_of,
     lines_of,
     shown,
@@ -124,6 +125,7 @@ def sub(
             source, codec, topics, on_end, secret_key, server_key, registry
         ) as subscription,
     ):
+        encode_output(in_json)
         as_text = shown_with_topic if topics else shown
         lines = WriteLines(subscription.data, as_json if in_json else as_text, count)
         roots = [lines, *_shown_status(subscription, status)]

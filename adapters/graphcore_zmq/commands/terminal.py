@@ -99,6 +99,16 @@ def shown_with_topic(pair: tuple[str, Any]) -> str:
     return f"{plain(topic)}\t{shown(value)}"
 
 
+def encode_output(in_json: bool) -> None:
+    """Set the encoding of standard output: UTF-8 for JSON.
+
+    Other text keeps the encoding of the terminal, and characters that it lacks are escaped.
+    """
+    if isinstance(sys.stdout, TextIOWrapper):
+        encoding = "utf-8" if in_json else None
+        sys.stdout.reconfigure(encoding=encoding, errors="backslashreplace")
+
+
 def as_json(value: Any) -> str:
     """Return a value in JSON, bytes in base 64.
 
@@ -123,10 +133,6 @@ class WriteLines(gc.MutableNode[None]):
 
     def start(self, state: gc.GraphState) -> None:
         """Begin to watch the reader of standard output."""
-        if isinstance(sys.stdout, TextIOWrapper):
-            sys.stdout.reconfigure(
-                errors="backslashreplace"
-            )  # for characters that it cannot encode
         self._watching = threading.Thread(
             target=_watch_reader, args=(state,), name="graphcore-reader", daemon=True
         )
