@@ -404,13 +404,13 @@ def test_values_of_numpy_count_as_python_values():
     ("kind", "value", "message"),
     [
         (int, np.float64(1.5), r"np.float64\(1.5\) does not fit i64"),
-        (int, np.datetime64("NaT"), "NaT is not a time"),
+        (int, np.datetime64("NaT", "ns"), "NaT is not a time"),
         (u8, np.int64(256), r"np.int64\(256\) does not fit u8"),
         (bool, np.int64(1), r"np.int64\(1\) is not a bool"),
         (list[int], np.array([0.5]), "0: 0.5 does not fit i64"),
         (list[int], np.int64(1), r"np.int64\(1\) is not a list or tuple"),
         (tuple[int, int], np.array([1, 2, 3]), "is not a tuple of 2"),
-        (Level, Level(np.timedelta64("NaT"), 1), "price: NaT is not a duration"),
+        (Level, Level(np.timedelta64("NaT", "ns"), 1), "price: NaT is not a duration"),
     ],
 )
 def test_a_value_of_numpy_that_does_not_fit_is_refused(kind, value, message):

@@ -167,8 +167,8 @@ def test_an_instance_of_a_subclass_counts_as_its_base(codec):
 @pytest.mark.parametrize(
     "value",
     [
-        np.datetime64("NaT"),
-        np.timedelta64("NaT"),
+        np.datetime64("NaT", "ns"),
+        np.timedelta64("NaT", "ns"),
         pd.NaT,
         np.datetime64(2**62, "s"),
         np.array(["2024-01-01", "NaT"], "datetime64[ns]"),
