@@ -1,8 +1,7 @@
-"""What `zmq_sub` and `zmq_pub` are told, and the short forms that become it.
+"""Configuration of `zmq_sub` and `zmq_pub`, and the short forms that stand for it.
 
 pydantic turns an address, a port or a `(name, registry)` tuple into `ZmqSubConfig`, and a tuple or
-nothing into `ZmqPubRegistration`. Everything is checked where the graph is wired; what is wrong
-gets one sentence.
+nothing into `ZmqPubRegistration`. Everything is checked at wiring; an error is one sentence.
 """
 
 import re
@@ -29,7 +28,7 @@ _SUB_FORMS = (
 )
 _PUB_FORMS = "a (name, registry) tuple, a ZmqPubRegistration, or None or () for no registration"
 
-# libzmq counts frames and milliseconds in C's int, and bytes in 64 bits.
+# libzmq counts frames and milliseconds in a C int, and bytes in 64 bits.
 _MOST_FRAMES = 2**31 - 1
 _MOST_BYTES = 2**63 - 1
 _LONGEST = 24 * 86_400 * 10**9
@@ -42,14 +41,16 @@ def _nanoseconds(value: object) -> int:
     if duration < 0:
         raise InvalidValueError(f"a duration cannot be negative: {value!r}")
     if duration > _LONGEST:
-        raise InvalidValueError(f"a socket's durations end at 24 days, and {value!r} is longer")
+        raise InvalidValueError(
+            f"a duration of a socket is at most 24 days, and {value!r} is longer"
+        )
     return duration
 
 
 def _above_zero(value: object) -> int:
     duration = _nanoseconds(value)
     if not duration:
-        raise InvalidValueError(f"a peer timeout is above 0, or None for never, not {value!r}")
+        raise InvalidValueError(f"a peer timeout must be above 0, or None for never, not {value!r}")
     return duration
 
 
@@ -67,10 +68,10 @@ class _Config(BaseModel):
 
     @classmethod
     def of(cls, given: object = None, /, **fields: object) -> Self:
-        """Return the config for a short form or for keywords.
+        """Return the config that a short form or keywords stand for.
 
         Raises:
-            InvalidTypeError, InvalidValueError: in one sentence, with the value.
+            InvalidTypeError, InvalidValueError: for an invalid value, which the error names.
         """
         try:
             return cls.model_validate(fields if given is None and fields else given)
@@ -78,7 +79,7 @@ class _Config(BaseModel):
             raise _in_one_sentence(cls, error) from None
 
 
-# What a field takes, by pydantic's word for what was wrong with it.
+# What a field takes, by pydantic's name of the error.
 _TYPES = {
     "bool_parsing": "True or False",
     "bool_type": "True or False",
@@ -110,23 +111,23 @@ def _in_one_sentence(model: type[BaseModel], error: ValidationError) -> Exceptio
 
 
 class SocketOptions(_Config):
-    """Options of the sockets, with ZeroMQ's meaning; durations in any form that graphcore takes.
+    """Options of the sockets, with ZeroMQ's meaning. Durations are text, `timedelta` or ns.
 
     Attributes:
         send_high_water_mark: how many frames a publisher queues for each subscriber; 0 is no limit.
-        receive_high_water_mark: how many frames a subscriber queues.
-        linger: how long a publisher that stops waits for what is queued to be read.
-        heartbeat_interval: how often a subscriber shows its publisher that it lives; 0 is never.
-        peer_timeout: after how long without such a sign a publisher cuts a subscriber that has
-            given some, and after how long without any frame a subscriber leaves a publisher of
-            graphcore's and connects anew; `None` is never. It should be several times the
-            heartbeat interval, and the second after which a silent publisher sends a check point.
+        receive_high_water_mark: how many frames a subscriber queues; 0 is no limit.
+        linger: how long a publisher that stops waits until subscribers have read their queues.
+        heartbeat_interval: how often a subscriber sends its publisher a sign of life; 0 is never.
+        peer_timeout: how long a silent peer is tolerated; `None` is for ever. After this time a
+            publisher disconnects a subscriber that has stopped sending signs of life, and a
+            subscriber reconnects when no frame has come. Set it to several times the heartbeat
+            interval, and to several seconds: a silent publisher sends a check point each second.
         reconnect_interval: how long a subscriber waits between two tries to connect.
-        max_message_size: how many bytes a frame may have; whoever sends a larger one is cut.
-        max_burst: how many values a frame may have; one with more aborts a subscriber's run.
+        max_message_size: how many bytes a frame may have; a peer that sends more is disconnected.
+        max_burst: how many values a frame may have; more abort a subscriber's run.
         tcp_keepalive: whether the kernel probes idle connections.
-        ipv6: whether to use IPv6 as well; an address in brackets does by itself.
-        stats_interval: how often the stats are logged while the run goes on; 0 is at its end alone.
+        ipv6: whether to use IPv6 as well; an address in brackets turns it on by itself.
+        stats_interval: how often the stats are logged during the run; 0 is only at its end.
     """
 
     send_high_water_mark: int = Field(default=10_000, ge=0, le=_MOST_FRAMES)
@@ -143,10 +144,10 @@ class SocketOptions(_Config):
 
 
 def check_options(options: SocketOptions | None) -> SocketOptions:
-    """Return the options, the default ones for `None`.
+    """Return the options; `None` stands for the default ones.
 
     Raises:
-        InvalidTypeError: if they are none.
+        InvalidTypeError: if this is anything else.
     """
     if options is None:
         return SocketOptions()
@@ -161,7 +162,7 @@ class ZmqSubConfig(_Config):
     Attributes:
         address: `tcp://host:port` or `ipc://path`.
         name: the publisher's name.
-        registry: where the name is looked up.
+        registry: where the subscriber looks up the name.
     """
 
     model_config = ConfigDict(arbitrary_types_allowed=True)
@@ -174,7 +175,7 @@ class ZmqSubConfig(_Config):
     @classmethod
     def _from_short_form(cls, given: Any) -> Any:
         if isinstance(given, bool):
-            raise InvalidTypeError(f"{given!r} is no publisher: give {_SUB_FORMS}")
+            raise InvalidTypeError(f"{given!r} is not a publisher: give {_SUB_FORMS}")
         if isinstance(given, int):
             return {"address": f"tcp://127.0.0.1:{check_port(given, least=1)}"}
         if isinstance(given, str):
@@ -183,7 +184,7 @@ class ZmqSubConfig(_Config):
             return _name_and_registry(given, _SUB_FORMS)
         if isinstance(given, dict | ZmqSubConfig):
             return given
-        raise InvalidTypeError(f"{given!r} is no publisher: give {_SUB_FORMS}")
+        raise InvalidTypeError(f"{given!r} is not a publisher: give {_SUB_FORMS}")
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -192,16 +193,16 @@ class ZmqSubConfig(_Config):
         if self.address is not None:
             check_address(self.address)
         elif self.registry is None:
-            raise InvalidValueError(f"the name {self.name!r} needs a registry beside it")
+            raise InvalidValueError(f"the name {self.name!r} needs a registry")
         return self
 
 
 class ZmqPubRegistration(_Config):
-    """The name under which a publisher registers, if it does.
+    """The name under which a publisher registers.
 
     Attributes:
         name: the name, or `None` for no registration.
-        registry: where it is registered.
+        registry: where the publisher registers it.
     """
 
     model_config = ConfigDict(arbitrary_types_allowed=True)
@@ -218,7 +219,7 @@ class ZmqPubRegistration(_Config):
             return _name_and_registry(given, _PUB_FORMS)
         if isinstance(given, dict | ZmqPubRegistration):
             return given
-        raise InvalidTypeError(f"{given!r} is no registration: give {_PUB_FORMS}")
+        raise InvalidTypeError(f"{given!r} is not a registration: give {_PUB_FORMS}")
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -231,14 +232,14 @@ def _name_and_registry(given: tuple[Any, ...], forms: str) -> dict[str, Any]:
     match given:
         case (str(name), ZmqRegistry() as registry) if name:
             return {"name": name, "registry": registry}
-    raise InvalidTypeError(f"{given!r} is no (name, registry) tuple: give {forms}")
+    raise InvalidTypeError(f"{given!r} is not a (name, registry) tuple: give {forms}")
 
 
 def check_port(port: object, least: int = 0) -> int:
     """Return a port number.
 
     Raises:
-        InvalidTypeError: if it is no whole number.
+        InvalidTypeError: if it is not a whole number.
         InvalidValueError: if it is out of range.
     """
     if isinstance(port, bool) or not isinstance(port, int):
@@ -249,18 +250,18 @@ def check_port(port: object, least: int = 0) -> int:
 
 
 def check_address(address: str) -> str:
-    """Return an address that can be connected to.
+    """Return an address that a subscriber can connect to.
 
     Raises:
-        InvalidValueError: if it lacks a scheme or a port, or cannot be reached as it stands.
+        InvalidValueError: if it lacks a scheme, a host or a port.
     """
     match = _ADDRESS.fullmatch(address) if isinstance(address, str) else None
     if match is None:
         raise InvalidValueError(
-            f'{address!r} is no address: write "tcp://host:port" or "ipc://path"'
+            f'{address!r} is not an address: write "tcp://host:port" or "ipc://path"'
         )
     if match["port"] is not None:
         check_port(int(match["port"]), least=1)
     if match["host"] == "*":
-        raise InvalidValueError(f"{address!r} is no host to connect to: name one")
+        raise InvalidValueError(f"{address!r} names no host to connect to")
     return address

@@ -1,7 +1,6 @@
-"""What publishers and subscribers have done, for Prometheus; needs the extra `metrics`.
+"""The stats of publishers and subscribers for Prometheus; needs the extra `metrics`.
 
-The figures are those of `stats()`: they begin anew with each run, which Prometheus takes for what
-it is, a restart.
+The figures are those of `stats()`. They begin at 0 in each run, which Prometheus sees as a restart.
 """
 
 from collections.abc import Iterable, Mapping
@@ -18,37 +17,37 @@ from graphcore_zmq.write.publish import ZmqPublisher
 _Node = ZmqPublisher | ZmqSubscription[object]
 _Family = CounterMetricFamily | GaugeMetricFamily | HistogramMetricFamily
 
-# The name, what it says, the stats by node and the attribute of them that it is.
+# Its name, its help text, the stats by node, and its attribute of them.
 _Figure = tuple[str, str, Mapping[str, PublisherStats | SubscriberStats], str]
 
-# Powers of two: every fourth of the histogram's own.
+# Every fourth bucket of the histogram, so that the bounds are powers of two.
 _EACH = 4
 
 
 class ZmqCollector(Collector):
-    """A collector of prometheus_client's, for publishers and subscribers by name.
+    """A collector for prometheus_client, of publishers and subscribers by name.
 
     ``REGISTRY.register(ZmqCollector({"quotes": publisher}))`` and
     ``prometheus_client.start_http_server(9100)`` export them. Each figure has the label `node`.
 
     Args:
-        nodes: what `zmq_pub` and `zmq_sub` gave, by the names to show.
+        nodes: what `zmq_pub` and `zmq_sub` returned, by the names to show.
 
     Raises:
-        InvalidTypeError: for what is neither.
+        InvalidTypeError: for anything else.
     """
 
     def __init__(self, nodes: Mapping[str, _Node]) -> None:
         for name, node in nodes.items():
             if not isinstance(node, ZmqPublisher | ZmqSubscription):
                 raise InvalidTypeError(
-                    f"{name!r} must be what zmq_pub or zmq_sub gave, not {node!r}"
+                    f"{name!r} must be what zmq_pub or zmq_sub returned, not {node!r}"
                 )
         self._publishers = {n: p for n, p in nodes.items() if isinstance(p, ZmqPublisher)}
         self._subscribers = {n: s for n, s in nodes.items() if isinstance(s, ZmqSubscription)}
 
     def collect(self) -> Iterable[_Family]:
-        """Return the figures as they are now."""
+        """Return the present figures."""
         sent = {name: each.stats() for name, each in self._publishers.items()}
         received = {name: each.stats() for name, each in self._subscribers.items()}
         counters: list[_Figure] = [
@@ -83,7 +82,7 @@ class ZmqCollector(Collector):
 
 
 def _buckets(latency: Latency) -> list[tuple[str, float]]:
-    """Return cumulative counts with their upper bounds in seconds, as Prometheus has them."""
+    """Return cumulative counts with their upper bounds in seconds, as Prometheus wants them."""
     ends = range(_EACH, len(BOUNDS) + 1, _EACH)
     counts = [(str(BOUNDS[end - 1] / 1e9), float(sum(latency.counts[:end]))) for end in ends]
     return [*counts, ("+Inf", float(latency.count))]

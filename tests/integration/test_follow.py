@@ -276,7 +276,7 @@ def test_error_fails_in_start_with_what_is_missing(registry, said, error):
     registry.names.update(said)
     sentence = {
         NameNotFoundError: "no publisher named 'quotes' found in the test's registry",
-        RegistryError: "registry is invalid: 'quotes.example' is no address|tried http",
+        RegistryError: "registry is invalid: 'quotes.example' is not an address|tried http",
     }[error]
     started: list[object] = []
     data, _ = zmq_sub(("quotes", registry), missing="error")

@@ -74,7 +74,7 @@ def test_what_is_no_address_is_said_once_and_waited_for_to_be_mended(
 ) -> None:
     etcd.ctl("put", "quotes", said)
     seen = watching(("quotes", EtcdRegistry(etcd.url)))
-    wait_until(lambda: f"{said!r} is no address" in caplog.text)
+    wait_until(lambda: f"{said!r} is not an address" in caplog.text)
     assert "'quotes' in <EtcdRegistry at http://" in caplog.text
     etcd.ctl("put", "quotes", said)
     publisher = bare()
@@ -94,7 +94,7 @@ def test_what_is_no_address_keeps_the_connection_that_there_is(
     seen = watching(("quotes", EtcdRegistry(etcd.url)))
     first.await_subscriber()
     etcd.ctl("put", "quotes", "nowhere")
-    wait_until(lambda: "'nowhere' is no address" in caplog.text)
+    wait_until(lambda: "'nowhere' is not an address" in caplog.text)
     first.send(2)
     wait_until(lambda: len(seen.values) == 2)
     etcd.ctl("put", "quotes", second.address)

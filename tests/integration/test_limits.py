@@ -113,7 +113,9 @@ def test_a_burst_of_more_values_than_are_taken_ends_the_run(bare, claimed, there
     thread = threading.Thread(target=script)
     thread.start()
     values: list[bytes] = []
-    with pytest.raises(WireError, match=f"a burst of {claimed} values; at most 10"):
+    with pytest.raises(
+        WireError, match=f"a burst of {claimed} values is more than max_burst \\(10"
+    ):
         data.for_each(values.extend).run(realtime=True, duration="10s")
     thread.join()
     assert values == [b""] * 10

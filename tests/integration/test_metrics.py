@@ -145,7 +145,9 @@ def test_prometheus_scrapes_the_figures_of_the_stats() -> None:
 
 
 def test_what_is_neither_publisher_nor_subscriber_is_refused() -> None:
-    with pytest.raises(gc.InvalidTypeError, match="'ticks' must be what zmq_pub or zmq_sub gave"):
+    with pytest.raises(
+        gc.InvalidTypeError, match="'ticks' must be what zmq_pub or zmq_sub returned"
+    ):
         ZmqCollector({"ticks": gc.ticker("1s")})
 
 

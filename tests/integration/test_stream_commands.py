@@ -638,7 +638,7 @@ def test_a_recording_that_is_there_is_not_replaced_unasked(call: Call, tmp_path:
             ["sub", "quotes"],
             "'quotes' is not an address (tcp://host:port), and a name needs --etcd",
         ),
-        (["sub", "tcp://host"], "'tcp://host' is no address: write"),
+        (["sub", "tcp://host"], "'tcp://host' is not an address: write"),
         (["sub", "99999"], "a port is a number from 1 to 65535, not 99999"),
         (["pub", "99999"], "a port is a number from 0 to 65535, not 99999"),
         (
@@ -653,7 +653,7 @@ def test_a_recording_that_is_there_is_not_replaced_unasked(call: Call, tmp_path:
         (["replay", "x", "--pub", "0", "--speed", "0"], "speed must be above 0, not 0.0"),
         (["pub", "0", "--client", "c.key"], "--client and --any-client need --secret-key"),
         (["pub", "0", "--secret-key", "s"], "--secret-key needs --client FILE or --any-client"),
-        (["pub", "0", "--secret-key", "s", "--any-client"], "s is no file with a key"),
+        (["pub", "0", "--secret-key", "s", "--any-client"], "s does not hold a key"),
         (["sub", "5556", "--server-key", "s"], "--server-key needs --secret-key"),
         (["sub", "5556", "--secret-key", "s"], "--secret-key needs --server-key"),
         (["record", "5556", "no/where.parquet"], "cannot write no/where.parquet.partial: No such"),

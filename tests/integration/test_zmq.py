@@ -335,7 +335,7 @@ def test_a_registry_that_knows_no_usable_address_is_told_in_a_sentence():
     registry = Registry()
     registry.names["quotes"] = "quotes.example"
     data, _ = zmq_sub(("quotes", registry), missing="error")
-    with pytest.raises(RegistryError, match="'quotes.example' is no address"):
+    with pytest.raises(RegistryError, match="'quotes.example' is not an address"):
         data.run(realtime=True, duration="10s")
 
 

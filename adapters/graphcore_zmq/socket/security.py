@@ -1,9 +1,9 @@
-"""Security by CURVE: what is sent is encrypted, and each end knows the other by its public key.
+"""Security by CURVE: connections are encrypted, and each end knows the other's public key.
 
-A publisher has a pair of keys and a list of the clients' public keys; a subscriber has a pair of
-its own and the publisher's public key. Once a publisher is given keys, whoever is not on its list
-is refused. Keys are text, 40 characters of Z85, or files as `graphcore keys new` and pyzmq write
-them; a file that holds a secret key is refused while others may read it.
+A publisher has a key pair and a list of its clients' public keys; a subscriber has a key pair and
+the publisher's public key. A publisher with keys refuses everybody who is not on its list. A key is
+text, 40 characters of Z85, or a file as `graphcore keys new` and pyzmq write it. A file with a
+secret key is refused if other users may access it.
 """
 
 import asyncio
@@ -31,12 +31,12 @@ _logger = logging.getLogger(__name__)
 Key = str | Path
 
 _CHARACTERS = 40
-_QUIET = 10.0  # s for which a peer that was refused is not logged again
+_QUIET = 10.0  # s between two log lines about refusals of one address
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
 class Anyone(Enum):
-    """Who may subscribe, where it is not a list of keys."""
+    """Who may subscribe, instead of a list of keys."""
 
     ANYONE = "anyone"
 
@@ -49,7 +49,7 @@ class CurveServer:
     """The security of a publisher; `Curve.server` makes it.
 
     Attributes:
-        public_key: what subscribers know this publisher by, as text.
+        public_key: the public key of this publisher, as text.
         clients: the public keys that may subscribe, or `ANYONE`.
     """
 
@@ -58,7 +58,7 @@ class CurveServer:
     _secret_key: str = field(repr=False)
 
     def secure(self, socket: Socket) -> None:
-        """Make a socket that is not bound yet accept none but CURVE clients."""
+        """Make a socket that is not bound yet accept CURVE clients only."""
         socket.curve_server = True
         socket.curve_secretkey = self._secret_key.encode()
 
@@ -68,8 +68,8 @@ class CurveClient:
     """The security of a subscriber; `Curve.client` makes it.
 
     Attributes:
-        public_key: what publishers know this subscriber by, as text.
-        server_key: the publisher's public key, or `None` where its registry is asked for it.
+        public_key: the public key of this subscriber, as text.
+        server_key: the publisher's public key; `None` to ask its registry for it.
     """
 
     public_key: str
@@ -77,7 +77,7 @@ class CurveClient:
     _secret_key: str = field(repr=False)
 
     def secure(self, socket: Socket) -> None:
-        """Make a socket that is not connected yet accept no other publisher."""
+        """Make a socket that is not connected yet accept this publisher only."""
         assert self.server_key is not None
         socket.curve_publickey = self.public_key.encode()
         socket.curve_secretkey = self._secret_key.encode()
@@ -87,7 +87,7 @@ class CurveClient:
         """Return the same for a publisher with this public key.
 
         Raises:
-            InvalidValueError: if it is none.
+            InvalidValueError: if this is not a public key.
         """
         return replace(self, server_key=read_public_key(server_key))
 
@@ -108,12 +108,12 @@ class Curve:
 
         Args:
             secret_key: the publisher's own.
-            clients: the public keys of those who may subscribe; without any, nobody may.
-                `Curve.ANYONE` lets in whoever knows the publisher's public key.
+            clients: the public keys of the subscribers; an empty list refuses everybody.
+                `Curve.ANYONE` accepts everybody who knows the publisher's public key.
 
         Raises:
-            InvalidTypeError, InvalidValueError: for what is no key, and for a file with a secret
-                key that others may read.
+            InvalidTypeError, InvalidValueError: for an invalid key, and for a file with a secret
+                key that other users may access.
         """
         secret, public = _pair(secret_key)
         if clients is ANYONE:
@@ -137,13 +137,13 @@ class Curve:
         """Return the security of a subscriber.
 
         Args:
-            server_key: the publisher's public key. Without it, the registry in which the publisher
-                is found by name is asked for it at each connection, and trusted with it.
+            server_key: the publisher's public key. Without it, the subscriber asks the registry
+                that holds the publisher's name at each connection, and trusts its answer.
             secret_key: the subscriber's own.
 
         Raises:
-            InvalidTypeError, InvalidValueError: for what is no key, and for a file with a secret
-                key that others may read.
+            InvalidTypeError, InvalidValueError: for an invalid key, and for a file with a secret
+                key that other users may access.
         """
         secret, public = _pair(secret_key)
         known = None if server_key is None else read_public_key(server_key)
@@ -154,7 +154,7 @@ def read_public_key(key: Key) -> str:
     """Return a public key as text.
 
     Raises:
-        InvalidTypeError, InvalidValueError: for what is none.
+        InvalidTypeError, InvalidValueError: if this is not a public key.
     """
     if isinstance(key, Path):
         return _from_file(key)[0]
@@ -169,7 +169,7 @@ def read_public_key(key: Key) -> str:
 
 
 def _pair(key: Key) -> tuple[str, str]:
-    """Return a secret key as text, and its public key. No error says what the secret is."""
+    """Return a secret key as text, and its public key. No error shows the secret."""
     if isinstance(key, Path):
         secret = _from_file(key)[1]
         if secret is None:
@@ -177,8 +177,8 @@ def _pair(key: Key) -> tuple[str, str]:
         mode = stat.S_IMODE(key.stat().st_mode)
         if mode & _OTHERS:
             raise InvalidValueError(
-                f"{key} holds a secret key and is open to others (mode {mode:04o}): "
-                f"make it yours alone with chmod 600"
+                f"{key} holds a secret key that other users may access (mode {mode:04o}): "
+                f"protect it with chmod 600"
             )
     elif isinstance(key, str):
         secret = key
@@ -187,7 +187,7 @@ def _pair(key: Key) -> tuple[str, str]:
     if not _is_key(secret):
         raise InvalidValueError(
             f"a secret key is {_CHARACTERS} characters of Z85, or the pathlib.Path of its file; "
-            f"this text of {len(secret)} characters is none"
+            f"this text of {len(secret)} characters is not a key"
         )
     return secret, zmq.curve_public(secret.encode()).decode()
 
@@ -197,7 +197,7 @@ def _from_file(path: Path) -> tuple[str, str | None]:
         public, secret = load_certificate(path)
         return public.decode(), None if secret is None else secret.decode()
     except (OSError, ValueError) as error:
-        raise InvalidValueError(f"{path} is no file with a key: {error}") from None
+        raise InvalidValueError(f"{path} does not hold a key: {error}") from None
 
 
 def _is_key(text: str) -> bool:
@@ -209,14 +209,14 @@ def _is_key(text: str) -> bool:
         return False
 
 
-# What was given in their place may be a secret, so it is not shown.
+# The two errors below do not show the value, because it may be a secret.
 
 
 def check_server(security: CurveServer | None) -> CurveServer | None:
     """Return the security of a publisher.
 
     Raises:
-        InvalidTypeError: if it is none.
+        InvalidTypeError: if it is anything else.
     """
     if security is not None and not isinstance(security, CurveServer):
         raise InvalidTypeError(
@@ -230,7 +230,7 @@ def check_client(security: CurveClient | None) -> CurveClient | None:
     """Return the security of a subscriber.
 
     Raises:
-        InvalidTypeError: if it is none.
+        InvalidTypeError: if it is anything else.
     """
     if security is not None and not isinstance(security, CurveClient):
         raise InvalidTypeError(
@@ -244,19 +244,19 @@ def write_keys(path: Path) -> tuple[Path, Path]:
     """Write a new pair of keys; return the files of the public and of the secret key.
 
     Args:
-        path: the files' name without the ending; `.key` is the public one, `.key_secret` that of
-            both keys, which nobody but its owner may read.
+        path: the files' name without an ending. The file `.key` holds the public key; `.key_secret`
+            holds both, and only its owner may read it.
 
     Raises:
-        InvalidValueError: if there is such a file already, or none can be written.
+        InvalidValueError: if such a file exists already, or cannot be written.
     """
     public, secret = zmq.curve_keypair()
     public_line = f'curve\n    public-key = "{public.decode()}"\n'
     files = path.with_name(path.name + ".key"), path.with_name(path.name + ".key_secret")
     for file in files:
-        # A pair of which one half is older than the other fits nothing.
+        # Overwriting one of the two would leave keys that do not fit each other.
         if file.exists():
-            raise InvalidValueError(f"{file} is there already")
+            raise InvalidValueError(f"{file} exists already")
     try:
         _write(files[1], f'{public_line}    secret-key = "{secret.decode()}"\n', 0o600)
         _write(files[0], public_line, 0o644)
@@ -274,13 +274,13 @@ def _write(path: Path, text: str, mode: int) -> None:
 class Gate:
     """Decides who may connect to one publisher, and logs who was refused.
 
-    Made before the publisher binds, and closed before its context ends by the thread that calls
-    `answer`, to which it belongs. A context has one gate.
+    It is made before the publisher binds. The thread that calls `answer` closes it, before the
+    context ends. A context has one gate.
 
     Args:
-        name: the publisher's, for what is logged.
+        name: the publisher's, for the log.
         server: its security.
-        context: its context, of its own.
+        context: its context, which no other publisher shares.
     """
 
     def __init__(self, name: str, server: CurveServer, context: "zmq.Context[Socket]") -> None:
@@ -299,26 +299,26 @@ class Gate:
         self.socket: Socket = self._authenticator.zap_socket
 
     def guard(self, socket: Socket) -> None:
-        """Have a socket that is not bound yet ask this gate."""
+        """Make a socket that is not bound yet ask this gate about each connection."""
         self._server.secure(socket)
         socket.zap_domain = self._domain.encode()
-        # Else libzmq lets everybody in when nobody answers.
+        # Without this, libzmq accepts everybody while nobody answers.
         socket.set(zmq.ZAP_ENFORCE_DOMAIN, 1)
 
     def answer(self) -> None:
-        """Answer all that is asked now."""
+        """Answer all waiting requests."""
         while self.socket.poll(0):
             request = self.socket.recv_multipart()
             self._address = request[3].decode(errors="replace")
             self._runner.run(self._authenticator.handle_zap_message(request))
 
     def callback(self, domain: str, key: bytes) -> bool:
-        """Return whether the owner of a public key may connect; pyzmq's authenticator asks."""
+        """Return whether the owner of a public key may connect; pyzmq's authenticator calls it."""
         assert self._server.clients is not ANYONE
         known = key.decode() in self._server.clients
         if not known and self._may_log(self._address):
             _logger.warning(
-                "%s: refused a subscriber at %s: its public key %s is not among the clients'",
+                "%s: refused a subscriber at %s: its public key %s is not in the list of clients",
                 self._name,
                 self._address,
                 key.decode(),
@@ -326,13 +326,14 @@ class Gate:
         return known
 
     def failed(self, event: int, host: str | None) -> None:
-        """Note a handshake that failed, as the publisher's monitor tells it."""
+        """Log a handshake that failed; the publisher's monitor calls it."""
         if event == zmq.EVENT_HANDSHAKE_FAILED_AUTH:
-            return  # its key was asked for, and `callback` has logged it
-        shown = host or "an address that can no longer be told"
+            return  # `callback` has refused its key and logged it
+        shown = host or "an unknown address"
         if self._may_log(shown):
             _logger.warning(
-                "%s: refused a subscriber at %s: it does not speak CURVE, or to another public key",
+                "%s: refused a subscriber at %s: it does not use CURVE, or uses another public key "
+                "of this publisher",
                 self._name,
                 shown,
             )
@@ -346,6 +347,6 @@ class Gate:
         return True
 
     def close(self) -> None:
-        """Answer no more: from now on everybody is refused."""
+        """Stop answering; from now on everybody is refused."""
         self._authenticator.stop()
         self._runner.close()

@@ -1,4 +1,4 @@
-"""Sockets as both ends set them up, and what their monitors tell."""
+"""Options that both ends set on their sockets, and the events that monitors report."""
 
 import os
 import socket as networking
@@ -31,11 +31,11 @@ _WATCHED = (
     | zmq.EVENT_MONITOR_STOPPED
 )
 _KEEPALIVE_SECONDS = 10
-_GIVEN_UP = 1.0  # s without another try to connect
+_GIVEN_UP = 1.0  # s without another try to connect, after which there will be none
 
 
 def refuse_historical(state: GraphState) -> None:
-    """Raise unless the run is in real time; called before any socket or registry is touched.
+    """Raise if the run is historical; call it before any socket or registry is used.
 
     Raises:
         RunError: in a historical run.
@@ -45,7 +45,7 @@ def refuse_historical(state: GraphState) -> None:
 
 
 def set_options(socket: Socket, options: SocketOptions, address: str) -> None:
-    """Set what both ends have in common; the address says whether IPv6 is needed."""
+    """Set the options that both ends share. An IPv6 address turns IPv6 on."""
     socket.set(zmq.RECONNECT_IVL, max(milliseconds(options.reconnect_interval), 1))
     socket.set(zmq.MAXMSGSIZE, options.max_message_size)
     socket.set(zmq.IPV6, int(options.ipv6 or "[" in address))
@@ -56,15 +56,15 @@ def set_options(socket: Socket, options: SocketOptions, address: str) -> None:
 
 
 def ended(end: Callable[[], None], name: str, seconds: float) -> bool:
-    """End a context in a thread of its own; return whether it did within so many seconds.
+    """End a context in a thread of its own; return whether it has ended within so many seconds.
 
-    libzmq may take longer, as it waits for a host's name that is being resolved, and for ever:
-    4.3.5 may miss the end of a connection that ends at the same time.
+    libzmq takes longer while it resolves a host name. It may even take for ever: 4.3.5 may miss the
+    end of a connection that ends at the same time.
 
     Args:
         end: the context's `term` or `destroy`.
         name: for the thread.
-        seconds: for how long it is waited for.
+        seconds: how long to wait.
     """
     thread = threading.Thread(target=end, name=f"graphcore-{name}-end", daemon=True)
     thread.start()
@@ -73,29 +73,34 @@ def ended(end: Callable[[], None], name: str, seconds: float) -> bool:
 
 
 def refuse_old_protocols(socket: Socket) -> None:
-    """Have a socket that is to be bound refuse peers of before ZMTP 3, so of before libzmq 4.
+    """Make a socket that is not bound yet refuse peers older than ZMTP 3, so than libzmq 4.
 
-    A few bytes of such a peer, or of one that is none at all, abort the process where they meet a
-    socket that is being closed: an assertion in libzmq 4.3.5. That there is a domain refuses them;
-    without anybody who answers for the domain, it does nothing else.
+    If a few bytes from such a peer, or from something that is no peer at all, reach a socket that
+    is being closed, an assertion in libzmq 4.3.5 aborts the process. Setting a ZAP domain refuses
+    them. Without a handler for the domain it has no other effect.
     """
     socket.set(zmq.ZAP_DOMAIN, b"graphcore")
 
 
 def pass_over(event: int, host: str | None) -> None:
-    """Make nothing of a handshake that failed."""
+    """Ignore a handshake that failed."""
 
 
 class Monitor:
-    """What happens to a socket's connections: finished handshakes, and their ends.
+    """Reports the events of a socket's connections: finished handshakes, and ends.
 
-    Belongs to one thread from its making on; `close` is that thread's too.
+    One thread calls all methods, `close` too.
 
     Args:
-        socket: whose connections are watched.
+        socket: the socket to watch.
         ended: called with the descriptor of each connection that has ended.
-        failed: called for each handshake that failed, with the event that says how, and the peer's
-            host if it was the one to connect and was still there when it was looked at.
+        failed: called for each handshake that failed, with the event that says how, and with the
+            peer's host. The host is `None` if this end had connected, or if the peer had gone when
+            its host was asked for.
+
+    Attributes:
+        socket: readable when there are events.
+        stopped: whether the watched socket is closed, so that no more events come.
     """
 
     def __init__(
@@ -114,10 +119,10 @@ class Monitor:
         self.stopped = False
 
     def read(self) -> list[bool]:
-        """Return what has happened since: `True` for a handshake, `False` for a connection's end.
+        """Return the events since the last call: `True` for a handshake, `False` for an end.
 
-        A connection whose handshake failed never was one, so its end is left out. At a socket that
-        was bound, an end is told late while a connection is there that has not shaken hands.
+        The end of a connection whose handshake failed is left out. At a bound socket, an end is
+        reported late while there is a connection that has not finished its handshake.
         """
         seen: list[bool] = []
         while not self.stopped and self.socket.get(zmq.EVENTS) & zmq.POLLIN:
@@ -130,7 +135,7 @@ class Monitor:
                 self._shaken += 1
                 seen.append(True)
             elif event & _FAILED:
-                # What follows is the connection's end, which has its descriptor.
+                # The next event is the end of this connection, and has its descriptor.
                 self._failures.append(event)
             elif event == zmq.EVENT_MONITOR_STOPPED:
                 self.stopped = True
@@ -141,8 +146,8 @@ class Monitor:
                 host = self._hosts.pop(descriptor, None)
                 if self._failures:
                     self._failed(self._failures.popleft(), host)
-                # Of one that was refused for its old protocol libzmq tells only the end, and not
-                # of a handshake whose it was. But no more can have shaken hands than are there.
+                # For a peer that was refused for its old protocol, libzmq reports an end without
+                # a handshake. So count: no more handshakes can be finished than connections are.
                 while self._shaken > len(self._hosts):
                     self._shaken -= 1
                     seen.append(False)
@@ -150,12 +155,12 @@ class Monitor:
 
     @property
     def given_up(self) -> bool:
-        """Whether libzmq will not connect again: the other end broke its protocol, or a limit."""
+        """Whether libzmq stops connecting: the other end broke the protocol, or a limit."""
         return self._lost_at is not None and time.monotonic() - self._lost_at > _GIVEN_UP
 
     @property
     def connections(self) -> Container[int]:
-        """The descriptors of those who have connected, to a socket that was bound."""
+        """The descriptors of the connections to a bound socket."""
         return self._hosts
 
     def close(self) -> None:
@@ -164,21 +169,21 @@ class Monitor:
 
 
 def milliseconds(nanoseconds: int) -> int:
-    """Return a duration as libzmq counts it, rounded up."""
+    """Return a duration in milliseconds, rounded up."""
     return -(-nanoseconds // 1_000_000)
 
 
 @contextmanager
 def borrowed(descriptor: int) -> Iterator[networking.socket]:
-    """Give a look at a connection of libzmq's, which goes on when the look is over.
+    """Give access to a connection of libzmq's, which stays open afterwards.
 
     Raises:
-        OSError: if the descriptor is no connection any more.
+        OSError: if the descriptor is no longer a connection.
     """
     duplicate = os.dup(descriptor)
     try:
         connection = networking.socket(fileno=duplicate)
-    except OSError:  # it has become something else
+    except OSError:  # the descriptor is something else by now
         os.close(duplicate)
         raise
     with connection:
@@ -189,6 +194,6 @@ def _host(descriptor: int) -> str | None:
     try:
         with borrowed(descriptor) as connection:
             host: str = connection.getpeername()[0]
-    except (OSError, IndexError):  # it has ended already
+    except (OSError, IndexError):  # the connection has ended
         return None
     return host

@@ -1,14 +1,14 @@
-"""One-way latency as a histogram, cheap enough to be kept of every frame.
+"""One-way latency as a histogram that is cheap enough to count every frame.
 
-A burst's frames were sent in order, so their latencies fall: how many of them lie in a bucket is
-found by halving, and a burst costs little more than a single frame. As in HdrHistogram there are
-four buckets to each power of two, so that a bucket ends at most a quarter above where it begins.
+The frames of a burst were sent in order, so bisection finds how many of them fall into a bucket,
+and a burst costs little more than a single frame. As in HdrHistogram, there are four buckets to
+each power of two, so a bucket ends at most a quarter above its begin.
 """
 
 from bisect import bisect_right
 from dataclasses import dataclass
 
-_UNIT = 10  # bits: 1,024 ns, what the first four buckets together hold
+_UNIT = 10  # bits: the first four buckets together hold up to 1,024 ns
 _BUCKETS = 4 * 26  # up to about 34 s
 
 
@@ -22,7 +22,7 @@ def _bucket(latency: int) -> int:
 
 
 def _bound(bucket: int) -> int:
-    """Return where a bucket ends, ns."""
+    """Return the upper bound of a bucket, ns."""
     octave = max(bucket // 4 - 1, 0)
     return (bucket - 4 * octave + 1) << (octave + _UNIT - 2)
 
@@ -35,9 +35,9 @@ class Latency:
     """How long frames took from their publisher's engine time to the subscriber's graph.
 
     Attributes:
-        counts: how many frames lie in each bucket; the bounds are `BOUNDS`, in ns, and the last
-            bucket holds what is beyond them.
-        total: the sum of all, ns.
+        counts: how many frames are in each bucket. The upper bounds are `BOUNDS`, in ns; the last
+            bucket holds everything above them.
+        total: the sum of all latencies, ns.
     """
 
     counts: tuple[int, ...] = (0,) * (_BUCKETS + 1)
@@ -49,16 +49,16 @@ class Latency:
         return sum(self.counts)
 
     def __str__(self) -> str:
-        """Say it in words, for the log."""
+        """Return it in words, for the log."""
         middle, high = self.quantile(0.5), self.quantile(0.99)
         if middle is None or high is None:
             return "latency not known"
         return f"latency p50 {middle / 1e6:.3f} ms, p99 {high / 1e6:.3f} ms"
 
     def quantile(self, q: float) -> int | None:
-        """Return the latency, in ns, that this part of the frames (0 to 1) did not exceed.
+        """Return the latency, ns, that this fraction of the frames (0 to 1) did not exceed.
 
-        It is exact to the width of a bucket, a quarter at most; `None` if none was measured.
+        It is exact to the width of a bucket, at most a quarter; `None` if no frame was measured.
         """
         rank = q * self.count
         seen = 0
@@ -79,9 +79,12 @@ class Histogram:
         self._total = 0
 
     def add(self, sent: list[int], now: int) -> None:
-        """Add frames that were sent at these times, which are put in order, and are here now.
+        """Add frames that are here now.
 
-        Where the clock of the publisher's host is ahead, a latency below 0 counts as 0.
+        Args:
+            sent: when they were sent, ns; sorted in place.
+            now: the present time, ns. A frame that was sent later, by a publisher whose clock is
+                ahead, counts as latency 0.
         """
         sent.sort()
         end = len(sent)
@@ -92,7 +95,7 @@ class Histogram:
             if bucket == _bucket(now - sent[-1]):
                 self._counts[bucket] += end - begin
                 return
-            # Those of this bucket were sent no later than its lower bound before now.
+            # The frames of this bucket were sent at least its lower bound before now.
             following = bisect_right(sent, now - BOUNDS[bucket - 1], begin) if bucket else end
             self._counts[bucket] += following - begin
             begin = following

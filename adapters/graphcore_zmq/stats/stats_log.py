@@ -1,4 +1,4 @@
-"""What a publisher or subscriber has done up to now, said in the log every so often."""
+"""Logs the stats of a publisher or subscriber at intervals."""
 
 import logging
 import time
@@ -8,11 +8,11 @@ _logger = logging.getLogger(__name__)
 
 
 class StatsLog:
-    """Belongs to a thread that looks at it whenever it is awake.
+    """Belongs to a thread that calls `look` whenever it is awake.
 
     Args:
-        say: gives the sentence.
-        interval: how often it is logged, ns; 0 is never.
+        say: returns the line to log.
+        interval: between two lines, ns; 0 is never.
     """
 
     def __init__(self, say: Callable[[], str], interval: int) -> None:
@@ -21,7 +21,7 @@ class StatsLog:
         self._due = time.monotonic() + self._seconds
 
     def look(self) -> None:
-        """Log the sentence if it is time."""
+        """Log the line if it is due."""
         if self._seconds and time.monotonic() >= self._due:
             self._due = time.monotonic() + self._seconds
             _logger.info("%s", self._say())

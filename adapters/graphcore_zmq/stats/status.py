@@ -1,4 +1,4 @@
-"""What a subscriber and a publisher tell of themselves."""
+"""What subscribers and publishers report: statuses and stats."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -7,7 +7,7 @@ from graphcore_zmq.stats.latency import Latency
 
 
 def counted(count: int, noun: str) -> str:
-    """Return a number of things in words: one value, or several values."""
+    """Return a count with its noun: "1 value", "2 values"."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
@@ -21,7 +21,7 @@ class ZmqStatus(StrEnum):
 
 
 class OnEnd(StrEnum):
-    """What a subscriber does when its publisher says that nothing more will come."""
+    """What a subscriber does when its publisher ends in order."""
 
     CLOSE = "close"
     FOLLOW = "follow"
@@ -35,10 +35,10 @@ class SubscriberStats:
         received: values received.
         bytes: size of the frames they came in.
         lost: frames that the publisher sent and that never came.
-        conflated: values received for which a newer one was handed to the graph.
+        conflated: values received that a newer one replaced before the graph took them.
         peers: connections now, 0 or 1.
-        latency: of each frame, one way: from the engine time of its publisher to when its burst is
-            handed to this graph. What the clocks of two hosts differ by is in it.
+        latency: of each frame, one way: from its publisher's engine time until its burst is handed
+            to the graph. It includes the difference between the clocks of two hosts.
     """
 
     received: int = 0
@@ -49,7 +49,7 @@ class SubscriberStats:
     latency: Latency = field(default_factory=Latency)
 
     def __str__(self) -> str:
-        """Say it in words, for the log."""
+        """Return it in words, for the log."""
         return (
             f"{counted(self.received, 'value')} received ({counted(self.bytes, 'byte')}), "
             f"{counted(self.lost, 'frame')} lost, {self.latency}"
@@ -62,8 +62,8 @@ class PublisherStats:
 
     Attributes:
         sent: values handed to the socket.
-        kept: values that wait for the first subscriber now.
-        expired: values that were never sent: nobody subscribed in time, or the run was stopped.
+        kept: values that now wait for the first subscriber.
+        expired: values that were never sent: nobody subscribed in time, or the run was stopping.
         bytes: size of the frames sent.
         peers: connections now.
         subscriptions: subscriptions now.
@@ -77,7 +77,7 @@ class PublisherStats:
     subscriptions: int = 0
 
     def __str__(self) -> str:
-        """Say it in words, for the log."""
+        """Return it in words, for the log."""
         return (
             f"{counted(self.sent, 'value')} sent ({counted(self.bytes, 'byte')}), "
             f"{self.kept} kept, {self.expired} expired, "

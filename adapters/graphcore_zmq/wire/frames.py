@@ -1,8 +1,8 @@
-"""The wire: wingfoil's envelope (bincode 1.x) and the trailer that graphcore puts behind it.
+"""The wire: wingfoil's envelope (bincode 1.x), and the trailer that graphcore appends to it.
 
-A frame is a `u32` tag and the tag's body, little-endian; behind it stand, in frames of graphcore's
-own, 28 bytes that wingfoil ignores: magic, publisher instance, sequence, engine time. Lengths in a
-frame are checked against what is there before anything is taken from it.
+A frame is a `u32` tag and the tag's body, little-endian. Frames of graphcore then have 28 bytes
+that wingfoil ignores: magic, publisher instance, sequence, engine time. A length in a frame is
+checked against the size of the frame before it is used.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,11 +17,11 @@ from graphcore import GraphcoreError
 
 
 class WireError(GraphcoreError, ValueError):
-    """A frame that is not of this wire, or an error that a publisher sent."""
+    """A malformed frame, or an error that a publisher sent."""
 
 
 class Tag(IntEnum):
-    """What a frame is."""
+    """The kinds of frames."""
 
     CHECK_POINT = 0
     END_OF_STREAM = 1
@@ -31,12 +31,12 @@ class Tag(IntEnum):
 
 
 class Trailer(NamedTuple):
-    """What graphcore says of each frame beyond the envelope.
+    """What graphcore adds to the envelope of each frame.
 
     Attributes:
-        instance: the publisher's, random for each run.
+        instance: a random number for each run of a publisher.
         sequence: the frame's number, from 0; a check point repeats the last one.
-        time: engine time of the publisher, ns.
+        time: the publisher's engine time, ns.
     """
 
     instance: int
@@ -45,7 +45,7 @@ class Trailer(NamedTuple):
 
 
 class Frame(NamedTuple):
-    """A frame taken apart: `payloads` are what was read of the values, none for other tags."""
+    """The parts of a frame; `payloads` is empty for tags other than values and bursts."""
 
     tag: Tag
     payloads: list[Any]
@@ -63,30 +63,30 @@ _END_OF_STREAM = _TAG.pack(Tag.END_OF_STREAM)
 _VALUE = _TAG.pack(Tag.VALUE)
 _ORIGIN = Struct("<4sQ")
 TRAILER_SIZE = _TRAILER.size
-# Enumerations are slow to look at, for what is looked at in each frame.
+# These are read for each frame, and the enumeration itself is slow.
 _TAGS = tuple(Tag)
 _BURST_HEAD = _TAG.pack(Tag.HISTORICAL_VALUE)
 _BURST_TAG = int(Tag.HISTORICAL_VALUE)
-_STRETCH = 1_024  # values of a burst that are taken at a time
+_STRETCH = 1_024  # values of a burst that are read at once
 
-# Takes what begins at a place in a frame, and tells where it ends.
+# Reads a value at an offset of a frame; returns it and the offset of its end.
 Read = Callable[[bytes, int], tuple[Any, int]]
-# Takes a frame apart into head, payload, origin (magic and instance), sequence and time.
+# Unpacks a frame into head, payload, origin (magic and instance), sequence and time.
 Unpack = Callable[[bytes], tuple[bytes, bytes, bytes, int, int]]
 
 
 def origin_of(instance: int) -> bytes:
-    """Return the bytes of a trailer that every frame of one publisher shares."""
+    """Return the bytes that the trailers of one publisher have in common."""
     return _ORIGIN.pack(MAGIC, instance)
 
 
 @lru_cache(maxsize=256)
 def value_layout(size: int) -> tuple[Unpack, bytes] | None:
-    """Return how to take apart a frame of this size that holds one value and a trailer.
+    """Return how to unpack a frame of this size that holds one value and a trailer.
 
     Returns:
-        The function for it, and the head that shows that the frame is such a one; `None` for a
-        size that is too small.
+        The function that unpacks it, and the head that such a frame has; `None` if the size is too
+        small.
     """
     length = size - _HEAD.size - TRAILER_SIZE
     return None if length < 0 else (_unpack(_HEAD.size, length), _HEAD.pack(Tag.VALUE, length))
@@ -94,7 +94,7 @@ def value_layout(size: int) -> tuple[Unpack, bytes] | None:
 
 @lru_cache(maxsize=256)
 def bare_value_layout(size: int) -> tuple[Unpack, bytes] | None:
-    """Return the same for a value that has no length before it."""
+    """Return the same for a value without a length before it."""
     length = size - _TAG.size - TRAILER_SIZE
     return None if length < 0 else (_unpack(_TAG.size, length), _VALUE)
 
@@ -110,7 +110,7 @@ def value_envelope(payload: bytes) -> bytes:
 
 
 def bare_value_envelope(payload: bytes) -> bytes:
-    """Return the envelope of one value that has no length before it."""
+    """Return the envelope of one value without a length before it."""
     return _VALUE + payload
 
 
@@ -131,12 +131,12 @@ def burst_envelope(payloads: Sequence[bytes], time: int) -> bytes:
 
 
 def bare_burst_envelope(payloads: Sequence[bytes], time: int) -> bytes:
-    """Return the envelope of a burst of values that have no length before them."""
+    """Return the envelope of a burst of values without lengths before them."""
     return _BURST.pack(Tag.HISTORICAL_VALUE, time, len(payloads)) + b"".join(payloads)
 
 
 def sealed(envelope: bytes, trailer: Trailer) -> bytes:
-    """Return the frame of an envelope."""
+    """Return an envelope with its trailer, which is a frame."""
     return envelope + _TRAILER.pack(MAGIC, *trailer)
 
 
@@ -146,25 +146,25 @@ def value_frame(payload: bytes, trailer: Trailer) -> bytes:
 
 
 def end_of_stream_frame(trailer: Trailer) -> bytes:
-    """Return the frame that says that nothing more will come."""
+    """Return the frame after which nothing more will come."""
     return sealed(_END_OF_STREAM, trailer)
 
 
 def check_point_frame(trailer: Trailer) -> bytes:
-    """Return the frame that repeats the last sequence, so that a lost tail is noticed."""
+    """Return the frame that repeats the last sequence, so that subscribers notice a lost tail."""
     return sealed(empty_frame(trailer.time), trailer)
 
 
 def empty_frame(time: int) -> bytes:
-    """Return a frame that says nothing: a check point without a trailer."""
+    """Return a frame that means nothing: a check point without a trailer."""
     return _CHECK_POINT.pack(Tag.CHECK_POINT, time)
 
 
 def read_payload(frame: bytes, at: int) -> tuple[bytes, int]:
-    """Take the bytes of a value that has its length before it.
+    """Read the bytes of a value with its length before it.
 
     Raises:
-        WireError: if they are not all there.
+        WireError: if the frame is shorter.
     """
     (length,) = _LENGTH.unpack_from(frame, at)
     at += _LENGTH.size
@@ -176,16 +176,16 @@ def read_payload(frame: bytes, at: int) -> tuple[bytes, int]:
 def read_frame(
     frame: bytes, max_burst: int, read: Read = read_payload, least: int = _LENGTH.size
 ) -> Frame:
-    """Take a frame apart.
+    """Return the parts of a frame.
 
     Args:
-        frame: as it came.
+        frame: the frame.
         max_burst: how many values it may have.
-        read: takes each value.
-        least: the size of the smallest value; more than there is room for are not taken.
+        read: reads each value.
+        least: the size of the smallest value; a burst that claims more values than fit is refused.
 
     Raises:
-        WireError: if it is not of this wire, or is a publisher's error.
+        WireError: if the frame is malformed, or is a publisher's error.
     """
     payloads: list[Any] = []
     end = _TAG.size
@@ -194,7 +194,9 @@ def read_frame(
         if number == _BURST_TAG:
             _, _, count = _BURST.unpack_from(frame)
             if count > max_burst:
-                raise WireError(f"a burst of {count} values; at most {max_burst} are taken")
+                raise WireError(
+                    f"a burst of {count} values is more than max_burst ({max_burst}) allows"
+                )
             end = _BURST.size
             if count * least > len(frame) - end:
                 raise WireError(f"a frame of {len(frame)} bytes cannot hold {count} values")
@@ -214,17 +216,17 @@ def read_frame(
             message, _ = read_payload(frame, end)
             raise WireError(f"the publisher reports: {message.decode(errors='replace')}")
         elif number != Tag.END_OF_STREAM:
-            raise WireError(f"tag {number} is none of the wire's (0 to {max(Tag)})")
+            raise WireError(f"tag {number} is unknown; tags are 0 to {max(Tag)}")
     except StructError:
         raise WireError(f"a frame of {len(frame)} bytes is cut short") from None
     return Frame(_TAGS[number], payloads, _read_trailer(frame, end))
 
 
 def _read_payloads(frame: bytes, at: int, count: int) -> tuple[list[bytes], int]:
-    """Take values that have their lengths before them; many at a time where they are of one size.
+    """Read values with their lengths before them, many at once where they have one size.
 
-    A stretch of values is taken as if all were as long as its first, and taken again one by one if
-    they turn out not to be.
+    A stretch of values is read as if all were as long as its first, and read again one by one if
+    they are not.
     """
     payloads: list[bytes] = []
     while len(payloads) < count:
@@ -234,7 +236,7 @@ def _read_payloads(frame: bytes, at: int, count: int) -> tuple[list[bytes], int]
             layout = _equal_layout(length, stretch)
             taken = layout.unpack_from(frame, at)
             head = frame[at : at + _LENGTH.size]
-            # Cheaper than to look at each length: whether these values make the same bytes.
+            # Packing the values again and comparing is cheaper than comparing each length.
             if frame.startswith(head + head.join(taken), at):
                 payloads += taken
                 at += layout.size
@@ -251,10 +253,10 @@ def _equal_layout(length: int, count: int) -> Struct:
 
 
 class BurstsAlike:
-    """Takes apart frames that are like the one before: as many values, all of one size.
+    """Unpacks frames that are like the one before: as many values, all of one size.
 
     Args:
-        payloads: the values of the one before; at least one, and not more than `MOST`.
+        payloads: the values of the frame before; at least one, and at most `MOST`.
 
     Attributes:
         size: of such a frame.
@@ -272,9 +274,9 @@ class BurstsAlike:
         self.size = layout.size
 
     def take(self, frame: bytes, origin: bytes, sequence: int) -> tuple[list[bytes], int] | None:
-        """Return the values of a frame of this size, and when it was sent, ns.
+        """Return the values of a frame of this size, and its time, ns.
 
-        `None` if it is not like the one before, or not the next of the same publisher.
+        `None` if the frame is not like the one before, or not the publisher's next.
         """
         tag, shape, *payloads, its_origin, its_sequence, sent = self._unpack(frame)
         head = self._head

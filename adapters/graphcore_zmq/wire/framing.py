@@ -1,4 +1,4 @@
-"""From a tick to what is sent of it: under which topics, in which envelopes."""
+"""Makes messages of a tick: the topics, and the envelopes under them."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeVar
@@ -18,12 +18,12 @@ Topic = Callable[[T], str]
 
 
 class Outgoing(NamedTuple):
-    """What goes out as one message.
+    """One message.
 
     Attributes:
         topic: the frame before the envelope; empty for none.
         envelope: the values.
-        values: how many there are in it.
+        values: how many values it holds.
     """
 
     topic: bytes
@@ -31,15 +31,15 @@ class Outgoing(NamedTuple):
     values: int
 
 
-# Makes messages of what a stream ticks with and the engine time.
+# Makes messages of the value that a stream ticks with and the engine time.
 Framing = Callable[[Any, int], list[Outgoing]]
 
 
 def check_topic(topic: Topic[T] | None) -> Topic[T] | None:
-    """Return what gives a value's topic.
+    """Return the function that gives a value's topic.
 
     Raises:
-        InvalidTypeError: if it is no function.
+        InvalidTypeError: if it is not a function.
     """
     if topic is not None and not callable(topic):
         raise InvalidTypeError(f"topic is a function that gives a value's topic, not {topic!r}")
@@ -47,10 +47,10 @@ def check_topic(topic: Topic[T] | None) -> Topic[T] | None:
 
 
 def topic_frame(topic: object) -> bytes:
-    """Return the frame that stands before a message of a topic, by which it is matched exactly.
+    """Return the frame that precedes a message of a topic. ZeroMQ matches it exactly.
 
     Raises:
-        InvalidTypeError, InvalidValueError: for what is no topic.
+        InvalidTypeError, InvalidValueError: if this is not a topic.
     """
     if not isinstance(topic, str):
         raise InvalidTypeError(f"a topic is text, not {topic!r}")
@@ -59,11 +59,11 @@ def topic_frame(topic: object) -> bytes:
     try:
         return topic.encode() + b"\0"
     except UnicodeEncodeError as error:
-        raise InvalidValueError(f"a topic is text that UTF-8 can say: {error}") from None
+        raise InvalidValueError(f"a topic is text that UTF-8 can encode: {error}") from None
 
 
 def each_value(codec: Codec[T], topic: Topic[T] | None) -> Framing:
-    """Return the framing of a stream whose ticks go out as a value each."""
+    """Return the framing that sends each tick as one value."""
     encode = codec.encode
     envelope = bare_value_envelope if isinstance(codec, SelfDelimitingCodec) else value_envelope
     if topic is None:
@@ -72,9 +72,9 @@ def each_value(codec: Codec[T], topic: Topic[T] | None) -> Framing:
 
 
 def whole_bursts(codec: Codec[T], topic: Topic[T] | None) -> Framing:
-    """Return the framing of a stream whose ticks are bursts, each of which goes out as a whole.
+    """Return the framing that sends each tick, a burst, as one frame.
 
-    With topics, the values of a burst that have one in common go out together.
+    With topics, it sends a frame for each topic in the burst.
     """
     envelope = bare_burst_envelope if isinstance(codec, SelfDelimitingCodec) else burst_envelope
 

@@ -1,4 +1,4 @@
-"""`zmq_pub`: what is checked where a publisher is wired, and the handle that it gives."""
+"""`zmq_pub` and `zmq_pub_burst`: they check their arguments and return a handle."""
 
 from typing import Any, TypedDict, TypeVar, Unpack
 
@@ -26,7 +26,7 @@ _KEEP_COUNT = 1_000
 
 
 class ZmqPublisher(Handle):
-    """The handle of a publisher: a root for a graph, and a look at how it does."""
+    """The handle of a publisher: a root for a graph, with its address and stats."""
 
     __slots__ = ()
     node: ZeroMqSenderNode
@@ -50,7 +50,7 @@ class ZmqPublisher(Handle):
 
 
 class PublisherOptions(TypedDict, total=False):
-    """The keywords that `zmq_pub` and `zmq_pub_burst` have in common; `zmq_pub` explains them."""
+    """The keywords that `zmq_pub` and `zmq_pub_burst` share; `zmq_pub` explains them."""
 
     bind: str
     advertise: str | None
@@ -84,28 +84,28 @@ def zmq_pub(
     """Publish a stream; real-time runs only.
 
     Values published before the first subscriber are kept, each for `keep_for` after its own cycle,
-    and sent when it subscribes. At the end of the run kept values get the rest of that time, and
-    EndOfStream is sent unless the run failed.
+    and sent when somebody subscribes. At the end of the run, kept values get the rest of that time,
+    and EndOfStream is sent unless the run failed.
 
     Args:
-        stream: what is published, a frame for each tick.
-        port: TCP port; 0 takes a free one, which `.port` tells once the run has started.
+        stream: what to publish, a frame for each tick.
+        port: TCP port; 0 takes a free one, which is `.port` once the run has started.
         registration: ``(name, registry)`` under which subscribers find this publisher.
         codec: turns values into bytes.
-        topic: gives each value's topic, text; subscribers of topics get only what they name. For
-            subscribers of graphcore alone: others cannot read such messages.
-        bind: the interface, an address of this host; the default is all of them.
-        advertise: the address that is registered; by default the bound one, and for all
-            interfaces this host's.
+        topic: returns the topic of a value, as text; a subscriber receives the topics that it
+            names. Only subscribers of graphcore can read messages with topics.
+        bind: the interface, an address of this host; the default is all interfaces.
+        advertise: the address to register; the default is the bound address, or this host's
+            address if all interfaces are bound.
         wait_for: hold the first value, and with it the graph, until so many have subscribed.
-        on_full: when a subscriber's queue is full, ``"drop"`` for that subscriber, which counts
-            it and ticks GAP, or ``"block"``: the graph waits for the slowest subscriber, and for
-            one to be there at all.
+        on_full: what to do when a subscriber's queue is full. ``"drop"`` drops frames for that
+            subscriber, which counts them and ticks GAP. ``"block"`` makes the graph wait for the
+            slowest subscriber, and until there is a subscriber at all.
         keep_for: how long a value waits for the first subscriber.
-        keep_count: how many values (or bursts) wait at most; by default 1,000, or what the send
-            high-water mark allows.
-        last_value: send the last value, or burst, of each topic to each new subscriber, and to it
-            alone; it waits for the first subscriber however long.
+        keep_count: how many values (or bursts) wait at most; the default is 1,000, or the send
+            high-water mark if that is lower.
+        last_value: send each new subscriber, and no other, the last value (or burst) of each
+            topic. This value waits for the first subscriber without a limit.
         options: of the socket.
         security: who may subscribe, ``Curve.server(...)``; by default everybody, unencrypted.
 
@@ -113,8 +113,8 @@ def zmq_pub(
         A handle: a root for `Graph`, with `port`, `address` and `stats()`.
 
     Raises:
-        InvalidTypeError, InvalidValueError: at wiring, for what makes no sense; in `cycle`, for a
-            topic that is none.
+        InvalidTypeError, InvalidValueError: at wiring, for an invalid argument; in `cycle`, for an
+            invalid topic.
         RunError: in `start`, in a historical run, if the address cannot be bound, or if libzmq
             lacks what `last_value` needs.
         CodecError: in `cycle`, for a value that the codec cannot encode, or that is too large for
@@ -150,23 +150,24 @@ def zmq_pub_burst(
 ) -> ZmqPublisher:
     """Publish a stream of bursts (lists), each as one frame, which subscribers get as one burst.
 
-    A frame costs about the same whether it holds a value or a hundred, so this is how much is sent
-    fast. An empty burst is not sent. With topics, the values of a burst that share one are a frame.
+    A frame costs about the same whether it holds one value or a hundred, so this is the fast way to
+    send many values. An empty burst is not sent. With topics, a burst is sent as a frame for each
+    topic in it.
 
     Args:
-        stream: what is published; ticks with lists of values.
+        stream: what to publish; ticks with lists of values.
         port: as in `zmq_pub`.
         registration: as in `zmq_pub`.
         codec: turns each value into bytes.
-        topic: gives each value's topic.
+        topic: returns the topic of a value.
         **options: as in `zmq_pub`.
 
     Returns:
-        A handle, as `zmq_pub` does.
+        A handle, as from `zmq_pub`.
 
     Raises:
-        InvalidTypeError: also in `cycle`, for a tick that is no list.
-        Exception: what `zmq_pub` raises.
+        InvalidTypeError: in `cycle`, for a tick that is not a list.
+        Exception: whatever `zmq_pub` raises.
     """
     framing = whole_bursts(check_codec(codec), check_topic(topic))
     return _publisher(stream, port, registration, framing, topical=topic is not None, **options)
@@ -205,7 +206,7 @@ def _publisher(
     if limit and keep_count > limit:
         raise InvalidValueError(
             f"keep_count={keep_count} is more than a subscriber's queue holds ({limit}, the send "
-            "high-water mark), so that sending them would lose some"
+            "high-water mark), so sending them would lose some"
         )
     kept_for = to_duration(keep_for)
     if kept_for < 0:

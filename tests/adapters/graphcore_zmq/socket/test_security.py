@@ -71,15 +71,15 @@ def test_no_text_but_a_key_is_taken_and_no_secret_is_told(text):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: Curve.server("x" * 39), "this text of 39 characters is none"),
-        (lambda: Curve.server("~" * 40), "this text of 40 characters is none"),
-        (lambda: Curve.server("é" * 40), "this text of 40 characters is none"),
+        (lambda: Curve.server("x" * 39), "this text of 39 characters is not a key"),
+        (lambda: Curve.server("~" * 40), "this text of 40 characters is not a key"),
+        (lambda: Curve.server("é" * 40), "this text of 40 characters is not a key"),
         # More than 32 bits in five characters.
-        (lambda: Curve.server("%nSc0" * 7 + "#####"), "this text of 40 characters is none"),
+        (lambda: Curve.server("%nSc0" * 7 + "#####"), "this text of 40 characters is not a key"),
         (lambda: Curve.client("server.key", SECRET), "not 'server.key'"),
         (lambda: Curve.server(SECRET, clients=["x"]), "a public key is 40 characters"),
-        (lambda: Curve.server(Path("/nowhere")), "/nowhere is no file with a key"),
-        (lambda: Curve.client(Path("/nowhere"), SECRET), "/nowhere is no file with a key"),
+        (lambda: Curve.server(Path("/nowhere")), "/nowhere does not hold a key"),
+        (lambda: Curve.client(Path("/nowhere"), SECRET), "/nowhere does not hold a key"),
     ],
 )
 def test_what_is_no_key_is_refused_in_a_sentence(make, message):
@@ -185,7 +185,7 @@ def test_the_command_overwrites_nothing(tmp_path, ending):
     there.write_text("mine")
     done = keys_new(tmp_path / "quotes")
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == f"graphcore: {there} is there already\n"
+    assert done.stderr == f"graphcore: {there} exists already\n"
     assert [each.name for each in tmp_path.iterdir()] == [there.name]
     assert there.read_text() == "mine"
 
