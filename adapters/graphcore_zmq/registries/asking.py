@@ -1,4 +1,4 @@
-"""A question to a registry, which may block for longer than the end of a run may take."""
+"""Requests to a registry, which may block for longer than a run may take to end."""
 
 from collections.abc import Callable
 from concurrent.futures import Future, wait
@@ -7,22 +7,22 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-_STEP = 0.05  # s between two looks at whether the run is to end
+_STEP = 0.05  # s between two looks at whether the run is stopping
 
 
 def ask(question: Callable[[], T], name: str) -> "Future[T]":
-    """Ask in a thread of its own, which ends with the answer.
+    """Call a function in a thread of its own, which ends with the answer.
 
     Args:
-        question: what is asked.
-        name: the thread's.
+        question: the function.
+        name: the thread's name.
     """
     answer: Future[T] = Future()
 
     def run() -> None:
         try:
             answer.set_result(question())
-        except BaseException as error:  # carried over to whoever reads the answer
+        except BaseException as error:  # raised again where the answer is read
             answer.set_exception(error)
 
     Thread(target=run, name=name, daemon=True).start()
@@ -30,7 +30,7 @@ def ask(question: Callable[[], T], name: str) -> "Future[T]":
 
 
 def answered(answer: "Future[T]", stopping: Callable[[], bool]) -> bool:
-    """Wait for an answer for as long as the run is not to end; return whether it is there."""
+    """Wait for an answer until the run is stopping; return whether there is one."""
     while not wait([answer], timeout=_STEP).done:
         if stopping():
             return False

@@ -19,6 +19,7 @@ from enum import Enum, auto
 from time import monotonic
 from typing import TypeVar
 
+from graphcore_zmq.registries.forking import Owner
 from graphcore_zmq.registry import Conflict, NameTakenError, Registration, RegistryError
 
 _logger = logging.getLogger(__name__)
@@ -40,7 +41,8 @@ class State(Enum):
 class Claim(ABC):
     """A name that a publisher waits for, stands by for or holds.
 
-    The publisher calls `wait` and `revoke`; the registry calls the rest.
+    The publisher calls `wait` and `revoke`; the registry calls the rest. In a forked child `wait`
+    raises and `revoke` does nothing.
 
     Args:
         registration: what the publisher registers.
@@ -50,6 +52,7 @@ class Claim(ABC):
 
     Attributes:
         state: where the claim stands.
+        owner: the process that has made the claim.
         deadline: when `wait` gives up, by the monotonic clock (s).
     """
 
@@ -57,6 +60,7 @@ class Claim(ABC):
         self, registration: Registration, where: str, ttl: float, conflict: Conflict
     ) -> None:
         self.registration = registration
+        self.owner = Owner()
         self.state = State.CLAIMING
         patience = {Conflict.WAIT: ttl + _GRACE, Conflict.ERROR: 0.0, Conflict.STANDBY: math.inf}
         self.deadline = monotonic() + patience[conflict]
@@ -72,16 +76,22 @@ class Claim(ABC):
 
         Raises:
             NameTakenError: if another publisher holds the name, and `conflict` says to give up.
-            RegistryError: if the registry cannot be reached, or refuses.
+            RegistryError: if the registry cannot be reached, or refuses; also in a forked child.
         """
+        self.owner.check(f"the claim on {self.registration.name!r}", "register the name anew here")
         settled = self._settled.wait(seconds)
         if self._error is not None:
             raise self._error
         return settled
 
-    @abstractmethod
     def revoke(self) -> None:
         """Give the name back; returns within a second, errors are logged."""
+        if self.owner.is_here:
+            self._give_back()
+
+    @abstractmethod
+    def _give_back(self) -> None:
+        """Have the registry remove the name."""
 
     @property
     def settled(self) -> bool:

@@ -20,6 +20,7 @@ from urllib.parse import quote
 from graphcore import InvalidTypeError, InvalidValueError
 from graphcore.time import Duration, to_duration
 from graphcore_zmq.registries.claims import Claim, State, settled
+from graphcore_zmq.registries.forking import ForkBarrier, start_anew_in_forks
 from graphcore_zmq.registries.polling import PollingWatch
 from graphcore_zmq.registry import Conflict, NameNotFoundError, Registration, RegistryError
 
@@ -39,6 +40,10 @@ _IS_CREATED = "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name 
 # A time after now was written before the system was last started.
 _ALIVE = "renewed <= :now AND :now < renewed + ttl"
 
+# SQLite's mutexes and its list of locked files belong to the process: a child that is forked in the
+# middle of a transaction finds them locked for ever.
+_barrier = ForkBarrier()
+
 
 class LocalClaim(Claim):
     """A claim on a name in a file, which the registry's thread keeps.
@@ -54,8 +59,7 @@ class LocalClaim(Claim):
         self.token = secrets.token_hex(8)
         self._registry = registry
 
-    def revoke(self) -> None:
-        """Remove the name from the file; returns within a second, errors are logged."""
+    def _give_back(self) -> None:
         self._registry.give_back(self)
 
 
@@ -85,6 +89,11 @@ class LocalRegistry:
         if conflict not in list(Conflict):
             raise InvalidValueError(f'conflict is "wait", "error" or "standby", not {conflict!r}')
         self._conflict = Conflict(conflict)
+        self.start_anew()
+        start_anew_in_forks(self)
+
+    def start_anew(self) -> None:
+        """Forget all claims: called in a forked child, whose claims are the parent's."""
         self._claims: list[LocalClaim] = []
         self._thread: threading.Thread | None = None
         self._fault = ""
@@ -279,9 +288,12 @@ class LocalRegistry:
     def _open(self, mode: str, patience: float) -> Iterator[sqlite3.Connection]:
         try:
             uri = f"file:{quote(str(self._path))}?mode={mode}"
-            with closing(
-                sqlite3.connect(uri, uri=True, timeout=patience, isolation_level=None)
-            ) as database:
+            with (
+                _barrier.held(),
+                closing(
+                    sqlite3.connect(uri, uri=True, timeout=patience, isolation_level=None)
+                ) as database,
+            ):
                 # A renewal must not wait for the disk. The file is still consistent after a process
                 # is killed; only a crash of the system may damage it.
                 database.execute("PRAGMA synchronous = OFF")

@@ -61,9 +61,8 @@ class EtcdClaim(Claim, Task):
         self._lease = 0
         self._refresh_at = 0.0
 
-    def revoke(self) -> None:
-        """Revoke the name's lease, which removes the key; returns within a second."""
-        # Without a lease nothing is stored.
+    def _give_back(self) -> None:
+        # The worker revokes the lease, which removes the key. Without a lease nothing is stored.
         if not self._worker.end(self) and self._lease:
             self._say_it_stays("etcd did not answer in time")
 

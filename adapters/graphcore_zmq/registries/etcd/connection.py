@@ -11,13 +11,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from time import monotonic
 from typing import Any, Protocol, TypeVar
+from weakref import WeakSet
 
+from graphcore_zmq.registries.forking import ForkBarrier, Owner
 from graphcore_zmq.registry import RegistryError
 
 T = TypeVar("T")
 
 _UNANSWERED = ("UNAVAILABLE", "DEADLINE_EXCEEDED", "CANCELLED")
+_LAST_WORDS = 1.0  # s that the threads of a closed session may take to end
 _NO_TRUST = ("CERTIFICATE_VERIFY_FAILED", "SSL_ERROR_SSL", "certificate")
+
+
+_connections: "WeakSet[EtcdConnection]" = WeakSet()
 
 
 class UnreachableError(RegistryError):
@@ -79,6 +85,9 @@ class Session(Protocol):
     def close(self) -> None:
         """End the connection and all calls on it, from any thread; returns at once."""
 
+    def await_end(self, seconds: float) -> None:
+        """Wait until the threads of a closed session have ended."""
+
 
 class Target(Protocol):
     """Where a session can be opened."""
@@ -96,10 +105,19 @@ class GivenClient:
     """A client that somebody else has made, and closes."""
 
     given: EtcdClient
+    owner: Owner
     url: str = "the given client"
 
     def open(self) -> Session:
-        """Begin a session, which is the client's own."""
+        """Begin a session, which is the client's own.
+
+        Raises:
+            RefusedError: in a forked child, which would use the parent's connection.
+        """
+        try:
+            self.owner.check("the given client", "make a registry with a client of its own here")
+        except RegistryError as error:
+            raise RefusedError(str(error), "FORKED") from None
         return self
 
     def client(self) -> EtcdClient:
@@ -107,7 +125,10 @@ class GivenClient:
         return self.given
 
     def close(self) -> None:
-        """Leave it open: it is not ours."""
+        """Leave it open: its owner closes it."""
+
+    def await_end(self, seconds: float) -> None:
+        """Return at once: it stays open."""
 
 
 class EtcdConnection:
@@ -128,32 +149,50 @@ class EtcdConnection:
         # The members of a cluster share the load of many that connect.
         self._next = random.randrange(len(targets))
         self._session: Session | None = None
-        self._holders = 0
-        self._lock = threading.Lock()
+        self._holders: set[object] = set()
+        self._lock = threading.RLock()
+        _connections.add(self)
 
-    def hold(self) -> None:
-        """Keep the connection open between calls, until it is released as often."""
-        with self._lock:
-            self._holders += 1
+    def start_anew(self) -> None:
+        """In a forked child: begin without a session and without holders."""
+        self._session = None
+        self._holders = set()
+        self._lock = threading.RLock()
 
-    def release(self) -> None:
-        """Take back one `hold`; the last closes the connection."""
+    def suspend(self) -> None:
+        """Close the session and wait until its threads have ended; the next call opens another."""
         with self._lock:
-            self._holders -= 1
+            session, self._session = self._session, None
+        if session is not None:
+            session.close()
+            session.await_end(_LAST_WORDS)
+
+    def hold(self) -> object:
+        """Keep the connection open between calls; return a ticket to `release`."""
+        ticket = object()
+        with self._lock:
+            self._holders.add(ticket)
+        return ticket
+
+    def release(self, ticket: object) -> None:
+        """End a `hold`; the last one closes the connection. A ticket of a parent does nothing."""
+        with self._lock:
+            self._holders.discard(ticket)
             session = None
             if not self._holders:
                 session, self._session = self._session, None
         if session is not None:
-            session.close()
+            with _barrier.held():
+                session.close()
 
     @contextmanager
     def held(self) -> Iterator[None]:
         """Keep the connection open for a block."""
-        self.hold()
+        ticket = self.hold()
         try:
             yield
         finally:
-            self.release()
+            self.release(ticket)
 
     def call(
         self, ask: Callable[[EtcdClient], T], given_up: Callable[[], bool] = lambda: False
@@ -173,35 +212,39 @@ class EtcdConnection:
         untrusted = 0
         renewed = False
         while True:
-            url, session = self._current(given_up)
-            try:
-                answer = ask(session.client())
-            except Exception as error:  # told apart by what gRPC says, whatever the client's types
-                code, text = _explain(error)
-                if code == "UNAUTHENTICATED" and not renewed:
-                    # Tokens end with the server's memory of them, or by age.
-                    renewed = True
-                    self._drop(session)
-                    continue
-                if code not in _UNANSWERED:
-                    raise RefusedError(f"etcd at {url} refused: {text}", code) from error
-                if not self._drop(session) and code == "CANCELLED":
-                    # It failed in another thread, which ended this call with it.
-                    continue
-                tried.append(url)
-                untrusted += any(mark in text for mark in _NO_TRUST)
-                if len(tried) < len(self._targets):
-                    continue
-                if code == "DEADLINE_EXCEEDED":
-                    text = f"no answer within {self._timeout:g} s"
-                urls = ", ".join(dict.fromkeys(tried))
-                places = f"tried {urls} for {monotonic() - began:.1f} s: {text}"
-                if untrusted == len(tried):
-                    message = f"etcd cannot be reached safely: {places}"
-                    raise RefusedError(message, "UNTRUSTED") from error
-                raise UnreachableError(f"etcd cannot be reached: {places}") from error
-            self.answered_at = monotonic()
-            return answer
+            error: Exception | None = None
+            with _barrier.held():
+                url, session = self._current(given_up)
+                try:
+                    answer = ask(session.client())
+                except Exception as raised:
+                    error = raised
+            if error is None:
+                self.answered_at = monotonic()
+                return answer
+            code, text = _explain(error)
+            if code == "UNAUTHENTICATED" and not renewed:
+                # The server has forgotten the token in a restart, or the token has expired.
+                renewed = True
+                self._drop(session)
+                continue
+            if code not in _UNANSWERED:
+                raise RefusedError(f"etcd at {url} refused: {text}", code) from error
+            if not self._drop(session) and code == "CANCELLED":
+                continue  # another thread has closed the session, and so ended this call
+            tried.append(url)
+            untrusted += any(mark in text for mark in _NO_TRUST)
+            if len(tried) < len(self._targets):
+                continue
+            if code == "DEADLINE_EXCEEDED":
+                text = f"no answer within {self._timeout:g} s"
+            urls = ", ".join(dict.fromkeys(tried))
+            places = f"tried {urls} for {monotonic() - began:.1f} s: {text}"
+            if untrusted == len(tried):
+                raise RefusedError(
+                    f"etcd cannot be reached safely: {places}", "UNTRUSTED"
+                ) from error
+            raise UnreachableError(f"etcd cannot be reached: {places}") from error
 
     def interrupt(self) -> None:
         """End all calls that are under way."""
@@ -227,8 +270,22 @@ class EtcdConnection:
             if in_use:
                 self._session = None
                 self._next = (self._next + 1) % len(self._targets)
-        session.close()
+        if in_use:
+            with _barrier.held():
+                session.close()
         return in_use
+
+
+def _suspend_all() -> None:
+    for connection in list(_connections):
+        connection.suspend()
+
+
+# gRPC's handlers make its state in the child sound, but only if no thread is in gRPC when the
+# process forks: grpcio 1.85 skips them otherwise, and one child in five then crashed (SIGABRT in
+# ev_epoll1_linux.cc) where the parent had two watches. A watch always has a thread in gRPC, so the
+# sessions are closed before a fork. The names live on: their leases do not depend on a connection.
+_barrier = ForkBarrier(_suspend_all)
 
 
 def _explain(error: Exception) -> tuple[str, str]:

@@ -26,6 +26,7 @@ from graphcore_zmq.registries.etcd.connection import (
 from graphcore_zmq.registries.etcd.key import FollowedKey, text_of
 from graphcore_zmq.registries.etcd.session import Access, Endpoint, client_library
 from graphcore_zmq.registries.etcd.worker import EtcdWorker, Task
+from graphcore_zmq.registries.forking import Owner, start_anew_in_forks
 from graphcore_zmq.registry import Conflict, NameNotFoundError, Registration, RegistryError
 
 _SECOND = 1_000_000_000
@@ -106,11 +107,18 @@ class EtcdRegistry:
                     "a client of your own has its own endpoints and access: give nothing else"
                 )
             # After a failed call, a client with several endpoints uses the next one.
-            targets = [GivenClient(client)] * max(len(getattr(client, "endpoints", ())), 1)
+            targets = [GivenClient(client, Owner())] * max(len(getattr(client, "endpoints", ())), 1)
         else:
             # Imported here, so that a missing extra is an error where the registry is made.
             client_library("pyetcd")
         self._connection = EtcdConnection(targets, seconds)
+        self._worker = EtcdWorker(self._connection)
+        self._tickets: list[object] = []
+        start_anew_in_forks(self)
+
+    def start_anew(self) -> None:
+        """Forget all names and watches: called in a forked child, where they are the parent's."""
+        self._connection.start_anew()
         self._worker = EtcdWorker(self._connection)
 
     def __repr__(self) -> str:
@@ -119,7 +127,7 @@ class EtcdRegistry:
 
     def __enter__(self) -> Self:
         """Keep one connection open until the end of the block."""
-        self._connection.hold()
+        self._tickets.append(self._connection.hold())
         return self
 
     def __exit__(
@@ -129,7 +137,7 @@ class EtcdRegistry:
         trace: TracebackType | None,
     ) -> None:
         """Close the connection, unless names or watches still use it."""
-        self._connection.release()
+        self._connection.release(self._tickets.pop())
 
     @property
     def peer(self) -> tuple[str, int] | None:
@@ -247,6 +255,7 @@ class EtcdWatch(Task):
 
     def __init__(self, worker: EtcdWorker, connection: EtcdConnection, name: str, key: str) -> None:
         super().__init__()
+        self._owner = Owner()
         self._name = name
         self._worker = worker
         self._connection = connection
@@ -254,13 +263,19 @@ class EtcdWatch(Task):
 
     @property
     def address(self) -> str | None:
-        """The last known address; `None` if there is none, or etcd has not answered yet."""
+        """The last known address; `None` if there is none, or etcd has not answered yet.
+
+        Raises:
+            RegistryError: in a forked child of the process that began the watch.
+        """
+        self._owner.check(f"this watch of {self._name!r}", "begin another one here")
         found = self._followed.found
         return None if found is None else found.text
 
     def close(self) -> None:
-        """Stop following the name; returns within a second."""
-        self._worker.end(self)
+        """Stop following the name; returns within a second. In a forked child, do nothing."""
+        if self._owner.is_here:
+            self._worker.end(self)
 
     # The thread's side
 

@@ -6,6 +6,7 @@ The library takes long to import, so that is left to the first registry that is 
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -106,8 +107,20 @@ class _Channel:
             return prepare(*arguments, **options)
 
 
+@cache
+def _keep_grpc_running() -> Any:
+    """Make a channel that is never used or closed.
+
+    When the last channel is closed, gRPC shuts down in a thread of its own. A child that is forked
+    meanwhile waits in its first call for the end of that thread, for ever (grpcio 1.85: 2 of 100
+    children that were forked right after a lookup).
+    """
+    return client_library("grpc").insecure_channel("localhost:1")
+
+
 class _OwnSession:
     def __init__(self, endpoint: Endpoint) -> None:
+        _keep_grpc_running()
         self._access = access = endpoint.access
         trust = None
         if endpoint.secure:
@@ -133,6 +146,12 @@ class _OwnSession:
                 self._client = client
             found: EtcdClient = self._client
             return found
+
+    def await_end(self, seconds: float) -> None:
+        watcher = self._client and self._client._stubs.get("watcher")
+        thread = getattr(watcher, "_callback_thread", None)
+        if thread is not None:
+            thread.join(seconds)
 
     def close(self) -> None:
         # Not the client's own `close`, which would wait for the lock of a call that hangs.

@@ -17,7 +17,7 @@ class Told(Claim):
 
     revoked = False
 
-    def revoke(self) -> None:
+    def _give_back(self) -> None:
         self.revoked = True
 
 
