@@ -6,7 +6,7 @@ from graphcore_zmq.wire.frames import Trailer, check_point_frame, end_of_stream_
 
 
 def bare_context() -> "zmq.Context[zmq.Socket[bytes]]":
-    """Return a context whose bound sockets end within 5 s: `write.binding.xpub` says why."""
+    """Return a context whose bound sockets end within 5 s; `Binding.socket` says why."""
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
     context.linger = 5_000
     return context

@@ -12,8 +12,7 @@ from collections.abc import Callable
 import zmq
 
 from graphcore import GraphState
-from graphcore_zmq.config import SocketOptions
-from graphcore_zmq.socket.security import CurveServer, Gate
+from graphcore_zmq.socket.security import Gate
 from graphcore_zmq.socket.sockets import Socket
 from graphcore_zmq.stats.stats_log import StatsLog
 from graphcore_zmq.wire.frames import (
@@ -25,7 +24,7 @@ from graphcore_zmq.wire.frames import (
 )
 from graphcore_zmq.wire.framing import Outgoing
 from graphcore_zmq.wire.signs import TOPICS
-from graphcore_zmq.write.binding import STEP, OnFull, bind, xpub
+from graphcore_zmq.write.binding import STEP, Binding, OnFull
 from graphcore_zmq.write.subscribers import Subscribers, Subscription
 
 _logger = logging.getLogger(__name__)
@@ -52,12 +51,7 @@ class Outlet:
 
     Args:
         name: the node's, for the log.
-        endpoint: the address to bind.
-        on_full: what to do when a subscriber's queue is full.
-        options: of the socket.
-        security: who may subscribe; `None` is everybody, unencrypted.
-        topical: whether messages have topics.
-        lasting: whether each new subscriber is sent the last value.
+        binding: how to bind the socket and use it.
         state: of the run.
         changed: called in the graph's thread when subscriptions may have begun or ended.
         log: the stats, logged every so often.
@@ -72,21 +66,13 @@ class Outlet:
     def __init__(
         self,
         name: str,
-        endpoint: str,
-        on_full: OnFull,
-        options: SocketOptions,
-        security: CurveServer | None,
-        topical: bool,
-        lasting: bool,
+        binding: Binding,
         state: GraphState,
         changed: Callable[[], None],
         log: StatsLog,
     ) -> None:
         self._name = name
-        self._on_full = on_full
-        self._options = options
-        self._topical = topical
-        self._lasting = lasting
+        self._binding = binding
         self._state = state
         self._changed = changed
         self._instance = secrets.randbits(64)
@@ -98,14 +84,13 @@ class Outlet:
         self._context: zmq.Context[Socket] = zmq.Context()
         gate = None
         try:
-            if security is not None:
-                gate = Gate(name, security, self._context)
-            self._socket = xpub(self._context, options, on_full, lasting, endpoint, gate)
+            if binding.security is not None:
+                gate = Gate(name, binding.security, self._context)
+            self._socket = binding.socket(self._context, gate)
             self.subscribers = Subscribers(
-                name, self._socket, gate, topical, state, self._look, self._is_silent, log
+                name, self._socket, gate, binding.topical, state, self._look, self._is_silent, log
             )
-            bind(self._socket, endpoint)
-            self.port = int(self._socket.get_string(zmq.LAST_ENDPOINT).rpartition(":")[2])
+            self.port = binding.bind(self._socket)
             self.subscribers.watch()
         except BaseException:
             if gate is not None:
@@ -128,14 +113,14 @@ class Outlet:
         one_alone = False
         while int(self._socket.get(zmq.EVENTS)) & zmq.POLLIN:
             subscription = self.subscribers.take(self._socket.recv(copy=False))
-            if self._lasting:
+            if self._binding.last_value:
                 # The socket now sends its next message to the sender of this one alone.
                 one_alone = subscription is None or not self._serve(subscription)
         if one_alone:
             # A message that means nothing to whoever gets it makes the socket send to all again.
-            topic = _NO_TOPIC if self._topical else b""
+            topic = _NO_TOPIC if self._binding.topical else b""
             self._try(topic, empty_frame(self._state.time), zmq.NOBLOCK)
-        self.subscribers.cut_silent(self._options.peer_timeout, self.port, self._last_sent)
+        self.subscribers.cut_silent(self._binding.options.peer_timeout, self.port, self._last_sent)
 
     def wait(self, milliseconds: int) -> None:
         """Wait at most so long for a message from a subscriber, and read it."""
@@ -176,7 +161,7 @@ class Outlet:
         if wanted == TOPICS:
             return False
         self._socket.set(zmq.SUBSCRIBE if begins else zmq.UNSUBSCRIBE, wanted)
-        topic = wanted if self._topical else b""
+        topic = wanted if self._binding.topical else b""
         if not begins or topic not in self._channels:
             return False
         # It goes to this subscriber alone, or to all if libzmq learns of the end of any connection
@@ -221,14 +206,14 @@ class Outlet:
         # last values in `_channels`, and this one is not sent yet.
         self._channels[topic] = channel
         self._channels.move_to_end(topic)
-        if self._lasting:
+        if self._binding.last_value:
             channel.last = frame
         if self._silent_since is None:
             self._silent_since = self._last_sent
         return True
 
     def _send(self, topic: bytes, frame: bytes) -> bool:
-        if self._on_full is OnFull.DROP:
+        if self._binding.on_full is OnFull.DROP:
             self._put(topic, frame)
             return True
         subscribers = self.subscribers
@@ -269,7 +254,7 @@ class Outlet:
         self.read_subscriptions()
         if not self.subscribers.subscriptions:
             return
-        until = time.monotonic() + self._options.linger / 1e9
+        until = time.monotonic() + self._binding.options.linger / 1e9
         # Under both policies the last frame waits for room, because its number tells a slow
         # subscriber what it has lost. The wait ends with the linger, for the others' sake.
         self._socket.set(zmq.XPUB_NODROP, 1)
@@ -294,7 +279,7 @@ class Outlet:
                 again = time.monotonic() + _AGAIN
 
     def _send_ends(self, until: float) -> None:
-        topics = {*self._channels, *self.subscribers.topics()} if self._topical else {b""}
+        topics = {*self._channels, *self.subscribers.topics()} if self._binding.topical else {b""}
         for topic in topics:
             channel = self._channels.get(topic) or _Channel()
             trailer = Trailer(self._instance, channel.sequence, self._state.time)

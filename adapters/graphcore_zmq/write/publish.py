@@ -17,7 +17,7 @@ from graphcore_zmq.registry import ZmqRegistry
 from graphcore_zmq.socket.security import CurveServer, check_server
 from graphcore_zmq.stats.status import PublisherStats
 from graphcore_zmq.wire.framing import Framing, Topic, check_topic, each_value, whole_bursts
-from graphcore_zmq.write.binding import OnFull
+from graphcore_zmq.write.binding import Binding, OnFull
 from graphcore_zmq.write.sender import ZeroMqSenderNode
 
 T = TypeVar("T")
@@ -216,20 +216,10 @@ def _publisher(
     if advertise is not None:
         check_address(advertise)
     host = f"[{bind}]" if ":" in bind and not bind.startswith("[") else bind
+    binding = Binding(
+        f"tcp://{host}:{port}", OnFull(on_full), used, check_server(security), topical, last_value
+    )
+    entry = ZmqPubRegistration.of(registration)
     return ZmqPublisher(
-        ZeroMqSenderNode(
-            stream,
-            f"tcp://{host}:{port}",
-            ZmqPubRegistration.of(registration),
-            framing,
-            advertise,
-            wait_for,
-            OnFull(on_full),
-            kept_for,
-            keep_count,
-            used,
-            check_server(security),
-            topical,
-            last_value,
-        )
+        ZeroMqSenderNode(stream, binding, entry, framing, advertise, wait_for, kept_for, keep_count)
     )

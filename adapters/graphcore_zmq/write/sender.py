@@ -11,7 +11,7 @@ from typing import Any
 
 from graphcore import Active, EndedBy, GraphState, MutableNode, node, state
 from graphcore_zmq.codec.codec import CodecError
-from graphcore_zmq.config import SocketOptions, ZmqPubRegistration
+from graphcore_zmq.config import ZmqPubRegistration
 from graphcore_zmq.registries.asking import answered, ask
 from graphcore_zmq.registry import (
     ClaimingRegistry,
@@ -20,14 +20,13 @@ from graphcore_zmq.registry import (
     ZmqRegistry,
     reachable_address,
 )
-from graphcore_zmq.socket.security import CurveServer
 from graphcore_zmq.socket.sockets import refuse_historical
 from graphcore_zmq.stats.stats_log import StatsLog
 from graphcore_zmq.stats.status import PublisherStats
 from graphcore_zmq.wire.frames import TRAILER_SIZE
 from graphcore_zmq.wire.framing import Framing, Outgoing
 from graphcore_zmq.write.backlog import Backlog
-from graphcore_zmq.write.binding import STEP, OnFull
+from graphcore_zmq.write.binding import STEP, Binding, OnFull
 from graphcore_zmq.write.outlet import Outlet
 
 _logger = logging.getLogger(__name__)
@@ -41,18 +40,13 @@ class ZeroMqSenderNode(MutableNode[None]):
 
     operator = "zmq_pub"
     source: Active[Any]
-    endpoint: str
+    binding: Binding
     registration: ZmqPubRegistration
     framing: Framing
     advertise: str | None
     wait_for: int
-    on_full: OnFull
     keep_for: int
     keep_count: int
-    options: SocketOptions
-    security: CurveServer | None
-    topical: bool
-    last_value: bool
     port: int = state(0)
     address: str = state("")
     _outlet: Outlet | None = state(None)
@@ -64,21 +58,16 @@ class ZeroMqSenderNode(MutableNode[None]):
 
     def start(self, state: GraphState) -> None:
         refuse_historical(state)
-        self._backlog = Backlog(self.keep_for, self.keep_count, self.last_value)
+        self._backlog = Backlog(self.keep_for, self.keep_count, self.binding.last_value)
         self._outlet = Outlet(
             self.name,
-            self.endpoint,
-            self.on_full,
-            self.options,
-            self.security,
-            self.topical,
-            self.last_value,
+            self.binding,
             state,
             self._release_when_ready,
-            StatsLog(lambda: f"{self.name}: {self.stats()}", self.options.stats_interval),
+            StatsLog(lambda: f"{self.name}: {self.stats()}", self.binding.options.stats_interval),
         )
         self.port = self._outlet.port
-        self.address = self.endpoint.rpartition(":")[0] + f":{self.port}"
+        self.address = self.binding.endpoint.rpartition(":")[0] + f":{self.port}"
         _logger.info("%s: publishing at %s", self.name, self.address)
         self._register(state)
 
@@ -170,7 +159,8 @@ class ZeroMqSenderNode(MutableNode[None]):
 
     def _enter(self, state: GraphState, name: str, registry: ZmqRegistry, address: str) -> bool:
         """Register the name; return whether it is registered before the run stops."""
-        key = None if self.security is None else self.security.public_key
+        security = self.binding.security
+        key = None if security is None else security.public_key
         if not isinstance(registry, ClaimingRegistry):
             self._handle = registry.register(name, address)
             return True
@@ -192,7 +182,7 @@ class ZeroMqSenderNode(MutableNode[None]):
     def _await_and_release(self) -> None:
         """Send the backlog if there are subscribers; under `wait_for` or block, wait for them."""
         assert self._outlet is not None
-        if self.wait_for or self.on_full is OnFull.BLOCK:
+        if self.wait_for or self.binding.on_full is OnFull.BLOCK:
             self._outlet.await_subscriptions(max(1, self.wait_for))
         else:
             self._outlet.read_subscriptions()
@@ -209,7 +199,7 @@ class ZeroMqSenderNode(MutableNode[None]):
             self._release_when_ready()
 
     def _check_size(self, message: Outgoing) -> None:
-        size, limits = len(message.envelope) + TRAILER_SIZE, self.options
+        size, limits = len(message.envelope) + TRAILER_SIZE, self.binding.options
         if message.values > limits.max_burst:
             raise CodecError(
                 f"{self.name}: a burst of {message.values} values is more than max_burst "
@@ -223,7 +213,7 @@ class ZeroMqSenderNode(MutableNode[None]):
 
     def _keep(self, at: int, message: Outgoing) -> None:
         assert self._backlog is not None
-        if self.wait_for or self.on_full is OnFull.BLOCK:
+        if self.wait_for or self.binding.on_full is OnFull.BLOCK:
             self._expire(message.values, "the run is stopping")
         else:
             self._clock_offset = time.monotonic_ns() - at

@@ -7,7 +7,7 @@ import zmq
 
 from graphcore_zmq import SocketOptions
 from graphcore_zmq.socket.sockets import Socket, set_options
-from graphcore_zmq.write.binding import OnFull, xpub
+from graphcore_zmq.write.binding import Binding, OnFull
 
 
 @pytest.fixture
@@ -43,8 +43,9 @@ def test_an_address_in_brackets_asks_for_ipv6(socket):
 
 
 def test_a_publisher_lingers_as_long_as_it_may_from_before_it_is_bound_on():
-    """Bound without, it may be waited for without end: see `xpub`."""
+    """Bound without, it may be waited for without end: see `Binding.socket`."""
     context = zmq.Context()
     options = SocketOptions(linger="30ms")
-    with context, xpub(context, options, OnFull.DROP, False, "tcp://*:0", None) as socket:
+    binding = Binding("tcp://*:0", OnFull.DROP, options, None, False, False)
+    with context, binding.socket(context, None) as socket:
         assert socket.get(zmq.LINGER) == 30
