@@ -12,6 +12,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -41,16 +42,32 @@ class Ended(Exception):
     """The publisher has ended in order, and the source ends with it."""
 
 
-class Connector:
-    """Belongs to the reader's thread; `find` belongs to the graph's.
+@dataclass(frozen=True)
+class Target:
+    """What a subscriber connects to, and how.
 
-    Args:
+    Attributes:
         config: where the publisher is.
         on_end: what to do when the publisher ends in order.
         missing: what to do when nobody has registered the name.
         options: of the socket.
         security: how the connection is encrypted, if it is.
-        topics: what to subscribe to; `None` is everything.
+        topics: what to subscribe to; `None` is everything of a publisher without topics.
+    """
+
+    config: ZmqSubConfig
+    on_end: OnEnd
+    missing: Missing
+    options: SocketOptions
+    security: CurveClient | None
+    topics: Topics | None
+
+
+class Connector:
+    """Belongs to the reader's thread; `find` belongs to the graph's.
+
+    Args:
+        target: what to connect to, and how.
         out: where statuses go.
 
     Attributes:
@@ -60,25 +77,15 @@ class Connector:
             connection; empty until then, and for a publisher that is not graphcore's.
     """
 
-    def __init__(
-        self,
-        config: ZmqSubConfig,
-        on_end: OnEnd,
-        missing: Missing,
-        options: SocketOptions,
-        security: CurveClient | None,
-        topics: Topics | None,
-        out: Handover[Any],
-    ) -> None:
-        self._on_end = on_end
-        self._missing = missing
-        self._options = options
-        self._topics = topics
+    def __init__(self, target: Target, out: Handover[Any]) -> None:
+        self._target = target
+        self._options = target.options
+        self._topics = target.topics
         self._out = out
-        self._locator = Locator(config)
-        self._key = ServerKey(config, security)
-        self._liveness = Liveness(options)
-        self._named = self.address = config.name or config.address or ""
+        self._locator = Locator(target.config)
+        self._key = ServerKey(target.config, target.security)
+        self._liveness = Liveness(target.options)
+        self._named = self.address = target.config.name or target.config.address or ""
         self.connected = False
         self.origin = b""
         self._link: Link | None = None
@@ -96,7 +103,7 @@ class Connector:
         Raises:
             RegistryError: as `Locator.find` and `ServerKey.find`.
         """
-        if self._missing is Missing.ERROR:
+        if self._target.missing is Missing.ERROR:
             self._key.find(self._locator.find(stopping), stopping)
 
     def open(self) -> None:
@@ -283,7 +290,7 @@ class Connector:
         if signing:
             self._sign(DONE)
         self.tell(ZmqStatus.DISCONNECTED)
-        if self._on_end is OnEnd.CLOSE:
+        if self._target.on_end is OnEnd.CLOSE:
             raise Ended
 
     def _report_event(self) -> None:

@@ -11,16 +11,13 @@ import zmq
 from graphcore import Stopped
 from graphcore.sources.receiver import Sender
 from graphcore_zmq.codec.codec import Codec, RawCodec, SelfDelimitingCodec
-from graphcore_zmq.config import SocketOptions, ZmqSubConfig
 from graphcore_zmq.read.bursts import BURST, Handover, burst_limit, newest_alone
-from graphcore_zmq.read.connector import POLL, Connector, Ended
-from graphcore_zmq.read.locate import Missing
+from graphcore_zmq.read.connector import POLL, Connector, Ended, Target
 from graphcore_zmq.read.sequence import Arrival, Sequence
-from graphcore_zmq.read.topics import Topics, newest_of_each
-from graphcore_zmq.socket.security import CurveClient
+from graphcore_zmq.read.topics import newest_of_each
 from graphcore_zmq.socket.sockets import Socket
 from graphcore_zmq.stats.stats_log import StatsLog
-from graphcore_zmq.stats.status import OnEnd, SubscriberStats, ZmqStatus
+from graphcore_zmq.stats.status import SubscriberStats, ZmqStatus
 from graphcore_zmq.wire.frames import (
     BurstsAlike,
     Tag,
@@ -51,31 +48,16 @@ class Reader:
     """Serves one run; belongs to the thread that calls `run`.
 
     Args:
-        config: where the publisher is.
+        target: what to connect to, and how.
         codec: turns payloads into values.
-        on_end: what to do when the publisher ends in order.
-        missing: what to do when nobody has registered the name.
         conflate: whether a value that the graph has not taken is replaced by the next.
-        options: of the socket.
-        security: how the connection is encrypted, if it is.
-        topics: what to subscribe to; `None` is everything of a publisher without topics.
     """
 
-    def __init__(
-        self,
-        config: ZmqSubConfig,
-        codec: Codec[Any],
-        on_end: OnEnd,
-        missing: Missing,
-        conflate: bool,
-        options: SocketOptions,
-        security: CurveClient | None,
-        topics: Topics | None,
-    ) -> None:
+    def __init__(self, target: Target, codec: Codec[Any], conflate: bool) -> None:
         self._codec = codec
-        self._options = options
-        self._topics = topics
-        read = partial(read_frame, max_burst=options.max_burst)
+        self._options = target.options
+        self._topics = target.topics
+        read = partial(read_frame, max_burst=target.options.max_burst)
         if isinstance(codec, SelfDelimitingCodec):
             self._layout = bare_value_layout
             self._read_frame = partial(read, read=codec.read, least=codec.least)
@@ -86,9 +68,9 @@ class Reader:
             self._value_of = codec.decode
         # `read_frame` returns the values of these codecs as they are wanted.
         self._as_they_are = isinstance(codec, RawCodec | SelfDelimitingCodec)
-        newest = newest_alone if topics is None else newest_of_each
+        newest = newest_alone if target.topics is None else newest_of_each
         self._out: Handover[Any] = Handover(newest if conflate else None)
-        self._connector = Connector(config, on_end, missing, options, security, topics, self._out)
+        self._connector = Connector(target, self._out)
         self._lost = 0
         self._instance: int | None = None
         # By topic; `None` for a publisher without topics.

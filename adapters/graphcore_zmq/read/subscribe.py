@@ -17,6 +17,7 @@ from graphcore.sources.events import Delivery
 from graphcore.stream import Stream
 from graphcore_zmq.codec.codec import Codec, check_codec, msgpack
 from graphcore_zmq.config import SocketOptions, ZmqSubConfig, check_options
+from graphcore_zmq.read.connector import Target
 from graphcore_zmq.read.locate import Missing
 from graphcore_zmq.read.reader import Reader
 from graphcore_zmq.read.topics import Topics
@@ -184,16 +185,13 @@ def zmq_sub(
         raise InvalidValueError(f'missing is "wait" or "error", not {missing!r}')
     if not isinstance(conflate, bool):
         raise InvalidTypeError(f"conflate is True or False, not {conflate!r}")
-    make = partial(
-        Reader,
+    target = Target(
         config,
-        check_codec(codec),
         OnEnd(on_end),
         Missing(missing),
-        conflate,
         check_options(options),
         check_client(security),
         None if topics is None else Topics(topics),
     )
-    receiver = ZmqReceiver(make)
+    receiver = ZmqReceiver(partial(Reader, target, check_codec(codec), conflate))
     return ZmqSubscription(Stream(ZmqData(receiver)), Stream(ZmqStatusNode(receiver)))
