@@ -67,7 +67,8 @@ class LocalRegistry:
     """Names in a file, for the processes of one host.
 
     Args:
-        path: the file. The first registration creates it; its folder has to exist.
+        path: the file. The first registration creates it. Its folder has to exist, also for a
+            lookup; a subscriber logs that it does not, and waits until it does.
         ttl: how long a name outlives a publisher that was killed.
         conflict: what `register` does if another publisher holds the name. ``"wait"`` tries for
             `ttl` and 2 s, ``"error"`` fails at once, ``"standby"`` returns at once, and takes the
@@ -266,6 +267,7 @@ class LocalRegistry:
 
     @contextmanager
     def _transaction(self, patience: float) -> Iterator[sqlite3.Connection]:
+        self._exists()
         with self._open("rwc", patience) as database:
             database.execute("BEGIN IMMEDIATE")
             with database:  # commits, or rolls back after an error
@@ -273,7 +275,7 @@ class LocalRegistry:
                 yield database
 
     def _read(self, which: str = "", **values: str) -> list[Registration]:
-        if not self._path.exists():
+        if not self._exists():
             return []
         with self._open("rw", _PATIENCE) as database:
             if not database.execute(_IS_CREATED).fetchone()[0]:
@@ -283,6 +285,20 @@ class LocalRegistry:
                 {"now": time.monotonic_ns(), **values},
             )
             return [Registration(*row) for row in rows]
+
+    def _exists(self) -> bool:
+        """Return whether the file is there; its folder has to be."""
+        try:
+            self._path.stat()
+        except FileNotFoundError:
+            if self._path.parent.is_dir():
+                return False
+            reason = f"the folder {self._path.parent} does not exist"
+        except OSError as error:
+            reason = str(error.strerror)
+        else:
+            return True
+        raise RegistryError(f"{self._path} cannot be used as a registry: {reason}")
 
     @contextmanager
     def _open(self, mode: str, patience: float) -> Iterator[sqlite3.Connection]:

@@ -69,11 +69,36 @@ def test_a_lookup_makes_no_file(path):
 def test_a_file_that_is_no_registry_is_named_with_the_reason(tmp_path):
     junk = tmp_path / "junk"
     junk.write_text("no database" * 100)
-    for path, reason in ((junk, "not a database"), (tmp_path / "no" / "x", "unable to open")):
-        with pytest.raises(RegistryError, match=f"{path} cannot be used .*{reason}"):
-            LocalRegistry(path).register("quotes", A)
-    with pytest.raises(RegistryError, match="not a database"):
-        LocalRegistry(junk).lookup("quotes")
+    for path, reason in (
+        (junk, "file is not a database"),
+        (tmp_path / "no" / "x", f"the folder {tmp_path / 'no'} does not exist"),
+        (junk / "x", "Not a directory"),
+    ):
+        registry = LocalRegistry(path)
+        for ask in (lambda each=registry: each.register("quotes", A), registry.names):
+            with pytest.raises(RegistryError) as caught:
+                ask()
+            assert str(caught.value) == f"{path} cannot be used as a registry: {reason}"
+        with pytest.raises(RegistryError, match=reason) as caught:
+            registry.lookup("quotes")
+        assert not isinstance(caught.value, LookupError)  # which would mean: wait for the name
+
+
+def test_a_watch_says_once_that_the_folder_is_missing_and_goes_on_when_it_is_there(
+    tmp_path, caplog
+):
+    registry = LocalRegistry(tmp_path / "later" / "names.db")
+    watch = registry.watch("quotes")
+    wait_until(lambda: "does not exist" in caplog.text)
+    assert caplog.messages == [
+        f"cannot look up 'quotes': {tmp_path}/later/names.db cannot be used as a registry: "
+        f"the folder {tmp_path}/later does not exist"
+    ]
+    (tmp_path / "later").mkdir()
+    handle = registry.register("quotes", A)
+    wait_until(lambda: watch.address == A)
+    watch.close()
+    handle.revoke()
 
 
 @pytest.mark.parametrize(
