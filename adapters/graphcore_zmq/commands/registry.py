@@ -76,7 +76,10 @@ def watch(
     name: Annotated[str | None, typer.Argument(help="One name; by default all.")] = None,
     as_json: _Json = False,
 ) -> None:
-    """Print all names with their addresses, then changes, until Ctrl-C or SIGTERM."""
+    """Print all names with their addresses, then changes, until Ctrl-C or SIGTERM.
+
+    It looks twice a second: of several changes in between it prints the last.
+    """
     encode_output(as_json)
     with ending_in_one_sentence(), suppress(KeyboardInterrupt), registry.opened() as opened:
         # The loop is in a function of its own: in CPython 3.13 a `with` around a loop may not see

@@ -1,7 +1,7 @@
-"""The connection to etcd: made when it is needed, and made anew, at the next endpoint, if it fails.
+"""The connection to etcd: opened when needed, and after a failure again, to the next endpoint.
 
-The client library serves one endpoint at a time here. Its own failover leaves behind the watches of
-the connection that failed, and gRPC makes a second try wait for longer each time.
+Each session of the client library knows one endpoint. The library's own failover would leave the
+watches of the failed connection behind, and gRPC would delay each further try for longer.
 """
 
 import random
@@ -22,7 +22,6 @@ _UNANSWERED = ("UNAVAILABLE", "DEADLINE_EXCEEDED", "CANCELLED")
 _LAST_WORDS = 1.0  # s that the threads of a closed session may take to end
 _NO_TRUST = ("CERTIFICATE_VERIFY_FAILED", "SSL_ERROR_SSL", "certificate")
 
-
 _connections: "WeakSet[EtcdConnection]" = WeakSet()
 
 
@@ -31,7 +30,7 @@ class UnreachableError(RegistryError):
 
 
 class RefusedError(RegistryError):
-    """An endpoint answered, and not with what it was asked for.
+    """An endpoint answered with an error.
 
     Args:
         message: the sentence.
@@ -44,19 +43,19 @@ class RefusedError(RegistryError):
 
 
 class EtcdClient(Protocol):
-    """What is used of a client: a part of python-etcd3's API."""
+    """The part of python-etcd3's API that the registry uses."""
 
     transactions: Any
 
     @property
     def watcher(self) -> Any:
-        """What calls back when a key changes."""
+        """Calls back when a key changes."""
 
     def get_response(self, key: str) -> Any:
         """Read a key."""
 
     def get_prefix_response(self, key_prefix: str) -> Any:
-        """Read all keys that begin so."""
+        """Read all keys that begin with a prefix."""
 
     def get_all_response(self) -> Any:
         """Read all keys."""
@@ -80,36 +79,42 @@ class Session(Protocol):
     """A connection to one endpoint."""
 
     def client(self) -> EtcdClient:
-        """Return the client, which may have to authenticate first."""
+        """Return the client; the first call authenticates if the endpoint has a user."""
 
     def close(self) -> None:
-        """End the connection and all calls on it, from any thread; returns at once."""
+        """End the connection and all calls on it; from any thread. Returns at once."""
 
     def await_end(self, seconds: float) -> None:
         """Wait until the threads of a closed session have ended."""
 
 
 class Target(Protocol):
-    """Where a session can be opened."""
+    """An endpoint for sessions."""
 
     @property
     def url(self) -> str:
-        """What errors call it."""
+        """The endpoint's name in errors."""
 
     def open(self) -> Session:
-        """Begin a session; connects nothing yet."""
+        """Begin a session; it connects with the first call."""
 
 
 @dataclass(frozen=True)
 class GivenClient:
-    """A client that somebody else has made, and closes."""
+    """A client that the user has made, and closes.
+
+    Attributes:
+        given: the client.
+        owner: the process that has given it.
+        url: its name in errors.
+    """
 
     given: EtcdClient
     owner: Owner
     url: str = "the given client"
 
     def open(self) -> Session:
-        """Begin a session, which is the client's own.
+        """Begin a session with the client.
 
         Raises:
             RefusedError: in a forked child, which would use the parent's connection.
@@ -132,11 +137,11 @@ class GivenClient:
 
 
 class EtcdConnection:
-    """At most one open session, shared by all who hold the connection; any thread may use it.
+    """At most one open session, shared by all holders of the connection. Any thread may use it.
 
     Args:
-        targets: where sessions are opened, in turn.
-        timeout: seconds that one call may take, for what errors say.
+        targets: the endpoints, which are used in turn.
+        timeout: seconds that one call may take; the connection only names it in errors.
 
     Attributes:
         answered_at: when a call last succeeded, by the monotonic clock (s).
@@ -146,7 +151,7 @@ class EtcdConnection:
         self._targets = targets
         self._timeout = timeout
         self.answered_at = 0.0
-        # The members of a cluster share the load of many that connect.
+        # A random first endpoint spreads many clients over the members of a cluster.
         self._next = random.randrange(len(targets))
         self._session: Session | None = None
         self._holders: set[object] = set()
@@ -197,15 +202,15 @@ class EtcdConnection:
     def call(
         self, ask: Callable[[EtcdClient], T], given_up: Callable[[], bool] = lambda: False
     ) -> T:
-        """Ask the endpoint that is connected, or the next ones until one answers.
+        """Call the endpoint in use; if it does not answer, try the others in turn.
 
         Args:
-            ask: is given the client.
-            given_up: whether nobody waits for the answer any more, once `interrupt` was called.
+            ask: makes the call with the client.
+            given_up: returns True when the caller no longer waits; asked before each try.
 
         Raises:
-            UnreachableError: if none answered, each within its timeout, or it was given up.
-            RefusedError: if one answered with an error.
+            UnreachableError: if no endpoint answered within its timeout, or the call was given up.
+            RefusedError: if an endpoint answered with an error.
         """
         began = monotonic()
         tried: list[str] = []
@@ -247,7 +252,7 @@ class EtcdConnection:
             raise UnreachableError(f"etcd cannot be reached: {places}") from error
 
     def interrupt(self) -> None:
-        """End all calls that are under way."""
+        """End all calls that are under way; other endpoints are tried for them."""
         with self._lock:
             session = self._session
         if session is not None:
@@ -255,7 +260,7 @@ class EtcdConnection:
 
     def _current(self, given_up: Callable[[], bool]) -> tuple[str, Session]:
         with self._lock:
-            # Under the lock: a session opened after an interruption would not be interrupted.
+            # Checked under the lock, so that no session is opened after an interruption.
             if given_up():
                 raise UnreachableError("etcd did not answer in time")
             target = self._targets[self._next]
@@ -289,19 +294,21 @@ _barrier = ForkBarrier(_suspend_all)
 
 
 def _explain(error: Exception) -> tuple[str, str]:
-    """Return gRPC's code for what a client raised, and its words.
+    """Return gRPC's code and text for an error of a client.
+
+    Errors are told apart by gRPC's status: clients differ in the types that they raise.
 
     Raises:
-        Exception: the error itself, if it is none of a client's.
+        Exception: the error itself, if it does not come from a client.
     """
     for status in (error, error.__cause__, error.__context__):
         code = getattr(status, "code", None)
         if callable(code) and (found := code()) is not None:
             details = getattr(status, "details", lambda: None)()
             return str(found.name), str(details or found.name)
-    if isinstance(error, ValueError):  # gRPC's, for a channel that was closed meanwhile
+    if isinstance(error, ValueError):  # gRPC raises it for a channel that was closed meanwhile
         return "CANCELLED", str(error)
     if type(error).__module__.partition(".")[0] in ("pyetcd", "etcd3"):
-        # A watch that began too late, or no endpoint left.
+        # The client raises these without a status: a watch timed out, or no endpoint is left.
         return "UNAVAILABLE", str(error) or type(error).__name__
     raise error

@@ -1,6 +1,6 @@
-"""A session with one member of etcd, by the client library of the extra `etcd`.
+"""A session with one member of etcd, through the client library of the extra `etcd`.
 
-The library takes long to import, so that is left to the first registry that is made.
+The library takes long to import, so the first registry imports it, and not this module.
 """
 
 import threading
@@ -14,7 +14,7 @@ from typing import Any
 from graphcore_zmq.registries.etcd.connection import EtcdClient, RefusedError, Session
 from graphcore_zmq.registry import RegistryError
 
-# A channel of its own begins without the waiting time that failures of another left behind.
+# Channels that share connections also share the delay that gRPC adds after a failure.
 _OPTIONS = [("grpc.use_local_subchannel_pool", 1)]
 
 
@@ -34,14 +34,14 @@ def client_library(name: str) -> Any:
 
 @dataclass(frozen=True)
 class Access:
-    """How to prove who one is, and whom to trust.
+    """How client and server authenticate.
 
     Attributes:
-        user: name, or `None` for none.
+        user: name of etcd's user, or `None` for no authentication.
         password: of that user.
-        ca_cert: file of the authority that signed the server's certificate.
-        cert: file of this client's certificate.
-        key: file of its key.
+        ca_cert: file with the certificate of the authority that signed the server's certificate.
+        cert: file with the client's certificate.
+        key: file with the key of that certificate.
         timeout: seconds that one call may take.
     """
 
@@ -54,7 +54,7 @@ class Access:
 
     @property
     def given(self) -> bool:
-        """Whether there is any of it."""
+        """Whether any of it was given."""
         return any((self.user, self.ca_cert, self.cert))
 
     def __repr__(self) -> str:
@@ -72,14 +72,14 @@ class Endpoint:
     access: Access
 
     def open(self) -> Session:
-        """Begin a session; connects nothing yet."""
+        """Begin a session; it connects with the first call."""
         return _OwnSession(self)
 
 
 class _Channel:
-    """A channel on which nothing can be prepared any more once it is closed, by whatever thread.
+    """A channel that raises when a call is prepared after another thread has closed it.
 
-    gRPC itself looks only when a call begins; to prepare one on a closed channel ends the process.
+    gRPC checks only when the call begins; preparing one on a closed channel crashes the process.
     """
 
     def __init__(self, channel: Any) -> None:
@@ -124,7 +124,7 @@ class _OwnSession:
         self._access = access = endpoint.access
         trust = None
         if endpoint.secure:
-            # Read for each connection, so that renewed certificates are taken up.
+            # Read for each session, so that renewed certificates are used.
             files = map(_read, (access.ca_cert, access.key, access.cert))
             trust = client_library("grpc").ssl_channel_credentials(*files)
         self._endpoint = client_library("pyetcd").Endpoint(
@@ -141,7 +141,7 @@ class _OwnSession:
                 client = client_library("pyetcd").MultiEndpointEtcd3Client(
                     [self._endpoint], access.timeout, access.user, access.password
                 )
-                # The token goes with the metadata; gRPC refuses credentials beside it over http.
+                # The client sends its token in the metadata; gRPC refuses credentials over http.
                 client.call_credentials = None
                 self._client = client
             found: EtcdClient = self._client
@@ -154,7 +154,7 @@ class _OwnSession:
             thread.join(seconds)
 
     def close(self) -> None:
-        # Not the client's own `close`, which would wait for the lock of a call that hangs.
+        # The client's own `close` would wait for the lock of a call that hangs.
         self._endpoint.close()
 
 
