@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from time import monotonic
 from typing import Any, Protocol, TypeVar
-from weakref import WeakSet
+from weakref import WeakValueDictionary
 
 from graphcore_zmq.registries.forking import ForkBarrier, Owner
 from graphcore_zmq.registry import RegistryError
@@ -22,7 +22,8 @@ _UNANSWERED = ("UNAVAILABLE", "DEADLINE_EXCEEDED", "CANCELLED")
 _LAST_WORDS = 1.0  # s that the threads of a closed session may take to end
 _NO_TRUST = ("CERTIFICATE_VERIFY_FAILED", "SSL_ERROR_SSL", "certificate")
 
-_connections: "WeakSet[EtcdConnection]" = WeakSet()
+# Unlike a `WeakSet`, it lists its members in one step, while other threads add to it.
+_connections: "WeakValueDictionary[int, EtcdConnection]" = WeakValueDictionary()
 
 
 class UnreachableError(RegistryError):
@@ -156,7 +157,7 @@ class EtcdConnection:
         self._session: Session | None = None
         self._holders: set[object] = set()
         self._lock = threading.RLock()
-        _connections.add(self)
+        _connections[id(self)] = self
 
     def start_anew(self) -> None:
         """In a forked child: begin without a session and without holders."""
@@ -282,8 +283,9 @@ class EtcdConnection:
 
 
 def _suspend_all() -> None:
-    for connection in list(_connections):
-        connection.suspend()
+    for reference in _connections.valuerefs():
+        if (connection := reference()) is not None:
+            connection.suspend()
 
 
 # gRPC's handlers make its state in the child sound, but only if no thread is in gRPC when the
