@@ -54,7 +54,8 @@ class Reader:
     """
 
     def __init__(self, target: Target, codec: Codec[Any], conflate: bool) -> None:
-        self._codec = codec
+        # A payload of `raw` is its value, which saves a call for each frame.
+        self._decode = None if isinstance(codec, RawCodec) else codec.decode
         self._options = target.options
         self._topics = target.topics
         read = partial(read_frame, max_burst=target.options.max_burst)
@@ -134,10 +135,10 @@ class Reader:
             socket: the data socket.
             most: how many values to read at most.
         """
-        receive, decode, flags = socket.recv, self._codec.decode, zmq.NOBLOCK
+        receive, decode, flags = socket.recv, self._decode, zmq.NOBLOCK
         out, connector, topics = self._out, self._connector, self._topics
         burst, sent_at, received_bytes = out.burst, out.sent_at, 0
-        topic, sequence = None, self._sequence_of(None)
+        topic, sequence, followed = None, self._sequence_of(None), connector.origin
         size, unpack, value_head = self._shape
         limit = min(most, burst_limit(size))
         emptied = False
@@ -153,19 +154,15 @@ class Reader:
                     size, unpack, value_head = self._shape = self._shape_of(frame)
                     limit = min(most, burst_limit(size))
                 head, payload, origin, number, sent = unpack(frame)
-                if (
-                    number == sequence.expected
-                    and head == value_head
-                    and origin == connector.origin
-                ):
+                if number == sequence.expected and head == value_head and origin == followed:
                     sequence.expected = number + 1
-                    value = decode(payload)
+                    value = payload if decode is None else decode(payload)
                     burst.append(value if topic is None else (topic, value))
                     received_bytes += size
                     sent_at.append(sent)
                 else:
                     self._take(topic, sequence, frame)
-                    burst = out.burst
+                    burst, followed = out.burst, connector.origin
         except zmq.Again:
             emptied = True
         except (zmq.ZMQError, Stopped, Ended):
