@@ -23,8 +23,8 @@ from graphcore_zmq.registry import (
 
 _logger = logging.getLogger(__name__)
 
-_AT_FIRST = 0.5  # s of waiting before the first line in the log
-_SAY_EVERY = 10.0  # s
+_AT_FIRST = 0.5  # s of waiting until the log says so for the first time
+_SAY_EVERY = 10.0  # s between two lines in the log while it goes on
 
 
 class Missing(StrEnum):

@@ -75,7 +75,7 @@ def ended(end: Callable[[], None], name: str, seconds: float) -> bool:
 def refuse_old_protocols(socket: Socket) -> None:
     """Make a socket that is not bound yet refuse peers older than ZMTP 3, so than libzmq 4.
 
-    If a few bytes from such a peer, or from something that is no peer at all, reach a socket that
+    If a few bytes from such a peer, or from something other than a peer, reach a socket that
     is being closed, an assertion in libzmq 4.3.5 aborts the process. Setting a ZAP domain refuses
     them. Without a handler for the domain it has no other effect.
     """

@@ -93,7 +93,7 @@ class Peers:
         self._suspects.discard(descriptor)
 
     def cut_silent(self, timeout: int, port: int, sent: float) -> int:
-        """Close the connections that gave no sign for so long; return how many.
+        """Close the connections that have been silent for too long; return how many.
 
         Call it repeatedly, each time after all messages were read. A connection is closed at the
         second call that finds it silent: if this process was suspended, its signs are still to be

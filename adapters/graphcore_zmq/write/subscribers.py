@@ -126,7 +126,7 @@ class Subscribers:
         return Subscription(wanted, begins)
 
     def cut_silent(self, timeout: int | None, port: int, sent: float) -> None:
-        """Close the connections that gave no sign of life for so long; see `Peers.cut_silent`."""
+        """Close the connections that have been silent for too long; see `Peers.cut_silent`."""
         if timeout is not None and self.signing.cut_silent(timeout, port, sent):
             _logger.warning(
                 "%s: a subscriber no longer answers; closing its connection", self._name
