@@ -60,7 +60,7 @@ def _set_on(owner: str, code: CodeType) -> set[str]:
         if following.opname in ("STORE_ATTR", "DELETE_ATTR"):
             found.add(following.argval)
         elif (following.opname, following.arg, after.opname) == ("COPY", 1, "LOAD_ATTR"):
-            found.add(after.argval)  # an augmented assignment loads first what it sets
+            found.add(after.argval)  # an augmented assignment loads it first
     for inner in code.co_consts:
         if isinstance(inner, CodeType) and owner in inner.co_freevars:
             found |= _set_on(owner, inner)

@@ -46,7 +46,7 @@ def state(
     """Declare an attribute of a `@node` class as state, set anew in each run.
 
     Args:
-        default: the value at the start of each run; what can change, such as a list, needs
+        default: the value at the start of each run; a value that can change, such as a list, needs
             `factory`.
         factory: makes the value at the start of each run.
         init: for type checkers: state is no argument of the constructor.
@@ -105,7 +105,7 @@ def node(
     """
     if valid not in ("all", "any"):
         raise InvalidValueError(f'valid must be "all" or "any", not {valid!r}')
-    # An annotation in text may name what is local to the function that declares the class.
+    # A quoted annotation may name a local variable of the function that declares the class.
     namespace = sys._getframe(1).f_locals
 
     def decorate(cls: type[N]) -> type[N]:
@@ -121,7 +121,7 @@ def node(
         _check_defaults(cls, own)
         try:
             made = dataclasses.dataclass(eq=False, repr=False)(cls)
-        except TypeError as error:  # such as an argument without a default after one with it
+        except TypeError as error:  # such as an argument without a default after one with a default
             text = f"@node cannot write the constructor of {cls.__name__}: {error}"
             raise InvalidTypeError(text) from None
         inputs: dict[str, Input] = {}
@@ -162,7 +162,7 @@ def _is_taken(name: str, cls: type) -> bool:
 
 
 def _check_defaults(cls: type, annotations: Mapping[str, object]) -> None:
-    """Refuse what dataclasses refuse of defaults, in words for nodes."""
+    """Refuse the defaults that dataclasses refuse, with messages about nodes."""
     for name, given in vars(cls).items():
         is_field = isinstance(given, dataclasses.Field)
         if is_field and name not in annotations:
@@ -190,7 +190,7 @@ def _as_state(parameter: "dataclasses.Field[Any]") -> str:
 def _input_kind(annotation: object, cls: type, namespace: dict[str, Any]) -> Input | None:
     """Return the kind of input that an annotation declares, `None` for a parameter.
 
-    Of an annotation in text only the outermost names are looked up: the name of a parameter's type
+    Of a quoted annotation only the outermost names are looked up: the name of a parameter's type
     may exist for the type checker alone.
     """
     if isinstance(annotation, ForwardRef):

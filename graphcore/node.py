@@ -50,7 +50,7 @@ class Upstreams:
     passive: tuple["Passive[Any]", ...] = ()
 
     def __post_init__(self) -> None:
-        """Refuse a single stream: it is no tuple of streams.
+        """Refuse a single stream in place of a tuple of streams.
 
         Raises:
             InvalidTypeError: for anything but a tuple or a list.
@@ -81,7 +81,7 @@ class _NoValue:
 
 
 class _OfStreams:
-    """Stands in for a method that streams have and nodes have not, so that calling it says so.
+    """Stands in for a method that only streams have, so that calling it on a node says so.
 
     It raises for the class as well, so that `hasattr` and `@node` do not see it, and an attribute
     of an instance takes precedence: a node may have an attribute of this name.
@@ -122,8 +122,9 @@ class MutableNode(Generic[T]):
         value: T
     else:
         value = _NoValue()
-        # The methods that people call on a node first. A `__getattr__` would do for all, but it
-        # slows down every attribute of every node, as CPython no longer specializes their loads.
+        # The methods that people call on a node first. One `__getattr__` would cover all methods,
+        # but it slows down every attribute of every node, because CPython then no longer
+        # specializes their loads.
         run = _OfStreams("run")
         collect = _OfStreams("collect")
         named = _OfStreams("named")
@@ -283,7 +284,7 @@ class QueueNode(MutableNode[T]):
     def queued(self, time: int) -> int:
         """Return how many values the node is still to deliver at this engine time.
 
-        Values that wait for a later time, or for something else than the next cycle, do not count.
+        Values that wait for a later time, or for anything but the next cycle, do not count.
         """
         raise NotImplementedError(f"{type(self).__name__} has no queued method")
 
@@ -336,8 +337,8 @@ def _refuse_stream(given: object, argument: str) -> None:
     items: Iterable[object] = given.values() if isinstance(given, dict) else ()
     items = given if isinstance(given, list | tuple) else items
     for each in (given, next(iter(items), None)):
-        # Handles are not known here, and any object of a user may have an attribute `node`: only a
-        # handle has a slot of that name beside a value.
+        # This module does not know the handles' classes, and any object of a user may have an
+        # attribute `node`: only a handle has a slot of that name and a value.
         handle = isinstance(getattr(type(each), "node", None), MemberDescriptorType)
         if handle and hasattr(type(each), "value"):
             raise InvalidTypeError(

@@ -13,8 +13,8 @@ from typing import Any
 from weakref import WeakValueDictionary
 
 _libraries = {"graphcore"}
-# By id, as code objects are equal where their text is. Weak, so that an operator that a notebook
-# defines again is forgotten, and the id of its code with it.
+# By id, because two code objects are equal if their text is. Weak, so that an operator that a
+# notebook defines again is forgotten, and the id of its code with it.
 _operator_codes: WeakValueDictionary[int, CodeType] = WeakValueDictionary()
 
 

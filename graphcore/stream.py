@@ -297,7 +297,7 @@ class Stream(Handle, Generic[T]):
         The columns are `time` (timestamp in ns, UTC), `cycle` (the number of the cycle among the
         cycles at that time, from 0) and `value`. During the run the values are in an Arrow stream,
         ``FILE.partial``, which `replay_parquet` can read as well. When the run stops, the Parquet
-        file is made, in place of one that was there.
+        file is made; it replaces an existing one.
 
         Args:
             file: the path. If the process is killed, ``FILE.partial`` holds all ticks but those of

@@ -1,3 +1,3 @@
-"""The version of this distribution: pyproject.toml reads it here, `gc.__version__` is it."""
+"""The version of this distribution; `gc.__version__` and pyproject.toml read it here."""
 
 __version__ = "0.1.0"

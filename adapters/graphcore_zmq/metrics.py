@@ -17,7 +17,7 @@ from graphcore_zmq.write.publish import ZmqPublisher
 _Node = ZmqPublisher | ZmqSubscription[object]
 _Family = CounterMetricFamily | GaugeMetricFamily | HistogramMetricFamily
 
-# Its name, its help text, the stats by node, and its attribute of them.
+# A metric's name, its help text, the stats by node, and the attribute of the stats to read.
 _Figure = tuple[str, str, Mapping[str, PublisherStats | SubscriberStats], str]
 
 # Every fourth bucket of the histogram, so that the bounds are powers of two.
@@ -56,8 +56,8 @@ class ZmqCollector(Collector):
             ("publisher_expired_values", "Values never sent", sent, "expired"),
             ("subscriber_values", "Values received", received, "received"),
             ("subscriber_bytes", "Size of the frames received", received, "bytes"),
-            ("subscriber_lost_frames", "Frames sent that never came", received, "lost"),
-            ("subscriber_conflated_values", "Left out for newer ones", received, "conflated"),
+            ("subscriber_lost_frames", "Frames sent that never arrived", received, "lost"),
+            ("subscriber_conflated_values", "Values replaced by newer ones", received, "conflated"),
         ]
         gauges: list[_Figure] = [
             ("publisher_kept_values", "Values waiting for a first subscriber", sent, "kept"),

@@ -11,8 +11,8 @@ The tests call `open_registry` without arguments, or with `ttl` and `conflict`. 
 another registry object for the same names, as another process would have. It must be picklable,
 because a test opens the registry in a process and kills that process.
 
-`RegistryConformance` is for every registry, `HeldRegistryConformance` for those that keep a name
-while its publisher lives, `FollowedRegistryConformance` for those with `watch`,
+`RegistryConformance` is for every registry, `HeldRegistryConformance` for those that hold a name
+while its publisher is alive, `FollowedRegistryConformance` for those with `watch`,
 `KeyedRegistryConformance` for those with `claim` and `find`, and `HeldKeyedRegistryConformance` for
 those that keep a name and its key.
 """
@@ -59,7 +59,7 @@ _OTHER = "tcp://127.0.0.1:5563"
 _KEYED = "keyed"
 _KEYED_ADDRESS, _KEY = KEYED_NAMES[_KEYED]
 _OTHER_KEY = "rq:rM>}U?@Lns47E1%kR.o@n%FcmmsL/@{H8]yf7"
-_SLACK = 2.0  # s beyond the ttl in which a name is free again
+_SLACK = 2.0  # s after the ttl within which a name must be free
 
 
 class OpenRegistry(Protocol):
@@ -74,7 +74,7 @@ class RegistryConformance:
 
     @pytest.fixture
     def open_registry(self) -> OpenRegistry:
-        """Return what opens the registry; to be overridden."""
+        """Return a function that opens the registry; to be overridden."""
         raise NotImplementedError("a subclass says how its registry is opened")
 
     @pytest.fixture(autouse=True)

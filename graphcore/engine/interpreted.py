@@ -59,7 +59,7 @@ def _run(plan: Plan, session: Session) -> None:
     lines = _lines(steps, triggers)
     ticked_lines: dict[int, _Line] = {}
     waiting = plan.inputs.copy()
-    # No `iter(session.next_cycle, None)`: that takes a user's StopIteration for its own end.
+    # Not `iter(session.next_cycle, None)`, which would take a user's StopIteration for the end.
     while True:
         pending = session.next_cycle()
         if pending is None:

@@ -41,7 +41,7 @@ def add_note(
 
 
 def _wiring(file: str, line: int) -> str:
-    """Return the text that wires a node: the line, and those to which a call on it goes on."""
+    """Return the source that wires a node: the line, and the further lines of a call on it."""
     text = linecache.getlines(file)
     last = max(_last_lines(text, line), default=line)
     shown = text[line - 1 : min(last, line - 1 + _MOST_LINES)]

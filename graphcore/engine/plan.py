@@ -132,7 +132,7 @@ def _wire(roots: Iterable[Node]) -> "tuple[dict[int, Node], nx.DiGraph[int]]":
 
 
 def _forgot_upstreams(cls: type[Node]) -> bool:
-    """Return whether a class has a `cycle` and nothing to run it; a source may tick never."""
+    """Return whether a class has a `cycle` that nothing can run; a source may never tick."""
     names_none = cls.upstreams is MutableNode.upstreams and not cls._inputs
     return names_none and cls.cycle is not MutableNode.cycle and not issubclass(cls, Source)
 

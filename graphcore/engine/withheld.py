@@ -29,7 +29,7 @@ _NEVER_FALL_THROUGH = frozenset(
     ["JUMP_FORWARD", "JUMP_BACKWARD", "JUMP_BACKWARD_NO_INTERRUPT", "RAISE_VARARGS", "RERAISE"]
 )
 _RETURNS = ("RETURN_VALUE", "RETURN_CONST")
-# What may assign `value` without naming it in the code.
+# Names of functions that may assign `value` though the code does not show it.
 _WAYS_ROUND = frozenset(
     [
         "setattr",
@@ -50,11 +50,11 @@ class Withholding:
     """The `cycle` of a node, called so that only the node sees what it sets without ticking.
 
     Between two calls `node.value` is what the node last ticked with, or what somebody else assigned
-    since. Another object than the one that was left there tells that somebody did.
+    since. If it is not the object that the last call left there, other code has assigned it.
 
     Args:
-        node: a node whose `start` has been called. A value that it has by now is its own: nobody
-            else reads it before the node's first tick.
+        node: a node whose `start` has been called. A value that the node already has was set in
+            `start`: only the node reads it before its first tick.
     """
 
     __slots__ = ("_cycle", "_node", "_shown", "_working")
@@ -92,7 +92,7 @@ def _put(attributes: dict[str, Any], value: Any) -> None:
 
 
 def steps_of(nodes: Iterable[Node]) -> list[Step]:
-    """Return what to call in place of each node's `cycle`: that itself, where nothing is withheld.
+    """Return what to call for each node's `cycle`: `cycle` itself if nothing is withheld.
 
     Args:
         nodes: nodes whose `start` has been called.
@@ -103,7 +103,7 @@ def steps_of(nodes: Iterable[Node]) -> list[Step]:
         cls = type(node)
         if cls not in plain:
             plain[cls] = sets_only_what_it_ticks_with(cls)
-        own = "cycle" in vars(node)  # assigned to this node alone, so its class says nothing
+        own = "cycle" in vars(node)  # assigned to this node alone, so its class does not tell
         steps.append(node.cycle if plain[cls] and not own else Withholding(node))
     return steps
 
@@ -112,8 +112,8 @@ def sets_only_what_it_ticks_with(cls: type[Node]) -> bool:
     """Return whether the class's code shows that its nodes tick with every value that they set.
 
     It does so if `cycle` returns the constant True, or raises, on each path on which it may have
-    assigned `value`, and no other method of the class or of the user's classes that it is made of
-    assigns it. Where the code leaves a doubt, the answer is False.
+    assigned `value`, and no other method of the class, or of the user's classes among its bases,
+    assigns it. If the code does not prove it, the answer is False.
     """
     cycle = inspect.getattr_static(cls, "cycle")
     methods: list[_Method] = []
@@ -150,7 +150,7 @@ def _functions(item: object) -> list[tuple[FunctionType, bool]] | None:
         return [found for each in accessors for found in _functions(each) or ()]
     if isinstance(item, type | GetSetDescriptorType | MemberDescriptorType):
         return []
-    # What is no descriptor is never given the node, unless a method hands the node on.
+    # An attribute that is not a descriptor never gets the node, unless a method passes it on.
     return None if hasattr(type(item), "__get__") else []
 
 
@@ -173,11 +173,11 @@ def _inner(function: FunctionType) -> Iterator[FunctionType]:
 def _shows(cycle: CodeType, methods: tuple[_Method, ...]) -> bool:
     names = set(chain.from_iterable(_names(code) for _, code, _ in methods))
     for name, code, _ in methods:
-        # A `cycle` that was overridden is called by handing the node on, which `_shows_in` sees in
-        # the new one.
+        # The new `cycle` can call an overridden one only by passing the node to it, which
+        # `_shows_in` sees.
         if _assigns(code) and (name != "cycle" or "cycle" in names):
             return False
-    # `super()` hands the node on, and `MutableNode.reset` deletes its value.
+    # `super()` passes the node on, and `MutableNode.reset` deletes its value.
     leaks = {"super", "reset", *_WAYS_ROUND}
     found = True
     while found:
@@ -200,13 +200,13 @@ def _inside(code: CodeType) -> Iterator[CodeType]:
 
 
 def _assigns(code: CodeType) -> bool:
-    """Return whether a function assigns or deletes an attribute `value`, whoever's it is."""
+    """Return whether a function assigns or deletes an attribute `value` of any object."""
     own = (each.opname in _ASSIGN and each.argval == "value" for each in dis.get_instructions(code))
     return any(own) or bool(_WAYS_ROUND & _names(code)) or any(map(_assigns, _inside(code)))
 
 
 def _lets_out(code: CodeType, node: str) -> bool:
-    """Return whether a function does more with a variable than ask for its attributes."""
+    """Return whether a function does more with a variable than use its attributes."""
     instructions = list(_instructions(code))
     return any(
         _hands_on(instruction, following, node, code)
@@ -228,7 +228,7 @@ def _hands_on(
     if "LOAD" not in name or not ("FAST" in name or "DEREF" in name):
         return False
     if "FAST" in name and node in code.co_cellvars:
-        return False  # the cell, for a function inside, in Python 3.13
+        return False  # the cell for an inner function, in Python 3.13
     loaded = instruction.argval
     if isinstance(loaded, tuple):  # two instructions in one, in Python 3.13
         if name == "LOAD_FAST_LOAD_FAST" and loaded[0] == node:

@@ -41,7 +41,7 @@ class Sample(MutableNode[T]):
 
 @node
 class Delay(QueueNode[T]):
-    """Ticks with each value a duration later; those of one time in a cycle each."""
+    """Ticks with each value a duration later; values of one time get a cycle each."""
 
     source: Active[T]
     duration: int

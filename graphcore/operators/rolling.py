@@ -2,7 +2,7 @@
 
 A window holds the last n values, or those of the time (t - d, t]. A value that is not finite counts
 as missing, as in pandas. The sums are updated as values come and go, by the formulas of pandas:
-compensated for what rounding loses (Kahan 1965, "Further remarks on reducing truncation errors"),
+compensated for rounding errors (Kahan 1965, "Further remarks on reducing truncation errors"),
 with Welford's method for the squares about the mean (1962, "Note on a method for calculating
 corrected sums of squares and products"). A very large value destroys the low digits of the squares;
 when it leaves the window, the squares are summed again from the values that remain.

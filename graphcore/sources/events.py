@@ -45,7 +45,7 @@ def chunks_of_pairs(pairs: Iterable[Any]) -> Chunks:
 
 
 def chunks_of(times: Iterable[Any], values: Iterable[Any]) -> Chunks:
-    """Return the events of times and as many values."""
+    """Return the events of some times and the same number of values."""
     if is_in_memory(times) and is_in_memory(values) and len(times) == len(values):
         return side_by_side(zip(_chunks(times), _chunks(values), strict=True))
     return _one_by_one(zip_longest(scalars(times), scalars(values), fillvalue=_MISSING))
@@ -246,7 +246,7 @@ def _array(values: Any) -> Any:
     if hasattr(values, "reshape"):
         return values
     if values.dtype.kind in "iu" and hasattr(values.dtype, "na_value"):
-        # If one is missing, numpy would make all of them floats.
+        # If a value is missing, numpy would turn all values into floats.
         return values.to_numpy(object, na_value=nan)
     return values.to_numpy()
 

@@ -64,7 +64,7 @@ class Sender(Generic[T]):
         Args:
             value: what the stream will tick with, or what its burst will hold.
             merge: called as ``merge(waiting, value)``; its result replaces the waiting value. By
-                default the value does.
+                default the new value replaces it.
 
         Returns:
             Whether it replaced a value.

@@ -44,7 +44,7 @@ def for_polars(column: Any) -> Any:
     kind = _kind_for_polars(column.type)
     if kind == column.type:
         return column
-    # A cast would be shorter, and breaks lists of nothing but None (pyarrow 26).
+    # A cast would be shorter, but it breaks lists that hold only None (pyarrow 26).
     return tables_module("pyarrow").array(column.to_pylist(), kind)
 
 
@@ -77,7 +77,7 @@ def _are_to_be_written(values: Sequence[Any]) -> bool:
 
 
 class _Unfolded(dict[str, Any]):
-    """A dict of the fields of a record, as pyarrow takes no records."""
+    """A dict of the fields of a record, because pyarrow does not accept records."""
 
     def __init__(self, record: Any, names: Sequence[str]) -> None:
         super().__init__((name, _unfolded(getattr(record, name))) for name in names)

@@ -178,7 +178,7 @@ class _Enum:
     def __init__(self, kind: type[Enum]) -> None:
         self._kind = kind
         self._values = Inferred()
-        try:  # try all members, as any of them may come
+        try:  # try all members, because any of them may come
             for member in kind:
                 self._values.encode(member.value)
         except Misfit as error:

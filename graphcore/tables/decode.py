@@ -1,7 +1,7 @@
 """Python values out of a column of an Arrow table.
 
-The table is a recording, whose columns `graphcore.tables.columns` made, or any other. A file names
-no class to make: a struct becomes a dict (a tuple if its fields are 0, 1, ...), unless the reader
+The table is a recording, whose columns `graphcore.tables.columns` made, or any other. A file does
+not name classes: a struct becomes a dict (a tuple if its fields are 0, 1, ...), unless the reader
 gives a type.
 """
 
@@ -18,7 +18,7 @@ Decode = Callable[[Any], Any]
 
 
 def decoder(kind: Any, arrow: Any) -> Decode | None:
-    """Return the function that turns an object from pyarrow into a value; `None` if it is one.
+    """Return the function that turns pyarrow's object into a value; `None` if none is needed.
 
     Args:
         kind: the type of the values, or `Any`.

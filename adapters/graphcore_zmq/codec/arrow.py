@@ -31,7 +31,7 @@ _NUMBERS = {
     **{"B": "uint8", "H": "uint16", "I": "uint32", "Q": "uint64"},
     **{"f": "float32", "d": "float64"},
 }
-# Values of one of these types are never changed by pyarrow; among several, text becomes bytes.
+# pyarrow never changes values of one of these types; in a mixture it turns text into bytes.
 _UNCHANGED = {bool, int, float, str, bytes}
 _FORMS = "numbers, bool, str, bytes, Optional of these and lists of these"
 

@@ -164,7 +164,7 @@ class _Items:
             try:
                 return count + struct.pack(f"<{len(value)}{self._code}", *value)
             except (struct.error, OverflowError):
-                pass  # below, the error names the wrong item
+                pass  # encoded one by one below, where the error names the wrong item
         return count + b"".join([_encode_part(i, self._item, each) for i, each in enumerate(value)])
 
     def read(self, buffer: bytes, at: int) -> tuple[Any, int]:
@@ -253,7 +253,7 @@ class _Fields:
 def _encode_part(name: object, shape: _Shape, value: Any) -> bytes:
     try:
         return shape.encode(value)
-    except ValueError as error:  # a CodecError, or a value that no plain value stands for
+    except ValueError as error:  # a CodecError, or a value without a plain value
         raise CodecError(f"{name}: {error}") from None
 
 

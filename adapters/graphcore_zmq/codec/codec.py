@@ -43,7 +43,7 @@ class Codec(Protocol[T]):
 class SelfDelimitingCodec(Codec[T], Protocol[T]):
     """A codec whose bytes say where they end, so no length precedes them in the envelope.
 
-    Typed Rust peers write their values so; `bincode` makes such codecs.
+    Typed Rust peers write their values this way; `bincode` makes such codecs.
 
     Attributes:
         least: the size of the smallest value, in bytes; at least 1.

@@ -52,7 +52,10 @@ def as_declared(kind: type, value: Any) -> Any:
     numpy: Any = sys.modules.get("numpy")
     if numpy is None or not isinstance(kind, type) or not issubclass(kind, numpy.generic):
         return value
-    times = numpy.datetime64, numpy.timedelta64  # before integer, of which timedelta64 is one
+    times = (
+        numpy.datetime64,
+        numpy.timedelta64,
+    )  # before `integer`, because timedelta64 is a subclass of it
     takes: tuple[tuple[Any, tuple[type, ...]], ...] = (
         (times, (int,)),
         (numpy.integer, (int,)),

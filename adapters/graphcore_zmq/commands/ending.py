@@ -1,6 +1,6 @@
 """How a command ends: its exit code, its last sentence, and how it answers Ctrl-C and SIGTERM.
 
-A command ends with 0 when it ended in order. An error is one sentence on standard error, and the
+A command that ended normally exits with 0. An error is one sentence on standard error, and the
 exit code 1.
 """
 
@@ -27,7 +27,7 @@ _Answer = Callable[[int, FrameType | None], Any]
 class Signals:
     """Answers SIGINT and SIGTERM for as long as a command runs.
 
-    The first signal ends the command in order. A SIGINT after that raises `KeyboardInterrupt`, so
+    The first signal ends the command normally. A SIGINT after that raises `KeyboardInterrupt`, so
     the command waits no longer. Signals that arrive within half a second of an answered one are
     ignored: a terminal sends Ctrl-C to all its processes, and a wrapper such as `make` or `uv run`
     passes it on to the command, which then receives one press twice. A signal that arrives after
@@ -80,7 +80,7 @@ class Signals:
 
 @gc.node
 class _AnswerOnce(gc.MutableNode[None]):
-    """Has the signal handlers of the present run see one press of Ctrl-C once.
+    """Makes the signal handlers of the present run see one press of Ctrl-C once.
 
     The run has set its own handlers before the nodes start, and sets the earlier ones at its end.
     """
@@ -113,7 +113,8 @@ def ending_in_one_sentence() -> Iterator[Signals]:
             yield signals
             sys.stdout.flush()
         except BrokenPipeError:
-            # The reader of the output has gone. The rest of the buffer must not fail at exit.
+            # The reader of the output has closed the pipe. The rest of the buffer must not fail at
+            # exit.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         except KeyboardInterrupt as interrupt:
             say(str(interrupt) or "interrupted")

@@ -18,7 +18,7 @@ from graphcore_zmq.registries.etcd.registry import EtcdRegistry
 from graphcore_zmq.registries.local import LocalRegistry
 from graphcore_zmq.registry import RegistryError
 
-_EVERY = 500  # ms between two looks of `watch`
+_EVERY = 500  # ms between two polls of `watch`
 _WIDE = 10_000  # columns of a table that goes to a file or a pipe
 
 app = typer.Typer(no_args_is_help=True, help="Show registered publishers.")

@@ -1,8 +1,8 @@
 """The commands `graphcore sub`, `pub`, `record` and `replay`: streams in a terminal.
 
-Values go to standard output, everything else to standard error. A command ends in order, with the
+Values go to standard output, everything else to standard error. A command ends normally, with the
 exit code 0, on a signal, after `--count` values, at the end of its input or of its publisher, and
-when the reader of its output has gone.
+when the reader of its output has closed the pipe.
 """
 
 from collections.abc import Callable, Iterator
@@ -76,7 +76,9 @@ _SecretKey = Annotated[
 ]
 _ServerKey = Annotated[
     Path | None,
-    typer.Option(help="The file of the publisher's public key. By name, the registry has it."),
+    typer.Option(
+        help="The file of the publisher's public key. With a name, the registry supplies the key."
+    ),
 ]
 _Clients = Annotated[
     list[Path] | None,
@@ -95,7 +97,7 @@ _Topics = Annotated[
 _OnEnd = Annotated[
     OnEnd | None,
     typer.Option(
-        help="When the publisher has ended in order: close ends this command, follow waits for "
+        help="When the publisher has ended normally: close ends this command, follow waits for "
         "the next publisher. By default close for an address or a port, follow for a name."
     ),
 ]

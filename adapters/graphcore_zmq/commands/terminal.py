@@ -122,7 +122,8 @@ def as_json(value: Any) -> str:
 class WriteLines(gc.MutableNode[None]):
     """Writes each value of each burst as a line; ends the run after `count` values.
 
-    It also ends the run when the reader of standard output has gone, even if no value arrives.
+    It also ends the run when the reader of standard output has closed the pipe, even if no value
+    arrives.
     """
 
     source: gc.Active[list[Any]]
@@ -157,7 +158,7 @@ class WriteLines(gc.MutableNode[None]):
 
 
 def _watch_reader(state: gc.GraphState) -> None:
-    """Watch standard output until the run ends, and stop the run when its reader has gone."""
+    """Watch standard output during the run, and stop the run when its reader closes the pipe."""
     poller = select.poll()
     poller.register(sys.stdout, 0)  # `poll` always reports errors
     while not state.ended.is_set():
