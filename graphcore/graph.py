@@ -108,15 +108,12 @@ class Graph:
         return self._fused().source()
 
     def explain(self) -> str:
-        """Return a line for each node: what `fused_source` calls it, and whether it is fused.
+        """Return a line for each node: its name, and whether it is fused.
 
-        A node that cannot be taken apart is called, as on the interpreted tier; the line says why.
+        A node that cannot be fused is called, as on the interpreted tier; its line says why.
         """
-        lines = []
-        for part in self._fused().parts:
-            how = f"called: {part.why}" if part.template is None else "fused"
-            lines.append(f"{part.label}  {how}")
-        return "\n".join(lines)
+        told = self._fused().explain()
+        return "\n".join(f"{name}  {f'called: {why}' if why else 'fused'}" for name, why in told)
 
     def _fused(self) -> Fused:
         tier = self._tier("fused")

@@ -7,9 +7,14 @@ traceback: it is tried again.
 
 import ast
 import sys
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 _TRIES = 100
+_quiet_lock = threading.RLock()
 
 
 def parse(text: str, mode: str = "exec") -> Any:
@@ -24,3 +29,15 @@ def parse(text: str, mode: str = "exec") -> Any:
         except SystemError:
             continue
     return ast.parse(text, mode=mode)
+
+
+@contextmanager
+def without_warnings() -> Iterator[None]:
+    """Compile without warnings: Python showed them when it compiled the user's own file.
+
+    `catch_warnings` saves and restores the filters of the whole process, so two threads that
+    compile at once must not interleave: they would restore each other's.
+    """
+    with _quiet_lock, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield

@@ -24,7 +24,10 @@ FACE = {
     "sources": GROUND,
     "tables": f"{GROUND} sources",
     "engine": "errors time state node parsing bytecode",
-    "engine.fused": "errors time state node parsing bytecode origin engine",
+    "engine.fused": "engine engine.fused.frontend engine.fused.analysis engine.fused.backend",
+    "engine.fused.frontend": "state node parsing engine engine.fused",
+    "engine.fused.analysis": "engine.fused",
+    "engine.fused.backend": "errors node parsing engine engine.fused engine.fused.analysis",
     "progress": "errors time",
     "graph": "errors time state node engine engine.fused progress",
     "handle": "node graph",
@@ -60,7 +63,7 @@ ARROWS = {
         for a, of in ADAPTER.items()
     },
 }
-MOST_FILES = {"graphcore": 20, "graphcore.engine.fused": 24}
+MOST_FILES = {"graphcore": 20}
 
 MODULES: dict[str, Path] = {}
 for package, folder in FOLDERS.items():

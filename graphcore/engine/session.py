@@ -153,6 +153,18 @@ class Session:
             self._woken = []
         return due
 
+    def again(self, cycle: int, due: Iterable[int]) -> None:
+        """Begin a further cycle at the present time, for a driver that counts the cycles itself.
+
+        Args:
+            cycle: its number.
+            due: the nodes that start it.
+        """
+        if self.cycle >= self.look_at:
+            self.look(due)
+        for index in due:
+            self.states[index].due_in = cycle
+
     def look(self, due: Iterable[int]) -> None:
         """Fail if the cycles at the present time lead nowhere (R15), and set `look_at` anew.
 

@@ -18,11 +18,15 @@ class EwmMean(MutableNode[float]):
     alpha: float
     mean: float = state(0.0)
     weight: float = state(0.0)
+    decay: float = state(0.0)
     begun: bool = state(False)
+
+    def start(self, state: GraphState) -> None:
+        self.decay = 1.0 - self.alpha
 
     def cycle(self, state: GraphState) -> bool:
         value = self.source.value
-        decayed = self.weight * (1.0 - self.alpha)
+        decayed = self.weight * self.decay
         if value - value == 0.0:  # it is finite: inf - inf and nan - nan are nan
             self.weight = decayed + 1.0
             # While all values are equal, the mean is exactly that value, without rounding.

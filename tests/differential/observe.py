@@ -67,7 +67,9 @@ class _Shower:
             return f"<{kind.__name__} #{self._met[id(value)]}>"
         self._met[id(value)] = len(self._met)
         self._kept.append(value)  # an id is good only as long as its object lives
-        name = _OF_THE_JUDGE.get(kind, kind).__name__
+        # A fused node's `__dict__` during a run is a dict that writes through to the node.
+        plain = dict if isinstance(value, dict) else kind
+        name = _OF_THE_JUDGE.get(kind, plain).__name__
         return f"{name}{self._inside(value)}"
 
     def _inside(self, value: Any) -> str:

@@ -11,7 +11,7 @@ import graphcore as gc
 from graphcore.engine.withheld import sets_only_what_it_ticks_with
 from graphcore.testing import wait_until
 
-TIERS = ("interpreted",)  # and "fused", as soon as it withholds values too
+TIERS = ("interpreted", "fused")
 each_tier = pytest.mark.parametrize("tier", TIERS)
 
 NONE = "no value"
@@ -280,4 +280,6 @@ def test_r5_withholding_costs_the_operators_and_sources_nothing() -> None:
     importlib.import_module("graphcore_zmq.commands.terminal")
     classes = set(_own_classes(gc.MutableNode))
     assert len(classes) > 50
+    # What a fused node's class is during a run has a `__class__` of its own: the node's.
+    classes = {cls for cls in classes if "__class__" not in vars(cls)}
     assert [cls for cls in classes if not sets_only_what_it_ticks_with(cls)] == []

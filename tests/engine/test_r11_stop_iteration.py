@@ -7,7 +7,7 @@ import pytest
 
 import graphcore as gc
 
-TIERS = ("interpreted",)  # and "fused", as soon as it takes none either
+TIERS = ("interpreted", "fused")
 each_tier = pytest.mark.parametrize("tier", TIERS)
 
 

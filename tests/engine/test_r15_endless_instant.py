@@ -11,7 +11,7 @@ import pytest
 
 import graphcore as gc
 
-TIERS = ("interpreted",)  # and "fused", as soon as all its drivers count
+TIERS = ("interpreted", "fused")
 each_tier = pytest.mark.parametrize("tier", TIERS)
 
 MOST = 50

@@ -1,13 +1,11 @@
-"""The fused tier: a small compiler that turns a plan into one function, in visible passes.
+"""The fused tier: a compiler from a plan to one Python function.
 
-`syntax` finds a function's syntax tree, `reading` says what a `cycle` does with its attributes,
-`template` turns it into `lines` with slots (with `lists`, `bound`, `returns` and `functions`),
-`parts` decides for each node whether it is taken apart or called (with `reach` and `sight`),
-`clocks` places the nodes under their clocks, `writing` puts the `text` together (with `head`,
-`names`, `conditions` and `slots`) and `program` compiles and runs it. What cannot be taken apart is
-called: never an error, never another result.
+`pipeline` lists the passes, `ir` is the data between them, `frontend` reads the users' code,
+`analysis` works on data alone, `backend` writes and runs the function, and `tier` is what a graph
+calls. What cannot be fused is called: never an error, never another result. docs/compiler.md
+carries one example through all passes.
 """
 
-from graphcore.engine.fused.program import Fused
+from graphcore.engine.fused.tier import Fused
 
 __all__ = ["Fused"]

@@ -3,7 +3,7 @@
 import itertools
 import linecache
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from textwrap import indent
 from typing import Any
 
@@ -52,6 +52,24 @@ def node_class(
         + "\n"
     )
     return written(text, **names)["Tried"]
+
+
+def numbered(text: str, nodes: Sequence[gc.MutableNode[Any]]) -> str:
+    """Return text with the place of each node in its graph for its serial in the process."""
+    places = {str(node.serial): str(place) for place, node in enumerate(nodes)}
+    return re.sub(r"(?<=_)\d+(?=_|\b)", lambda found: places.get(found[0], found[0]), text)
+
+
+def source_of(*streams: gc.Stream[Any]) -> str:
+    """Return the text of the function that runs a graph, its nodes numbered by their places."""
+    graph = gc.Graph(*streams)
+    return numbered(graph.fused_source(), graph.nodes)
+
+
+def explained(*streams: gc.Stream[Any]) -> list[str]:
+    """Return the lines of `explain`, its nodes numbered by their places."""
+    graph = gc.Graph(*streams)
+    return numbered(graph.explain(), graph.nodes).splitlines()
 
 
 def why(stream: gc.Stream[Any]) -> str:

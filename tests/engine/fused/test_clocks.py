@@ -1,34 +1,26 @@
-"""Clocks and blocks: a node runs when R3 and R5 say so, in R2's order, and not too deep."""
+"""Pass 8a, clocks and blocks: a node runs when R3 and R5 say so, in R2's order."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from hypothesis import given
-from hypothesis import strategies as st
 
-from graphcore.engine.fused.clocks import Block, Clock, Of, Placement, Reads
-
-Log = list[tuple[int, bool]]
-
-
-def source() -> Reads:
-    return Reads((), (), True, False, True, False)
+from graphcore.engine.fused.analysis.clocks import Block, Clock, Of, Placement
+from graphcore.engine.fused.ir import NodeIR
+from tests.engine.fused.made import always, called, chooses, never, nodes, source
+from tests.engine.fused.rules import Cycle, by_the_rules, may_tick, runs
 
 
-def always(*active: int, passive: tuple[int, ...] = ()) -> Reads:
-    return Reads(active, passive, False, True, True, False)
-
-
-def chooses(*active: int, passive: tuple[int, ...] = (), waits: bool = True) -> Reads:
-    return Reads(active, passive, False, waits, False, False)
+def placed(*made: NodeIR) -> Placement:
+    return Placement(nodes(*made))
 
 
 def shown(block: Block) -> list[object]:
     return [shown(item) if isinstance(item, Block) else item for item in block.items]
 
 
-def blocks_of(*nodes: Reads) -> list[object]:
-    return shown(Placement(nodes).top)
+def blocks_of(*made: NodeIR) -> list[object]:
+    return shown(placed(*made).top)
 
 
 def depth(block: Block) -> int:
@@ -51,16 +43,15 @@ def test_neighbours_under_one_clock_share_a_block() -> None:
     assert blocks_of(source(), chooses(0), always(1), always(1)) == [0, 1, [2, 3]]
 
 
-def test_a_block_is_opened_anew_behind_one_of_another_clock() -> None:
-    nodes = source(), chooses(0), always(1), chooses(0), always(3), always(1)
-    placement = Placement(nodes)
+def test_a_block_is_opened_anew_after_one_of_another_clock() -> None:
+    placement = placed(source(), chooses(0), always(1), chooses(0), always(3), always(1))
     assert shown(placement.top) == [0, 1, [2], 3, [4], [5]]
     assert placement.runs[2] is placement.runs[5]
     assert placement.runs[5].flag == 1
 
 
 def test_a_node_under_several_clocks_runs_at_any_of_them() -> None:
-    placement = Placement([source(), chooses(0), chooses(0), chooses(1, 2, waits=False)])
+    placement = placed(source(), chooses(0), chooses(0), chooses(1, 2, waits=False))
     runs = placement.runs[3]
     assert runs.of is Of.ANY
     assert set(runs.members) == {placement.ticks[1], placement.ticks[2]}
@@ -68,86 +59,73 @@ def test_a_node_under_several_clocks_runs_at_any_of_them() -> None:
 
 
 def test_an_or_with_a_clock_that_implies_the_other_is_the_wider_one() -> None:
-    placement = Placement([source(), chooses(0), chooses(1), always(1, 2)])
+    placement = placed(source(), chooses(0), chooses(1), always(1, 2))
     assert placement.runs[3].of is Of.VALID
     assert placement.runs[3].above is placement.ticks[1]
 
 
-def test_a_gate_stands_only_where_a_value_may_be_missing() -> None:
-    placement = Placement([source(), chooses(0), always(0), always(2, passive=(1,)), always(1, 0)])
+def test_a_value_is_asked_for_only_where_it_may_be_missing() -> None:
+    placement = placed(source(), chooses(0), always(0), always(2, passive=(1,)), always(1, 0))
     gated = placement.runs[3]
     assert (gated.of, gated.above) == (Of.VALID, placement.every)
     assert gated.checked == (placement.ticks[1],)
     assert placement.runs[2] is placement.every
-    # What the same gate keeps shut is under the same clock, and below it no gate is needed.
+    # Nodes that wait for the same values are under the same clock, and nothing is asked below it.
     assert placement.runs[4] is gated
 
 
-def test_below_the_clock_of_a_value_its_gate_is_not_asked_again() -> None:
-    placement = Placement([source(), chooses(0), always(1), always(2, passive=(0, 1))])
+def test_below_the_clock_of_a_value_it_is_not_asked_for_again() -> None:
+    placement = placed(source(), chooses(0), always(1), always(2, passive=(0, 1)))
     assert placement.runs[3] is placement.ticks[1]
 
 
 def test_a_passive_upstream_triggers_nothing() -> None:
-    placement = Placement([source(), source(), chooses(0, passive=(1,), waits=False)])
+    placement = placed(source(), source(), chooses(0, passive=(1,), waits=False))
     assert placement.runs[2] is placement.runs[0]
 
 
-def test_what_never_ticks_keeps_for_ever_what_waits_for_it() -> None:
-    never = Reads((0,), (), False, True, False, True)
-    placement = Placement([source(), never, always(1), always(0, passive=(1,)), always(0)])
+def test_a_node_that_never_ticks_stops_all_nodes_that_wait_for_it() -> None:
+    placement = placed(source(), never(0), always(1), always(0, passive=(1,)), always(0))
     assert placement.runs[1] is placement.every
     assert placement.runs[2] is placement.runs[3] is placement.never
     assert shown(placement.top) == [0, 1, 4]
 
 
 def test_200_chained_filters_stay_within_40_levels() -> None:
-    nodes = [source(), *(chooses(index) for index in range(200))]
-    placement = Placement(nodes)
+    placement = placed(source(), *(chooses(index) for index in range(200)))
     assert depth(placement.top) == 40
     assert all(runs.depth == index for index, runs in enumerate(placement.runs[1:]))
 
 
-# R2, R3 and R5 written out, and the blocks gone through, on the same choices.
+def test_a_node_that_is_called_chooses() -> None:
+    placement = placed(source(), called(0), always(1))
+    assert shown(placement.top) == [0, 1, [2]]
+    assert placement.ticks[1].of is Of.CHOICE
 
 
-@dataclass
-class Cycle:
-    due: frozenset[int]
-    chosen: frozenset[int]
+def test_a_ladder_of_joins_is_placed_in_linear_time() -> None:
+    # Each step has two ways to the one before: there are 2 ** 500 ways to the first.
+    made: list[NodeIR] = [source()]
+    for _ in range(500):
+        last = len(made) - 1
+        made += [chooses(last), chooses(last), chooses(last + 1, last + 2)]
+    placement = placed(*made)
+    assert len(placement.runs) == 1501
 
 
-def by_the_rules(nodes: Sequence[Reads], cycles: Sequence[Cycle]) -> list[Log]:
-    have_values: set[int] = set()
-    logs: list[Log] = []
-    for cycle in cycles:
-        log: Log = []
-        ticked: set[int] = set()
-        for index, reads in enumerate(nodes):
-            triggered = ticked.intersection(reads.active) or index in cycle.due
-            if not triggered:
-                continue
-            if reads.needs_all and not have_values.issuperset(reads.active + reads.passive):
-                continue
-            ticks = reads.always_ticks or (not reads.never_ticks and index in cycle.chosen)
-            log.append((index, ticks))
-            if ticks:
-                ticked.add(index)
-                have_values.add(index)
-        logs.append(log)
-    return logs
+# The blocks gone through
 
 
 @dataclass
 class Blocks:
-    nodes: Sequence[Reads]
+    graph: Sequence[NodeIR]
     placement: Placement
     cycle: Cycle = field(default_factory=lambda: Cycle(frozenset(), frozenset()))
-    log: Log = field(default_factory=list)
+    log: list[tuple[int, bool]] = field(default_factory=list)
     now: set[Clock] = field(default_factory=set)
     ever: set[Clock] = field(default_factory=set)
 
-    def run(self, cycles: Sequence[Cycle]) -> list[Log]:
+    def run(self, cycles: Sequence[Cycle]) -> list[list[tuple[int, bool]]]:
         logs = []
         for self.cycle in cycles:
             self.log, self.now = [], {self.placement.every}
@@ -161,8 +139,7 @@ class Blocks:
                 if self.holds(item.clock):
                     self.run_block(item)
                 continue
-            reads = self.nodes[item]
-            ticks = reads.always_ticks or (not reads.never_ticks and item in self.cycle.chosen)
+            ticks = may_tick(self.graph[item], item in self.cycle.chosen)
             self.log.append((item, ticks))
             if ticks:
                 self.now.add(self.placement.ticks[item])
@@ -180,45 +157,13 @@ class Blocks:
         return clock in self.now
 
 
-@st.composite
-def graphs(draw: st.DrawFn) -> list[Reads]:
-    nodes: list[Reads] = []
-    for index in range(draw(st.integers(1, 16))):
-        # Upstreams that stand near make deep graphs.
-        read = st.integers(max(0, index - 6), index - 1) if index else st.nothing()
-        active = draw(st.lists(read, unique=True, max_size=3)) if index else []
-        passive = draw(st.lists(read, unique=True, max_size=2)) if index else []
-        passive = [each for each in passive if each not in active]
-        woken = not (active or passive) or draw(st.integers(0, 9)) == 0
-        tick = draw(st.sampled_from(["always", "chooses", "chooses", "never"] + ["always"] * 3))
-        nodes.append(
-            Reads(
-                tuple(active),
-                tuple(passive),
-                woken,
-                draw(st.booleans()),
-                tick == "always",
-                tick == "never",
-            )
-        )
-    return nodes
-
-
-@st.composite
-def runs(draw: st.DrawFn) -> tuple[list[Reads], list[Cycle]]:
-    nodes = draw(graphs())
-    woken = [index for index, reads in enumerate(nodes) if reads.woken]
-    numbers = st.integers(0, len(nodes) - 1)
-    due = st.frozensets(st.sampled_from(woken), min_size=1)
-    chosen = st.frozensets(numbers)
-    return nodes, draw(st.lists(st.builds(Cycle, due, chosen), min_size=1, max_size=6))
-
-
 @given(runs())
 def test_the_blocks_run_what_the_rules_say_in_their_order(
-    run: tuple[list[Reads], list[Cycle]],
+    run: tuple[list[NodeIR], list[Cycle]],
 ) -> None:
-    nodes, cycles = run
-    placement = Placement(nodes)
+    made, cycles = run
+    placement = Placement(made)
     assert depth(placement.top) <= 40
-    assert Blocks(nodes, placement).run(cycles) == by_the_rules(nodes, cycles)
+    assert Blocks(made, placement).run(cycles) == [
+        [(ran.index, ran.ticks) for ran in each] for each in by_the_rules(made, cycles)
+    ]

@@ -1,4 +1,4 @@
-"""Functions that were given: which are written out, and that nothing can tell it from a call."""
+"""Pass 5: which functions are inlined, and that nothing can tell it from a call."""
 
 import ast
 import operator
@@ -8,8 +8,14 @@ from typing import Any
 import pytest
 
 import graphcore as gc
-from graphcore.engine.fused.functions import Expression, expression_of, free_value, operator_of
-from tests.engine.fused.both import same, written
+from graphcore.engine.fused.frontend.functions import (
+    Expression,
+    cell_of,
+    expression_of,
+    is_bound,
+    operator_of,
+)
+from tests.engine.fused.both import node_class, same, written
 
 LIMIT = 5
 
@@ -63,7 +69,7 @@ async def waits(x: Any) -> Any:
         (lambda x: f"{x}", "f'{x}'"),
     ],
 )
-def test_an_expression_of_arguments_and_constants_is_written_out(function: Any, text: str) -> None:
+def test_an_expression_of_arguments_and_constants_is_inlined(function: Any, text: str) -> None:
     assert expression(function) == text
 
 
@@ -96,11 +102,11 @@ def test_an_expression_of_arguments_and_constants_is_written_out(function: Any, 
         eval("lambda x: x"),
     ],
 )
-def test_what_is_in_doubt_is_called(function: Any) -> None:
+def test_a_function_that_does_more_is_called(function: Any) -> None:
     assert expression_of(function) is None
 
 
-def test_what_is_no_plain_function_is_called() -> None:
+def test_an_object_that_is_called_like_a_function_is_called() -> None:
     class Doubles:
         def __call__(self, x: int) -> int:
             return 2 * x
@@ -116,8 +122,8 @@ def test_a_variable_around_it_that_is_bound_once_is_fixed() -> None:
     function = times(3)
     found = expression_of(function)
     assert isinstance(found, Expression)
-    assert (found.fixed, found.free) == (("k",), ())
-    assert free_value(function, "k") == 3
+    assert found.fixed == {"k"}
+    assert cell_of(function, "k").cell_contents == 3
 
 
 def test_a_variable_around_it_that_is_bound_again_is_looked_up_each_time() -> None:
@@ -126,14 +132,22 @@ def test_a_variable_around_it_that_is_bound_again_is_looked_up_each_time() -> No
     k = 2
     found = expression_of(function)
     assert isinstance(found, Expression)
-    assert (found.fixed, found.free) == ((), ("k",))
+    assert found.fixed == frozenset()
 
 
 def test_a_variable_that_is_not_bound_yet_has_the_function_called() -> None:
     function = lambda x: x * k  # noqa: E731  # what is tried
+    assert not is_bound(cell_of(function, "k"))
     assert expression_of(function) is None
     k = 1
     assert function(2) == 2
+
+
+def test_a_function_whose_variable_may_be_deleted_is_called() -> None:
+    around = written("def around(k):\n    f = lambda x: k\n    del k\n    return f\n")["around"]
+    assert expression_of(around(1)) is None
+    around = written("def around(k):\n    return lambda x: k\n")["around"]
+    assert expression_of(around(1)) is not None
 
 
 def test_functions_of_one_text_share_an_expression_and_not_their_variables() -> None:
@@ -204,7 +218,7 @@ def test_getitem_and_matmul_have_an_operator_too() -> None:
 
 
 @pytest.mark.parametrize("function", [operator.contains, max, lambda a, b: a + b, plain, [].append])
-def test_other_functions_are_no_operators(function: Any) -> None:
+def test_other_functions_have_no_operator(function: Any) -> None:
     assert operator_of(function, 2) is None
 
 
@@ -218,6 +232,12 @@ def test_other_functions_are_no_operators(function: Any) -> None:
         "lambda x: -x ** 2",
         "lambda x: x / (k - k)",
         "lambda x: k[x]",
+        "lambda x: k",
+        "lambda x: [x, k][1]",
+        "lambda x: x < k <= 9",
+        "lambda x: f'{k}{x!r:>5}|{k!s}'",
+        "lambda x: {x: k}.get(x)",
+        "lambda x: x is not k",
     ],
 )
 @pytest.mark.parametrize("k", [5, -5, 2.5, -0.0, float("nan"), float("inf"), "text", None])
@@ -238,7 +258,43 @@ def test_identity_is_that_of_the_very_object() -> None:
         assert found == [(0, (True, True, False)), (0, (False, False, True))]
 
 
-def test_arguments_are_reckoned_once_and_in_their_order() -> None:
+def test_an_argument_is_read_though_the_function_ignores_it() -> None:
+    made = node_class(
+        "if self.ignore(self.late.value):\n    self.value = self.source.value\nreturn True",
+        "source: gc.Active[Any]\nlate: gc.Passive[Any]\nignore: Any",
+    )
+    any_ = gc.node(valid="any")(made)
+
+    def make() -> gc.Stream[Any]:
+        late = gc.replay([2], "x").named("late")
+        return gc.Stream(any_(gc.replay([1, 3], "ab"), late, lambda x: True))
+
+    error, text, _ = same(make)
+    assert (error, "late" in text) == (gc.NoValueError, True)
+
+
+@pytest.mark.parametrize(
+    "test",
+    [
+        "state.valid(self.late) and self.ignore(self.late.value)",
+        "not state.valid(self.late) or self.ignore(self.late.value)",
+        "self.ignore(self.late.value) if state.valid(self.late) else True",
+    ],
+)
+def test_an_argument_is_not_read_where_the_call_is_not_reached(test: str) -> None:
+    made = node_class(
+        f"self.value = {test}\nreturn True",
+        "source: gc.Active[Any]\nlate: gc.Passive[Any]\nignore: Any",
+    )
+    any_ = gc.node(valid="any")(made)
+
+    def make() -> gc.Stream[Any]:
+        return gc.Stream(any_(gc.replay([1, 3], "ab"), gc.replay([2], "x"), lambda x: 5))
+
+    assert [time for time, _ in same(make)] == [1, 3]
+
+
+def test_arguments_are_computed_once_and_in_their_order() -> None:
     def make() -> gc.Stream[Any]:
         seen: list[int] = []
 

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 import graphcore as gc
-from graphcore.engine.fused import program
-from tests.engine.fused.both import node_class, same, why, written
+from graphcore.engine.fused.backend import program
+from tests.engine.fused.both import explained, node_class, same, source_of, why, written
 
 TIERS: list[Any] = ["interpreted", "fused"]
 
@@ -81,7 +81,7 @@ def test_a_graph_is_compiled_once_for_all_its_runs(compiled: list[str]) -> None:
     assert len(compiled) == 1
 
 
-def test_each_head_is_compiled_once_and_kept(compiled: list[str]) -> None:
+def test_the_program_of_each_driver_is_compiled_once_and_kept(compiled: list[str]) -> None:
     graph = gc.Graph(numbers().map(lambda x: x + 1))
     for _ in range(2):
         graph.run()
@@ -110,7 +110,7 @@ def test_equal_wirings_give_equal_text() -> None:
     def make() -> str:
         prices = gc.ticker("1s").count().map(lambda n: n % 7).named("price")
         other = numbers().filter(lambda x: x > 1)
-        return gc.Graph(prices.join(other, max).distinct(), prices.throttle("2s")).fused_source()
+        return source_of(prices.join(other, max).distinct(), prices.throttle("2s"))
 
     assert make() == make()
 
@@ -125,12 +125,22 @@ def test_explain_says_of_each_node_whether_it_is_called_and_why() -> None:
             return True
 
     stream = gc.Stream(HandsOn(numbers().map(lambda x: x).named("mid"))).named("last")
-    lines = gc.Graph(stream).explain().splitlines()
-    assert lines == [
-        "replay_0  called: mid_1, which is called, may see more than its value",
-        "mid_1  called: last_2, which is called, may see more than its value",
-        "last_2  called: its cycle hands self on",
+    assert explained(stream) == [
+        "replay_0  fused",
+        "mid  fused",
+        "last  called: its cycle hands self on",
     ]
+
+
+def test_a_node_has_one_name_in_the_text_in_explain_and_in_errors() -> None:
+    stream = numbers().map(lambda x: 1 // (x - 2))
+    graph = gc.Graph(stream)
+    name = stream.node.name
+    assert f"{name} = " in graph.fused_source()
+    assert graph.explain().splitlines()[1] == f"{name}  fused"
+    with pytest.raises(ZeroDivisionError) as caught:
+        graph.run()
+    assert caught.value.__notes__[0].startswith(f"in {name} (Map), ")
 
 
 # What changes between runs
@@ -206,6 +216,87 @@ def test_a_method_exchanged_between_runs_counts_from_the_next_run(tier: Any) -> 
     made.cycle = node_class("self.value = 2\nreturn True").cycle
     graph.run(tier=tier)
     assert out.values == [2]
+
+
+@pytest.mark.parametrize("tier", TIERS)
+def test_a_list_of_upstreams_reordered_between_runs_counts_from_the_next_run(tier: Any) -> None:
+    made = node_class(
+        "self.value = [each.value for each in self.sources]\nreturn True",
+        "sources: list[gc.Active[Any]]",
+    )
+    node = made([gc.constant(1), gc.constant(2)])
+    out = gc.Stream(node).collect()
+    graph = gc.Graph(out)
+    graph.run(tier=tier)
+    assert out.values == [[1, 2]]
+    node.sources.reverse()
+    graph.run(tier=tier)
+    assert out.values == [[2, 1]]
+
+
+@pytest.mark.parametrize("tier", TIERS)
+def test_a_class_assigned_between_runs_counts_from_the_next_run(tier: Any) -> None:
+    one, other = (node_class(f"self.value = {n}\nreturn True") for n in (1, 2))
+    node = one(gc.constant(0))
+    out = gc.Stream(node).collect()
+    graph = gc.Graph(out)
+    for cls, value in ((one, 1), (other, 2), (one, 1)):
+        node.__class__ = cls
+        graph.run(tier=tier)
+        assert out.values == [value]
+
+
+@pytest.mark.parametrize("tier", TIERS)
+def test_code_replaced_in_place_between_runs_counts_from_the_next_run(tier: Any) -> None:
+    made = node_class(
+        "self.value = self.given(self.source.value)\nreturn True",
+        "source: gc.Active[Any]\ngiven: Any",
+    )
+    function = lambda x: x + 1  # noqa: E731  # its code is replaced
+    out = gc.Stream(made(gc.constant(3), function)).collect()
+    graph = gc.Graph(out)
+    graph.run(tier=tier)
+    assert out.values == [4]
+    function.__code__ = (lambda x: x * 10).__code__
+    graph.run(tier=tier)
+    assert out.values == [30]
+    other = "self.value = -self.source.value\nreturn True"
+    made.cycle.__code__ = node_class(other).cycle.__code__
+    graph.run(tier=tier)
+    assert out.values == [-3]
+
+
+@pytest.mark.parametrize("tier", TIERS)
+def test_a_closures_variable_changed_between_runs_counts_from_the_next_run(tier: Any) -> None:
+    def times(k: int) -> Callable[[int], int]:
+        return lambda x: x * k
+
+    function: Any = times(2)
+    out = gc.constant(3).map(function).collect()
+    graph = gc.Graph(out)
+    graph.run(tier=tier)
+    function.__closure__[0].cell_contents = 5
+    graph.run(tier=tier)
+    assert out.values == [15]
+
+
+@pytest.mark.parametrize("tier", TIERS)
+def test_a_default_of_the_class_stays_with_the_class(tier: Any) -> None:
+    cls = written(
+        "class Counts(gc.MutableNode[Any]):\n    count = 0\n\n    def __init__(self, source):\n"
+        "        super().__init__()\n        self.source = source.node\n\n"
+        "    def upstreams(self):\n        return gc.Upstreams(active=(self.source,))\n\n"
+        "    def cycle(self, state):\n        if self.source.value > 100:\n"
+        "            self.count += 1\n        self.value = self.count\n        return True\n"
+    )["Counts"]
+    node = cls(gc.constant(1))
+    out = gc.Stream(node).collect()
+    graph = gc.Graph(out)
+    graph.run(tier=tier)
+    assert (out.values, "count" in vars(node)) == ([0], False)
+    cls.count = 10
+    graph.run(tier=tier)
+    assert (out.values, "count" in vars(node)) == ([10], False)
 
 
 @pytest.mark.parametrize("tier", TIERS)
@@ -320,6 +411,23 @@ def test_a_partial_assignment_of_the_failing_node_is_left_as_it_is(tier: Any) ->
     with pytest.raises(ZeroDivisionError):
         gc.Stream(node).run(tier=tier)
     assert (node.total, node.value, node.ticked_in) == (6, 3, 2)
+
+
+@pytest.mark.parametrize("tier", TIERS)
+def test_a_value_that_the_failing_node_withheld_is_left_as_it_set_it(tier: Any) -> None:
+    made = node_class(
+        "self.value = self.source.value\nself.at(self.source.value)\n"
+        "return self.source.value % 2 == 0",
+        "source: gc.Active[Any]\nat: Any",
+    )
+    node = made(numbers(), lambda x: 1 // (x - 3))
+    assert why(gc.Stream(node)) == "fused"
+    with pytest.raises(ZeroDivisionError):
+        gc.Stream(node).run(tier=tier)
+    assert (node.value, node.ticked_in) == (3, 2)
+    other = made(numbers(3), abs)
+    gc.Stream(other).run(tier=tier)
+    assert (other.value, other.ticked_in) == (2, 2)
 
 
 @pytest.mark.parametrize("tier", TIERS)

@@ -1,0 +1,1 @@
+"""The analysis: passes that work on the IR alone."""

@@ -1,0 +1,223 @@
+"""Pass 8a: give each node the clock under which it runs, and put the nodes into blocks.
+
+A clock is a set of cycles: those in which a condition holds. Clocks form a tree; one that lies
+deeper holds in no cycle in which the one above it does not. A node that ticks whenever it runs has
+its dependants under its own clock; one that chooses makes a clock below. This is the clock calculus
+of the synchronous languages (Caspi et al. 1987, "LUSTRE: a declarative language for programming
+synchronous systems").
+
+Blocks follow the order of R2: neighbours under one clock share a block, a block lies in the block
+of the clock above if that one is still open, and is opened anew on a flag if it is not.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+
+from graphcore.engine.fused.ir import NodeIR, TickForm
+
+_DEEPEST = 40
+_FEW = 8
+_MOST_LOOKED_AT = 64  # clocks in one question: beyond, the answer "not known" costs one test more
+
+
+class Of(Enum):
+    """What makes a clock hold."""
+
+    EVERY = "every cycle"
+    DUE = "an alarm or an event of a node"
+    CHOICE = "a node that ticks in some of the cycles in which it runs"
+    ANY = "one of several clocks"
+    VALID = "the clock above, once other nodes have a value"
+    NEVER = "nothing"
+
+
+@dataclass(eq=False, slots=True)
+class Clock:
+    """A condition on cycles.
+
+    Attributes:
+        of: what makes it hold.
+        above: the clock above, `None` for that of every cycle.
+        node: the index of the node that is due, or that chooses.
+        members: of `ANY`, the clocks of which one must hold.
+        checked: of `VALID`, the clocks that must have held before.
+        flag: the index of the node by whose flag it can be told later in the cycle that it held.
+        depth: how many clocks lie above.
+    """
+
+    of: Of
+    above: "Clock | None" = None
+    node: int = -1
+    members: tuple["Clock", ...] = ()
+    checked: tuple["Clock", ...] = ()
+    flag: int | None = None
+    depth: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.depth = 0 if self.above is None else self.above.depth + 1
+
+    def implies(self, other: "Clock") -> bool:
+        """Return whether this clock never holds without the other: it is that one, or below it."""
+        clock: Clock | None = self
+        while clock is not None and clock.depth > other.depth:
+            clock = clock.above
+        return clock is other
+
+    def has_held(self, other: "Clock") -> bool:
+        """Return whether, where this clock holds, the other is known to have held by then."""
+        return self._has_held(other, {})
+
+    def _has_held(self, other: "Clock", answers: dict[int, bool]) -> bool:
+        # Clocks form a graph whose paths double with each join: each is looked at once.
+        known = answers.get(id(self))
+        if known is not None or len(answers) >= _MOST_LOOKED_AT:
+            return bool(known)
+        answers[id(self)] = False
+        clock: Clock | None = self
+        while clock is not None and len(answers) < _MOST_LOOKED_AT:
+            answers.setdefault(id(clock), False)
+            members = clock.members if len(clock.members) <= _FEW else ()
+            if (
+                clock is other
+                or other in clock.checked
+                or (members and all(member._has_held(other, answers) for member in members))
+            ):
+                answers[id(self)] = True
+                return True
+            clock = clock.above
+        return False
+
+
+@dataclass(eq=False, slots=True)
+class Block:
+    """Nodes, and blocks between them, that run under one clock.
+
+    Attributes:
+        clock: the clock.
+        items: indices of nodes, and blocks.
+        counter: the index of the first node that ticks with the block; its flag is the block's.
+    """
+
+    clock: Clock
+    items: list["int | Block"] = field(default_factory=list)
+    counter: int | None = None
+
+    @property
+    def first(self) -> int:
+        """The index of the first node in it."""
+        item = self.items[0]
+        return item.first if isinstance(item, Block) else item
+
+
+class Placement:
+    """Each node's clocks, and the blocks.
+
+    Args:
+        nodes: the nodes in the order of R2.
+
+    Attributes:
+        runs: for each node, the clock under which it runs.
+        ticks: for each node, the clock of its ticks.
+        top: the block of every cycle.
+    """
+
+    def __init__(self, nodes: Sequence[NodeIR]) -> None:
+        self.every = Clock(Of.EVERY)
+        self.never = Clock(Of.NEVER, self.every)
+        self.runs: list[Clock] = []
+        self.ticks: list[Clock] = []
+        self._known: dict[tuple[object, ...], Clock] = {}
+        self._alone = sum(node.woken for node in nodes) == 1
+        for index, node in enumerate(nodes):
+            runs = self._running(index, node)
+            self.runs.append(runs)
+            if runs is self.never or node.tick_form is TickForm.NEVER:
+                self.ticks.append(self.never)
+            elif node.tick_form is TickForm.ALWAYS:
+                self.ticks.append(runs)
+            else:
+                self.ticks.append(Clock(Of.CHOICE, runs, index, flag=index))
+        self.top = self._blocks(nodes)
+
+    def _running(self, index: int, node: NodeIR) -> Clock:
+        triggers = list(dict.fromkeys(self.ticks[upstream] for upstream in node.active))
+        triggers = [clock for clock in triggers if clock is not self.never]
+        if node.woken:
+            due = self.every if self._alone else Clock(Of.DUE, self.every, index)
+            triggers.append(due)
+        if not triggers:
+            return self.never
+        runs = self._any(triggers)
+        if not node.needs_all:
+            return runs
+        needed = dict.fromkeys(self.ticks[each] for each in (*node.active, *node.passive))
+        if self.never in needed:
+            return self.never
+        checked = tuple(clock for clock in needed if not runs.has_held(clock))
+        if not checked:
+            return runs
+        return self._clock(Of.VALID, runs, checked=checked)
+
+    def _any(self, clocks: list[Clock]) -> Clock:
+        if len(clocks) == 1:
+            return clocks[0]
+        if self.every in clocks:
+            return self.every
+        if len(clocks) <= _FEW:
+            clocks = [
+                clock
+                for clock in clocks
+                if not any(clock is not other and clock.implies(other) for other in clocks)
+            ]
+            if len(clocks) == 1:
+                return clocks[0]
+        return self._clock(Of.ANY, _common(clocks), members=tuple(clocks))
+
+    def _clock(
+        self,
+        of: Of,
+        above: Clock,
+        members: tuple[Clock, ...] = (),
+        checked: tuple[Clock, ...] = (),
+    ) -> Clock:
+        """Return the clock of these; the same again for the same."""
+        key = (of, id(above), frozenset(map(id, members)), frozenset(map(id, checked)))
+        if key not in self._known:
+            self._known[key] = Clock(of, above, members=members, checked=checked)
+        return self._known[key]
+
+    def _blocks(self, nodes: Sequence[NodeIR]) -> Block:
+        top = Block(self.every)
+        stack = [top]
+        for index, clock in enumerate(self.runs):
+            if clock is self.never:
+                continue
+            while len(stack) > 1 and not clock.implies(stack[-1].clock):
+                stack.pop()
+            if stack[-1].clock is not clock:
+                if len(stack) >= _DEEPEST:
+                    del stack[1:]
+                block = Block(clock)
+                stack[-1].items.append(block)
+                stack.append(block)
+            block = stack[-1]
+            block.items.append(index)
+            always_ticks = nodes[index].tick_form is TickForm.ALWAYS
+            if always_ticks and block.counter is None and block is not top:
+                block.counter = index
+                if clock.flag is None:
+                    clock.flag = index
+        return top
+
+
+def _common(clocks: list[Clock]) -> Clock:
+    """Return the deepest clock that lies above all of these."""
+    found = clocks[0]
+    for clock in clocks[1:]:
+        while found is not clock:
+            if found.depth >= clock.depth:
+                found = found.above or found
+            else:
+                clock = clock.above or clock
+    return found

@@ -1,0 +1,37 @@
+"""Pass 9: choose the driver, from which the function has its cycles: the cheapest that is right."""
+
+from collections.abc import Sequence
+from enum import Enum
+
+from graphcore.engine.fused.ir import NodeIR
+
+_VARIABLES = 8  # sources whose next times are compared one by one
+
+
+class DriverName(Enum):
+    """Where the function has its cycles from."""
+
+    EVENTS = "the events of the only source, all of which exist before the run"
+    VARIABLES = "the sources' next times, each a variable"
+    HEAP = "the heap of the alarms"
+    SESSION = "the session: real time, and alarms that may be cancelled"
+
+
+def choose(nodes: Sequence[NodeIR]) -> DriverName:
+    """Return the driver for historical runs that nothing else looks at."""
+    woken = [node for node in nodes if node.woken]
+    if any(node.asks_between_cycles for node in nodes):
+        return DriverName.SESSION
+    if len(woken) == 1 and woken[0].cycle is not None and woken[0].is_recorded:
+        return DriverName.EVENTS
+    if not woken or any(map(_may_cancel, woken)):
+        return DriverName.SESSION
+    few = len(woken) <= _VARIABLES
+    alone = all(not (node.active or node.passive) for node in woken)
+    once = all(node.cycle is not None and node.cycle.wakes <= 1 for node in woken)
+    return DriverName.VARIABLES if few and alone and once else DriverName.HEAP
+
+
+def _may_cancel(node: NodeIR) -> bool:
+    """Return whether a node may keep an alarm, so that it can cancel it."""
+    return node.cycle is None or node.cycle.wakes == float("inf") or node.keeps_alarms

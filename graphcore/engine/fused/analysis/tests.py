@@ -1,0 +1,246 @@
+"""Pass 8b: find the test by which each block is entered, and what each node asks of its upstreams.
+
+A test is data; a driver and the emitter turn it into text. It depends on where it stands: inside a
+block its clock holds, and once a flag is set in a cycle, the flag tells whether its clock held.
+"""
+
+from collections.abc import Container, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from graphcore.engine.fused.analysis.clocks import Block, Clock, Of, Placement
+from graphcore.engine.fused.ir import Hole, NodeIR, Ticked, TickForm, Valid
+
+_SIDE_BY_SIDE = 24
+_NONE: dict[Hole, "Test"] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Always:
+    """It holds where the test stands."""
+
+
+@dataclass(frozen=True, slots=True)
+class Never:
+    """It does not hold in any cycle."""
+
+
+@dataclass(frozen=True, slots=True)
+class Now:
+    """The flag of this node was set in this cycle."""
+
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """The flag of this node was set in this run."""
+
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class IsDue:
+    """An alarm or an event of this node starts the cycle."""
+
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class AnyOf:
+    """One of several tests holds."""
+
+    tests: tuple["Test", ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AllOf:
+    """All of several tests hold."""
+
+    tests: tuple["Test", ...]
+
+
+Test = Always | Never | Now | Held | IsDue | AnyOf | AllOf
+
+
+@dataclass(slots=True)
+class PlacedNode:
+    """A node in its place.
+
+    Attributes:
+        index: its index.
+        tests: what it asks of its upstreams' ticks.
+        dependants: the block that runs where the node ticks, and nowhere else.
+        sets_flag: whether it sets a flag of its own when it ticks.
+        starts: with `Placed.sparse`, the first nodes of the blocks that its tick starts.
+    """
+
+    index: int
+    tests: Mapping[Hole, Test]
+    dependants: "PlacedBlock | None" = None
+    sets_flag: bool = False
+    starts: tuple[int, ...] = ()
+
+
+@dataclass(slots=True)
+class PlacedBlock:
+    """A block in its place.
+
+    Attributes:
+        first: the index of its first node.
+        test: whether it runs.
+        items: its nodes, and the blocks between them.
+        counter: the index of the node whose flag is set at the end of the block.
+        starts: with `Placed.sparse`, the first nodes of the blocks that its end starts.
+        flag_of: the nodes that tick with the block.
+    """
+
+    first: int
+    test: Test
+    items: list["PlacedNode | PlacedBlock"] = field(default_factory=list)
+    counter: int | None = None
+    starts: tuple[int, ...] = ()
+    flag_of: tuple[int, ...] = ()
+
+
+@dataclass(slots=True)
+class Placed:
+    """All nodes in their places.
+
+    Attributes:
+        top: the block of every cycle.
+        sparse: whether its blocks wait in a heap until something starts them; a cycle then costs
+            what runs in it, not how many blocks there are.
+    """
+
+    top: PlacedBlock
+    sparse: bool
+
+
+def place(nodes: Sequence[NodeIR], placement: Placement) -> Placed:
+    """Return the nodes in their places."""
+    return _Placing(nodes, placement).placed()
+
+
+class _Placing:
+    """Walks through the blocks in the order in which they run."""
+
+    def __init__(self, nodes: Sequence[NodeIR], placement: Placement) -> None:
+        self._nodes = nodes
+        self._placement = placement
+        self._inside = placement.every
+        self._flagged: set[Clock] = set()
+        self._starts: dict[Clock, list[int]] = {}
+
+    def placed(self) -> Placed:
+        top = self._placement.top
+        blocks = [item for item in top.items if isinstance(item, Block)]
+        sparse = len(top.items) > _SIDE_BY_SIDE and len(blocks) == len(top.items)
+        if not sparse:
+            return Placed(self._block(top, Always()), False)
+        opened: set[Clock] = set()
+        for block in blocks:
+            for clock in _starters(block.clock, opened):
+                self._starts.setdefault(clock, []).append(block.first)
+            opened.update(_clocks(block))
+        placed = PlacedBlock(top.first, Always(), flag_of=self._flag_of(top))
+        for block in blocks:
+            # What starts a block is in the heap, so only what it waits for is left to test.
+            checks = AllOf(tuple(map(self._has_held, block.clock.checked)))
+            placed.items.append(self._block(block, checks))
+        return Placed(placed, True)
+
+    def _block(self, block: Block, test: Test) -> PlacedBlock:
+        outside, self._inside = self._inside, block.clock
+        placed = PlacedBlock(block.first, test, counter=block.counter, flag_of=self._flag_of(block))
+        position = 0
+        while position < len(block.items):
+            item = block.items[position]
+            position += 1
+            if isinstance(item, Block):
+                placed.items.append(self._block(item, self._holds(item.clock)))
+                continue
+            following = block.items[position] if position < len(block.items) else None
+            node = self._node(item)
+            placed.items.append(node)
+            ticks = self._placement.ticks[item]
+            own = self._nodes[item].tick_form is TickForm.TAIL and ticks.node == item
+            if own and isinstance(following, Block) and following.clock is ticks:
+                node.dependants = self._block(following, Always())
+                position += 1
+        self._inside = outside
+        if block.counter is not None and block.clock.flag == block.counter:
+            self._flagged.add(block.clock)
+            placed.starts = tuple(self._starts.get(block.clock, ()))
+        return placed
+
+    def _flag_of(self, block: Block) -> tuple[int, ...]:
+        own = (item for item in block.items if not isinstance(item, Block))
+        return tuple(item for item in own if self._placement.ticks[item] is block.clock)
+
+    def _node(self, index: int) -> PlacedNode:
+        node = self._nodes[index]
+        tests: dict[Hole, Test] = _NONE
+        if node.cycle is not None and node.cycle.asks_ticks:
+            tests = {}
+            for hole in node.cycle.holes:
+                if isinstance(hole, Ticked | Valid):
+                    ticks = self._placement.ticks[node.upstreams[hole.attribute, hole.place]]
+                    ask = self._holds if isinstance(hole, Ticked) else self._has_held
+                    tests[hole] = Never() if ticks.of is Of.NEVER else ask(ticks)
+        placed = PlacedNode(index, tests)
+        ticks = self._placement.ticks[index]
+        if ticks.of is Of.CHOICE and ticks.node == index:
+            placed.sets_flag = True
+            placed.starts = tuple(self._starts.get(ticks, ()))
+            self._flagged.add(ticks)
+        return placed
+
+    def _holds(self, clock: Clock) -> Test:
+        """Return the test of whether a clock holds in this cycle."""
+        if self._inside.implies(clock):
+            return Always()
+        if clock in self._flagged:
+            assert clock.flag is not None
+            return Now(clock.flag)
+        match clock.of:
+            case Of.DUE:
+                return IsDue(clock.node)
+            case Of.ANY:
+                tests = tuple(map(self._holds, clock.members))
+                return Always() if Always() in tests else AnyOf(tests)
+            case Of.VALID if clock.above is not None:
+                above = self._holds(clock.above)
+                checks = tuple(map(self._has_held, clock.checked))
+                if above != Always() and clock.above.members == clock.checked and len(checks) == 2:
+                    # What holds now has held, so each side asks for the other alone.
+                    first, second = map(self._holds, clock.checked)
+                    return AnyOf((AllOf((first, checks[1])), AllOf((second, checks[0]))))
+                return AllOf((above, *checks))
+        raise AssertionError(f"{clock} is asked for before it can hold")
+
+    def _has_held(self, clock: Clock) -> Test:
+        """Return the test of whether a clock has held in this run."""
+        if self._inside.has_held(clock):
+            return Always()
+        if clock.of is Of.NEVER or clock.flag is None:
+            return Never()
+        return Held(clock.flag)
+
+
+def _starters(clock: Clock, opened: Container[Clock]) -> Iterator[Clock]:
+    """Yield the clocks at whose ticks a block of this clock has to run."""
+    if clock.of is Of.CHOICE or clock in opened:
+        yield clock
+    elif clock.of is Of.ANY:
+        for member in clock.members:
+            yield from _starters(member, opened)
+    elif clock.of is Of.VALID and clock.above is not None:
+        yield from _starters(clock.above, opened)
+
+
+def _clocks(block: Block) -> Iterator[Clock]:
+    if block.counter is not None:
+        yield block.clock
+    for item in block.items:
+        if isinstance(item, Block):
+            yield from _clocks(item)

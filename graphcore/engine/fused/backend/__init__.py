@@ -1,0 +1,1 @@
+"""The backend: it lays out, emits, compiles and runs the function."""

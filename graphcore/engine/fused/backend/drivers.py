@@ -1,0 +1,309 @@
+"""The drivers: where the function has its cycles from, as text and in a run.
+
+A driver writes the loop (`prologue`, `epilogue`), the test of whether a node is due, and what wakes
+a node; in a run it gives the function its arguments, and tells the session how the run ended.
+Nothing else of the backend depends on which driver it is.
+"""
+
+import itertools
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from graphcore.engine.fused.analysis.drivers import DriverName
+from graphcore.engine.fused.backend.events import RecordedEvents
+from graphcore.engine.fused.backend.layout import Layout
+from graphcore.engine.fused.backend.lines import Lines
+from graphcore.engine.fused.ir import NodeIR
+from graphcore.engine.session import Session
+from graphcore.node import Source
+
+NEVER = 1 << 10_000  # later than any time; comparing it needs a look at its length alone
+
+
+class Driver(ABC):
+    """Where the function has its cycles from.
+
+    Args:
+        nodes: the nodes.
+        layout: the function's variables.
+
+    Attributes:
+        arguments: the function's parameters beside those that it has with every driver.
+        replaced: the index of a source whose cycle is not run, its events being the loop; or -1.
+        begins: how many lines stand before a cycle has begun; 0 if the session counts the cycles.
+    """
+
+    arguments = ""
+
+    def __init__(self, nodes: Sequence[NodeIR], layout: Layout) -> None:
+        self.woken = [node.index for node in nodes if node.woken]
+        self.replaced = self.replaces(nodes)
+        self.layout = layout
+        self.begins = 0
+
+    @classmethod
+    def replaces(cls, nodes: Sequence[NodeIR]) -> int:
+        """Return the index of the source whose cycle the loop replaces, or -1."""
+        return -1
+
+    # As text
+
+    @abstractmethod
+    def prologue(self, out: Lines) -> None:
+        """Write what stands before the nodes: the loop's head."""
+
+    def epilogue(self, out: Lines) -> None:  # noqa: B027  # most drivers need nothing here
+        """Write what stands after the nodes in the loop."""
+
+    @abstractmethod
+    def due_test(self, index: int) -> str:
+        """Return the test of whether an alarm or an event of this node starts the cycle."""
+
+    def due_list(self, out: Lines, indent: int) -> None:  # noqa: B027  # it may be one already
+        """Write what makes `due` a heap of the nodes that start the cycle."""
+
+    def went_off(self, index: int) -> str:
+        """Return the test of whether an alarm of this node's own went off."""
+        return self.due_test(index)
+
+    def forget(self, out: Lines, indent: int, index: int) -> None:  # noqa: B027  # as it is popped
+        """Write what takes the alarm back that has started a node's cycle."""
+
+    def wake(self, out: Lines, indent: int, index: int, at: str, whole: bool) -> None:
+        """Write what wakes a node at a time.
+
+        Args:
+            out: the lines.
+            indent: of the lines.
+            index: the node.
+            at: the text of the time.
+            whole: whether it is certainly an `int`.
+        """
+        due, state = self.layout.dues[index], self.layout.states[index]
+        out.add(indent, f"{due} = {at}", index)
+        unknown = "" if whole else f"type({due}) is not int or "
+        out.add(indent, f"if {unknown}{due} < time:", index)
+        self._tell_time(out, indent + 1, index)
+        out.add(indent + 1, f"{due} = {state}.moment({due})", index)
+        self._push(out, indent, index, due)
+
+    def _tell_time(self, out: Lines, indent: int, index: int) -> None:
+        out.add(indent, "session.time = time", index)
+
+    def _push(self, out: Lines, indent: int, index: int, due: str) -> None:
+        out.add(indent, f"heappush(heap, {due} << bits | {index})", index)
+
+    def _due(self) -> str:
+        """Return the text of the nodes that start the cycle."""
+        return "due"
+
+    def _end(self, out: Lines, over: str) -> None:
+        out.add(2, f"if {over} or session.ended_by is not None:")
+        out.add(3, "cycle -= 1")
+        out.add(3, "break")
+        self.begins = len(out)
+
+    def _tell_session(self, out: Lines) -> None:
+        if self.layout.asks_session or self.layout.may_linger:
+            out.add(2, "if time != session.time:")
+            out.add(3, "session.first_cycle = cycle")
+            if self.layout.may_linger:
+                out.add(2, "else:")
+                out.add(3, f"session.again(cycle, {self._due()})")
+            out.add(2, "session.time, session.cycle = time, cycle")
+
+    # In a run
+
+    @abstractmethod
+    def given(self, session: Session, sources: Sequence[Any]) -> tuple[Any, ...]:
+        """Return the function's arguments for a run."""
+
+    @abstractmethod
+    def finish(self, session: Session, variables: Mapping[str, Any]) -> None:
+        """Tell the session what time it is, how many cycles there were, and what ended the run."""
+
+    def tell(self, session: Session, variables: Mapping[str, Any]) -> None:
+        """Tell the session what time it is, and how many cycles there were."""
+        session.cycle = variables.get("cycle", 0)
+        session.time = variables.get("time", session.time)
+
+
+class EventsDriver(Driver):
+    """A loop over the events of the only source, all of which exist before the run."""
+
+    arguments = ", events"
+    _events: RecordedEvents
+
+    @classmethod
+    def replaces(cls, nodes: Sequence[NodeIR]) -> int:
+        return next(node.index for node in nodes if node.woken)
+
+    @property
+    def asks_time(self) -> bool:
+        """Whether the loop has to have the times of the events."""
+        return self.layout.asks_time or self.layout.asks_session
+
+    def prologue(self, out: Lines) -> None:
+        [source] = self.woken
+        time = "time, " if self.asks_time else ""
+        out.add(1, f"for {time}{self.layout.values[source]}, cycle in events:", source)
+        self.begins = len(out)
+        self._tell_session(out)
+
+    def epilogue(self, out: Lines) -> None:
+        # Here, so that no event is taken that does not run.
+        out.add(2, "if session.ended_by is not None:")
+        out.add(3, "break")
+
+    def due_test(self, index: int) -> str:
+        return "True"
+
+    def given(self, session: Session, sources: Sequence[Any]) -> tuple[Any, ...]:
+        [index] = self.woken
+        source = sources[index]
+        assert isinstance(source, Source)
+        session.schedule.heap.clear()
+        self._events = RecordedEvents(source.chunks(session.start_time), session, self.asks_time)
+        return (itertools.chain.from_iterable(self._events),)
+
+    def finish(self, session: Session, variables: Mapping[str, Any]) -> None:
+        self.tell(session, variables)
+        session.end_at(self._events.following)
+
+    def tell(self, session: Session, variables: Mapping[str, Any]) -> None:
+        session.cycle = variables.get("cycle", 0)
+        session.time = self._events.time_of(session.cycle)
+
+
+class VariablesDriver(Driver):
+    """Few sources, each with its next time in a variable."""
+
+    arguments = ", cycles, end, dues"
+
+    def prologue(self, out: Lines) -> None:
+        dues = [self.layout.dues[index] for index in self.woken]
+        for index, due in zip(self.woken, dues, strict=True):
+            out.add(1, f"{due} = dues[{index}]")
+        out.add(1, "for cycle in cycles:")
+        following = dues[0]
+        if len(dues) > 1:
+            following = "following"
+            out.add(2, f"following = {_earliest(dues)}")
+        self._end(out, f"{following} > end")
+        out.add(2, f"time = {following}")
+        self._tell_session(out)
+
+    def _due(self) -> str:
+        pairs = (f"{index}: {self.layout.dues[index]}" for index in self.woken)
+        return f"[each for each, at in {{{', '.join(pairs)}}}.items() if at == time]"
+
+    def due_test(self, index: int) -> str:
+        return f"{self.layout.dues[index]} == time"
+
+    def due_list(self, out: Lines, indent: int) -> None:
+        out.add(indent, "due = []")
+        for index in self.woken:
+            out.add(indent, f"if {self.due_test(index)}:")
+            out.add(indent + 1, f"due.append({index})")
+
+    def went_off(self, index: int) -> str:
+        return "True"  # such a source runs for nothing else
+
+    def forget(self, out: Lines, indent: int, index: int) -> None:
+        out.add(indent, f"{self.layout.dues[index]} = never", index)
+
+    def _push(self, out: Lines, indent: int, index: int, due: str) -> None:
+        """Write nothing: the variable is what the loop compares."""
+
+    def given(self, session: Session, sources: Sequence[Any]) -> tuple[Any, ...]:
+        dues = dict.fromkeys(self.woken, NEVER)
+        heap, bits = session.schedule.heap, session.schedule.bits
+        for entry in heap:
+            dues[entry & ((1 << bits) - 1)] = entry >> bits
+        heap.clear()
+        end = NEVER - 1 if session.end is None else session.end
+        return session.numbers(), end, dues
+
+    def finish(self, session: Session, variables: Mapping[str, Any]) -> None:
+        self.tell(session, variables)
+        first = min(variables[self.layout.dues[index]] for index in self.woken)
+        session.end_at(None if first == NEVER else first)
+
+
+class HeapDriver(Driver):
+    """The heap of the alarms, without alarms that may be cancelled."""
+
+    arguments = ", cycles, end"
+
+    def prologue(self, out: Lines) -> None:
+        out.add(1, "heap, bits = session.schedule.heap, session.schedule.bits")
+        out.add(1, "mask, end = (1 << bits) - 1, end + 1 << bits")
+        out.add(1, "for cycle in cycles:")
+        self._end(out, "not heap or heap[0] >= end")
+        out.add(2, "entry = heappop(heap)")
+        out.add(2, "time = entry >> bits")
+        out.add(2, "due = [entry & mask]")
+        out.add(2, "following = time + 1 << bits")
+        out.add(2, "while heap and heap[0] < following:")
+        out.add(3, "due.append(heappop(heap) & mask)")
+        if self.layout.asks_due:
+            out.add(2, "woken = tuple(due)")
+        self._tell_session(out)
+
+    def due_test(self, index: int) -> str:
+        return f"{index} in due"
+
+    def went_off(self, index: int) -> str:
+        return f"{index} in woken"
+
+    def given(self, session: Session, sources: Sequence[Any]) -> tuple[Any, ...]:
+        return session.numbers(), NEVER - 1 if session.end is None else session.end
+
+    def finish(self, session: Session, variables: Mapping[str, Any]) -> None:
+        self.tell(session, variables)
+        session.end_at(session.schedule.next_time())
+
+
+class SessionDriver(Driver):
+    """The session, which supports everything: real time, and alarms that are cancelled."""
+
+    def prologue(self, out: Lines) -> None:
+        out.add(1, "heap, bits = session.schedule.heap, session.schedule.bits")
+        out.add(1, "while (due := session.next_cycle()) is not None:")
+        out.add(2, "time, cycle = session.time, session.cycle")
+
+    def due_test(self, index: int) -> str:
+        return f"{index} in due"
+
+    def due_list(self, out: Lines, indent: int) -> None:
+        out.add(indent, "heapify(due)")
+
+    def went_off(self, index: int) -> str:
+        return f"{self.layout.states[index]}.due_in == cycle"
+
+    def _tell_time(self, out: Lines, indent: int, index: int) -> None:
+        """Write nothing: the session knows the time."""
+
+    def given(self, session: Session, sources: Sequence[Any]) -> tuple[Any, ...]:
+        return ()
+
+    def finish(self, session: Session, variables: Mapping[str, Any]) -> None:
+        """Do nothing: the session knows."""
+
+    def tell(self, session: Session, variables: Mapping[str, Any]) -> None:
+        """Do nothing: the session knows."""
+
+
+DRIVERS: Mapping[DriverName, type[Driver]] = {
+    DriverName.EVENTS: EventsDriver,
+    DriverName.VARIABLES: VariablesDriver,
+    DriverName.HEAP: HeapDriver,
+    DriverName.SESSION: SessionDriver,
+}
+
+
+def _earliest(times: Sequence[str]) -> str:
+    if len(times) > 2:
+        return f"min({', '.join(times)})"
+    return times[0] if len(times) == 1 else "{0} if {0} <= {1} else {1}".format(*times)

@@ -1,0 +1,375 @@
+"""Pass 11: emit the text of one function that runs all nodes.
+
+The function holds the nodes' values and state in local variables; it reads them from the nodes at
+its beginning, and `Program` gives them back at its end. Where many blocks are side by side, those
+that have something to do wait in a heap, and a tree of comparisons leads to each.
+"""
+
+from collections.abc import Iterator, Sequence
+from enum import Enum
+
+from graphcore.engine.fused.analysis.tests import (
+    AllOf,
+    Always,
+    AnyOf,
+    Held,
+    IsDue,
+    Never,
+    Now,
+    Placed,
+    PlacedBlock,
+    PlacedNode,
+    Test,
+)
+from graphcore.engine.fused.backend.drivers import Driver
+from graphcore.engine.fused.backend.layout import Kept, Layout
+from graphcore.engine.fused.backend.lines import Lines
+from graphcore.engine.fused.ir import (
+    Body,
+    Break,
+    Do,
+    Due,
+    Hole,
+    If,
+    Loop,
+    Need,
+    NodeIR,
+    Raise,
+    Run,
+    RunState,
+    Set,
+    Statement,
+    Text,
+    Tick,
+    Ticked,
+    Upstream,
+    Valid,
+    Value,
+    Wake,
+)
+
+_SEVERAL = 8  # names in one line of initial values
+
+
+class Entry(Enum):
+    """What the function's variables hold when it is entered."""
+
+    START = "what the nodes hold when a run starts"
+    VARIABLES = "what `variables` holds of an earlier entry, which returned it"
+
+
+def emit(
+    nodes: Sequence[NodeIR],
+    placed: Placed,
+    layout: Layout,
+    driver: Driver,
+    entry: Entry = Entry.START,
+) -> Lines:
+    """Return the text of the function."""
+    return _Emitter(nodes, layout, driver).function(placed, entry)
+
+
+class _Emitter:
+    def __init__(self, nodes: Sequence[NodeIR], layout: Layout, driver: Driver) -> None:
+        self._nodes = nodes
+        self._layout = layout
+        self._driver = driver
+        self._out = Lines()
+
+    def function(self, placed: Placed, entry: Entry) -> Lines:
+        out, more = self._out, self._driver.arguments
+        if entry is Entry.VARIABLES:
+            more = f", variables{more}"
+        out.add(0, f"def run(session, attributes, states, steps, live{more}):")
+        # First, so that what another thread assigns from now on is seen below, or in the variables.
+        out.add(1, "live.begin(current_frame())")
+        self._arguments()
+        if entry is Entry.VARIABLES:
+            self._resumed()
+        else:
+            self._initial()
+        self._driver.prologue(out)
+        if placed.sparse:
+            self._sparse(placed.top)
+        else:
+            self._items(placed.top, 2)
+        self._driver.epilogue(out)
+        out.add(1, "return locals()")
+        return out
+
+    def _arguments(self) -> None:
+        """Write the variables that hold the same with every entry."""
+        layout, out = self._layout, self._out
+        for index, name in layout.states.items():
+            out.add(1, f"{name} = states[{index}]", index)
+        for index, name in layout.steps.items():
+            out.add(1, f"{name} = steps[{index}]", index)
+        if layout.asks_start:
+            out.add(1, "start = session.start_time")
+
+    def _initial(self) -> None:
+        """Write what the variables hold before the first cycle."""
+        layout, out = self._layout, self._out
+        for kept in layout.kept:
+            self._initial_state(kept)
+        flags = list(layout.flags.values())
+        for begin in range(0, len(flags), _SEVERAL):
+            out.add(1, " = ".join([*flags[begin : begin + _SEVERAL], "0"]))
+
+    def _resumed(self) -> None:
+        """Write that the variables hold what they held; a value may not be there yet."""
+        out = self._out
+        for kept in self._layout.kept:
+            for _, name in (*kept.state, *kept.read):
+                out.add(1, f'{name} = variables["{name}"]', kept.node)
+            for name in dict.fromkeys((kept.value, kept.working)):
+                if name:
+                    out.add(1, f'if "{name}" in variables:', kept.node)
+                    out.add(2, f'{name} = variables["{name}"]', kept.node)
+        for index, name in self._layout.flags.items():
+            out.add(1, f'{name} = variables["{name}"]', index)
+
+    def _initial_state(self, kept: Kept) -> None:
+        both = (*kept.state, *kept.read)
+        if both:
+            names = ", ".join(name for _, name in both)
+            given = ", ".join(f'attributes[{kept.node}]["{attribute}"]' for attribute, _ in both)
+            self._out.add(1, f"{names} = {given}", kept.node)
+        if kept.working != kept.value:
+            self._out.add(1, f"{kept.working} = live.take_value({kept.node})", kept.node)
+
+    # Blocks
+
+    def _items(self, block: PlacedBlock, indent: int) -> None:
+        for item in block.items:
+            if isinstance(item, PlacedNode):
+                self._node(item, indent)
+            else:
+                self._out.add(indent, f"if {self._test(item.test)}:", item.first)
+                self._inside(item, indent + 1)
+
+    def _inside(self, block: PlacedBlock, indent: int) -> None:
+        """Write what stands in a block, after the line that enters it."""
+        before = len(self._out)
+        self._items(block, indent)
+        if block.counter is not None:
+            self._set_flag(block.counter, block.starts, indent)
+        if len(self._out) == before:
+            self._out.add(indent, "pass", block.first)
+
+    def _sparse(self, top: PlacedBlock) -> None:
+        out = self._out
+        out.add(2, "last = -1")
+        self._driver.due_list(out, 2)
+        out.add(2, "while due:")
+        out.add(3, "first = heappop(due)")
+        out.add(3, "if first == last:")
+        out.add(4, "continue")
+        out.add(3, "last = first")
+        self._tree([item for item in top.items if isinstance(item, PlacedBlock)], 3)
+
+    def _tree(self, blocks: Sequence[PlacedBlock], indent: int) -> None:
+        if len(blocks) == 1:
+            [block] = blocks
+            checks = self._test(block.test)
+            more = "" if checks == "True" else f" and {checks}"
+            self._out.add(indent, f"if first == {block.first}{more}:", block.first)
+            self._inside(block, indent + 1)
+            return
+        middle = len(blocks) // 2
+        self._out.add(indent, f"if first < {blocks[middle].first}:")
+        self._tree(blocks[:middle], indent + 1)
+        self._out.add(indent, "else:")
+        self._tree(blocks[middle:], indent + 1)
+
+    def _set_flag(self, index: int, starts: Sequence[int], indent: int) -> None:
+        self._out.add(indent, f"{self._layout.flags[index]} = cycle", index)
+        for first in starts:
+            self._out.add(indent, f"heappush(due, {first})")
+
+    # Tests
+
+    def _test(self, test: Test) -> str:
+        match test:
+            case Always():
+                return "True"
+            case Never():
+                return "False"
+            case Now(index):
+                return f"{self._layout.flags[index]} == cycle"
+            case Held(index):
+                return self._layout.flags[index]
+            case IsDue(index):
+                return self._driver.due_test(index)
+            case AnyOf(tests):
+                return " or ".join(map(self._test, tests))
+            case AllOf(tests):
+                asked = [each for each in tests if each != Always()]
+                return " and ".join(map(self._operand, asked)) or "True"
+
+    def _operand(self, test: Test) -> str:
+        """Return a test as an operand of `and`."""
+        text = self._test(test)
+        return f"({text})" if isinstance(test, AnyOf) else text
+
+    # Nodes
+
+    def _node(self, placed: PlacedNode, indent: int) -> None:
+        node = self._nodes[placed.index]
+        if node.cycle is None:
+            self._call(node, placed, indent)
+        elif node.index == self._driver.replaced:
+            self._tick(node, placed, indent)
+        else:
+            if node.woken and not any(isinstance(each, Wake) for each in node.cycle.body):
+                self._driver.forget(self._out, indent, node.index)
+            self._body(_Filled(self, node, placed), node.cycle.body, indent)
+
+    def _call(self, node: NodeIR, placed: PlacedNode, indent: int) -> None:
+        layout, index = self._layout, node.index
+        step, state = layout.steps[index], layout.states[index]
+        self._out.add(indent, f"if {step}({state}):", index)
+        self._out.add(indent + 1, f"{layout.attributes[index]}.ticked_in = cycle", index)
+        self._tick(node, placed, indent + 1)
+
+    def _tick(self, node: NodeIR, placed: PlacedNode, indent: int) -> None:
+        index, layout = node.index, self._layout
+        if node.cycle is not None and node.cycle.withheld:
+            working = layout.working[index]
+            if not node.cycle.sets_value:
+                self._out.add(indent, f"if {working} is not absent:", index)
+            more = 0 if node.cycle.sets_value else 1
+            self._out.add(indent + more, f"{layout.values[index]} = {working}", index)
+        if node.mirrored:
+            own = layout.attributes[index]
+            if index == self._driver.replaced:
+                self._out.add(indent, f'{own}["value"] = {layout.values[index]}', index)
+            self._out.add(indent, f'{own}["ticked_in"] = cycle', index)
+        if placed.sets_flag:
+            self._set_flag(index, placed.starts, indent)
+        if placed.dependants is not None:
+            self._inside(placed.dependants, indent)
+
+    def _body(self, filled: "_Filled", body: Body, indent: int) -> None:
+        for statement in body:
+            self._statement(filled, statement, indent)
+
+    def _statement(self, filled: "_Filled", statement: Statement, indent: int) -> None:
+        out, index = self._out, filled.node.index
+        match statement:
+            case Set(alias=True) if filled.has_value(statement.value):
+                filled.alias(statement)
+            case Set(targets, operator, value):
+                left = " = ".join(map(filled.text, targets))
+                out.add(indent, f"{left} {operator}= {filled.text(value)}", index)
+                if statement.sets_value and filled.node.mirrored:
+                    own = self._layout.attributes[index]
+                    out.add(indent, f'{own}["value"] = {self._layout.values[index]}', index)
+            case Do(text) | Raise(text):
+                out.add(indent, filled.text(text), index)
+            case If():
+                self._choice(filled, statement, indent, "if")
+            case Loop(head, body, orelse):
+                out.add(indent, f"{filled.text(head)}:", index)
+                self._block(filled, body, indent + 1)
+                self._else(filled, orelse, indent)
+            case Break(word):
+                out.add(indent, word, index)
+            case Tick():
+                self._tick(filled.node, filled.placed, indent)
+            case Wake(at, whole):
+                self._driver.wake(out, indent, index, filled.text(at), whole)
+            case Need(hole):
+                # A function that is called has its arguments read, even if it ignores them.
+                if not filled.has_value((hole,)):
+                    out.add(indent, filled.text((hole,)), index)
+
+    def _choice(self, filled: "_Filled", choice: If, indent: int, word: str) -> None:
+        self._out.add(indent, f"{word} {filled.text(choice.test)}:", filled.node.index)
+        self._block(filled, choice.body, indent + 1)
+        match [each for each in choice.orelse if not filled.is_needless(each)]:
+            case [If() as inner]:
+                self._choice(filled, inner, indent, "elif")
+            case _:
+                self._else(filled, choice.orelse, indent)
+
+    def _else(self, filled: "_Filled", body: Body, indent: int) -> None:
+        if body:
+            self._out.add(indent, "else:", filled.node.index)
+            self._block(filled, body, indent + 1)
+
+    def _block(self, filled: "_Filled", body: Body, indent: int) -> None:
+        before = len(self._out)
+        self._body(filled, body, indent)
+        if len(self._out) == before:
+            self._out.add(indent, "pass", filled.node.index)
+
+    def fill(self, node: NodeIR, placed: PlacedNode, hole: Hole) -> str:
+        """Return what stands in a hole."""
+        layout = self._layout
+        match hole:
+            case Value():
+                return layout.working[node.index]
+            case Upstream(attribute, place):
+                return layout.values[node.upstreams[attribute, place]]
+            case Ticked():
+                text = self._test(placed.tests[hole])
+                return text if text in ("True", "False") else f"({text})"
+            case Valid():
+                text = self._test(placed.tests[hole])
+                return text if text in ("True", "False") else f"({text} > 0)"
+            case Due():
+                return f"({self._driver.went_off(node.index)})" if node.woken else "False"
+            case RunState(what):
+                names = {Run.TIME: "time", Run.START: "start"}
+                return names.get(what) or layout.states[node.index]
+        return layout.names[node.index][hole]
+
+    def has_value(self, node: NodeIR, hole: Hole) -> bool:
+        """Return whether a value that a node reads is certainly there."""
+        if not isinstance(hole, Upstream) or not node.needs_all:
+            return False
+        cycle = self._nodes[node.upstreams[hole.attribute, hole.place]].cycle
+        return cycle is not None and cycle.sets_value
+
+
+class _Filled:
+    """The texts of one node, with its holes filled."""
+
+    def __init__(self, emitter: _Emitter, node: NodeIR, placed: PlacedNode) -> None:
+        self.node = node
+        self.placed = placed
+        self._emitter = emitter
+        self._names: dict[Hole, str] = {}
+
+    def text(self, text: Text) -> str:
+        """Return a text with its holes filled."""
+        return "".join(self._parts(text))
+
+    def _parts(self, text: Text) -> Iterator[str]:
+        for part in text:
+            if isinstance(part, str):
+                yield part
+                continue
+            name = self._names.get(part)
+            if name is None:
+                name = self._names[part] = self._emitter.fill(self.node, self.placed, part)
+            yield name
+
+    def has_value(self, text: Text) -> bool:
+        """Return whether the value that a text reads is certainly there."""
+        return (
+            len(text) == 1
+            and isinstance(text[0], Hole)
+            and self._emitter.has_value(self.node, text[0])
+        )
+
+    def is_needless(self, statement: Statement) -> bool:
+        """Return whether a statement writes no line."""
+        return isinstance(statement, Need) and self.has_value((statement.hole,))
+
+    def alias(self, statement: Set) -> None:
+        """Have a local name stand for an upstream's value."""
+        [[local]] = statement.targets
+        assert isinstance(local, Hole)
+        self._names[local] = self.text(statement.value)

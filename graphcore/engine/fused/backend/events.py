@@ -1,0 +1,68 @@
+"""The events of a recorded source, as the fused function loops over them: with cycles, to the end.
+
+What ends a run by itself, its last time and its last cycle (R9), is cut off here a chunk at a time,
+so that the loop has nothing to ask of an event.
+"""
+
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import count
+from typing import Any
+
+from graphcore.engine.session import Session
+from graphcore.node import Chunks
+
+
+class RecordedEvents:
+    """The events of one run, to be iterated over in `chain.from_iterable`.
+
+    Args:
+        chunks: all that the source has for the run.
+        session: the run.
+        timed: whether the loop asks for the times.
+
+    Attributes:
+        following: the time of the first event behind the run's last time, if there is one.
+    """
+
+    def __init__(self, chunks: Chunks, session: Session, timed: bool) -> None:
+        self._chunks = chunks
+        self._session = session
+        self._timed = timed
+        self._times: Sequence[int] = ()
+        self._cycles_before = 0
+        self._time_before = session.time
+        self.following: int | None = None
+
+    def __iter__(self) -> Iterator[Iterable[Any]]:
+        """Yield chunks of (time, value, cycle) or, without times, of (value, cycle)."""
+        end, limit = self._session.end, self._session.limit
+        if self._session.ended_by is not None:
+            return
+        # In the last place of each zip: one that has come to its end must not have taken a number.
+        cycles = count(1)
+        done = 0
+        for times, values in self._chunks:
+            if limit is not None:
+                times = times[: limit - done]
+            if end is not None and times and times[-1] > end:
+                within = bisect_right(times, end)
+                self.following = times[within]
+                times = times[:within]
+            if len(times) < len(values):
+                values = values[: len(times)]
+            if self._times:
+                self._time_before = self._times[-1]
+            self._cycles_before, self._times = done, times
+            done += len(times)
+            if self._timed:
+                yield zip(times, values, cycles, strict=False)
+            else:
+                yield zip(values, cycles, strict=False)
+            if self.following is not None or done == limit:
+                return
+
+    def time_of(self, cycle: int) -> int:
+        """Return the time of the last cycle, which has this number; 0 is before the first."""
+        place = cycle - self._cycles_before - 1
+        return self._times[place] if 0 <= place < len(self._times) else self._time_before

@@ -1,0 +1,384 @@
+"""Pass 10: lay out the function's variables: each name says whose it is and is given once."""
+
+import builtins
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from graphcore.engine.fused.analysis.tests import Placed, PlacedBlock, PlacedNode
+from graphcore.engine.fused.ir import (
+    Attribute,
+    Builtin,
+    Capture,
+    Captured,
+    Cell,
+    Constant,
+    Contents,
+    CycleIR,
+    Due,
+    Function,
+    Global,
+    Hole,
+    Is,
+    Local,
+    Member,
+    NodeIR,
+    Place,
+    Run,
+    RunState,
+    State,
+    TickForm,
+)
+
+_BUILTINS = frozenset(dir(builtins))
+# What the function uses itself.
+_TAKEN = {
+    *(
+        "absent",
+        "bits",
+        "current_frame",
+        "cycle",
+        "cycles",
+        "due",
+        "dues",
+        "end",
+        "entry",
+        "events",
+        "first",
+    ),
+    *("following", "heap", "heapify", "heappop", "heappush", "last", "live", "mask", "never"),
+    *("attributes", "run", "session", "start", "states", "steps", "time", "variables", "woken"),
+    *_BUILTINS,
+}
+
+
+class Kept(NamedTuple):
+    """What the function's variables hold of a node.
+
+    Attributes:
+        node: the node's index.
+        value: the variable of the value that it last ticked with; empty if the text assigns none.
+        working: the variable of the value that it set last, if that may be another (R5).
+        state: its attributes that the cycle assigns, each with its variable.
+        read: its attributes that the cycle only reads, each with its variable.
+        fixed: its attributes that the text itself depends on.
+    """
+
+    node: int
+    value: str
+    working: str
+    state: tuple[tuple[str, str], ...]
+    read: tuple[tuple[str, str], ...]
+    fixed: frozenset[str]
+
+
+@dataclass(eq=False, slots=True)
+class Layout:
+    """The function's variables, and its globals.
+
+    Attributes:
+        names: for each node, what fills its holes.
+        values: for each node, the variable of its value.
+        working: for each node, the variable of what its cycle sets.
+        flags: for each node that sets a flag, or whose block does, the variable.
+        states: for each node whose `GraphState` is used, the variable.
+        steps: for each node that is called, the variable of what is called.
+        attributes: for each node that is mirrored, the global with its attributes.
+        dues: for each node that asks to be woken, the variable of the time.
+        kept: what the variables hold of each node that is fused.
+        constants: the function's globals.
+        asks_time: whether some node uses the engine time.
+        asks_start: whether some node uses the time of the run's start.
+        asks_due: whether some node asks which alarms went off.
+        asks_session: whether some node asks the session while the run goes on.
+        may_linger: whether cycles may follow at one time in which no source delivers (R15).
+    """
+
+    names: list[Mapping[Hole, str]]
+    values: list[str]
+    working: list[str]
+    flags: dict[int, str]
+    states: dict[int, str]
+    steps: dict[int, str]
+    attributes: dict[int, str]
+    dues: dict[int, str]
+    kept: list[Kept]
+    constants: dict[str, Any]
+    asks_time: bool
+    asks_start: bool
+    asks_due: bool
+    asks_session: bool
+    may_linger: bool
+
+
+def lay_out(
+    nodes: Sequence[NodeIR], objects: Sequence[Any], placed: Placed, replaced: int
+) -> Layout:
+    """Return the layout.
+
+    Args:
+        nodes: the nodes.
+        objects: the nodes' objects.
+        placed: the nodes in their places.
+        replaced: the index of a source whose cycle is not run, its events being the loop; or -1.
+    """
+    return _LayingOut(nodes, objects, replaced).layout(placed)
+
+
+class _LayingOut:
+    def __init__(self, nodes: Sequence[NodeIR], objects: Sequence[Any], replaced: int) -> None:
+        self._nodes = nodes
+        self._objects = objects
+        self._replaced = replaced
+        self._used = set(_TAKEN)
+        self._numbers: dict[str, int] = {}
+        self._globals: dict[tuple[Any, ...], str] = {}
+        self._constants: dict[str, Any] = {}
+        self._needs: dict[CycleIR, _Needs] = {}
+
+    def layout(self, placed: Placed) -> Layout:
+        nodes = self._nodes
+        # Values first: they have the shortest names.
+        values = [self._new(node.label) for node in nodes]
+        working = [
+            self._new(f"{node.label}_value") if _is_withheld(node) else values[node.index]
+            for node in nodes
+        ]
+        names: list[Mapping[Hole, str]] = []
+        kept: list[Kept] = []
+        states: dict[int, str] = {}
+        steps: dict[int, str] = {}
+        attributes: dict[int, str] = {}
+        dues: dict[int, str] = {}
+        asks: set[Run] = set()
+        asks_session = asks_due = False
+        runs = frozenset(_placed(placed.top))
+        for node in nodes:
+            index = node.index
+            if node.cycle is None:
+                steps[index] = self._new(f"{node.label}_cycle")
+                states[index] = self._new(f"{node.label}_state")
+                attributes[index] = self._constant(f"{node.label}_node", self._objects[index])
+                values[index] = f"{attributes[index]}.value"
+                asks_session = True
+                names.append({})
+                continue
+            if index == self._replaced:
+                names.append(_NONE)
+                # Its events were read from what its cycle would read.
+                fixed = frozenset(node.cycle.kinds)
+                kept.append(Kept(index, values[index], values[index], (), (), fixed))
+                self._mirror(node, attributes)
+                continue
+            needs = self._needs_of(node.cycle)
+            asks |= node.cycle.requires
+            if needs.state:
+                states[index] = self._new(f"{node.label}_state")
+            asks_session |= needs.session
+            asks_due |= node.woken and needs.due
+            if node.cycle.wakes or node.woken:
+                dues[index] = self._new(f"{node.label}_next")
+            value, set_last = values[index], working[index]
+            if not (node.cycle.assigns_value and index in runs):
+                values[index] = working[index] = f"{self._node(node)}.value"
+                value = set_last = ""
+            elif node.cycle.withheld and node.tick_form is TickForm.NEVER:
+                values[index], value = f"{self._node(node)}.value", ""
+            self._mirror(node, attributes)
+            state, read = (
+                tuple((name, self._new(f"{node.label}_{name.lstrip('_')}")) for name in group)
+                for group in (needs.assigned, needs.read)
+            )
+            names.append(self._holes(node, needs.holes, dict(state + read)))
+            kept.append(Kept(index, value, set_last, state, read, needs.fixed))
+        flags = {index: self._new(f"{nodes[index].label}_at") for index in _flagged(placed.top)}
+        return Layout(
+            names,
+            values,
+            working,
+            flags,
+            states,
+            steps,
+            attributes,
+            dues,
+            kept,
+            self._constants,
+            Run.TIME in asks,
+            Run.START in asks,
+            asks_due,
+            asks_session,
+            any(node.woken and not _delivers(node) for node in nodes),
+        )
+
+    def _mirror(self, node: NodeIR, attributes: dict[int, str]) -> None:
+        if node.mirrored:
+            own = vars(self._objects[node.index])
+            attributes[node.index] = self._constant(f"{node.label}_attributes", own)
+
+    def _needs_of(self, cycle: CycleIR) -> "_Needs":
+        if cycle not in self._needs:
+            self._needs[cycle] = _needs_of(cycle)
+        return self._needs[cycle]
+
+    def _holes(
+        self, node: NodeIR, holes: Sequence[Hole], variables: Mapping[str, str]
+    ) -> Mapping[Hole, str]:
+        """Return what fills the holes that stand for the node's own objects."""
+        if not holes:
+            return _NONE
+        names: dict[Hole, str] = {}
+        for hole in holes:
+            match hole:
+                case State(attribute):
+                    names[hole] = variables[attribute]
+                case Local(name):
+                    names[hole] = self._new(f"{name}_{node.number}")
+                case Attribute(attribute):
+                    names[hole] = f"{self._node(node)}.{attribute}"
+                case Function(attribute):
+                    names[hole] = self._capture(node, attribute, hole, node.captured[hole])
+                case Captured(name=name) | Cell(name) | Global(name):
+                    names[hole] = self._capture(node, name, hole, node.captured[hole])
+        return names
+
+    def _capture(self, node: NodeIR, wanted: str, hole: Hole, given: Capture) -> str:
+        match given:
+            case Builtin():
+                return wanted
+            case Member(module):
+                name = str(vars(module).get("__name__", "module")).rpartition(".")[2].strip("_")
+                return f"{self._shared(('module', id(module)), name or 'module', module)}.{wanted}"
+            case Contents(cell):
+                name = f"{node.label}_{wanted.strip('_')}"
+                key = "cell", node.index, wanted, id(cell)
+                return f"{self._shared(key, name, cell)}.cell_contents"
+            case Constant(value):
+                where = getattr(hole, "where", Place.NAME)
+                literal = _literal(value, where)
+                if literal is not None:
+                    return literal
+                if isinstance(hole, Global):
+                    return self._shared(("global", wanted, id(value)), wanted, value)
+                name = f"{node.label}_{wanted.strip('_')}"
+                return self._shared(("constant", node.index, wanted, id(value)), name, value)
+
+    def _node(self, node: NodeIR) -> str:
+        given = self._objects[node.index]
+        return self._shared(("node", node.index), f"{node.label}_node", given)
+
+    # Names
+
+    def _new(self, wanted: str) -> str:
+        name = wanted
+        while name in self._used:
+            # Many nodes may have one name, so counting goes on where it stopped.
+            number = self._numbers[wanted] = self._numbers.get(wanted, 1) + 1
+            name = f"{wanted}_{number}"
+        self._used.add(name)
+        # Interned, it is the very object that the compiled function holds.
+        return sys.intern(name)
+
+    def _constant(self, wanted: str, value: Any) -> str:
+        name = self._new(wanted)
+        self._constants[name] = value
+        return name
+
+    def _shared(self, key: tuple[Any, ...], wanted: str, value: Any) -> str:
+        name = self._globals.get(key)
+        if name is None:
+            name = self._globals[key] = self._constant(wanted, value)
+        return name
+
+
+_NONE: Mapping[Hole, str] = {}
+
+
+class _Needs(NamedTuple):
+    """What the function needs for each node of one `CycleIR`.
+
+    Attributes:
+        holes: the holes that stand for the node's own objects.
+        assigned: the attributes that the cycle assigns, held in variables.
+        read: those that it only reads, held in variables.
+        fixed: those on which the text depends.
+        state: whether it needs the node's `GraphState`.
+        session: whether the cycle asks the session.
+        due: whether it asks if an alarm went off.
+    """
+
+    holes: tuple[Hole, ...]
+    assigned: tuple[str, ...]
+    read: tuple[str, ...]
+    fixed: frozenset[str]
+    state: bool
+    session: bool
+    due: bool
+
+
+_FIXED = (Is.INPUT, Is.INPUTS, Is.FOLDED, Is.INLINED, Is.OPERATOR)
+_OWN = (State, Local, Attribute, Function, Captured, Cell, Global)
+
+
+def _needs_of(cycle: CycleIR) -> _Needs:
+    due = Due() in cycle.holes
+    return _Needs(
+        tuple(hole for hole in cycle.holes if isinstance(hole, _OWN)),
+        tuple(name for name, kind in cycle.kinds.items() if kind.of is Is.STATE),
+        tuple(name for name, kind in cycle.kinds.items() if kind.of is Is.READ),
+        frozenset(name for name, kind in cycle.kinds.items() if kind.of in _FIXED),
+        due or Run.STATE in cycle.requires,
+        RunState(Run.STATE) in cycle.holes,
+        due,
+    )
+
+
+def _delivers(node: NodeIR) -> bool:
+    """Return whether a node is a source that delivers an event whenever it runs."""
+    return node.is_source and node.tick_form is TickForm.ALWAYS
+
+
+def _is_withheld(node: NodeIR) -> bool:
+    return node.cycle is not None and node.cycle.withheld
+
+
+def _placed(block: PlacedBlock) -> Iterator[int]:
+    """Yield the nodes that run in some cycle."""
+    for item in block.items:
+        if isinstance(item, PlacedBlock):
+            yield from _placed(item)
+            continue
+        yield item.index
+        if item.dependants is not None:
+            yield from _placed(item.dependants)
+
+
+def _flagged(block: PlacedBlock) -> Iterator[int]:
+    """Yield the nodes whose flags are set, in the order in which that happens."""
+    for item in block.items:
+        if isinstance(item, PlacedBlock):
+            yield from _flagged(item)
+            continue
+        if isinstance(item, PlacedNode) and item.sets_flag:
+            yield item.index
+        if item.dependants is not None:
+            yield from _flagged(item.dependants)
+    if block.counter is not None:
+        yield block.counter
+
+
+def _literal(value: Any, where: Place) -> str | None:
+    """Return how a value is written where it stands, `None` if only a name will do."""
+    if where is Place.NAME:
+        return None
+    if value is None or value is True or value is False:
+        return repr(value)
+    if type(value) not in (int, float, str, bytes) or (type(value) is float and value - value != 0):
+        return None
+    if where is Place.OBJECT and not (type(value) is int and -5 <= value <= 256):
+        return None  # CPython has one object for each of these numbers, and several for others
+    # Before its text is made: CPython refuses to write out a number of more than 4,300 digits.
+    if abs(value) >= 10**40 if isinstance(value, int) else len(repr(value)) > 40:
+        return None
+    text = repr(value)
+    return f"({text})" if text.startswith("-") else text

@@ -1,0 +1,357 @@
+"""Fused nodes while the function runs: whoever looks at one reads and writes the truth.
+
+The function holds the state of its nodes in local variables. As long as it runs, each node has a
+class of its own below the user's, whose attributes read and write the variables of the running
+frame; `node.__class__` is still the user's class. So no search for whoever might look at a node is
+needed: by a closure, a global, a weak reference or from another thread, every way leads to the
+object, and the object asks the frame. What nobody looks at costs nothing.
+
+Python 3.13 writes through `frame.f_locals` (PEP 667). Before, it is a snapshot, made anew each time
+that it is asked for, and C's `PyFrame_LocalsToFast` writes it back. Between the two no other thread
+may run: it would lose what it writes in between. CPython switches threads at calls of Python
+functions, backward jumps and the end of calls only: `_write` calls nothing before it has written.
+"""
+
+import os
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import repeat
+from types import FrameType
+from typing import Any, SupportsIndex
+
+from graphcore.engine.fused.backend.layout import Kept, Layout
+from graphcore.engine.fused.ir import NodeIR
+from graphcore.engine.plan import Node
+from graphcore.errors import NoValueError, RunError
+from graphcore.node import MutableNode
+
+attributes_of = vars(MutableNode)["__dict__"].__get__
+_no_value = vars(MutableNode)["value"].__get__
+_set_class = vars(object)["__class__"].__set__
+ABSENT = object()
+
+# By the ids of nodes: which run's variables hold them.
+_running: dict[int, "Live"] = {}
+
+
+def _forget_parents_runs() -> None:
+    """In a forked child: give nodes that a thread of the parent runs their own classes back."""
+    for live in set(_running.values()):
+        live.end()
+
+
+os.register_at_fork(after_in_child=_forget_parents_runs)
+
+
+class Live:
+    """The nodes of one program while its function runs.
+
+    Args:
+        objects: the nodes' objects.
+        nodes: the nodes.
+        layout: the function's variables.
+        ticked_in: gives the number of the cycle of a node's last tick, from the variables.
+        owner_at: gives the index of the node to which a line of the function belongs, or -1.
+    """
+
+    def __init__(
+        self,
+        objects: Sequence[Node],
+        nodes: Sequence[NodeIR],
+        layout: Layout,
+        ticked_in: Callable[[int, Mapping[str, Any], int], int],
+        owner_at: Callable[[int], int],
+    ) -> None:
+        self._objects = objects
+        self._layout = layout
+        self._ticked_in = ticked_in
+        self._owner_at = owner_at
+        self._frame: FrameType | None = None
+        self._held = [objects[kept.node] for kept in layout.kept]
+        self._ids = [id(node) for node in self._held]
+        self._own_classes = [type(node) for node in self._held]
+        self._classes = _classes(nodes, layout, self._own_classes)
+        self._kept: dict[int, Kept] = {}
+        self._mirrored = frozenset(node.index for node in nodes if node.mirrored)
+        self.lock = threading.RLock()
+
+    # What the function and its program call
+
+    def begin(self, frame: FrameType) -> None:
+        """Have the nodes read and write the variables of this frame."""
+        self._frame = frame
+        _running.update(zip(self._ids, repeat(self), strict=False))
+        # One call in C, so that Ctrl-C leaves all of them or none.
+        deque(map(_set_class, self._held, self._classes), 0)
+
+    def end(self) -> None:
+        """Give the nodes their own class back; without effect if they have it."""
+        if self._frame is not None:
+            deque(map(_set_class, self._held, self._own_classes), 0)
+            deque(map(_running.pop, self._ids, repeat(None)), 0)
+            self._frame = None
+
+    def variables(self) -> dict[str, Any] | None:
+        """Return the function's variables as they are now, `None` if it does not hold the nodes."""
+        return None if self._frame is None else variables_of(self._frame)
+
+    def take_value(self, index: int) -> Any:
+        """Take the value that `start` gave a node: it alone sees it until it ticks (R5)."""
+        return attributes_of(self._objects[index]).pop("value", ABSENT)
+
+    # What the nodes call
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the function holds the nodes."""
+        return self._frame is not None
+
+    def read(self, node: Node, name: str) -> Any:
+        """Return an attribute of a node that a variable holds."""
+        frame = self._frame
+        if frame is None:  # the run has ended in the meantime
+            return getattr(node, name)
+        kept, own = self._kept_of(node), attributes_of(node)
+        variables = frame.f_locals
+        if name == "ticked_in":
+            return self._ticked_in(kept.node, variables, self._owner_at(frame.f_lineno))
+        if name == "value":
+            variable = kept.value
+            if kept.working != variable and self._owner_at(frame.f_lineno) == kept.node:
+                variable = kept.working
+            value = variables.get(variable, ABSENT) if variable else own.get("value", ABSENT)
+            return _no_value(node, type(node)) if value is ABSENT else value
+        variable = dict(kept.state)[name]
+        # Before the function has read it, the object has it.
+        return variables[variable] if variable in variables else own_attribute(node, name)
+
+    def write(self, node: Node, name: str, value: Any) -> bool:
+        """Set an attribute of a node; return whether that is done.
+
+        Raises:
+            RunError: for an attribute on which the text of the function depends.
+        """
+        with self.lock:
+            frame = self._frame
+            if frame is None:
+                return False
+            kept = self._kept_of(node)
+            own = attributes_of(node)
+            if name == "value" and kept.working:
+                if kept.working != kept.value:
+                    _write(frame, kept.working, value)
+                    if self._owner_at(frame.f_lineno) == kept.node:
+                        return True
+                if kept.value:
+                    _write(frame, kept.value, value)
+                if kept.node in self._mirrored or not kept.value:
+                    own["value"] = value
+                return True
+            for attribute, variable in (*kept.state, *kept.read):
+                if attribute == name:
+                    _write(frame, variable, value)
+                    own[name] = value
+                    return True
+            if name in kept.fixed and own.get(name) is not value:
+                raise RunError(
+                    f"{name} of {node.name} cannot be assigned while its run goes on, since the "
+                    'compiled function is made for the present one: run with tier="interpreted"'
+                )
+            return False
+
+    def _kept_of(self, node: Node) -> Kept:
+        if not self._kept:
+            self._kept = dict(zip(self._ids, self._layout.kept, strict=True))
+        return self._kept[id(node)]
+
+    def attributes(self, node: Node) -> "LiveAttributes":
+        """Return a node's attributes as they are now."""
+        made = LiveAttributes(node)
+        if self._frame is not None:
+            kept = self._kept_of(node)
+            value = ("value",) if kept.working else ()
+            for name in ("ticked_in", *value, *(name for name, _ in kept.state)):
+                try:
+                    dict.__setitem__(made, name, self.read(node, name))
+                except (AttributeError, NoValueError):  # it has none now
+                    made.pop(name, None)
+        return made
+
+
+def variables_of(frame: FrameType) -> dict[str, Any]:
+    """Return a copy of a frame's variables; from 3.13 on, asking for them one by one is slow."""
+    return dict(frame.f_locals.items())
+
+
+if sys.version_info >= (3, 13):
+
+    def _write(frame: FrameType, variable: str, value: Any) -> None:
+        frame.f_locals[variable] = value
+
+else:
+    import ctypes
+
+    _to_fast = ctypes.pythonapi.PyFrame_LocalsToFast
+    _to_fast.argtypes = [ctypes.py_object, ctypes.c_int]
+    _to_fast.restype = None
+
+    def _write(frame: FrameType, variable: str, value: Any) -> None:
+        old = frame.f_locals.get(variable)  # kept, so that nothing is finalized while writing
+        variables = frame.f_locals
+        variables[variable] = value
+        _to_fast(frame, 0)
+        del old
+
+
+class LiveAttributes(dict[str, Any]):
+    """A fused node's `__dict__` during a run: a copy that writes through to the node."""
+
+    def __init__(self, node: Node) -> None:
+        super().__init__(attributes_of(node))
+        self._node = node
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        super().__setitem__(name, value)
+        live = _running.get(id(self._node))
+        if live is None or not live.write(self._node, name, value):
+            attributes_of(self._node)[name] = value
+
+    def __delitem__(self, name: str) -> None:
+        super().__delitem__(name)
+        del attributes_of(self._node)[name]
+
+    def update(self, *given: Any, **named: Any) -> None:
+        """Set several attributes."""
+        for name, value in dict(*given, **named).items():
+            self[name] = value
+
+    def setdefault(self, name: str, default: Any = None) -> Any:
+        """Return an attribute, set to the default where there is none."""
+        if name not in self:
+            self[name] = default
+        return self[name]
+
+
+class _LiveAttribute:
+    """An attribute of a fused node's class during a run, which a variable of the frame holds."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __get__(self, node: Node | None, owner: type) -> Any:
+        if node is None:
+            return getattr(owner.__mro__[1], self._name)
+        live = _running.get(id(node))
+        return own_attribute(node, self._name) if live is None else live.read(node, self._name)
+
+    def __set__(self, node: Node, value: Any) -> None:
+        live = _running.get(id(node))
+        if live is None or not live.write(node, self._name, value):
+            attributes_of(node)[self._name] = value
+
+    def __delete__(self, node: Node) -> None:
+        live = _running.get(id(node))
+        if live is not None and live.is_running:
+            raise RunError(
+                f"{self._name} of {node.name} cannot be deleted while its run goes on: "
+                "assign another value"
+            )
+        attributes_of(node).pop(self._name, None)
+
+
+class _ReadAttribute(_LiveAttribute):
+    """One that no cycle assigns, so that the object has it as well."""
+
+    def __get__(self, node: Node | None, owner: type) -> Any:
+        return super().__get__(None, owner) if node is None else own_attribute(node, self._name)
+
+
+def own_attribute(node: Node, name: str) -> Any:
+    """Return an attribute that a node's object has itself.
+
+    Raises:
+        NoValueError, AttributeError: if it has none.
+    """
+    try:
+        return attributes_of(node)[name]
+    except KeyError:
+        if name == "value":
+            return _no_value(node, type(node))
+        cls = node.__class__.__name__
+        text = f"{cls!r} object has no attribute {name!r}"
+        raise AttributeError(text, name=name, obj=node) from None
+
+
+def _set_attribute(node: Node, name: str, value: Any) -> None:
+    live = _running.get(id(node))
+    if live is None or not live.write(node, name, value):
+        object.__setattr__(node, name, value)
+
+
+def _live_attributes(node: Node) -> dict[str, Any]:
+    live = _running.get(id(node))
+    return attributes_of(node) if live is None else live.attributes(node)
+
+
+def _reduce(node: Node, protocol: SupportsIndex) -> Any:
+    """Have a copy of a node, or what is unpickled, be of the node's own class."""
+    made: Any = object.__reduce_ex__(node, protocol)
+    function, arguments, state, *rest = made
+    if type(node).__getstate__ is object.__getstate__:
+        state = dict(vars(node))  # the default reads what the node had before the run
+    own = (node.__class__ if each is type(node) else each for each in arguments)
+    return function, tuple(own), state, *rest
+
+
+class _Seed(MutableNode[Any]):
+    """A class with the layout of a node, to which a user's class is then given as its base.
+
+    Made directly below the user's class, it would call the user's `__init_subclass__`.
+    """
+
+
+def _classes(
+    nodes: Sequence[NodeIR], layout: Layout, own: Sequence[type[Node]]
+) -> list[type[Node]]:
+    """Return for each node that is held in variables its class during a run."""
+    made: dict[tuple[Any, ...], type[Node]] = {}
+    classes = []
+    for kept, cls in zip(layout.kept, own, strict=True):
+        hidden: Iterable[str] = ()
+        if not nodes[kept.node].mirrored:
+            hidden = ("ticked_in", "value") if kept.working else ("ticked_in",)
+        live = (*hidden, *(name for name, _ in kept.state))
+        read = (*(name for name, _ in kept.read), *sorted(kept.fixed))
+        key = cls, live, read
+        if key not in made:
+            made[key] = live_class(cls, live, read)
+        classes.append(made[key])
+    return classes
+
+
+def live_class(cls: type[Node], live: Iterable[str], read: Iterable[str]) -> type[Node]:
+    """Return a node class during a run.
+
+    Args:
+        cls: the node's own class.
+        live: its attributes that variables hold.
+        read: those that the object has as well, since no cycle assigns them.
+    """
+    names: dict[str, Any] = {
+        "__slots__": (),
+        "__module__": cls.__module__,
+        "__qualname__": cls.__qualname__,
+        "__doc__": cls.__doc__,
+        "__setattr__": _set_attribute,
+        "__class__": property(lambda node: cls),
+        "__reduce_ex__": _reduce,
+        "__dict__": property(_live_attributes),
+        "operator": cls.operator,
+        **{name: _ReadAttribute(name) for name in read},
+        **{name: _LiveAttribute(name) for name in live},
+    }
+    made = type(cls.__name__, (_Seed,), names)
+    made.__bases__ = (cls,)
+    return made

@@ -1,0 +1,314 @@
+"""Pass 12, and a run: compile the text, run it, and give the nodes their state back.
+
+However a run ends, the nodes are as the interpreted tier would have left them: the function's
+variables are read from its frame, and the line at which it stopped says which nodes of a block had
+run. An error gains the note of the node to which its line belongs (R11).
+"""
+
+import dis
+import itertools
+import linecache
+import re
+import sys
+import weakref
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from functools import partial
+from heapq import heapify, heappop, heappush
+from types import CodeType, FunctionType, TracebackType
+from typing import Any
+
+from graphcore.engine.fused.analysis.tests import Placed, PlacedBlock
+from graphcore.engine.fused.backend.drivers import NEVER, Driver
+from graphcore.engine.fused.backend.layout import Layout
+from graphcore.engine.fused.backend.lines import Lines
+from graphcore.engine.fused.backend.live import ABSENT, Live, attributes_of, variables_of
+from graphcore.engine.fused.ir import NodeIR
+from graphcore.engine.notes import add_note
+from graphcore.engine.plan import Plan
+from graphcore.engine.session import Session
+from graphcore.engine.withheld import steps_of
+from graphcore.errors import NoValueError
+from graphcore.parsing import without_warnings
+
+_numbers = itertools.count(1)
+_QUOTED = re.compile(r"'(\w+)'")
+
+
+class Program:
+    """A plan compiled for one driver.
+
+    Args:
+        plan: what is run.
+        nodes: its nodes.
+        placed: the nodes in their places.
+        layout: the function's variables.
+        driver: where the function has its cycles from.
+        text: the function's text.
+
+    Raises:
+        SyntaxError, RecursionError, MemoryError: if CPython cannot compile the text.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        nodes: Sequence[NodeIR],
+        placed: Placed,
+        layout: Layout,
+        driver: Driver,
+        text: Lines,
+    ) -> None:
+        self._plan = plan
+        self._nodes = nodes
+        self._layout = layout
+        self._driver = driver
+        self._owners = text.owners
+        self._begins = driver.begins
+        self._flag_of = {
+            index: (None if flag is None else layout.flags[flag], first, last)
+            for index, (flag, first, last) in _flag_of(placed.top).items()
+        }
+        self._readers = {kept.value: kept for kept in layout.kept if kept.value}
+        self._readers |= {kept.working: kept for kept in layout.kept if kept.working}
+        source = str(text)
+        name = f"<graphcore {next(_numbers)}>"
+        with without_warnings():
+            code: CodeType = compile(source, name, "exec", dont_inherit=True)
+        namespace: dict[str, Any] = {
+            "current_frame": sys._getframe,
+            "heapify": heapify,
+            "heappop": heappop,
+            "heappush": heappush,
+            "absent": ABSENT,
+            "never": NEVER,
+            **layout.constants,
+        }
+        exec(code, namespace)
+        self._run: FunctionType = namespace["run"]
+        self._live = Live(plan.nodes, nodes, layout, self._ticked_in, self._owner_at)
+        self._defaults: list[tuple[dict[str, Any], str, Any]] = []
+        self._lines = source.splitlines(True)
+        linecache.cache[name] = (len(source), None, self._lines, name)
+        weakref.finalize(self, linecache.cache.pop, name, None)
+
+    @property
+    def source(self) -> str:
+        """The text of the function."""
+        return "".join(self._lines).rstrip()
+
+    def without_state(self) -> dict[int, str]:
+        """Return the nodes that lack state with which a run has to begin, with what they lack."""
+        return {
+            kept.node: f"a run began without {attribute}, which its cycle uses"
+            for kept in self._layout.kept
+            for attribute, _ in (*kept.state, *kept.read)
+            if not hasattr(self._plan.nodes[kept.node], attribute)
+        }
+
+    def run(self, session: Session) -> None:
+        """Run the nodes until the session is over."""
+        plan = self._plan
+        called = [plan.nodes[index] for index in self._layout.steps]
+        steps = dict(zip(self._layout.steps, steps_of(called), strict=True))
+        missing: Exception | None = None
+        returned: dict[str, Mapping[str, Any]] = {}
+        try:
+            attributes = self._attributes()
+            given = (session, attributes, session.states, steps, self._live)
+            more = self._driver.given(session, plan.nodes)
+            # `defaultdict` calls and stores atomically, so Ctrl-C cannot lose the result.
+            returned = defaultdict(partial(self._run, *given, *more))
+            self._finish(returned["variables"], session)
+        except BaseException as error:
+            if returned:
+                self._finish(returned["variables"], session)
+                raise
+            missing = self._fail(error, session)
+            if missing is None:
+                raise
+        finally:
+            self._live.end()
+        if missing is not None:
+            raise missing  # out here, where it has no other error for its context
+
+    def _attributes(self) -> list[dict[str, Any]]:
+        """Return the nodes' own attributes, with those that their classes give them by default."""
+        nodes = self._plan.nodes
+        attributes = list(map(attributes_of, nodes))
+        for kept in self._layout.kept:
+            own = attributes[kept.node]
+            for name, _ in (*kept.state, *kept.read):
+                if name not in own:
+                    own[name] = getattr(nodes[kept.node], name)
+                    self._defaults.append((own, name, own[name]))
+        return attributes
+
+    def end(self) -> None:
+        """Give the nodes their classes back, if Ctrl-C broke into the end of a run."""
+        self._live.end()
+
+    def _finish(self, variables: Mapping[str, Any], session: Session) -> None:
+        """Tell the session and the nodes how the function's end has left them."""
+        self._driver.finish(session, variables)
+        self._give_back(variables, session, len(self._nodes))
+
+    # After an error
+
+    def _fail(self, error: BaseException, session: Session) -> Exception | None:
+        """Give the nodes back what they were when it failed, and note on which node it was.
+
+        Returns:
+            The error that reading a node's value would have raised, if that is what failed.
+        """
+        found = self._frame(error.__traceback__)
+        if found is None:
+            return None
+        traceback, last = found
+        frame = traceback.tb_frame
+        # Some instructions belong to no line.
+        line = traceback.tb_lineno or len(self._owners) + 1
+        missing: Exception | None = None
+        unbound = self._unbound(error, traceback) if last else None
+        if unbound is not None:
+            name, line = unbound
+            node = self._plan.nodes[self._readers[name].node]
+            text = f"{node.name} has no value yet: it has not ticked in this run"
+            missing = NoValueError(text).with_traceback(error.__traceback__)
+        owner = self._owner_at(line)
+        variables = variables_of(frame)
+        self._driver.tell(session, variables)
+        if self._driver.replaced >= 0 and line == self._begins:
+            if isinstance(error, Exception):
+                session.cycle += 1  # that of the source, which has no next event
+            else:
+                owner = -1
+        elif self._begins and owner < 0 and line <= self._begins:
+            session.cycle = max(session.cycle - 1, 0)
+        self._give_back(variables, session, owner if owner >= 0 else len(self._nodes))
+        if owner >= 0 and isinstance(error, Exception):
+            self._live.end()  # the note shows values, which the nodes have now
+            add_note(missing or error, self._plan, owner, session.time)
+        return missing
+
+    def _frame(self, traceback: TracebackType | None) -> tuple[TracebackType, bool] | None:
+        """Return the function's entry in a traceback, and whether it is the last one."""
+        while traceback is not None:
+            if traceback.tb_frame.f_code is self._run.__code__:
+                return traceback, traceback.tb_next is None
+            traceback = traceback.tb_next
+        return None
+
+    def _unbound(self, error: BaseException, traceback: TracebackType) -> tuple[str, int] | None:
+        """Return the value's variable that was read while it was unbound, and the line that did so.
+
+        CPython may give the error the line before: it joins an assignment and a following read into
+        one instruction. A user's own `raise` is told apart by its instruction.
+        """
+        match = _QUOTED.search(str(error)) if type(error) is UnboundLocalError else None
+        if match is None or match[1] not in self._readers:
+            return None
+        line = traceback.tb_lineno
+        for each in dis.get_instructions(self._run.__code__):
+            if each.offset < traceback.tb_lasti:
+                continue
+            if each.opname == "RAISE_VARARGS":
+                return None
+            if each.positions is not None and each.positions.lineno is not None:
+                line = each.positions.lineno
+            names = each.argval if isinstance(each.argval, tuple) else (each.argval,)
+            if "LOAD_FAST" in each.opname and match[1] in names:
+                return match[1], line
+            if each.offset > traceback.tb_lasti + 8:
+                break
+        return match[1], traceback.tb_lineno
+
+    def _owner_at(self, line: int | None) -> int:
+        """Return the index of the node to which a line belongs, or -1."""
+        if line is None or line > len(self._owners):
+            return -1
+        return self._owners[line - 1]
+
+    # The nodes' state
+
+    def _give_back(self, variables: Mapping[str, Any], session: Session, failed: int) -> None:
+        """Give the nodes their values, their state and the cycle of their last tick.
+
+        Args:
+            variables: the function's variables.
+            session: the run.
+            failed: the index of the node at which it stopped; beyond the last, if between cycles.
+        """
+        nodes, cycle = self._plan.nodes, session.cycle
+        with self._live.lock:
+            # What another thread has assigned since the function returned counts as well.
+            variables = self._live.variables() or variables
+            for index, value, working, state, *_ in self._layout.kept:
+                own = attributes_of(nodes[index])
+                # A cycle that fails leaves its node as it is, what it set without ticking included.
+                name = value if index != failed else working
+                if name in variables and variables[name] is not ABSENT:
+                    own["value"] = variables[name]
+                for attribute, name in state:
+                    if name in variables:  # an interrupt may come before the first line
+                        own[attribute] = variables[name]
+                own["ticked_in"] = self._tick_of(index, variables, cycle, failed)
+            for own, attribute, value in self._defaults:
+                if own[attribute] is value:
+                    del own[attribute]  # its class has it still
+            self._defaults = []
+            self._live.end()
+
+    def _ticked_in(self, index: int, variables: Mapping[str, Any], owner: int) -> int:
+        """Return in which cycle a node ticked last, while the function runs a node's lines."""
+        cycle = variables.get("cycle", 0)
+        return self._tick_of(index, variables, cycle, owner if owner >= 0 else len(self._nodes))
+
+    def _tick_of(self, index: int, variables: Mapping[str, Any], cycle: int, at: int) -> int:
+        """Return in which cycle a node ticked last.
+
+        A block sets one flag for all nodes that tick with it, at its end: before that, those that
+        come before the present node have ticked in this cycle already.
+
+        Args:
+            index: the node.
+            variables: the function's variables.
+            cycle: the present cycle.
+            at: the index of the node that is running; beyond the last, if none is.
+        """
+        flag, first, last = self._flag_of.get(index, ("", -1, -1))
+        if flag is None:  # it ticks in every cycle
+            return cycle if index < at else cycle - 1
+        if first <= at <= last and index < at:
+            return cycle
+        return int(variables.get(flag, 0))
+
+
+_Flagged = tuple[int | None, int, int]
+
+
+def _flag_of(block: PlacedBlock) -> dict[int, _Flagged]:
+    """Return for each node whose flag tells its ticks, with the first and last node of its block.
+
+    A node that chooses has a flag of its own and needs no block; `None` for a flag is every cycle.
+    """
+    found: dict[int, _Flagged] = {}
+    _find_flags(block, found)
+    return found
+
+
+def _find_flags(block: PlacedBlock, found: dict[int, _Flagged]) -> int:
+    """Add the nodes of a block; return the index of the last node in it."""
+    last = block.first
+    for item in block.items:
+        if isinstance(item, PlacedBlock):
+            last = max(last, _find_flags(item, found))
+            continue
+        last = max(last, item.index)
+        if item.sets_flag:
+            found[item.index] = item.index, -1, -1
+        if item.dependants is not None:
+            last = max(last, _find_flags(item.dependants, found))
+    for index in block.flag_of:
+        found[index] = block.counter, block.first, last
+    return last

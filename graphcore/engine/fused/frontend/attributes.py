@@ -1,0 +1,95 @@
+"""Pass 3: classify the attributes that a node's `cycle` uses, as upstreams, state or parameters."""
+
+from collections.abc import Container
+from types import FunctionType, MemberDescriptorType
+from typing import Any
+
+from graphcore.engine.fused.frontend.functions import expression_of, operator_of
+from graphcore.engine.fused.frontend.subset import Cycle, Node, Refused, found_in
+from graphcore.engine.fused.ir import Is, Kind
+from graphcore.node import MutableNode
+
+_INPUT = Kind(Is.INPUT)
+
+
+def kinds_of(node: Node, cycle: Cycle, upstreams: Container[int]) -> dict[str, Kind]:
+    """Return what each attribute of a node is to its `cycle`.
+
+    Args:
+        node: the node.
+        cycle: its class's `cycle`.
+        upstreams: the ids of the nodes that it was wired with.
+
+    Raises:
+        Refused: if the cycle assigns an upstream, or reads one that it was not wired with.
+    """
+    if "cycle" in vars(node):
+        raise Refused("it has a cycle of its own, apart from its class's")
+    kinds: dict[str, Kind] = {}
+    for name in cycle.attributes:
+        kind = _kind(name, node, cycle, upstreams)
+        if name in cycle.written and kind.of in (Is.INPUT, Is.INPUTS):
+            raise Refused(f"its cycle assigns {name}, an upstream")
+        kinds[name] = kind
+    return kinds
+
+
+def _kind(name: str, node: Node, cycle: Cycle, upstreams: Container[int]) -> Kind:
+    own = vars(node)
+    declared = node._inputs.get(name)
+    if declared is not None:
+        given = own.get(name)
+        if not declared.many and id(given) in upstreams:
+            return _INPUT
+        if not (declared.many and isinstance(given, list) and _are_all(given, upstreams)):
+            raise Refused(f"its upstream {name} is no longer the one that it was wired with")
+        return Kind(Is.INPUTS, len(given))
+    if name in cycle.written:
+        return Kind(Is.STATE)
+    if name in node._states:
+        return Kind(Is.READ)
+    if name in own:
+        given = own[name]
+        if type(given) is FunctionType and name in node._parameters:
+            return _parameter(name, given, cycle)
+        if isinstance(given, list | tuple) and given and _are_all(given, upstreams):
+            return Kind(Is.INPUTS, len(given))
+        if _are_all([given], upstreams):
+            return _INPUT
+        if name in node._parameters:
+            return _parameter(name, given, cycle)
+    return Kind(Is.READ) if found_in(type(node), name) is None else Kind(Is.LIVE)
+
+
+def _are_all(given: list[Any] | tuple[Any, ...], upstreams: Container[int]) -> bool:
+    nodes = [node_behind(each) for each in given]
+    return all(node is not None and id(node) in upstreams for node in nodes)
+
+
+def node_behind(given: object) -> Node | None:
+    """Return the node that an object is, or whose handle it is; `None` for any other object.
+
+    It asks the object's type alone: looking up `node` on a user's object might run the user's code.
+    """
+    kind = type(given)
+    if issubclass(kind, MutableNode):
+        return given  # type: ignore[return-value]  # mypy does not narrow by a variable's type
+    slot = getattr(kind, "node", None)
+    if isinstance(slot, MemberDescriptorType) and hasattr(kind, "named"):
+        found = slot.__get__(given)
+        return found if isinstance(found, MutableNode) else None
+    return None
+
+
+def _parameter(name: str, given: Any, cycle: Cycle) -> Kind:
+    # A user may switch a parameter of a class of theirs while a run goes on.
+    if cycle.is_ours and (given is None or given is True or given is False):
+        return Kind(Is.FOLDED, given)
+    arguments = cycle.called.get(name)
+    if arguments is not None:
+        expression = expression_of(given)
+        if expression is not None:
+            return Kind(Is.INLINED, expression)
+        if operator_of(given, arguments) is not None:
+            return Kind(Is.OPERATOR, given)
+    return Kind(Is.READ, type(given) is int)

@@ -1,0 +1,300 @@
+"""The frontend's result: each node of the plan as a `NodeIR`, with what its text stands on.
+
+This is where passes 1 to 6 meet a node. What they take from the objects around it (parameters,
+closures, globals, classes) is captured for the text, and guarded for the next run.
+"""
+
+import keyword
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from types import FunctionType, MethodType
+from typing import Any, cast
+
+from graphcore.engine.fused.frontend.attributes import kinds_of, node_behind
+from graphcore.engine.fused.frontend.functions import Expression, cell_of, is_bound
+from graphcore.engine.fused.frontend.guards import Guards, builtins_of, is_builtin, is_plain_builtin
+from graphcore.engine.fused.frontend.lower import lowered
+from graphcore.engine.fused.frontend.states import (
+    asks_between_cycles,
+    is_recorded,
+    keeps_alarms,
+    may_schedule,
+)
+from graphcore.engine.fused.frontend.subset import Cycle, Node, Refused, cycle_of
+from graphcore.engine.fused.ir import (
+    VARIABLES,
+    Builtin,
+    Capture,
+    Captured,
+    Cell,
+    Constant,
+    Contents,
+    CycleIR,
+    Function,
+    Global,
+    Hole,
+    Is,
+    Member,
+    NodeIR,
+)
+from graphcore.engine.plan import Plan
+from graphcore.engine.withheld import sets_only_what_it_ticks_with
+from graphcore.node import Source
+
+# Attributes of every object, which hide a global variable of that name (`ModuleGlobals`).
+_HIDDEN = re.compile(r"__(?!name__|file__)\w+__")
+# Methods that the passes read, beside `cycle`: if one changes, so may the driver.
+_METHODS = ("cycle", "start", "stop", "value", "__getattr__", "__getattribute__", "__setattr__")
+
+
+class ModuleGlobals:
+    """A module's global variables as attributes: read as Python reads them, from the same dict."""
+
+    def __init__(self, names: dict[str, Any]) -> None:
+        self.__dict__ = names
+
+    def __getattr__(self, name: str) -> Any:
+        """Return a builtin: the module has no variable of this name."""
+        names = vars(self)
+        builtin = names.get("__builtins__", {})
+        found = builtin if isinstance(builtin, dict) else vars(builtin)
+        if name in found:
+            return found[name]
+        raise NameError(f"name {name!r} is not defined", name=name)
+
+
+@dataclass(slots=True)
+class Frontend:
+    """The nodes of a plan as data.
+
+    Attributes:
+        nodes: the nodes in the order of R2.
+        guards: what has to be the same when a run starts.
+        held: for each node, the indices of the nodes that its functions hold.
+    """
+
+    nodes: list[NodeIR]
+    guards: Guards
+    held: list[tuple[int, ...]]
+
+
+def read_plan(plan: Plan, to_call: dict[int, str]) -> Frontend:
+    """Return the nodes of a plan, each lowered or with the reason why it is called.
+
+    Args:
+        plan: the plan.
+        to_call: nodes that have to be called, with the reason.
+    """
+    return _Capture(plan, to_call).frontend()
+
+
+@dataclass(frozen=True, slots=True)
+class _Class:
+    """What the passes say of a node class.
+
+    Attributes:
+        cycle: its `cycle`, or why that cannot be fused.
+        withheld: whether it may set a value without ticking with it (R5).
+        may_schedule: whether alarms, or what threads bring, may run its nodes.
+        keeps_alarms: whether its `start` may keep an alarm.
+        asks_between_cycles: whether it may ask its state outside a cycle.
+    """
+
+    cycle: Cycle | str
+    withheld: bool
+    may_schedule: bool
+    keeps_alarms: bool
+    asks_between_cycles: bool
+
+
+class _Capture:
+    def __init__(self, plan: Plan, to_call: dict[int, str]) -> None:
+        self._plan = plan
+        self._to_call = to_call
+        self._indices = {id(node): index for index, node in enumerate(plan.nodes)}
+        self._guards = Guards()
+        self._modules: dict[int, ModuleGlobals] = {}
+        self._globals: dict[tuple[Cycle, str], Capture] = {}
+        self._holes: dict[CycleIR, tuple[Hole, ...]] = {}
+        self._classes: dict[type[Node], _Class] = {}
+        self._guarded: set[tuple[type, CycleIR | None]] = set()
+
+    def frontend(self) -> Frontend:
+        nodes = [self._read(index, node) for index, node in enumerate(self._plan.nodes)]
+        held = [tuple(self._held(node)) for node in self._plan.nodes]
+        return Frontend(nodes, self._guards, held)
+
+    def _read(self, index: int, node: Node) -> NodeIR:
+        active, passive = self._plan.active[index], self._plan.passive[index]
+        self._guards.kind(node)
+        own, of_class = vars(node), self._class_of(type(node))
+        by_itself = "start" in own or "cycle" in own
+        read = NodeIR(
+            index,
+            _identifier(node.name),
+            node.serial,
+            active,
+            passive,
+            woken=not (active or passive) or by_itself or of_class.may_schedule,
+            needs_all=node.valid == "all",
+            is_source=isinstance(node, Source),
+            is_recorded=is_recorded(node),
+            keeps_alarms=of_class.keeps_alarms,
+            asks_between_cycles=of_class.asks_between_cycles,
+        )
+        try:
+            if index in self._to_call:
+                raise Refused(self._to_call[index])
+            self._fuse(read, node, of_class)
+        except Refused as reason:
+            read.call(str(reason))
+            self._guard_class(type(node), None, ())
+        return read
+
+    def _class_of(self, cls: type[Node]) -> "_Class":
+        """Return what the passes say of a class; found out once for all nodes of it."""
+        found = self._classes.get(cls)
+        if found is None:
+            try:
+                cycle: Cycle | str = cycle_of(cls)
+            except Refused as reason:
+                cycle = str(reason)
+            withheld = not sets_only_what_it_ticks_with(cls)
+            asks = may_schedule(cls), keeps_alarms(cls), asks_between_cycles(cls)
+            found = self._classes[cls] = _Class(cycle, withheld, *asks)
+        return found
+
+    def _fuse(self, read: NodeIR, node: Node, of_class: "_Class") -> None:
+        cycle = of_class.cycle
+        if isinstance(cycle, str):
+            raise Refused(cycle)
+        upstreams = {id(self._plan.nodes[each]) for each in (*read.active, *read.passive)}
+        kinds = kinds_of(node, cycle, upstreams)
+        found = lowered(cycle, tuple(kinds.items()), of_class.withheld)
+        if isinstance(found, str):
+            raise Refused(found)
+        captured = dict(self._captures(node, cycle, found))
+        if captured:
+            read.captured = captured
+        read.upstreams = dict(self._upstreams(node, found))
+        read.cycle = found
+        self._guard(node, cycle, found)
+
+    def _upstreams(
+        self, node: Node, found: CycleIR
+    ) -> Iterator[tuple[tuple[str, int | None], int]]:
+        for name, kind in found.kinds.items():
+            given = vars(node).get(name)
+            if kind.of is Is.INPUT:
+                yield (name, None), self._indices[id(node_behind(given))]
+            elif kind.of is Is.INPUTS:
+                for place, each in enumerate(cast(list[Any], given)):
+                    yield (name, place), self._indices[id(node_behind(each))]
+
+    # What the holes stand for
+
+    def _captures(self, node: Node, cycle: Cycle, found: CycleIR) -> Iterator[tuple[Hole, Capture]]:
+        holes = self._holes.get(found)
+        if holes is None:
+            kinds = Function | Cell | Captured | Global
+            holes = tuple(each for each in found.holes if isinstance(each, kinds))
+            self._holes[found] = holes
+        for hole in holes:
+            match hole:
+                case Function(attribute):
+                    yield hole, Constant(vars(node)[attribute])
+                case Captured(attribute, name):
+                    expression: Expression = found.kinds[attribute].detail
+                    cell = cell_of(vars(node)[attribute], name)
+                    yield hole, self._cell(cell, name in expression.fixed)
+                case Cell(name):
+                    yield hole, self._variable_around(cycle, name)
+                case Global(name):
+                    yield hole, self._global(cycle, name)
+
+    def _cell(self, cell: Any, fixed: bool) -> Capture:
+        if not fixed:
+            return Contents(cell)
+        self._guards.cell(cell)
+        return Constant(cell.cell_contents)
+
+    def _variable_around(self, cycle: Cycle, name: str) -> Capture:
+        cell = cell_of(cycle.function, name)
+        if not is_bound(cell):
+            raise Refused(f"{name}, a variable around its cycle, has no value yet")
+        if cycle.file.may_delete(name):
+            raise Refused(f"{name}, a variable around its cycle, may be deleted")
+        return self._cell(cell, cycle.file.bound_once(name, cycle.tree))
+
+    def _global(self, cycle: Cycle, name: str) -> Capture:
+        if (cycle, name) not in self._globals:
+            self._globals[cycle, name] = self._found_global(cycle, name)
+        return self._globals[cycle, name]
+
+    def _found_global(self, cycle: Cycle, name: str) -> Capture:
+        function = cycle.function
+        names = function.__globals__
+        if name in names and cycle.is_ours:
+            return Constant(names[name])  # nobody rebinds a variable of graphcore's own modules
+        if is_builtin(function, name) and not cycle.file.rebinds_global(name):
+            self._guards.builtin(function, name)
+            plain = is_plain_builtin(function, name)
+            return Builtin() if plain else Constant(builtins_of(function)[name])
+        if _HIDDEN.fullmatch(name):
+            raise Refused(f"its cycle uses the global variable {name}")
+        module = self._modules.get(id(names))
+        if module is None:
+            module = self._modules[id(names)] = ModuleGlobals(names)
+        return Member(module)
+
+    # What is guarded
+
+    def _guard(self, node: Node, cycle: Cycle, found: CycleIR) -> None:
+        self._guard_class(type(node), found, found.kinds)
+        own = vars(node)
+        self._guards.entry(own, "cycle")
+        for name, kind in found.kinds.items():
+            if kind.of in VARIABLES or kind.of is Is.LIVE:
+                continue
+            self._guards.entry(own, name)
+            given = own[name]
+            if kind.of is Is.INLINED:
+                self._guards.function(given)
+            elif kind.of is Is.INPUTS:
+                self._guards.items(given)
+
+    def _guard_class(self, cls: type, found: CycleIR | None, names: Iterable[str]) -> None:
+        if (cls, found) in self._guarded:
+            return
+        self._guarded.add((cls, found))
+        for name in (*_METHODS, *names):
+            self._guards.member(cls, name)
+
+    # Which nodes a node's functions hold
+
+    def _held(self, node: Node) -> Iterator[int]:
+        """Yield the nodes that the functions given to a node hold, for the escape analysis.
+
+        One look, not a search: who holds a node in a deeper way reads it more slowly.
+        """
+        for given in vars(node).values():
+            kind = type(given)
+            if kind is FunctionType:
+                for cell in given.__closure__ or ():
+                    if is_bound(cell):
+                        yield from self._index_of(cell.cell_contents)
+            elif kind is MethodType:
+                yield from self._index_of(given.__self__)
+
+    def _index_of(self, given: object) -> Iterator[int]:
+        index = self._indices.get(id(node_behind(given)))
+        if index is not None:
+            yield index
+
+
+@lru_cache(1024)
+def _identifier(name: str) -> str:
+    name = re.sub(r"\W+", "_", name, flags=re.ASCII)
+    return f"n_{name}" if name[:1].isdigit() or keyword.iskeyword(name) else name

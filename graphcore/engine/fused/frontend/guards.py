@@ -1,0 +1,105 @@
+"""What the compiler took from the program around a graph, to be compared when a run starts."""
+
+import builtins
+from collections.abc import Mapping, Sequence
+from types import CellType, CodeType, FunctionType
+from typing import Any, cast
+
+from graphcore.engine.fused.frontend.functions import is_bound
+from graphcore.engine.fused.frontend.subset import found_in
+
+ABSENT = object()
+
+
+class Guards:
+    """What was found at compile time; kept side by side, as there are many."""
+
+    def __init__(self) -> None:
+        self._nodes: list[Any] = []
+        self._types: list[type] = []
+        self._where: list[Mapping[str, Any]] = []
+        self._names: list[str] = []
+        self._values: list[Any] = []
+        self._items: list[tuple[Sequence[Any], tuple[Any, ...]]] = []
+        self._functions: list[FunctionType] = []
+        self._codes: list[CodeType] = []
+        self._cells: dict[int, tuple[CellType, Any]] = {}
+        self._members: dict[tuple[type, str], Any] = {}
+        self._builtins: dict[tuple[int, str], tuple[FunctionType, Any]] = {}
+
+    def kind(self, node: Any) -> None:
+        """Guard a node's class, which an assignment to `__class__` changes."""
+        self._nodes.append(node)
+        self._types.append(type(node))
+
+    def entry(self, where: Mapping[str, Any], name: str) -> None:
+        """Guard what a mapping, such as a node's attributes, has under a name."""
+        self._where.append(where)
+        self._names.append(name)
+        self._values.append(where.get(name, ABSENT))
+
+    def items(self, given: Sequence[Any]) -> None:
+        """Guard which objects a list holds, and in which order."""
+        self._items.append((given, tuple(given)))
+
+    def function(self, function: FunctionType) -> None:
+        """Guard a function's code, which a reload may replace in place."""
+        self._functions.append(function)
+        self._codes.append(function.__code__)
+
+    def cell(self, cell: CellType) -> None:
+        """Guard the contents of a closure's cell."""
+        self._cells[id(cell)] = cell, cell.cell_contents
+
+    def member(self, cls: type, name: str) -> None:
+        """Guard what a class or its bases have under a name."""
+        found = found_in(cls, name)
+        self._members[cls, name] = found
+        if isinstance(found, FunctionType):
+            self.function(found)
+
+    def builtin(self, function: FunctionType, name: str) -> None:
+        """Guard that a name means a builtin in a function's module, and which one."""
+        key = id(function.__globals__), name
+        self._builtins[key] = function, builtins_of(function).get(name)
+
+    def hold(self) -> bool:
+        """Return whether all of it is still the same."""
+        functions = zip(self._functions, self._codes, strict=True)
+        entries = zip(self._where, self._names, self._values, strict=True)
+        return (
+            list(map(type, self._nodes)) == self._types
+            and all(where.get(name, ABSENT) is value for where, name, value in entries)
+            and all(_same(given, items) for given, items in self._items)
+            and all(function.__code__ is code for function, code in functions)
+            and all(
+                is_bound(cell) and cell.cell_contents is value
+                for cell, value in self._cells.values()
+            )
+            and all(found_in(cls, name) is found for (cls, name), found in self._members.items())
+            and all(
+                is_builtin(function, name) and builtins_of(function).get(name) is value
+                for (_, name), (function, value) in self._builtins.items()
+            )
+        )
+
+
+def _same(given: Sequence[Any], items: tuple[Any, ...]) -> bool:
+    return len(given) == len(items) and all(a is b for a, b in zip(given, items, strict=True))
+
+
+def builtins_of(function: FunctionType) -> dict[str, Any]:
+    """Return the builtins of a function: those of its module, which may have its own."""
+    return cast(dict[str, Any], getattr(function, "__builtins__"))  # noqa: B009  # in no stub
+
+
+def is_builtin(function: FunctionType, name: str) -> bool:
+    """Return whether a global name of a function means one of its builtins."""
+    return name not in function.__globals__ and name in builtins_of(function)
+
+
+def is_plain_builtin(function: FunctionType, name: str) -> bool:
+    """Return whether a global name of a function means the builtin that Python has by that name."""
+    return is_builtin(function, name) and builtins_of(function)[name] is getattr(
+        builtins, name, ABSENT
+    )

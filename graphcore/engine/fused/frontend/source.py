@@ -1,0 +1,215 @@
+"""Pass 1: locate the syntax tree of a function, and prove that it is the function's own.
+
+A file may have changed since it was imported, and several lambdas may stand on one line. So the
+file's text is compiled once more: a tree counts only if the compiler makes from it a code object
+equal to the function's. The text comes from `linecache`, which holds notebook cells as well.
+"""
+
+import ast
+import linecache
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator
+from types import CodeType, FunctionType
+from typing import Any
+
+from graphcore.parsing import parse, without_warnings
+
+Function = ast.FunctionDef | ast.Lambda
+_Scope = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
+_Span = tuple[int | None, int | None, int | None, int | None]
+
+
+_OF_CODE = (
+    *("co_name", "co_firstlineno", "co_flags", "co_code", "co_linetable", "co_exceptiontable"),
+    *("co_names", "co_varnames", "co_freevars", "co_cellvars"),
+    *("co_argcount", "co_posonlyargcount", "co_kwonlyargcount"),
+)
+
+
+class SourceFile:
+    """The functions in a file's text.
+
+    Args:
+        text: the content of the file.
+        name: its name, for messages of the compiler.
+
+    Attributes:
+        text: the content of the file.
+        lines: the lines of it as `linecache` keeps them; the same list means the same text.
+        inlined: what other passes found out about the functions in this text, by their code.
+    """
+
+    def __init__(self, text: str, name: str) -> None:
+        self.text = text
+        self.lines: list[str] = []
+        self.inlined: dict[CodeType, Any] = {}
+        self._parents: dict[ast.AST, ast.AST] = {}
+        self._by_line: dict[int, list[Function]] = {}
+        self._numbers: dict[tuple[Any, ...], int] = {}
+        self._codes: set[int] = set()
+        self._deleted: set[str] = set()
+        self._rebound: set[str] = set()
+        try:
+            with without_warnings():
+                tree = parse(text)
+                codes = _codes(compile(text, name, "exec", dont_inherit=True))
+                self._codes.update(map(self._number, codes))
+        except (SyntaxError, ValueError, RecursionError, MemoryError):  # not this module's text
+            return
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Global):
+                self._rebound.update(node.names)
+            elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Del):
+                self._deleted.add(node.id)
+            elif isinstance(node, ast.ExceptHandler) and node.name:
+                self._deleted.add(node.name)  # Python deletes it after the handler
+            for child in ast.iter_child_nodes(node):
+                self._parents[child] = node
+            if isinstance(node, ast.FunctionDef):
+                first = min([node.lineno, *(each.lineno for each in node.decorator_list)])
+                self._by_line.setdefault(first, []).append(node)
+            elif isinstance(node, ast.Lambda):
+                self._by_line.setdefault(node.lineno, []).append(node)
+
+    def find(self, code: CodeType) -> Function | None:
+        """Return the function from which this code was compiled, `None` if that is not certain."""
+        if self._number(code) not in self._codes:
+            return None
+        found = [each for each in self._by_line.get(code.co_firstlineno, ()) if _fits(each, code)]
+        if len(found) > 1:
+            spans = set(code.co_positions())
+            found = [each for each in found if _span(each) in spans]
+        return found[0] if len(found) == 1 else None
+
+    def _number(self, code: CodeType) -> int:
+        """Return a number that equal code objects share.
+
+        CPython compares the functions inside a function twice, and those inside them four times.
+        """
+        constants = (
+            self._number(each) if isinstance(each, CodeType) else (type(each), repr(each))
+            for each in code.co_consts
+        )
+        key = (*(getattr(code, name) for name in _OF_CODE), *constants)
+        return self._numbers.setdefault(key, len(self._numbers))
+
+    def rebinds_global(self, name: str) -> bool:
+        """Return whether a function of the file declares this name `global`."""
+        return name in self._rebound
+
+    def may_delete(self, name: str) -> bool:
+        """Return whether code of the file may delete a variable of this name."""
+        return name in self._deleted
+
+    def bound_once(self, name: str, function: Function) -> bool:
+        """Return whether a function's free variable is assigned in one place, and there once."""
+        scope = self._parents.get(function)
+        while scope is not None:
+            if isinstance(scope, _Scope):
+                bindings = list(_bindings(scope, name))
+                if bindings:
+                    return len(bindings) == 1 and not self._repeats(bindings[0], scope)
+            scope = self._parents.get(scope)
+        return False
+
+    def _repeats(self, binding: ast.AST, scope: ast.AST) -> bool:
+        """Return whether a binding may happen again in the same call of its scope."""
+        node: ast.AST | None = binding
+        while node is not None and node is not scope:
+            if isinstance(node, ast.For | ast.AsyncFor | ast.While | ast.comprehension):
+                return True
+            node = self._parents.get(node)
+        return False
+
+
+_MOST_FILES = 64
+_files: OrderedDict[str, SourceFile] = OrderedDict()
+_files_lock = threading.Lock()
+
+
+def file_of(function: FunctionType) -> SourceFile | None:
+    """Return the file that holds a function, `None` where its source is not available."""
+    name = function.__code__.co_filename
+    lines = linecache.getlines(name, function.__globals__)
+    if not lines:
+        return None
+    with _files_lock:
+        file = _files.get(name)
+        if file is not None and file.lines is lines:
+            return file
+        text = "".join(lines)
+        if file is None or file.text != text:
+            file = _files[name] = SourceFile(text, name)
+        file.lines = lines
+        _files.move_to_end(name)
+        while len(_files) > _MOST_FILES:
+            _files.popitem(last=False)
+        return file
+
+
+def tree_of(function: FunctionType) -> Function | None:
+    """Return a function's syntax tree, `None` where it cannot be proved to be its own."""
+    file = file_of(function)
+    return None if file is None else file.find(function.__code__)
+
+
+def is_mangled(name: str) -> bool:
+    """Return whether Python renames an identifier like this inside a class (name mangling)."""
+    return name.startswith("__") and not name.endswith("__")
+
+
+def _codes(code: CodeType) -> Iterator[CodeType]:
+    yield code
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _codes(constant)
+
+
+def _fits(function: Function, code: CodeType) -> bool:
+    name = "<lambda>" if isinstance(function, ast.Lambda) else function.name
+    arguments = function.args
+    names = [each.arg for each in (*arguments.posonlyargs, *arguments.args)]
+    return name == code.co_name and tuple(names) == code.co_varnames[: code.co_argcount]
+
+
+def _span(function: Function) -> _Span:
+    """Return where the value that the function returns stands."""
+    body = function.body if isinstance(function, ast.Lambda) else function
+    return body.lineno, body.end_lineno, body.col_offset, body.end_col_offset
+
+
+def _bindings(scope: _Scope, name: str) -> Iterator[ast.AST]:
+    """Yield what binds a name of a scope, in it or, as `nonlocal`, in a function inside it."""
+    arguments = scope.args
+    every = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
+    every += [each for each in (arguments.vararg, arguments.kwarg) if each is not None]
+    yield from (each for each in every if each.arg == name)
+    body = scope.body if isinstance(scope.body, list) else [scope.body]
+    for statement in body:
+        yield from _bindings_in(statement, name)
+
+
+def _bindings_in(node: ast.AST, name: str) -> Iterator[ast.AST]:
+    if isinstance(node, ast.Name):
+        if node.id == name and not isinstance(node.ctx, ast.Load):
+            yield node
+        return
+    if isinstance(node, _Scope | ast.ClassDef):
+        if getattr(node, "name", None) == name:
+            yield node
+        inner = [each for each in ast.walk(node) if isinstance(each, ast.Nonlocal)]
+        if any(name in each.names for each in inner):
+            # More than one, so that it counts as bound again.
+            yield from (node, node)
+        return
+    if isinstance(node, ast.Import | ast.ImportFrom):
+        for alias in node.names:
+            if (alias.asname or alias.name.partition(".")[0]) == name:
+                yield node
+    if isinstance(node, ast.ExceptHandler | ast.MatchAs | ast.MatchStar) and node.name == name:
+        yield node
+    if isinstance(node, ast.MatchMapping) and node.rest == name:
+        yield node
+    for child in ast.iter_child_nodes(node):
+        yield from _bindings_in(child, name)

@@ -1,0 +1,328 @@
+"""Pass 2: check that a class's `cycle` is in the subset of Python that can be fused.
+
+A `cycle` outside the subset raises `Refused` with the reason, and its nodes are called. Inside it,
+`self` and the state stand only before a dot, so that each use of an attribute is in plain sight.
+"""
+
+import ast
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from types import FunctionType
+from typing import Any
+
+from graphcore.engine.fused.frontend.source import SourceFile, file_of, is_mangled
+from graphcore.node import MutableNode
+
+Node = MutableNode[Any]
+
+
+class Refused(Exception):
+    """A node cannot be fused; the text says why."""
+
+
+# Names by which code looks at the very function that it stands in.
+_FRAME = {"__class__", "dir", "eval", "exec", "globals", "locals", "super", "vars"}
+_ACCESS = ("__getattribute__", "__setattr__", "__delattr__")
+# CPython allows 20 nested loops in a function, of which the fused function needs three itself.
+_DEEPEST_LOOPS = 16
+# Deeper trees might exceed the recursion limits of the passes and of CPython's compiler.
+_DEEPEST_TREE = 120
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Cycle:
+    """A class's `cycle`, as its source has it.
+
+    Attributes:
+        function: the function.
+        file: the file that holds its source.
+        tree: its syntax tree.
+        me: the name of its first parameter.
+        state: the name of its second one.
+        attributes: the attributes of the node that it uses, without `value`.
+        written: those that it assigns.
+        called: those that it calls, with the number of arguments; -1 if that is not plain.
+        local: the names that it binds.
+        free: the names of variables of functions around it.
+        is_ours: whether one of graphcore's own modules defines it.
+    """
+
+    function: FunctionType
+    file: SourceFile
+    tree: ast.FunctionDef
+    me: str
+    state: str
+    attributes: tuple[str, ...]
+    written: frozenset[str]
+    called: Mapping[str, int]
+    local: frozenset[str]
+    free: frozenset[str]
+    is_ours: bool
+
+
+def is_ours(names: dict[str, Any]) -> bool:
+    """Return whether these are the global variables of one of graphcore's own modules."""
+    name = names.get("__name__")
+    if not isinstance(name, str) or name.partition(".")[0] != "graphcore":
+        return False
+    module = sys.modules.get(name)
+    return module is not None and vars(module) is names
+
+
+def found_in(cls: type[Any], name: str) -> object:
+    """Return what a class or one of its bases has under a name, `None` if none has it."""
+    return next((vars(each)[name] for each in cls.__mro__ if name in vars(each)), None)
+
+
+def cycle_of(cls: type[Any]) -> Cycle:
+    """Return what the source of a class's `cycle` says.
+
+    Raises:
+        Refused: if it is outside the subset.
+    """
+    function = found_in(cls, "cycle")
+    if not isinstance(function, FunctionType):
+        raise Refused("its cycle is not a plain function")
+    _check_class(cls)
+    file = file_of(function)
+    found = None if file is None else _read(function, function.__code__, file)
+    if found is None:
+        raise Refused("the source of its cycle is not available")
+    if isinstance(found, str):
+        raise Refused(found)
+    for name in found.attributes:
+        _check_attribute(cls, name)
+    return found
+
+
+def _check_class(cls: type[Any]) -> None:
+    for name in _ACCESS:
+        if getattr(cls, name) is not getattr(object, name):
+            raise Refused(f"its class defines {name}")
+    if hasattr(cls, "__getattr__"):
+        raise Refused("its class defines __getattr__")
+    if found_in(cls, "value") is not vars(MutableNode)["value"]:
+        raise Refused("its class defines value")
+    if cls.__basicsize__ != MutableNode.__basicsize__:
+        raise Refused("its class has __slots__")
+
+
+def _check_attribute(cls: type[Any], name: str) -> None:
+    if is_mangled(name) or name in ("ticked_in", "__dict__", "__class__"):
+        raise Refused(f"it uses {name}, which belongs to the engine or to Python")
+    found = found_in(cls, name)
+    if isinstance(found, FunctionType | staticmethod | classmethod):
+        raise Refused(f"it uses its method {name}")
+    if any(hasattr(type(found), each) for each in ("__get__", "__set__", "__delete__")):
+        raise Refused(f"{name} is a property or another descriptor of its class")
+
+
+@lru_cache(256)
+def _read(function: FunctionType, code: object, file: SourceFile) -> Cycle | str | None:
+    """Return the cycle, or why it is outside the subset; `None` without a source."""
+    tree = file.find(function.__code__)
+    if not isinstance(tree, ast.FunctionDef):
+        return None
+    try:
+        return _Reader(function, file, tree).cycle()
+    except Refused as reason:
+        return str(reason)
+    except RecursionError:
+        return "its cycle is nested too deeply"
+
+
+class _Reader(ast.NodeVisitor):
+    """Walks through a `cycle` and refuses what cannot stand in a function that holds all nodes."""
+
+    def __init__(self, function: FunctionType, file: SourceFile, tree: ast.FunctionDef) -> None:
+        if tree.decorator_list:
+            raise Refused("its cycle is decorated")
+        arguments = tree.args
+        names = [each.arg for each in (*arguments.posonlyargs, *arguments.args)]
+        more = arguments.vararg or arguments.kwarg or arguments.kwonlyargs or arguments.defaults
+        if more or len(names) != 2:
+            raise Refused("its cycle takes other arguments than self and state")
+        self._function, self._file, self._tree = function, file, tree
+        self._me, self._state = names
+        self._free = frozenset(function.__code__.co_freevars)
+        self._attributes: dict[str, None] = {}
+        self._written: set[str] = set()
+        self._called: dict[str, int] = {}
+        self._local: set[str] = set()
+        self._depth = 0
+        self._loops = 0
+
+    def cycle(self) -> Cycle:
+        for statement in self._tree.body:
+            self.visit(statement)
+        return Cycle(
+            self._function,
+            self._file,
+            self._tree,
+            self._me,
+            self._state,
+            tuple(self._attributes),
+            frozenset(self._written),
+            self._called,
+            frozenset(self._local),
+            self._free,
+            is_ours(self._function.__globals__),
+        )
+
+    def visit(self, node: ast.AST) -> None:
+        self._depth += 1
+        if self._depth > _DEEPEST_TREE:
+            raise Refused("its cycle is nested too deeply")
+        if is_doubtful(node):
+            raise Refused("its cycle has code of which Python warns")
+        super().visit(node)
+        self._depth -= 1
+
+    def generic_visit(self, node: ast.AST) -> None:
+        if isinstance(node, ast.stmt) and not isinstance(node, _STATEMENTS):
+            raise Refused(f"its cycle has a statement of the kind {type(node).__name__}")
+        if isinstance(node, ast.expr) and not isinstance(node, _EXPRESSIONS):
+            raise Refused(f"its cycle has an expression of the kind {type(node).__name__}")
+        super().generic_visit(node)
+
+    # Statements
+
+    def visit_For(self, node: ast.For) -> None:
+        self._loop(node)
+
+    def visit_While(self, node: ast.While) -> None:
+        self._loop(node)
+
+    def _loop(self, node: ast.For | ast.While) -> None:
+        self._loops += 1
+        if self._loops > _DEEPEST_LOOPS:
+            raise Refused("its cycle has too many loops inside one another")
+        self.generic_visit(node)
+        self._loops -= 1
+
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> None:
+        plain = isinstance(node.target, ast.Name) or attribute_of(node.target, self._me) is not None
+        if node.value is None and not plain:
+            raise Refused("its cycle annotates an expression without assigning to it")
+        self.visit(node.target)
+        if node.value is not None:
+            self.visit(node.value)
+
+    # Expressions
+
+    def visit_Name(self, node: ast.Name) -> None:
+        if node.id in (self._me, self._state):
+            raise Refused(f"its cycle hands {node.id} on")
+        if node.id in _FRAME:
+            raise Refused(f"its cycle uses {node.id}")
+        if is_mangled(node.id):
+            raise Refused(f"its cycle uses {node.id}, which Python renames inside a class")
+        if not isinstance(node.ctx, ast.Load):
+            self._local.add(node.id)
+
+    def visit_Attribute(self, node: ast.Attribute) -> None:
+        if is_mangled(node.attr):
+            raise Refused(f"it uses {node.attr}, which Python renames inside a class")
+        owner = node.value
+        if not isinstance(owner, ast.Name):
+            self.visit(owner)
+        elif owner.id == self._state:
+            if not isinstance(node.ctx, ast.Load):
+                raise Refused("its cycle sets an attribute of its state")
+        elif owner.id == self._me:
+            if node.attr != "value":
+                self._attributes[node.attr] = None
+            if isinstance(node.ctx, ast.Store):
+                self._written.add(node.attr)
+            elif isinstance(node.ctx, ast.Del):
+                raise Refused(f"its cycle deletes {node.attr}")
+        else:
+            self.visit(owner)
+
+    def visit_Call(self, node: ast.Call) -> None:
+        name = attribute_of(node.func, self._me)
+        if name is not None:
+            self._called[name] = -1 if node.keywords else len(node.args)
+        self.generic_visit(node)
+
+    def visit_ListComp(self, node: ast.ListComp) -> None:
+        """Let it pass here: the pass `unroll` unrolls it or refuses it."""
+        self.visit(node.elt)
+        for each in node.generators:
+            self.visit(each.iter)
+            for test in each.ifs:
+                self.visit(test)
+
+
+def is_doubtful(node: ast.AST) -> bool:
+    """Return whether CPython's compiler may warn of a piece of code.
+
+    It warned when it compiled the user's file; the fused text must not warn again.
+    """
+    match node:
+        case ast.Assert(test=ast.Tuple()) | ast.Call(func=ast.Constant()):
+            return True
+        case ast.Subscript(value=ast.Constant() | ast.JoinedStr()):
+            return True
+        case ast.Subscript(value=each) | ast.Call(func=each):
+            return _is_display(each)
+        case ast.Compare():
+            by_identity = any(isinstance(each, ast.Is | ast.IsNot) for each in node.ops)
+            return by_identity and any(map(_is_literal, (node.left, *node.comparators)))
+    return False
+
+
+def _is_literal(node: ast.expr) -> bool:
+    if isinstance(node, ast.Constant):
+        return node.value is not None and node.value is not ... and type(node.value) is not bool
+    return _is_display(node)
+
+
+def _is_display(node: ast.expr) -> bool:
+    return isinstance(node, ast.Tuple | ast.List | ast.Dict | ast.Set | ast.JoinedStr)
+
+
+_STATEMENTS = (
+    ast.Assign,
+    ast.AugAssign,
+    ast.AnnAssign,
+    ast.Expr,
+    ast.If,
+    ast.For,
+    ast.While,
+    ast.Break,
+    ast.Continue,
+    ast.Return,
+    ast.Pass,
+    ast.Raise,
+    ast.Assert,
+)
+_EXPRESSIONS = (
+    ast.Attribute,
+    ast.BinOp,
+    ast.BoolOp,
+    ast.Call,
+    ast.Compare,
+    ast.Constant,
+    ast.Dict,
+    ast.FormattedValue,
+    ast.IfExp,
+    ast.JoinedStr,
+    ast.List,
+    ast.Name,
+    ast.Set,
+    ast.Slice,
+    ast.Starred,
+    ast.Subscript,
+    ast.Tuple,
+    ast.UnaryOp,
+)
+
+
+def attribute_of(expression: ast.AST, owner: str) -> str | None:
+    """Return which attribute of the variable `owner` an expression is, `None` if it is none."""
+    if isinstance(expression, ast.Attribute) and isinstance(expression.value, ast.Name):
+        return expression.attr if expression.value.id == owner else None
+    return None

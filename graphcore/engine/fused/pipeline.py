@@ -1,0 +1,60 @@
+"""The pipeline: from a plan to a function, pass by pass. Nothing else calls the passes.
+
+1 locate the source of `cycle` · 2 check that it is in the subset · 3 classify its attributes ·
+4 unroll lists of upstreams · 5 inline functions · 6 lower to `CycleIR` · 7 escape analysis ·
+8 clocks and blocks · 9 choose the driver · 10 lay out variables · 11 emit · 12 compile
+"""
+
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from graphcore.engine.fused.analysis.clocks import Placement
+from graphcore.engine.fused.analysis.drivers import DriverName, choose
+from graphcore.engine.fused.analysis.escape import mirror
+from graphcore.engine.fused.analysis.tests import place
+from graphcore.engine.fused.backend.drivers import DRIVERS
+from graphcore.engine.fused.backend.emit import emit
+from graphcore.engine.fused.backend.layout import lay_out
+from graphcore.engine.fused.backend.program import Program
+from graphcore.engine.fused.frontend.capture import Frontend, read_plan
+from graphcore.engine.plan import Plan
+
+
+def read(plan: Plan, to_call: dict[int, str]) -> Frontend:
+    """Passes 1 to 7: the nodes as data, each fused, mirrored or called.
+
+    Args:
+        plan: the plan.
+        to_call: nodes that have to be called, with the reason.
+    """
+    with _without_collections():
+        frontend = read_plan(plan, to_call)
+        mirror(frontend.nodes, frontend.held)
+        return frontend
+
+
+def compile_for(driver: DriverName | None, plan: Plan, frontend: Frontend) -> Program:
+    """Passes 8 to 12: the program that runs the nodes; without a driver, for a historical run."""
+    with _without_collections():
+        nodes = frontend.nodes
+        placed = place(nodes, Placement(nodes))
+        made = DRIVERS[driver or choose(nodes)]
+        layout = lay_out(nodes, plan.nodes, placed, made.replaces(nodes))
+        chosen = made(nodes, layout)
+        return Program(plan, nodes, placed, layout, chosen, emit(nodes, placed, layout, chosen))
+
+
+@contextmanager
+def _without_collections() -> Iterator[None]:
+    """Compile without the garbage collector: what a compilation makes stays.
+
+    For 10,000 nodes, going through all of it again and again was a third of the compilation.
+    """
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()

@@ -1,0 +1,81 @@
+"""The fused tier: it compiles a plan when a run needs it, and keeps what it compiled."""
+
+from graphcore.engine.fused.analysis.drivers import DriverName, choose
+from graphcore.engine.fused.backend.program import Program
+from graphcore.engine.fused.frontend.capture import Frontend
+from graphcore.engine.fused.pipeline import compile_for, read
+from graphcore.engine.plan import Plan
+from graphcore.engine.session import Session
+
+
+class Fused:
+    """The fused tier for one plan.
+
+    Args:
+        plan: what is run.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._to_call: dict[int, str] = {}
+        self._read: Frontend | None = None
+        self._programs: dict[DriverName, Program] = {}
+
+    def prepare(self, watched: bool) -> None:
+        """Compile what such a run will need."""
+        self._program(self._historical() if not watched else DriverName.SESSION)
+
+    def run(self, session: Session) -> None:
+        """Run the plan until the session is over."""
+        program = self._program(self._driver(session))
+        lacking = program.without_state()
+        if lacking or not self._frontend().guards.hold():
+            self._to_call |= lacking
+            self._read = None
+            self._programs.clear()
+            program = self._program(self._driver(session))
+        try:
+            program.run(session)
+        finally:
+            program.end()
+
+    def source(self) -> str:
+        """Return the text of the function that runs the plan over history."""
+        return self._program(self._historical()).source
+
+    def explain(self) -> list[tuple[str, str]]:
+        """Return for each node its name, and why it is called; empty if it is not."""
+        nodes = zip(self._plan.nodes, self._frontend().nodes, strict=True)
+        return [(node.name, read.why) for node, read in nodes]
+
+    def _frontend(self) -> Frontend:
+        if self._read is None:
+            self._read = read(self._plan, self._to_call)
+        return self._read
+
+    def _historical(self) -> DriverName:
+        return choose(self._frontend().nodes)
+
+    def _driver(self, session: Session) -> DriverName:
+        driver = DriverName.SESSION if session.watched else self._historical()
+        if driver is not DriverName.VARIABLES:
+            return driver
+        schedule = session.schedule
+        indices = [entry & ((1 << schedule.bits) - 1) for entry in schedule.heap]
+        # A variable holds one time of a source.
+        return driver if len(set(indices)) == len(indices) else DriverName.HEAP
+
+    def _program(self, driver: DriverName) -> Program:
+        if driver not in self._programs:
+            self._programs[driver] = self._compiled(driver)
+        return self._programs[driver]
+
+    def _compiled(self, driver: DriverName) -> Program:
+        try:
+            return compile_for(driver, self._plan, self._frontend())
+        except (SyntaxError, RecursionError, MemoryError) as error:
+            # CPython has limits of its own, such as how deep a text may be nested.
+            for node in self._frontend().nodes:
+                if node.cycle is not None:
+                    node.call(f"CPython cannot compile the whole: {error}")
+        return compile_for(DriverName.SESSION, self._plan, self._frontend())

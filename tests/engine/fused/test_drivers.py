@@ -1,0 +1,110 @@
+"""Pass 9: the cheapest driver that is right."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+import graphcore as gc
+from graphcore.engine.fused.analysis.drivers import DriverName, choose
+from graphcore.engine.fused.pipeline import read
+from graphcore.engine.plan import Plan
+from tests.engine.fused.both import node_class, same
+
+
+def driver_of(*streams: gc.Stream[Any]) -> DriverName:
+    plan = Plan([stream.node for stream in streams])
+    return choose(read(plan, {}).nodes)
+
+
+def of_class(cycle: str, more: str = "") -> Callable[[], gc.Stream[Any]]:
+    """Return what wires a node that asks to be woken."""
+    made = node_class(cycle, "source: gc.Active[Any]\nalarm: Any = gc.state(None)", more)
+    return lambda: gc.Stream(made(gc.replay([1, 2, 4], "abc")))
+
+
+KEEPS = (
+    "if state.due:\n    self.value = 'due'\n    return True\n"
+    "if self.alarm is not None:\n    self.alarm.cancel()\n"
+    "self.alarm = state.schedule(state.time + 1)\nreturn False"
+)
+WAKES = (
+    "if state.due:\n    self.value = 'due'\n    return True\n"
+    "state.schedule(state.time + 1)\nreturn False"
+)
+CASES: dict[str, tuple[DriverName, Callable[[], gc.Stream[Any]]]] = {
+    "the events of the only source": (DriverName.EVENTS, lambda: gc.replay([1, 2], "ab")),
+    "a ticker": (DriverName.EVENTS, lambda: gc.ticker(5).count()),
+    "a source that asks for its events": (
+        DriverName.VARIABLES,
+        lambda: gc.replay(iter([(1, "a"), (2, "b")])),
+    ),
+    "two sources": (
+        DriverName.VARIABLES,
+        lambda: _joined(2),
+    ),
+    "eight sources": (DriverName.VARIABLES, lambda: _joined(8)),
+    "nine sources": (DriverName.HEAP, lambda: _joined(9)),
+    "a node that wakes itself": (DriverName.HEAP, of_class(WAKES)),
+    "a node that keeps its alarm": (DriverName.SESSION, of_class(KEEPS)),
+    "a node that is called and may be woken": (
+        DriverName.SESSION,
+        of_class(f"id(self)\n{WAKES}"),
+    ),
+    "a node whose start keeps an alarm": (
+        DriverName.SESSION,
+        of_class(
+            "self.value = state.due\nreturn True",
+            "def start(self, state):\n    self.kept = state.schedule(3)",
+        ),
+    ),
+    "a node that asks its state in stop": (
+        DriverName.SESSION,
+        of_class(
+            "self.value = 1\nreturn True",
+            "def stop(self, state):\n    self.left = state.cycle_at_time",
+        ),
+    ),
+}
+
+
+def _joined(count: int) -> gc.Stream[Any]:
+    first, *others = (gc.replay([n, 10], "ab") for n in range(1, 1 + count))
+    return first.with_latest(*others)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_driver_that_is_chosen_gives_what_the_interpreted_tier_gives(case: str) -> None:
+    driver, make = CASES[case]
+    assert driver_of(make()) is driver
+    same(make, duration=20)
+
+
+@pytest.mark.parametrize("count", [2, 30])
+@pytest.mark.parametrize("progress", [False, True])
+def test_each_of_many_nodes_is_told_when_its_own_alarm_goes_off(count: int, progress: bool) -> None:
+    made = node_class(
+        "if state.due:\n    self.value = ('due', state.time)\n    return True\n"
+        "state.schedule(state.time + self.by)\nself.value = 'asks'\nreturn True",
+        "source: gc.Active[Any]\nby: int",
+    )
+
+    def make() -> gc.Stream[Any]:
+        woken = [gc.Stream(made(gc.replay([n, 50], "ab"), 3 + n % 5)) for n in range(count)]
+        return woken[0].combine(*woken[1:]).with_time()
+
+    assert driver_of(make()) is DriverName.HEAP
+    assert len(same(make, progress=progress)) > 5
+
+
+def test_two_alarms_of_one_source_need_the_heap() -> None:
+    made = node_class(
+        "self.value = state.time\nreturn True",
+        "by: int = 1",
+        "def start(self, state):\n    state.schedule(3)\n    state.schedule(5)",
+    )
+
+    def make() -> gc.Stream[Any]:
+        return gc.Stream(made()).merge(gc.replay(iter([(3, 0), (4, 0)])))
+
+    assert [time for time, _ in same(make)] == [3, 4, 5]
