@@ -71,13 +71,18 @@ class Input:
     many: bool
 
 
+def no_value(node: "MutableNode[Any]") -> NoValueError:
+    """Return the error that reading the value of a node without one raises (R5)."""
+    return NoValueError(f"{node.name} has no value yet: it has not ticked in this run")
+
+
 class _NoValue:
     """Stands in for the value of a node that has none, so that reading it raises `NoValueError`."""
 
     def __get__(self, instance: "MutableNode[Any] | None", owner: type) -> Any:
         if instance is None:
             return self
-        raise NoValueError(f"{instance.name} has no value yet: it has not ticked in this run")
+        raise no_value(instance)
 
 
 class _OfStreams:

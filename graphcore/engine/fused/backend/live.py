@@ -25,10 +25,9 @@ from graphcore.engine.fused.backend.layout import Kept, Layout
 from graphcore.engine.fused.ir import NodeIR
 from graphcore.engine.plan import Node
 from graphcore.errors import NoValueError, RunError
-from graphcore.node import MutableNode
+from graphcore.node import MutableNode, no_value
 
 attributes_of = vars(MutableNode)["__dict__"].__get__
-_no_value = vars(MutableNode)["value"].__get__
 _set_class = vars(object)["__class__"].__set__
 ABSENT = object()
 
@@ -122,7 +121,9 @@ class Live:
             if kept.working != variable and self._owner_at(frame.f_lineno) == kept.node:
                 variable = kept.working
             value = variables.get(variable, ABSENT) if variable else own.get("value", ABSENT)
-            return _no_value(node, type(node)) if value is ABSENT else value
+            if value is ABSENT:
+                raise no_value(node)
+            return value
         variable = dict(kept.state)[name]
         # Before the function has read it, the object has it.
         return variables[variable] if variable in variables else own_attribute(node, name)
@@ -278,7 +279,7 @@ def own_attribute(node: Node, name: str) -> Any:
         return attributes_of(node)[name]
     except KeyError:
         if name == "value":
-            return _no_value(node, type(node))
+            raise no_value(node) from None
         cls = node.__class__.__name__
         text = f"{cls!r} object has no attribute {name!r}"
         raise AttributeError(text, name=name, obj=node) from None

@@ -28,7 +28,7 @@ from graphcore.engine.notes import add_note
 from graphcore.engine.plan import Plan
 from graphcore.engine.session import Session
 from graphcore.engine.withheld import steps_of
-from graphcore.errors import NoValueError
+from graphcore.node import no_value
 from graphcore.parsing import without_warnings
 
 _numbers = itertools.count(1)
@@ -173,8 +173,7 @@ class Program:
         if unbound is not None:
             name, line = unbound
             node = self._plan.nodes[self._readers[name].node]
-            text = f"{node.name} has no value yet: it has not ticked in this run"
-            missing = NoValueError(text).with_traceback(error.__traceback__)
+            missing = no_value(node).with_traceback(error.__traceback__)
         owner = self._owner_at(line)
         variables = variables_of(frame)
         self._driver.tell(session, variables)
