@@ -1,10 +1,18 @@
-"""Runs one wiring on both tiers, and sees that they agree."""
+"""Runs one wiring on both tiers, and sees that they agree with each other and with the judge."""
 
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import graphcore as gc
-from tests.differential.observe import difference, run
+from tests.differential.judge import Judge
+from tests.differential.observe import (
+    Outcome,
+    difference,
+    difference_from_judge,
+    run,
+    run_by_judge,
+)
 from tests.differential.recipe import graph_of
 
 
@@ -40,3 +48,62 @@ def fed(cls: Any, *values: Any) -> Callable[[], "gc.Collected[Any]"]:
         return gc.Stream(cls(source)).named("node").collect()
 
     return wire
+
+
+Change = Callable[[Any], object]
+JUDGE = "judge"
+# The tiers of successive runs, again and again.
+WAYS = ((JUDGE,), ("interpreted",), ("fused",), ("fused", "interpreted"), ("interpreted", "fused"))
+
+
+def agree(
+    wire: Callable[[], Any], *changes: Change, judged: bool = True, **options: Any
+) -> list[list[Any]]:
+    """Run a graph once and again after each change, in every way; see that all ways agree.
+
+    Args:
+        wire: wires the graph anew for each way and returns what is collected, in a list with other
+            roots if there are any; or a pair of that and the subject of the changes.
+        changes: what is done to the subject between two runs of one graph.
+        judged: whether the judge runs the graph as well, which can do historical runs.
+        options: those of `Graph.run`.
+
+    Returns:
+        What was collected in each run; the error's type and text stand last where there was one.
+    """
+    ways = WAYS if changes else WAYS[:3]
+    if not judged or options.get("realtime"):
+        ways = tuple(way for way in ways if way != (JUDGE,))
+    runs = {way: list(_runs(wire, changes, way, options)) for way in ways}
+    (first, expected), *others = runs.items()
+    for other, seen in others:
+        for number, (one, two) in enumerate(zip(expected, seen, strict=True), 1):
+            compare = difference_from_judge if first == (JUDGE,) else difference
+            found = compare(one.outcome, two.outcome)
+            names = " and ".join("/".join(way) for way in (first, other))
+            assert found is None, f"{names} differ in run {number}, in {found}"
+    return [each.values for each in expected]
+
+
+class _Round(NamedTuple):
+    outcome: Outcome
+    values: list[Any]
+
+
+def _runs(
+    wire: Callable[[], Any], changes: tuple[Change, ...], way: tuple[str, ...], options: Any
+) -> Iterator[_Round]:
+    made = wire()
+    out, subject = made if isinstance(made, tuple) else (made, None)
+    out, *others = out if isinstance(out, list) else [out]
+    graph = graph_of(out, *others)
+    judge = Judge(graph.nodes)
+    nothing: Change = lambda subject: None  # noqa: E731  # one that takes the type of the others
+    for change, tier in zip((nothing, *changes), itertools.cycle(way), strict=False):
+        change(subject)
+        if tier == JUDGE:
+            outcome = run_by_judge(graph, judge, **options)
+        else:
+            outcome = run(graph, tier=tier, **options)
+        error = [outcome["raised"].partition("\n")[0]] if outcome["raised"] else []
+        yield _Round(outcome, [*getattr(out, "values", []), *error])

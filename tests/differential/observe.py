@@ -51,8 +51,10 @@ class _Shower:
         self._met: dict[int, int] = {}
         self._kept: list[object] = []
 
-    def show(self, value: object) -> str:
+    def show(self, value: Any) -> str:
         kind = type(value)
+        if kind is int and value.bit_length() > 10_000:  # Python writes no longer ones
+            return hex(value)
         if kind in _PLAIN:
             return _ADDRESS.sub("0x", repr(value)) if kind is str else repr(value)
         if isinstance(value, gc.MutableNode):

@@ -1,0 +1,1 @@
+"""Programs that attacks on the fused tier consisted of, and their siblings."""
