@@ -4,7 +4,7 @@ import os
 import sqlite3
 import threading
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 from functools import partial
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
@@ -58,6 +58,28 @@ def test_all_names_are_listed_in_order_those_of_the_dead_are_not(path):
     for handle in (*handles, dead):
         handle.revoke()
     assert registry.names() == {}
+
+
+def test_a_name_that_is_renewed_while_it_is_looked_up_is_found(path, monkeypatch):
+    registry = LocalRegistry(path, ttl="1h")
+    handle = registry.register("quotes", A)
+    clock = time.monotonic_ns
+
+    def renewed_meanwhile() -> int:
+        now = clock()
+        with (
+            closing(sqlite3.connect(path, timeout=0)) as database,
+            suppress(sqlite3.OperationalError),  # locked, as the lookup has begun
+        ):
+            database.execute("UPDATE names SET renewed = ?", (clock(),))
+            database.commit()
+        return now
+
+    monkeypatch.setattr(time, "monotonic_ns", renewed_meanwhile)
+    found = registry.names()
+    monkeypatch.undo()
+    assert found == {"quotes": A}
+    handle.revoke()
 
 
 def test_a_lookup_makes_no_file(path):
