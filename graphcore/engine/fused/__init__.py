@@ -2,8 +2,8 @@
 
 `pipeline` lists the passes, `ir` is the data between them, `frontend` reads the users' code,
 `analysis` works on data alone, `backend` writes and runs the function, and `tier` is what a graph
-calls. What cannot be fused is called: never an error, never another result. docs/compiler.md
-carries one example through all passes.
+calls. A node that cannot be fused is called; that never changes a result or raises an error.
+docs/compiler.md carries one example through all passes.
 """
 
 from graphcore.engine.fused.tier import Fused

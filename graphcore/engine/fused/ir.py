@@ -1,7 +1,7 @@
-"""The compiler's intermediate representation: plain data that the passes hand on.
+"""The compiler's intermediate representation (IR): plain data that one pass hands to the next.
 
-A `CycleIR` is what the `cycle` of a class means, with holes for what differs from node to node. A
-`NodeIR` is a node of the plan with what the frontend captured for its holes. Only the frontend
+A `CycleIR` is the code of a class's `cycle`, with holes for the parts that differ from node to
+node. A `NodeIR` is a node of the plan, with the objects that fill its holes. Only the frontend
 looks at users' objects; every later pass works on this data.
 """
 
@@ -15,16 +15,18 @@ from typing import Any
 
 
 class Place(Enum):
-    """What may be written into a hole without a change of meaning."""
+    """What may fill a hole without changing the meaning of the text."""
 
     NAME = "a name only: a literal would be a syntax error or raise a warning (`5.real`, `x is 5`)"
-    OBJECT = "a literal only if it evaluates to the very same object, since somebody may keep it"
+    OBJECT = (
+        "a literal only if it evaluates to the same object, because the code may keep the object"
+    )
     OPERAND = "any literal of the same value: an operator computes with it"
 
 
 @dataclass(frozen=True, slots=True)
 class Hole:
-    """A place in a text that every node fills in with its own name, literal or test."""
+    """A place in a text that each node fills with its own name, literal or test."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +44,7 @@ class Upstream(Hole):
 
 @dataclass(frozen=True, slots=True)
 class State(Hole):
-    """An attribute that the function holds in a variable: state, or a parameter."""
+    """An attribute, state or parameter, that the function holds in a variable."""
 
     attribute: str
 
@@ -56,7 +58,7 @@ class Attribute(Hole):
 
 @dataclass(frozen=True, slots=True)
 class Function(Hole):
-    """A function that the text inlines elsewhere, where it has to be called all the same."""
+    """A function at a place where it must be called, though the text inlines it elsewhere."""
 
     attribute: str
 
@@ -77,7 +79,7 @@ class Global(Hole):
 
 @dataclass(frozen=True, slots=True)
 class Cell(Hole):
-    """A variable of a function around the `cycle`."""
+    """A variable of a function that encloses the `cycle`."""
 
     name: str
     where: Place = Place.OBJECT
@@ -85,7 +87,7 @@ class Cell(Hole):
 
 @dataclass(frozen=True, slots=True)
 class Captured(Hole):
-    """A variable of a function around one that is inlined: the attribute that holds that one."""
+    """A free variable of an inlined function, which the attribute holds."""
 
     attribute: str
     name: str
@@ -114,7 +116,7 @@ class Due(Hole):
 
 
 class Run(Enum):
-    """What a node may ask of the run."""
+    """What a node may read of the run."""
 
     TIME = "the engine time"
     START = "the engine time at which the run started"
@@ -135,7 +137,7 @@ Text = tuple[str | Hole, ...]
 
 @dataclass(frozen=True, slots=True)
 class Do:
-    """A statement without effect on the variables: a call, an assertion."""
+    """A statement that assigns no variable: a call, an assertion."""
 
     text: Text
 
@@ -145,11 +147,11 @@ class Set:
     """An assignment.
 
     Attributes:
-        targets: what is assigned, several for ``a = b = value``.
-        operator: of an augmented assignment, such as ``+``; else empty.
+        targets: the targets, several for ``a = b = value``.
+        operator: the operator of an augmented assignment, such as ``+``; otherwise empty.
         value: the value.
-        alias: whether a local is another name for an upstream's value until it is last read.
-        sets_value: whether the node's value is among the targets.
+        alias: whether the target is a local that an upstream's variable may replace.
+        sets_value: whether one target is the node's value.
     """
 
     targets: tuple[Text, ...]
@@ -186,7 +188,7 @@ class Raise:
 
 @dataclass(frozen=True, slots=True)
 class Break:
-    """A loop is left, or goes on with its next round: ``break`` or ``continue``."""
+    """The end of a loop or of one round: ``break`` or ``continue``."""
 
     word: str = "break"
 
@@ -201,8 +203,8 @@ class Wake:
     """The node asks to be woken.
 
     Attributes:
-        at: the engine time.
-        whole: whether it is certainly an `int`.
+        at: the engine time, as text.
+        whole: whether the time is certainly an `int`.
     """
 
     at: Text
@@ -211,7 +213,7 @@ class Wake:
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """A value is read that an inlined function may not look at: a call evaluates its arguments."""
+    """A value is read though the inlined function may ignore it: a call evaluates arguments."""
 
     hole: Value | Upstream
 
@@ -221,10 +223,10 @@ Body = tuple[Statement, ...]
 
 
 class TickForm(Enum):
-    """Where a node ticks, and so where its dependants are placed."""
+    """Where in its text a node ticks, and so where its dependants are placed."""
 
     ALWAYS = "at its end, whenever it runs"
-    TAIL = "at the end of the branch that comes last"
+    TAIL = "at the end of the last branch"
     FLAG = "in several places"
     NEVER = "nowhere"
 
@@ -233,28 +235,28 @@ class TickForm(Enum):
 
 
 class Is(Enum):
-    """What an attribute of a node is to its `cycle`."""
+    """How the text of a `cycle` gets an attribute of its node."""
 
-    __hash__ = object.__hash__  # an Enum's own is written in Python, and kinds are hashed often
+    __hash__ = object.__hash__  # `Enum.__hash__` is slow Python code, and kinds are hashed often
 
     INPUT = "an upstream"
     INPUTS = "a list of upstreams"
     STATE = "held in a variable; the cycle assigns it"
     READ = "held in a variable; the cycle only reads it"
-    LIVE = "read from the node each time, as its class may have it"
-    FOLDED = "a parameter on which the text depends: True, False or None"
-    INLINED = "a function whose expression replaces its calls"
+    LIVE = "read from the node each time, because its class may define it"
+    FOLDED = "a parameter that is written into the text: True, False or None"
+    INLINED = "a function whose expression is inlined"
     OPERATOR = "a function of the module operator"
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """What an attribute is, with what the text depends on.
+    """How the text gets an attribute, with the details that the text depends on.
 
     Attributes:
-        of: what it is.
-        detail: how many upstreams a list has, the folded value, the expression, the operator's
-            function; of a parameter that is read, whether it is an `int`.
+        of: how the text gets it.
+        detail: of `INPUTS`, the number of upstreams; of `FOLDED`, the value; of `INLINED`, the
+            expression; of `OPERATOR`, the function; of `READ`, whether the parameter is an `int`.
     """
 
     of: Is
@@ -266,25 +268,25 @@ Kinds = Mapping[str, Kind]
 VARIABLES = frozenset((Is.STATE, Is.READ))
 
 
-# What a class's cycle means
+# The code of a class's cycle
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class CycleIR:
-    """What a `cycle` means, for all nodes whose attributes are of the same kinds.
+    """The code of a `cycle`, for all nodes whose attributes are of the same kinds.
 
     Attributes:
         body: its statements.
-        tick_form: where among them the node ticks.
-        wakes: how often at most a cycle asks for the node to be woken, without keeping the alarm;
-            infinite if it keeps one.
+        tick_form: where in the statements the node ticks.
+        wakes: the maximum number of alarms that one cycle sets without keeping them; infinite if it
+            keeps one.
         assigns_value: whether it assigns `value` at all.
-        sets_value: whether it has assigned `value` whenever it ticks.
+        sets_value: whether it assigns `value` in every cycle that ticks.
         withheld: whether `value` may differ from what the node last ticked with (R5).
-        requires: what it asks of the run.
+        requires: what it reads of the run.
         holes: its holes, each once, in the order of the text.
-        asks_ticks: whether it asks which upstreams ticked, or have ticked at all.
-        kinds: what the node's attributes are.
+        asks_ticks: whether it asks which upstreams ticked in this cycle, or in this run.
+        kinds: the kinds of the node's attributes.
     """
 
     body: Body
@@ -320,12 +322,12 @@ def holes_of(body: Body) -> Iterator[Hole]:
             yield from holes_of(each.orelse)
 
 
-# What the frontend captured of a node's surroundings
+# Objects around a node that the frontend captured
 
 
 @dataclass(frozen=True, slots=True)
 class Constant:
-    """An object that stays the same during a run; a guard compares it at the start of each."""
+    """An object that stays the same during a run; a guard compares it at the start of each run."""
 
     value: Any
 
@@ -339,7 +341,7 @@ class Contents:
 
 @dataclass(frozen=True, slots=True)
 class Builtin:
-    """A builtin that can be written by its own name."""
+    """A builtin that the text calls by its own name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -362,25 +364,26 @@ def _nothing() -> Mapping[Any, Any]:
 
 @dataclass(eq=False, slots=True)
 class NodeIR:
-    """A node of the plan, and how the function holds it.
+    """A node of the plan, and what the passes know about it.
 
     Attributes:
         index: its place in the order of R2.
-        label: what its variables' names begin with.
-        number: what its locals' names end with.
+        label: the beginning of its variables' names.
+        number: the end of its locals' names.
         active: the indices of the upstreams that trigger it.
-        passive: the indices of the others.
+        passive: the indices of its other upstreams.
         woken: whether alarms or events run it.
         needs_all: whether it waits until every upstream has a value.
-        is_source: whether its ticks are events that it delivers (R15).
-        is_recorded: whether it is a source all of whose events exist before the run.
-        keeps_alarms: whether its `start` may keep an alarm, to cancel it.
-        asks_between_cycles: whether it may ask its state outside a cycle.
-        cycle: what its `cycle` means, `None` if the function calls it.
-        why: why it is called.
-        upstreams: for each upstream in an attribute, or at a place in its list, its index.
-        captured: for each hole that stands for an object around the node, that object.
-        mirrored: whether its value and its ticks are written to the node as they happen.
+        is_source: whether it is a source, which delivers events (R15).
+        is_recorded: whether it is a source whose events all exist before the run.
+        keeps_alarms: whether its `start` may keep an alarm to cancel it later.
+        asks_between_cycles: whether it may use its state outside a cycle.
+        cycle: the code of its `cycle`; `None` if the function calls the node.
+        why: the reason why the function calls it; otherwise empty.
+        upstreams: the index of the upstream in each attribute, or at each place in an attribute's
+            list.
+        captured: for each hole that stands for an object around the node, the object.
+        mirrored: whether the function writes its value and ticks to the node at once.
     """
 
     index: int
@@ -402,9 +405,9 @@ class NodeIR:
 
     @property
     def tick_form(self) -> TickForm:
-        """Where it ticks; a node that is called chooses."""
+        """Where the node ticks; a called node may tick or not."""
         return TickForm.TAIL if self.cycle is None else self.cycle.tick_form
 
     def call(self, why: str) -> None:
-        """Have the function call it."""
+        """Make the function call the node."""
         self.cycle, self.why = None, why

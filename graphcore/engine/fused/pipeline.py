@@ -1,4 +1,4 @@
-"""The pipeline: from a plan to a function, pass by pass. Nothing else calls the passes.
+"""The pipeline: the passes that turn a plan into a function, in order; their only caller.
 
 1 locate the source of `cycle` · 2 check that it is in the subset · 3 classify its attributes ·
 4 unroll lists of upstreams · 5 inline functions · 6 lower to `CycleIR` · 7 escape analysis ·
@@ -35,7 +35,7 @@ def read(plan: Plan, to_call: dict[int, str]) -> Frontend:
 
 
 def compile_for(driver: DriverName | None, plan: Plan, frontend: Frontend) -> Program:
-    """Passes 8 to 12: the program that runs the nodes; without a driver, for a historical run."""
+    """Passes 8 to 12: make the program for a driver, by default the one for history."""
     with _without_collections():
         nodes = frontend.nodes
         placed = place(nodes, Placement(nodes))
@@ -47,9 +47,10 @@ def compile_for(driver: DriverName | None, plan: Plan, frontend: Frontend) -> Pr
 
 @contextmanager
 def _without_collections() -> Iterator[None]:
-    """Compile without the garbage collector: what a compilation makes stays.
+    """Compile without the garbage collector, because almost all objects made here are kept.
 
-    For 10,000 nodes, going through all of it again and again was a third of the compilation.
+    For 10,000 nodes, the collector's repeated passes over these objects took a third of the compile
+    time.
     """
     was_enabled = gc.isenabled()
     gc.disable()

@@ -1,4 +1,4 @@
-"""The fused tier: it compiles a plan when a run needs it, and keeps what it compiled."""
+"""The fused tier: compile a plan when a run first needs it, and keep the programs."""
 
 from graphcore.engine.fused.analysis.drivers import DriverName, choose
 from graphcore.engine.fused.backend.program import Program
@@ -12,7 +12,7 @@ class Fused:
     """The fused tier for one plan.
 
     Args:
-        plan: what is run.
+        plan: the plan to run.
     """
 
     def __init__(self, plan: Plan) -> None:
@@ -22,7 +22,7 @@ class Fused:
         self._programs: dict[DriverName, Program] = {}
 
     def prepare(self, watched: bool) -> None:
-        """Compile what such a run will need."""
+        """Compile the program that such a run needs."""
         self._program(self._historical() if not watched else DriverName.SESSION)
 
     def run(self, session: Session) -> None:
@@ -40,11 +40,11 @@ class Fused:
             program.end()
 
     def source(self) -> str:
-        """Return the text of the function that runs the plan over history."""
+        """Return the text of the function for historical runs."""
         return self._program(self._historical()).source
 
     def explain(self) -> list[tuple[str, str]]:
-        """Return for each node its name, and why it is called; empty if it is not."""
+        """Return for each node its name, and the reason why it is called; empty if it is fused."""
         nodes = zip(self._plan.nodes, self._frontend().nodes, strict=True)
         return [(node.name, read.why) for node, read in nodes]
 
@@ -62,7 +62,7 @@ class Fused:
             return driver
         schedule = session.schedule
         indices = [entry & ((1 << schedule.bits) - 1) for entry in schedule.heap]
-        # A variable holds one time of a source.
+        # A variable holds only one alarm of each source.
         return driver if len(set(indices)) == len(indices) else DriverName.HEAP
 
     def _program(self, driver: DriverName) -> Program:
@@ -74,8 +74,9 @@ class Fused:
         try:
             return compile_for(driver, self._plan, self._frontend())
         except (SyntaxError, RecursionError, MemoryError) as error:
-            # CPython has limits of its own, such as how deep a text may be nested.
+            # CPython's own limits, such as how deep a text may be nested. The passes foresee those
+            # that they can; for the rest, all nodes are called.
             for node in self._frontend().nodes:
                 if node.cycle is not None:
-                    node.call(f"CPython cannot compile the whole: {error}")
+                    node.call(f"CPython cannot compile the fused function: {error}")
         return compile_for(DriverName.SESSION, self._plan, self._frontend())

@@ -129,7 +129,7 @@ def test_what_another_method_sets_is_read_as_what_it_is_at_that_time() -> None:
         FIELDS.replace("given", "at"),
         "def raise_to(self, n):\n    self.count = n",
     )
-    assert why(gc.Stream(made(gc.constant(1), None))) == "called: its cycle hands self on"
+    assert why(gc.Stream(made(gc.constant(1), None))) == "called: its cycle passes self on"
     made = node_class(
         "self.value = self.count\nreturn True", FIELDS, "def raise_to(self, n):\n    self.count = n"
     )
@@ -167,7 +167,9 @@ def test_attributes_that_have_a_node_called(case: str) -> None:
 def test_a_node_with_a_cycle_of_its_own_is_called() -> None:
     node = node_class("self.value = 1\nreturn True")(gc.constant(1))
     node.cycle = lambda state: False
-    assert why(gc.Stream(node)) == "called: it has a cycle of its own, apart from its class's"
+    assert (
+        why(gc.Stream(node)) == "called: its object has a cycle attribute, which hides its class's"
+    )
 
 
 @pytest.mark.parametrize("method", ["start", "cycle"])
@@ -194,9 +196,7 @@ def test_an_upstream_exchanged_after_wiring_is_noticed() -> None:
     node = node_class("self.value = self.source.value\nreturn True")(gc.constant(1))
     graph = gc.Graph(gc.Stream(node))
     node.source = gc.constant(2).node
-    assert graph.explain().endswith(
-        "its upstream source is no longer the one that it was wired with"
-    )
+    assert graph.explain().endswith("its upstream source was replaced after the wiring")
 
 
 def test_a_global_that_changes_is_seen_in_the_same_run() -> None:

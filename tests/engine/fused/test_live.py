@@ -490,7 +490,7 @@ def test_what_holds_a_variable_cannot_be_deleted_while_the_run_goes_on() -> None
         del node.total
         return x
 
-    with pytest.raises(gc.RunError, match="total of summed_[0-9]+ cannot be deleted while"):
+    with pytest.raises(gc.RunError, match="total of summed_[0-9]+ cannot be deleted during"):
         gc.Stream(node).map(delete).run()
     assert (node.total, node.value) == (1, 1)
     del node.total

@@ -366,17 +366,17 @@ REFUSED = {
     "n: int\nself.value = n\nreturn True": "its cycle may read n before it is bound",
     "self.value = self.source.name\nreturn True": "its cycle uses name of an upstream",
     "self.source.value = 1\nself.value = 1\nreturn True": "its cycle uses value of an upstream",
-    "self.value = bool(self.source)\nreturn True": "its cycle hands its upstream source on",
-    "self.value = len(self.some)\nreturn True": "its cycle hands its upstream some on",
-    "self.value = self.some[-1].value\nreturn True": "its cycle hands its upstream some on",
+    "self.value = bool(self.source)\nreturn True": "its cycle passes its upstream source on",
+    "self.value = len(self.some)\nreturn True": "its cycle passes its upstream some on",
+    "self.value = self.some[-1].value\nreturn True": "its cycle passes its upstream some on",
     "ticked = state.ticked\nself.value = ticked(self.source)\nreturn True": (
-        "its cycle hands state.ticked on"
+        "its cycle uses state.ticked without calling it"
     ),
     "self.value = state.ticked(upstream=self.source)\nreturn True": (
-        "its cycle asks state.ticked of something else than an upstream"
+        "its cycle calls state.ticked with something other than an upstream"
     ),
     "self.value = state.valid(self.count)\nreturn True": (
-        "its cycle asks state.valid of something else than an upstream"
+        "its cycle calls state.valid with something other than an upstream"
     ),
     "state.schedule(state.time + 1)\nself.value = state.schedule(state.time + 9) is None\n"
     "return True": "its cycle keeps some of its alarms and not others",

@@ -128,7 +128,7 @@ def test_explain_says_of_each_node_whether_it_is_called_and_why() -> None:
     assert explained(stream) == [
         "replay_0  fused",
         "mid  fused",
-        "last  called: its cycle hands self on",
+        "last  called: its cycle passes self on",
     ]
 
 

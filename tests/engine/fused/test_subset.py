@@ -13,8 +13,8 @@ FIELDS = "source: gc.Active[Any]\ngiven: Any = None\ncount: int = gc.state(0)"
 
 # What a cycle does, with what is said of it; both tiers have to agree on each.
 REFUSED_CYCLES = {
-    "self.value = id(self)": "its cycle hands self on",
-    "self.value = id(state) > 0": "its cycle hands state on",
+    "self.value = id(self)": "its cycle passes self on",
+    "self.value = id(state) > 0": "its cycle passes state on",
     "self.value = {n for n in (1, 2)}": "its cycle has an expression of the kind SetComp",
     "self.value = {n: n for n in (1, 2)}": "its cycle has an expression of the kind DictComp",
     "self.value = sum(n for n in (1, 2))": "its cycle has an expression of the kind GeneratorExp",
@@ -44,7 +44,7 @@ REFUSED_CYCLES = {
     "__n = 1\nself.value = 1": "its cycle uses __n, which Python renames inside a class",
     "self.value = self.source.value.__n": "it uses __n, which Python renames inside a class",
     "state.mine = 1\nself.value = 1": "its cycle sets an attribute of its state",
-    "self.value = state.ticked(self)": "its cycle hands self on",
+    "self.value = state.ticked(self)": "its cycle passes self on",
     "n: [int][0].attribute\nself.other[0]: int\nself.value = 1": (
         "its cycle annotates an expression without assigning to it"
     ),
@@ -98,16 +98,14 @@ def test_code_of_which_python_warns_is_called(cycle: str) -> None:
     def make() -> gc.Stream[Any]:
         return gc.Stream(made(gc.replay([1, 2, 3], [1, 2, 3])))
 
-    assert why(make()) == "called: its cycle has code of which Python warns"
+    assert why(make()) == "called: its cycle has code that Python warns about"
     assert len(same(make)) == 3
 
 
 # The compiler's own limits end in a call.
 DEEP = {
     "nested too deeply": "self.value = " + "(1 + " * 130 + "1" + ")" * 130,
-    "too many loops inside one another": "".join(
-        "    " * n + f"for n{n} in (1,):\n" for n in range(17)
-    )
+    "too many nested loops": "".join("    " * n + f"for n{n} in (1,):\n" for n in range(17))
     + "    " * 17
     + "self.value = n16",
 }

@@ -1,13 +1,14 @@
 """Pass 8a: give each node the clock under which it runs, and put the nodes into blocks.
 
-A clock is a set of cycles: those in which a condition holds. Clocks form a tree; one that lies
-deeper holds in no cycle in which the one above it does not. A node that ticks whenever it runs has
-its dependants under its own clock; one that chooses makes a clock below. This is the clock calculus
+A clock is a set of cycles: those in which a condition holds. Clocks form a tree: a clock holds only
+    in cycles in which its parent holds. A node that ticks whenever it runs passes its own clock on
+    to its dependants; a node that ticks in some of its cycles makes a child clock for them. This is
+    the clock calculus
 of the synchronous languages (Caspi et al. 1987, "LUSTRE: a declarative language for programming
 synchronous systems").
 
-Blocks follow the order of R2: neighbours under one clock share a block, a block lies in the block
-of the clock above if that one is still open, and is opened anew on a flag if it is not.
+Blocks follow the order of R2. Neighbours under one clock share a block. A block is nested in the
+block of its parent clock while that block is still open; after that, a new block tests a flag.
 """
 
 from collections.abc import Sequence
@@ -18,32 +19,32 @@ from graphcore.engine.fused.ir import NodeIR, TickForm
 
 _DEEPEST = 40
 _FEW = 8
-_MOST_LOOKED_AT = 64  # clocks in one question: beyond, the answer "not known" costs one test more
+_MOST_LOOKED_AT = 64  # clocks for one answer; giving up ("not known") costs one more test
 
 
 class Of(Enum):
-    """What makes a clock hold."""
+    """The kinds of conditions."""
 
     EVERY = "every cycle"
     DUE = "an alarm or an event of a node"
     CHOICE = "a node that ticks in some of the cycles in which it runs"
     ANY = "one of several clocks"
-    VALID = "the clock above, once other nodes have a value"
+    VALID = "the parent clock, once other nodes have a value"
     NEVER = "nothing"
 
 
 @dataclass(eq=False, slots=True)
 class Clock:
-    """A condition on cycles.
+    """A condition that holds in some cycles, and so the set of those cycles.
 
     Attributes:
-        of: what makes it hold.
-        above: the clock above, `None` for that of every cycle.
-        node: the index of the node that is due, or that chooses.
-        members: of `ANY`, the clocks of which one must hold.
-        checked: of `VALID`, the clocks that must have held before.
-        flag: the index of the node by whose flag it can be told later in the cycle that it held.
-        depth: how many clocks lie above.
+        of: the kind of condition.
+        above: the parent clock; `None` for the clock of every cycle.
+        node: of `DUE` and `CHOICE`, the index of the node.
+        members: of `ANY`, the clocks; at least one must hold.
+        checked: of `VALID`, the clocks that must all have held in this run.
+        flag: the index of the node whose flag tells, later in the cycle, that the clock held.
+        depth: the number of its ancestors.
     """
 
     of: Of
@@ -58,18 +59,18 @@ class Clock:
         self.depth = 0 if self.above is None else self.above.depth + 1
 
     def implies(self, other: "Clock") -> bool:
-        """Return whether this clock never holds without the other: it is that one, or below it."""
+        """Return whether the other clock, this one or an ancestor, holds whenever this one does."""
         clock: Clock | None = self
         while clock is not None and clock.depth > other.depth:
             clock = clock.above
         return clock is other
 
     def has_held(self, other: "Clock") -> bool:
-        """Return whether, where this clock holds, the other is known to have held by then."""
+        """Return whether the other clock has surely held in the run by the time this one holds."""
         return self._has_held(other, {})
 
     def _has_held(self, other: "Clock", answers: dict[int, bool]) -> bool:
-        # Clocks form a graph whose paths double with each join: each is looked at once.
+        # The number of paths to a clock doubles with each join, so each clock is visited once.
         known = answers.get(id(self))
         if known is not None or len(answers) >= _MOST_LOOKED_AT:
             return bool(known)
@@ -105,7 +106,7 @@ class Block:
 
     @property
     def first(self) -> int:
-        """The index of the first node in it."""
+        """The index of the block's first node."""
         item = self.items[0]
         return item.first if isinstance(item, Block) else item
 
@@ -181,7 +182,7 @@ class Placement:
         members: tuple[Clock, ...] = (),
         checked: tuple[Clock, ...] = (),
     ) -> Clock:
-        """Return the clock of these; the same again for the same."""
+        """Return the clock of this condition: the same object whenever it is asked for again."""
         key = (of, id(above), frozenset(map(id, members)), frozenset(map(id, checked)))
         if key not in self._known:
             self._known[key] = Clock(of, above, members=members, checked=checked)
@@ -212,7 +213,7 @@ class Placement:
 
 
 def _common(clocks: list[Clock]) -> Clock:
-    """Return the deepest clock that lies above all of these."""
+    """Return the deepest common ancestor of the clocks."""
     found = clocks[0]
     for clock in clocks[1:]:
         while found is not clock:

@@ -1,4 +1,4 @@
-"""Pass 9: choose the driver, from which the function has its cycles: the cheapest that is right."""
+"""Pass 9: choose the driver, the loop that begins the cycles: the cheapest one that is correct."""
 
 from collections.abc import Sequence
 from enum import Enum
@@ -9,7 +9,7 @@ _VARIABLES = 8  # sources whose next times are compared one by one
 
 
 class DriverName(Enum):
-    """Where the function has its cycles from."""
+    """What decides when the next cycle begins and which nodes start it."""
 
     EVENTS = "the events of the only source, all of which exist before the run"
     VARIABLES = "the sources' next times, each a variable"
@@ -18,7 +18,7 @@ class DriverName(Enum):
 
 
 def choose(nodes: Sequence[NodeIR]) -> DriverName:
-    """Return the driver for historical runs that nothing else looks at."""
+    """Return the driver for historical runs that nothing outside the graph watches."""
     woken = [node for node in nodes if node.woken]
     if any(node.asks_between_cycles for node in nodes):
         return DriverName.SESSION
@@ -33,5 +33,5 @@ def choose(nodes: Sequence[NodeIR]) -> DriverName:
 
 
 def _may_cancel(node: NodeIR) -> bool:
-    """Return whether a node may keep an alarm, so that it can cancel it."""
+    """Return whether a node may keep an alarm and cancel it later."""
     return node.cycle is None or node.cycle.wakes == float("inf") or node.keeps_alarms

@@ -1,9 +1,10 @@
-"""Pass 7: decide which nodes are mirrored, so that those who look at them need not ask the frame.
+"""Pass 7: decide which nodes are mirrored, so that reading them needs no look into the frame.
 
-Whoever looks at a fused node reads the running function's variables (`backend.live`): always right,
-and slow. Two kinds of readers are known beforehand and read often: a node that is called reads its
-upstreams, and a function reads the nodes that it holds. Such nodes are mirrored: the function
-writes their value and ticks to the object as well. A mirror is about speed alone.
+Other code that reads a fused node gets the running function's variables (`backend.live`), which is
+always correct but slow. Two kinds of readers are known at compile time and read often: a called
+node reads its upstreams, and a user's function reads the nodes in its closure. Such
+nodes are mirrored: the function writes their value and ticks to the object as well. Without a
+    mirror the values are the same, only slower to read.
 """
 
 from collections.abc import Sequence
@@ -12,7 +13,7 @@ from graphcore.engine.fused.ir import NodeIR
 
 
 def mirror(nodes: Sequence[NodeIR], held: Sequence[Sequence[int]]) -> None:
-    """Mark the nodes that are worth a mirror.
+    """Mark the nodes that are worth mirroring.
 
     Args:
         nodes: the nodes.
@@ -24,5 +25,5 @@ def mirror(nodes: Sequence[NodeIR], held: Sequence[Sequence[int]]) -> None:
             read = (*read, *node.active, *node.passive)
         for index in read:
             cycle = nodes[index].cycle
-            # A value that is withheld is one in the node's own cycle and another outside it.
+            # A withheld value differs between the node's own cycle and all other readers.
             nodes[index].mirrored = cycle is not None and not cycle.withheld

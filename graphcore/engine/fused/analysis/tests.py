@@ -1,7 +1,8 @@
-"""Pass 8b: find the test by which each block is entered, and what each node asks of its upstreams.
+"""Pass 8b: find the test that enters each block, and the tests of upstreams inside each `cycle`.
 
-A test is data; a driver and the emitter turn it into text. It depends on where it stands: inside a
-block its clock holds, and once a flag is set in a cycle, the flag tells whether its clock held.
+A test is data; a driver and the emitter turn it into text. A test depends on its place: inside a
+block the block's clock holds, and after the node that sets a flag, the flag tells whether its clock
+held.
 """
 
 from collections.abc import Container, Iterator, Mapping, Sequence
@@ -16,12 +17,12 @@ _NONE: dict[Hole, "Test"] = {}
 
 @dataclass(frozen=True, slots=True)
 class Always:
-    """It holds where the test stands."""
+    """The test is true at its place."""
 
 
 @dataclass(frozen=True, slots=True)
 class Never:
-    """It does not hold in any cycle."""
+    """The test is false in every cycle."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,7 @@ class IsDue:
 
 @dataclass(frozen=True, slots=True)
 class AnyOf:
-    """One of several tests holds."""
+    """At least one of several tests holds."""
 
     tests: tuple["Test", ...]
 
@@ -64,14 +65,14 @@ Test = Always | Never | Now | Held | IsDue | AnyOf | AllOf
 
 @dataclass(slots=True)
 class PlacedNode:
-    """A node in its place.
+    """A node with its tests and the block of its dependants.
 
     Attributes:
         index: its index.
-        tests: what it asks of its upstreams' ticks.
-        dependants: the block that runs where the node ticks, and nowhere else.
+        tests: for each hole that asks for an upstream's tick, the test.
+        dependants: the block that is emitted where the node ticks, and nowhere else.
         sets_flag: whether it sets a flag of its own when it ticks.
-        starts: with `Placed.sparse`, the first nodes of the blocks that its tick starts.
+        starts: if `Placed.sparse`, the first nodes of the blocks that its tick starts.
     """
 
     index: int
@@ -83,15 +84,15 @@ class PlacedNode:
 
 @dataclass(slots=True)
 class PlacedBlock:
-    """A block in its place.
+    """A block with its test and its contents.
 
     Attributes:
         first: the index of its first node.
-        test: whether it runs.
+        test: the test that enters it.
         items: its nodes, and the blocks between them.
         counter: the index of the node whose flag is set at the end of the block.
-        starts: with `Placed.sparse`, the first nodes of the blocks that its end starts.
-        flag_of: the nodes that tick with the block.
+        starts: if `Placed.sparse`, the first nodes of the blocks that start once it has run.
+        flag_of: the nodes that tick whenever the block runs.
     """
 
     first: int
@@ -104,12 +105,12 @@ class PlacedBlock:
 
 @dataclass(slots=True)
 class Placed:
-    """All nodes in their places.
+    """All nodes and blocks with their tests.
 
     Attributes:
         top: the block of every cycle.
-        sparse: whether its blocks wait in a heap until something starts them; a cycle then costs
-            what runs in it, not how many blocks there are.
+        sparse: whether blocks wait in a heap until something starts them; the cost of a cycle is
+            then that of the blocks that run, not of all blocks.
     """
 
     top: PlacedBlock
@@ -117,7 +118,7 @@ class Placed:
 
 
 def place(nodes: Sequence[NodeIR], placement: Placement) -> Placed:
-    """Return the nodes in their places."""
+    """Return the nodes and blocks with their tests."""
     return _Placing(nodes, placement).placed()
 
 
@@ -144,7 +145,8 @@ class _Placing:
             opened.update(_clocks(block))
         placed = PlacedBlock(top.first, Always(), flag_of=self._flag_of(top))
         for block in blocks:
-            # What starts a block is in the heap, so only what it waits for is left to test.
+            # A block is in the heap because its upstream ticked, so only the values that it waits
+            # for are left to test.
             checks = AllOf(tuple(map(self._has_held, block.clock.checked)))
             placed.items.append(self._block(block, checks))
         return Placed(placed, True)
@@ -212,7 +214,7 @@ class _Placing:
                 above = self._holds(clock.above)
                 checks = tuple(map(self._has_held, clock.checked))
                 if above != Always() and clock.above.members == clock.checked and len(checks) == 2:
-                    # What holds now has held, so each side asks for the other alone.
+                    # A clock that holds now has also held, so each side tests only the other clock.
                     first, second = map(self._holds, clock.checked)
                     return AnyOf((AllOf((first, checks[1])), AllOf((second, checks[0]))))
                 return AllOf((above, *checks))
@@ -228,7 +230,7 @@ class _Placing:
 
 
 def _starters(clock: Clock, opened: Container[Clock]) -> Iterator[Clock]:
-    """Yield the clocks at whose ticks a block of this clock has to run."""
+    """Yield the clocks that start a block of this clock."""
     if clock.of is Of.CHOICE or clock in opened:
         yield clock
     elif clock.of is Of.ANY:

@@ -1,1 +1,1 @@
-"""The backend: it lays out, emits, compiles and runs the function."""
+"""The backend: lay out the variables, emit the function, compile it and run it."""

@@ -1,8 +1,8 @@
-"""The drivers: where the function has its cycles from, as text and in a run.
+"""The drivers: the loop that begins the cycles, as text and in a run.
 
-A driver writes the loop (`prologue`, `epilogue`), the test of whether a node is due, and what wakes
-a node; in a run it gives the function its arguments, and tells the session how the run ended.
-Nothing else of the backend depends on which driver it is.
+A driver writes the loop (`prologue`, `epilogue`), the test of whether a node is due, and the lines
+that wake a node; in a run it makes the function's arguments, and tells the session how the run
+ended. Nothing else of the backend depends on which driver it is.
 """
 
 import itertools
@@ -18,20 +18,21 @@ from graphcore.engine.fused.ir import NodeIR
 from graphcore.engine.session import Session
 from graphcore.node import Source
 
-NEVER = 1 << 10_000  # later than any time; comparing it needs a look at its length alone
+NEVER = 1 << 10_000  # later and longer than any time, so comparing looks at lengths alone
 
 
 class Driver(ABC):
-    """Where the function has its cycles from.
+    """The loop that begins the cycles.
 
     Args:
         nodes: the nodes.
         layout: the function's variables.
 
     Attributes:
-        arguments: the function's parameters beside those that it has with every driver.
-        replaced: the index of a source whose cycle is not run, its events being the loop; or -1.
-        begins: how many lines stand before a cycle has begun; 0 if the session counts the cycles.
+        arguments: the text of the parameters that the function has with this driver only.
+        replaced: the index of the source whose events the loop iterates over instead of calling its
+            cycle; or -1.
+        begins: the number of lines before a cycle has begun; 0 if the session counts the cycles.
     """
 
     arguments = ""
@@ -44,41 +45,41 @@ class Driver(ABC):
 
     @classmethod
     def replaces(cls, nodes: Sequence[NodeIR]) -> int:
-        """Return the index of the source whose cycle the loop replaces, or -1."""
+        """Return the index of the source whose cycle the loop replaces; -1 if there is none."""
         return -1
 
     # As text
 
     @abstractmethod
     def prologue(self, out: Lines) -> None:
-        """Write what stands before the nodes: the loop's head."""
+        """Write the lines before the nodes, which begin a cycle."""
 
     def epilogue(self, out: Lines) -> None:  # noqa: B027  # most drivers need nothing here
-        """Write what stands after the nodes in the loop."""
+        """Write the lines after the nodes, which end a cycle."""
 
     @abstractmethod
     def due_test(self, index: int) -> str:
         """Return the test of whether an alarm or an event of this node starts the cycle."""
 
     def due_list(self, out: Lines, indent: int) -> None:  # noqa: B027  # it may be one already
-        """Write what makes `due` a heap of the nodes that start the cycle."""
+        """Write the lines that make `due` a heap of the nodes that start the cycle."""
 
     def went_off(self, index: int) -> str:
-        """Return the test of whether an alarm of this node's own went off."""
+        """Return the test of whether an alarm that this node set went off."""
         return self.due_test(index)
 
     def forget(self, out: Lines, indent: int, index: int) -> None:  # noqa: B027  # as it is popped
-        """Write what takes the alarm back that has started a node's cycle."""
+        """Write the line that removes the alarm which started a node's cycle."""
 
     def wake(self, out: Lines, indent: int, index: int, at: str, whole: bool) -> None:
-        """Write what wakes a node at a time.
+        """Write the lines that wake a node at a time.
 
         Args:
             out: the lines.
-            indent: of the lines.
+            indent: the indentation of the lines.
             index: the node.
-            at: the text of the time.
-            whole: whether it is certainly an `int`.
+            at: the time, as text.
+            whole: whether the time is certainly an `int`.
         """
         due, state = self.layout.dues[index], self.layout.states[index]
         out.add(indent, f"{due} = {at}", index)
@@ -95,7 +96,7 @@ class Driver(ABC):
         out.add(indent, f"heappush(heap, {due} << bits | {index})", index)
 
     def _due(self) -> str:
-        """Return the text of the nodes that start the cycle."""
+        """Return the expression for the nodes that start the cycle."""
         return "due"
 
     def _end(self, out: Lines, over: str) -> None:
@@ -121,10 +122,10 @@ class Driver(ABC):
 
     @abstractmethod
     def finish(self, session: Session, variables: Mapping[str, Any]) -> None:
-        """Tell the session what time it is, how many cycles there were, and what ended the run."""
+        """Tell the session the time, the number of cycles, and what ended the run."""
 
     def tell(self, session: Session, variables: Mapping[str, Any]) -> None:
-        """Tell the session what time it is, and how many cycles there were."""
+        """Tell the session the time and the number of cycles."""
         session.cycle = variables.get("cycle", 0)
         session.time = variables.get("time", session.time)
 
@@ -141,7 +142,7 @@ class EventsDriver(Driver):
 
     @property
     def asks_time(self) -> bool:
-        """Whether the loop has to have the times of the events."""
+        """Whether the loop needs the times of the events."""
         return self.layout.asks_time or self.layout.asks_session
 
     def prologue(self, out: Lines) -> None:
@@ -152,7 +153,7 @@ class EventsDriver(Driver):
         self._tell_session(out)
 
     def epilogue(self, out: Lines) -> None:
-        # Here, so that no event is taken that does not run.
+        # At the end of a cycle, before the loop takes an event that would not run.
         out.add(2, "if session.ended_by is not None:")
         out.add(3, "break")
 
@@ -177,7 +178,7 @@ class EventsDriver(Driver):
 
 
 class VariablesDriver(Driver):
-    """Few sources, each with its next time in a variable."""
+    """A few sources, each with its next time in a variable."""
 
     arguments = ", cycles, end, dues"
 
@@ -208,13 +209,13 @@ class VariablesDriver(Driver):
             out.add(indent + 1, f"due.append({index})")
 
     def went_off(self, index: int) -> str:
-        return "True"  # such a source runs for nothing else
+        return "True"  # with this driver only alarms and events run a source
 
     def forget(self, out: Lines, indent: int, index: int) -> None:
         out.add(indent, f"{self.layout.dues[index]} = never", index)
 
     def _push(self, out: Lines, indent: int, index: int, due: str) -> None:
-        """Write nothing: the variable is what the loop compares."""
+        """Write nothing: the loop compares the variable itself."""
 
     def given(self, session: Session, sources: Sequence[Any]) -> tuple[Any, ...]:
         dues = dict.fromkeys(self.woken, NEVER)
@@ -232,7 +233,7 @@ class VariablesDriver(Driver):
 
 
 class HeapDriver(Driver):
-    """The heap of the alarms, without alarms that may be cancelled."""
+    """The heap of the alarms, for graphs that cancel none."""
 
     arguments = ", cycles, end"
 
@@ -266,7 +267,7 @@ class HeapDriver(Driver):
 
 
 class SessionDriver(Driver):
-    """The session, which supports everything: real time, and alarms that are cancelled."""
+    """The session, which supports everything: real time, and cancelled alarms."""
 
     def prologue(self, out: Lines) -> None:
         out.add(1, "heap, bits = session.schedule.heap, session.schedule.bits")

@@ -1,8 +1,8 @@
 """Pass 11: emit the text of one function that runs all nodes.
 
 The function holds the nodes' values and state in local variables; it reads them from the nodes at
-its beginning, and `Program` gives them back at its end. Where many blocks are side by side, those
-that have something to do wait in a heap, and a tree of comparisons leads to each.
+its beginning, and `Program` writes them back to the nodes at its end. Where there are many blocks
+side by side, the blocks to run wait in a heap, and a tree of comparisons finds each.
 """
 
 from collections.abc import Iterator, Sequence
@@ -48,14 +48,14 @@ from graphcore.engine.fused.ir import (
     Wake,
 )
 
-_SEVERAL = 8  # names in one line of initial values
+_SEVERAL = 8  # names in one assignment of initial values
 
 
 class Entry(Enum):
-    """What the function's variables hold when it is entered."""
+    """Where the function gets the initial values of its variables."""
 
-    START = "what the nodes hold when a run starts"
-    VARIABLES = "what `variables` holds of an earlier entry, which returned it"
+    START = "the nodes, when a run starts"
+    VARIABLES = "the argument `variables`, which an earlier call returned"
 
 
 def emit(
@@ -81,7 +81,8 @@ class _Emitter:
         if entry is Entry.VARIABLES:
             more = f", variables{more}"
         out.add(0, f"def run(session, attributes, states, steps, live{more}):")
-        # First, so that what another thread assigns from now on is seen below, or in the variables.
+        # First of all: from here on, an assignment by another thread is either read below or goes
+        # to the variables.
         out.add(1, "live.begin(current_frame())")
         self._arguments()
         if entry is Entry.VARIABLES:
@@ -98,7 +99,7 @@ class _Emitter:
         return out
 
     def _arguments(self) -> None:
-        """Write the variables that hold the same with every entry."""
+        """Write the variables that do not depend on the entry."""
         layout, out = self._layout, self._out
         for index, name in layout.states.items():
             out.add(1, f"{name} = states[{index}]", index)
@@ -108,7 +109,7 @@ class _Emitter:
             out.add(1, "start = session.start_time")
 
     def _initial(self) -> None:
-        """Write what the variables hold before the first cycle."""
+        """Write the values of the variables before the first cycle."""
         layout, out = self._layout, self._out
         for kept in layout.kept:
             self._initial_state(kept)
@@ -117,7 +118,7 @@ class _Emitter:
             out.add(1, " = ".join([*flags[begin : begin + _SEVERAL], "0"]))
 
     def _resumed(self) -> None:
-        """Write that the variables hold what they held; a value may not be there yet."""
+        """Write that the variables get their earlier values; a node may have no value yet."""
         out = self._out
         for kept in self._layout.kept:
             for _, name in (*kept.state, *kept.read):
@@ -149,7 +150,7 @@ class _Emitter:
                 self._inside(item, indent + 1)
 
     def _inside(self, block: PlacedBlock, indent: int) -> None:
-        """Write what stands in a block, after the line that enters it."""
+        """Write the contents of a block, after the line that enters it."""
         before = len(self._out)
         self._items(block, indent)
         if block.counter is not None:
@@ -280,7 +281,7 @@ class _Emitter:
             case Wake(at, whole):
                 self._driver.wake(out, indent, index, filled.text(at), whole)
             case Need(hole):
-                # A function that is called has its arguments read, even if it ignores them.
+                # A call evaluates its arguments, even if the function ignores them.
                 if not filled.has_value((hole,)):
                     out.add(indent, filled.text((hole,)), index)
 
@@ -305,7 +306,7 @@ class _Emitter:
             self._out.add(indent, "pass", filled.node.index)
 
     def fill(self, node: NodeIR, placed: PlacedNode, hole: Hole) -> str:
-        """Return what stands in a hole."""
+        """Return the text that fills a hole."""
         layout = self._layout
         match hole:
             case Value():
@@ -326,7 +327,7 @@ class _Emitter:
         return layout.names[node.index][hole]
 
     def has_value(self, node: NodeIR, hole: Hole) -> bool:
-        """Return whether a value that a node reads is certainly there."""
+        """Return whether an upstream that a node reads certainly has a value."""
         if not isinstance(hole, Upstream) or not node.needs_all:
             return False
         cycle = self._nodes[node.upstreams[hole.attribute, hole.place]].cycle
@@ -357,7 +358,7 @@ class _Filled:
             yield name
 
     def has_value(self, text: Text) -> bool:
-        """Return whether the value that a text reads is certainly there."""
+        """Return whether all upstreams that a text reads certainly have a value."""
         return (
             len(text) == 1
             and isinstance(text[0], Hole)
@@ -365,11 +366,11 @@ class _Filled:
         )
 
     def is_needless(self, statement: Statement) -> bool:
-        """Return whether a statement writes no line."""
+        """Return whether a statement adds no line."""
         return isinstance(statement, Need) and self.has_value((statement.hole,))
 
     def alias(self, statement: Set) -> None:
-        """Have a local name stand for an upstream's value."""
+        """Use an upstream's variable in place of a local name."""
         [[local]] = statement.targets
         assert isinstance(local, Hole)
         self._names[local] = self.text(statement.value)

@@ -1,7 +1,7 @@
-"""The events of a recorded source, as the fused function loops over them: with cycles, to the end.
+"""The events of a recorded source for the loop of the fused function: numbered, up to the end.
 
-What ends a run by itself, its last time and its last cycle (R9), is cut off here a chunk at a time,
-so that the loop has nothing to ask of an event.
+Events after the run's last time or last cycle (R9) are cut off here, a chunk at a time, so that the
+loop needs no test for each event.
 """
 
 from bisect import bisect_right
@@ -17,12 +17,12 @@ class RecordedEvents:
     """The events of one run, to be iterated over in `chain.from_iterable`.
 
     Args:
-        chunks: all that the source has for the run.
+        chunks: all events that the source has for the run.
         session: the run.
-        timed: whether the loop asks for the times.
+        timed: whether the loop needs the times.
 
     Attributes:
-        following: the time of the first event behind the run's last time, if there is one.
+        following: the time of the first event after the run's last time; `None` if there is none.
     """
 
     def __init__(self, chunks: Chunks, session: Session, timed: bool) -> None:
@@ -39,7 +39,8 @@ class RecordedEvents:
         end, limit = self._session.end, self._session.limit
         if self._session.ended_by is not None:
             return
-        # In the last place of each zip: one that has come to its end must not have taken a number.
+        # The last argument of each zip: `zip` asks for it only if the others gave an item, so that
+        # no number is lost at the end of a chunk.
         cycles = count(1)
         done = 0
         for times, values in self._chunks:
@@ -63,6 +64,6 @@ class RecordedEvents:
                 return
 
     def time_of(self, cycle: int) -> int:
-        """Return the time of the last cycle, which has this number; 0 is before the first."""
+        """Return the time of the last cycle, given its number; 0 means that there was none."""
         place = cycle - self._cycles_before - 1
         return self._times[place] if 0 <= place < len(self._times) else self._time_before

@@ -1,4 +1,4 @@
-"""Pass 10: lay out the function's variables: each name says whose it is and is given once."""
+"""Pass 10: lay out the function's variables. Each name is unique and shows its node."""
 
 import builtins
 import sys
@@ -32,7 +32,7 @@ from graphcore.engine.fused.ir import (
 )
 
 _BUILTINS = frozenset(dir(builtins))
-# What the function uses itself.
+# Names that the function itself uses.
 _TAKEN = {
     *(
         "absent",
@@ -54,15 +54,16 @@ _TAKEN = {
 
 
 class Kept(NamedTuple):
-    """What the function's variables hold of a node.
+    """The variables of one node.
 
     Attributes:
         node: the node's index.
-        value: the variable of the value that it last ticked with; empty if the text assigns none.
-        working: the variable of the value that it set last, if that may be another (R5).
-        state: its attributes that the cycle assigns, each with its variable.
-        read: its attributes that the cycle only reads, each with its variable.
-        fixed: its attributes that the text itself depends on.
+        value: the variable of the value that the node last ticked with; empty if the text assigns
+            none.
+        working: the variable of the value that the node last set, if that may differ (R5).
+        state: the attributes that the cycle assigns, each with its variable.
+        read: the attributes that the cycle only reads, each with its variable.
+        fixed: the attributes whose values are written into the text.
     """
 
     node: int
@@ -78,21 +79,22 @@ class Layout:
     """The function's variables, and its globals.
 
     Attributes:
-        names: for each node, what fills its holes.
+        names: for each node, the text that fills each of its holes.
         values: for each node, the variable of its value.
-        working: for each node, the variable of what its cycle sets.
+        working: for each node, the variable that its cycle assigns as `value`.
         flags: for each node that sets a flag, or whose block does, the variable.
         states: for each node whose `GraphState` is used, the variable.
-        steps: for each node that is called, the variable of what is called.
-        attributes: for each node that is mirrored, the global with its attributes.
+        steps: for each node that is called, the variable of its method.
+        attributes: for each mirrored node, the variable that holds its `__dict__`.
         dues: for each node that asks to be woken, the variable of the time.
-        kept: what the variables hold of each node that is fused.
+        kept: for each fused node, its variables.
         constants: the function's globals.
         asks_time: whether some node uses the engine time.
         asks_start: whether some node uses the time of the run's start.
         asks_due: whether some node asks which alarms went off.
         asks_session: whether some node asks the session while the run goes on.
-        may_linger: whether cycles may follow at one time in which no source delivers (R15).
+        may_linger: whether there may be further cycles at one time in which no source delivers
+            (R15).
     """
 
     names: list[Mapping[Hole, str]]
@@ -120,8 +122,8 @@ def lay_out(
     Args:
         nodes: the nodes.
         objects: the nodes' objects.
-        placed: the nodes in their places.
-        replaced: the index of a source whose cycle is not run, its events being the loop; or -1.
+        placed: the nodes and blocks with their tests.
+        replaced: the index of the source whose events the loop iterates over; or -1.
     """
     return _LayingOut(nodes, objects, replaced).layout(placed)
 
@@ -166,7 +168,7 @@ class _LayingOut:
                 continue
             if index == self._replaced:
                 names.append(_NONE)
-                # Its events were read from what its cycle would read.
+                # The loop reads this source's events, so its cycle's variables are not needed.
                 fixed = frozenset(node.cycle.kinds)
                 kept.append(Kept(index, values[index], values[index], (), (), fixed))
                 self._mirror(node, attributes)
@@ -224,7 +226,7 @@ class _LayingOut:
     def _holes(
         self, node: NodeIR, holes: Sequence[Hole], variables: Mapping[str, str]
     ) -> Mapping[Hole, str]:
-        """Return what fills the holes that stand for the node's own objects."""
+        """Return the text for the holes that stand for the node's own objects."""
         if not holes:
             return _NONE
         names: dict[Hole, str] = {}
@@ -272,11 +274,12 @@ class _LayingOut:
     def _new(self, wanted: str) -> str:
         name = wanted
         while name in self._used:
-            # Many nodes may have one name, so counting goes on where it stopped.
+            # Many nodes may share a name, so the count goes on from the last number: starting over
+            # each time would be quadratic.
             number = self._numbers[wanted] = self._numbers.get(wanted, 1) + 1
             name = f"{wanted}_{number}"
         self._used.add(name)
-        # Interned, it is the very object that the compiled function holds.
+        # An interned string is the same object as the compiled function's constant.
         return sys.intern(name)
 
     def _constant(self, wanted: str, value: Any) -> str:
@@ -295,16 +298,16 @@ _NONE: Mapping[Hole, str] = {}
 
 
 class _Needs(NamedTuple):
-    """What the function needs for each node of one `CycleIR`.
+    """The variables that each node of one `CycleIR` needs.
 
     Attributes:
         holes: the holes that stand for the node's own objects.
-        assigned: the attributes that the cycle assigns, held in variables.
-        read: those that it only reads, held in variables.
-        fixed: those on which the text depends.
-        state: whether it needs the node's `GraphState`.
+        assigned: the attributes that the cycle assigns.
+        read: the attributes that the cycle only reads.
+        fixed: the attributes whose values are written into the text.
+        state: whether the cycle needs the node's `GraphState`.
         session: whether the cycle asks the session.
-        due: whether it asks if an alarm went off.
+        due: whether the cycle asks if an alarm went off.
     """
 
     holes: tuple[Hole, ...]
@@ -343,7 +346,7 @@ def _is_withheld(node: NodeIR) -> bool:
 
 
 def _placed(block: PlacedBlock) -> Iterator[int]:
-    """Yield the nodes that run in some cycle."""
+    """Yield the nodes that may run."""
     for item in block.items:
         if isinstance(item, PlacedBlock):
             yield from _placed(item)
@@ -354,7 +357,7 @@ def _placed(block: PlacedBlock) -> Iterator[int]:
 
 
 def _flagged(block: PlacedBlock) -> Iterator[int]:
-    """Yield the nodes whose flags are set, in the order in which that happens."""
+    """Yield the nodes that have flags, in the order in which the flags are set."""
     for item in block.items:
         if isinstance(item, PlacedBlock):
             yield from _flagged(item)
@@ -368,7 +371,7 @@ def _flagged(block: PlacedBlock) -> Iterator[int]:
 
 
 def _literal(value: Any, where: Place) -> str | None:
-    """Return how a value is written where it stands, `None` if only a name will do."""
+    """Return a value's literal, `None` if the text must use a name."""
     if where is Place.NAME:
         return None
     if value is None or value is True or value is False:

@@ -11,7 +11,7 @@ class Lines:
 
     Attributes:
         lines: the lines.
-        owners: for each line, the index of the node that it belongs to, or -1.
+        owners: for each line, the index of its node; -1 for lines of no node.
     """
 
     lines: list[str] = field(default_factory=list)

@@ -1,15 +1,16 @@
-"""Fused nodes while the function runs: whoever looks at one reads and writes the truth.
+"""Fused nodes while the function runs: other code reads and writes their current state.
 
 The function holds the state of its nodes in local variables. As long as it runs, each node has a
-class of its own below the user's, whose attributes read and write the variables of the running
-frame; `node.__class__` is still the user's class. So no search for whoever might look at a node is
-needed: by a closure, a global, a weak reference or from another thread, every way leads to the
-object, and the object asks the frame. What nobody looks at costs nothing.
+subclass of the user's class, whose attributes read and write the variables of the running frame;
+`node.__class__` is still the user's class. So the compiler need not search for code that might look
+at a node: through a closure, a global, a weak reference or from another thread, such code reaches
+the object, and the object asks the frame. A node that nobody looks at costs nothing.
 
-Python 3.13 writes through `frame.f_locals` (PEP 667). Before, it is a snapshot, made anew each time
-that it is asked for, and C's `PyFrame_LocalsToFast` writes it back. Between the two no other thread
-may run: it would lose what it writes in between. CPython switches threads at calls of Python
-functions, backward jumps and the end of calls only: `_write` calls nothing before it has written.
+From Python 3.13 on, `frame.f_locals` writes through to the variables (PEP 667). Before 3.13 it is a
+snapshot, made anew by each access, and C's `PyFrame_LocalsToFast` writes it back. No other thread
+may run between the access and the write: its own writes would be lost. CPython switches threads
+only at calls of Python functions, at backward jumps and at the end of calls, so `_write` calls
+nothing before it has written.
 """
 
 import os
@@ -31,12 +32,12 @@ attributes_of = vars(MutableNode)["__dict__"].__get__
 _set_class = vars(object)["__class__"].__set__
 ABSENT = object()
 
-# By the ids of nodes: which run's variables hold them.
+# For each node's id, the run whose variables hold the node.
 _running: dict[int, "Live"] = {}
 
 
 def _forget_parents_runs() -> None:
-    """In a forked child: give nodes that a thread of the parent runs their own classes back."""
+    """In a forked child, give the nodes of the parent's runs their own classes back."""
     for live in set(_running.values()):
         live.end()
 
@@ -51,8 +52,8 @@ class Live:
         objects: the nodes' objects.
         nodes: the nodes.
         layout: the function's variables.
-        ticked_in: gives the number of the cycle of a node's last tick, from the variables.
-        owner_at: gives the index of the node to which a line of the function belongs, or -1.
+        ticked_in: returns, from the variables, the number of the cycle in which a node last ticked.
+        owner_at: returns the index of the node to which a line of the function belongs, or -1.
     """
 
     def __init__(
@@ -76,31 +77,31 @@ class Live:
         self._mirrored = frozenset(node.index for node in nodes if node.mirrored)
         self.lock = threading.RLock()
 
-    # What the function and its program call
+    # Called by the function and its program
 
     def begin(self, frame: FrameType) -> None:
-        """Have the nodes read and write the variables of this frame."""
+        """Make the nodes read and write the variables of this frame."""
         self._frame = frame
         _running.update(zip(self._ids, repeat(self), strict=False))
         # One call in C, so that Ctrl-C leaves all of them or none.
         deque(map(_set_class, self._held, self._classes), 0)
 
     def end(self) -> None:
-        """Give the nodes their own class back; without effect if they have it."""
+        """Give the nodes their own classes back; without effect if they have them."""
         if self._frame is not None:
             deque(map(_set_class, self._held, self._own_classes), 0)
             deque(map(_running.pop, self._ids, repeat(None)), 0)
             self._frame = None
 
     def variables(self) -> dict[str, Any] | None:
-        """Return the function's variables as they are now, `None` if it does not hold the nodes."""
+        """Return the function's current variables, `None` if it does not hold the nodes."""
         return None if self._frame is None else variables_of(self._frame)
 
     def take_value(self, index: int) -> Any:
-        """Take the value that `start` gave a node: it alone sees it until it ticks (R5)."""
+        """Take from a node the value that `start` gave it: nobody else sees it yet (R5)."""
         return attributes_of(self._objects[index]).pop("value", ABSENT)
 
-    # What the nodes call
+    # Called by the nodes
 
     @property
     def is_running(self) -> bool:
@@ -108,7 +109,7 @@ class Live:
         return self._frame is not None
 
     def read(self, node: Node, name: str) -> Any:
-        """Return an attribute of a node that a variable holds."""
+        """Return an attribute of a node, whose value a variable holds."""
         frame = self._frame
         if frame is None:  # the run has ended in the meantime
             return getattr(node, name)
@@ -125,11 +126,11 @@ class Live:
                 raise no_value(node)
             return value
         variable = dict(kept.state)[name]
-        # Before the function has read it, the object has it.
+        # Until the function has read the attribute, the object holds it.
         return variables[variable] if variable in variables else own_attribute(node, name)
 
     def write(self, node: Node, name: str, value: Any) -> bool:
-        """Set an attribute of a node; return whether that is done.
+        """Set an attribute of a node; return `False` if no variable holds it now.
 
         Raises:
             RunError: for an attribute on which the text of the function depends.
@@ -157,8 +158,8 @@ class Live:
                     return True
             if name in kept.fixed and own.get(name) is not value:
                 raise RunError(
-                    f"{name} of {node.name} cannot be assigned while its run goes on, since the "
-                    'compiled function is made for the present one: run with tier="interpreted"'
+                    f"{name} of {node.name} cannot be assigned during a run, because the compiled "
+                    'function has its value written in: run with tier="interpreted"'
                 )
             return False
 
@@ -176,7 +177,7 @@ class Live:
             for name in ("ticked_in", *value, *(name for name, _ in kept.state)):
                 try:
                     dict.__setitem__(made, name, self.read(node, name))
-                except (AttributeError, NoValueError):  # it has none now
+                except (AttributeError, NoValueError):  # the node has no value now
                     made.pop(name, None)
         return made
 
@@ -199,7 +200,7 @@ else:
     _to_fast.restype = None
 
     def _write(frame: FrameType, variable: str, value: Any) -> None:
-        old = frame.f_locals.get(variable)  # kept, so that nothing is finalized while writing
+        old = frame.f_locals.get(variable)  # keeps it alive: no finalizer may run below
         variables = frame.f_locals
         variables[variable] = value
         _to_fast(frame, 0)
@@ -229,14 +230,14 @@ class LiveAttributes(dict[str, Any]):
             self[name] = value
 
     def setdefault(self, name: str, default: Any = None) -> Any:
-        """Return an attribute, set to the default where there is none."""
+        """Return an attribute; if there is none, set it to the default first."""
         if name not in self:
             self[name] = default
         return self[name]
 
 
 class _LiveAttribute:
-    """An attribute of a fused node's class during a run, which a variable of the frame holds."""
+    """A descriptor in a fused node's class during a run, for an attribute that a variable holds."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -256,24 +257,22 @@ class _LiveAttribute:
         live = _running.get(id(node))
         if live is not None and live.is_running:
             raise RunError(
-                f"{self._name} of {node.name} cannot be deleted while its run goes on: "
-                "assign another value"
+                f"{self._name} of {node.name} cannot be deleted during a run: assign another value"
             )
         attributes_of(node).pop(self._name, None)
 
 
 class _ReadAttribute(_LiveAttribute):
-    """One that no cycle assigns, so that the object has it as well."""
+    """The same for an attribute that no cycle assigns: the object still holds it as well."""
 
     def __get__(self, node: Node | None, owner: type) -> Any:
         return super().__get__(None, owner) if node is None else own_attribute(node, self._name)
 
 
 def own_attribute(node: Node, name: str) -> Any:
-    """Return an attribute that a node's object has itself.
+    """Return an attribute that the node's object itself holds.
 
-    Raises:
-        NoValueError, AttributeError: if it has none.
+    Raises: NoValueError, AttributeError: if the node has none.
     """
     try:
         return attributes_of(node)[name]
@@ -297,26 +296,26 @@ def _live_attributes(node: Node) -> dict[str, Any]:
 
 
 def _reduce(node: Node, protocol: SupportsIndex) -> Any:
-    """Have a copy of a node, or what is unpickled, be of the node's own class."""
+    """Make copied and unpickled nodes instances of the node's own class."""
     made: Any = object.__reduce_ex__(node, protocol)
     function, arguments, state, *rest = made
     if type(node).__getstate__ is object.__getstate__:
-        state = dict(vars(node))  # the default reads what the node had before the run
+        state = dict(vars(node))  # `__dict__` alone is from before the run
     own = (node.__class__ if each is type(node) else each for each in arguments)
     return function, tuple(own), state, *rest
 
 
 class _Seed(MutableNode[Any]):
-    """A class with the layout of a node, to which a user's class is then given as its base.
+    """An empty class with a node's memory layout; its base is then replaced by a user's class.
 
-    Made directly below the user's class, it would call the user's `__init_subclass__`.
+    A class made directly as a subclass of the user's would call the user's `__init_subclass__`.
     """
 
 
 def _classes(
     nodes: Sequence[NodeIR], layout: Layout, own: Sequence[type[Node]]
 ) -> list[type[Node]]:
-    """Return for each node that is held in variables its class during a run."""
+    """Return for each node that variables hold its class during a run."""
     made: dict[tuple[Any, ...], type[Node]] = {}
     classes = []
     for kept, cls in zip(layout.kept, own, strict=True):
@@ -333,12 +332,12 @@ def _classes(
 
 
 def live_class(cls: type[Node], live: Iterable[str], read: Iterable[str]) -> type[Node]:
-    """Return a node class during a run.
+    """Return the class that nodes of a user's class have during a run.
 
     Args:
-        cls: the node's own class.
-        live: its attributes that variables hold.
-        read: those that the object has as well, since no cycle assigns them.
+        cls: the user's class.
+        live: the attributes that variables hold.
+        read: those of them that no cycle assigns, so that the object holds them as well.
     """
     names: dict[str, Any] = {
         "__slots__": (),

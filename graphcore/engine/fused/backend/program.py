@@ -1,8 +1,8 @@
 """Pass 12, and a run: compile the text, run it, and give the nodes their state back.
 
-However a run ends, the nodes are as the interpreted tier would have left them: the function's
-variables are read from its frame, and the line at which it stopped says which nodes of a block had
-run. An error gains the note of the node to which its line belongs (R11).
+However a run ends, the nodes are left as the interpreted tier would have left them: `Program` reads
+the variables from the function's frame, and the line at which the function stopped tells which
+nodes of a block had run. An error gains the note of the node to which its line belongs (R11).
 """
 
 import dis
@@ -41,9 +41,9 @@ class Program:
     Args:
         plan: what is run.
         nodes: its nodes.
-        placed: the nodes in their places.
+        placed: the nodes and blocks with their tests.
         layout: the function's variables.
-        driver: where the function has its cycles from.
+        driver: the loop that begins the cycles.
         text: the function's text.
 
     Raises:
@@ -98,9 +98,9 @@ class Program:
         return "".join(self._lines).rstrip()
 
     def without_state(self) -> dict[int, str]:
-        """Return the nodes that lack state with which a run has to begin, with what they lack."""
+        """Return, for each node without an attribute that the function reads, which one it is."""
         return {
-            kept.node: f"a run began without {attribute}, which its cycle uses"
+            kept.node: f"its cycle uses {attribute}, which was missing when a run started"
             for kept in self._layout.kept
             for attribute, _ in (*kept.state, *kept.read)
             if not hasattr(self._plan.nodes[kept.node], attribute)
@@ -130,10 +130,10 @@ class Program:
         finally:
             self._live.end()
         if missing is not None:
-            raise missing  # out here, where it has no other error for its context
+            raise missing  # outside the `except`, so that the error has no other as its context
 
     def _attributes(self) -> list[dict[str, Any]]:
-        """Return the nodes' own attributes, with those that their classes give them by default."""
+        """Return the nodes' `__dict__`s, completed with the defaults from their classes."""
         nodes = self._plan.nodes
         attributes = list(map(attributes_of, nodes))
         for kept in self._layout.kept:
@@ -145,21 +145,22 @@ class Program:
         return attributes
 
     def end(self) -> None:
-        """Give the nodes their classes back, if Ctrl-C broke into the end of a run."""
+        """Give the nodes their classes back, in case Ctrl-C interrupted the end of the last run."""
         self._live.end()
 
     def _finish(self, variables: Mapping[str, Any], session: Session) -> None:
-        """Tell the session and the nodes how the function's end has left them."""
+        """Write the function's final variables to the session and the nodes."""
         self._driver.finish(session, variables)
         self._give_back(variables, session, len(self._nodes))
 
     # After an error
 
     def _fail(self, error: BaseException, session: Session) -> Exception | None:
-        """Give the nodes back what they were when it failed, and note on which node it was.
+        """Write the nodes' state back after an error, and add the note of the node that failed.
 
         Returns:
-            The error that reading a node's value would have raised, if that is what failed.
+            The `NoValueError` to raise instead, if the error came from reading a value that a node
+            does not have.
         """
         found = self._frame(error.__traceback__)
         if found is None:
@@ -179,19 +180,19 @@ class Program:
         self._driver.tell(session, variables)
         if self._driver.replaced >= 0 and line == self._begins:
             if isinstance(error, Exception):
-                session.cycle += 1  # that of the source, which has no next event
+                session.cycle += 1  # the cycle of the event that the source failed to give
             else:
                 owner = -1
         elif self._begins and owner < 0 and line <= self._begins:
             session.cycle = max(session.cycle - 1, 0)
         self._give_back(variables, session, owner if owner >= 0 else len(self._nodes))
         if owner >= 0 and isinstance(error, Exception):
-            self._live.end()  # the note shows values, which the nodes have now
+            self._live.end()  # after the write-back, because the note shows the nodes' values
             add_note(missing or error, self._plan, owner, session.time)
         return missing
 
     def _frame(self, traceback: TracebackType | None) -> tuple[TracebackType, bool] | None:
-        """Return the function's entry in a traceback, and whether it is the last one."""
+        """Return the traceback's entry for the function, and whether it is the last entry."""
         while traceback is not None:
             if traceback.tb_frame.f_code is self._run.__code__:
                 return traceback, traceback.tb_next is None
@@ -199,10 +200,10 @@ class Program:
         return None
 
     def _unbound(self, error: BaseException, traceback: TracebackType) -> tuple[str, int] | None:
-        """Return the value's variable that was read while it was unbound, and the line that did so.
+        """Return the value's variable that was read before it was bound, and the line of the read.
 
-        CPython may give the error the line before: it joins an assignment and a following read into
-        one instruction. A user's own `raise` is told apart by its instruction.
+        CPython may report the line before the read, because it joins an assignment and a following
+        read into one instruction. A `raise` in the user's code is recognized by its instruction.
         """
         match = _QUOTED.search(str(error)) if type(error) is UnboundLocalError else None
         if match is None or match[1] not in self._readers:
@@ -236,15 +237,17 @@ class Program:
         Args:
             variables: the function's variables.
             session: the run.
-            failed: the index of the node at which it stopped; beyond the last, if between cycles.
+            failed: the index of the node at which the function stopped; past the last node if it
+                stopped between cycles.
         """
         nodes, cycle = self._plan.nodes, session.cycle
         with self._live.lock:
-            # What another thread has assigned since the function returned counts as well.
+            # Another thread may have assigned variables since the function returned.
             variables = self._live.variables() or variables
             for index, value, working, state, *_ in self._layout.kept:
                 own = attributes_of(nodes[index])
-                # A cycle that fails leaves its node as it is, what it set without ticking included.
+                # A failing cycle leaves its node as it is, even with a value that it set without
+                # ticking.
                 name = value if index != failed else working
                 if name in variables and variables[name] is not ABSENT:
                     own["value"] = variables[name]
@@ -254,26 +257,26 @@ class Program:
                 own["ticked_in"] = self._tick_of(index, variables, cycle, failed)
             for own, attribute, value in self._defaults:
                 if own[attribute] is value:
-                    del own[attribute]  # its class has it still
+                    del own[attribute]  # the class still has the default
             self._defaults = []
             self._live.end()
 
     def _ticked_in(self, index: int, variables: Mapping[str, Any], owner: int) -> int:
-        """Return in which cycle a node ticked last, while the function runs a node's lines."""
+        """Return in which cycle a node last ticked, while the function is at a line of `owner`."""
         cycle = variables.get("cycle", 0)
         return self._tick_of(index, variables, cycle, owner if owner >= 0 else len(self._nodes))
 
     def _tick_of(self, index: int, variables: Mapping[str, Any], cycle: int, at: int) -> int:
-        """Return in which cycle a node ticked last.
+        """Return in which cycle a node last ticked.
 
-        A block sets one flag for all nodes that tick with it, at its end: before that, those that
-        come before the present node have ticked in this cycle already.
+        A block sets one flag for all nodes that tick with it, at its end. Until then, the nodes
+        before the running one have already ticked in this cycle.
 
         Args:
             index: the node.
             variables: the function's variables.
             cycle: the present cycle.
-            at: the index of the node that is running; beyond the last, if none is.
+            at: the index of the running node; past the last node if none is running.
         """
         flag, first, last = self._flag_of.get(index, ("", -1, -1))
         if flag is None:  # it ticks in every cycle
@@ -287,9 +290,10 @@ _Flagged = tuple[int | None, int, int]
 
 
 def _flag_of(block: PlacedBlock) -> dict[int, _Flagged]:
-    """Return for each node whose flag tells its ticks, with the first and last node of its block.
+    """Return for each node whose flag tells its ticks, and the first and last node of its block.
 
-    A node that chooses has a flag of its own and needs no block; `None` for a flag is every cycle.
+    A node that ticks in some of its cycles has a flag of its own and needs no block. A flag of
+    `None` means every cycle.
     """
     found: dict[int, _Flagged] = {}
     _find_flags(block, found)

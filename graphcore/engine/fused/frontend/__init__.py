@@ -1,1 +1,1 @@
-"""The frontend: it reads the users' code and objects, and makes the IR of them."""
+"""The frontend: read the users' code and objects, and make IR of them."""

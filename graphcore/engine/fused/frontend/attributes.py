@@ -13,7 +13,7 @@ _INPUT = Kind(Is.INPUT)
 
 
 def kinds_of(node: Node, cycle: Cycle, upstreams: Container[int]) -> dict[str, Kind]:
-    """Return what each attribute of a node is to its `cycle`.
+    """Return the kind of each attribute that a node's `cycle` uses.
 
     Args:
         node: the node.
@@ -21,10 +21,10 @@ def kinds_of(node: Node, cycle: Cycle, upstreams: Container[int]) -> dict[str, K
         upstreams: the ids of the nodes that it was wired with.
 
     Raises:
-        Refused: if the cycle assigns an upstream, or reads one that it was not wired with.
+        Refused: if the cycle assigns an upstream, or an upstream was replaced after the wiring.
     """
     if "cycle" in vars(node):
-        raise Refused("it has a cycle of its own, apart from its class's")
+        raise Refused("its object has a cycle attribute, which hides its class's")
     kinds: dict[str, Kind] = {}
     for name in cycle.attributes:
         kind = _kind(name, node, cycle, upstreams)
@@ -42,7 +42,7 @@ def _kind(name: str, node: Node, cycle: Cycle, upstreams: Container[int]) -> Kin
         if not declared.many and id(given) in upstreams:
             return _INPUT
         if not (declared.many and isinstance(given, list) and _are_all(given, upstreams)):
-            raise Refused(f"its upstream {name} is no longer the one that it was wired with")
+            raise Refused(f"its upstream {name} was replaced after the wiring")
         return Kind(Is.INPUTS, len(given))
     if name in cycle.written:
         return Kind(Is.STATE)
@@ -67,7 +67,7 @@ def _are_all(given: list[Any] | tuple[Any, ...], upstreams: Container[int]) -> b
 
 
 def node_behind(given: object) -> Node | None:
-    """Return the node that an object is, or whose handle it is; `None` for any other object.
+    """Return the object itself if it is a node, its node if it is a stream, otherwise `None`.
 
     It asks the object's type alone: looking up `node` on a user's object might run the user's code.
     """
@@ -82,7 +82,8 @@ def node_behind(given: object) -> Node | None:
 
 
 def _parameter(name: str, given: Any, cycle: Cycle) -> Kind:
-    # A user may switch a parameter of a class of theirs while a run goes on.
+    # Only for graphcore's own classes: users may assign a parameter of their own class during a
+    # run.
     if cycle.is_ours and (given is None or given is True or given is False):
         return Kind(Is.FOLDED, given)
     arguments = cycle.called.get(name)

@@ -1,7 +1,7 @@
-"""The frontend's result: each node of the plan as a `NodeIR`, with what its text stands on.
+"""The frontend's result: each node of the plan as a `NodeIR`, with the objects that its text uses.
 
-This is where passes 1 to 6 meet a node. What they take from the objects around it (parameters,
-closures, globals, classes) is captured for the text, and guarded for the next run.
+Passes 1 to 6 are applied to the nodes here. The objects around a node (parameters, closures,
+globals, classes) are captured for the text, and guarded: the next run compares them.
 """
 
 import keyword
@@ -43,20 +43,20 @@ from graphcore.engine.plan import Plan
 from graphcore.engine.withheld import sets_only_what_it_ticks_with
 from graphcore.node import Source
 
-# Attributes of every object, which hide a global variable of that name (`ModuleGlobals`).
+# Attributes that every object has: with them, `ModuleGlobals` cannot read a global of that name.
 _HIDDEN = re.compile(r"__(?!name__|file__)\w+__")
-# Methods that the passes read, beside `cycle`: if one changes, so may the driver.
+# Methods that the passes read; if one changes, another driver may be needed.
 _METHODS = ("cycle", "start", "stop", "value", "__getattr__", "__getattribute__", "__setattr__")
 
 
 class ModuleGlobals:
-    """A module's global variables as attributes: read as Python reads them, from the same dict."""
+    """A module's global variables as attributes, read from the same dict that Python reads."""
 
     def __init__(self, names: dict[str, Any]) -> None:
         self.__dict__ = names
 
     def __getattr__(self, name: str) -> Any:
-        """Return a builtin: the module has no variable of this name."""
+        """Return a builtin; called if the module has no variable of this name."""
         names = vars(self)
         builtin = names.get("__builtins__", {})
         found = builtin if isinstance(builtin, dict) else vars(builtin)
@@ -71,8 +71,8 @@ class Frontend:
 
     Attributes:
         nodes: the nodes in the order of R2.
-        guards: what has to be the same when a run starts.
-        held: for each node, the indices of the nodes that its functions hold.
+        guards: the objects that must be the same when a run starts.
+        held: for each node, the indices of the nodes that its functions have in their closures.
     """
 
     nodes: list[NodeIR]
@@ -81,7 +81,7 @@ class Frontend:
 
 
 def read_plan(plan: Plan, to_call: dict[int, str]) -> Frontend:
-    """Return the nodes of a plan, each lowered or with the reason why it is called.
+    """Return the nodes of a plan, each with its `CycleIR` or the reason why it is called.
 
     Args:
         plan: the plan.
@@ -92,14 +92,14 @@ def read_plan(plan: Plan, to_call: dict[int, str]) -> Frontend:
 
 @dataclass(frozen=True, slots=True)
 class _Class:
-    """What the passes say of a node class.
+    """The results of the passes for a node class.
 
     Attributes:
         cycle: its `cycle`, or why that cannot be fused.
         withheld: whether it may set a value without ticking with it (R5).
-        may_schedule: whether alarms, or what threads bring, may run its nodes.
-        keeps_alarms: whether its `start` may keep an alarm.
-        asks_between_cycles: whether it may ask its state outside a cycle.
+        may_schedule: whether alarms or events from threads may run its nodes.
+        keeps_alarms: whether its `start` may keep an alarm to cancel it later.
+        asks_between_cycles: whether it may use its state outside a cycle.
     """
 
     cycle: Cycle | str
@@ -154,7 +154,7 @@ class _Capture:
         return read
 
     def _class_of(self, cls: type[Node]) -> "_Class":
-        """Return what the passes say of a class; found out once for all nodes of it."""
+        """Return the results of the passes for a class, computed once for all its nodes."""
         found = self._classes.get(cls)
         if found is None:
             try:
@@ -237,7 +237,9 @@ class _Capture:
         function = cycle.function
         names = function.__globals__
         if name in names and cycle.is_ours:
-            return Constant(names[name])  # nobody rebinds a variable of graphcore's own modules
+            return Constant(
+                names[name]
+            )  # no code rebinds a global variable of graphcore's own modules
         if is_builtin(function, name) and not cycle.file.rebinds_global(name):
             self._guards.builtin(function, name)
             plain = is_plain_builtin(function, name)
@@ -272,12 +274,13 @@ class _Capture:
         for name in (*_METHODS, *names):
             self._guards.member(cls, name)
 
-    # Which nodes a node's functions hold
+    # Nodes in the closures of a node's functions
 
     def _held(self, node: Node) -> Iterator[int]:
-        """Yield the nodes that the functions given to a node hold, for the escape analysis.
+        """Yield the nodes in the closures of a node's functions, for the escape analysis.
 
-        One look, not a search: who holds a node in a deeper way reads it more slowly.
+        Only direct references count: code that reaches a node by a longer way reads it more slowly,
+            but correctly.
         """
         for given in vars(node).values():
             kind = type(given)

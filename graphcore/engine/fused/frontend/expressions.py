@@ -1,4 +1,4 @@
-"""Expressions of a `cycle`: put holes where nodes differ, and inline functions that were given."""
+"""Expressions of a `cycle`: put holes where nodes differ, and inline functions."""
 
 import ast
 from copy import deepcopy
@@ -34,7 +34,7 @@ class Expressions(ast.NodeTransformer):
     """Puts holes into expressions.
 
     Attributes:
-        keeps_alarms: whether the cycle keeps an alarm, so that it may take it back.
+        keeps_alarms: whether the cycle keeps an alarm, which it may cancel later.
     """
 
     def __init__(self, cycle: Cycle, kinds: Kinds) -> None:
@@ -45,17 +45,17 @@ class Expressions(ast.NodeTransformer):
         self.keeps_alarms = False
 
     def of(self, expression: ast.expr, first: bool) -> ast.expr:
-        """Return the expression with holes; `first` if its statement evaluates nothing before."""
+        """Return the expression with holes; `first` means that its statement evaluates it first."""
         self._first = _first_call(expression) if first else None
         return cast(ast.expr, self.visit(expression))
 
     def take_needs(self) -> list[Need]:
-        """Return the values that inlined calls read, though their text may not; forget them."""
+        """Return and forget the values that a call would read but the inlined text may not."""
         needs, self._needs = self._needs, []
         return needs
 
     def give_back(self, needs: list[Need]) -> None:
-        """Have such values returned by the next `take_needs`."""
+        """Give such values back, for the next `take_needs`."""
         self._needs = needs + self._needs
 
     def visit_Name(self, node: ast.Name) -> ast.expr:
@@ -85,7 +85,7 @@ class Expressions(ast.NodeTransformer):
         kind = self._kinds[name]
         match kind.of:
             case Is.INPUT | Is.INPUTS:
-                raise Refused(f"its cycle hands its upstream {name} on")
+                raise Refused(f"its cycle passes its upstream {name} on")
             case Is.FOLDED if reads:
                 return ast.Constant(kind.detail)
             case Is.LIVE:
@@ -104,13 +104,13 @@ class Expressions(ast.NodeTransformer):
             case "due":
                 return HoleExpr(Due())
             case "ticked" | "valid":
-                raise Refused(f"its cycle hands state.{asked} on")
+                raise Refused(f"its cycle uses state.{asked} without calling it")
             case "schedule":
                 self.keeps_alarms = True
         return ast.Attribute(HoleExpr(RunState(Run.STATE)), asked, ast.Load())
 
     def upstream(self, given: ast.expr) -> tuple[str, int | None] | None:
-        """Return which upstream an expression is: the attribute, and the place in its list."""
+        """Return the upstream that an expression names: its attribute, and its place in a list."""
         me = self._cycle.me
         name = attribute_of(given, me)
         if name is not None:
@@ -130,7 +130,9 @@ class Expressions(ast.NodeTransformer):
         if asked in ("ticked", "valid"):
             upstream = self.upstream(node.args[0]) if len(node.args) == 1 else None
             if upstream is None or node.keywords:
-                raise Refused(f"its cycle asks state.{asked} of something else than an upstream")
+                raise Refused(
+                    f"its cycle calls state.{asked} with something other than an upstream"
+                )
             return HoleExpr(Ticked(*upstream) if asked == "ticked" else Valid(*upstream))
         is_first = node is self._first
         arguments = _flat([cast(ast.expr, self.visit(each)) for each in node.args])
@@ -143,7 +145,7 @@ class Expressions(ast.NodeTransformer):
         return ast.Call(self.visit(node.func), arguments, keywords)
 
     def _inlined(self, name: str, arguments: list[ast.expr], first: bool) -> ast.expr | None:
-        """Return the expression of a function that was given, `None` where it has to be called."""
+        """Return the inlined expression of a call, `None` if the function must be called."""
         kind = self._kinds.get(name)
         if kind is None or any(isinstance(each, ast.Starred) for each in arguments):
             return None
@@ -157,7 +159,8 @@ class Expressions(ast.NodeTransformer):
             return None
         needs: list[Need] = []
         for parameter, argument in zip(expression.parameters, arguments, strict=True):
-            # Anything but a variable must be evaluated once, and before the rest.
+            # An argument that is not a variable must be evaluated once, before the function's own
+            # text.
             if not isinstance(argument, HoleExpr | ast.Constant):
                 return None
             hole = argument.hole if isinstance(argument, HoleExpr) else None
@@ -166,7 +169,7 @@ class Expressions(ast.NodeTransformer):
             if isinstance(hole, Value | Upstream):
                 needs.append(Need(hole))
         if needs and not first:
-            return None  # an argument would be read too early, or where the call is not reached
+            return None  # its arguments would be read too early, or though the call is skipped
         self._needs += needs
         inline = _Inline(name, expression, arguments)
         return cast(ast.expr, inline.visit(deepcopy(expression.body)))
@@ -227,7 +230,7 @@ class Expressions(ast.NodeTransformer):
 
 
 class _Inline(ast.NodeTransformer):
-    """Puts arguments in place of a function's parameters, and holes for its free variables."""
+    """Replaces a function's parameters by arguments, and its free variables by holes."""
 
     def __init__(self, name: str, function: Expression, arguments: list[ast.expr]) -> None:
         self._name = name
@@ -255,7 +258,7 @@ def _first_call(expression: ast.expr) -> ast.expr | None:
 
 
 def _flat(arguments: list[ast.expr]) -> list[ast.expr]:
-    """Return arguments with the items of an unrolled list in place of ``*[...]``."""
+    """Return arguments in which the items of an unrolled list replace ``*[...]``."""
     flat: list[ast.expr] = []
     for each in arguments:
         if isinstance(each, ast.Starred) and isinstance(each.value, ast.List):

@@ -1,8 +1,9 @@
-"""Pass 5: functions given to a node, and which of them may be inlined where they are called.
+"""Pass 5: decide which functions passed to a node may be inlined where the node calls them.
 
-A lambda, or a function of one `return`, may be inlined if it uses nothing but its arguments,
-constants and variables of the functions around it: then nothing can tell the call from its text. So
-may the functions of the module `operator` for which Python has an operator. All others are called.
+A lambda, or a function whose body is one `return`, may be inlined if it uses nothing but its
+arguments, constants and variables of enclosing functions: then no code can notice that the call is
+missing. Functions of the module `operator` that stand for one of Python's operators are inlined as
+well. All others are called.
 """
 
 import ast
@@ -55,12 +56,12 @@ _UNARY: dict[object, type[ast.unaryop]] = {
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Expression:
-    """What a function returns, as an expression over its parameters.
+    """The expression that a function returns.
 
     Attributes:
         parameters: the names of its parameters.
         body: the expression.
-        fixed: the free variables that nothing can assign again.
+        fixed: the free variables that no code can assign again.
     """
 
     parameters: tuple[str, ...]
@@ -68,7 +69,7 @@ class Expression:
     fixed: frozenset[str] = frozenset()
 
     def uses(self, parameter: str) -> int:
-        """Return how often a parameter stands in the expression."""
+        """Return how often a parameter occurs in the expression."""
         names = (node.id for node in ast.walk(self.body) if isinstance(node, ast.Name))
         return sum(name == parameter for name in names)
 
@@ -77,7 +78,7 @@ Build = Callable[[Sequence[ast.expr]], ast.expr]
 
 
 def operator_of(function: object, arguments: int) -> Build | None:
-    """Return what makes the operator's expression, if the function is that of an operator."""
+    """Return a function that makes the expression, if a function of `operator` has one."""
     if not isinstance(function, BuiltinFunctionType):
         return None
     if arguments == 1 and function in _UNARY:
@@ -97,7 +98,7 @@ def operator_of(function: object, arguments: int) -> Build | None:
 
 
 def expression_of(function: object) -> Expression | None:
-    """Return the expression of a function that may be inlined, `None` for any other."""
+    """Return the expression of a function that may be inlined, otherwise `None`."""
     if type(function) is not FunctionType or function.__defaults__ or function.__kwdefaults__:
         return None
     if not all(map(is_bound, function.__closure__ or ())):
@@ -118,7 +119,7 @@ def cell_of(function: FunctionType, name: str) -> CellType:
 
 
 def is_bound(cell: CellType) -> bool:
-    """Return whether a variable of a function around has a value."""
+    """Return whether a variable of an enclosing function has a value."""
     try:
         _ = cell.cell_contents
     except ValueError:
@@ -156,7 +157,7 @@ def _returned(tree: ast.FunctionDef | ast.Lambda) -> ast.expr | None:
 
 
 def _plain(body: ast.expr, names: set[str]) -> bool:
-    """Return whether an expression reads nothing but these names and binds none."""
+    """Return whether an expression reads only these names and binds none."""
     if _depth(body) > _DEEPEST:
         return False
     for node in ast.walk(body):

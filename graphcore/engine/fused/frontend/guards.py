@@ -1,4 +1,4 @@
-"""What the compiler took from the program around a graph, to be compared when a run starts."""
+"""The objects that the compiler took from around a graph; each run compares them first."""
 
 import builtins
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,7 @@ ABSENT = object()
 
 
 class Guards:
-    """What was found at compile time; kept side by side, as there are many."""
+    """Objects found at compile time, in parallel lists, because a large graph has many."""
 
     def __init__(self) -> None:
         self._nodes: list[Any] = []
@@ -33,7 +33,7 @@ class Guards:
         self._types.append(type(node))
 
     def entry(self, where: Mapping[str, Any], name: str) -> None:
-        """Guard what a mapping, such as a node's attributes, has under a name."""
+        """Guard an entry of a mapping, such as a node's `__dict__`."""
         self._where.append(where)
         self._names.append(name)
         self._values.append(where.get(name, ABSENT))
@@ -43,7 +43,7 @@ class Guards:
         self._items.append((given, tuple(given)))
 
     def function(self, function: FunctionType) -> None:
-        """Guard a function's code, which a reload may replace in place."""
+        """Guard a function's code, which autoreload may replace in place."""
         self._functions.append(function)
         self._codes.append(function.__code__)
 
@@ -52,19 +52,19 @@ class Guards:
         self._cells[id(cell)] = cell, cell.cell_contents
 
     def member(self, cls: type, name: str) -> None:
-        """Guard what a class or its bases have under a name."""
+        """Guard an attribute of a class or its bases."""
         found = found_in(cls, name)
         self._members[cls, name] = found
         if isinstance(found, FunctionType):
             self.function(found)
 
     def builtin(self, function: FunctionType, name: str) -> None:
-        """Guard that a name means a builtin in a function's module, and which one."""
+        """Guard the builtin that a name means in a function's module."""
         key = id(function.__globals__), name
         self._builtins[key] = function, builtins_of(function).get(name)
 
     def hold(self) -> bool:
-        """Return whether all of it is still the same."""
+        """Return whether all guarded objects are still the same."""
         functions = zip(self._functions, self._codes, strict=True)
         entries = zip(self._where, self._names, self._values, strict=True)
         return (
@@ -89,7 +89,7 @@ def _same(given: Sequence[Any], items: tuple[Any, ...]) -> bool:
 
 
 def builtins_of(function: FunctionType) -> dict[str, Any]:
-    """Return the builtins of a function: those of its module, which may have its own."""
+    """Return a function's builtins; its module may have its own `__builtins__`."""
     return cast(dict[str, Any], getattr(function, "__builtins__"))  # noqa: B009  # in no stub
 
 
@@ -99,7 +99,7 @@ def is_builtin(function: FunctionType, name: str) -> bool:
 
 
 def is_plain_builtin(function: FunctionType, name: str) -> bool:
-    """Return whether a global name of a function means the builtin that Python has by that name."""
+    """Return whether a global name of a function means Python's own builtin of that name."""
     return is_builtin(function, name) and builtins_of(function)[name] is getattr(
         builtins, name, ABSENT
     )

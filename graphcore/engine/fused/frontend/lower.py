@@ -1,8 +1,8 @@
 """Pass 6: lower a `cycle` to `CycleIR`: attributes, upstreams' values and locals become holes.
 
 Nodes of one class whose attributes are of the same kinds share the result. Lists of upstreams are
-unrolled (`unroll`), a `return` becomes an `if` and a tick (`ticks`), and functions that were given
-are inlined (`functions`).
+unrolled (`unroll`), a `return` becomes an `if` and a tick (`ticks`), and functions passed to the
+node are inlined (`functions`).
 """
 
 import ast
@@ -49,11 +49,11 @@ from graphcore.engine.fused.ir import (
 
 @lru_cache(1024)
 def lowered(cycle: Cycle, kinds: tuple[tuple[str, Kind], ...], withheld: bool) -> CycleIR | str:
-    """Return the IR of a `cycle` for nodes of these kinds, or why there is none.
+    """Return the IR of a `cycle` for nodes of these kinds, or the reason why they are called.
 
     Args:
         cycle: the `cycle`.
-        kinds: what the attributes of the nodes are.
+        kinds: the kinds of the nodes' attributes.
         withheld: whether it may set a value without ticking with it (R5).
     """
     try:
@@ -208,10 +208,10 @@ class _Lowering:
 
         Args:
             expression: the expression.
-            whole: whether it is the first thing that its statement evaluates.
-            target: whether it is assigned to.
-            repeated: whether it is evaluated several times.
-            test: whether only its truth counts.
+            whole: whether the statement evaluates the expression first.
+            target: whether the expression is assigned to.
+            repeated: whether the expression is evaluated several times.
+            test: whether only the truth of the expression matters.
         """
         made = self._expressions.of(expression, whole and not repeated)
         return printed(_test(made) if test else made, bare_tuple=target)
@@ -243,21 +243,22 @@ class _MarkWakes(ast.NodeTransformer):
 
 
 def _test(expression: ast.expr) -> ast.expr:
-    """Return an expression of the same truth without a double negation."""
+    """Return an expression of the same truth value without a double negation."""
     match expression:
         case ast.UnaryOp(ast.Not(), ast.UnaryOp(ast.Not(), inner)):
             return _test(inner)
     return expression
 
 
-# Locals: one that is read before it is bound would show the value of the last cycle
+# Locals. The function lives on between cycles, so a local read before it is bound would have the
+# value of the last cycle.
 
 
 def check_bound(body: Sequence[ast.stmt], local: frozenset[str]) -> None:
-    """Check that no local is read that may not be bound yet.
+    """Check that no local is read before it is certainly bound.
 
     Raises:
-        Refused: if one may.
+        Refused: if one may be.
     """
     _check(body, set(), local)
 
@@ -312,10 +313,10 @@ def _bound(node: ast.AST) -> set[str]:
 
 
 def _aliases(body: Sequence[ast.stmt], expressions: Expressions) -> Iterator[str]:
-    """Yield the locals that may stand for an upstream's value as long as they are used.
+    """Yield the locals that an upstream's variable may replace.
 
-    Such a local is assigned once, at the top of the cycle, and nothing is called afterwards: a
-    function might assign the upstream's value, and the local would change with it.
+    Such a local is assigned once, at the top of the cycle, and no function is called afterwards: a
+    function might assign the upstream's value, which the local must not follow.
     """
     if (
         len(body) == 1
@@ -343,7 +344,7 @@ def _binds(statement: ast.stmt, name: str) -> int:
     )
 
 
-# What the IR says of itself
+# Facts about the whole cycle
 
 
 def _is_set_at_ticks(body: Body, known: bool = False) -> bool:

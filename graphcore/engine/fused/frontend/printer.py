@@ -1,6 +1,6 @@
-"""Expressions as text with holes: `ast.unparse` for trees in which a `HoleExpr` may stand.
+"""Expressions as text with holes: an `ast.unparse` for trees with `HoleExpr` in them.
 
-The printer knows where each hole stands, and so says which literals may fill it (`Place`).
+From the position of each hole, the printer tells which literals may fill it (`Place`).
 """
 
 import ast
@@ -61,7 +61,7 @@ _COMPARISONS: dict[type[ast.cmpop], str] = {
 
 
 def operator_text(operator: ast.operator) -> str:
-    """Return the sign of a binary operator."""
+    """Return the symbol of a binary operator."""
     return _BINARY[type(operator)][0]
 
 
@@ -70,10 +70,10 @@ def printed(expression: ast.expr, *, bare_tuple: bool = False) -> Text:
 
     Args:
         expression: the tree.
-        bare_tuple: whether a tuple may stand without parentheses.
+        bare_tuple: whether a tuple may be printed without parentheses.
 
     Raises:
-        Refused: for an expression that has no such text.
+        Refused: for an expression that cannot be printed.
     """
     printer = _Printer()
     try:
@@ -88,7 +88,7 @@ class _Printer:
         self._parts: list[str | Hole] = []
 
     def text(self) -> Text:
-        """Return what was printed, with neighbouring strings joined."""
+        """Return the printed parts, with adjacent strings joined."""
         joined: list[str | Hole] = []
         for part in self._parts:
             if isinstance(part, str) and joined and isinstance(joined[-1], str):
@@ -160,11 +160,11 @@ class _Printer:
     def _constant(self, node: ast.Constant) -> None:
         text = "..." if node.value is ... else repr(node.value)
         if isinstance(node.value, float | complex):
-            text = text.replace("inf", "1e309")  # what `inf` is written as in a source
+            text = text.replace("inf", "1e309")  # `inf` has no literal; this one overflows to it
         self._parts.append(text)
 
     def _base(self, node: ast.expr) -> None:
-        """Print what an attribute, an index or a call follows."""
+        """Print the expression before an attribute, an index or a call."""
         number = isinstance(node, ast.Constant) and not isinstance(node.value, str | bytes)
         self._parts.append("(" if number else "")
         self.expression(node, _ATOM, Place.NAME)
@@ -304,5 +304,5 @@ def _placed(hole: Hole, where: Place) -> Hole:
 
 
 def _named(part: str | Hole) -> str | Hole:
-    """Return a hole that is filled by a name: in an f-string a literal's quotes might end it."""
+    """Return the hole to be filled by a name: a literal's quotes might end an f-string."""
     return part if isinstance(part, str) else _placed(part, Place.NAME)

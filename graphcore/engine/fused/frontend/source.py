@@ -1,4 +1,4 @@
-"""Pass 1: locate the syntax tree of a function, and prove that it is the function's own.
+"""Pass 1: locate the syntax tree of a function, and prove that the function was compiled from it.
 
 A file may have changed since it was imported, and several lambdas may stand on one line. So the
 file's text is compiled once more: a tree counts only if the compiler makes from it a code object
@@ -36,8 +36,8 @@ class SourceFile:
 
     Attributes:
         text: the content of the file.
-        lines: the lines of it as `linecache` keeps them; the same list means the same text.
-        inlined: what other passes found out about the functions in this text, by their code.
+        lines: the list of lines that `linecache` holds; the same list means the same text.
+        inlined: results of pass 5 for the functions in this text, by their code.
     """
 
     def __init__(self, text: str, name: str) -> None:
@@ -73,7 +73,7 @@ class SourceFile:
                 self._by_line.setdefault(node.lineno, []).append(node)
 
     def find(self, code: CodeType) -> Function | None:
-        """Return the function from which this code was compiled, `None` if that is not certain."""
+        """Return the function from which this code was surely compiled, otherwise `None`."""
         if self._number(code) not in self._codes:
             return None
         found = [each for each in self._by_line.get(code.co_firstlineno, ()) if _fits(each, code)]
@@ -83,9 +83,10 @@ class SourceFile:
         return found[0] if len(found) == 1 else None
 
     def _number(self, code: CodeType) -> int:
-        """Return a number that equal code objects share.
+        """Return a number that is the same for equal code objects.
 
-        CPython compares the functions inside a function twice, and those inside them four times.
+        Comparing code objects directly takes exponential time: CPython compares the functions
+        inside a function twice, and the functions inside those four times.
         """
         constants = (
             self._number(each) if isinstance(each, CodeType) else (type(each), repr(each))
@@ -99,11 +100,11 @@ class SourceFile:
         return name in self._rebound
 
     def may_delete(self, name: str) -> bool:
-        """Return whether code of the file may delete a variable of this name."""
+        """Return whether some code in the file may delete a variable of this name."""
         return name in self._deleted
 
     def bound_once(self, name: str, function: Function) -> bool:
-        """Return whether a function's free variable is assigned in one place, and there once."""
+        """Return whether a function's free variable is assigned once in each call of its scope."""
         scope = self._parents.get(function)
         while scope is not None:
             if isinstance(scope, _Scope):
@@ -149,7 +150,7 @@ def file_of(function: FunctionType) -> SourceFile | None:
 
 
 def tree_of(function: FunctionType) -> Function | None:
-    """Return a function's syntax tree, `None` where it cannot be proved to be its own."""
+    """Return a function's syntax tree, `None` where that cannot be proved."""
     file = file_of(function)
     return None if file is None else file.find(function.__code__)
 
@@ -174,13 +175,13 @@ def _fits(function: Function, code: CodeType) -> bool:
 
 
 def _span(function: Function) -> _Span:
-    """Return where the value that the function returns stands."""
+    """Return the position of a lambda's body or of a whole `def`."""
     body = function.body if isinstance(function, ast.Lambda) else function
     return body.lineno, body.end_lineno, body.col_offset, body.end_col_offset
 
 
 def _bindings(scope: _Scope, name: str) -> Iterator[ast.AST]:
-    """Yield what binds a name of a scope, in it or, as `nonlocal`, in a function inside it."""
+    """Yield the bindings of a scope's name, also those by `nonlocal` in inner functions."""
     arguments = scope.args
     every = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
     every += [each for each in (arguments.vararg, arguments.kwarg) if each is not None]
@@ -200,7 +201,7 @@ def _bindings_in(node: ast.AST, name: str) -> Iterator[ast.AST]:
             yield node
         inner = [each for each in ast.walk(node) if isinstance(each, ast.Nonlocal)]
         if any(name in each.names for each in inner):
-            # More than one, so that it counts as bound again.
+            # Two, so that the name counts as bound more than once.
             yield from (node, node)
         return
     if isinstance(node, ast.Import | ast.ImportFrom):

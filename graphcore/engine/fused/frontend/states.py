@@ -1,7 +1,7 @@
-"""How a node class uses its `GraphState` in `start`, `cycle` and `stop`, which alone are given it.
+"""How a node class uses its `GraphState` in `start`, `cycle` and `stop`.
 
-Only code that is handed the state can use it, so reading these three methods is enough. Branches
-for real time do not count: real-time runs use the session's driver, which supports every use.
+The engine passes the state to these three methods only, so reading them is enough. Branches for
+real time do not count: real-time runs use the session's driver, which supports every use.
 """
 
 import ast
@@ -16,30 +16,30 @@ from graphcore.engine.fused.frontend.subset import attribute_of, found_in
 from graphcore.node import MutableNode, Source
 from graphcore.state import RunMode
 
-# Attributes of a state by which a node cannot have itself woken.
+# Attributes of a state that cannot make a node run again.
 _ASKED = frozenset(
     ("time", "start_time", "elapsed", "run_mode", "ticked", "valid", "stopping", "ended_by")
 )
-# Attributes that only a session answers while no cycle runs.
+# Attributes that only a session can answer while no cycle runs.
 _OF_A_CYCLE = frozenset(("due", "cycle_at_time"))
 _QUIET = _ASKED | _OF_A_CYCLE | {"stop"}
 
 
 def may_schedule(cls: type[Any]) -> bool:
-    """Return whether alarms, or what threads bring, may run nodes of a class."""
+    """Return whether alarms or events from threads may run nodes of a class."""
     start, cycle = _method(cls, "start"), _method(cls, "cycle")
     return _uses_more_than(start, _QUIET) or _uses_more_than(cycle, _QUIET)
 
 
 def keeps_alarms(cls: type[Any]) -> bool:
-    """Return whether a class's `start` may keep an alarm, so that it can cancel it."""
+    """Return whether a class's `start` may keep an alarm to cancel it later."""
     return _keeps_alarms(*_method(cls, "start"))
 
 
 def asks_between_cycles(cls: type[Any]) -> bool:
-    """Return whether a class may ask its state outside a cycle for what only a session knows.
+    """Return whether a class may use, outside a cycle, what only a session can answer.
 
-    That is in `stop`, or in a function that `start` made.
+    Code of a node runs outside a cycle in `stop`, and in functions that `start` made.
     """
     asking = _QUIET - _OF_A_CYCLE
     return _leaves_its_state(*_method(cls, "start")) or _uses_more_than(
@@ -55,7 +55,7 @@ def is_recorded(node: MutableNode[Any]) -> bool:
     return "chunks" in next(vars(cls) for cls in type(node).__mro__ if told & vars(cls).keys())
 
 
-_Method = tuple[object, object]  # a function with its code, which a reload may replace
+_Method = tuple[object, object]  # a function and its code, which autoreload may replace
 
 
 def _method(cls: type[Any], name: str) -> _Method:
@@ -71,7 +71,7 @@ def _uses_more_than(method: _Method, asking: frozenset[str]) -> bool:
 def _leaves_its_state(start: object, code: object) -> bool:
     tree, state = _historical_tree(start)
     if tree is None:
-        return False  # it may keep an alarm as well, for which the session's driver is chosen
+        return False  # it may keep an alarm as well, which needs the session's driver
     inside = (node for each in _functions_in(tree) for node in ast.walk(each))
     left = any(isinstance(node, ast.Name) and node.id == state for node in inside)
     return left or "" in _uses(tree, state)
@@ -106,7 +106,7 @@ _DO_NOTHING = (MutableNode.start, MutableNode.cycle, MutableNode.stop)
 
 
 def _tree_with_state(function: object) -> tuple[ast.FunctionDef | None, str]:
-    """Return a method's tree, if its source is available, and what the method calls its state."""
+    """Return a method's tree, if its source is available, and the name of its state parameter."""
     file = file_of(function) if isinstance(function, FunctionType) else None
     tree = None if file is None else file.find(function.__code__)  # type: ignore[attr-defined]  # a function, as above
     if not isinstance(tree, ast.FunctionDef):
@@ -149,9 +149,10 @@ _METHODS = frozenset(
 
 
 def _uses(tree: ast.AST, state: str) -> set[str]:
-    """Return the attributes of a state that a function uses, with "" if it hands the state on.
+    """Return the attributes of a state that a function uses, and "" if the state escapes.
 
-    A method that is named but not called is handed on as well: it carries the state with it.
+    The state also escapes if one of its methods is used without being called: a bound method holds
+    the state.
     """
     called = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
     plain: set[int] = set()
@@ -172,5 +173,5 @@ _INSIDE = (ast.Lambda, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.
 
 
 def _functions_in(tree: ast.AST) -> Iterator[ast.AST]:
-    """Yield the functions and classes inside a function, which may run later."""
+    """Yield the functions and classes defined inside a function, which may run later."""
     return (node for node in ast.walk(tree) if isinstance(node, _INSIDE) and node is not tree)

@@ -1,7 +1,8 @@
 """Pass 2: check that a class's `cycle` is in the subset of Python that can be fused.
 
-A `cycle` outside the subset raises `Refused` with the reason, and its nodes are called. Inside it,
-`self` and the state stand only before a dot, so that each use of an attribute is in plain sight.
+A `cycle` outside the subset raises `Refused` with the reason, and its nodes are called. In the
+subset, `self` and the state occur only before a dot, so that the source shows each use of an
+attribute.
 """
 
 import ast
@@ -19,13 +20,13 @@ Node = MutableNode[Any]
 
 
 class Refused(Exception):
-    """A node cannot be fused; the text says why."""
+    """Raised if a node cannot be fused; the text says why."""
 
 
-# Names by which code looks at the very function that it stands in.
+# Builtins by which code inspects the function in which it runs.
 _FRAME = {"__class__", "dir", "eval", "exec", "globals", "locals", "super", "vars"}
 _ACCESS = ("__getattribute__", "__setattr__", "__delattr__")
-# CPython allows 20 nested loops in a function, of which the fused function needs three itself.
+# CPython allows 20 nested loops in a function; the fused function itself needs three.
 _DEEPEST_LOOPS = 16
 # Deeper trees might exceed the recursion limits of the passes and of CPython's compiler.
 _DEEPEST_TREE = 120
@@ -33,19 +34,20 @@ _DEEPEST_TREE = 120
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Cycle:
-    """A class's `cycle`, as its source has it.
+    """The source of a class's `cycle`, and the names in it.
 
     Attributes:
         function: the function.
         file: the file that holds its source.
         tree: its syntax tree.
-        me: the name of its first parameter.
-        state: the name of its second one.
+        me: the name of its first parameter, usually `self`.
+        state: the name of its second parameter.
         attributes: the attributes of the node that it uses, without `value`.
-        written: those that it assigns.
-        called: those that it calls, with the number of arguments; -1 if that is not plain.
-        local: the names that it binds.
-        free: the names of variables of functions around it.
+        written: the attributes that it assigns.
+        called: the attributes that it calls, with the number of arguments; -1 if calls differ or
+            use keywords or `*`.
+        local: the names of its local variables.
+        free: the names of variables of enclosing functions.
         is_ours: whether one of graphcore's own modules defines it.
     """
 
@@ -72,12 +74,12 @@ def is_ours(names: dict[str, Any]) -> bool:
 
 
 def found_in(cls: type[Any], name: str) -> object:
-    """Return what a class or one of its bases has under a name, `None` if none has it."""
+    """Return an attribute from the `__dict__` of a class or its bases, `None` if there is none."""
     return next((vars(each)[name] for each in cls.__mro__ if name in vars(each)), None)
 
 
 def cycle_of(cls: type[Any]) -> Cycle:
-    """Return what the source of a class's `cycle` says.
+    """Return the source of a class's `cycle`, and the names in it.
 
     Raises:
         Refused: if it is outside the subset.
@@ -121,7 +123,7 @@ def _check_attribute(cls: type[Any], name: str) -> None:
 
 @lru_cache(256)
 def _read(function: FunctionType, code: object, file: SourceFile) -> Cycle | str | None:
-    """Return the cycle, or why it is outside the subset; `None` without a source."""
+    """Return the cycle, or why it is outside the subset; `None` if there is no source."""
     tree = file.find(function.__code__)
     if not isinstance(tree, ast.FunctionDef):
         return None
@@ -134,7 +136,7 @@ def _read(function: FunctionType, code: object, file: SourceFile) -> Cycle | str
 
 
 class _Reader(ast.NodeVisitor):
-    """Walks through a `cycle` and refuses what cannot stand in a function that holds all nodes."""
+    """Walks through a `cycle` and refuses code that cannot be moved into the fused function."""
 
     def __init__(self, function: FunctionType, file: SourceFile, tree: ast.FunctionDef) -> None:
         if tree.decorator_list:
@@ -176,7 +178,7 @@ class _Reader(ast.NodeVisitor):
         if self._depth > _DEEPEST_TREE:
             raise Refused("its cycle is nested too deeply")
         if is_doubtful(node):
-            raise Refused("its cycle has code of which Python warns")
+            raise Refused("its cycle has code that Python warns about")
         super().visit(node)
         self._depth -= 1
 
@@ -198,7 +200,7 @@ class _Reader(ast.NodeVisitor):
     def _loop(self, node: ast.For | ast.While) -> None:
         self._loops += 1
         if self._loops > _DEEPEST_LOOPS:
-            raise Refused("its cycle has too many loops inside one another")
+            raise Refused("its cycle has too many nested loops")
         self.generic_visit(node)
         self._loops -= 1
 
@@ -214,7 +216,7 @@ class _Reader(ast.NodeVisitor):
 
     def visit_Name(self, node: ast.Name) -> None:
         if node.id in (self._me, self._state):
-            raise Refused(f"its cycle hands {node.id} on")
+            raise Refused(f"its cycle passes {node.id} on")
         if node.id in _FRAME:
             raise Refused(f"its cycle uses {node.id}")
         if is_mangled(node.id):
@@ -259,7 +261,7 @@ class _Reader(ast.NodeVisitor):
 def is_doubtful(node: ast.AST) -> bool:
     """Return whether CPython's compiler may warn of a piece of code.
 
-    It warned when it compiled the user's file; the fused text must not warn again.
+    It warned when it compiled the user's file, and must not warn again for the fused text.
     """
     match node:
         case ast.Assert(test=ast.Tuple()) | ast.Call(func=ast.Constant()):
@@ -322,7 +324,7 @@ _EXPRESSIONS = (
 
 
 def attribute_of(expression: ast.AST, owner: str) -> str | None:
-    """Return which attribute of the variable `owner` an expression is, `None` if it is none."""
+    """Return the name if an expression is an attribute of the variable `owner`, else `None`."""
     if isinstance(expression, ast.Attribute) and isinstance(expression.value, ast.Name):
         return expression.attr if expression.value.id == owner else None
     return None

@@ -1,4 +1,4 @@
-"""Turn a `cycle` with `return` into statements without: a tick becomes a statement of its own.
+"""Rewrite a `cycle` without `return`: a tick becomes a statement of its own.
 
 The statements after an `if` that returns go into its `else`. Where a branch returns on some of its
 paths only, the body becomes a loop that runs once, and `break` leaves it.
@@ -13,11 +13,11 @@ _DEEPEST = 4
 
 
 class TickStatement(ast.stmt):
-    """Here the node has ticked."""
+    """A statement: the node has ticked."""
 
 
 class WakeStatement(ast.stmt):
-    """Here the node asks to be woken at a time.
+    """A statement: the node asks to be woken at a time.
 
     Attributes:
         at: the time.
@@ -31,11 +31,11 @@ class WakeStatement(ast.stmt):
 
 
 class _Partial(Exception):
-    """A branch returns on some of its paths only."""
+    """Raised for a branch that returns on some of its paths only."""
 
 
 def arrange(body: list[ast.stmt]) -> tuple[list[ast.stmt], TickForm]:
-    """Return the statements without `return`, and where among them the node ticks."""
+    """Return the statements without `return`, and in which places the node ticks."""
     try:
         arranged = _nested(body, 0)
     except _Partial:
@@ -53,12 +53,12 @@ def arrange(body: list[ast.stmt]) -> tuple[list[ast.stmt], TickForm]:
 
 
 def returns_in(statements: Iterable[ast.AST]) -> bool:
-    """Return whether a `return` stands in the statements."""
+    """Return whether the statements contain a `return`."""
     return any(isinstance(node, ast.Return) for each in statements for node in ast.walk(each))
 
 
 def wakes_at_most(body: Iterable[ast.AST]) -> float:
-    """Return how often at most one pass through the statements asks to be woken."""
+    """Return the maximum number of wake-ups that one pass through the statements asks for."""
     count = 0.0
     for each in body:
         if isinstance(each, WakeStatement):
@@ -73,7 +73,7 @@ def wakes_at_most(body: Iterable[ast.AST]) -> float:
 
 
 def negated(test: ast.expr) -> ast.expr:
-    """Return the opposite of a test, for a place where only its truth counts."""
+    """Return the negation of a test, for a place where only its truth value matters."""
     if isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
         return test.operand
     if isinstance(test, ast.Compare) and len(test.ops) == 1:
@@ -83,7 +83,7 @@ def negated(test: ast.expr) -> ast.expr:
     return ast.UnaryOp(ast.Not(), test)
 
 
-# The types of the values may define other comparisons, which then are not each other's opposite.
+# Other comparisons are not inverted: users' types may define `<` and `>=` independently.
 _OPPOSITE: dict[type[ast.cmpop], type[ast.cmpop]] = {
     ast.Is: ast.IsNot,
     ast.IsNot: ast.Is,
@@ -118,7 +118,7 @@ def _nested(body: list[ast.stmt], depth: int) -> list[ast.stmt]:
 
 
 def _choice(test: ast.expr, body: list[ast.stmt], orelse: list[ast.stmt]) -> ast.If:
-    """Return an `if` with the branch that ticks, if only one does, after the other."""
+    """Return an `if` whose ticking branch comes last, if only one branch ticks."""
     ticks_in_body = any(isinstance(node, TickStatement) for each in body for node in ast.walk(each))
     if not body or (orelse and ticks_in_body):
         test, body, orelse = negated(test), orelse, body

@@ -1,4 +1,4 @@
-"""Pass 4: unroll loops and list comprehensions over a list of upstreams, upstream by upstream."""
+"""Pass 4: unroll loops and list comprehensions over a list of upstreams."""
 
 import ast
 from copy import deepcopy
@@ -7,7 +7,7 @@ from typing import cast
 from graphcore.engine.fused.frontend.subset import Refused, attribute_of
 from graphcore.engine.fused.ir import Is, Kinds
 
-_MOST = 50  # upstreams of one list: the text of a node would get too long
+_MOST = 50  # upstreams in one list; with more, the text of a node would get too long
 
 
 def unrolled(body: list[ast.stmt], me: str, kinds: Kinds) -> list[ast.stmt]:
@@ -15,8 +15,8 @@ def unrolled(body: list[ast.stmt], me: str, kinds: Kinds) -> list[ast.stmt]:
 
     Args:
         body: the statements of a `cycle`; they are changed.
-        me: what the `cycle` calls its node.
-        kinds: what the node's attributes are.
+        me: the name of the cycle's first parameter, usually `self`.
+        kinds: the kinds of the node's attributes.
 
     Raises:
         Refused: for a loop that cannot be unrolled.
@@ -32,7 +32,7 @@ class _Unroll(ast.NodeTransformer):
         self._kinds = kinds
 
     def check_variables(self, body: list[ast.stmt]) -> None:
-        """Refuse a loop whose variable is used outside loops: unrolled, the loop binds none."""
+        """Refuse a loop whose variable is used after it: an unrolled loop does not bind it."""
         whole = ast.Module(body, [])
         inside: set[ast.AST] = set()
         variables: set[str] = set()
@@ -102,7 +102,7 @@ class _Unroll(ast.NodeTransformer):
 
 
 class _Replace(ast.NodeTransformer):
-    """Puts an upstream in place of a loop's variable."""
+    """Replaces a loop's variable by an upstream."""
 
     def __init__(self, name: str, place: ast.expr) -> None:
         self._name = name
