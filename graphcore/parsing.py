@@ -1,8 +1,8 @@
 """Parses Python text while other threads may parse as well.
 
 CPython 3.11 counts the depth of the trees that it builds for all threads together (gh-106905).
-Parsing in one thread may fail with a SystemError because another parses, if only to print a
-traceback: it is tried again.
+So parsing in one thread may raise SystemError while another thread parses, even if that only prints
+a traceback. Then it is tried again.
 """
 
 import ast

@@ -1,7 +1,7 @@
 """One run of a plan: what time it is, which nodes start the next cycle, and when it ends.
 
 `next_cycle` carries out R6 (what is due at one time), R9 (the end) and R15 (no endless instant);
-how the nodes of a cycle are then run is a tier's affair. In real time all cycles at one time come
+the tier then runs the nodes of the cycle. In real time all cycles at one time come
 before the clock and the inbox are read again (R6, R13).
 """
 
@@ -22,7 +22,7 @@ MAX_CYCLES_AT_ONCE = 1_000_000
 
 _LONGEST_WAIT = 3600.0
 _GRACE = 250_000_000  # ns
-_LATELY = 1_000  # cycles; the nodes that were due in them are those that an error names
+_LATELY = 1_000  # the last cycles at one time; an error names the nodes due in them
 _MOST_NAMES = 5
 
 
@@ -45,7 +45,7 @@ class Session:
         start: engine time of the start, ns; `None` means now, and makes the run a real-time one.
         end: last engine time that still runs, or `None`.
         cycles: how many cycles may run, or `None`.
-        watched: whether others than the nodes look at the session during the run.
+        watched: whether code other than the nodes reads the session during the run.
         max_cycles_at_once: how many cycles that lead nowhere may run at one time (R15).
 
     Attributes:
@@ -85,7 +85,7 @@ class Session:
         self.first_cycle = 1
         self._most = max_cycles_at_once
         self.look_at = self._most + 1
-        self._mark: tuple[int, list[int]] = (0, [])  # a number of cycles, and the queues by then
+        self._mark: tuple[int, list[int]] = (0, [])  # a number of cycles, and the queues after it
         self.last_time = self.time
 
     @property
