@@ -48,13 +48,13 @@ NOT_A_STREAM: dict[str, Callable[[Any], object]] = {
 
 @pytest.mark.parametrize("given", [5, "1s", None, gc.ticker])
 @pytest.mark.parametrize("operator", NOT_A_STREAM)
-def test_a_non_stream_where_a_stream_belongs(operator: str, given: object) -> None:
+def test_a_non_stream_in_place_of_a_stream(operator: str, given: object) -> None:
     message = sentence(lambda: NOT_A_STREAM[operator](given), gc.InvalidTypeError)
     assert f"must be a stream or a node, not {given!r} ({type(given).__name__})" in message
 
 
 @pytest.mark.parametrize("operator", ["Stream", "sample", "gate", "bind"])
-def test_a_list_where_one_stream_belongs(operator: str) -> None:
+def test_a_list_in_place_of_one_stream(operator: str) -> None:
     message = sentence(lambda: NOT_A_STREAM[operator]([source]), gc.InvalidTypeError)
     assert message.endswith("must be a stream or a node, not [<Stream numbers>] (list)")
 
@@ -71,12 +71,12 @@ def test_a_list_where_streams_are_taken_one_by_one(operator: str, many: Any) -> 
     assert message.endswith(f"({type(given).__name__}): write {operator}({unpacked})")
 
 
-def test_a_long_list_of_streams_is_not_told_whole() -> None:
+def test_a_long_list_of_streams_is_shortened_in_the_error() -> None:
     message = sentence(lambda: gc.Graph([source] * 1000), gc.InvalidTypeError)
     assert len(message) < 300
 
 
-def test_a_class_where_a_node_belongs() -> None:
+def test_a_class_in_place_of_a_node() -> None:
     class Spread(gc.MutableNode[int]):
         pass
 
@@ -127,7 +127,7 @@ def test_an_operator_called_on_a_window(name: str) -> None:
 
 
 @pytest.mark.parametrize("given", [None, [source], source, (source, source)])
-def test_upstreams_that_are_no_upstreams(given: Any) -> None:
+def test_upstreams_that_returns_something_else(given: Any) -> None:
     class Spread(gc.MutableNode[int]):
         def upstreams(self) -> gc.Upstreams:
             return given  # type: ignore[no-any-return]  # what is tried
@@ -138,7 +138,7 @@ def test_upstreams_that_are_no_upstreams(given: Any) -> None:
 
 
 @pytest.mark.parametrize("name", ["active", "passive"])
-def test_one_stream_where_upstreams_take_a_tuple(name: str) -> None:
+def test_one_stream_in_place_of_a_tuple_in_upstreams(name: str) -> None:
     message = sentence(lambda: anything.Upstreams(**{name: source}), gc.InvalidTypeError)
     wanted = f"{name} of Upstreams must be a tuple of streams, not <Stream numbers>: "
     assert message == f"{wanted}write {name}=(stream,)"
@@ -179,7 +179,7 @@ def test_a_default_that_all_nodes_would_share(default: Any) -> None:
     )
 
 
-def test_the_ways_out_of_a_shared_default_work() -> None:
+def test_the_suggested_replacements_of_a_shared_default_work() -> None:
     @gc.node
     class Weighted(gc.MutableNode[float]):
         source: gc.Active[float]
@@ -197,7 +197,7 @@ def test_the_ways_out_of_a_shared_default_work() -> None:
     assert ticks(gc.Stream(other)) == [(0, 4.0)]
 
 
-def test_state_that_says_too_much_or_too_little() -> None:
+def test_state_with_both_a_default_and_a_factory_or_neither() -> None:
     wanted = "state takes a default or a factory, one of them"
     assert sentence(lambda: anything.state(), TypeError) == wanted
     assert sentence(lambda: anything.state(1, factory=int), TypeError) == wanted
@@ -209,12 +209,12 @@ def test_state_without_an_annotation() -> None:
     assert message == "count of Mine needs an annotation, as in count: int = gc.state(0)"
 
 
-def test_an_argument_without_a_default_after_one_that_has_it() -> None:
+def test_an_argument_without_a_default_after_one_with_a_default() -> None:
     message = sentence(declared({"first": int, "second": int}, first=1), gc.InvalidTypeError)
     assert message.startswith("@node cannot write the constructor of Mine: non-default argument 's")
 
 
-def test_the_argument_that_is_no_stream_is_named() -> None:
+def test_the_argument_that_is_not_a_stream_is_named() -> None:
     assert sentence(lambda: gc.Graph(source, 5), TypeError).startswith("root 2 must be")
     assert sentence(lambda: source.merge(source, 5), TypeError).startswith("sources of Merge[2]")
     assert sentence(lambda: source.gate(5), TypeError).startswith("condition of Gate")
@@ -256,14 +256,14 @@ DURATIONS: dict[str, Callable[[Any], object]] = {
 
 @pytest.mark.parametrize("given", [0.5, 1.0, nan, True, [1]])
 @pytest.mark.parametrize("operator", DURATIONS)
-def test_a_duration_that_is_a_float_or_no_duration_at_all(operator: str, given: object) -> None:
+def test_a_duration_that_is_a_float_or_another_type(operator: str, given: object) -> None:
     message = sentence(lambda: DURATIONS[operator](given), gc.InvalidTypeError)
     assert message.startswith(f"{given!r} is not a duration: give a timedelta, int nanoseconds")
 
 
 @pytest.mark.parametrize("given", ["", "1", "s", "1 week", "1e3s", "0.1ns", "1s2ms"])
 @pytest.mark.parametrize("operator", DURATIONS)
-def test_a_duration_in_text_that_is_none(operator: str, given: str) -> None:
+def test_text_that_is_not_a_duration(operator: str, given: str) -> None:
     assert repr(given) in sentence(lambda: DURATIONS[operator](given), gc.InvalidValueError)
 
 

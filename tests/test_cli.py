@@ -154,7 +154,7 @@ def test_the_demo_is_among_the_sub_commands() -> None:
     assert "temperatures" in done.stdout and "--year" in done.stdout
 
 
-def test_the_command_knows_of_no_adapter() -> None:
+def test_the_command_does_not_know_any_adapter() -> None:
     code = "import sys, graphcore.cli; print([m for m in sys.modules if 'zmq' in m])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert (done.stdout, done.stderr) == ("[]\n", "")

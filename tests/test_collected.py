@@ -37,7 +37,7 @@ def test_collect_holds_times_and_values_and_iterates_over_pairs() -> None:
     assert len(out) == 2
 
 
-def test_r12_each_run_begins_with_none() -> None:
+def test_r12_each_run_begins_with_an_empty_collection() -> None:
     out = gc.replay([1, 2], "ab").collect()
     assert list(out) == []
     out.run()
@@ -94,7 +94,7 @@ def test_integers_and_floats_make_a_column_of_floats() -> None:
     assert out.to_pandas().tolist() == [1.0, 2.5]
 
 
-def test_tables_of_nothing_have_their_columns() -> None:
+def test_empty_tables_have_their_columns() -> None:
     out = collected([])
     assert out.to_arrow().schema.names == ["time", "value"]
     assert out.to_arrow().schema.types[0] == pa.timestamp("ns", "UTC")
@@ -219,7 +219,7 @@ def test_a_field_that_is_a_dict_of_any_keys_is_a_map() -> None:
     assert out.to_polars()["value"].to_list() == [{**back, "levels": pairs}]
 
 
-def test_times_in_a_zone_that_polars_knows_by_no_name_keep_their_moment() -> None:
+def test_times_in_a_zone_without_a_name_in_polars_keep_their_moment() -> None:
     for values in ([NOON], [[NOON]], [{"at": NOON}]):
         out = collected(values)
         assert out.to_arrow()["value"].to_pylist() == values

@@ -106,7 +106,7 @@ def room_of(module: str) -> str:
     return module
 
 
-def test_each_room_imports_only_what_it_stands_on() -> None:
+def test_each_folder_imports_only_from_the_ground_below_it() -> None:
     rooms = {module: room_of(module) for module in MODULES}
     assert [module for module, room in rooms.items() if room in FOLDERS and room != module] == []
     wrong = [
@@ -117,7 +117,7 @@ def test_each_room_imports_only_what_it_stands_on() -> None:
     assert wrong == []
 
 
-def test_no_imports_go_in_a_circle_and_none_hides_one_in_a_function() -> None:
+def test_there_are_no_import_cycles_and_no_imports_inside_functions() -> None:
     graph: nx.DiGraph[str] = nx.DiGraph()
     graph.add_nodes_from(MODULES)
     graph.add_edges_from((each.by, each.of) for each in IMPORTS if not each.in_function)

@@ -54,7 +54,7 @@ def test_r11_the_nodes_of_the_zmq_adapter_are_wired_by_its_caller() -> None:
     assert file_of(data) == file_of(status) == __file__
 
 
-def test_r11_an_operator_that_is_defined_anew_leaves_nothing_behind() -> None:
+def test_r11_an_operator_that_is_defined_again_leaks_nothing() -> None:
     def define() -> "weakref.ref[CodeType]":
         function = adapter("a_notebook")
         origin.register_operator(function)

@@ -45,6 +45,6 @@ def test_threads_that_parse_at_the_same_time_do_not_disturb_each_other() -> None
     assert errors == []
 
 
-def test_what_is_no_python_is_a_syntax_error() -> None:
+def test_text_that_is_not_python_is_a_syntax_error() -> None:
     with pytest.raises(SyntaxError):
         parse("x =")

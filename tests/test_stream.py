@@ -9,7 +9,7 @@ import graphcore as gc
 from graphcore.testing import ticks
 
 
-def test_a_stream_is_no_iterable() -> None:
+def test_a_stream_is_not_iterable() -> None:
     stream = gc.constant((1, 2)).named("pairs")
     sentence = "pairs.* is a stream, which has no values to iterate over"
     with pytest.raises(TypeError, match=sentence):

@@ -36,7 +36,7 @@ def test_in_a_minute_at_20_000_values_a_second_nothing_is_lost_and_memory_is_fla
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_what_is_as_it_should_be_is_found_no_fault_with() -> None:
+def test_a_sound_soak_reports_no_fault() -> None:
     assert SOUND.faults() == []
     assert "+0.00 MiB" in SOUND.table()
 
@@ -53,18 +53,16 @@ def test_what_is_as_it_should_be_is_found_no_fault_with() -> None:
         ),
     ],
 )
-def test_values_that_did_not_come_as_they_should_are_a_fault(
-    received: dict[str, object], fault: str
-) -> None:
+def test_lost_or_repeated_values_are_a_fault(received: dict[str, object], fault: str) -> None:
     assert replace(SOUND, received=SOUND.received | received).faults() == [fault]
 
 
-def test_values_that_were_not_sent_are_a_fault() -> None:
+def test_unsent_values_are_a_fault() -> None:
     sent = {"sent": 100, "expired": 1}
     assert replace(SOUND, sent=sent).faults() == ["100 of 100 values were sent, 1 expired"]
 
 
-def test_memory_that_grows_all_the_time_is_a_fault_and_a_passing_height_is_none() -> None:
+def test_memory_that_keeps_growing_is_a_fault_and_a_temporary_peak_is_not() -> None:
     growing = [50 + look / 10 for look in range(90)]
     faults = replace(SOUND, memory=SOUND.memory | {"publisher": growing}).faults()
     assert faults == ["the publisher grew by 8.0 MiB; flat is 4 at most"]

@@ -28,12 +28,12 @@ def test_a_cost_is_the_median_of_the_runs_after_the_first_by_the_ticks(
     assert compete(10, None, {"a": again(lambda: None)}) == {"a": 40}
 
 
-def test_a_contender_that_comes_to_another_result_is_named() -> None:
+def test_a_contender_with_another_result_is_named() -> None:
     with pytest.raises(AssertionError, match="lazy came to 0, not 7"):
         compete(1, 7, {"honest": again(lambda: 7), "lazy": again(lambda: 0)})
 
 
-def test_a_comparison_is_ours_over_theirs_and_left_out_where_a_side_is_not_measured() -> None:
+def test_a_ratio_is_graphcore_over_the_peer_and_left_out_if_one_is_not_measured() -> None:
     measured = {"sum": {OURS: 300.0, "loop": 400.0}}
     asked = [Comparison(work, peer, 0.5) for work in ("sum", "mean") for peer in ("loop", "csp")]
     (figure,) = compare(measured, asked)
@@ -45,5 +45,5 @@ def test_a_comparison_is_ours_over_theirs_and_left_out_where_a_side_is_not_measu
     ("nanoseconds", "shown"),
     [(12.34, "0.0123"), (123.4, "0.123"), (1_234, "1.23"), (99_999, "100.0"), (1_234_567, "1,235")],
 )
-def test_microseconds_have_three_digits_that_count(nanoseconds: float, shown: str) -> None:
+def test_microseconds_have_three_significant_digits(nanoseconds: float, shown: str) -> None:
     assert microseconds(nanoseconds) == shown

@@ -44,7 +44,7 @@ def test_a_cycle_that_raises_leaves_what_it_had_set() -> None:
     ("returned", "ticks"),
     [(1, True), (0, False), (None, False), ("x", True), ("", False), ((0,), True), (-0.0, False)],
 )
-def test_a_cycle_that_returns_no_bool_ticks_if_that_is_true(returned: object, ticks: bool) -> None:
+def test_a_cycle_ticks_if_the_value_that_it_returns_is_true(returned: object, ticks: bool) -> None:
     @gc.node
     class Node(gc.MutableNode[Any]):
         source: gc.Active[Any]
@@ -330,7 +330,7 @@ def loop_with_break(self: Any, state: gc.GraphState) -> bool:
         (loop_with_break, [[1, 0], [2, 0], [3, 2]]),
     ],
 )
-def test_a_cycle_with_one_of_the_statements_that_have_scopes_or_ways_out(
+def test_a_cycle_with_a_statement_that_has_a_scope_or_leaves_its_block(
     cycle: Callable[[Any, gc.GraphState], bool], values: list[Any]
 ) -> None:
     @gc.node

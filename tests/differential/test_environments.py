@@ -75,12 +75,12 @@ def test_a_program_in_a_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("level", ["-O", "-OO"])
-def test_python_o_leaves_assertions_out_on_both_tiers(tmp_path: Path, level: str) -> None:
+def test_assertions_are_left_out_on_both_tiers_with_python_O(tmp_path: Path, level: str) -> None:
     (tmp_path / "program.py").write_text(PROGRAM + TOLD)
     assert python(level, tmp_path / "program.py") == ["True 4 None", "fused | fused"]
 
 
-def test_a_program_on_the_command_line_has_no_text_so_that_its_nodes_are_called() -> None:
+def test_nodes_of_a_program_on_the_command_line_are_called_because_it_has_no_source() -> None:
     told, explained = python("-c", PROGRAM + TOLD)
     assert told == f"True 3 {ASSERTED}"
     if sys.version_info < (3, 13):  # which keeps the text of `-c`
@@ -163,7 +163,7 @@ def test_a_cell_whose_text_is_gone_has_its_nodes_called(monkeypatch: pytest.Monk
     assert on_both_tiers(fed(names["Fails"], 1, 2)).values == [2, 4]
 
 
-def test_a_file_that_was_changed_since_it_was_imported_is_not_believed(
+def test_the_source_of_a_file_that_changed_since_its_import_is_not_used(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(linecache, "cache", dict(linecache.cache))

@@ -93,7 +93,9 @@ def test_upstreams_named_by_hand_are_read_wherever_the_node_keeps_them(
         ),
     ],
 )
-def test_upstreams_are_read_by_whatever_name_a_method_gives_them(more: str, cycle: str) -> None:
+def test_upstreams_are_read_through_any_name_that_a_method_gives_them(
+    more: str, cycle: str
+) -> None:
     cls = node_class(f"self.value = {cycle}\nreturn True", "sources: list[gc.Active[float]]", more)
 
     def wire() -> gc.Collected[Any]:
@@ -111,7 +113,7 @@ def test_upstreams_are_read_by_whatever_name_a_method_gives_them(more: str, cycl
         (lambda total: ((1, {2: total.node}),), "self.held[0][1][2].total"),
     ],
 )
-def test_the_state_of_a_node_that_is_held_is_seen_and_changed(
+def test_the_state_of_a_node_in_a_closure_is_read_and_changed(
     hold: Callable[[Any], Any], held: str
 ) -> None:
     change = held.replace(".total()", ".held.node.total")
@@ -128,7 +130,7 @@ def test_the_state_of_a_node_that_is_held_is_seen_and_changed(
     assert on_both_tiers(wire).values == [(1.0, 1.0), (13.0, 13.0), (26.0, 26.0)]
 
 
-def test_a_node_that_holds_no_other_is_fused_whatever_else_it_holds() -> None:
+def test_a_node_that_holds_no_other_node_is_fused_whatever_else_it_holds() -> None:
     cls = node_class(
         "self.value = self.names[int(self.source.value)]\nreturn True",
         "source: gc.Active[float]\nnames: dict",

@@ -43,7 +43,7 @@ def test_a_function_sees_a_stream_that_runs_before_its_node(
     assert on_both_tiers(wire).values == seen
 
 
-def test_a_function_sees_a_stream_that_runs_behind_its_node_as_it_was_before() -> None:
+def test_a_function_sees_the_previous_value_of_a_stream_that_runs_after_its_node() -> None:
     def wire() -> gc.Collected[Any]:
         behind: list[Any] = []
         source = gc.replay([1, 2, 3], "abc")
@@ -54,7 +54,7 @@ def test_a_function_sees_a_stream_that_runs_behind_its_node_as_it_was_before() -
     assert on_both_tiers(wire).values == [((0, 0), 1), ((1, 1), 2), ((2, 2), 3)]
 
 
-def test_a_function_that_writes_to_a_node_is_heeded() -> None:
+def test_the_value_that_a_function_writes_to_a_node_takes_effect() -> None:
     def wire() -> gc.Collected[Any]:
         source = gc.replay([1, 2, 3, 4], [0, 0, 10, 0])
         count = source.count()
@@ -82,7 +82,7 @@ def test_a_called_node_sees_the_state_of_one_that_could_be_fused() -> None:
     assert seen.values == [[("count", 1), ("ticked_in", 1)], [("count", 2), ("ticked_in", 2)]]
 
 
-def test_stop_and_finally_see_how_the_others_ended() -> None:
+def test_stop_and_finally_see_the_final_state_of_other_nodes() -> None:
     told: list[Any] = []
 
     @gc.node
@@ -110,7 +110,7 @@ def test_stop_and_finally_see_how_the_others_ended() -> None:
 
 @pytest.mark.parametrize("error", [ZeroDivisionError, KeyboardInterrupt, SystemExit])
 @pytest.mark.parametrize("early", [True, False])
-def test_after_an_error_in_a_cycle_every_node_is_as_far_as_it_had_come(
+def test_after_an_error_in_a_cycle_every_node_is_as_it_was_at_the_error(
     error: type[BaseException], early: bool
 ) -> None:
     """A `KeyboardInterrupt` is what Ctrl-C raises, wherever a function has just come to."""
@@ -192,7 +192,7 @@ class Arming(gc.MutableNode[None]):
 # Where it strikes in a finalizer or a callback of the collector, Python drops it with a warning.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("tier", TIERS)
-def test_wherever_ctrl_c_strikes_the_nodes_are_in_step_and_run_again(tier: Any) -> None:
+def test_after_ctrl_c_anywhere_the_nodes_are_consistent_and_run_again(tier: Any) -> None:
     """A timer of processor time stands for Ctrl-C, so that it comes anywhere, and often."""
     counters = Counters()
     graph = gc.Graph(*counters.graph.nodes, Arming(counters.tick))
@@ -231,7 +231,7 @@ except KeyboardInterrupt:
 
 
 @pytest.mark.parametrize("tier", TIERS)
-def test_ctrl_c_raises_in_a_historical_run_and_leaves_the_nodes_in_step(tier: str) -> None:
+def test_ctrl_c_raises_in_a_historical_run_and_leaves_the_nodes_consistent(tier: str) -> None:
     command = [sys.executable, "-c", PROGRAM, tier]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
         assert process.stdout is not None
@@ -244,7 +244,7 @@ def test_ctrl_c_raises_in_a_historical_run_and_leaves_the_nodes_in_step(tier: st
 @pytest.mark.parametrize(
     "function", [lambda n: 6 // (n - 2), lambda n: divmod(6, n - 2)[0]], ids=["fused", "called"]
 )
-def test_an_error_has_the_same_note_whether_its_function_is_written_out_or_called(
+def test_an_error_has_the_same_note_whether_its_function_is_inlined_or_called(
     function: Callable[[int], int],
 ) -> None:
     def wire() -> gc.Collected[Any]:

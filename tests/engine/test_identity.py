@@ -51,7 +51,7 @@ CLASSES = pytest.mark.parametrize("cls", [Equal, Unhashable, NoTruth])
 
 @each_tier
 @CLASSES
-def test_r2_nodes_that_are_equal_to_each_other_are_two(cls: type[Times], tier: Any) -> None:
+def test_r2_equal_nodes_are_still_two_nodes(cls: type[Times], tier: Any) -> None:
     one, other = gc.from_iterable([1, 2]), gc.from_iterable([10, 20])
     twice = gc.Stream(cls(one, 2)), gc.Stream(cls(other, 2))
     out = (twice[0] + twice[1]).collect()
@@ -83,7 +83,7 @@ def test_r11_an_error_is_noted_on_the_node_that_raised_it(cls: type[Times], tier
 
 @each_tier
 @CLASSES
-def test_r12_a_node_that_equals_one_in_a_run_may_run(cls: type[Times], tier: Any) -> None:
+def test_r12_a_node_equal_to_a_running_node_may_run(cls: type[Times], tier: Any) -> None:
     def run_inner(value: int) -> int:
         inner = gc.Stream(cls(gc.constant(value), 2))
         inner.run(tier=tier)
@@ -95,7 +95,7 @@ def test_r12_a_node_that_equals_one_in_a_run_may_run(cls: type[Times], tier: Any
 
 
 @CLASSES
-def test_r2_a_cycle_in_the_wiring_is_told_by_its_nodes(cls: type[Times]) -> None:
+def test_r2_a_cycle_in_the_wiring_names_its_nodes(cls: type[Times]) -> None:
     first = cls(gc.constant(1), 2)
     second = cls(gc.Stream(first), 2)
     first.name, second.name, first.source = "first", "second", second
@@ -103,7 +103,7 @@ def test_r2_a_cycle_in_the_wiring_is_told_by_its_nodes(cls: type[Times]) -> None
         gc.Graph(second)
 
 
-def test_the_networkx_graph_refuses_nodes_that_networkx_takes_for_one() -> None:
+def test_the_networkx_graph_refuses_nodes_that_networkx_cannot_tell_apart() -> None:
     source = gc.constant(1)
     graph = gc.Graph(Equal(source, 1), Equal(source, 2))
     assert nx.number_of_nodes(graph.networkx) == 3

@@ -74,7 +74,7 @@ def test_node_with_valid_any_runs_from_the_first_value() -> None:
     ]
 
 
-def test_node_knows_no_other_valid() -> None:
+def test_node_refuses_any_other_valid() -> None:
     with pytest.raises(gc.InvalidValueError, match="not 'some'"):
         gc.node(valid="some")  # type: ignore[call-overload]  # the very mistake
 
@@ -247,14 +247,14 @@ def test_node_decorates_nodes_only() -> None:
         (("a", None, None), "bid of Spread must be a stream or a node, not 'a'"),
     ],
 )
-def test_a_non_stream_where_a_stream_belongs_is_refused_by_its_argument(
+def test_a_non_stream_in_place_of_a_stream_is_refused_with_its_argument(
     arguments: Any, message: str
 ) -> None:
     with pytest.raises(gc.InvalidTypeError, match=message):
         Spread(*arguments)
 
 
-def test_a_single_stream_where_a_list_belongs_is_refused() -> None:
+def test_a_single_stream_in_place_of_a_list_is_refused() -> None:
     with pytest.raises(gc.InvalidTypeError, match="parts of Sums must be a list of streams"):
         Sums(gc.constant(1), [], 0)  # type: ignore[arg-type]  # the very mistake
     with pytest.raises(gc.InvalidTypeError, match=r"parts of Sums\[1\] must be a stream"):
@@ -280,13 +280,13 @@ class ByHand(gc.MutableNode[int]):
         return True
 
 
-def test_a_node_by_hand_names_streams_or_nodes_and_runs_from_the_first_value() -> None:
+def test_a_hand_written_node_names_streams_or_nodes_and_runs_from_the_first_value() -> None:
     one, other = gc.replay([1, 2, 3], [1, 1, 1]), gc.replay([2], [100])
     stream = gc.Stream(ByHand(one, other))
     assert ticks(stream) == ticks(stream) == [(1, 1), (2, 102), (3, 203)]
 
 
-def test_a_node_by_hand_without_super_init_is_refused_with_what_is_missing() -> None:
+def test_a_hand_written_node_without_super_init_is_refused_with_the_missing_call() -> None:
     class Forgot(gc.MutableNode[int]):
         def __init__(self) -> None:
             self.source = None
@@ -295,7 +295,7 @@ def test_a_node_by_hand_without_super_init_is_refused_with_what_is_missing() -> 
         gc.Stream(Forgot())
 
 
-def test_a_class_without_node_that_is_called_with_streams_is_refused_with_what_is_missing() -> None:
+def test_a_class_called_with_streams_but_without_node_is_refused_with_a_hint() -> None:
     class Forgot(gc.MutableNode[int]):
         source: gc.Active[int]
 
@@ -313,7 +313,7 @@ def test_a_class_without_node_that_is_called_with_streams_is_refused_with_what_i
         )
 
 
-def test_a_node_by_hand_whose_upstream_is_no_stream_is_refused_at_wiring() -> None:
+def test_a_hand_written_node_whose_upstream_is_not_a_stream_is_refused_at_wiring() -> None:
     class Wrong(gc.MutableNode[int]):
         def upstreams(self) -> gc.Upstreams:
             return gc.Upstreams(active=(42,))  # type: ignore[arg-type]  # the very mistake
@@ -342,7 +342,7 @@ def test_a_class_may_name_its_operator() -> None:
     assert Below().name.startswith("below_")
 
 
-def test_a_node_is_named_after_its_class_and_number_or_as_it_is_told() -> None:
+def test_a_node_is_named_after_its_class_and_number_or_by_its_operator() -> None:
     node = Spread(*sources())
     assert node.name == f"spread_{node.serial}"
     stream = gc.Stream(node).named("mid")
@@ -398,7 +398,7 @@ def test_a_cycle_that_returns_nothing_is_refused(body: str) -> None:
         "return self.source.cycle(state)",
     ],
 )
-def test_a_cycle_that_returns_something_somewhere_or_never_is_none_of_these(body: str) -> None:
+def test_a_cycle_that_sometimes_returns_a_value_or_never_returns_is_accepted(body: str) -> None:
     node_class(body)
 
 
@@ -421,7 +421,7 @@ def test_a_cycle_that_cannot_say_whether_it_ticked_is_refused_in_any_class(
         exec(text, {"gc": gc})
 
 
-def test_a_cycle_of_a_class_beside_the_node_is_looked_at() -> None:
+def test_a_cycle_of_a_mixin_class_is_checked() -> None:
     class Beside:
         def cycle(self, state: gc.GraphState) -> None:
             """Return nothing."""
@@ -432,7 +432,7 @@ def test_a_cycle_of_a_class_beside_the_node_is_looked_at() -> None:
             pass
 
 
-def test_a_cycle_that_classes_below_have_to_write_may_be_left_empty() -> None:
+def test_a_cycle_that_subclasses_override_may_be_empty() -> None:
     class Above(gc.MutableNode[int]):
         @abstractmethod
         def cycle(self, state: gc.GraphState) -> bool: ...

@@ -121,7 +121,7 @@ def test_r4_only_a_node_that_ticked_runs_its_dependants() -> None:
     assert log == [1, 3]
 
 
-def test_r4_a_value_set_without_a_tick_runs_nobody() -> None:
+def test_r4_a_value_set_without_a_tick_runs_no_other_node() -> None:
     log: list[int] = []
     silent = gc.Stream(Every(gc.replay([1, 2], [1, 2]), lambda node, state: False))
     gc.Graph(gc.Stream(Runs([silent], [], log))).run()
@@ -153,7 +153,7 @@ def test_r4_ticked_is_about_this_cycle_and_not_about_this_time() -> None:
 
 @pytest.mark.parametrize("asked", ["ticked", "valid"])
 @pytest.mark.parametrize("given", [1.5, None, "source"])
-def test_r4_ticked_and_valid_of_what_is_no_stream_are_refused(asked: str, given: Any) -> None:
+def test_r4_ticked_and_valid_refuse_anything_but_a_stream(asked: str, given: Any) -> None:
     def ask(node: Every, state: gc.GraphState) -> None:
         getattr(state, asked)(given)
 
@@ -209,7 +209,7 @@ def test_r5_an_operator_of_several_inputs_waits_until_each_has_a_value(wire: Any
 
 
 @INPUTS
-def test_r5_a_value_of_an_earlier_run_is_no_value(wire: Any) -> None:
+def test_r5_a_value_of_an_earlier_run_does_not_count(wire: Any) -> None:
     a = gc.replay([1, 2, 3], [1, 2, 3])
     calls = 0
 

@@ -64,7 +64,7 @@ class ByHand(gc.MutableNode[Any]):
 
 
 @each_tier
-def test_r5_what_cycle_sets_without_ticking_is_seen_by_nobody_else(tier: Any) -> None:
+def test_r5_a_value_that_cycle_sets_without_ticking_is_seen_by_nobody_else(tier: Any) -> None:
     numbers = gc.from_iterable([1, 2, 3, 4, 5], "10ns")
     evens = gc.Stream(Evens(numbers, []))
     sampled = evens.sample(numbers).collect()
@@ -91,7 +91,7 @@ def test_r5_a_node_that_never_ticked_has_no_value_after_the_run(tier: Any) -> No
 
 
 @each_tier
-def test_r5_a_value_that_cycle_deletes_without_ticking_stays_for_the_others(tier: Any) -> None:
+def test_r5_other_nodes_keep_seeing_a_value_that_cycle_deletes_without_ticking(tier: Any) -> None:
     class Deletes(ByHand):
         def cycle(self, state: gc.GraphState) -> bool:
             if self.source.value == 1:
@@ -131,9 +131,7 @@ class SetInReset(ByHand):
 
 @each_tier
 @pytest.mark.parametrize("cls", [SetInStart, SetInReset])
-def test_r5_a_value_set_before_the_first_cycle_is_where_cycle_goes_on(
-    cls: type[ByHand], tier: Any
-) -> None:
+def test_r5_the_first_cycle_reads_a_value_set_before_it(cls: type[ByHand], tier: Any) -> None:
     numbers = gc.from_iterable([1, 2, 3])
     total = gc.Stream(cls(numbers))
     looked = gc.Stream(Look(numbers, total)).collect()
@@ -161,7 +159,7 @@ def test_r5_a_function_that_cycle_calls_sees_what_the_node_has_set(tier: Any) ->
 
 
 @each_tier
-def test_r5_a_value_that_another_node_assigns_is_seen_at_once_and_worked_on(tier: Any) -> None:
+def test_r5_a_value_that_another_node_assigns_is_seen_and_used_at_once(tier: Any) -> None:
     numbers = gc.from_iterable([1, 2, 3, 4])
     own: list[Any] = []
     evens = Evens(numbers, own)
@@ -233,7 +231,7 @@ def test_r5_a_cycle_that_raises_leaves_the_node_as_it_is(tier: Any) -> None:
 
 
 @each_tier
-def test_r5_a_cycle_of_one_node_alone_is_held_to_the_same(tier: Any) -> None:
+def test_r5_a_cycle_assigned_to_one_node_obeys_the_same_rule(tier: Any) -> None:
     numbers = gc.from_iterable([1, 2, 3])
     mapped = numbers.map(lambda n: n)
 
@@ -248,7 +246,7 @@ def test_r5_a_cycle_of_one_node_alone_is_held_to_the_same(tier: Any) -> None:
 
 
 @each_tier
-def test_r5_a_class_that_is_changed_between_two_runs_is_looked_at_again(tier: Any) -> None:
+def test_r5_a_class_that_changes_between_two_runs_is_checked_again(tier: Any) -> None:
     class Changed(ByHand):
         def cycle(self, state: gc.GraphState) -> bool:
             self.value = self.source.value

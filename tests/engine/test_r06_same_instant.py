@@ -145,7 +145,7 @@ def test_r6_unroll_delivers_one_item_a_cycle_at_the_time_of_the_list() -> None:
     assert ticks(lists.unroll()) == [(1, "a"), (1, "b"), (1, "c"), (2, "d")]
 
 
-def test_r6_unroll_puts_new_input_behind_what_waits() -> None:
+def test_r6_unroll_puts_new_input_after_the_waiting_items() -> None:
     lists = gc.replay([1, 1, 1], [["a", "b"], ["c", "d"], []])
     report_of = lists.unroll().collect()
     report = report_of.run()
@@ -153,7 +153,7 @@ def test_r6_unroll_puts_new_input_behind_what_waits() -> None:
     assert report.cycles == 4
 
 
-def test_r6_delay_of_nothing_is_the_next_cycle_at_the_same_time() -> None:
+def test_r6_delay_of_0_is_the_next_cycle_at_the_same_time() -> None:
     source = gc.replay([1, 2], ["a", "b"])
     assert cycles(source, source.delay(0)) == [
         (1, ("a", None)),
@@ -163,7 +163,7 @@ def test_r6_delay_of_nothing_is_the_next_cycle_at_the_same_time() -> None:
     ]
 
 
-def test_r6_delay_delivers_same_time_values_in_a_cycle_each_and_new_input_behind() -> None:
+def test_r6_delay_delivers_same_time_values_one_a_cycle_and_new_input_after_them() -> None:
     source = gc.replay([1, 1, 1, 3], ["a", "b", "c", "d"])
     assert cycles(source, source.delay(0)) == [
         (1, ("a", None)),
@@ -176,7 +176,7 @@ def test_r6_delay_delivers_same_time_values_in_a_cycle_each_and_new_input_behind
     assert ticks(source.delay(2)) == [(3, "a"), (3, "b"), (3, "c"), (5, "d")]
 
 
-def test_r6_delay_drops_nothing_where_old_and_new_values_meet() -> None:
+def test_r6_delay_drops_nothing_when_old_and_new_values_are_due_together() -> None:
     source = gc.replay([0, 0, 5, 5], ["a", "b", "c", "d"])
     assert ticks(source.delay(5)) == [(5, "a"), (5, "b"), (10, "c"), (10, "d")]
 

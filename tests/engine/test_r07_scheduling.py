@@ -76,7 +76,7 @@ def test_r7_an_alarm_before_the_start_of_the_run_raises(realtime: bool) -> None:
         gc.Graph(Alarmed(lambda n, state: state.schedule(state.time), late)).run(realtime=realtime)
 
 
-def test_r7_a_time_that_is_past_means_a_further_cycle_now() -> None:
+def test_r7_a_time_in_the_past_means_a_further_cycle_now() -> None:
     def cycle(node: Alarmed, state: gc.GraphState) -> None:
         if node.runs == 1:
             state.schedule(state.time - 7)
@@ -197,6 +197,6 @@ def test_r7_state_tells_the_time_the_start_what_has_elapsed_and_the_mode() -> No
 @pytest.mark.parametrize(
     "ask", [lambda node, state: state.wake(), lambda node, state: state.call_soon(print)]
 )
-def test_r8_a_historical_run_takes_nothing_from_outside(ask: Action) -> None:
+def test_r8_a_historical_run_depends_on_nothing_from_outside(ask: Action) -> None:
     with pytest.raises(gc.RunError, match="in real-time runs only"):
         gc.Graph(Alarmed(ask)).run()

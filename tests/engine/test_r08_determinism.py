@@ -41,7 +41,7 @@ def test_r8_a_run_is_the_same_under_every_hash_seed() -> None:
     assert all(output(seed) == first for seed in ("1", "2", "4242"))
 
 
-def test_r8_a_run_is_the_same_again_and_when_wired_anew() -> None:
+def test_r8_a_run_is_the_same_again_and_after_wiring_again() -> None:
     def wire() -> gc.Stream[Any]:
         one, two = gc.replay([1, 1, 2], [1, 2, 3]), gc.replay([1, 2, 2], [4, 5, 6])
         return one.merge(two).combine(two, one).merge(two.delay(1).map(lambda n: (n,)))

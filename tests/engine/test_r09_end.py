@@ -35,7 +35,7 @@ def test_r9_cycles_end_a_run() -> None:
     assert out.times == [0, S, 2 * S]
 
 
-def test_r9_until_ends_a_run_and_what_is_due_then_still_runs() -> None:
+def test_r9_until_ends_a_run_and_cycles_due_then_still_run() -> None:
     out = gc.ticker("1s").collect()
     report = out.run(until=2 * S)
     assert (report.ended_by, report.cycles, report.end) == (EndedBy.UNTIL, 3, 2 * S)
@@ -162,7 +162,7 @@ def test_r9_a_bound_that_makes_no_sense_is_refused_with_its_value(
         gc.ticker("1s").run(**options)
 
 
-def test_r9_a_live_run_does_what_was_due_by_its_end_even_if_it_reads_the_clock_late() -> None:
+def test_r9_a_live_run_runs_cycles_due_by_its_end_even_if_it_reads_the_clock_late() -> None:
     tick = gc.ticker("20ms")
     out = tick.collect()
     busy = threading.Event()

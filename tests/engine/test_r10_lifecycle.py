@@ -80,14 +80,14 @@ def test_r10_an_error_in_a_cycle_stops_every_node_and_is_raised_itself() -> None
     assert log == [*STARTS, "cycle a", "cycle b", *STOPS]
 
 
-def test_r10_an_error_in_start_stops_those_whose_start_was_called_the_failing_one_too() -> None:
+def test_r10_after_an_error_in_start_all_nodes_whose_start_was_called_are_stopped() -> None:
     log: list[str] = []
     with pytest.raises(ValueError, match="^start b"):
         chain(log, b=("start",)).run()
     assert log == ["start a", "start b", "stop b", "stop a"]
 
 
-def test_r10_an_error_in_stop_keeps_no_other_node_from_stopping() -> None:
+def test_r10_after_an_error_in_stop_the_other_nodes_are_still_stopped() -> None:
     log: list[str] = []
     with pytest.raises(ValueError, match="^stop b"):
         chain(log, b=("stop",)).run()
@@ -360,7 +360,7 @@ def test_r10_the_time_in_stop_is_that_at_which_the_run_ended(
     assert node.times == [(ended, ended - options.get("start", 0))]
 
 
-def test_r10_the_report_tells_the_time_of_the_last_cycle_all_the_same() -> None:
+def test_r10_the_report_still_tells_the_time_of_the_last_cycle() -> None:
     node = TimeOfStop()
     assert gc.Graph(node).run(until=15).end == 10
     assert node.times == [(15, 15)]

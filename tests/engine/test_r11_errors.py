@@ -48,7 +48,7 @@ def test_r11_the_note_names_the_node_and_the_file_and_line_that_wired_it() -> No
     ]
 
 
-def test_r11_the_note_shows_all_lines_of_a_call_that_goes_on() -> None:
+def test_r11_the_note_shows_all_lines_of_a_call_over_several_lines() -> None:
     # fmt: off
     ratio = gc.replay([1], [0]).map(lambda x: x).map(
         lambda x: (
@@ -101,7 +101,7 @@ def test_r11_a_call_is_cut_at_twelve_lines(length: int) -> None:
     assert lines == (whole if length <= 12 else [*whole[:12], "…"])
 
 
-def test_r11_a_call_of_what_a_call_gives_is_shown_from_its_first_line() -> None:
+def test_r11_a_call_of_a_calls_result_is_shown_from_its_first_line() -> None:
     text = (
         "from functools import partial\nfrom graphcore.operators.single import Map\n"
         "node = partial(\n    Map, function=fail)(\n    gc.constant(1))\nstream = gc.Stream(node)\n"
@@ -135,7 +135,7 @@ def test_r11_the_note_tells_the_values_that_the_node_was_reading() -> None:
     assert note_of(bid.join(ask, fail)).splitlines()[-1] == "reading bid = 6, ask = {'a': 1}"
 
 
-def test_r11_a_value_that_is_not_there_yet_is_told_as_such() -> None:
+def test_r11_a_missing_value_is_shown_as_missing() -> None:
     @gc.node(valid="any")
     class Fails(gc.MutableNode[None]):
         one: gc.Active[int]
@@ -157,7 +157,7 @@ def test_r11_reprs_are_cut_at_200_characters(length: int) -> None:
     assert shown == (whole if len(whole) <= 200 else whole[:200] + "…")
 
 
-def test_r11_a_repr_that_fails_is_told_by_type() -> None:
+def test_r11_a_failing_repr_is_replaced_by_the_type() -> None:
     class Wild:
         def __repr__(self) -> str:
             raise RuntimeError("not even this")
@@ -187,7 +187,7 @@ def test_r11_an_error_in_start_or_stop_has_the_note_too() -> None:
 
 
 @pytest.mark.parametrize(("step", "reading"), [("start", []), ("stop", ["reading one = 5"])])
-def test_r11_an_error_in_stop_tells_what_was_read_and_one_in_start_nothing(
+def test_r11_an_error_in_stop_shows_the_values_that_were_read_and_an_error_in_start_does_not(
     step: str, reading: list[str]
 ) -> None:
     @gc.node
@@ -242,7 +242,7 @@ class Declared(gc.MutableNode[int]):
 
 
 @pytest.mark.parametrize("kind", [ByHand, Derived, Declared])
-def test_r11_a_node_of_ones_own_is_wired_where_it_was_made(kind: Any) -> None:
+def test_r11_a_user_written_node_is_wired_where_it_was_made(kind: Any) -> None:
     stream = gc.Stream(kind(gc.constant(1)))
     wired = line() - 1
     assert f"wired at {HERE}:{wired}\n    stream = gc.Stream(kind(" in note_of(stream)
@@ -253,13 +253,13 @@ def failing_twice(stream: gc.Stream[Any]) -> gc.Stream[Any]:
     return stream.map(fail).map(fail)
 
 
-def test_r11_an_operator_of_ones_own_is_wired_where_it_was_called() -> None:
+def test_r11_a_user_written_operator_is_wired_where_it_was_called() -> None:
     stream = failing_twice(gc.constant(1))
     wired = line() - 1
     assert f"wired at {HERE}:{wired}\n" in note_of(stream)
 
 
-def test_r11_the_line_is_told_also_of_a_program_given_on_the_command_line() -> None:
+def test_r11_the_note_also_shows_the_line_of_a_program_given_on_the_command_line() -> None:
     program = "import graphcore as gc\n\ngc.constant(0).map(lambda n: 1 / n).run()\n"
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, timeout=60
@@ -269,7 +269,7 @@ def test_r11_the_line_is_told_also_of_a_program_given_on_the_command_line() -> N
 
 
 @pytest.mark.parametrize("realtime", [False, True])
-def test_r11_the_node_that_failed_is_named_wherever_it_stands(realtime: bool) -> None:
+def test_r11_the_node_that_failed_is_named_at_any_place_in_a_graph(realtime: bool) -> None:
     source = gc.constant(3)
     stream = source
     for i in range(6):

@@ -57,7 +57,7 @@ def check(stream: gc.Stream[Any], **options: Any) -> None:
 @each_tier
 @pytest.mark.parametrize("realtime", [False, True])
 @pytest.mark.parametrize("step", ["reset", "start", "cycle", "stop"])
-def test_r11_a_step_of_a_node_that_runs_out(step: str, realtime: bool, tier: Any) -> None:
+def test_r11_a_stop_iteration_in_a_nodes_method(step: str, realtime: bool, tier: Any) -> None:
     check(
         gc.Stream(RunsOut(gc.from_iterable([1, 2]), step)),
         realtime=realtime,
@@ -66,7 +66,7 @@ def test_r11_a_step_of_a_node_that_runs_out(step: str, realtime: bool, tier: Any
 
 
 @each_tier
-def test_r11_a_function_between_two_cycles_that_runs_out(tier: Any) -> None:
+def test_r11_a_stop_iteration_in_a_function_between_two_cycles(tier: Any) -> None:
     source = gc.from_iterable([1, 2])
     check(gc.Stream(RunsOut(source, "call_soon")), realtime=True, duration="10s", tier=tier)
 
@@ -82,7 +82,7 @@ def test_r11_a_function_between_two_cycles_that_runs_out(tier: Any) -> None:
         lambda source: source.finally_(run_out),
     ],
 )
-def test_r11_a_function_of_an_operator_that_runs_out(
+def test_r11_a_stop_iteration_in_an_operators_function(
     wire: Callable[[gc.Stream[int]], gc.Stream[Any]], tier: Any
 ) -> None:
     check(wire(gc.from_iterable([1, 2])), tier=tier)
@@ -91,12 +91,12 @@ def test_r11_a_function_of_an_operator_that_runs_out(
 @each_tier
 @pytest.mark.parametrize("realtime", [False, True])
 @pytest.mark.parametrize("make", [gc.replay, gc.from_iterable])
-def test_r11_a_function_of_a_source_that_runs_out(make: Any, realtime: bool, tier: Any) -> None:
+def test_r11_a_stop_iteration_in_a_sources_function(make: Any, realtime: bool, tier: Any) -> None:
     check(make(run_out), realtime=realtime, tier=tier)
 
 
 @each_tier
-def test_r11_a_receiver_whose_thread_runs_out(tier: Any) -> None:
+def test_r11_a_stop_iteration_in_a_receivers_thread(tier: Any) -> None:
     check(gc.receiver(run_out), realtime=True, duration="10s", tier=tier)
 
 

@@ -44,7 +44,7 @@ def wirings() -> dict[str, Callable[[gc.Stream[Any]], gc.Stream[Any]]]:
 
 
 @pytest.mark.parametrize("name", list(wirings()))
-def test_r12_a_second_run_gives_what_the_first_gave(name: str) -> None:
+def test_r12_a_second_run_gives_the_same_as_the_first(name: str) -> None:
     stream = wirings()[name](gc.replay([0, 1, 1, 3, 4], [3, 1, 4, 1, 5]))
     out = stream.collect()
     graph = gc.Graph(out)
@@ -125,7 +125,7 @@ def test_r12_an_iterator_serves_one_run_and_a_second_is_refused_by_name(
         ticks(stream, realtime=realtime)
 
 
-def test_r12_an_iterator_is_not_used_up_by_a_run_that_was_refused() -> None:
+def test_r12_a_refused_run_does_not_use_up_an_iterator() -> None:
     stream = gc.replay(iter([(1, "a")]))
     with pytest.raises(gc.InvalidValueError, match="lies before the start"):
         stream.run(until=0)

@@ -54,7 +54,7 @@ def test_r13_timers_fire_at_their_time_or_late_and_never_early() -> None:
     assert all(now >= due for due, now in fired)
 
 
-def test_r13_the_clock_has_really_come_to_the_time_of_a_timer() -> None:
+def test_r13_the_clock_has_reached_the_time_of_a_timer() -> None:
     early: list[float] = []
     began = time.monotonic_ns()
 
@@ -79,7 +79,7 @@ def test_r13_a_ticker_ticks_at_start_and_then_every_period() -> None:
     assert all(lateness >= 0 for lateness in late[:2])
 
 
-def test_r13_a_ticker_late_by_more_than_a_period_fires_once_and_goes_on_on_the_grid() -> None:
+def test_r13_a_ticker_late_by_more_than_a_period_fires_once_and_then_keeps_to_the_grid() -> None:
     period = 20 * MS
     block = threading.Event()
     woken: list[int] = []
@@ -109,7 +109,7 @@ def test_r13_a_ticker_late_by_more_than_a_period_fires_once_and_goes_on_on_the_g
     assert len(out.times) <= 10 - 2
 
 
-def test_r13_alarms_that_have_all_gone_by_wake_the_node_once_each_at_one_time() -> None:
+def test_r13_alarms_that_are_all_overdue_wake_the_node_once_each_at_one_time() -> None:
     block = threading.Event()
     seen: list[tuple[int, bool]] = []
 
@@ -129,7 +129,7 @@ def test_r13_alarms_that_have_all_gone_by_wake_the_node_once_each_at_one_time() 
     assert len({time for time, _ in seen[1:]}) == 1
 
 
-def test_r13_successive_cycles_may_carry_the_same_time_and_none_goes_back() -> None:
+def test_r13_successive_cycles_may_have_the_same_time_and_none_goes_back() -> None:
     out = ticks(gc.from_iterable(range(200)).delay(0), realtime=True)
     times = [time for time, _ in out]
     assert times == sorted(times)

@@ -66,7 +66,7 @@ def test_r15_a_feedback_that_never_settles_ends_the_run_with_an_error(tier: Any)
 
 
 @each_tier
-def test_r15_a_feedback_that_settles_within_the_limit_is_none(tier: Any) -> None:
+def test_r15_a_feedback_that_settles_within_the_limit_is_accepted(tier: Any) -> None:
     source = gc.from_iterable([MOST, MOST], "1s")
     out = loop(source, lambda back: back.filter(lambda n: n > 0).map(lambda n: n - 1))
     out.run(max_cycles_at_once=MOST, tier=tier)
@@ -77,7 +77,7 @@ def test_r15_a_feedback_that_settles_within_the_limit_is_none(tier: Any) -> None
 
 @each_tier
 @pytest.mark.parametrize("cls", [Again, Polls])
-def test_r15_a_node_that_keeps_scheduling_now_is_one(
+def test_r15_a_node_that_keeps_scheduling_now_ends_the_run_with_an_error(
     cls: type[gc.MutableNode[int]], tier: Any
 ) -> None:
     node = cls()
@@ -133,7 +133,7 @@ def test_r15_queues_that_get_shorter_may_take_any_number_of_cycles(drain: Any, t
 
 
 @each_tier
-def test_r15_the_tuples_of_align_are_such_a_queue(tier: Any) -> None:
+def test_r15_the_waiting_tuples_of_align_are_a_queue(tier: Any) -> None:
     pairs = gc.constant(list(range(10 * MOST)))
     late = pairs.delay(5).unroll().merge(pairs.unroll())
     aligned = gc.align(pairs.unroll(), late, key=lambda n: 0).collect()
@@ -153,7 +153,7 @@ def test_r15_a_queue_that_is_refilled_as_fast_as_it_drains_ends_the_run(
 
 
 @each_tier
-def test_r15_a_loop_beside_a_queue_ends_the_run_once_that_is_empty(tier: Any) -> None:
+def test_r15_a_loop_next_to_a_queue_ends_the_run_once_the_queue_is_empty(tier: Any) -> None:
     out = loop(gc.constant(0), lambda back: back.map(lambda n: n + 1))
     drained = gc.constant(list(range(6 * MOST))).unroll().collect()
     with pytest.raises(gc.RunError, match="kept scheduling at the present time"):
@@ -244,7 +244,7 @@ def test_r15_ctrl_c_ends_a_loop(realtime: bool, expected: str, tier: Any) -> Non
             process.kill()
 
 
-def test_r15_the_limit_is_a_whole_number_from_1_on() -> None:
+def test_r15_the_limit_is_a_whole_number_of_at_least_1() -> None:
     stream = gc.constant(1)
     with pytest.raises(gc.InvalidTypeError, match="must be a whole number, not 1.5"):
         stream.run(max_cycles_at_once=1.5)  # type: ignore[arg-type]
@@ -253,7 +253,7 @@ def test_r15_the_limit_is_a_whole_number_from_1_on() -> None:
 
 
 @each_tier
-def test_r15_a_queue_node_of_ones_own_tells_what_it_holds(tier: Any) -> None:
+def test_r15_a_user_written_queue_node_tells_how_many_values_it_holds(tier: Any) -> None:
     class Items(gc.QueueNode[int]):
         """Delivers the items of a list one a cycle, as `unroll` does."""
 

@@ -56,17 +56,17 @@ def held(run: Run, **options: Any) -> tuple[list[Any], gc.RunReport]:
     return out.values, report
 
 
-def test_r6_a_receiver_delivers_what_waits_as_one_burst() -> None:
+def test_r6_a_receiver_delivers_waiting_values_as_one_burst() -> None:
     values, report = held(sending(1, 2, 3))
     assert (values, report.cycles) == ([[1, 2, 3]], 2)
 
 
-def test_r6_a_receiver_with_each_delivers_a_cycle_a_value_at_one_time() -> None:
+def test_r6_a_receiver_with_each_delivers_one_value_a_cycle_at_one_time() -> None:
     values, report = held(sending(1, 2, 3), delivery="each")
     assert (values, report.cycles) == ([1, 2, 3], 4)
 
 
-def test_r6_a_receiver_with_latest_delivers_the_last_that_waits() -> None:
+def test_r6_a_receiver_with_latest_delivers_the_last_waiting_value() -> None:
     values, report = held(sending(1, 2, 3), delivery="latest")
     assert (values, report.cycles) == ([3], 2)
 
@@ -204,7 +204,7 @@ def test_r10_send_blocks_while_the_inbox_is_full() -> None:
     assert max(len(burst) for burst in bursts) <= 4
 
 
-def test_r10_a_thread_with_more_to_do_waits_for_room_for_so_long_and_no_longer() -> None:
+def test_r10_wait_for_room_returns_after_the_given_seconds() -> None:
     told: list[bool] = []
     hold = Held()
 
@@ -239,7 +239,7 @@ def test_r10_a_thread_with_more_to_do_waits_for_room_for_so_long_and_no_longer()
     assert out.values == [1, 2, 3]
 
 
-def test_r10_a_receiver_blocked_in_send_at_the_end_is_let_go_by_stopped() -> None:
+def test_r10_a_receiver_blocked_in_send_at_the_end_gets_stopped() -> None:
     left: list[str] = []
 
     def run(sender: gc.Sender[Any], stop: threading.Event) -> None:
@@ -258,7 +258,7 @@ def test_r10_a_receiver_blocked_in_send_at_the_end_is_let_go_by_stopped() -> Non
     assert set(threading.enumerate()) == before
 
 
-def test_r10_a_receiver_blocked_in_send_is_let_go_when_another_node_fails() -> None:
+def test_r10_a_receiver_blocked_in_send_gets_stopped_when_another_node_fails() -> None:
     def run(sender: gc.Sender[Any], stop: threading.Event) -> None:
         while True:
             sender.send(0)
@@ -373,7 +373,7 @@ def test_a_receiver_needs_a_function_and_a_known_delivery() -> None:
         gc.receiver(sending(), delivery="all")  # type: ignore[call-overload]  # the very mistake
 
 
-def test_replace_leaves_the_newest_of_what_waits_and_overtakes_nothing_that_was_sent() -> None:
+def test_replace_keeps_the_newest_waiting_value_and_overtakes_no_sent_value() -> None:
     replaced: list[bool] = []
 
     def run(sender: gc.Sender[Any], stop: threading.Event) -> None:
@@ -388,7 +388,7 @@ def test_replace_leaves_the_newest_of_what_waits_and_overtakes_nothing_that_was_
     assert replaced == [False, True, True, False, True]
 
 
-def test_replace_does_not_touch_what_was_taken() -> None:
+def test_replace_does_not_change_values_already_taken() -> None:
     taken = threading.Event()
     out: list[int] = []
 

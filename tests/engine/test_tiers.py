@@ -5,7 +5,7 @@ import sys
 import graphcore as gc
 
 
-def test_a_run_without_a_tier_is_on_the_one_that_the_tests_are_run_on(default_tier: str) -> None:
+def test_a_run_without_a_tier_uses_the_tier_of_the_test_run(default_tier: str) -> None:
     callers: list[str] = []
 
     def look(value: int) -> None:

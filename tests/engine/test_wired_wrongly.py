@@ -61,7 +61,7 @@ def test_a_class_variable_of_a_name_that_every_node_has_may_be_annotated() -> No
         ("list[gc.Stream[int]]", lambda: [gc.feedback()]),
     ],
 )
-def test_a_stream_given_for_what_is_declared_as_a_parameter_is_refused(
+def test_a_stream_given_for_a_parameter_is_refused(
     annotation: str, given: Callable[[], Any]
 ) -> None:
     cls: Any = node_class("return True", f"source: {annotation}\nk: int = 1")
@@ -70,12 +70,12 @@ def test_a_stream_given_for_what_is_declared_as_a_parameter_is_refused(
 
 
 @pytest.mark.parametrize("given", [None, (), {}, [1], gc.never().node, gc.never().collect()])
-def test_what_is_no_stream_is_a_parameter(given: Any) -> None:
+def test_other_arguments_are_parameters(given: Any) -> None:
     cls: Any = node_class("return True", "source: gc.Active[int]\ngiven: object")
     assert cls(gc.constant(1), given).given is given
 
 
-def test_a_stream_may_be_a_parameter_of_a_node_that_names_its_upstreams_by_hand() -> None:
+def test_a_stream_may_be_a_parameter_of_a_node_that_overrides_upstreams() -> None:
     @gc.node
     class Either(gc.MutableNode[int]):
         source: gc.Active[int]
@@ -157,13 +157,13 @@ class Closes(gc.MutableNode[int]):
         (lambda: gc.never().node, 0),
     ],
 )
-def test_a_node_without_upstreams_that_may_run_or_needs_not_is_taken(
+def test_a_node_without_upstreams_is_accepted_if_it_may_run_or_has_no_cycle(
     node: Callable[[], Any], cycles: int
 ) -> None:
     assert gc.Graph(node()).run().cycles == cycles
 
 
-def test_a_post_init_without_super_is_refused_with_what_is_missing() -> None:
+def test_a_post_init_without_super_is_refused_with_the_missing_call() -> None:
     @gc.node
     class Forgot(gc.MutableNode[int]):
         source: gc.Active[int]

@@ -62,7 +62,7 @@ def test_r6_a_feedback_is_bound_once() -> None:
         gc.feedback().bind(3)  # type: ignore[arg-type]  # the very mistake
 
 
-def test_r6_a_loop_is_whole_whichever_end_the_root_reaches() -> None:
+def test_r6_both_ends_of_a_loop_are_in_the_graph_whichever_end_the_root_reaches() -> None:
     loop = gc.feedback()
     source = gc.constant(3)
     down = source.merge(loop).filter(lambda n: n > 0).map(lambda n: n - 1)
@@ -74,7 +74,7 @@ def test_r6_a_loop_is_whole_whichever_end_the_root_reaches() -> None:
 
 
 @pytest.mark.parametrize("root", [5, None, "stream"])
-def test_a_root_that_is_no_stream_is_refused_by_its_number(root: Any) -> None:
+def test_a_root_that_is_not_a_stream_is_refused_with_its_number(root: Any) -> None:
     with pytest.raises(gc.InvalidTypeError, match="root 2 must be a stream or a node, not "):
         gc.Graph(gc.constant(1), root)
 

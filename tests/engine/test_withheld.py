@@ -102,7 +102,7 @@ def test_a_cycle_that_returns_true_wherever_it_may_have_set_value_shows_it(body:
         "self.held = lambda: (lambda: helper(self))\nreturn False",
     ],
 )
-def test_a_cycle_that_may_set_value_and_not_tick_leaves_a_doubt(body: str) -> None:
+def test_a_cycle_that_may_set_value_without_ticking_is_not_proved(body: str) -> None:
     assert not sets_only_what_it_ticks_with(class_of(body))
 
 
@@ -121,7 +121,7 @@ TICKS = "self.value = 1\nreturn True"
         "limit = 5\nnames = ('a', 'b')\nkinds = {'f': len}\nclass Inner:\n    pass",
     ],
 )
-def test_other_methods_that_assign_no_value_are_let_through(methods: str) -> None:
+def test_other_methods_that_do_not_assign_value_are_accepted(methods: str) -> None:
     assert sets_only_what_it_ticks_with(class_of(TICKS, methods))
 
 
@@ -146,7 +146,7 @@ def test_other_methods_that_assign_no_value_are_let_through(methods: str) -> Non
         "def __setattr__(self, name, value):\n    object.__setattr__(self, name, value)",
     ],
 )
-def test_another_method_that_may_assign_value_leaves_a_doubt(methods: str) -> None:
+def test_a_class_with_another_method_that_may_assign_value_is_not_proved(methods: str) -> None:
     def decorated(function: Callable[..., Any]) -> Callable[..., Any]:
         def called(*given: Any) -> Any:
             return function(*given)
@@ -166,13 +166,13 @@ def test_another_method_that_may_assign_value_leaves_a_doubt(methods: str) -> No
         ("@staticmethod\ndef help(x):\n    return put(x)", True),
     ],
 )
-def test_a_method_that_cycle_calls_and_that_hands_the_node_on_leaves_a_doubt(
+def test_a_class_whose_cycle_calls_a_method_that_passes_the_node_on_is_not_proved(
     methods: str, expected: bool
 ) -> None:
     assert sets_only_what_it_ticks_with(class_of("self.help(1)\nreturn False", methods)) is expected
 
 
-def test_the_classes_that_a_class_is_made_of_are_looked_at_as_well() -> None:
+def test_the_bases_of_a_class_are_checked_as_well() -> None:
     class Puts:
         def put(self, value: int) -> None:
             self.value = value
@@ -214,7 +214,7 @@ def test_a_cycle_may_use_variables_of_the_function_around_its_class() -> None:
     assert sets_only_what_it_ticks_with(Tried)
 
 
-def test_a_decorated_cycle_leaves_a_doubt() -> None:
+def test_a_decorated_cycle_is_not_proved() -> None:
     def decorated(function: Any) -> Any:
         @functools.wraps(function)
         def called(self: Any, state: Any) -> Any:

@@ -94,7 +94,7 @@ def as_lines(rows: list[tuple[int, int, int, int, int, int]]) -> Iterator[str]:
 
 
 @given(rows=messages, named=st.booleans())
-def test_any_messages_give_the_oracles_lines(
+def test_random_messages_give_the_lines_of_the_oracle(
     rows: list[tuple[int, int, int, int, int, int]], named: bool
 ) -> None:
     lines = list(as_lines(rows))
@@ -105,7 +105,7 @@ def test_any_messages_give_the_oracles_lines(
         check_against_oracle(path, lines)
 
 
-def test_many_messages_give_the_oracles_lines(tmp_path: Path) -> None:
+def test_many_messages_give_the_lines_of_the_oracle(tmp_path: Path) -> None:
     lines = random_lines(20_000)
     path = tmp_path / "messages.csv"
     path.write_text("".join(lines))
@@ -113,7 +113,7 @@ def test_many_messages_give_the_oracles_lines(tmp_path: Path) -> None:
 
 
 @needs_data
-def test_a_real_morning_gives_the_oracles_lines() -> None:
+def test_the_messages_of_a_real_morning_give_the_lines_of_the_oracle() -> None:
     lines = DATA.read_text().splitlines()[1:]
     assert len(lines) == 91_997
     check_against_oracle(DATA, lines)
@@ -243,7 +243,7 @@ def test_ctrl_c_ends_both_processes_and_leaves_no_file(
 
 @pytest.mark.zmq
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
-def test_a_feed_that_dies_fails_the_run(number: signal.Signals, long: Long) -> None:
+def test_a_killed_feed_fails_the_run(number: signal.Signals, long: Long) -> None:
     os.kill(long.feed[0], number)
     code, output, error = long.example.finish(15)
     assert (code, output) == (1, "")

@@ -31,7 +31,7 @@ def test_both_cities_have_a_reading_for_the_same_hours() -> None:
     assert times == sorted(set(times))
 
 
-def test_hours_are_what_plain_statistics_make_of_them() -> None:
+def test_the_unusual_hours_are_those_of_plain_statistics() -> None:
     seattle, san_francisco = in_the_year()
     outcome = temperatures.run_historically()
     assert outcome.pairs == READINGS
@@ -83,7 +83,7 @@ def test_the_demo_fails_when_an_hour_differs(
     assert "FAILED" in capsys.readouterr().err
 
 
-def test_an_etcd_that_cannot_be_found_is_told(
+def test_a_missing_etcd_is_reported(
     example: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def missing(name: str) -> Any:
@@ -107,7 +107,7 @@ def test_an_etcd_that_does_not_start_says_why(monkeypatch: pytest.MonkeyPatch) -
         raise AssertionError("it started")
 
 
-def test_a_duration_that_is_none_is_named(example: Callable[..., Any]) -> None:
+def test_an_invalid_duration_is_named(example: Callable[..., Any]) -> None:
     code, output, error = example("temperatures.py", "--year", "soon").finish()
     assert (code, output) == (1, "")
     assert "soon" in error and "Traceback" not in error

@@ -55,7 +55,7 @@ def told(subscriber: Watching) -> list[Any]:
     ]
 
 
-def test_what_a_killed_publisher_sent_comes_before_its_disconnection_also_behind_a_gap(
+def test_values_of_a_killed_publisher_come_before_its_disconnection_even_after_a_gap(
     watching: Callable[..., Watching],
 ) -> None:
     publisher = Bare(1)
@@ -76,7 +76,7 @@ def test_what_a_killed_publisher_sent_comes_before_its_disconnection_also_behind
     ]
 
 
-def test_what_a_publisher_sent_that_was_killed_at_once_comes_between_its_statuses(
+def test_values_of_a_publisher_killed_at_once_come_between_its_statuses(
     watching: Callable[..., Watching],
 ) -> None:
     first = Bare(1)
@@ -105,7 +105,7 @@ def test_what_a_publisher_sent_that_was_killed_at_once_comes_between_its_statuse
     ]
 
 
-def test_values_of_a_publisher_that_went_on_come_behind_its_connection(
+def test_values_of_a_running_publisher_come_after_its_connection(
     watching: Callable[..., Watching], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     events = Link.events

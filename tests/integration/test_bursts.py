@@ -79,7 +79,7 @@ def bare(nothing_is_left_over: None) -> Iterator[BarePublisher]:
     publisher.close()
 
 
-def test_bursts_that_are_alike_have_their_gaps_repeats_and_restarts_told(bare):
+def test_gaps_repeats_and_restarts_are_reported_for_bursts_of_the_same_layout(bare):
     watching = Watching(bare.port)
     sequences = [(1, 0), (1, 1), (1, 2), (1, 4), (1, 4), (1, 5), (2, 6), (2, 7), (2, 9)]
     bare.send_when_subscribed(
@@ -102,7 +102,7 @@ def test_bursts_that_are_alike_have_their_gaps_repeats_and_restarts_told(bare):
     assert watching.subscription.stats().lost == 2
 
 
-def test_values_of_codecs_that_tell_their_own_end_have_no_lengths():
+def test_values_of_self_delimiting_codecs_have_no_lengths():
     publisher = gc.constant([1, 2, 3]).zmq_pub_burst(
         0, codec=bincode(int), bind="127.0.0.1", wait_for=1
     )
@@ -116,7 +116,7 @@ def test_values_of_codecs_that_tell_their_own_end_have_no_lengths():
 
 
 @pytest.mark.parametrize("value", [7, "text", b"bytes", None])
-def test_what_is_no_burst_ends_the_run(value):
+def test_a_value_that_is_not_a_burst_ends_the_run(value):
     publisher = zmq_pub_burst(gc.constant(value), 0, bind="127.0.0.1")
     with pytest.raises(gc.InvalidTypeError, match="zmq_pub_burst publishes lists of values, not"):
         publisher.run(realtime=True)

@@ -47,7 +47,7 @@ class Measured:
 
 
 @pytest.mark.parametrize("codec", [msgpack(Measured), json(Measured), bincode(Measured)])
-def test_what_is_computed_with_numpy_arrives_as_it_is_recorded(codec, tmp_path):
+def test_values_of_numpy_arrive_as_they_are_recorded(codec, tmp_path):
     computed = [Measured(np.float64(0.5), np.int64(n), np.bool_(n % 2)) for n in range(3)]
     gc.from_iterable(computed).record(tmp_path / "values.parquet").run()
     publisher = gc.from_iterable(computed).zmq_pub(0, codec=codec, bind="127.0.0.1", wait_for=1)
@@ -65,7 +65,7 @@ def test_what_is_computed_with_numpy_arrives_as_it_is_recorded(codec, tmp_path):
     )
 
 
-def test_a_typed_value_stands_in_the_frame_without_a_length():
+def test_a_typed_value_is_in_the_frame_without_a_length():
     publisher = gc.constant(7).zmq_pub(0, codec=bincode(u16), bind="127.0.0.1", keep_for="20s")
     thread = run_in_thread(publisher)
     with zmq.Context() as context, context.socket(zmq.SUB) as socket:
@@ -78,7 +78,7 @@ def test_a_typed_value_stands_in_the_frame_without_a_length():
 
 
 @pytest.mark.parametrize("behind", [b"", b"EXTRA"], ids=["alone", "more behind"])
-def test_what_a_typed_peer_without_trailers_sends_is_read(behind):
+def test_frames_of_a_typed_peer_without_trailers_are_read(behind):
     frames = [struct.pack("<IH", 3, 7), struct.pack("<IqQHH", 2, 5, 2, 8, 9)]
     with bare_context() as context, context.socket(zmq.XPUB) as socket:
         port = socket.bind_to_random_port("tcp://127.0.0.1")

@@ -80,7 +80,7 @@ def test_names_are_those_with_the_prefix_in_order(etcd: EtcdServer) -> None:
     assert list(EtcdRegistry(etcd.url).names()) == ["b", "x/a", "x/b", "y/c"]
 
 
-def test_a_value_that_is_no_text_is_shown_as_what_it_is(etcd: EtcdServer) -> None:
+def test_a_value_that_is_not_text_is_shown_as_bytes(etcd: EtcdServer) -> None:
     client = pyetcd.client(port=etcd.port)
     client.put("quotes", b"\xff\x00")
     client.close()
@@ -98,7 +98,7 @@ def test_error_names_the_holder_at_once(etcd: EtcdServer) -> None:
         assert len(etcd.leases()) == 1
 
 
-def test_wait_names_the_holder_when_it_has_held_on_for_longer_than_a_dead_one_could(
+def test_wait_names_the_holder_if_it_holds_the_name_longer_than_a_dead_publisher_could(
     etcd: EtcdServer,
 ) -> None:
     with registered(EtcdRegistry(etcd.url, ttl="2s"), "quotes", HERE):
@@ -109,7 +109,7 @@ def test_wait_names_the_holder_when_it_has_held_on_for_longer_than_a_dead_one_co
         assert etcd.value("quotes") == HERE
 
 
-def test_wait_says_who_holds_the_name_and_has_it_as_soon_as_it_is_given_back(
+def test_wait_logs_the_holder_and_takes_the_name_as_soon_as_it_is_revoked(
     etcd: EtcdServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     first = EtcdRegistry(etcd.url).register("quotes", HERE)
@@ -132,7 +132,7 @@ def test_a_standby_starts_at_once_and_takes_the_name_when_it_is_free(etcd: EtcdS
     assert etcd.value("quotes") == ""
 
 
-def test_a_name_that_becomes_free_while_it_is_looked_at_is_taken_at_once(
+def test_a_name_that_becomes_free_during_a_lookup_is_taken_at_once(
     etcd: EtcdServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     meet = EtcdClaim.meet
@@ -156,7 +156,7 @@ def test_a_standby_that_is_revoked_does_not_take_the_name(etcd: EtcdServer) -> N
     assert etcd.leases() == []
 
 
-def test_of_two_that_claim_a_name_at_once_one_has_it(etcd: EtcdServer) -> None:
+def test_one_of_two_that_claim_a_name_at_once_gets_it(etcd: EtcdServer) -> None:
     def claim_all(address: str) -> None:
         with EtcdRegistry(etcd.url, conflict="error") as registry:
             for round in range(50):
@@ -205,7 +205,7 @@ def test_a_key_that_an_operator_deletes_is_written_again(etcd: EtcdServer) -> No
         assert len(etcd.leases()) == 1
 
 
-def test_a_name_that_went_to_another_is_let_go_and_that_is_said(
+def test_a_name_that_another_publisher_took_is_given_up_and_logged(
     etcd: EtcdServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     handle = EtcdRegistry(etcd.url).register("quotes", HERE)
@@ -249,7 +249,7 @@ class SlowlyRefreshing:
         return answers
 
 
-def test_a_name_is_kept_though_answers_take_most_of_its_ttl(etcd: EtcdServer) -> None:
+def test_a_name_is_kept_even_if_answers_take_most_of_its_ttl(etcd: EtcdServer) -> None:
     client = SlowlyRefreshing(pyetcd.client(port=etcd.port, timeout=2))
     with registered(EtcdRegistry(client=client, ttl="6s"), "quotes", HERE):
         (lease,) = etcd.leases()
@@ -327,7 +327,7 @@ def test_a_connection_is_kept_in_a_with_block_and_ends_with_it(etcd: EtcdServer)
     wait_until(lambda: etcd.connections() == 0)
 
 
-def test_a_lookup_survives_that_another_thread_ends_the_connection(etcd: EtcdServer) -> None:
+def test_a_lookup_survives_the_end_of_the_connection_by_another_thread(etcd: EtcdServer) -> None:
     registry = EtcdRegistry(etcd.url)
     etcd.ctl("put", "quotes", HERE)
     ended = threading.Event()
@@ -353,7 +353,7 @@ def test_a_lookup_survives_that_another_thread_ends_the_connection(etcd: EtcdSer
     assert len(counts) == 4
 
 
-def test_a_call_that_begins_when_the_connection_has_ended_does_not_end_the_process() -> None:
+def test_a_call_that_begins_when_the_connection_has_ended_does_not_crash_the_process() -> None:
     code = (
         "from graphcore_zmq import EtcdRegistry\n"
         "session = EtcdRegistry('http://127.0.0.1:2379')._endpoints[0].open()\n"
@@ -379,7 +379,7 @@ def test_a_watch_follows_a_name_that_comes_moves_and_goes(etcd: EtcdServer) -> N
     watch.close()
 
 
-def test_a_watch_survives_that_the_revision_at_which_it_stood_is_compacted(
+def test_a_watch_survives_the_compaction_of_its_revision(
     etcd: EtcdServer, proxy: Callable[[EtcdServer], Proxy]
 ) -> None:
     between = proxy(etcd)
@@ -414,7 +414,7 @@ def test_watches_share_the_thread_and_the_connection_of_the_names(etcd: EtcdServ
             watch.close()
 
 
-def test_watches_that_close_faster_than_etcd_is_told_leave_no_thread(
+def test_watches_that_close_before_etcd_learns_of_it_leave_no_thread(
     etcd: EtcdServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pace = threading.Event()
@@ -498,7 +498,7 @@ def test_a_user_is_let_in_again_when_its_token_has_expired(tmp_path: Path) -> No
         server.kill()
 
 
-def test_what_a_user_may_not_write_is_an_error_that_says_so(etcd: EtcdServer) -> None:
+def test_a_forbidden_write_is_an_error_that_says_so(etcd: EtcdServer) -> None:
     for command in (
         "user add root:secret",
         "user grant-role root root",
@@ -518,7 +518,7 @@ def test_what_a_user_may_not_write_is_an_error_that_says_so(etcd: EtcdServer) ->
         registry.lookup("quotes")
 
 
-def test_a_name_that_may_no_longer_be_written_is_said_once(
+def test_a_name_that_may_no_longer_be_written_is_logged_once(
     etcd: EtcdServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     for command in (
@@ -590,7 +590,9 @@ def test_a_given_client_is_used_and_left_open(etcd: EtcdServer) -> None:
     wait_until(lambda: "pyetcd_watch" not in str(threading.enumerate()))
 
 
-def test_what_is_no_client_at_all_fails_whoever_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_object_that_is_not_a_client_fails_the_waiting_claim(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     seen: list[Any] = []
     monkeypatch.setattr(threading, "excepthook", seen.append)
     registry = EtcdRegistry(client=cast(Any, "a client"))

@@ -90,7 +90,7 @@ def test_etcd_that_answers_again_is_noticed_long_before_a_lease_has_to_be_renewe
     end()
 
 
-def test_what_ends_while_etcd_is_down_is_no_answer_of_it(
+def test_ends_of_names_while_etcd_is_down_do_not_count_as_its_answer(
     etcd: EtcdServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     registry = EtcdRegistry(etcd.url)
@@ -107,7 +107,7 @@ def _is_told(caplog: pytest.LogCaptureFixture, times: int) -> bool:
     return caplog.text.count("; trying again") == times
 
 
-def test_each_run_tells_anew_that_etcd_is_down(
+def test_each_run_logs_again_that_etcd_is_down(
     etcd: EtcdServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     etcd.kill()
@@ -190,7 +190,7 @@ def test_a_move_is_noticed_also_when_the_watch_is_silent(
     watch.close()
 
 
-def test_a_name_that_another_took_in_a_partition_is_let_go_and_that_is_said(
+def test_a_name_that_another_took_in_a_partition_is_given_up_and_logged(
     etcd: EtcdServer, proxy: Callable[[EtcdServer], Proxy], caplog: pytest.LogCaptureFixture
 ) -> None:
     between = proxy(etcd)
@@ -283,7 +283,7 @@ def test_a_name_is_there_after_etcd_was_frozen_for_longer_than_its_lease(
     watch.close()
 
 
-def test_a_frozen_member_of_three_is_left_for_another(etcd_cluster: list[EtcdServer]) -> None:
+def test_a_frozen_member_of_three_is_replaced_by_another(etcd_cluster: list[EtcdServer]) -> None:
     frozen = next(server for server in etcd_cluster if not server.is_leader())
     others = [server for server in etcd_cluster if server is not frozen]
     registry = EtcdRegistry([frozen.url, *(server.url for server in others)], ttl="3s")
@@ -297,7 +297,7 @@ def test_a_frozen_member_of_three_is_left_for_another(etcd_cluster: list[EtcdSer
         frozen.thaw()
 
 
-def test_a_host_that_has_gone_without_a_word_is_left_for_another(
+def test_a_host_that_vanished_is_replaced_by_another(
     etcd: EtcdServer, proxy: Callable[[EtcdServer], Proxy]
 ) -> None:
     between = proxy(etcd)
@@ -394,7 +394,7 @@ def test_a_publisher_whose_name_is_held_fails_with_the_address_of_the_holder(
         publisher.run(realtime=True, cycles=3)
 
 
-def test_a_publisher_waits_for_an_etcd_that_is_on_its_way(etcd: EtcdServer) -> None:
+def test_a_publisher_waits_for_an_etcd_that_is_starting(etcd: EtcdServer) -> None:
     etcd.kill()
     claim = EtcdRegistry(etcd.url).claim(Registration("quotes", HERE))
     assert not claim.wait(1)
@@ -447,7 +447,7 @@ def test_a_publisher_that_is_restarted_after_sigkill_has_its_name_again(
     assert etcd.value("quotes") == ""
 
 
-def test_a_standby_has_the_name_of_one_killed_within_the_ttl_and_two_seconds(
+def test_a_standby_takes_the_name_of_a_killed_publisher_within_the_ttl_and_two_seconds(
     etcd: EtcdServer, program: Callable[..., Any]
 ) -> None:
     def start() -> Any:

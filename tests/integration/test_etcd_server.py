@@ -14,7 +14,7 @@ print(json.dumps([free_port() for _ in range(1_000)]))
 """
 
 
-def test_a_process_is_given_ports_that_no_other_is_given_until_it_has_had_all() -> None:
+def test_a_process_gets_each_port_before_it_gets_one_again() -> None:
     mine = [free_port() for _ in range(900)]
     assert len(set(mine)) == 900
     done = subprocess.run(

@@ -78,7 +78,7 @@ class Ticking:
 
 
 @pytest.mark.parametrize("period", [0.002, 0.3])
-def test_a_name_that_moves_is_followed_though_its_old_publisher_goes_on(bare, watching, period):
+def test_a_name_that_moves_is_followed_even_if_its_old_publisher_goes_on(bare, watching, period):
     registry = WatchedRegistry()
     first, second = bare(), bare()
     registry.names["quotes"] = first.address
@@ -106,7 +106,7 @@ def test_a_name_that_moves_is_followed_though_its_old_publisher_goes_on(bare, wa
     assert seen.subscription.stats().lost == 0
 
 
-def test_a_move_is_told_also_if_neither_publisher_sends_anything(bare, watching):
+def test_a_move_is_reported_even_if_neither_publisher_sends_anything(bare, watching):
     registry = WatchedRegistry()
     seen = watching(("quotes", registry))
     for n in range(3):
@@ -116,7 +116,7 @@ def test_a_move_is_told_also_if_neither_publisher_sends_anything(bare, watching)
 
 
 @pytest.mark.parametrize("registry", [WatchedRegistry(), AskedRegistry()], ids=["watch", "ask"])
-def test_what_an_ended_publisher_had_sent_is_read_before_its_successor_is(bare, registry):
+def test_values_of_an_ended_publisher_are_read_before_those_of_its_successor(bare, registry):
     first, second = bare(), bare()
     registry.names["quotes"] = first.address
     options = SocketOptions(receive_high_water_mark=100)
@@ -164,7 +164,7 @@ class StopWhen(gc.MutableNode[None]):
 
 
 @pytest.mark.parametrize("said", [None, "nowhere"])
-def test_a_name_that_vanishes_or_leads_nowhere_keeps_the_connection_until_it_drops(
+def test_the_connection_is_kept_until_it_drops_if_the_name_vanishes_or_is_invalid(
     bare, watching, said
 ):
     registry = WatchedRegistry()
@@ -193,9 +193,7 @@ def test_a_name_that_vanishes_or_leads_nowhere_keeps_the_connection_until_it_dro
     wait_until(lambda: seen.statuses == [CONNECTED, DISCONNECTED, CONNECTED])
 
 
-def test_a_registry_that_can_only_be_asked_is_left_alone_while_there_is_a_connection(
-    bare, watching
-):
+def test_a_registry_without_watch_is_not_asked_while_there_is_a_connection(bare, watching):
     registry = AskedRegistry()
     first = bare()
     registry.names["quotes"] = first.address
@@ -229,9 +227,7 @@ def test_a_name_that_is_not_there_yet_is_waited_for_with_a_line_in_the_log(
 
 @pytest.mark.parametrize("registry", [WatchedRegistry, AskedRegistry])
 @pytest.mark.parametrize("said", ["quotes.example", 5556, "ipc://" + "x" * 200])
-def test_what_is_no_address_is_said_once_and_waited_for_to_be_mended(
-    bare, watching, registry, said, caplog
-):
+def test_an_invalid_address_is_logged_once_and_waited_out(bare, watching, registry, said, caplog):
     names = registry()
     names.names["quotes"] = said
     seen = watching(("quotes", names))
@@ -243,7 +239,7 @@ def test_what_is_no_address_is_said_once_and_waited_for_to_be_mended(
     wait_until(lambda: seen.statuses == [CONNECTED], 2)
 
 
-def test_a_registry_that_cannot_be_asked_is_said_once_and_asked_again(bare, watching, caplog):
+def test_an_unreachable_registry_is_logged_once_and_asked_again(bare, watching, caplog):
     class Down(AskedRegistry):
         def lookup(self, name: str) -> str:
             self.asked += 1
@@ -272,7 +268,7 @@ class Failing(AskedRegistry):
         (Failing(), {}, RegistryError),
     ],
 )
-def test_error_fails_in_start_with_what_is_missing(registry, said, error):
+def test_error_fails_in_start_and_names_the_missing_name(registry, said, error):
     registry.names.update(said)
     sentence = {
         NameNotFoundError: "no publisher named 'quotes' found in the test's registry",
@@ -285,7 +281,7 @@ def test_error_fails_in_start_with_what_is_missing(registry, said, error):
     assert started == []
 
 
-def test_error_connects_to_what_is_there(bare, watching):
+def test_error_connects_to_a_registered_publisher(bare, watching):
     registry, publisher = AskedRegistry(), bare()
     registry.names["quotes"] = publisher.address
     seen = watching(("quotes", registry), missing="error")
@@ -293,7 +289,7 @@ def test_error_connects_to_what_is_there(bare, watching):
 
 
 @pytest.mark.parametrize("missing", ["wait", "error"])
-def test_a_registry_that_never_answers_does_not_hold_up_the_end_of_a_run(missing, caplog):
+def test_a_registry_that_never_answers_does_not_delay_the_end_of_a_run(missing, caplog):
     answer = threading.Event()
 
     class Silent(AskedRegistry):
@@ -310,7 +306,7 @@ def test_a_registry_that_never_answers_does_not_hold_up_the_end_of_a_run(missing
         answer.set()
 
 
-def test_a_registry_that_goes_silent_holds_up_neither_values_nor_the_end(bare, watching):
+def test_a_registry_that_goes_silent_delays_neither_values_nor_the_end(bare, watching):
     answer = threading.Event()
 
     class Silent(AskedRegistry):
@@ -361,6 +357,6 @@ def test_a_graph_that_follows_a_name_runs_again(bare):
         assert len(values.values) == 3 and statuses.values == [CONNECTED, DISCONNECTED]
 
 
-def test_what_missing_may_be_is_said():
+def test_an_invalid_missing_is_refused_with_the_valid_values():
     with pytest.raises(gc.InvalidValueError, match='"wait" or "error", not \'later\''):
         zmq_sub(5556, missing="later")

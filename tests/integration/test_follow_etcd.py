@@ -65,7 +65,7 @@ def test_nothing_is_lost_while_etcd_is_down_and_a_later_move_is_followed(
 
 
 @pytest.mark.parametrize("said", ["quotes.example", "tcp://quotes.example", "\N{SNOWMAN}"])
-def test_what_is_no_address_is_said_once_and_waited_for_to_be_mended(
+def test_an_invalid_address_is_logged_once_and_waited_out(
     etcd: EtcdServer,
     bare: Any,
     watching: Callable[..., Watching],
@@ -86,7 +86,7 @@ def test_what_is_no_address_is_said_once_and_waited_for_to_be_mended(
     assert caplog.text.count("ignoring the invalid address") == 1
 
 
-def test_what_is_no_address_keeps_the_connection_that_there_is(
+def test_an_invalid_address_keeps_the_present_connection(
     etcd: EtcdServer, bare: Any, watching: Callable[..., Watching], caplog: pytest.LogCaptureFixture
 ) -> None:
     first, second = bare(), bare()

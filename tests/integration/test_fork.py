@@ -80,7 +80,7 @@ def no_thread_is_left() -> Iterator[None]:
     wait_until(lambda: set(threading.enumerate()) <= before)
 
 
-def test_a_child_registers_keeps_watches_and_gives_back_with_its_parents_registry(registry):
+def test_a_child_registers_keeps_watches_and_revokes_with_its_parents_registry(registry):
     names = registry(ttl="3s")
     watch = names.watch("parent")
     with registered(names, "parent", HERE):
@@ -148,7 +148,7 @@ def test_a_child_can_neither_use_nor_end_what_its_parent_has_begun(registry):
         end()
 
 
-def test_each_child_of_a_parent_that_never_stops_asking_can_register(registry):
+def test_each_child_can_register_while_its_parent_keeps_asking(registry):
     names = registry(ttl="20s", conflict="error")
     stopping = threading.Event()
 
@@ -193,7 +193,7 @@ def test_a_child_of_a_child_starts_anew_as_well(registry):
         assert sorted(names.names()) == ["parent"]
 
 
-def test_a_child_that_ends_in_order_or_by_exit_leaves_its_parents_names(
+def test_a_child_that_ends_normally_or_by_exit_leaves_its_parents_names(
     etcd: EtcdServer, tmp_path: Path
 ) -> None:
     code = f"""

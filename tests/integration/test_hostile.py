@@ -49,7 +49,7 @@ def publish_once(frames: list[bytes]) -> tuple[int, threading.Thread]:
 
 @settings(max_examples=150)
 @given(random=seeds)
-def test_a_subscriber_takes_what_it_can_read_and_ends_by_the_first_that_it_cannot(random):
+def test_a_subscriber_reads_valid_frames_and_ends_at_the_first_malformed_one(random):
     codec, value = random.choice(CODECS)
     sound = sound_frames(codec.encode(value), isinstance(codec, SelfDelimitingCodec))
     frames = [random.choice(sound[:6]), *(malformed(sound, random) for _ in range(20))]
@@ -102,7 +102,7 @@ def test_a_publisher_serves_its_subscriber_whatever_strangers_send_it(on_full, p
     assert publisher.process.poll() is None
 
 
-def test_a_subscriber_of_what_is_no_publisher_says_nothing_and_stops_when_told():
+def test_a_subscriber_of_a_non_publisher_stays_silent_and_stops_when_told():
     with socket.create_server(("127.0.0.1", 0)) as server:
         server.settimeout(20)
         watching = Watching(server.getsockname()[1])
@@ -118,7 +118,7 @@ def test_a_subscriber_of_what_is_no_publisher_says_nothing_and_stops_when_told()
 PROBES = [b"GET / HTTP/1.1\r\nHost: here\r\n\r\n" + 60 * b"x", b"", b"\x02\0a", b"\1\0"]
 
 
-def test_probes_are_no_subscribers_and_one_that_is_there_stays_counted():
+def test_probes_are_not_subscribers_and_a_real_one_stays_counted():
     publisher = gc.ticker("1ms").count().zmq_pub(0, bind="127.0.0.1")
     thread = threading.Thread(
         target=gc.Graph(publisher).run, kwargs={"realtime": True, "duration": "4s"}

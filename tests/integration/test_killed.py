@@ -118,7 +118,7 @@ class Processes:
 
 
 @pytest.mark.parametrize("seed", [1])
-def test_what_is_lost_by_kills_is_reported_and_nothing_comes_twice_or_out_of_order(
+def test_values_lost_by_kills_are_reported_and_no_value_comes_twice_or_out_of_order(
     publish: Callable[..., Program], follow: Callable[..., Program], seed: int
 ) -> None:
     random = Random(seed)

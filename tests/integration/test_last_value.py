@@ -54,7 +54,7 @@ def values(socket: "zmq.Socket[bytes]", count: int, patience: int = 10_000) -> l
     return seen
 
 
-def test_who_comes_late_gets_the_last_value_and_nobody_gets_it_twice(feed, watch):
+def test_a_late_subscriber_gets_the_last_value_and_nobody_gets_it_twice(feed, watch):
     feeding = feed(wait_for=1)
     with bare(feeding.port) as early:
         feeding.send(b"1", b"2", b"3")
@@ -74,7 +74,7 @@ def test_who_comes_late_gets_the_last_value_and_nobody_gets_it_twice(feed, watch
     assert late.statuses == [CONNECTED] and late.subscription.stats().lost == 0
 
 
-def test_without_it_who_comes_late_gets_what_is_sent_from_then_on(feed, watch):
+def test_without_last_value_a_late_subscriber_gets_only_later_values(feed, watch):
     feeding = feed(last_value=False, wait_for=1)
     watch(feeding.port)
     feeding.send(b"1")
@@ -95,7 +95,9 @@ def test_a_repeat_keeps_its_sequence(feed):
         assert trailer is not None and trailer.sequence == 1
 
 
-def test_who_reconnects_and_had_the_last_value_sees_neither_a_repeat_nor_a_gap(feed, watch):
+def test_a_reconnecting_subscriber_that_had_the_last_value_sees_neither_a_repeat_nor_a_gap(
+    feed, watch
+):
     feeding = feed(wait_for=1)
     watching = watch(feeding.port)
     feeding.send(b"1", b"2")
@@ -131,7 +133,7 @@ def test_the_last_value_waits_for_the_first_subscriber_however_long(feed, watch)
     assert (stats.sent, stats.kept, stats.expired) == (1, 0, 1)
 
 
-def test_what_is_kept_comes_to_the_first_subscriber_in_order_and_once(feed, watch):
+def test_kept_values_come_to_the_first_subscriber_in_order_and_once(feed, watch):
     feeding = feed()
     feeding.send(b"1", b"2", b"3")
     watching = watch(feeding.port)
@@ -141,7 +143,7 @@ def test_what_is_kept_comes_to_the_first_subscriber_in_order_and_once(feed, watc
     assert watching.values == [b"1", b"2", b"3", b"4"]
 
 
-def test_a_last_value_that_nobody_came_for_is_counted_at_the_end():
+def test_a_last_value_without_a_subscriber_is_counted_at_the_end():
     publisher = gc.from_iterable([b"1", b"2"]).zmq_pub(
         0, bind="127.0.0.1", last_value=True, keep_for="1ms"
     )
@@ -149,7 +151,7 @@ def test_a_last_value_that_nobody_came_for_is_counted_at_the_end():
     assert (publisher.stats().sent, publisher.stats().expired) == (0, 2)
 
 
-def test_who_comes_before_the_first_value_gets_all_values_and_nobody_is_left_out(feed, watch):
+def test_subscribers_that_come_before_the_first_value_get_all_values(feed, watch):
     feeding = feed(wait_for=3)
     watching = [watch(feeding.port) for _ in range(3)]
     feeding.send(*(b"%d" % n for n in range(50)))
@@ -158,7 +160,7 @@ def test_who_comes_before_the_first_value_gets_all_values_and_nobody_is_left_out
         assert each.statuses == [CONNECTED]
 
 
-def test_signs_of_life_have_no_value_go_to_one_alone(feed, watch):
+def test_signs_of_life_do_not_send_the_last_value_to_one_subscriber_alone(feed, watch):
     options = SocketOptions(heartbeat_interval="10ms")
     feeding = feed(wait_for=3)
     watching = [watch(feeding.port, options=options) for _ in range(3)]
@@ -169,7 +171,7 @@ def test_signs_of_life_have_no_value_go_to_one_alone(feed, watch):
         assert each.subscription.stats().lost == 0
 
 
-def test_subscribers_that_come_between_the_signs_of_others_are_told_apart(feed, watch):
+def test_subscribers_that_come_between_the_signs_of_others_are_distinguished(feed, watch):
     # All of it waits in the socket while the graph waits for the second subscriber's value.
     feeding = feed(wait_for=1)
     context = zmq.Context()
@@ -246,7 +248,7 @@ class Noting:
 
 
 @pytest.mark.parametrize("topics", [None, ["a"]], ids=["plain", "topical"])
-def test_under_block_who_is_waited_for_with_the_first_value_gets_it_and_nothing_before_it(
+def test_under_block_a_subscriber_that_the_first_value_waits_for_gets_only_that_value(
     feed, watch, topics
 ):
     options = {} if topics is None else {"topic": lambda value: value[:1].decode()}
@@ -324,7 +326,7 @@ def test_a_silent_publisher_sends_check_points_to_all(feed):
             assert frame.tag is Tag.CHECK_POINT
 
 
-def test_a_libzmq_without_it_is_refused_at_the_start(monkeypatch):
+def test_a_libzmq_without_last_value_support_is_refused_at_the_start(monkeypatch):
     monkeypatch.setattr(zmq, "XPUB_MANUAL_LAST_VALUE", 9_999)
     publisher = gc.never().zmq_pub(0, bind="127.0.0.1", last_value=True)
     with pytest.raises(gc.RunError, match="last_value=True needs a libzmq with"):

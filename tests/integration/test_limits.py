@@ -33,7 +33,7 @@ pytestmark = [pytest.mark.zmq, pytest.mark.usefixtures("nothing_is_left_over")]
 CONNECTED, DISCONNECTED = ZmqStatus.CONNECTED, ZmqStatus.DISCONNECTED
 
 
-def test_a_frame_above_the_largest_size_is_never_taken_and_its_sender_is_cut(bare, watching):
+def test_a_frame_above_the_largest_size_is_refused_and_its_sender_disconnected(bare, watching):
     publisher = bare()
     options = SocketOptions(max_message_size=1_000)
     seen = watching(publisher.port, options=options)
@@ -79,7 +79,7 @@ LARGEST = 64 << 20
     ],
     ids=["raw", "json", "msgpack", "bincode", "arrow"],
 )
-def test_what_is_too_large_for_any_subscriber_is_refused_at_the_publisher(codec, value):
+def test_a_frame_too_large_for_any_subscriber_is_refused_at_the_publisher(codec, value):
     publisher = gc.constant(value).zmq_pub(0, bind="127.0.0.1", codec=codec).named("prices")
     with pytest.raises(
         CodecError, match="^prices: a frame of 67[0-9]{6} bytes is more than max_me"
@@ -101,7 +101,7 @@ def burst(count: int, size: int) -> bytes:
 
 
 @pytest.mark.parametrize(("claimed", "there"), [(11, 11), (2**63, 1)])
-def test_a_burst_of_more_values_than_are_taken_ends_the_run(bare, claimed, there):
+def test_a_burst_above_max_burst_ends_the_run(bare, claimed, there):
     publisher = bare()
     data, _ = zmq_sub(publisher.port, codec=raw, options=SocketOptions(max_burst=10))
 
@@ -161,7 +161,7 @@ def test_conflate_hands_over_the_newest_value_and_every_status(bare):
     assert (stats.received, stats.conflated, stats.lost) == (10_001, 9_998, 7)
 
 
-def test_conflate_leaves_nothing_out_that_a_graph_is_fast_enough_for(bare, watching):
+def test_conflate_skips_nothing_if_the_graph_is_fast_enough(bare, watching):
     publisher = bare()
     seen = watching(publisher.port, conflate=True)
     publisher.await_subscriber()
@@ -190,7 +190,7 @@ def test_a_stopped_publisher_is_noticed_within_the_peer_timeout_without_traffic(
     assert noticed < 5
 
 
-def test_a_publisher_that_is_silent_but_lives_is_not_left(publish, watching):
+def test_a_silent_but_running_publisher_stays_connected(publish, watching):
     publisher = publish(period="1h", wait_for=1)
     options = SocketOptions(peer_timeout="1s")
     seen = watching(publisher.line_with("port")["port"], options=options)
@@ -199,7 +199,7 @@ def test_a_publisher_that_is_silent_but_lives_is_not_left(publish, watching):
         wait_until(lambda: len(seen.statuses) > 1, 4)
 
 
-def test_a_publisher_whose_graph_is_busy_is_not_left(watching):
+def test_a_publisher_with_a_busy_graph_stays_connected(watching):
     go_on, ports = threading.Event(), []
 
     def hold(value: int) -> None:

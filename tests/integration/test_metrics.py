@@ -144,7 +144,7 @@ def test_prometheus_scrapes_the_figures_of_the_stats() -> None:
     assert next(value for bound, value in buckets if bound * 1e9 >= median) >= COUNT / 2
 
 
-def test_what_is_neither_publisher_nor_subscriber_is_refused() -> None:
+def test_anything_but_a_publisher_or_subscriber_is_refused() -> None:
     with pytest.raises(
         gc.InvalidTypeError, match="'ticks' must be what zmq_pub or zmq_sub returned"
     ):

@@ -174,7 +174,7 @@ def test_a_network_that_is_cut_is_noticed_within_the_peer_timeout_and_its_return
         ),
     ],
 )
-def test_a_run_is_ended_in_time_where_etcd_is_in_a_network_that_swallows_all(
+def test_a_run_ends_in_time_if_etcds_network_drops_all_packets(
     host: str, bind: str, conflict: str, said: str, tmp_path: Path
 ) -> None:
     network = ["unshare", "--net", "--mount", "--map-root-user", "sh", "-ec", SWALLOWING]

@@ -21,7 +21,7 @@ WITH_ROOM: dict[str, Any] = {"period": "5ms"}
 
 
 @pytest.mark.parametrize("queue", [WITH_ROOM, STUCK], ids=["with_room", "stuck"])
-def test_a_subscriber_stopped_for_longer_than_the_peer_timeout_is_cut_and_told_of_the_gap(
+def test_a_subscriber_stopped_for_longer_than_the_peer_timeout_is_disconnected_and_sees_the_gap(
     publish, subscribe, queue
 ):
     publisher = publish(on_full="block", wait_for=2, peer_timeout="2s", **PATIENT, **queue)
@@ -129,9 +129,7 @@ def test_a_publisher_that_ends_waits_until_a_slow_subscriber_has_read_the_last_f
     assert publisher.line_with("sent")["sent"] == count
 
 
-def test_a_slow_subscriber_that_lost_values_is_told_of_the_end_and_of_all_that_it_lost(
-    publish, subscribe
-):
+def test_a_slow_subscriber_sees_the_end_and_counts_all_lost_values(publish, subscribe):
     count = 2 * FULL
     publisher = publish(count=count, wait_for=1, say_every=count - 1, **PATIENT)
     seen = seen_by_one_held_to_the_end(publisher, subscribe, count)
@@ -141,7 +139,9 @@ def test_a_slow_subscriber_that_lost_values_is_told_of_the_end_and_of_all_that_i
     assert publisher.line_with("sent")["sent"] == count
 
 
-def test_one_that_gets_nothing_as_another_has_no_room_is_not_cut(feeding, watching):
+def test_a_subscriber_that_gets_nothing_because_another_has_no_room_stays_connected(
+    feeding, watching
+):
     options = SocketOptions(
         send_high_water_mark=1, heartbeat_interval="100ms", peer_timeout="1500ms"
     )

@@ -100,7 +100,7 @@ def test_a_subscriber_reconnects_to_a_publisher_that_was_killed_and_restarted(pu
 
 
 @pytest.mark.parametrize("on_end", ["close", "follow"])
-def test_an_orderly_end_by_sigterm_closes_or_is_followed(publish, on_end):
+def test_a_normal_end_by_sigterm_closes_or_is_followed(publish, on_end):
     publisher = publish(period="1ms")
     port = publisher.line_with("port")["port"]
     watching = Watching(port, closes=on_end == "close", on_end=on_end)

@@ -98,7 +98,7 @@ def test_a_run_ended_by_a_signal_does_not_give_kept_values_their_time():
     assert report.wall_time < 30_000_000_000
 
 
-def test_a_run_that_fails_says_no_goodbye(running, peer, caplog):
+def test_a_failed_run_sends_no_end_of_stream(running, peer, caplog):
     def fail(value: bytes) -> bytes:
         if value == b"2":
             raise LookupError("the feed broke")
@@ -153,7 +153,7 @@ class Stops(gc.MutableNode[None]):
         return False
 
 
-def test_one_that_does_not_get_through_the_handshake_is_no_peer(running, peer):
+def test_a_client_that_fails_the_handshake_is_not_a_peer(running, peer):
     publisher = gc.from_iterable([b"1"]).zmq_pub(0, bind="127.0.0.1", codec=raw, wait_for=1)
     running(publisher.run)
     wait_until(lambda: publisher.port)
@@ -170,7 +170,7 @@ def test_one_that_does_not_get_through_the_handshake_is_no_peer(running, peer):
     assert frames(peer) == [(Tag.VALUE, [b"1"]), (Tag.END_OF_STREAM, [])]
 
 
-def test_a_subscriber_that_follows_does_not_hold_up_the_end_of_its_publisher(running):
+def test_a_subscriber_that_follows_does_not_delay_the_end_of_its_publisher(running):
     options = SocketOptions(linger="10min", peer_timeout=None)
     publisher = gc.from_iterable(range(10)).zmq_pub(
         0, bind="127.0.0.1", wait_for=1, options=options
@@ -206,7 +206,7 @@ def signing(publisher: ZmqPublisher) -> Iterator[zmq.Socket[bytes]]:
         context.destroy(linger=0)
 
 
-def test_one_that_promises_signs_of_life_and_gives_none_is_cut(running, caplog):
+def test_a_subscriber_that_promises_signs_of_life_and_sends_none_is_disconnected(running, caplog):
     options = SocketOptions(peer_timeout="300ms")
     values = gc.ticker("10ms").count()
     publisher = values.zmq_pub(0, bind="127.0.0.1", options=options)
@@ -227,7 +227,7 @@ def test_a_subscriber_that_has_not_read_all_when_the_linger_is_over_is_logged(ru
     assert said in caplog.text
 
 
-def test_a_wall_clock_that_is_stepped_costs_no_value_that_is_kept(feeding, peer, monkeypatch):
+def test_a_stepped_wall_clock_loses_no_kept_value(feeding, peer, monkeypatch):
     publisher = feeding(keep_for="1min")
     publisher.send(b"1")
     real = time.time_ns
@@ -239,7 +239,7 @@ def test_a_wall_clock_that_is_stepped_costs_no_value_that_is_kept(feeding, peer,
     assert publisher.publisher.stats().expired == 0
 
 
-def test_who_comes_while_a_publisher_waits_at_its_end_is_told_of_it(running):
+def test_a_subscriber_that_comes_while_a_publisher_waits_at_its_end_sees_the_end(running):
     options = SocketOptions(linger="1min", peer_timeout=None)
     publisher = gc.constant(1).zmq_pub(0, bind="127.0.0.1", wait_for=1, options=options)
     running(publisher.run)
@@ -268,7 +268,7 @@ class Registry:
         raise OSError("the registry is down")
 
 
-def test_the_bound_address_is_registered_or_what_is_advertised():
+def test_the_bound_or_the_advertised_address_is_registered():
     registry = Registry()
     bound = gc.never().zmq_pub(0, ("bound", registry), bind="127.0.0.1")
     told = gc.never().zmq_pub(0, ("told", registry), advertise="tcp://quotes.example:5556")
@@ -280,7 +280,7 @@ def test_the_bound_address_is_registered_or_what_is_advertised():
     assert host not in ("0.0.0.0", "*") and port == str(everywhere.port)
 
 
-def test_a_registry_that_is_down_at_the_end_is_logged_and_holds_nothing_up(caplog):
+def test_a_registry_that_is_down_at_the_end_is_logged_and_delays_nothing(caplog):
     publisher = gc.never().zmq_pub(0, ("quotes", Registry()), bind="127.0.0.1").named("quotes")
     publisher.run(realtime=True)
     assert "quotes: cannot revoke the name 'quotes'" in caplog.text

@@ -93,7 +93,7 @@ def test_a_publisher_without_a_key_is_waited_for_until_one_with_a_key_comes(
     assert seen.statuses[0] == CONNECTED
 
 
-def test_error_takes_the_key_that_is_there(registry, watching):
+def test_error_takes_a_registered_key(registry, watching):
     publisher = secured(registry(), FIRST_SECRET)
     publisher.send(b"1")
     seen = watching(("quotes", registry()), security=CLIENT, missing="error")
@@ -110,7 +110,7 @@ def test_error_fails_in_start_without_a_key(registry):
     handle.revoke()
 
 
-def test_what_is_no_key_is_said_once_and_waited_for_to_be_mended(registry, watching, caplog):
+def test_an_invalid_key_is_logged_once_and_waited_out(registry, watching, caplog):
     names = registry()
     publisher = Feeding(security=Curve.server(FIRST_SECRET, [KNOWN]))
     address = f"tcp://127.0.0.1:{publisher.port}"
@@ -132,7 +132,7 @@ def test_what_is_no_key_is_said_once_and_waited_for_to_be_mended(registry, watch
     publisher.end()
 
 
-def test_a_key_of_another_is_refused_until_it_is_mended(registry, watching):
+def test_another_publishers_key_is_refused_until_it_is_corrected(registry, watching):
     names = registry()
     publisher = Feeding(security=Curve.server(FIRST_SECRET, [KNOWN]))
     address = f"tcp://127.0.0.1:{publisher.port}"
@@ -147,7 +147,7 @@ def test_a_key_of_another_is_refused_until_it_is_mended(registry, watching):
     publisher.end()
 
 
-def test_a_key_that_is_given_is_not_asked_for(registry, watching):
+def test_a_given_key_is_not_looked_up(registry, watching):
     names = registry()
     publisher = Feeding(security=Curve.server(FIRST_SECRET, [KNOWN]))
     handle = names.register("quotes", f"tcp://127.0.0.1:{publisher.port}", SECOND)
@@ -159,7 +159,7 @@ def test_a_key_that_is_given_is_not_asked_for(registry, watching):
     publisher.end()
 
 
-def test_the_key_may_be_written_down_beside_the_address(watching):
+def test_a_static_registry_may_have_the_key_beside_the_address(watching):
     publisher = Feeding(security=Curve.server(FIRST_SECRET, [KNOWN]))
     names = StaticRegistry({"quotes": (f"tcp://127.0.0.1:{publisher.port}", FIRST)})
     seen = watching(("quotes", names), security=CLIENT)
@@ -188,7 +188,7 @@ class SilentRegistry:
 
 
 @pytest.mark.parametrize("missing", ["wait", "error"])
-def test_a_registry_that_does_not_tell_the_key_does_not_hold_up_the_end_of_a_run(missing):
+def test_a_registry_that_does_not_answer_for_the_key_does_not_delay_the_end_of_a_run(missing):
     registry = SilentRegistry()
     data, _ = zmq_sub(("quotes", registry), security=CLIENT, missing=missing)
     try:
@@ -225,7 +225,7 @@ def test_a_name_that_ends_like_a_key_is_refused(etcd: EtcdServer) -> None:
 
 
 @pytest.mark.etcd
-def test_a_standby_brings_its_key_when_it_takes_the_name(
+def test_a_standby_registers_its_key_when_it_takes_the_name(
     etcd: EtcdServer, watching: Callable[..., Watching]
 ) -> None:
     def start(secret: str) -> Feeding:

@@ -31,7 +31,7 @@ def warnings_of(what: str, caplog: pytest.LogCaptureFixture) -> list[str]:
     return [each for each in messages if what in each]
 
 
-def test_a_run_that_passes_while_its_name_is_waited_for_says_so(
+def test_a_run_that_ends_while_it_waits_for_its_name_logs_that(
     registry: Callable[..., Any], caplog: pytest.LogCaptureFixture
 ) -> None:
     publisher = gc.ticker("1s").zmq_pub(0, ("quotes", registry()), bind="127.0.0.1", keep_for=0)
@@ -49,7 +49,7 @@ def test_a_run_that_passes_while_its_name_is_waited_for_says_so(
     )
 
 
-def test_a_standby_waits_without_an_end_and_its_run_ends_like_any_other(
+def test_a_standby_waits_without_limit_and_its_run_ends_like_any_other(
     registry: Callable[..., Any], caplog: pytest.LogCaptureFixture
 ) -> None:
     standby = registry(conflict="standby")

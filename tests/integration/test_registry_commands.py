@@ -78,13 +78,13 @@ def test_lookup_of_an_unknown_name_fails_with_a_sentence(where: list[str]) -> No
 
 
 @pytest.mark.parametrize("which", [[], ["--etcd", "http://127.0.0.1:1", "--local", "names"]])
-def test_one_registry_is_meant_and_no_two(which: list[str]) -> None:
+def test_exactly_one_registry_must_be_given(which: list[str]) -> None:
     done = call("list", *which)
     assert (done.returncode, done.stdout) == (2, "")
     assert "--etcd http://host:2379 or --local FILE" in done.stderr
 
 
-def test_what_is_wrong_with_an_endpoint_is_said_in_a_sentence() -> None:
+def test_an_invalid_endpoint_is_reported_in_a_sentence() -> None:
     done = call("list", "--etcd", "etcd:2379")
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("graphcore: 'etcd:2379' is not an endpoint: write")
@@ -93,7 +93,7 @@ def test_what_is_wrong_with_an_endpoint_is_said_in_a_sentence() -> None:
     assert done.stderr.startswith("graphcore: etcd cannot be reached: tried http://127.0.0.1:1 for")
 
 
-def test_what_a_terminal_would_obey_is_not_printed(etcd: EtcdServer) -> None:
+def test_control_characters_are_not_printed(etcd: EtcdServer) -> None:
     etcd.ctl("put", "\x1b[2Jname", "\x1b[31maddress\n")
     done = call("list", "--etcd", etcd.url)
     assert done.stdout.splitlines()[1].split() == [r"\x1b[2Jname", r"\x1b[31maddress\n"]
@@ -168,7 +168,7 @@ def test_watch_prints_what_is_there_and_each_change(
     "presses",
     [(signal.SIGINT, signal.SIGINT), (signal.SIGTERM,), (signal.SIGTERM, signal.SIGINT)],
 )
-def test_signals_end_watch_once_and_in_order(
+def test_signals_end_watch_once_and_normally(
     where: list[str],
     watching: Callable[..., "subprocess.Popen[str]"],
     presses: tuple[signal.Signals, ...],
@@ -183,7 +183,7 @@ def test_signals_end_watch_once_and_in_order(
     assert (process.returncode, out, err) == (0, "", "")
 
 
-def test_watch_ends_quietly_when_its_reader_has_gone(
+def test_watch_ends_quietly_when_its_reader_closes_the_pipe(
     where: list[str], watching: Callable[..., "subprocess.Popen[str]"]
 ) -> None:
     process = watching("quotes", "--json", *where)
@@ -204,7 +204,7 @@ def test_a_character_that_the_terminal_lacks_is_escaped_but_json_is_utf_8(tmp_pa
 
 
 @pytest.mark.parametrize("command", [["list"], ["lookup", "quotes"]])
-def test_a_reader_that_has_gone_is_no_error(where: list[str], command: list[str]) -> None:
+def test_a_closed_pipe_is_not_an_error(where: list[str], command: list[str]) -> None:
     reader, writer = os.pipe()
     os.close(reader)
     try:
@@ -217,7 +217,7 @@ def test_a_reader_that_has_gone_is_no_error(where: list[str], command: list[str]
 
 
 @pytest.mark.parametrize("command", [["list"], ["lookup", "quotes"]])
-def test_a_look_that_ctrl_c_breaks_off_says_so_and_is_no_success(
+def test_a_lookup_interrupted_by_ctrl_c_says_so_and_fails(
     watching: Callable[..., "subprocess.Popen[str]"], command: list[str]
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as mute:

@@ -131,9 +131,7 @@ def test_nobody_is_on_the_list_unless_named():
 
 @pytest.mark.parametrize("clients", [[KNOWN], Curve.ANYONE], ids=["list", "anyone"])
 @pytest.mark.parametrize("prepare", [plain, with_password, another_publishers])
-def test_one_that_does_not_speak_curve_to_this_publisher_is_refused_and_logged(
-    caplog, prepare, clients
-):
+def test_a_subscriber_without_curve_is_refused_and_logged(caplog, prepare, clients):
     with publishing(Curve.server(SERVER_SECRET, clients)) as (publisher,):
         with peer(publisher.port, prepare) as socket:
             wait_until(lambda: refusals(caplog))
@@ -219,7 +217,7 @@ def test_a_secured_graph_runs_again():
     assert not thread.is_alive()
 
 
-def test_who_was_refused_is_logged_again_after_ten_seconds(caplog, monkeypatch):
+def test_a_refused_subscriber_is_logged_again_after_ten_seconds(caplog, monkeypatch):
     now = [1_000.0]
     monkeypatch.setattr("graphcore_zmq.socket.security.time.monotonic", lambda: now[0])
     context = zmq.Context()

@@ -93,7 +93,7 @@ def test_a_publisher_has_no_thread_for_peers_that_say_nothing_and_lets_go_of_tho
     assert subscriber.statuses == ["connected"]
 
 
-def test_a_subscriber_of_what_accepts_and_says_nothing_waits_and_finds_who_comes_after_it(
+def test_a_subscriber_waits_at_a_silent_server_and_finds_the_publisher_that_replaces_it(
     feed, watching
 ):
     other = feed()
@@ -112,16 +112,14 @@ def test_a_subscriber_of_what_accepts_and_says_nothing_waits_and_finds_who_comes
     assert waiting.statuses == ["connected"]
 
 
-def test_a_subscriber_of_a_publisher_that_sends_nothing_is_connected_and_ends_when_told(
-    bare, watching
-):
+def test_a_subscriber_of_a_silent_publisher_is_connected_and_ends_when_told(bare, watching):
     subscriber = watching(bare().port)
     wait_until(lambda: subscriber.statuses == ["connected"])
     subscriber.end()
     assert subscriber.statuses == ["connected"] and subscriber.values == []
 
 
-def test_a_port_that_is_taken_is_told_in_a_sentence_and_nothing_is_left(tmp_path):
+def test_a_port_in_use_is_reported_in_a_sentence_and_nothing_is_left(tmp_path):
     registry = LocalRegistry(tmp_path / "names.db")
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
@@ -137,7 +135,7 @@ def test_a_port_that_is_taken_is_told_in_a_sentence_and_nothing_is_left(tmp_path
     graph.run(realtime=True, duration="50ms")
 
 
-def test_a_publisher_that_does_not_answer_at_all_has_refused_nobody(watching, monkeypatch):
+def test_a_publisher_that_never_answers_is_not_taken_to_refuse(watching, monkeypatch):
     monkeypatch.setattr("graphcore_zmq.read.link._HANDSHAKE", 400)
     with ExitStack() as stack:
         server = stack.enter_context(socket.create_server(("127.0.0.1", 0)))

@@ -25,7 +25,7 @@ POLICIES: dict[str, dict[str, Any]] = {
 }
 
 
-def test_what_becomes_of_a_subscriber_that_is_stopped_for_ten_seconds(
+def test_a_subscriber_that_is_stopped_for_ten_seconds(
     publish: Callable[..., Program], subscribe: Callable[..., Program]
 ) -> None:
     publishers = {

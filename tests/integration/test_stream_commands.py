@@ -146,7 +146,7 @@ def test_each_line_is_there_before_the_next_is_sent(pub: Call, call: Call) -> No
     assert subscriber.end() == (0, b"", [])
 
 
-def test_a_subscriber_whose_reader_has_gone_ends_quietly(pub: Call, call: Call) -> None:
+def test_a_subscriber_whose_reader_closed_the_pipe_ends_quietly(pub: Call, call: Call) -> None:
     publisher = pub()
     subscriber = call("sub", publisher.port())
     head = subprocess.Popen(["head", "-3"], stdin=subscriber.stdout, stdout=subprocess.PIPE)
@@ -173,7 +173,7 @@ def test_a_subscriber_whose_reader_has_gone_ends_quietly(pub: Call, call: Call) 
     assert subscriber.errors == []
 
 
-def test_a_subscriber_whose_reader_has_gone_ends_though_nothing_comes(
+def test_a_subscriber_whose_reader_closed_the_pipe_ends_without_a_further_value(
     pub: Call, call: Call
 ) -> None:
     publisher = pub()
@@ -188,7 +188,7 @@ def test_a_subscriber_whose_reader_has_gone_ends_though_nothing_comes(
     assert publisher.end()[0] == 0
 
 
-def test_a_publisher_ends_when_what_feeds_it_ends_and_loses_none_of_many_lines(
+def test_a_publisher_ends_with_its_input_and_loses_none_of_many_lines(
     pub: Call, call: Call
 ) -> None:
     publisher = pub("--on-full", "block")
@@ -209,7 +209,7 @@ def test_count_ends_a_subscriber_after_exactly_so_many_values(pub: Call, call: C
     assert subscriber.end() == (0, b"0\n1\n2\n", [])
 
 
-def test_raw_passes_bytes_and_the_terminal_is_not_steered(pub: Call, call: Call) -> None:
+def test_raw_passes_bytes_and_escapes_control_characters(pub: Call, call: Call) -> None:
     publisher = pub("--codec", "raw")
     subscriber = call("sub", publisher.port(), "--codec", "raw")
     publisher.end(b"\xff\x1b[2J\rx\n")
@@ -244,7 +244,7 @@ def test_a_line_that_cannot_be_published_is_named(
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_a_publisher_and_with_it_its_subscriber_in_order(
+def test_a_signal_ends_a_publisher_and_its_subscriber_normally(
     pub: Call, call: Call, number: signal.Signals
 ) -> None:
     publisher = pub()
@@ -274,7 +274,7 @@ PRESSES = [
 
 
 @pytest.mark.parametrize("presses", PRESSES)
-def test_signals_in_quick_succession_end_a_subscriber_once_and_in_order(
+def test_signals_in_quick_succession_end_a_subscriber_once_and_normally(
     pub: Call, call: Call, presses: tuple[signal.Signals, ...]
 ) -> None:
     publisher = pub()
@@ -325,7 +325,7 @@ def test_signals_in_quick_succession_end_a_publisher_once_and_nothing_is_lost(
 
 
 @pytest.mark.parametrize("presses", PRESSES)
-def test_signals_in_quick_succession_end_a_replay_once_and_in_order(
+def test_signals_in_quick_succession_end_a_replay_once_and_normally(
     call: Call, tmp_path: Path, presses: tuple[signal.Signals, ...]
 ) -> None:
     file = tmp_path / "slow.parquet"
@@ -540,7 +540,7 @@ def test_a_replay_has_a_topic_as_well(pub: Call, call: Call, tmp_path: Path) -> 
     assert call("sub", publisher.port(), "--topic", "a").end()[:2] == (0, b"a\tone\na\ttwo\n")
 
 
-def test_what_was_recorded_with_topics_is_replayed_under_them(call: Call, tmp_path: Path) -> None:
+def test_recorded_topics_are_replayed(call: Call, tmp_path: Path) -> None:
     file = tmp_path / "prices.parquet"
     prices = [("EUR", 1.1), ("GBP", 1.3), ("EUR", 1.2), ("JPY", 0.007)]
     gc.from_iterable(prices).record(file).run()
@@ -562,7 +562,7 @@ def test_what_was_recorded_with_topics_is_replayed_under_them(call: Call, tmp_pa
         (("--topic", "a"), "give --topic or --own-topics, not both"),
     ],
 )
-def test_topics_that_were_not_recorded_are_not_made_up(
+def test_a_recording_without_topics_is_not_replayed_under_topics(
     call: Call, tmp_path: Path, options: tuple[str, ...], message: str
 ) -> None:
     file = tmp_path / "lines.parquet"
@@ -571,7 +571,7 @@ def test_topics_that_were_not_recorded_are_not_made_up(
     assert code == 1 and message in errors[-1] and "Traceback" not in "".join(errors)
 
 
-def test_what_is_recorded_is_replayed(pub: Call, call: Call, tmp_path: Path) -> None:
+def test_recorded_values_are_replayed(pub: Call, call: Call, tmp_path: Path) -> None:
     file = tmp_path / "lines.parquet"
     publisher = pub("--json")
     recorder = call("record", publisher.port(), file, "--status")
@@ -623,7 +623,9 @@ def test_ctrl_c_ends_a_recording_with_a_whole_file(pub: Call, call: Call, tmp_pa
     assert os.listdir(tmp_path) == [file.name]
 
 
-def test_a_recording_that_is_there_is_not_replaced_unasked(call: Call, tmp_path: Path) -> None:
+def test_an_existing_recording_is_not_replaced_without_overwrite(
+    call: Call, tmp_path: Path
+) -> None:
     file = tmp_path / "lines.parquet"
     gc.constant(1).record(file).run()
     code, _, errors = call("record", free_port(), file).end()
@@ -660,14 +662,14 @@ def test_a_recording_that_is_there_is_not_replaced_unasked(call: Call, tmp_path:
     ],
     ids=lambda given: " ".join(given) if isinstance(given, list) else "",
 )
-def test_what_goes_wrong_is_one_sentence(call: Call, arguments: list[str], message: str) -> None:
+def test_errors_are_one_sentence(call: Call, arguments: list[str], message: str) -> None:
     code, out, errors = call(*arguments).end()
     assert (code, out) == (1, b"")
     assert errors[-1].startswith(f"graphcore: {message}")
     assert "Traceback" not in "\n".join(errors)
 
 
-def test_a_port_that_is_taken_is_named(pub: Call, call: Call) -> None:
+def test_a_port_in_use_is_named(pub: Call, call: Call) -> None:
     port = pub().port()
     code, _, errors = call("pub", port, "--bind", "127.0.0.1").end()
     assert (code, errors) == (
@@ -676,7 +678,7 @@ def test_a_port_that_is_taken_is_named(pub: Call, call: Call) -> None:
     )
 
 
-def test_standard_input_that_is_closed_is_told_of() -> None:
+def test_a_closed_standard_input_is_reported() -> None:
     done = subprocess.run(
         ["sh", "-c", 'exec "$@" <&-', "sh", *COMMAND, "pub", "0"], capture_output=True, text=True
     )
@@ -729,7 +731,7 @@ def test_latency_is_shown_at_the_end(pub: Call, call: Call) -> None:
     )
 
 
-def test_the_latency_of_a_publisher_of_another_make_is_not_known(call: Call) -> None:
+def test_the_latency_of_another_kind_of_publisher_is_unknown(call: Call) -> None:
     with bare_context() as context, context.socket(zmq.XPUB) as publisher:
         port = publisher.bind_to_random_port("tcp://127.0.0.1")
         subscriber = call("sub", port, "--codec", "raw", "--latency")

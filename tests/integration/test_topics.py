@@ -42,7 +42,7 @@ def subscribers(feeding: Feeding) -> int:
     return feeding.publisher.stats().subscriptions
 
 
-def test_a_subscriber_gets_the_topics_that_it_names_and_filtering_is_no_gap(feed, watch):
+def test_a_subscriber_gets_the_topics_that_it_names_and_filtering_is_not_a_gap(feed, watch):
     feeding = feed(wait_for=2)
     some, other = watch(feeding.port, "a", "c"), watch(feeding.port, "b")
     values = [b"%s %d" % (topic, n) for n in range(100) for topic in (b"a", b"b", b"c", b"d")]
@@ -62,7 +62,7 @@ def test_a_topic_is_matched_exactly(feed, watch):
     assert [value for _, value in watching.values] == [b"a 2", b"gc1 3", b"a 6"]
 
 
-def test_a_subscriber_of_a_quiet_topic_is_not_taken_for_one_that_is_gone(feed, watch):
+def test_a_subscriber_of_a_quiet_topic_stays_connected(feed, watch):
     feeding = feed(wait_for=1, options=SocketOptions(peer_timeout="500ms"))
     quiet = watch(feeding.port, "quiet", options=SocketOptions(heartbeat_interval="50ms"))
     until = time.monotonic() + 3
@@ -74,7 +74,7 @@ def test_a_subscriber_of_a_quiet_topic_is_not_taken_for_one_that_is_gone(feed, w
     assert quiet.statuses == [CONNECTED]
 
 
-def test_who_subscribes_to_all_of_a_publisher_with_topics_is_told_that_it_has_some(feed):
+def test_a_subscriber_without_topics_at_a_publisher_with_topics_gets_an_error(feed):
     feeding = feed()
     data, _ = zmq_sub(feeding.port, codec=raw)
     errors: list[Exception] = []
@@ -129,7 +129,7 @@ def test_a_subscriber_counts_once_however_many_topics_it_names(feed, watch):
     wait_until(lambda: subscribers(feeding) == 1)
 
 
-def test_the_end_is_told_on_every_topic_also_on_those_that_nothing_was_sent_on(feed):
+def test_the_end_is_sent_on_every_topic_even_without_values(feed):
     feeding = Feeding(topic=first_word, wait_for=2)
     closing = [Watching(feeding.port, closes=True, topics=each) for each in (["a", "x"], ["x"])]
     feeding.send(b"a 1", b"b 2")
@@ -141,7 +141,7 @@ def test_the_end_is_told_on_every_topic_also_on_those_that_nothing_was_sent_on(f
     assert closing[0].values == [("a", b"a 1")]
 
 
-def test_a_lost_tail_of_one_topic_is_told_by_its_check_point(feed, watch):
+def test_lost_last_values_of_a_topic_are_noticed_by_its_check_point(feed, watch):
     feeding = feed(wait_for=1)
     watching = watch(feeding.port, "a", "b")
     feeding.send(b"a 1", b"b 1")
@@ -162,7 +162,7 @@ def test_a_subscriber_is_counted_when_all_its_topics_are_there(bare, watch):
     assert b"\1" + SIGNING in asked
 
 
-def test_a_subscriber_of_very_many_topics_gets_all_of_them_also_after_a_break(feed, watch):
+def test_a_subscriber_of_very_many_topics_gets_all_of_them_even_after_a_disconnection(feed, watch):
     # More than a queue of libzmq's holds by default, 1,000.
     topics = [f"t{n}" for n in range(2_500)]
     feeding = feed(wait_for=1)
@@ -201,7 +201,7 @@ def bare(nothing_is_left_over: None) -> Iterator[Bare]:
     publisher.context.destroy(linger=0)
 
 
-def test_gaps_and_repeats_are_told_for_each_topic_apart(bare, watch):
+def test_gaps_and_repeats_are_reported_for_each_topic_separately(bare, watch):
     watching = watch(bare.port, "a", "b")
     bare.await_subscriptions()
     for topic, sequence in [(b"a", 7), (b"b", 0), (b"a", 8), (b"b", 0), (b"b", 3), (b"a", 9)]:
@@ -225,7 +225,7 @@ def test_a_publisher_that_was_replaced_starts_all_topics_anew(bare, watch):
     assert watching.subscription.stats().lost == 0
 
 
-def test_a_restart_is_told_once(feed, watch):
+def test_a_restart_is_reported_once(feed, watch):
     feeding = feed(wait_for=1)
     watching = watch(feeding.port, "a", "b", on_end="follow")
     feeding.send(b"a 1")
@@ -240,7 +240,7 @@ def test_a_restart_is_told_once(feed, watch):
     assert watching.subscription.stats().lost == 0
 
 
-def test_a_goodbye_on_some_topics_ends_the_source_when_the_connection_does(bare):
+def test_an_end_on_some_topics_ends_the_source_when_the_connection_ends(bare):
     watching = Watching(bare.port, closes=True, topics=["a", "b"])
     bare.await_subscriptions()
     bare.send(b"a\0", end_of_stream_frame(Trailer(1, 0, 0)))
@@ -256,7 +256,7 @@ def test_a_goodbye_on_some_topics_ends_the_source_when_the_connection_does(bare)
 @pytest.mark.parametrize(
     "message", [[b"a\0", b"x", b"y"], [b"a\0"], [b"a\0x", b"y"], [b"a\0", b"junk"]]
 )
-def test_what_is_no_message_of_a_topic_that_was_asked_for_aborts_with_the_address(bare, message):
+def test_a_message_of_another_topic_aborts_with_the_address(bare, message):
     data, _ = zmq_sub(bare.port, codec=raw, topics=["a"])
 
     def send(sender: gc.Sender[None], stop: Any) -> None:
@@ -268,7 +268,7 @@ def test_what_is_no_message_of_a_topic_that_was_asked_for_aborts_with_the_addres
     assert f"tcp://127.0.0.1:{bare.port}" in "\n".join(aborted.value.__notes__)
 
 
-def test_bursts_are_parted_by_topic_and_each_part_is_a_frame(feed, watch):
+def test_bursts_are_split_by_topic_and_each_part_is_a_frame(feed, watch):
     feeding = feed(bursts=True, wait_for=1)
     watching = watch(feeding.port, "a", "b")
     feeding.send([b"a 1", b"b 2", b"a 3"], [], [b"c 4"], (b"b 5",))
@@ -287,7 +287,7 @@ def test_a_full_queue_is_waited_for_whatever_the_topic(feed, watch):
     assert [int(value.split()[1]) for _, value in watching.values] == list(range(count))
 
 
-def test_conflate_keeps_the_newest_of_each_topic_for_a_graph_that_is_held_up(feed):
+def test_conflate_keeps_the_newest_value_of_each_topic_for_a_slow_graph(feed):
     feeding = feed(wait_for=1)
     subscription = zmq_sub(feeding.port, codec=raw, topics=["a", "b", "c"], conflate=True)
     held, let_go = threading.Event(), threading.Event()
@@ -339,12 +339,12 @@ def test_a_subscriber_of_topics_at_a_publisher_without_them_is_logged(feed, watc
         (lambda: gc.never().zmq_pub(0, topic="a"), "topic is a function"),
     ],
 )
-def test_what_is_no_topic_is_refused_where_it_is_given(make, message):
+def test_an_invalid_topic_is_refused_where_it_is_given(make, message):
     with pytest.raises((gc.InvalidTypeError, gc.InvalidValueError), match=message):
         make()
 
 
-def test_a_value_whose_topic_is_none_ends_the_run_with_its_name():
+def test_a_value_with_an_invalid_topic_ends_the_run_with_the_nodes_name():
     publisher = gc.constant(1).zmq_pub(0, topic=lambda value: value, bind="127.0.0.1")
     with pytest.raises(gc.InvalidTypeError, match="a topic is text, not 1"):
         publisher.run(realtime=True)

@@ -96,7 +96,7 @@ def statuses_of(subscriber: Program) -> Iterator[str]:
 # One to the other
 
 
-def test_what_wingfoil_publishes_arrives_consecutive_and_complete(wheel, port):
+def test_wingfoils_values_arrive_complete_and_in_order(wheel, port):
     watching = Watching(port, options=QUICK)
     publisher = wheel("publish", port=port, period=MILLISECOND, cycles=None)
     wait_until(lambda: len(watching.values) >= ENOUGH, 60)
@@ -108,7 +108,7 @@ def test_what_wingfoil_publishes_arrives_consecutive_and_complete(wheel, port):
     assert watching.subscription.stats().lost == 0
 
 
-def test_what_is_published_here_arrives_in_wingfoil_to_the_last_and_ends_its_run(wheel, publish):
+def test_graphcores_values_all_arrive_in_wingfoil_and_their_end_ends_its_run(wheel, publish):
     publisher = publish(count=ENOUGH, period="1ms", wait_for=1)
     port = publisher.line_with("port")["port"]
     subscriber = wheel("subscribe", address=f"tcp://127.0.0.1:{port}")
@@ -131,7 +131,7 @@ def test_a_value_of_any_codec_is_bytes_to_wingfoil(wheel):
 # Ends
 
 
-def test_a_wingfoil_publisher_that_ends_is_a_disconnection_and_its_last_value_has_come(wheel, port):
+def test_a_wingfoil_publisher_that_ends_is_a_disconnection_after_its_last_value(wheel, port):
     cycles = 2_000
     watching = Watching(port, options=QUICK)
     publisher = wheel("publish", port=port, period=MILLISECOND, cycles=cycles)
@@ -158,7 +158,7 @@ def test_a_wingfoil_publisher_that_is_killed_and_restarted_is_followed(wheel, po
     assert watching.statuses == ["connected", "disconnected"] * 2
 
 
-def test_a_publisher_here_that_is_killed_and_restarted_is_followed_by_wingfoil(wheel, publish):
+def test_a_graphcore_publisher_that_is_killed_and_restarted_is_followed_by_wingfoil(wheel, publish):
     publisher = publish(period="1ms", wait_for=1)
     port = publisher.line_with("port")["port"]
     subscriber = wheel("subscribe", address=f"tcp://127.0.0.1:{port}")
@@ -189,7 +189,7 @@ def test_a_wingfoil_subscriber_that_is_killed_and_restarted_is_served_again(whee
     assert publisher.line_with("sent")["sent"] > last
 
 
-def test_a_subscriber_here_that_is_started_again_is_served_by_wingfoil_again(wheel, port):
+def test_a_graphcore_subscriber_that_is_restarted_is_served_by_wingfoil_again(wheel, port):
     wheel("publish", port=port, period=MILLISECOND, cycles=None)
     last = 0
     for _ in range(2):
@@ -220,7 +220,7 @@ END = bytes.fromhex("01000000")
 
 @pytest.mark.parametrize("last", [END, end_of_stream_frame(NEXT)], ids=["plain", "trailer"])
 @pytest.mark.parametrize("frame", FRAMES, ids=lambda frame: frame[0].hex())
-def test_a_frame_means_the_same_to_wingfoil_and_here(wheel, bare, frame, last):
+def test_a_frame_means_the_same_to_wingfoil_and_graphcore(wheel, bare, frame, last):
     sent, values = frame
     subscriber = wheel("subscribe", address=f"tcp://127.0.0.1:{bare.port}")
     # A value before and one behind: what the frame is has no effect on them.
@@ -247,7 +247,7 @@ def test_a_frame_means_the_same_to_wingfoil_and_here(wheel, bare, frame, last):
         ("03", "zmq_sub: decoding message", "cut short"),
     ],
 )
-def test_a_frame_that_ends_wingfoils_run_ends_one_here(wheel, bare, frame, said_there, said_here):
+def test_a_frame_that_ends_wingfoils_run_ends_graphcores(wheel, bare, frame, said_there, said_here):
     subscriber = wheel("subscribe", address=f"tcp://127.0.0.1:{bare.port}")
     send(bare, [bytes.fromhex(frame)])
     assert said_there in subscriber.line_with("error")["error"]
@@ -277,7 +277,7 @@ def test_a_wingfoil_publisher_is_found_by_its_name(wheel, port, etcd):
 
 
 @pytest.mark.etcd
-def test_wingfoil_finds_a_publisher_here_by_its_name_and_gets_all_to_the_last(wheel, etcd):
+def test_wingfoil_finds_a_graphcore_publisher_by_its_name_and_gets_all_values(wheel, etcd):
     numbers = gc.from_iterable(range(ENOUGH), period="1ms").map(lambda n: b"%d" % n)
     publisher = numbers.zmq_pub(
         0, ("quotes", EtcdRegistry(etcd.url)), codec=raw, bind="127.0.0.1", wait_for=1

@@ -105,14 +105,14 @@ def test_a_value_waits_for_half_a_second_by_default():
     assert publisher.stats().expired == 1
 
 
-def test_what_nobody_subscribes_to_in_time_is_counted(caplog):
+def test_values_that_nobody_subscribes_to_in_time_are_counted(caplog):
     publisher = gc.from_iterable(range(5)).zmq_pub(0, bind="127.0.0.1", keep_for="20ms")
     publisher.run(realtime=True)
     assert (publisher.stats().sent, publisher.stats().expired) == (0, 5)
     assert "values are lost unsent" in caplog.text
 
 
-def test_wait_for_holds_the_first_value_until_so_many_have_subscribed():
+def test_wait_for_holds_the_first_value_until_enough_have_subscribed():
     publisher = gc.from_iterable(range(10)).zmq_pub(0, bind="127.0.0.1", wait_for=2)
     reports: list[gc.RunReport] = []
     threads = [subscribe_in_thread(gc.Graph(publisher), reports)]
@@ -139,7 +139,7 @@ class Until(gc.MutableNode[None]):
         return False
 
 
-def test_a_late_subscriber_gets_what_is_sent_from_then_on():
+def test_a_late_subscriber_gets_only_later_values():
     ticks, told = gc.ticker("1ms"), threading.Event()
     publisher = ticks.count().zmq_pub(0, bind="127.0.0.1", keep_for="30s")
     reports: list[gc.RunReport] = []
@@ -162,7 +162,7 @@ def test_a_late_subscriber_gets_what_is_sent_from_then_on():
     assert late.values[0] > 100
 
 
-def test_a_gap_is_told_in_its_place_and_counted(bare):
+def test_a_gap_is_reported_in_its_place_and_counted(bare):
     data, status = subscription = zmq_sub(bare.port, codec=raw)
     told: list[object] = []
     watched = data.merge(status).for_each(told.append)
@@ -183,7 +183,7 @@ def test_a_gap_is_told_in_its_place_and_counted(bare):
     assert subscription.stats().lost == 2
 
 
-def test_a_lost_tail_is_noticed_by_the_check_point(bare):
+def test_lost_last_values_are_noticed_by_the_check_point(bare):
     subscription = zmq_sub(bare.port, codec=raw)
     statuses = subscription.status.collect()
     frames = [
@@ -261,7 +261,7 @@ def test_a_burst_has_4096_values_at_most(bare):
     assert [len(burst) for burst in bursts] == [4096, 4096, 10_000 - 2 * 4096]
 
 
-def test_large_values_fill_the_inbox_of_a_graph_that_is_held_up_by_their_bytes():
+def test_large_values_count_by_their_bytes_in_the_inbox_of_a_slow_graph():
     context = bare_context()
     socket = context.socket(zmq.XPUB)
     socket.set(zmq.XPUB_NODROP, 1)
@@ -295,7 +295,7 @@ def test_large_values_fill_the_inbox_of_a_graph_that_is_held_up_by_their_bytes()
     assert len(sent) < 200
 
 
-def test_a_publisher_that_was_replaced_behind_one_connection_is_told(bare):
+def test_a_publisher_that_was_replaced_within_one_connection_is_reported(bare):
     # As with a proxy between, whose connection stays.
     data, status = zmq_sub(bare.port, codec=raw)
     told: list[object] = []
@@ -331,7 +331,7 @@ def test_a_name_is_followed_and_an_address_closes_unless_told_otherwise(bare):
     assert ends == ["until", "sources"]
 
 
-def test_a_registry_that_knows_no_usable_address_is_told_in_a_sentence():
+def test_a_registry_with_an_unusable_address_is_reported_in_a_sentence():
     registry = Registry()
     registry.names["quotes"] = "quotes.example"
     data, _ = zmq_sub(("quotes", registry), missing="error")
@@ -370,7 +370,7 @@ class Failing:
         raise KeyError("decode")
 
 
-def test_what_a_codec_of_ones_own_raises_is_noted_with_the_address_and_the_first_bytes(bare):
+def test_errors_of_a_user_written_codec_are_noted_with_the_address_and_the_first_bytes(bare):
     data, _ = zmq_sub(bare.port, codec=Failing())
     frame = value_frame(b"payload", Trailer(1, 0, 0))
     sender = threading.Thread(target=bare.send_when_subscribed, args=([frame],))
@@ -382,7 +382,7 @@ def test_what_a_codec_of_ones_own_raises_is_noted_with_the_address_and_the_first
     assert f"tcp://127.0.0.1:{bare.port}" in notes and "payload" in notes
 
 
-def test_what_a_hostile_subscriber_sends_up_is_passed_over():
+def test_messages_from_a_hostile_subscriber_are_ignored():
     publisher = gc.from_iterable(range(3)).zmq_pub(0, bind="127.0.0.1", wait_for=1)
     reports: list[gc.RunReport] = []
     publishing = subscribe_in_thread(gc.Graph(publisher), reports)
@@ -478,7 +478,7 @@ def test_zmq_pub_is_a_method_of_every_stream():
     assert gc.Stream.zmq_pub is zmq_pub
 
 
-def test_what_waits_at_one_instant_does_not_hold_up_the_end_of_a_blocked_run():
+def test_values_waiting_at_one_instant_do_not_delay_the_end_of_a_blocked_run():
     numbers = gc.constant(list(range(2_000))).unroll()
     publisher = numbers.zmq_pub(0, bind="127.0.0.1", on_full="block")
     report = publisher.run(realtime=True, duration="50ms")

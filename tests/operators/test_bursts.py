@@ -15,7 +15,7 @@ def test_unroll_ticks_with_one_item_a_cycle_at_the_time_of_the_list() -> None:
     assert report.cycles == 4
 
 
-def test_r6_new_lists_go_behind_what_waits_in_unroll() -> None:
+def test_r6_new_lists_go_after_the_waiting_items_of_unroll() -> None:
     lists = gc.replay([1, 1, 1], [["a", "b"], ["c", "d"], ["e"]])
     assert ticks(lists.unroll()) == [(1, value) for value in "abcde"]
 

@@ -60,5 +60,5 @@ def test_alpha_one_is_the_newest_value_and_keeps_it_over_a_gap() -> None:
     assert as_graphcore([1e16, 1.0, nan, 2.0], {"alpha": 1}) == [(0, 1e16), (1, 1), (2, 1), (3, 2)]
 
 
-def test_values_all_the_same_have_that_very_mean() -> None:
+def test_equal_values_have_exactly_that_mean() -> None:
     assert {value for _, value in as_graphcore([0.1] * 50, {"span": 7})} == {0.1}

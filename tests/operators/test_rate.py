@@ -63,14 +63,14 @@ def test_r6_values_that_are_due_together_leave_a_delay_one_a_cycle_in_their_orde
     assert report.cycles == 6
 
 
-def test_r6_delay_of_nothing_is_the_next_cycle_at_the_same_time() -> None:
+def test_r6_delay_of_0_is_the_next_cycle_at_the_same_time() -> None:
     source = gc.replay([1, 1], "ab")
     seen = source.combine(source.delay(0))
     # In cycle 2 the source brings b and the delay a; in cycle 3 the delay alone brings b.
     assert ticks(seen) == [(1, ("b", "a")), (1, ("b", "b"))]
 
 
-def test_r6_new_input_of_a_delay_goes_behind_what_waits() -> None:
+def test_r6_new_input_of_a_delay_goes_after_the_waiting_values() -> None:
     late = gc.replay([4, 4], "xy")
     early = gc.replay([1, 1, 1], "abc")
     assert [v for _, v in ticks(early.delay(3).merge(late))][:2] == ["a", "b"]
@@ -96,14 +96,14 @@ def test_delay_in_real_time_keeps_order_and_is_never_early() -> None:
 
 
 @given(st.lists(st.integers(), max_size=8), st.integers(0, 9))
-def test_limit_and_skip_part_a_stream_in_two(numbers: list[int], count: int) -> None:
+def test_limit_and_skip_split_a_stream_in_two(numbers: list[int], count: int) -> None:
     source = gc.from_iterable(numbers)
     first, rest = source.limit(count).collect(), source.skip(count).collect()
     gc.Graph(first, rest).run()
     assert (first.values, rest.values) == (numbers[:count], numbers[count:])
 
 
-def test_gate_lets_values_through_while_the_condition_is_true_and_is_triggered_by_none() -> None:
+def test_gate_lets_values_through_while_the_condition_is_true_and_is_not_triggered_by_it() -> None:
     source = gc.replay([1, 2, 3, 4, 5], "abcde")
     open_ = gc.replay([2, 4, 6], [True, False, True])
     # Nothing at 1: the condition has no value yet (R5). At 2 and 4 it counts at once.
@@ -131,7 +131,7 @@ def test_window_emits_the_values_of_each_span_when_it_ends() -> None:
     ]
 
 
-def test_window_counts_spans_from_the_start_and_passes_over_empty_ones() -> None:
+def test_window_counts_spans_from_the_start_and_skips_empty_ones() -> None:
     source = gc.replay([100, 101, 135], "abc")
     assert ticks(source.window(10)) == [(110, ["a", "b"]), (140, ["c"])]
     assert ticks(source.window(10), start=95) == [(105, ["a", "b"]), (145, ["c"])]

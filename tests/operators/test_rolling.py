@@ -91,7 +91,7 @@ def test_a_duration_ticks_from_the_first_value_and_std_from_the_second() -> None
     assert [time for time, _ in as_graphcore([1, 2, 3], [1, 2, 3], "2ns", "std")] == [2, 3]
 
 
-def test_a_duration_is_open_at_its_far_end() -> None:
+def test_a_duration_window_excludes_its_start() -> None:
     assert as_graphcore([0, 5, 10, 14], [1, 2, 4, 8], "10ns", "sum") == [
         (0, 1),
         (5, 3),
@@ -104,7 +104,7 @@ def test_values_at_one_time_come_into_the_window_one_by_one() -> None:
     assert as_graphcore([1, 1, 1], [1, 2, 4], "10ns", "sum") == [(1, 1), (1, 3), (1, 7)]
 
 
-def test_what_is_not_finite_is_missing() -> None:
+def test_values_that_are_not_finite_are_missing() -> None:
     # A window of a count that holds a missing value has too few; the first tick waits for enough.
     by_count = as_graphcore([1, 2, 3, 4, 5], [1, nan, 3, 4, inf], 2, "sum")
     assert by_count == [(4, 7), (5, pytest.approx(nan, nan_ok=True))]
@@ -117,14 +117,14 @@ def test_rolling_std_of_one_value_never_ticks() -> None:
 
 
 @pytest.mark.parametrize("window", [3, "3ns"])
-def test_values_all_the_same_have_no_deviation_and_an_exact_mean(window: int | str) -> None:
+def test_equal_values_have_no_deviation_and_an_exact_mean(window: int | str) -> None:
     times, values = list(range(8)), [1e9, -1e-9, 0.3, 0.1, 0.1, 0.1, 0.1, 0.1]
     assert as_graphcore(times, values, window, "std")[-3:] == [(5, 0.0), (6, 0.0), (7, 0.0)]
     assert as_graphcore(times, values, window, "mean")[-3:] == [(5, 0.1), (6, 0.1), (7, 0.1)]
 
 
 @pytest.mark.parametrize("window", [3, "3ns"])
-def test_an_outlier_that_leaves_takes_no_digits_with_it(window: int | str) -> None:
+def test_an_outlier_that_leaves_destroys_no_digits(window: int | str) -> None:
     values = [1.0, 2.0, 1e12, 4.0, 5.5, 6.25]
     (_, last) = as_graphcore(list(range(6)), values, window, "std")[-1]
     assert last == pytest.approx(statistics.stdev(values[-3:]), rel=1e-9)

@@ -42,6 +42,6 @@ def test_min_and_max_take_whatever_can_be_compared() -> None:
 
 
 @given(numbers_of_any_kind)
-def test_mean_is_the_mean_of_what_has_come(numbers: list[float]) -> None:
+def test_mean_is_the_mean_of_the_values_so_far(numbers: list[float]) -> None:
     expected = [statistics.fmean(numbers[: i + 1]) for i in range(len(numbers))]
     assert values(gc.from_iterable(numbers).mean()) == pytest.approx(expected, rel=1e-9, abs=1e-9)

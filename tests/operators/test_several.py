@@ -84,7 +84,7 @@ def test_align_waits_for_every_stream() -> None:
     assert ticks(gc.align(a, b, c, key=lambda n: n)) == [(3, (7, 7, 7))]
 
 
-def test_a_key_that_comes_twice_waits_for_the_partners_next_one() -> None:
+def test_a_key_that_comes_twice_waits_for_the_partners_next_value() -> None:
     a = keyed([1, 2, 3], [(1, "first"), (1, "second"), (1, "third")])
     b = keyed([4, 5], [(1, "x"), (1, "y")])
     aligned = gc.align(a, b, key=first_of)
@@ -104,7 +104,7 @@ def test_r6_tuples_complete_in_one_cycle_follow_in_further_cycles_at_the_same_ti
     assert report.cycles == 3
 
 
-def test_what_is_pushed_out_of_aligns_memory_is_counted_and_logged_once(
+def test_values_that_align_drops_are_counted_and_logged_once(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     a = gc.replay([1, 2, 3, 4], [1, 2, 3, 4])

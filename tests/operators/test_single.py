@@ -97,7 +97,7 @@ def test_distinct_ticks_on_a_first_none_and_keeps_the_first_of_equals() -> None:
     assert [repr(value) for value in kept] == ["None", "1", "2"]
 
 
-def test_distinct_takes_nan_for_different_from_itself() -> None:
+def test_distinct_treats_nan_as_different_from_itself() -> None:
     assert len(values(gc.from_iterable([nan, nan]).distinct())) == 2
 
 

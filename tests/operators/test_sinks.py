@@ -50,7 +50,7 @@ def test_finally_calls_once_at_the_end_with_the_last_value() -> None:
     assert called == ["A", "B", "C", "c"]
 
 
-def test_finally_does_not_call_when_nothing_came_nor_with_an_earlier_runs_value() -> None:
+def test_finally_does_not_call_without_a_value_or_with_an_earlier_runs_value() -> None:
     called: list[int] = []
     source = gc.replay([1, 2], [1, 2]).finally_(called.append)
     source.run(start=5)

@@ -16,7 +16,7 @@ def test_r6_feedback_delivers_in_the_next_cycle_at_the_same_time() -> None:
     assert report.cycles == 4
 
 
-def test_a_loop_goes_round_until_nothing_feeds_it() -> None:
+def test_a_loop_goes_on_until_nothing_feeds_it() -> None:
     again = gc.feedback()
     number = gc.constant(6).merge(again)
     again.bind(number.filter(lambda n: n > 1).map(lambda n: n // 2 if n % 2 == 0 else 3 * n + 1))

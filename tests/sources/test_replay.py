@@ -38,7 +38,7 @@ DAWN = 1_769_851_800_000_000_000  # 2026-01-31T09:30:00Z
         lambda: gc.replay(pd.Series(["a", "b"], index=pd.to_datetime([10, 20])).items()),
     ],
 )
-def test_replay_takes_times_and_values_or_pairs_or_what_makes_them(
+def test_replay_takes_times_and_values_or_pairs_or_a_function_that_returns_pairs(
     make: Callable[[], gc.Stream[str]],
 ) -> None:
     assert ticks(make()) == [(10, "a"), (20, "b")]
@@ -130,7 +130,7 @@ def test_columns_of_polars_and_arrow_become_python_scalars(values: list[Any]) ->
         assert (got, list(map(type, got))) == (values, list(map(type, values)))
 
 
-def test_a_missing_time_in_a_column_is_told_by_its_index() -> None:
+def test_a_missing_time_in_a_column_is_named_by_its_index() -> None:
     for column in (pl.Series([datetime(2026, 1, 31), None]), pa.array([1, None])):
         with pytest.raises(gc.InvalidTypeError, match="index 1: None is not a time"):
             gc.replay(column, [1, 2]).run()
@@ -144,7 +144,7 @@ def test_whole_numbers_of_pandas_stay_exact_beside_a_missing_one(dtype: Any) -> 
     assert np.isnan(missing)
 
 
-def test_an_array_longer_than_a_chunk_comes_whole() -> None:
+def test_an_array_longer_than_a_chunk_is_delivered_completely() -> None:
     array = np.arange(10_000)
     out = gc.replay(array, array).collect()
     out.run()
@@ -154,7 +154,7 @@ def test_an_array_longer_than_a_chunk_comes_whole() -> None:
 # R6 and delivery
 
 
-def test_r6_delivery_says_what_becomes_of_values_of_one_time() -> None:
+def test_r6_delivery_decides_how_values_of_one_time_are_delivered() -> None:
     times, values = [1, 1, 1, 2], "abcd"
     assert ticks(gc.replay(times, values)) == [(1, "a"), (1, "b"), (1, "c"), (2, "d")]
     burst = gc.replay(times, values, delivery="burst")
@@ -162,7 +162,7 @@ def test_r6_delivery_says_what_becomes_of_values_of_one_time() -> None:
     assert ticks(gc.replay(times, values, delivery="latest")) == [(1, "c"), (2, "d")]
 
 
-def test_r6_sources_deliver_their_same_time_values_side_by_side() -> None:
+def test_r6_several_sources_deliver_their_same_time_values_in_the_same_cycles() -> None:
     a, b = gc.replay([1, 1], "ab"), gc.replay([1, 1, 1], "xyz")
     assert ticks(a.combine(b)) == [(1, ("a", "x")), (1, ("b", "y")), (1, ("b", "z"))]
 
@@ -215,7 +215,7 @@ def test_events_before_the_start_are_skipped_and_counted() -> None:
 
 
 @given(st.lists(st.integers(0, 20), max_size=10).map(sorted), st.integers(0, 21))
-def test_what_is_not_skipped_is_delivered(times: list[int], start: int) -> None:
+def test_events_that_are_not_skipped_are_delivered(times: list[int], start: int) -> None:
     out = gc.replay(times, times).collect()
     report = out.run(start=start)
     assert out.times == [time for time in times if time >= start]
@@ -269,13 +269,13 @@ def test_times_that_go_back_name_index_and_both_times_after_the_event_before() -
     assert list(out) == [(10, "a"), (30, "b")]
 
 
-def test_times_that_go_back_are_found_among_those_that_are_skipped() -> None:
+def test_times_that_go_back_are_found_among_skipped_events() -> None:
     with pytest.raises(gc.InvalidValueError, match="20 at index 2 comes after 30"):
         gc.replay([10, 30, 20, 50], "abcd").run(start=40)
 
 
 @pytest.mark.parametrize("delivery", ["each", "burst", "latest"])
-def test_what_an_iterator_raises_comes_after_the_event_before(delivery: Any) -> None:
+def test_an_iterators_error_comes_after_the_event_before_it(delivery: Any) -> None:
     def events() -> Iterator[tuple[int, str]]:
         yield 10, "a"
         yield 20, "b"
@@ -299,7 +299,7 @@ def test_an_iterator_that_fails_at_once_fails_in_the_first_cycle() -> None:
         assert "in quotients" in caught.value.__notes__[0]
 
 
-def test_not_a_time_names_the_index() -> None:
+def test_an_error_about_nat_names_the_index() -> None:
     times = np.array(["2026-01-31", "NaT"], "M8[s]")
     with pytest.raises(gc.InvalidValueError, match="index 1 is NaT"):
         gc.replay(times, "ab").run()
@@ -336,7 +336,7 @@ def test_real_time_replay_keeps_order_and_is_never_ahead_of_its_pace(speed: floa
     assert out.times[0] > DAWN
 
 
-def test_real_time_replay_goes_as_fast_as_the_graph_takes_it_by_default() -> None:
+def test_real_time_replay_goes_as_fast_as_the_graph_can_by_default() -> None:
     hours = [DAWN + hour * 3600 * SECOND for hour in range(100)]
     out = gc.replay(hours, range(100)).collect()
     report = out.run(realtime=True, duration="30s")
@@ -344,7 +344,7 @@ def test_real_time_replay_goes_as_fast_as_the_graph_takes_it_by_default() -> Non
     assert report.ended_by == "sources"
 
 
-def test_an_endless_replay_in_real_time_still_answers_the_end() -> None:
+def test_an_endless_replay_in_real_time_still_ends_at_the_bound() -> None:
     source = gc.replay(lambda: ((n, n) for n in itertools.count()))
     assert source.run(realtime=True, duration="20ms").ended_by == "until"
 

@@ -38,7 +38,7 @@ def test_constant_keeps_the_object_itself() -> None:
     assert value is given
 
 
-def test_never_ticks_not_and_keeps_no_run_alive() -> None:
+def test_never_does_not_tick_and_does_not_keep_a_run_alive() -> None:
     out = gc.never().collect()
     report = out.run()
     assert (list(out), report.cycles, report.ended_by) == ([], 0, "sources")

@@ -243,7 +243,7 @@ def _nested(kind: Any) -> st.SearchStrategy[Any]:
 
 
 @given(shapes.flatmap(lambda kind: st.tuples(st.just(kind), st.lists(values_of(kind)))))
-def test_whatever_fits_its_type_comes_back_equal(case: tuple[Any, list[Any]]) -> None:
+def test_values_that_fit_their_type_come_back_equal(case: tuple[Any, list[Any]]) -> None:
     kind, values = case
     assert recorded(values, kind) == values
 
@@ -287,7 +287,7 @@ def test_numbers_of_numpy_come_back_as_python_numbers() -> None:
     ],
     ids=repr,
 )
-def test_what_does_not_fit_is_refused_when_it_ticks(
+def test_values_that_do_not_fit_are_refused_when_they_tick(
     values: list[Any], kind: Any, message: str
 ) -> None:
     stream = gc.from_iterable(values, period="1s").record("values.parquet", kind)
@@ -319,7 +319,7 @@ def test_timestamps_of_pandas_come_back_as_equal_datetimes() -> None:
     ]
 
 
-def test_a_path_that_is_none_is_refused_where_the_graph_is_wired() -> None:
+def test_an_invalid_path_is_refused_where_the_graph_is_wired() -> None:
     with pytest.raises(
         gc.InvalidTypeError, match="the path of a file must be text or a Path, not 7"
     ):
@@ -358,7 +358,7 @@ def test_without_a_tick_the_file_is_empty_and_replays_nothing() -> None:
     assert ticks(gc.replay_parquet("none.parquet")) == []
 
 
-def test_delivery_makes_one_of_the_values_of_one_time() -> None:
+def test_delivery_combines_the_values_of_one_time() -> None:
     gc.replay([(1, "a"), (1, "b"), (2, "c")]).record("letters.parquet").run()
     burst = gc.replay_parquet("letters.parquet", delivery="burst")
     assert ticks(burst) == [(1, ["a", "b"]), (2, ["c"])]
@@ -382,7 +382,7 @@ def test_r12_a_second_run_writes_the_file_anew_and_a_replay_runs_again() -> None
         assert out.values == ["a", "b", "c"]
 
 
-def test_a_run_that_fails_leaves_a_whole_file_of_what_came_before() -> None:
+def test_a_failed_run_leaves_a_complete_file_of_the_earlier_values() -> None:
     def fail(value: int) -> int:
         return 1 // (3 - value)
 
@@ -427,7 +427,7 @@ def test_a_type_that_the_file_does_not_hold_is_refused() -> None:
             gc.replay_parquet("quotes.parquet", kind).run()
 
 
-def test_tables_of_another_make_are_replayed() -> None:
+def test_tables_of_other_programs_are_replayed() -> None:
     start = datetime(2024, 1, 1, tzinfo=UTC)
     times = [start, start + timedelta(milliseconds=1)]
     nanoseconds = 1_704_067_200 * SECOND
@@ -488,7 +488,7 @@ def recorder(request: pytest.FixtureRequest) -> Any:
     child.communicate()
 
 
-def test_ctrl_c_leaves_a_whole_file(recorder: "subprocess.Popen[str]") -> None:
+def test_ctrl_c_leaves_a_complete_file(recorder: "subprocess.Popen[str]") -> None:
     partial = Path("live.parquet.partial")
     wait_until(lambda: partial.exists() and partial.stat().st_size, 30)
     recorder.send_signal(signal.SIGINT)
@@ -551,7 +551,7 @@ def pressing(while_writing: int, while_closing: int, live: str) -> str:
         (2, 1, "realtime=True", ["KeyboardInterrupt", "KeyboardInterrupt"]),
     ],
 )
-def test_ctrl_c_while_the_file_is_written_leaves_each_value_once_in_a_whole_file(
+def test_ctrl_c_while_the_file_is_written_leaves_each_value_once_in_a_complete_file(
     while_writing: int, while_closing: int, live: str, raised: list[str]
 ) -> None:
     assert pressing(while_writing, while_closing, live).split() == raised
@@ -560,7 +560,7 @@ def test_ctrl_c_while_the_file_is_written_leaves_each_value_once_in_a_whole_file
     assert values == list(range(len(values))) != []
 
 
-def test_ctrl_c_again_while_the_file_is_made_leaves_what_was_recorded_and_says_where() -> None:
+def test_a_second_ctrl_c_while_the_file_is_made_keeps_the_recorded_values_and_says_where() -> None:
     said = pressing(0, 2, "")
     assert said == "KeyboardInterrupt what was recorded before is in live.parquet.partial\n"
     assert os.listdir() == ["live.parquet.partial"]
@@ -568,7 +568,7 @@ def test_ctrl_c_again_while_the_file_is_made_leaves_what_was_recorded_and_says_w
     assert again == list(range(5_000))
 
 
-def test_of_a_killed_process_what_was_written_is_read_and_not_overwritten(
+def test_values_written_by_a_killed_process_are_read_and_not_overwritten(
     recorder: "subprocess.Popen[str]",
 ) -> None:
     partial = Path("live.parquet.partial")
@@ -590,7 +590,7 @@ def test_of_a_killed_process_what_was_written_is_read_and_not_overwritten(
 
 
 @pytest.mark.parametrize("recorder", ["3s"], indirect=True)
-def test_a_tick_a_second_after_the_last_writing_is_written_at_once(
+def test_a_tick_a_second_after_the_last_write_is_written_at_once(
     recorder: "subprocess.Popen[str]",
 ) -> None:
     partial = Path("live.parquet.partial")

@@ -49,7 +49,7 @@ def test_a_registration_is_a_name_with_its_registry_or_nothing():
         ((3, Registry()), r"\(name, registry\)"),
     ],
 )
-def test_what_is_no_publisher_is_refused_in_one_sentence(source, said):
+def test_an_argument_that_is_not_a_publisher_is_refused_in_one_sentence(source, said):
     with pytest.raises((gc.InvalidTypeError, gc.InvalidValueError), match=said) as refused:
         zmq_sub(source)
     assert "\n" not in str(refused.value)
@@ -75,13 +75,13 @@ def test_what_is_no_publisher_is_refused_in_one_sentence(source, said):
         ((0,), {"keep_count": 20_000}, "20000"),
     ],
 )
-def test_what_makes_no_publisher_is_refused_in_one_sentence(arguments, keywords, said):
+def test_invalid_arguments_of_a_publisher_are_refused_in_one_sentence(arguments, keywords, said):
     with pytest.raises((gc.InvalidTypeError, gc.InvalidValueError), match=said) as refused:
         gc.never().zmq_pub(*arguments, **keywords)
     assert "\n" not in str(refused.value)
 
 
-def test_a_publisher_of_no_stream_and_an_unknown_keyword_are_refused():
+def test_a_publisher_without_a_stream_and_an_unknown_keyword_are_refused():
     with pytest.raises(gc.InvalidTypeError, match="must be a stream or a node, not 3"):
         zmq_pub(3, 0)
     with pytest.raises(TypeError, match="hwm"):
@@ -153,7 +153,7 @@ def test_a_publisher_of_no_stream_and_an_unknown_keyword_are_refused():
     ],
 )
 @pytest.mark.parametrize("way", ["class", "of"])
-def test_a_field_that_is_wrong_is_told_in_graphcores_words(config, fields, said, way):
+def test_errors_of_invalid_fields_are_in_graphcores_own_words(config, fields, said, way):
     with pytest.raises((gc.InvalidTypeError, gc.InvalidValueError)) as refused:
         config(**fields) if way == "class" else config.of(**fields)
     assert str(refused.value) == said
@@ -199,6 +199,6 @@ def test_a_socket_option_that_libzmq_cannot_hold_is_refused(field, value, said):
         (ZmqPubRegistration, {"registry": Registry()}, "a name and a registry"),
     ],
 )
-def test_a_config_needs_what_belongs_together(config, fields, said):
+def test_a_config_needs_a_name_and_a_registry_together(config, fields, said):
     with pytest.raises(gc.InvalidValueError, match=said):
         config(**fields)

@@ -49,7 +49,7 @@ def test_a_wildcard_becomes_the_address_towards_the_registry(wildcard: str) -> N
         assert found == f"tcp://{network}.5:5556"
 
 
-def test_only_a_publisher_that_speaks_ipv6_is_found_by_it() -> None:
+def test_only_a_publisher_with_ipv6_is_advertised_by_it() -> None:
     peer = ("fd00::9", 2379)
     assert seen_from(peer, "tcp://[::]:5556", way_out=False) == "tcp://[fd00::5]:5556"
     assert seen_from(peer, "tcp://0.0.0.0:5556", way_out=True) == "tcp://10.1.0.5:5556"
@@ -64,7 +64,7 @@ def test_with_a_registry_on_this_host_it_is_the_address_towards_others(
 
 
 @pytest.mark.parametrize("address", ["tcp://10.9.9.9:5556", "tcp://host:5556", "ipc:///tmp/x"])
-def test_an_address_that_is_no_wildcard_stays_as_it_is(
+def test_an_address_that_is_not_a_wildcard_stays_as_it_is(
     address: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.WARNING):

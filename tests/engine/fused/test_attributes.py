@@ -19,7 +19,7 @@ def kinds(node: Any, *upstreams: gc.Stream[Any]) -> dict[str, Kind]:
     return kinds_of(node, cycle_of(type(node)), {id(each.node) for each in upstreams})
 
 
-def test_what_each_attribute_is() -> None:
+def test_the_kind_of_each_attribute() -> None:
     made = node_class(
         "self.count += self.number\nself.value = (self.source.value, self.sources[0].value, "
         "self.kept, self.flag, self.function(1), self.op(1, 2), self.thing, self.elsewhere)\n"
@@ -86,7 +86,7 @@ def test_the_text_depends_on_a_parameter_of_graphcores_own_classes(given: Any) -
     assert kinds(made(one, given), one)["given"].of is Is.READ
 
 
-def test_a_node_given_as_a_parameter_is_no_upstream() -> None:
+def test_a_node_given_as_a_parameter_is_not_an_upstream() -> None:
     made = node_class("self.value = self.given.value\nreturn True", FIELDS)
     one, other = gc.constant(1), gc.constant(2)
     assert kinds(made(one, other.node), one)["given"].of is Is.READ
@@ -123,7 +123,7 @@ def test_the_node_behind_an_object_is_found_without_running_the_users_code() -> 
     assert same(lambda: gc.from_iterable([1]).map(lambda x: (x, tree is None))) == [(0, (1, False))]
 
 
-def test_what_another_method_sets_is_read_as_what_it_is_at_that_time() -> None:
+def test_an_attribute_that_another_method_sets_is_read_each_time() -> None:
     made = node_class(
         "self.at(self)\nself.value = self.count\nreturn True",
         FIELDS.replace("given", "at"),
@@ -153,7 +153,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_attributes_that_have_a_node_called(case: str) -> None:
+def test_attributes_that_cause_a_node_to_be_called(case: str) -> None:
     cycle, reason = REFUSED[case]
     made = node_class(f"{cycle}\nreturn True", FIELDS)
     one = gc.constant(1)
@@ -192,7 +192,7 @@ def test_a_node_with_a_start_or_a_cycle_of_its_own_may_be_woken(method: str) -> 
     assert same(make) == [(1, 1), (9, 9)]
 
 
-def test_an_upstream_exchanged_after_wiring_is_noticed() -> None:
+def test_an_upstream_replaced_after_wiring_is_noticed() -> None:
     node = node_class("self.value = self.source.value\nreturn True")(gc.constant(1))
     graph = gc.Graph(gc.Stream(node))
     node.source = gc.constant(2).node
@@ -224,7 +224,7 @@ def test_a_global_that_changes_is_seen_in_the_same_run() -> None:
         "globals().update({name}=x) if '{name}' != 'abs' else None",
     ],
 )
-def test_a_global_that_comes_or_goes_is_what_python_makes_of_it(
+def test_a_global_that_is_added_or_deleted_is_read_as_python_reads_it(
     name: str, before: str, change: str
 ) -> None:
     def make() -> gc.Stream[Any]:

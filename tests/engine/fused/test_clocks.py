@@ -35,7 +35,7 @@ def test_several_sources_have_a_block_each() -> None:
     assert blocks_of(source(), source(), always(0), always(1)) == [[0], [1], [2], [3]]
 
 
-def test_what_follows_a_node_that_chooses_is_in_its_block() -> None:
+def test_dependants_of_a_node_that_may_not_tick_are_in_its_block() -> None:
     assert blocks_of(source(), chooses(0), always(1), chooses(2), always(3)) == [0, 1, [2, 3, [4]]]
 
 
@@ -43,7 +43,7 @@ def test_neighbours_under_one_clock_share_a_block() -> None:
     assert blocks_of(source(), chooses(0), always(1), always(1)) == [0, 1, [2, 3]]
 
 
-def test_a_block_is_opened_anew_after_one_of_another_clock() -> None:
+def test_a_new_block_is_opened_after_a_block_of_another_clock() -> None:
     placement = placed(source(), chooses(0), always(1), chooses(0), always(3), always(1))
     assert shown(placement.top) == [0, 1, [2], 3, [4], [5]]
     assert placement.runs[2] is placement.runs[5]
@@ -58,13 +58,13 @@ def test_a_node_under_several_clocks_runs_at_any_of_them() -> None:
     assert runs.above is placement.every
 
 
-def test_an_or_with_a_clock_that_implies_the_other_is_the_wider_one() -> None:
+def test_an_or_of_two_clocks_of_which_one_implies_the_other_is_the_wider_one() -> None:
     placement = placed(source(), chooses(0), chooses(1), always(1, 2))
     assert placement.runs[3].of is Of.VALID
     assert placement.runs[3].above is placement.ticks[1]
 
 
-def test_a_value_is_asked_for_only_where_it_may_be_missing() -> None:
+def test_a_value_is_tested_for_only_where_it_may_be_missing() -> None:
     placement = placed(source(), chooses(0), always(0), always(2, passive=(1,)), always(1, 0))
     gated = placement.runs[3]
     assert (gated.of, gated.above) == (Of.VALID, placement.every)
@@ -74,7 +74,7 @@ def test_a_value_is_asked_for_only_where_it_may_be_missing() -> None:
     assert placement.runs[4] is gated
 
 
-def test_below_the_clock_of_a_value_it_is_not_asked_for_again() -> None:
+def test_below_the_clock_of_a_value_it_is_not_tested_for_again() -> None:
     placement = placed(source(), chooses(0), always(1), always(2, passive=(0, 1)))
     assert placement.runs[3] is placement.ticks[1]
 
@@ -97,7 +97,7 @@ def test_200_chained_filters_stay_within_40_levels() -> None:
     assert all(runs.depth == index for index, runs in enumerate(placement.runs[1:]))
 
 
-def test_a_node_that_is_called_chooses() -> None:
+def test_a_called_node_may_tick_or_not() -> None:
     placement = placed(source(), called(0), always(1))
     assert shown(placement.top) == [0, 1, [2]]
     assert placement.ticks[1].of is Of.CHOICE
@@ -158,7 +158,7 @@ class Blocks:
 
 
 @given(runs())
-def test_the_blocks_run_what_the_rules_say_in_their_order(
+def test_the_blocks_run_the_nodes_that_the_rules_say_in_their_order(
     run: tuple[list[NodeIR], list[Cycle]],
 ) -> None:
     made, cycles = run

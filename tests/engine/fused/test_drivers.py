@@ -74,7 +74,7 @@ def _joined(count: int) -> gc.Stream[Any]:
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_the_driver_that_is_chosen_gives_what_the_interpreted_tier_gives(case: str) -> None:
+def test_the_chosen_driver_gives_the_results_of_the_interpreted_tier(case: str) -> None:
     driver, make = CASES[case]
     assert driver_of(make()) is driver
     same(make, duration=20)

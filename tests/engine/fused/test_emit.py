@@ -59,7 +59,7 @@ def test_a_variable_has_the_users_name_or_the_operators() -> None:
         ("a.b-c", "a_b_c"),
     ],
 )
-def test_a_name_that_is_no_identifier_is_made_one(name: str, variable: str) -> None:
+def test_a_name_that_is_not_an_identifier_is_made_one(name: str, variable: str) -> None:
     assert body(one().map(lambda x: x).named(name)) == [f"{variable} = constant_0"]
 
 
@@ -77,7 +77,7 @@ def test_a_name_that_is_no_identifier_is_made_one(name: str, variable: str) -> N
         ("é", "è", "ζ"),
     ],
 )
-def test_names_never_meet(names: tuple[str, ...]) -> None:
+def test_no_two_names_are_equal(names: tuple[str, ...]) -> None:
     def make() -> gc.Stream[Any]:
         stream: gc.Stream[Any] = gc.replay([1, 2, 3], [1, 2, 3])
         for name in names:
@@ -97,13 +97,13 @@ def test_locals_of_a_cycle_are_its_own() -> None:
     assert same(lambda: gc.Stream(made(gc.Stream(made(one())).map(lambda x: x[1]))))
 
 
-def test_a_local_name_for_an_upstreams_value_is_that_values_own_variable() -> None:
+def test_a_local_name_for_an_upstreams_value_is_replaced_by_its_variable() -> None:
     made = node_class("given = self.source.value\nself.value = (given, given + 1)\nreturn True")
     assert body(gc.Stream(made(one()))) == ["tried_1 = (constant_0, constant_0 + 1)"]
 
 
 @pytest.mark.parametrize("given", ["x", "self.source.value"])
-def test_an_attribute_of_the_same_name_is_no_local(given: str) -> None:
+def test_an_attribute_of_the_same_name_is_not_a_local(given: str) -> None:
     made = node_class(
         f"x = self.source.value\nfound = self.x, x\nself.x = {given}\nself.value = found\n"
         "return True",
@@ -135,7 +135,7 @@ def test_a_local_that_is_set_twice_keeps_a_variable_of_its_own(cycle: str) -> No
     same(lambda: (x := gc.from_iterable([1, 2, 3])).join(gc.Stream(made(x)), lambda *both: both))
 
 
-def test_a_local_name_for_what_may_lack_a_value_still_says_that_there_is_none() -> None:
+def test_a_local_name_for_a_missing_value_still_raises_the_error() -> None:
     made = node_class(
         "given = self.late.value\nself.value = given if state.time > 1 else 0\nreturn True",
         "source: gc.Active[Any]\nlate: gc.Passive[Any]",
@@ -208,7 +208,7 @@ def test_a_variable_around_the_cycle_means_the_same_in_the_text(
         *((given, "mid_k") for given in (float("nan"), float("inf"), "x" * 99, 10**50, (1,))),
     ],
 )
-def test_an_operand_stands_in_the_text_if_it_is_short(given: Any, text: str) -> None:
+def test_a_short_operand_is_written_into_the_text(given: Any, text: str) -> None:
     def times(k: Any) -> Any:
         return lambda x: k * x
 
@@ -219,7 +219,9 @@ def test_an_operand_stands_in_the_text_if_it_is_short(given: Any, text: str) -> 
     ("given", "text"),
     [(3, "3"), (None, "None"), (300, "mid_k"), (2.5, "mid_k"), ("a", "mid_k"), ([1], "mid_k")],
 )
-def test_an_object_stands_in_the_text_if_python_has_it_once(given: Any, text: str) -> None:
+def test_an_object_is_written_into_the_text_if_python_has_only_one_of_it(
+    given: Any, text: str
+) -> None:
     def pair(k: Any) -> Any:
         return lambda x: [k, x]
 
@@ -254,7 +256,7 @@ def test_nodes_after_a_filter_stand_inside_its_if() -> None:
     ]
 
 
-def test_each_side_of_a_join_asks_for_the_other_alone() -> None:
+def test_each_side_of_a_join_tests_only_the_other() -> None:
     odd, small = one().filter(lambda x: x % 2 == 1), one().filter(lambda x: x < 9)
     lines = body(odd + small)
     assert lines[-3].startswith("if ") and " or " in lines[-3]
@@ -272,7 +274,7 @@ def test_many_blocks_side_by_side_are_found_by_comparisons(driver: DriverName, c
 
 
 @pytest.mark.parametrize("count", [3, 24, 25, 400])
-def test_the_same_comes_of_few_and_of_many_sources(count: int) -> None:
+def test_few_and_many_sources_give_the_same_results(count: int) -> None:
     def make() -> gc.Stream[Any]:
         sources = [gc.replay([n % 7, 10 + n], [n, -n]) for n in range(count)]
         odd = [each.map(lambda x: x + 1).filter(lambda x: x % 3) for each in sources]
@@ -348,7 +350,7 @@ def test_each_driver_has_its_loop_and_the_nodes_are_the_same(driver: DriverName)
 
 
 @pytest.mark.parametrize("driver", DriverName)
-def test_each_line_of_a_cycle_belongs_to_the_node_that_it_is_of(driver: DriverName) -> None:
+def test_each_line_of_a_cycle_belongs_to_its_node(driver: DriverName) -> None:
     chain = one().map(lambda x: x + 1).filter(bool).scan(lambda a, x: a + x, 0).throttle("1s")
     for line, owner in lines_of(chain, driver=driver):
         assigned = re.match(r"\s*[a-z]+_(\d+)(_\w+)? \+?= ", line)

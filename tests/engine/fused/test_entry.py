@@ -47,7 +47,7 @@ class Session:
 
 
 @pytest.mark.parametrize("at", range(len(NUMBERS) + 1))
-def test_a_run_that_is_entered_again_goes_on_as_if_it_had_not_been_left(at: int) -> None:
+def test_a_run_that_is_entered_again_goes_on_as_if_it_had_not_been_interrupted(at: int) -> None:
     def make() -> gc.Stream[Any]:
         source = gc.from_iterable(NUMBERS)
         odd = source.filter(lambda n: n % 2 == 1)

@@ -93,7 +93,7 @@ def ends_like(make: Callable[[], gc.Stream[Any]], **options: Any) -> None:
     st.integers(0, 12) | st.none(),
     st.integers(1, 9) | st.none(),
 )
-def test_whatever_the_times_both_tiers_agree(
+def test_both_tiers_agree_for_any_times(
     times: list[int], ordered: bool, start: int, length: int | None, cycles: int | None
 ) -> None:
     options: dict[str, Any] = {"start": start, "cycles": cycles}

@@ -241,12 +241,12 @@ def test_other_functions_have_no_operator(function: Any) -> None:
     ],
 )
 @pytest.mark.parametrize("k", [5, -5, 2.5, -0.0, float("nan"), float("inf"), "text", None])
-def test_a_function_gives_the_same_with_any_number_around_it(text: str, k: Any) -> None:
+def test_a_function_gives_the_same_with_any_captured_number(text: str, k: Any) -> None:
     make = written(f"def around(k):\n    return {text}\n")["around"]
     same(lambda: gc.from_iterable([1, 2, 3]).map(make(k)).named("tried"))
 
 
-def test_identity_is_that_of_the_very_object() -> None:
+def test_identity_is_that_of_the_object_itself() -> None:
     big = int("1000")
     text = "".join(["a", " b"])
 

@@ -139,7 +139,7 @@ def test_a_mirrored_node_gives_the_function_its_attributes() -> None:
     assert found.constants["y_attributes"] == {"own": 1}
 
 
-def test_a_source_whose_events_are_the_loop_needs_its_value_alone() -> None:
+def test_a_source_whose_events_are_the_loop_needs_only_a_variable_for_its_value() -> None:
     cycle = cycle_of(
         Set(((State("count"),),), "+", ("1",)),
         COPY,
@@ -165,7 +165,7 @@ def test_a_source_whose_events_are_the_loop_needs_its_value_alone() -> None:
         (Value(), set()),
     ],
 )
-def test_what_the_nodes_ask_of_the_run_is_told(hole: Hole, asked: set[str]) -> None:
+def test_the_layout_tells_what_the_nodes_ask_of_the_run(hole: Hole, asked: set[str]) -> None:
     found = one(Do((hole,)))
     told = {"time": found.asks_time, "start": found.asks_start, "session": found.asks_session}
     assert {name for name, asks in told.items() if asks} == asked
@@ -224,7 +224,7 @@ def test_other_objects_have_a_name(where: Place, value: Any) -> None:
     assert found.constants["y_k"] is value
 
 
-def test_a_number_of_another_type_is_no_literal() -> None:
+def test_a_number_of_another_type_is_not_written_as_a_literal() -> None:
     class Number(int):
         pass
 
@@ -246,7 +246,7 @@ def test_a_global_is_a_builtin_or_read_from_its_module() -> None:
     assert found.constants == {"prices": module, "gc": module}
 
 
-def test_modules_of_one_last_name_are_told_apart() -> None:
+def test_modules_with_the_same_last_name_are_distinguished() -> None:
     one_, other = (SimpleNamespace(__name__=f"{name}.prices") for name in "ab")
     found = one(
         Do((Global("x"), Global("y"), Global("z"))),

@@ -162,7 +162,7 @@ WAYS: dict[str, Callable[[Any], Callable[[Any], Any]]] = {
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_a_function_reads_the_truth_of_a_node(way: str) -> None:
+def test_a_function_reads_the_current_state_of_a_node(way: str) -> None:
     def make() -> gc.Stream[Any]:
         node = Summed(numbers(3), 10)
         return gc.Stream(node).map(lambda x: -x).map(WAYS[way](node))
@@ -187,7 +187,7 @@ def test_a_function_looks_from_one_node_at_another(look: str) -> None:
     assert [value for _, value in same(make)] == expected
 
 
-def test_a_function_sees_the_very_node_that_it_was_given_to() -> None:
+def test_a_function_sees_the_node_that_it_was_given_to() -> None:
     def make() -> gc.Stream[Any]:
         kept["stream"] = gc.from_iterable([1, 2, 3]).map(
             lambda x: x if x == 1 else x + kept["stream"].value
@@ -444,7 +444,9 @@ SETTERS = [by_assignment, by_object, by_vars, by_update, by_a_thread]
 @pytest.mark.parametrize("setter", SETTERS)
 @pytest.mark.parametrize("who", ["before", "itself", "after", "aside"])
 @pytest.mark.parametrize("name", ["value", "total", "factor"])
-def test_what_a_function_sets_counts_from_then_on(setter: Any, who: str, name: str) -> None:
+def test_a_value_that_a_function_sets_takes_effect_at_once(
+    setter: Any, who: str, name: str
+) -> None:
     left = []
     for tier in TIERS:
         nodes: dict[str, Any] = {}
@@ -483,7 +485,7 @@ def test_an_attribute_that_the_class_does_not_have_may_be_set_during_a_run() -> 
     assert [value for _, value in same(make)] == [[1, 1], [1, 3, 3]]
 
 
-def test_what_holds_a_variable_cannot_be_deleted_while_the_run_goes_on() -> None:
+def test_an_attribute_held_in_a_variable_cannot_be_deleted_during_a_run() -> None:
     node = Summed(numbers(2))
 
     def delete(x: int) -> int:
@@ -497,7 +499,7 @@ def test_what_holds_a_variable_cannot_be_deleted_while_the_run_goes_on() -> None
 
 
 @pytest.mark.parametrize("setter", [by_assignment, by_object, by_vars, by_update])
-def test_what_the_text_depends_on_cannot_be_exchanged_while_the_run_goes_on(setter: Any) -> None:
+def test_an_attribute_written_into_the_text_cannot_be_replaced_during_a_run(setter: Any) -> None:
     other, mapped = numbers(3), numbers(3).map(lambda x: x + 1)
 
     def exchange(x: int) -> int:
@@ -513,7 +515,7 @@ def test_what_the_text_depends_on_cannot_be_exchanged_while_the_run_goes_on(sett
     assert out.values == [2, 3, 4]
 
 
-def test_a_run_that_is_run_again_begins_with_what_was_set_in_between() -> None:
+def test_a_second_run_begins_with_the_attributes_set_in_between() -> None:
     node = Summed(numbers(3))
     graph = gc.Graph(gc.Stream(node))
     graph.run()
@@ -608,7 +610,7 @@ def error_of(call: Callable[[], Any]) -> str:
 
 
 @pytest.mark.parametrize("asked", ASKED)
-def test_a_node_is_the_same_to_those_who_ask_what_it_is(asked: str) -> None:
+def test_isinstance_and_type_checks_of_a_node_give_the_same_during_a_run(asked: str) -> None:
     def make() -> gc.Stream[Any]:
         node = Mine(numbers(3))
         return gc.Stream(node).map(lambda x: ASKED[asked](node))
@@ -644,7 +646,7 @@ def test_a_class_with_slots_of_its_own_runs() -> None:
     assert same(lambda: gc.Stream(made(numbers(3)))) == [(1, 1), (2, 3), (3, 6)]
 
 
-def test_a_graph_leaves_no_class_behind() -> None:
+def test_a_deleted_graph_leaves_no_class() -> None:
     before = len(garbage_of(Summed))
     for _ in range(5):
         gc.Stream(Summed(numbers(3))).run()
@@ -875,7 +877,7 @@ def test_another_thread_writes_into_a_real_time_run() -> None:
     assert (node.total, node.factor, node.value, after.ticked_in) == (10, 10, 10, 4)
 
 
-def test_no_write_of_another_thread_undoes_what_the_run_does() -> None:
+def test_a_write_of_another_thread_does_not_undo_writes_of_the_run() -> None:
     done = threading.Event()
     node = Summed(gc.from_iterable(itertools.repeat(1, 10**9)))
     graph = gc.Graph(gc.Stream(node).count())
@@ -912,7 +914,9 @@ def test_no_write_of_another_thread_undoes_what_the_run_does() -> None:
 
 
 @pytest.mark.parametrize("moment", ["live.begin", "return"])
-def test_what_another_thread_sets_while_a_run_begins_or_ends_is_not_lost(moment: str) -> None:
+def test_values_that_another_thread_sets_while_a_run_begins_or_ends_are_not_lost(
+    moment: str,
+) -> None:
     node = Summed(numbers(2))
     graph = gc.Graph(gc.Stream(node))
     graph.fused_source()

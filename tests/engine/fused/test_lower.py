@@ -222,7 +222,7 @@ def test_a_function_is_inlined_where_its_arguments_are_variables() -> None:
         ("(self.count, self.given(self.count))", lambda x: -x, "(<state count>, -<state count>)"),
     ],
 )
-def test_a_function_is_called_where_its_text_would_mean_something_else(
+def test_a_function_is_called_where_its_inlined_text_would_mean_something_else(
     cycle: str, given: Any, value: str
 ) -> None:
     found = listing(ir_of(f"self.value = {cycle}\nreturn True", given).body)
@@ -265,7 +265,7 @@ def test_variables_around_a_function_or_the_cycle_are_holes() -> None:
         ("return False", TickForm.NEVER),
     ],
 )
-def test_where_it_ticks(cycle: str, form: TickForm) -> None:
+def test_where_a_cycle_ticks(cycle: str, form: TickForm) -> None:
     assert ir_of(cycle).tick_form is form
 
 
@@ -281,7 +281,7 @@ def test_where_it_ticks(cycle: str, form: TickForm) -> None:
         ("if self.count:\n    return False\nstate.schedule(5)\nreturn True", 1),
     ],
 )
-def test_how_often_it_asks_to_be_woken(cycle: str, wakes: float) -> None:
+def test_how_many_alarms_a_cycle_sets(cycle: str, wakes: float) -> None:
     assert ir_of(cycle).wakes == wakes
 
 
@@ -320,7 +320,7 @@ def test_whether_it_has_assigned_its_value_where_it_ticks(
         ("return state.due", set()),
     ],
 )
-def test_what_it_asks_of_the_run(cycle: str, asked: set[Run]) -> None:
+def test_what_a_cycle_asks_of_the_run(cycle: str, asked: set[Run]) -> None:
     assert ir_of(cycle).requires == asked
 
 
@@ -388,7 +388,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("cycle", REFUSED)
-def test_a_cycle_that_has_no_ir_is_called_and_says_why(cycle: str) -> None:
+def test_a_cycle_without_ir_is_called_with_a_reason(cycle: str) -> None:
     assert outcome(cycle) == REFUSED[cycle]
     made = node_class(cycle, FIELDS)
 

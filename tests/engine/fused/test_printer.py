@@ -291,12 +291,12 @@ CASES = [(place, text) for place, given in PLACES.items() for text in given]
 
 @pytest.mark.parametrize("hole", [Cell("k"), Captured("function", "k")])
 @pytest.mark.parametrize(("place", "text"), CASES)
-def test_a_hole_knows_what_may_be_written_into_it(place: Place, text: str, hole: Any) -> None:
+def test_a_hole_tells_what_may_be_written_into_it(place: Place, text: str, hole: Any) -> None:
     holes = [part for part in with_hole(text, hole) if isinstance(part, Hole)]
     assert [each.where for each in holes if isinstance(each, Cell | Captured)] == [place]
 
 
-def test_a_text_is_of_strings_between_holes() -> None:
+def test_a_text_is_strings_and_holes() -> None:
     assert with_hole("(k + a) * k", State("k")) == (*("(", State("k"), " + a) * ", State("k")),)
     assert with_hole("k", Local("k")) == (Local("k"),)
 

@@ -94,7 +94,7 @@ def test_the_interpreted_tier_compiles_nothing(compiled: list[str]) -> None:
     assert compiled == []
 
 
-def test_the_text_for_tracebacks_goes_with_the_graph(compiled: list[str]) -> None:
+def test_the_text_for_tracebacks_is_deleted_with_the_graph(compiled: list[str]) -> None:
     graph = gc.Graph(numbers())
     graph.run()
     (name,) = compiled
@@ -163,7 +163,7 @@ def test_a_parameter_changed_between_runs_counts_from_the_next_run(tier: Any, va
 
 
 @pytest.mark.parametrize("tier", TIERS)
-def test_a_function_given_to_an_operator_may_be_exchanged_between_runs(tier: Any) -> None:
+def test_a_function_given_to_an_operator_may_be_replaced_between_runs(tier: Any) -> None:
     mapped: Any = gc.constant(3).map(lambda x: x + 1)
     out = mapped.collect()
     graph = gc.Graph(out)
@@ -208,7 +208,7 @@ def test_a_name_of_the_builtins_hidden_between_runs_counts_from_the_next_run(tie
 
 
 @pytest.mark.parametrize("tier", TIERS)
-def test_a_method_exchanged_between_runs_counts_from_the_next_run(tier: Any) -> None:
+def test_a_method_replaced_between_runs_counts_from_the_next_run(tier: Any) -> None:
     made = node_class("self.value = 1\nreturn True")
     out = gc.Stream(made(gc.constant(0))).collect()
     graph = gc.Graph(out)
@@ -447,7 +447,7 @@ def test_stop_lets_the_cycle_finish_from_fused_and_called_nodes(tier: Any, fused
 
 @pytest.mark.parametrize("tier", TIERS)
 @pytest.mark.parametrize("count", [1, 2, 5, 6, 7])
-def test_so_many_cycles_run_and_no_more(tier: Any, count: int) -> None:
+def test_exactly_the_given_number_of_cycles_runs(tier: Any, count: int) -> None:
     out = gc.from_iterable([1, 2, 3, 4, 5, 6]).map(lambda x: x).collect()
     report = out.run(cycles=count, tier=tier)
     done = min(count, 6)
@@ -460,7 +460,7 @@ def test_so_many_cycles_run_and_no_more(tier: Any, count: int) -> None:
 @pytest.mark.parametrize(
     ("until", "values"), [(9, []), (10, [1, 2]), (19, [1, 2]), (20, [1, 2, 3])]
 )
-def test_what_is_due_at_exactly_the_end_still_runs(tier: Any, until: int, values: Any) -> None:
+def test_cycles_at_exactly_the_end_still_run(tier: Any, until: int, values: Any) -> None:
     out = gc.replay([10, 10, 20], [1, 2, 3]).collect()
     report = out.run(start=5, until=until, tier=tier)
     assert (out.values, report.ended_by) == (values, "sources" if until == 20 else "until")

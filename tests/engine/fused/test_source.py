@@ -45,12 +45,12 @@ def body_of(function: Any) -> str | None:
     return None if tree is None else ast.unparse(tree.body)
 
 
-def test_several_lambdas_in_one_line_are_told_apart() -> None:
+def test_several_lambdas_on_one_line_are_told_apart() -> None:
     two = [lambda x: x + 1, lambda x: x * 2, lambda y: y - 3]  # fmt: skip
     assert [body_of(each) for each in two] == ["x + 1", "x * 2", "y - 3"]
 
 
-def test_lambdas_that_do_the_same_are_told_apart_by_where_they_stand() -> None:
+def test_lambdas_with_the_same_code_are_told_apart_by_their_positions() -> None:
     one, other = (lambda x: x + 1), (lambda x: x + 1)
     trees = tree_of(one), tree_of(other)
     assert all(trees)
@@ -138,7 +138,7 @@ def test_a_notebooks_cell_is_found_in_linecache(cell: Callable[[str], dict[str, 
     assert body_of(cell("double = lambda x: 2 * x\n")["double"]) == "2 * x"
 
 
-def test_a_cell_that_asks_for_a_future_gives_what_was_compiled(
+def test_a_cell_with_a_future_import_gives_the_tree_that_was_compiled(
     cell: Callable[[str], dict[str, Any]],
 ) -> None:
     text = "from __future__ import annotations\ndef f(x: int) -> int:\n    return x\n"
@@ -212,7 +212,7 @@ def test_names_that_code_of_the_file_may_delete() -> None:
 
 
 @pytest.mark.filterwarnings("always")
-def test_a_text_of_which_python_warns_is_compiled_without_a_second_warning() -> None:
+def test_a_text_that_python_warns_about_is_compiled_without_a_second_warning() -> None:
     with warnings.catch_warnings(record=True) as shown:
         SourceFile("f = lambda x: x is 5\n", "<text>")
     assert shown == []
@@ -243,7 +243,7 @@ def test_two_threads_that_compile_at_once_leave_the_filters_as_they_were() -> No
     assert list(warnings.filters) == before
 
 
-def test_files_that_were_read_long_ago_are_forgotten(cell: Callable[[str], dict[str, Any]]) -> None:
+def test_the_least_recently_used_files_are_evicted(cell: Callable[[str], dict[str, Any]]) -> None:
     functions = [cell(f"f = lambda x: x + {n}\n")["f"] for n in range(65)]
     first = file_of(functions[0])
     assert first is not None
@@ -256,5 +256,5 @@ def test_files_that_were_read_long_ago_are_forgotten(cell: Callable[[str], dict[
 
 
 @pytest.mark.parametrize(("name", "mangled"), [("__a", True), ("__a__", False), ("_a", False)])
-def test_which_names_python_renames_inside_a_class(name: str, mangled: bool) -> None:
+def test_python_renames_some_names_inside_a_class(name: str, mangled: bool) -> None:
     assert is_mangled(name) is mangled

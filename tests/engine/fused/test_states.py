@@ -83,7 +83,7 @@ def with_another_run_mode() -> type[Any]:
         (with_another_run_mode(), True),
     ],
 )
-def test_an_alarm_may_be_kept_where_the_state_is_handed_out(cls: type[Any], expected: bool) -> None:
+def test_an_alarm_may_be_kept_where_the_state_escapes(cls: type[Any], expected: bool) -> None:
     assert keeps_alarms(cls) is expected
 
 
@@ -94,7 +94,9 @@ def test_an_alarm_may_be_kept_where_the_state_is_handed_out(cls: type[Any], expe
         (LeavesAFunctionInRealTimeAlone, False),
     ],
 )
-def test_a_function_that_start_leaves_may_ask_later(cls: type[Any], expected: bool) -> None:
+def test_a_function_that_start_makes_may_use_the_state_later(
+    cls: type[Any], expected: bool
+) -> None:
     assert asks_between_cycles(cls) is expected
 
 
@@ -108,7 +110,7 @@ def test_a_function_that_start_leaves_may_ask_later(cls: type[Any], expected: bo
         ("print(state)", True),
     ],
 )
-def test_stop_may_ask_for_what_the_session_alone_knows(stop: str, expected: bool) -> None:
+def test_stop_may_ask_for_what_only_the_session_knows(stop: str, expected: bool) -> None:
     made = node_class("return True", more=f"def stop(self, state):\n    {stop}")
     assert asks_between_cycles(made) is expected
 
@@ -155,7 +157,7 @@ def test_a_class_without_source_may_be_woken() -> None:
     "asked", ["state.time", "state.elapsed", "state.cycle_at_time", "(state.due, state.stopping)"]
 )
 @pytest.mark.parametrize("sources", [1, 2, 20])
-def test_a_state_that_start_leaves_in_a_function_knows_the_cycle(asked: str, sources: int) -> None:
+def test_a_state_that_start_stores_in_a_function_knows_the_cycle(asked: str, sources: int) -> None:
     made = node_class(
         "self.value = (self.source.value, self.ask())\nreturn True",
         more=f"def start(self, state):\n    self.ask = lambda: {asked}",
@@ -170,7 +172,7 @@ def test_a_state_that_start_leaves_in_a_function_knows_the_cycle(asked: str, sou
 
 @pytest.mark.parametrize("asked", ["state.cycle_at_time", "state.due", "given(state)"])
 @pytest.mark.parametrize("wakes", ["", "state.schedule(state.time)\n"])
-def test_a_state_that_is_asked_in_stop_knows_the_last_cycle(asked: str, wakes: str) -> None:
+def test_a_state_used_in_stop_knows_the_last_cycle(asked: str, wakes: str) -> None:
     seen: list[Any] = []
     made = node_class(
         f"if state.due:\n    return False\n{wakes}self.value = self.source.value\nreturn True",

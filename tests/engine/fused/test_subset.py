@@ -92,7 +92,7 @@ DOUBTFUL = [
 
 @pytest.mark.filterwarnings("ignore::SyntaxWarning")
 @pytest.mark.parametrize("cycle", DOUBTFUL)
-def test_code_of_which_python_warns_is_called(cycle: str) -> None:
+def test_code_that_python_warns_about_is_called(cycle: str) -> None:
     made = node_class(f"{cycle}\nreturn True")
 
     def make() -> gc.Stream[Any]:
@@ -144,7 +144,7 @@ REFUSED_CLASSES = {
 
 
 @pytest.mark.parametrize("more", REFUSED_CLASSES)
-def test_a_class_that_does_with_its_attributes_what_it_likes_is_called(more: str) -> None:
+def test_a_class_with_its_own_attribute_access_is_called(more: str) -> None:
     made = node_class(
         "self.count += 1\nself.value = self.source.value\nreturn True",
         FIELDS,
@@ -157,7 +157,7 @@ def test_a_class_that_does_with_its_attributes_what_it_likes_is_called(more: str
     assert why(gc.Stream(made(gc.constant(1)))) == f"called: {REFUSED_CLASSES[more]}"
 
 
-def test_what_is_said_of_a_cycle_in_the_subset() -> None:
+def test_what_the_subset_pass_finds_in_a_cycle() -> None:
     made = node_class(
         "n = self.given(self.source.value, 1)\nself.count = n\nself.given(*self.other)\n"
         "for m in (1, 2):\n    pass\nself.value = limit\nreturn True",

@@ -80,7 +80,7 @@ def test_a_program_is_fused_under_the_interpreters_flags(module: Path, flags: An
     assert printed(*flags, "-c", run) == "[0, 2, 6, 12, 20] 0"
 
 
-def test_assertions_go_with_O_as_they_do_in_called_code(module: Path) -> None:
+def test_O_removes_assertions_as_it_does_in_called_code(module: Path) -> None:
     run = (
         f"import sys; sys.path.insert(0, {str(module.parent)!r})\n"
         "import program, graphcore as gc\n"

@@ -54,14 +54,14 @@ def asking(*active: int, passive: tuple[int, ...] = (), waits: bool = True) -> N
     return node(active, passive, cycle_of(Do(tuple(asked))), waits=waits)
 
 
-def test_nodes_that_run_in_every_cycle_are_tested_for_nothing() -> None:
+def test_nodes_that_run_in_every_cycle_need_no_test() -> None:
     found = placed(source(), always(0), always(1))
     assert [node_at(found, n).index for n in range(3)] == [0, 1, 2]
     assert (found.top.test, found.top.flag_of, found.sparse) == (Always(), (0, 1, 2), False)
     assert not any(node_at(found, n).sets_flag for n in range(3))
 
 
-def test_the_dependants_of_a_node_that_chooses_stand_where_it_ticks() -> None:
+def test_dependants_of_a_node_that_may_not_tick_are_placed_where_it_ticks() -> None:
     chosen = node_at(placed(source(), chooses(0), always(1), always(2)), 1)
     assert chosen.sets_flag
     assert chosen.dependants is not None
@@ -77,7 +77,7 @@ def test_a_node_that_ticks_in_several_places_has_its_dependants_after_it() -> No
     assert block_at(found, 2).test == Now(1)
 
 
-def test_a_block_that_is_opened_anew_asks_for_the_flag() -> None:
+def test_a_block_that_is_opened_again_tests_the_flag() -> None:
     found = placed(source(), chooses(0), always(1), chooses(0), always(3), always(1))
     assert block_at(found, 3).test == Now(1)
 
@@ -93,13 +93,13 @@ def test_a_node_under_several_clocks_runs_if_one_of_them_holds() -> None:
     assert block_at(found, 3).test == AnyOf((Now(1), Now(2)))
 
 
-def test_each_side_of_a_join_asks_for_the_other_alone() -> None:
+def test_each_side_of_a_join_tests_only_the_other() -> None:
     found = placed(source(), chooses(0), chooses(0), always(1, 2))
     sides = AllOf((Now(1), Held(2))), AllOf((Now(2), Held(1)))
     assert block_at(found, 3).test == AnyOf(sides)
 
 
-def test_a_value_that_may_be_missing_is_asked_for() -> None:
+def test_a_value_that_may_be_missing_is_tested_for() -> None:
     found = placed(source(), chooses(0), always(0, passive=(1,)))
     assert block_at(found, 2).test == AllOf((Always(), Held(1)))
 
@@ -113,7 +113,7 @@ def test_a_value_that_may_be_missing_is_asked_for() -> None:
         (never(0), Never(), Never()),
     ],
 )
-def test_a_node_asks_of_its_upstreams_what_is_not_known(
+def test_a_node_tests_its_upstreams_only_for_what_is_not_known(
     upstream: NodeIR, ticked: Test, valid: Test
 ) -> None:
     found = placed(source(), upstream, asking(0, passive=(1,), waits=False))
@@ -122,7 +122,7 @@ def test_a_node_asks_of_its_upstreams_what_is_not_known(
     assert (tests[Ticked("sources", 1)], tests[Valid("sources", 1)]) == (ticked, valid)
 
 
-def test_a_node_deep_in_the_blocks_asks_nothing_of_the_clocks_above() -> None:
+def test_a_node_deep_in_the_blocks_does_not_test_the_clocks_above() -> None:
     found = placed(source(), chooses(0), chooses(1), asking(2, passive=(1, 0)))
     outer = node_at(found, 1).dependants
     assert outer is not None

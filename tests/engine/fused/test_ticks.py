@@ -108,7 +108,7 @@ FORMS = {
 
 
 @pytest.mark.parametrize(("form", "text"), [(f, t) for f, texts in FORMS.items() for t in texts])
-def test_where_a_node_ticks_is_told_and_nothing_else_changes(form: TickForm, text: str) -> None:
+def test_ticks_are_marked_and_nothing_else_changes(form: TickForm, text: str) -> None:
     assert form_of(text) is form
     assert_same(text)
 
@@ -121,7 +121,7 @@ def test_a_branch_that_returns_on_some_paths_becomes_a_loop_run_once() -> None:
     assert_same(text)
 
 
-def test_many_returns_one_after_the_other_do_not_nest_without_end() -> None:
+def test_many_returns_in_a_row_do_not_nest_without_limit() -> None:
     text = "\n".join(f"if a == {n}:\n    return {n % 2}" for n in range(30)) + "\nreturn True"
     (loop,), form = arrange(body_of(text))
     assert isinstance(loop, ast.While)
@@ -156,7 +156,7 @@ def branches(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
 
 
 @given(st.lists(st.recursive(lines | returns, branches, max_leaves=12), min_size=1, max_size=6))
-def test_any_body_does_the_same_without_its_returns(statements: list[str]) -> None:
+def test_any_body_does_the_same_after_its_returns_are_removed(statements: list[str]) -> None:
     assert_same("\n".join(statements))
 
 
@@ -172,12 +172,12 @@ def test_any_body_does_the_same_without_its_returns(statements: list[str]) -> No
         ("a is b is c", "not a is b is c"),
     ],
 )
-def test_only_a_comparison_with_a_certain_opposite_is_inverted(test: str, text: str) -> None:
+def test_a_comparison_is_inverted_only_if_its_opposite_is_certain(test: str, text: str) -> None:
     tree = ast.parse(test, mode="eval").body
     assert ast.unparse(negated(tree)) == text
 
 
-def test_how_often_a_pass_asks_to_be_woken() -> None:
+def test_how_many_alarms_one_pass_sets() -> None:
     wake = WakeStatement(ast.Constant(1))
     test = ast.Name("a")
     assert wakes_at_most([wake, wake]) == 2

@@ -53,7 +53,7 @@ def after(text: str) -> str:
         ("for n in (1, 2):\n    use(n)", "for n in (1, 2):\n    use(n)"),
     ],
 )
-def test_a_loop_over_upstreams_is_unrolled_and_no_other(text: str, expected: str) -> None:
+def test_only_loops_over_upstreams_are_unrolled(text: str, expected: str) -> None:
     assert after(text) == expected
 
 

@@ -93,7 +93,7 @@ def test_categories_stay_categories():
     assert batch.column("venue").to_pylist() == ["a", "b", "a"]
 
 
-def test_nothing_is_a_batch_without_rows():
+def test_empty_lists_and_tables_become_a_batch_without_rows():
     assert arrow.decode(arrow.encode([])).num_rows == 0
     assert arrow.decode(arrow.encode(pa.table(BATCH)[:0])).schema == BATCH.schema
     assert arrow(Row).decode(arrow(Row).encode([])) == []
@@ -170,7 +170,7 @@ def test_rows_take_values_of_numpy_and_of_subclasses():
 @pytest.mark.parametrize(
     "values", [["a", b"b"], [datetime(2024, 1, 1), datetime(2024, 1, 1, tzinfo=UTC)], [1, "a"]]
 )
-def test_mappings_refuse_values_of_which_arrow_would_change_one(values):
+def test_mappings_refuse_values_if_arrow_would_change_one(values):
     with pytest.raises(CodecError, match="arrow cannot encode a value of type list: "):
         arrow.encode([{"v": value} for value in values])
 
@@ -189,7 +189,7 @@ def test_rows_come_back(rows):
     assert arrow(Row).decode(arrow(Row).encode(rows)) == rows
 
 
-def test_what_other_libraries_prefer_is_taken_where_every_value_fits():
+def test_types_that_other_libraries_prefer_are_taken_if_every_value_fits():
     types = {"id": pa.uint16(), "bid": pa.float32(), "venue": pa.large_string()}
     other = BATCH.cast(pa.schema(types.items()))
     assert arrow(Row).decode(arrow.encode(other)) == ROWS
@@ -238,9 +238,7 @@ def test_columns_that_are_not_the_rows_are_refused(columns, said):
         (arrow(Row), [Row(1, None, "\ud800")], "cannot encode column 'venue'"),
     ],
 )
-def test_a_value_that_is_no_table_or_none_that_is_taken_is_refused_in_one_sentence(
-    codec, value, said
-):
+def test_a_value_that_is_not_a_supported_table_is_refused_in_one_sentence(codec, value, said):
     with pytest.raises(CodecError, match=said) as refused:
         codec.encode(value)
     assert "\n" not in str(refused.value)
@@ -258,7 +256,7 @@ class Empty(msgspec.Struct):
     ("row", "said"),
     [(Nested, "'inner' is not"), (Empty, "with fields"), (int, "with fields"), (3, "3")],
 )
-def test_a_class_that_is_no_row_is_refused_where_the_codec_is_made(row, said):
+def test_a_class_that_is_not_a_row_is_refused_where_the_codec_is_made(row, said):
     with pytest.raises(gc.InvalidTypeError, match=said):
         arrow(row)
 
@@ -300,7 +298,7 @@ def test_a_hostile_frame_is_refused_in_one_sentence(payload, said):
     assert "\n" not in str(refused.value)
 
 
-def test_offsets_beyond_the_text_and_what_is_no_utf8_are_refused():
+def test_offsets_beyond_the_text_and_invalid_utf8_are_refused():
     text = with_columns({"t": pa.array(["abc", "defg"])})
     honest, lie = struct.pack("<iii", 0, 3, 7), struct.pack("<iii", 0, 3, 9_999)
     assert honest in text
@@ -327,7 +325,7 @@ def test_nothing_is_unpickled():
 
 
 @given(st.data())
-def test_no_bytes_do_worse_than_a_codec_error(data):
+def test_any_bytes_raise_at_worst_a_codec_error(data):
     payload = bytearray(payload_of(BATCH))
     for _ in range(data.draw(st.integers(1, 4))):
         place = data.draw(st.integers(0, len(payload)))
@@ -351,7 +349,7 @@ def test_without_pyarrow_only_the_codec_fails_and_it_says_what_to_install(monkey
             use()
 
 
-def test_pyarrow_is_not_imported_for_those_who_do_not_use_it():
+def test_pyarrow_is_imported_only_when_it_is_used():
     code = "import sys, graphcore_zmq; sys.exit('pyarrow' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 

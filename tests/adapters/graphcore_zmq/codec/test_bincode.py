@@ -134,7 +134,7 @@ def test_values_are_the_bytes_that_a_typed_rust_peer_has(kind, value, text):
 
 
 @pytest.mark.parametrize(("kind", "value", "text"), GOLDEN)
-def test_every_value_that_is_cut_short_or_has_bytes_behind_is_refused(kind, value, text):
+def test_a_value_that_is_cut_short_or_followed_by_more_bytes_is_refused(kind, value, text):
     codec, payload = bincode(kind), bytes.fromhex(text)
     for end in range(len(payload)):
         with pytest.raises(CodecError, match="bincode"):
@@ -145,7 +145,7 @@ def test_every_value_that_is_cut_short_or_has_bytes_behind_is_refused(kind, valu
 
 
 @pytest.mark.parametrize(("kind", "value", "text"), GOLDEN)
-def test_a_value_is_read_from_among_others(kind, value, text):
+def test_a_value_is_read_from_the_middle_of_others(kind, value, text):
     payload = bytes.fromhex(text)
     assert bincode(kind).read(b"ab" + payload + b"cd", 2) == (value, 2 + len(payload))
 
@@ -223,7 +223,7 @@ def independently(kind, value):
 
 
 @given(st.data())
-def test_values_of_any_type_come_back_and_are_written_as_described(data):
+def test_values_of_any_type_come_back_and_are_written_as_documented(data):
     kind, values = data.draw(KINDS)
     value = data.draw(values)
     payload = bincode(kind).encode(value)
@@ -232,7 +232,7 @@ def test_values_of_any_type_come_back_and_are_written_as_described(data):
 
 
 @given(st.data())
-def test_no_bytes_do_worse_than_a_codec_error(data):
+def test_any_bytes_raise_at_worst_a_codec_error(data):
     kind, values = data.draw(KINDS)
     codec = bincode(kind)
     payload = bytearray(codec.encode(data.draw(values)))
@@ -259,7 +259,7 @@ def holds_nan(value):
 
 @pytest.mark.parametrize("kind", [str, bytes, list[u8], list[str], list[bool | None], list[Quote]])
 @pytest.mark.parametrize("count", [1, 2**31, 2**40, 2**63, 2**64 - 1])
-def test_a_lying_length_is_refused_before_anything_is_made_of_it(kind, count):
+def test_a_false_length_is_refused_before_memory_is_allocated(kind, count):
     payload = struct.pack("<Q", count)
     codec = bincode(kind)
     tracemalloc.start()
@@ -327,7 +327,7 @@ def test_a_value_that_does_not_fit_is_refused_in_one_sentence(kind, value, said)
         (Quote, "00", r"bincode\(Quote\) cannot decode b'\\x00': they end within the value"),
     ],
 )
-def test_bytes_that_are_no_value_are_refused_in_one_sentence(kind, text, said):
+def test_bytes_that_are_not_a_value_are_refused_in_one_sentence(kind, text, said):
     with pytest.raises(CodecError, match=said):
         bincode(kind).decode(bytes.fromhex(text))
 
@@ -361,13 +361,13 @@ class Computed:
         (3, "3"),
     ],
 )
-def test_a_type_that_has_no_such_bytes_is_refused_where_the_codec_is_made(kind, said):
+def test_a_type_without_a_bincode_form_is_refused_where_the_codec_is_made(kind, said):
     with pytest.raises(gc.InvalidTypeError, match=said) as refused:
         bincode(kind)
     assert "\n" not in str(refused.value)
 
 
-def test_a_width_on_what_is_no_number_is_none():
+def test_a_width_on_a_type_that_is_not_a_number_is_ignored():
     codec = bincode(Annotated[str, *u8.__metadata__])
     assert codec.decode(codec.encode("a")) == "a"
 

@@ -55,19 +55,19 @@ def test_a_value_that_has_no_bytes_is_refused_by_its_type(codec, value):
 
 
 @pytest.mark.parametrize(("codec", "payload"), [(msgpack, b"\x91" * 5_000), (json, b"[" * 100_000)])
-def test_bytes_that_nest_too_deep_are_refused_as_any_other(codec, payload):
+def test_bytes_that_nest_too_deeply_are_refused_like_any_others(codec, payload):
     with pytest.raises(CodecError, match=f"{codec.name} cannot decode"):
         codec.decode(payload)
 
 
-def test_a_value_that_nests_too_deep_is_refused_as_any_other():
+def test_a_value_that_nests_too_deeply_is_refused_like_any_other():
     endless = []
     endless.append(endless)
     with pytest.raises(CodecError, match="msgpack cannot encode a value of type list"):
         msgpack.encode(endless)
 
 
-def test_raw_takes_whatever_is_bytes():
+def test_raw_takes_all_kinds_of_bytes():
     assert [raw.encode(kind(b"ab")) for kind in (bytes, bytearray, memoryview)] == [b"ab"] * 3
 
 
@@ -184,5 +184,5 @@ def test_a_value_with_no_plain_form_is_refused(codec, value):
         codec.encode([value] if not isinstance(value, np.ndarray) else value)
 
 
-def test_an_infinite_scalar_of_numpy_stays_one():
+def test_an_infinite_scalar_of_numpy_stays_infinite():
     assert msgpack(np.float32).decode(msgpack.encode(np.float32(math.inf))) == math.inf

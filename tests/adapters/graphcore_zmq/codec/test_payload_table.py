@@ -106,7 +106,9 @@ def test_the_table_has_all_codecs_and_each_kind_of_value() -> None:
 
 
 @pytest.mark.parametrize(("value", "codec", "said"), list(cells()))
-def test_what_comes_back_is_what_the_page_says(value: str, codec: str, said: str) -> None:
+def test_the_values_that_come_back_are_those_in_the_table(
+    value: str, codec: str, said: str
+) -> None:
     given = eval(value, NAMES)
     if said == REFUSED:
         with pytest.raises((CodecError, gc.InvalidTypeError)):

@@ -61,7 +61,7 @@ def test_wait_waits_for_the_holder_until_the_deadline(caplog):
         told.wait(0)
 
 
-def test_wait_takes_a_name_that_becomes_free_and_tells_who_was_told_of_the_wait(caplog):
+def test_wait_takes_a_name_that_becomes_free_and_logs_it_if_the_wait_was_logged(caplog):
     told = claim("wait")
     told.meet(THEIRS)
     told.take()
@@ -153,7 +153,7 @@ def test_a_refusal_ends_a_new_claim_and_no_settled_one(conflict):
     assert held.state is State.HELD and held.wait(0)
 
 
-def test_settled_returns_a_claim_that_has_its_name_and_revokes_one_that_fails():
+def test_settled_returns_a_claim_that_has_its_name_and_revokes_a_claim_that_fails():
     told = claim("wait")
     timer = threading.Timer(0.05, told.take)
     timer.start()

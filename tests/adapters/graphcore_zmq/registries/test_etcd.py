@@ -53,7 +53,7 @@ FORM = 'write "http://host:2379" or "https://host:2379"'
         ),
     ],
 )
-def test_what_makes_no_sense_is_refused_in_a_sentence(
+def test_invalid_arguments_are_refused_in_a_sentence(
     arguments: list[Any], options: dict[str, Any], sentence: str
 ) -> None:
     with pytest.raises((gc.InvalidValueError, gc.InvalidTypeError)) as caught:
@@ -69,13 +69,13 @@ def test_a_name_is_text(name: Any) -> None:
             ask(name)
 
 
-def test_it_shows_where_it_is_and_no_password(tmp_path: Path) -> None:
+def test_its_repr_shows_the_endpoints_but_no_password(tmp_path: Path) -> None:
     registry = EtcdRegistry(["https://one", "https://[::1]:99/"], user="me", password="secret")
     assert repr(registry) == "<EtcdRegistry at https://one:2379, https://[::1]:99>"
     assert "secret" not in str(vars(registry)) + repr(registry._endpoints)
 
 
-def test_it_is_all_that_a_registry_can_be() -> None:
+def test_it_supports_every_registry_protocol() -> None:
     registry = EtcdRegistry(["http://[::1]:99", URL])
     assert isinstance(registry, ZmqRegistry)
     for kind in (WatchableRegistry, ClaimingRegistry, KeyedRegistry, RemoteRegistry):

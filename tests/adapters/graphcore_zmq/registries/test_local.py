@@ -38,7 +38,7 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "names.db"
 
 
-def test_all_names_are_listed_in_order_those_of_the_dead_are_not(path):
+def test_names_are_listed_in_order_without_those_of_dead_publishers(path):
     registry = LocalRegistry(path)
     assert registry.names() == {}
     handles = [registry.register(name, A) for name in ("b", "a")]
@@ -88,7 +88,7 @@ def test_a_lookup_makes_no_file(path):
     assert not path.exists()
 
 
-def test_a_file_that_is_no_registry_is_named_with_the_reason(tmp_path):
+def test_a_file_that_is_not_a_registry_is_named_with_the_reason(tmp_path):
     junk = tmp_path / "junk"
     junk.write_text("no database" * 100)
     for path, reason in (
@@ -133,7 +133,7 @@ def test_a_watch_says_once_that_the_folder_is_missing_and_goes_on_when_it_is_the
         (("names",), {"conflict": "fight"}, "fight"),
     ],
 )
-def test_what_makes_no_registry_is_refused_in_one_sentence(arguments, options, said):
+def test_invalid_arguments_are_refused_in_one_sentence(arguments, options, said):
     with pytest.raises((gc.InvalidTypeError, gc.InvalidValueError), match=said):
         LocalRegistry(*arguments, **options)
 
@@ -156,7 +156,7 @@ def take_away(path: Path, name: str, address: str) -> None:
 
 
 @pytest.mark.parametrize("conflict", ["wait", "error"])
-def test_a_name_that_has_gone_to_another_is_given_up_and_said(path, caplog, conflict):
+def test_a_name_that_another_publisher_took_is_given_up_and_logged(path, caplog, conflict):
     before = threading.active_count()
     handle = LocalRegistry(path, ttl="300ms", conflict=conflict).register("quotes", A)
     take_away(path, "quotes", B)
@@ -218,7 +218,9 @@ def claim(path: Path, rounds: int, port: int, owner: Connection) -> None:
         owner.send("ready")
 
 
-def test_of_processes_that_claim_a_name_at_once_exactly_one_gets_it_fifty_times_of_fifty(path):
+def test_exactly_one_of_the_processes_that_claim_a_name_at_once_gets_it_fifty_times_out_of_fifty(
+    path,
+):
     context = get_context("spawn")
     pipes = [context.Pipe() for _ in range(3)]
     processes = [
@@ -260,7 +262,7 @@ def test_two_hundred_names_leave_no_thread_and_no_descriptor(path):
     assert registry.names() == {}
 
 
-def test_a_claim_that_waits_can_be_left_off_at_once(path):
+def test_a_waiting_claim_can_be_revoked_at_once(path):
     holder = LocalRegistry(path).register("quotes", A)
     before = threading.active_count()
     waiting = LocalRegistry(path).claim(Registration("quotes", B))
@@ -271,7 +273,7 @@ def test_a_claim_that_waits_can_be_left_off_at_once(path):
     assert LocalRegistry(path).names() == {}
 
 
-def test_one_that_waits_for_a_file_that_stays_locked_fails_in_the_end(path, caplog):
+def test_a_claim_that_waits_for_a_file_that_stays_locked_fails_in_the_end(path, caplog):
     holder = LocalRegistry(path).register("quotes", A)
     waiting = LocalRegistry(path, ttl="200ms").claim(Registration("quotes", B))
     with closing(sqlite3.connect(path, isolation_level=None)) as database:

@@ -36,7 +36,7 @@ def test_the_host_of_a_publisher_need_not_be_written_as_it_is_bound():
         ("here", "ipc:///tmp/there", "ipc:///tmp/there"),
     ],
 )
-def test_a_publisher_that_is_elsewhere_is_refused(name, address, said):
+def test_a_publisher_at_another_address_is_refused(name, address, said):
     registry = StaticRegistry({"quotes": "tcp://feeds:5556", "here": "ipc:///tmp/here"})
     with pytest.raises(RegistryError, match=said):
         registry.register(name, address)
@@ -81,6 +81,6 @@ def test_a_publisher_with_another_key_or_none_is_refused():
         ({"quotes": ("tcp://feeds:5556",)}, "an address and a public key, not .*feeds"),
     ],
 )
-def test_what_is_no_mapping_of_names_to_addresses_is_refused_in_one_sentence(names, said):
+def test_anything_but_a_mapping_of_names_to_addresses_is_refused_in_one_sentence(names, said):
     with pytest.raises((gc.InvalidTypeError, gc.InvalidValueError), match=said):
         StaticRegistry(names)

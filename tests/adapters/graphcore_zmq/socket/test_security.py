@@ -59,7 +59,7 @@ def test_a_public_key_may_be_read_by_others(tmp_path):
 
 
 @given(st.text(max_size=60))
-def test_no_text_but_a_key_is_taken_and_no_secret_is_told(text):
+def test_text_that_is_not_a_key_is_refused_and_no_secret_is_shown(text):
     try:
         Curve.server(text)
     except gc.InvalidValueError as error:
@@ -82,7 +82,7 @@ def test_no_text_but_a_key_is_taken_and_no_secret_is_told(text):
         (lambda: Curve.client(Path("/nowhere"), SECRET), "/nowhere does not hold a key"),
     ],
 )
-def test_what_is_no_key_is_refused_in_a_sentence(make, message):
+def test_anything_but_a_key_is_refused_in_a_sentence(make, message):
     with pytest.raises(gc.InvalidValueError, match=message):
         make()
 
@@ -100,13 +100,13 @@ def test_what_is_no_key_is_refused_in_a_sentence(make, message):
         lambda: gc.never().zmq_pub(0, security=SECRET),
     ],
 )
-def test_what_is_no_security_is_refused_where_it_is_given(make):
+def test_anything_but_security_is_refused_where_it_is_given(make):
     with pytest.raises(gc.InvalidTypeError) as refused:
         make()
     assert SECRET not in str(refused.value)
 
 
-def test_a_public_file_is_no_secret_key(tmp_path):
+def test_a_file_with_a_public_key_is_not_taken_for_a_secret_key(tmp_path):
     public, _ = write_keys(tmp_path / "quotes")
     with pytest.raises(gc.InvalidValueError, match="holds no secret key"):
         Curve.server(public)
@@ -130,7 +130,7 @@ class PlainRegistry:
         raise NotImplementedError
 
 
-def test_a_key_that_is_not_given_needs_a_registry_that_carries_keys():
+def test_without_a_key_a_registry_that_stores_keys_is_needed():
     client = Curve.client(secret_key=OTHER_SECRET)
     assert client.server_key is None
     with pytest.raises(gc.InvalidValueError, match="without a server_key needs a name"):
@@ -144,13 +144,13 @@ def test_a_subscriber_needs_a_secret_key_of_its_own():
         Curve.client(PUBLIC)
 
 
-def test_no_repr_tells_a_secret():
+def test_no_repr_shows_a_secret():
     shown = repr(Curve.server(SECRET, clients=[OTHER])) + repr(Curve.client(PUBLIC, OTHER_SECRET))
     assert PUBLIC in shown and SECRET not in shown and OTHER_SECRET not in shown
 
 
 @pytest.mark.parametrize("mask", [0o000, 0o022, 0o077])
-def test_a_written_secret_is_its_owners_alone_whatever_the_umask(tmp_path, mask):
+def test_only_the_owner_may_read_a_written_secret_whatever_the_umask(tmp_path, mask):
     before = os.umask(mask)
     try:
         public, secret = write_keys(tmp_path / "quotes")

@@ -42,7 +42,7 @@ def test_an_address_in_brackets_asks_for_ipv6(socket):
     assert socket.get(zmq.IPV6) == 1
 
 
-def test_a_publisher_lingers_as_long_as_it_may_from_before_it_is_bound_on():
+def test_the_linger_option_is_set_before_the_socket_is_bound():
     """Bound without, it may be waited for without end: see `Binding.socket`."""
     context = zmq.Context()
     options = SocketOptions(linger="30ms")

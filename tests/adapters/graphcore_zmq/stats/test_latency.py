@@ -32,7 +32,7 @@ def test_bounds_are_at_most_a_quarter_apart_and_reach_from_256_ns_to_34_s() -> N
 
 
 @given(st.lists(st.integers(1_024, 10**10), min_size=1), st.floats(0, 1))
-def test_a_quantile_is_off_by_a_bucket_at_most(values: list[int], q: float) -> None:
+def test_a_quantile_is_at_most_one_bucket_off(values: list[int], q: float) -> None:
     histogram = Histogram()
     histogram.add([NOW - value for value in values], NOW)
     found = histogram.latency().quantile(q)
@@ -47,7 +47,7 @@ def test_the_sum_is_of_all_latencies() -> None:
     assert histogram.latency().total == 450
 
 
-def test_without_a_frame_there_is_no_quantile() -> None:
+def test_without_frames_there_is_no_quantile() -> None:
     assert Latency().quantile(0.5) is None
     assert str(Latency()) == "latency not known"
     assert (Latency().count, len(Latency().counts)) == (0, len(BOUNDS) + 1)

@@ -30,7 +30,7 @@ from graphcore_zmq.stats.status import PublisherStats, SubscriberStats
         ),
     ],
 )
-def test_figures_are_told_in_words(stats: object, said: str) -> None:
+def test_figures_are_shown_in_words(stats: object, said: str) -> None:
     assert str(stats) == said
 
 

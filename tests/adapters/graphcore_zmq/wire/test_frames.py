@@ -51,7 +51,7 @@ def test_frames_of_wingfoil_are_read(text, tag, payloads):
     assert read_frame(frame + TRAILER_BYTES, 1_000)[:2] == (tag, payloads)
 
 
-def test_own_frames_are_wingfoils_with_a_trailer_behind():
+def test_graphcores_frames_are_wingfoils_with_a_trailer_at_the_end():
     assert value_frame(b"m1", TRAILER) == (
         bytes.fromhex("03000000 0200000000000000 6d31") + TRAILER_BYTES
     )
@@ -61,7 +61,7 @@ def test_own_frames_are_wingfoils_with_a_trailer_behind():
     )
 
 
-def test_own_bursts_and_topics_are_as_on_the_wire():
+def test_graphcores_bursts_and_topics_have_the_documented_bytes():
     text = "02000000 0500000000000000 0200000000000000 0100000000000000 78 0200000000000000 797a"
     assert sealed(burst_envelope([b"x", b"yz"], 5), TRAILER) == bytes.fromhex(text) + TRAILER_BYTES
     typed = bare_burst_envelope([b"\1\2", b"\3\4"], 5)
@@ -80,7 +80,7 @@ def test_own_bursts_and_topics_are_as_on_the_wire():
         ("00000000 07", "cut short"),
     ],
 )
-def test_what_is_not_of_the_wire_is_refused_in_a_sentence(text, message):
+def test_malformed_frames_are_refused_in_a_sentence(text, message):
     with pytest.raises(WireError, match=message):
         read_frame(bytes.fromhex(text), 2**62)
 
@@ -99,7 +99,7 @@ def test_a_value_comes_back_with_its_trailer(payload, trailer):
 
 
 @given(st.binary(max_size=80))
-def test_no_bytes_do_worse_than_a_wire_error(frame):
+def test_any_bytes_raise_at_worst_a_wire_error(frame):
     try:
         tag, payloads, _ = read_frame(frame, 1_000)
     except WireError:
@@ -118,7 +118,7 @@ def test_a_burst_cut_short_is_refused(payloads, cut):
             read_frame(frame[:-cut], 1_000)
 
 
-def test_what_stands_behind_a_value_without_the_magic_is_no_trailer():
+def test_bytes_after_a_value_without_the_magic_are_not_a_trailer():
     frame = value_frame(b"v", TRAILER)
     foreign = frame.replace(b"gc1\0", b"gc2\0")
     assert read_frame(frame, 1_000).trailer == TRAILER
@@ -144,7 +144,7 @@ def test_a_frame_too_small_for_a_value_and_a_trailer_has_no_layout():
         (f32, "02000000 0500000000000000 0000000000000000", []),
     ],
 )
-def test_values_of_typed_peers_stand_in_the_envelope_without_a_length(kind, text, values):
+def test_values_of_typed_peers_are_in_the_envelope_without_a_length(kind, text, values):
     codec, frame = bincode(kind), bytes.fromhex(text)
     tag = Tag(frame[0])
     assert read_frame(frame, 1_000, codec.read, codec.least) == (tag, values, None)
@@ -168,14 +168,14 @@ def test_values_of_typed_peers_stand_in_the_envelope_without_a_length(kind, text
         ("02000000 0000000000000000 0200000000000000 00", WireError, "cannot hold 2 values"),
     ],
 )
-def test_a_typed_value_that_is_not_there_is_refused_in_a_sentence(text, error, said):
+def test_a_missing_typed_value_is_refused_in_a_sentence(text, error, said):
     codec = bincode(float)
     with pytest.raises(error, match=said):
         read_frame(bytes.fromhex(text), 2**62, codec.read, codec.least)
 
 
 @given(st.binary(max_size=50))
-def test_a_layout_without_a_length_takes_apart_what_was_put_together(payload):
+def test_a_layout_without_a_length_unpacks_what_was_packed_with_it(payload):
     frame = sealed(bare_value_envelope(payload), TRAILER)
     unpack, head = bare_value_layout(len(frame))
     assert unpack(frame) == (head, payload, TRAILER_BYTES[:12], *TRAILER[1:])
@@ -192,7 +192,7 @@ def test_a_burst_comes_back(payloads, time):
 
 
 @given(st.binary(max_size=20), st.integers(1, 5_000), st.lists(st.integers(0, 4_999)))
-def test_a_burst_of_equal_sizes_is_not_taken_for_one_where_some_differ(payload, count, others):
+def test_a_burst_is_taken_for_one_of_equal_sizes_only_if_all_are_equal(payload, count, others):
     payloads = [payload] * count
     for place in others:
         payloads[place % count] = payload + b"more"
@@ -200,7 +200,7 @@ def test_a_burst_of_equal_sizes_is_not_taken_for_one_where_some_differ(payload, 
 
 
 @pytest.mark.parametrize("lie", [2, 2**40, 2**63, 2**64 - 1])
-def test_a_lying_length_in_a_burst_is_refused(lie):
+def test_a_false_length_in_a_burst_is_refused(lie):
     value = struct.pack("<Q", 1) + b"v"
     frame = struct.pack("<IqQ", 2, 0, 3) + value + struct.pack("<Q", lie) + b"v" + value
     with pytest.raises(WireError):
@@ -220,7 +220,7 @@ ALIKE = [b"%016d" % number for number in range(100)]
         ((0, 16, 32), False),
     ],
 )
-def test_a_burst_is_like_the_one_before_if_all_its_values_are_as_long(lengths, alike):
+def test_a_burst_has_the_layout_of_the_one_before_if_all_its_values_are_as_long(lengths, alike):
     payloads = [b"z" * length for length in lengths]
     frame = sealed(burst_envelope(payloads, 5), TRAILER)
     taken = BurstsAlike(ALIKE[:3]).take(frame, origin_of(7), 3)
@@ -230,7 +230,7 @@ def test_a_burst_is_like_the_one_before_if_all_its_values_are_as_long(lengths, a
 @pytest.mark.parametrize(
     "change", [(0, b"\3"), (12, b"c"), (20, b"\x0f"), (44, b"\x11"), (-28, b"G")]
 )
-def test_a_burst_that_only_seems_like_the_one_before_is_not_read_as_one(change):
+def test_a_burst_that_only_looks_like_the_one_before_is_not_read_like_it(change):
     frame = bytearray(sealed(burst_envelope(ALIKE, 5), Trailer(7, 3, 1_000)))
     alike = BurstsAlike(ALIKE)
     assert alike.take(bytes(frame), origin_of(7), 3) == (ALIKE, 1_000)

@@ -84,7 +84,7 @@ def test_a_payload_is_decoded_or_refused_in_a_sentence(random):
 
 
 @pytest.mark.parametrize("place", range(len(CODECS)), ids=[codec.name for codec, _ in CODECS])
-def test_what_the_malformed_frames_come_from_is_sound(place):
+def test_the_frames_that_are_then_malformed_are_valid(place):
     codec, value = CODECS[place]
     decoded = codec.decode(PAYLOADS[place])
     assert (decoded.to_pylist() if isinstance(decoded, pa.RecordBatch) else decoded) == value

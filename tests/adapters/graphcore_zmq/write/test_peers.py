@@ -41,7 +41,7 @@ def announce(peers: Peers, descriptor: int) -> None:
     peers.admit(peers.announced(), {descriptor})
 
 
-def test_one_that_was_silent_for_too_long_is_cut_at_the_second_look(pair):
+def test_a_silent_peer_is_disconnected_at_the_second_check(pair):
     near, far = pair
     peers = Peers()
     announce(peers, near.fileno())
@@ -53,7 +53,7 @@ def test_one_that_was_silent_for_too_long_is_cut_at_the_second_look(pair):
     assert len(peers) == 0
 
 
-def test_a_sign_clears_the_suspicion(pair):
+def test_a_sign_of_life_after_the_first_check_keeps_a_peer_connected(pair):
     near, _ = pair
     peers = Peers()
     announce(peers, near.fileno())
@@ -62,7 +62,7 @@ def test_a_sign_clears_the_suspicion(pair):
         assert looks(peers, near, SHORT, times=1) == 0
 
 
-def test_one_that_gave_a_sign_of_late_is_not_cut(pair):
+def test_a_peer_that_sent_a_sign_recently_is_not_disconnected(pair):
     near, far = pair
     peers = Peers()
     announce(peers, near.fileno())
@@ -71,7 +71,7 @@ def test_one_that_gave_a_sign_of_late_is_not_cut(pair):
     assert is_open(far)
 
 
-def test_a_first_sign_is_due_once_something_was_sent(pair):
+def test_the_first_sign_is_due_once_something_was_sent(pair):
     near, far = pair
     peers = Peers()
     before = time.monotonic()
@@ -83,7 +83,7 @@ def test_a_first_sign_is_due_once_something_was_sent(pair):
     assert not is_open(far)
 
 
-def test_what_was_sent_before_it_is_admitted_counts_and_a_sign_before_it_does_not(pair):
+def test_frames_sent_before_a_peer_is_admitted_count_and_earlier_signs_do_not(pair):
     near, far = pair
     peers = Peers()
     peers.announce(near.fileno())
@@ -95,7 +95,7 @@ def test_what_was_sent_before_it_is_admitted_counts_and_a_sign_before_it_does_no
 
 
 @pytest.mark.parametrize("sign", [DONE, None])
-def test_one_that_is_done_or_gone_is_expected_no_more(pair, sign):
+def test_no_more_signs_are_expected_from_a_peer_that_is_done_or_gone(pair, sign):
     near, far = pair
     peers = Peers()
     announce(peers, near.fileno())
@@ -124,7 +124,7 @@ def test_the_end_of_a_connection_is_not_taken_for_that_of_its_successor():
     assert len(peers) == 0
 
 
-def test_one_that_is_announced_while_the_ends_are_told_waits_for_the_next():
+def test_a_peer_announced_while_ends_are_processed_waits_for_the_next_check():
     peers = Peers()
     announced = peers.announced()
     peers.announce(7)
@@ -134,7 +134,7 @@ def test_one_that_is_announced_while_the_ends_are_told_waits_for_the_next():
 
 
 @pytest.mark.parametrize("done", [True, False])
-def test_one_that_was_announced_and_is_done_or_gone_by_then_is_not_admitted(done):
+def test_a_peer_that_is_done_or_gone_before_its_admission_is_not_admitted(done):
     peers = Peers()
     peers.announce(7)
     announced = peers.announced()
@@ -144,7 +144,7 @@ def test_one_that_was_announced_and_is_done_or_gone_by_then_is_not_admitted(done
     assert len(peers) == 0
 
 
-def test_a_sign_that_is_read_behind_the_end_of_its_connection_counts_for_nothing(pair):
+def test_a_sign_read_after_the_end_of_its_connection_is_ignored(pair):
     near, far = pair
     peers = Peers()
     announce(peers, near.fileno())
@@ -156,14 +156,14 @@ def test_a_sign_that_is_read_behind_the_end_of_its_connection_counts_for_nothing
     assert is_open(far)
 
 
-def test_what_else_a_peer_sends_is_passed_over(pair):
+def test_other_messages_from_a_peer_are_ignored(pair):
     peers = Peers()
     for message in (b"", b"gc1", b"\2", b"gc1\1x"):
         peers.hear(pair[0].fileno(), message)
     assert len(peers) == 0
 
 
-def test_a_descriptor_that_has_become_something_else_is_left_alone(pair):
+def test_a_descriptor_that_now_belongs_to_something_else_is_left_alone(pair):
     near, far = pair
     peers = Peers()
     for each in (near.fileno(), 10**6):  # the second is closed
@@ -174,7 +174,7 @@ def test_a_descriptor_that_has_become_something_else_is_left_alone(pair):
     assert is_open(far)
 
 
-def test_a_descriptor_that_is_no_connection_any_more_is_left_alone_and_none_is_leaked():
+def test_a_descriptor_that_is_no_longer_a_connection_is_left_alone_and_none_is_leaked():
     near, far = os.pipe()
     before = os.listdir("/proc/self/fd")
     peers = Peers()
