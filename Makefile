@@ -11,18 +11,21 @@ RATE ?= 20000
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench measure soak docs clean
+.PHONY: help demo test test-thorough lint bench measure soak docs clean
 # Two targets at once would be two pips in one environment.
 .NOTPARALLEL:
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.extra-demo$(if $(ETCD),-etcd) ## run the temperature example over ZeroMQ; ETCD=1 by name
 	@$(BIN)/graphcore demo$(if $(ETCD), --etcd)
 
 test: $(VENV)/.extra-dev ## run all tests and doctests, three at a time; JOBS=0 one by one
 	@$(BIN)/pytest --numprocesses=$(JOBS) --dist=loadfile
+
+test-thorough: $(VENV)/.extra-dev ## run the tests on random cases at length: 50,000 graphs, 1,000 cases each for the rest
+	@$(BIN)/pytest --numprocesses=$(JOBS) --hypothesis-profile=thorough -m hypothesis
 
 lint: $(VENV)/.extra-dev ## check style, formatting and types
 	@$(BIN)/ruff check
