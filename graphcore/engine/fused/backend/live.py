@@ -183,8 +183,9 @@ class Live:
 
 
 def variables_of(frame: FrameType) -> dict[str, Any]:
-    """Return a copy of a frame's variables; from 3.13 on, asking for them one by one is slow."""
-    return dict(frame.f_locals.items())
+    """Return a frame's variables in a dict; from 3.13 on, asking the frame one by one is slow."""
+    variables = frame.f_locals
+    return variables if isinstance(variables, dict) else dict(variables.items())
 
 
 if sys.version_info >= (3, 13):

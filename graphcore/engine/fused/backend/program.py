@@ -65,10 +65,18 @@ class Program:
         self._driver = driver
         self._owners = text.owners
         self._begins = driver.begins
-        self._flag_of = {
+        self._flag_of: dict[int, tuple[str | None, int, int]] = {
+            kept.node: ("", -1, -1) for kept in layout.kept
+        }
+        self._flag_of |= {
             index: (None if flag is None else layout.flags[flag], first, last)
             for index, (flag, first, last) in _flag_of(placed.top).items()
         }
+        self._held = [
+            (kept.node, tuple(name for name, _ in (*kept.state, *kept.read)))
+            for kept in layout.kept
+            if kept.state or kept.read
+        ]
         self._readers = {kept.value: kept for kept in layout.kept if kept.value}
         self._readers |= {kept.working: kept for kept in layout.kept if kept.working}
         source = str(text)
@@ -99,11 +107,12 @@ class Program:
 
     def without_state(self) -> dict[int, str]:
         """Return, for each node without an attribute that the function reads, which one it is."""
+        nodes = self._plan.nodes
         return {
-            kept.node: f"its cycle uses {attribute}, which was missing when a run started"
-            for kept in self._layout.kept
-            for attribute, _ in (*kept.state, *kept.read)
-            if not hasattr(self._plan.nodes[kept.node], attribute)
+            index: f"its cycle uses {name}, which was missing when a run started"
+            for index, names in self._held
+            for name in names
+            if name not in attributes_of(nodes[index]) and not hasattr(nodes[index], name)
         }
 
     def run(self, session: Session) -> None:
@@ -136,11 +145,11 @@ class Program:
         """Return the nodes' `__dict__`s, completed with the defaults from their classes."""
         nodes = self._plan.nodes
         attributes = list(map(attributes_of, nodes))
-        for kept in self._layout.kept:
-            own = attributes[kept.node]
-            for name, _ in (*kept.state, *kept.read):
+        for index, names in self._held:
+            own = attributes[index]
+            for name in names:
                 if name not in own:
-                    own[name] = getattr(nodes[kept.node], name)
+                    own[name] = getattr(nodes[index], name)
                     self._defaults.append((own, name, own[name]))
         return attributes
 
@@ -244,6 +253,7 @@ class Program:
         with self._live.lock:
             # Another thread may have assigned variables since the function returned.
             variables = self._live.variables() or variables
+            whole = failed == len(nodes)
             for index, value, working, state, *_ in self._layout.kept:
                 own = attributes_of(nodes[index])
                 # A failing cycle leaves its node as it is, even with a value that it set without
@@ -254,7 +264,13 @@ class Program:
                 for attribute, name in state:
                     if name in variables:  # an interrupt may come before the first line
                         own[attribute] = variables[name]
-                own["ticked_in"] = self._tick_of(index, variables, cycle, failed)
+                flag = self._flag_of[index][0] if whole else None
+                # Not by a call where a variable tells: there may be 100,000 nodes.
+                own["ticked_in"] = (
+                    variables.get(flag, 0)
+                    if flag is not None
+                    else self._tick_of(index, variables, cycle, failed)
+                )
             for own, attribute, value in self._defaults:
                 if own[attribute] is value:
                     del own[attribute]  # the class still has the default
@@ -278,7 +294,7 @@ class Program:
             cycle: the present cycle.
             at: the index of the running node; past the last node if none is running.
         """
-        flag, first, last = self._flag_of.get(index, ("", -1, -1))
+        flag, first, last = self._flag_of[index]
         if flag is None:  # it ticks in every cycle
             return cycle if index < at else cycle - 1
         if first <= at <= last and index < at:
