@@ -589,7 +589,6 @@ def test_a_nodes_class_asked_for_in_any_way_is_the_users() -> None:
     assert agree(wire) == [[[True, True, True, "<Meter"]] * 3]
 
 
-@pytest.mark.xfail(strict=True, reason="the fused tier leaves it in nodes that never ran")
 def test_state_that_begins_as_a_class_attribute() -> None:
     class Begins(gc.MutableNode[Any]):
         count = 0

@@ -76,6 +76,8 @@ class Live:
         self._kept: dict[int, Kept] = {}
         self._mirrored = frozenset(node.index for node in nodes if node.mirrored)
         self.lock = threading.RLock()
+        # What the nodes' classes gave them at the start of the run, by node and attribute.
+        self.defaults: dict[tuple[int, str], Any] = {}
 
     # Called by the function and its program
 
@@ -96,6 +98,10 @@ class Live:
     def variables(self) -> dict[str, Any] | None:
         """Return the function's current variables, `None` if it does not hold the nodes."""
         return None if self._frame is None else variables_of(self._frame)
+
+    def is_default(self, index: int, attribute: str, value: object) -> bool:
+        """Return whether a node still has an attribute from its class alone."""
+        return bool(self.defaults) and self.defaults.get((index, attribute), ABSENT) is value
 
     def take_value(self, index: int) -> Any:
         """Take from a node the value that `start` gave it: nobody else sees it yet (R5)."""
@@ -173,12 +179,15 @@ class Live:
         made = LiveAttributes(node)
         if self._frame is not None:
             kept = self._kept_of(node)
-            value = ("value",) if kept.working else ()
-            for name in ("ticked_in", *value, *(name for name, _ in kept.state)):
+            held = ("value",) if kept.working else ()
+            for name in ("ticked_in", *held, *(name for name, _ in kept.state)):
                 try:
-                    dict.__setitem__(made, name, self.read(node, name))
-                except (AttributeError, NoValueError):  # the node has no value now
+                    value = self.read(node, name)
+                except (AttributeError, NoValueError):  # the node has none now
                     made.pop(name, None)
+                    continue
+                if not self.is_default(kept.node, name, value):
+                    dict.__setitem__(made, name, value)
         return made
 
 

@@ -95,7 +95,6 @@ class Program:
         exec(code, namespace)
         self._run: FunctionType = namespace["run"]
         self._live = Live(plan.nodes, nodes, layout, self._ticked_in, self._owner_at)
-        self._defaults: list[tuple[dict[str, Any], str, Any]] = []
         self._lines = source.splitlines(True)
         linecache.cache[name] = (len(source), None, self._lines, name)
         weakref.finalize(self, linecache.cache.pop, name, None)
@@ -145,12 +144,12 @@ class Program:
         """Return the nodes' `__dict__`s, completed with the defaults from their classes."""
         nodes = self._plan.nodes
         attributes = list(map(attributes_of, nodes))
+        defaults = self._live.defaults = {}
         for index, names in self._held:
-            own = attributes[index]
             for name in names:
-                if name not in own:
-                    own[name] = getattr(nodes[index], name)
-                    self._defaults.append((own, name, own[name]))
+                if name not in attributes[index]:
+                    value = defaults[index, name] = getattr(nodes[index], name)
+                    attributes[index] = {**attributes[index], name: value}
         return attributes
 
     def end(self) -> None:
@@ -249,10 +248,10 @@ class Program:
             failed: the index of the node at which the function stopped; past the last node if it
                 stopped between cycles.
         """
-        nodes, cycle = self._plan.nodes, session.cycle
-        with self._live.lock:
+        nodes, cycle, live = self._plan.nodes, session.cycle, self._live
+        with live.lock:
             # Another thread may have assigned variables since the function returned.
-            variables = self._live.variables() or variables
+            variables = live.variables() or variables
             whole = failed == len(nodes)
             for index, value, working, state, *_ in self._layout.kept:
                 own = attributes_of(nodes[index])
@@ -262,7 +261,8 @@ class Program:
                 if name in variables and variables[name] is not ABSENT:
                     own["value"] = variables[name]
                 for attribute, name in state:
-                    if name in variables:  # an interrupt may come before the first line
+                    # An interrupt may come before the first line has read it.
+                    if name in variables and not live.is_default(index, attribute, variables[name]):
                         own[attribute] = variables[name]
                 flag = self._flag_of[index][0] if whole else None
                 # Not by a call where a variable tells: there may be 100,000 nodes.
@@ -271,11 +271,7 @@ class Program:
                     if flag is not None
                     else self._tick_of(index, variables, cycle, failed)
                 )
-            for own, attribute, value in self._defaults:
-                if own[attribute] is value:
-                    del own[attribute]  # the class still has the default
-            self._defaults = []
-            self._live.end()
+            live.end()
 
     def _ticked_in(self, index: int, variables: Mapping[str, Any], owner: int) -> int:
         """Return in which cycle a node last ticked, while the function is at a line of `owner`."""
