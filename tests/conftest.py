@@ -1,4 +1,4 @@
-"""What all tests share: how many cases hypothesis thinks up, and the tiers that tests run on."""
+"""Shared by all tests: the number of hypothesis's cases, and the tiers that tests run on."""
 
 import os
 from collections.abc import Iterator
@@ -9,18 +9,19 @@ from hypothesis import settings
 
 import graphcore as gc
 
-# A graph takes the time it takes, on a machine that has other things to do. In CI the cases are
-# the same each time, so that a failure is the change's own.
+# No deadlines: the machine may be busy with other work. In CI the cases are the same each time, so
+# that a failure is caused by the change.
 settings.register_profile("default", deadline=None, derandomize="CI" in os.environ)
 settings.register_profile("thorough", parent=settings.get_profile("default"), max_examples=1000)
 settings.load_profile("default")
 
-# What these tests say holds on every tier, so they run on each. The others run on the default.
+# These tests hold on every tier, so they run on each. All other tests run on the default
+# tier.
 _ON_EACH_TIER = [Path(__file__).parent / folder for folder in ("engine", "operators", "sources")]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    # A program in a process of its own would not know of the tier.
+    # A program in another process would not get the tier.
     own_process = "child" in metafunc.fixturenames or "tier" in metafunc.fixturenames
     if metafunc.definition.path.parent in _ON_EACH_TIER and not own_process:
         metafunc.fixturenames.append("default_tier")
@@ -30,7 +31,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.fixture(scope="module")
 def default_tier(request: pytest.FixtureRequest) -> Iterator[str]:
-    """Have graphs run on the tier of the parameter where a test names none."""
+    """Run graphs on the tier of the parameter, unless a test names one."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(gc.Graph.run.__kwdefaults__, "tier", request.param)
         yield request.param

@@ -19,7 +19,7 @@ class Tier(Protocol):
     """A way of running a plan."""
 
     def prepare(self, watched: bool) -> None:
-        """Prepare a run, before its time begins; `watched` is what `Session.watched` will be."""
+        """Prepare a run, before its time begins; `watched` is as `Session.watched`."""
 
     def run(self, session: Session) -> None:
         """Run the plan's nodes cycle by cycle until the session is over."""

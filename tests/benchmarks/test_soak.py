@@ -1,4 +1,4 @@
-"""A minute of the soak, and what it finds fault with."""
+"""A minute of the soak, and the faults that it reports."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""What could give a wrong figure without anybody seeing it."""
+"""Mistakes that would give wrong figures without anybody noticing."""
 
 from functools import partial
 

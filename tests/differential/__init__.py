@@ -1,1 +1,1 @@
-"""The differential test: random graphs, wired out of everything there is, on both tiers."""
+"""The differential test: random graphs of all operators, sources and nodes, on both tiers."""

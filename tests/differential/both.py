@@ -1,4 +1,4 @@
-"""Runs one wiring on both tiers, and sees that they agree with each other and with the judge."""
+"""Run one wiring on both tiers, and check that they agree with each other and with the judge."""
 
 import itertools
 from collections.abc import Callable, Iterator
@@ -17,10 +17,10 @@ from tests.differential.recipe import graph_of
 
 
 class Seen(NamedTuple):
-    """What came of a run on either tier.
+    """The outcome of a run, the same on both tiers.
 
     Attributes:
-        values: what was collected.
+        values: the collected values.
         error: type and text of the error, with its notes; empty if there was none.
     """
 
@@ -29,7 +29,7 @@ class Seen(NamedTuple):
 
 
 def on_both_tiers(wire: Callable[[], "gc.Collected[Any]"], **options: Any) -> Seen:
-    """Wire a graph for each tier, run it, and return what both have shown."""
+    """Wire a graph for each tier, run it, and return the outcome of both."""
     outs = [wire() for _ in range(2)]
     outcomes = [
         run(graph_of(out), tier=tier, **options)
@@ -52,24 +52,24 @@ def fed(cls: Any, *values: Any) -> Callable[[], "gc.Collected[Any]"]:
 
 Change = Callable[[Any], object]
 JUDGE = "judge"
-# The tiers of successive runs, again and again.
+# The tiers of successive runs.
 WAYS = ((JUDGE,), ("interpreted",), ("fused",), ("fused", "interpreted"), ("interpreted", "fused"))
 
 
 def agree(
     wire: Callable[[], Any], *changes: Change, judged: bool = True, **options: Any
 ) -> list[list[Any]]:
-    """Run a graph once and again after each change, in every way; see that all ways agree.
+    """Run a graph once, and again after each change, in every way; check that all ways agree.
 
     Args:
-        wire: wires the graph anew for each way and returns what is collected, in a list with other
+        wire: wires a new graph for each way. It returns the stream to collect, in a list with other
             roots if there are any; or a pair of that and the subject of the changes.
-        changes: what is done to the subject between two runs of one graph.
-        judged: whether the judge runs the graph as well, which can do historical runs.
+        changes: functions that change the subject between two runs of one graph.
+        judged: whether the judge runs the graph as well; the judge can do historical runs only.
         options: those of `Graph.run`.
 
-    Returns:
-        What was collected in each run; the error's type and text stand last where there was one.
+    Returns: The collected values of each run, followed by the error's type and text if there was
+        one.
     """
     ways = WAYS if changes else WAYS[:3]
     if not judged or options.get("realtime"):

@@ -1,4 +1,4 @@
-"""Modules that tests import are not imported a second time, in search of doctests."""
+"""pytest must not import modules of tests a second time to look for doctests."""
 
 from pathlib import Path
 

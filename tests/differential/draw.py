@@ -1,8 +1,8 @@
-"""Draws recipes: at random out of everything there is, and one for each thing alone.
+"""Draws recipes: random ones of all parts, and one for each part alone.
 
-Hypothesis draws for each step what it is and a few bytes; the bytes pick its inputs and arguments
-from what fits. So a step that is taken away leaves the others good, a smaller byte is a plainer
-choice, and to draw a graph is cheap.
+Hypothesis draws the kind of each step and a few bytes; the bytes pick its inputs and arguments from
+those that fit. So the other steps stay valid if hypothesis removes one, a smaller byte is a simpler
+choice, and drawing a graph is cheap.
 """
 
 import copy
@@ -53,11 +53,11 @@ _TIMES = [
 ]
 _NAMES = ["mid", "x y", "class", "t", "state", "mid", "é", "1st", "cycle", "mid_17", "a\nb"]
 
-CYCLES = 40  # at most, for a ticker and a loop of feedback would go on for ever
+CYCLES = 40  # at most, because a ticker or a feedback loop would go on for ever
 
 
 class Picks:
-    """Bytes to choose with; when they are used up, the first of everything is chosen."""
+    """Bytes that decide choices; when they are used up, the first option is chosen."""
 
     def __init__(self, choices: bytes) -> None:
         self._choices = iter(choices)
@@ -70,7 +70,7 @@ class Picks:
 
 
 class Wiring:
-    """Makes steps of what was drawn, one after the other."""
+    """Makes steps from the drawn bytes, one after the other."""
 
     def __init__(self) -> None:
         self.steps: list[Step] = []
@@ -148,7 +148,7 @@ class Wiring:
         self._depths += [depth] * len(step.kinds)
 
     def _stream(self, kinds: Sequence[str], picks: Picks, tame: bool = False) -> Ref:
-        """Pick a stream, nearly always one of the kinds that fit, and of late ones by choice."""
+        """Pick a stream, nearly always of a kind that fits; prefer recent streams."""
         known = range(len(self.kinds))
         least = min(self._depths)
         shallow = [i for i in known if self._depths[i] <= max(1, least)] if tame else known
@@ -202,7 +202,8 @@ class Wiring:
 
 
 def _function(kinds: Sequence[str], picks: Picks) -> tuple[str, str]:
-    """Pick a function, nearly always one that takes these kinds; say what kind it gives."""
+    """Pick a function, nearly always one that takes these kinds; return also the kind of its
+    result."""
     given = _functions_for(tuple(kinds))
     failing = picks.number(12) == 11
     fitting = [name for name, gives in given.items() if (gives is None) == failing]
@@ -214,7 +215,8 @@ _known_functions: dict[tuple[str, ...], dict[str, str | None]] = {}
 
 
 def _functions_for(kinds: tuple[str, ...]) -> dict[str, str | None]:
-    """Return what the functions of this arity give for these kinds, `None` where they fail."""
+    """Return the result kinds of the functions of this arity for these kinds, `None` where they
+    fail."""
     known = _known_functions.get(kinds)
     if known is None:
         known = _known_functions[kinds] = {
@@ -233,7 +235,7 @@ def _given(shape: functions.Shape, kinds: tuple[str, ...]) -> str | None:
         for i in range(2):
             samples = [KINDS.get(kind, [1, "a"])[i] for kind in kinds]
             found.add(kind_of(function(*copy.deepcopy(samples))))
-    except Exception:  # not for such values, whatever it says
+    except Exception:  # it fails for such values, though its annotation allows them
         return None
     return found.pop() if len(found) == 1 else "anything"
 
@@ -282,7 +284,7 @@ def _seldom(picks: Picks) -> bool:
 
 
 def _rarely(picks: Picks, forms: int) -> int:
-    """Pick the first form of three times out of four."""
+    """Pick the first form of the duration three times out of four."""
     choice = picks.number(4 * (forms - 1))
     return choice if choice < forms else 0
 
@@ -321,7 +323,7 @@ WRITTEN = "written"
 
 
 def make_recipe(steps: list[tuple[str, bytes]], ending: bytes) -> Recipe:
-    """Make a recipe of what hypothesis has drawn: names of steps, and bytes to choose with."""
+    """Make a recipe of what hypothesis has drawn: names of steps, and bytes for their choices."""
     wiring = Wiring()
     if steps[0][0] not in SOURCE_ARGUMENTS:
         wiring.source("replay", Picks(b""))
@@ -342,7 +344,7 @@ def make_recipe(steps: list[tuple[str, bytes]], ending: bytes) -> Recipe:
 
 
 def all_parts() -> list[str]:
-    """Return the names of all that can be in a recipe."""
+    """Return the names of all parts that can be in a recipe."""
     return [*SOURCES, *all_operators(), *nodes.SHAPES, *functions.SHAPES]
 
 
@@ -350,9 +352,9 @@ _ONLOOKERS = ["ShowsItsUpstreams", "ChangesAllOfItsUpstream"]
 
 
 def alone(part: str) -> Iterator[Recipe]:
-    """Yield recipes with little but this one part, for the kinds of values that it is meant for.
+    """Yield recipes with little more than this one part, for the kinds of values that it takes.
 
-    Another node looks at all that the part keeps, or changes it.
+    Another node reads or changes the part's whole state.
     """
     operators = all_operators()
     for attempt, onlooker in enumerate([None, *_ONLOOKERS, None]):

@@ -1,10 +1,10 @@
 """The judge: a third interpreter, written from the rules of docs/semantics.md alone.
 
-Both tiers are compared with it. It carries out historical runs in the plainest way and looks at
-nothing of the engine: it orders the nodes (R2), keeps a list of alarms (R6, R7), calls `start`,
-`cycle` and `stop` (R3, R4, R10) and decides when a run ends (R9). While it runs, `value` of every
-node is its own descriptor, which carries out R5: a node reads back in its own `start` and `cycle`
-the value that it set last, everybody else reads the value that it last ticked with.
+Both tiers are compared with it. It carries out historical runs in the simplest way and does not use
+the engine: it orders the nodes (R2), keeps a list of alarms (R6, R7), calls `start`, `cycle` and
+`stop` (R3, R4, R10) and decides when a run ends (R9). While it runs, `value` of every node is its
+own descriptor, which carries out R5: a node reads back in its own `start` and `cycle` the value
+that it set last, everybody else reads the value that it last ticked with.
 """
 
 import threading
@@ -76,14 +76,14 @@ def _node(upstream: Any) -> Any:
 
 
 class _ById(dict[int, Any]):
-    """What is known of nodes, which are told apart by identity."""
+    """Data about nodes, which are distinguished by identity."""
 
     def __contains__(self, node: object) -> bool:
         return super().__contains__(id(node))
 
 
 class Run:
-    """What the nodes of one run share.
+    """Data that the nodes of one run share.
 
     Attributes:
         last_time: engine time of the last cycle; `time` in `stop` is when the run ended (R10).
@@ -103,7 +103,8 @@ class Run:
 
 
 class _Value:
-    """`value` of every node during a run of the judge (R5); `vars` hold what was last ticked."""
+    """`value` of every node during a run of the judge (R5); `vars` hold the value that last
+    ticked."""
 
     def __init__(self, run: Run) -> None:
         self._run = run
@@ -203,7 +204,7 @@ class Judge:
         except Exception as error:
             errors.append(error)
             run.ended_by = gc.EndedBy.ERROR
-            if run.current is not None:  # a node that failed is left as it left itself
+            if run.current is not None:  # a node that failed stays as its `cycle` left it
                 self._publish(run, run.current)
         run.current = None
         run.last_time = run.time
@@ -239,7 +240,7 @@ class Judge:
         return True
 
     def _publish(self, run: Run, node: Node) -> None:
-        """Let everybody see what the node set last (R5)."""
+        """Make the value that the node set last visible to all (R5)."""
         if id(node) in run.working:
             vars(node)["value"] = run.working[id(node)]
         else:
@@ -262,7 +263,7 @@ class Judge:
 
 
 def _noting(node: Node, where: str, step: Any, *given: Any) -> Any:
-    """Call a method of a node; say on an error in which node it was raised (R11)."""
+    """Call a method of a node; add a note with the node's name to an error (R11)."""
     try:
         return step(*given)
     except Exception as error:

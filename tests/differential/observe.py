@@ -1,7 +1,7 @@
-"""What a run shows: its ticks, states, calls, output and errors, as text that can be compared.
+"""Everything visible of a run: its ticks, states, calls, output and errors, as text to compare.
 
-Text, because `1 == 1.0 == True` and `nan != nan`, where a user sees the difference or none. Two
-runs agree if their texts do.
+Text, because `1 == 1.0 == True` and `nan != nan`, though a user sees a difference between the
+former and none between the latter. Two runs agree if their texts are equal.
 """
 
 import dataclasses
@@ -28,23 +28,23 @@ _restores: list[Callable[[], None]] = []
 
 
 def record(function: str, *values: object) -> None:
-    """Note that a user's function was called with these values, as they are now."""
+    """Record that a user's function was called with these values, as they are now."""
     _calls.append(f"{function}({', '.join(map(show, values))})")
 
 
 def restored_before_each_run(restore: Callable[[], None]) -> Callable[[], None]:
-    """Have a function put globals and class attributes back before a run."""
+    """Register a function that restores globals and class attributes before a run."""
     _restores.append(restore)
     return restore
 
 
 def show(value: object) -> str:
-    """Return a value as text that tells types, signs of zero and shared objects apart."""
+    """Return a value as text that distinguishes types, signs of zero and shared objects."""
     return _Shower([]).show(value)
 
 
 class _Shower:
-    """Turns what hangs together into text; an object met again is shown by its number."""
+    """Turns a group of objects into text; an object met again is shown by its number."""
 
     def __init__(self, nodes: "list[gc.MutableNode[Any]]") -> None:
         self._places = {id(node): f"node {i}" for i, node in enumerate(nodes)}
@@ -53,7 +53,7 @@ class _Shower:
 
     def show(self, value: Any) -> str:
         kind = type(value)
-        if kind is int and value.bit_length() > 10_000:  # Python writes no longer ones
+        if kind is int and value.bit_length() > 10_000:  # Python refuses to print longer ones
             return hex(value)
         if kind in _PLAIN:
             return _ADDRESS.sub("0x", repr(value)) if kind is str else repr(value)
@@ -68,7 +68,7 @@ class _Shower:
         if id(value) in self._met:
             return f"<{kind.__name__} #{self._met[id(value)]}>"
         self._met[id(value)] = len(self._met)
-        self._kept.append(value)  # an id is good only as long as its object lives
+        self._kept.append(value)  # an id is valid only while its object is alive
         # A fused node's `__dict__` during a run is a dict that writes through to the node.
         plain = dict if isinstance(value, dict) else kind
         name = _OF_THE_JUDGE.get(kind, plain).__name__
@@ -102,7 +102,7 @@ def show_error(error: BaseException | None) -> list[str]:
 
 
 def show_raised(error: BaseException | None) -> list[str]:
-    """Return the same, with no more of each note than which node it names."""
+    """Return the same, but of each note only the node's name."""
     return _lines_of(error, lambda note: note.partition(", wired at")[0])
 
 
@@ -119,7 +119,7 @@ def _lines_of(error: BaseException | None, of_note: Callable[[str], str]) -> lis
 
 @contextmanager
 def _logged() -> Iterator[list[str]]:
-    """Take what the package logs, whatever the level."""
+    """Capture the package's log at every level."""
     lines: list[str] = []
     handler = logging.Handler()
     handler.emit = lambda entry: lines.append(entry.getMessage())
@@ -140,18 +140,18 @@ Outcome = dict[str, Any]
 
 
 def run(graph: gc.Graph, raising: type[BaseException] = Exception, **options: Any) -> Outcome:
-    """Run a graph; return all that can be seen of the run, as text in named places.
+    """Run a graph; return everything visible of the run as text, by name.
 
     Args:
         graph: the graph.
-        raising: the errors that are a part of what is seen.
+        raising: the types of errors that are part of the outcome.
         options: those of `Graph.run`.
     """
     return _seen(graph, lambda: dataclasses.asdict(graph.run(**options)), raising)
 
 
 def run_by_judge(graph: gc.Graph, judge: Judge, **options: Any) -> Outcome:
-    """Have the judge run a graph; return the same."""
+    """Run a graph with the judge; return the same."""
     return _seen(graph, lambda: judge.run(**options), Exception)
 
 
@@ -184,7 +184,7 @@ def _seen(
 
 
 def difference_from_judge(judged: Outcome, other: Outcome) -> str | None:
-    """Return where a tier's outcome differs from the judge's, who writes notes of one line."""
+    """Return where a tier's outcome differs from the judge's, whose notes have one line."""
     return difference(judged | {"error": other["error"]}, other)
 
 
@@ -196,7 +196,7 @@ def _state_of(node: "gc.MutableNode[Any]") -> dict[str, object]:
 
 
 def difference(one: Any, other: Any, place: str = "") -> str | None:
-    """Return where two outcomes differ first, and what each has there; `None` if they agree."""
+    """Return the first difference between two outcomes; `None` if they agree."""
     if one == other:
         return None
     if isinstance(one, dict) and isinstance(other, dict):

@@ -1,8 +1,8 @@
-"""Every operator there is, found by looking: `Stream`'s methods, their handles, and `gc.align`.
+"""All operators, found by introspection: `Stream`'s methods, their handles, and `gc.align`.
 
-What an operator takes is read off its annotations; which kinds of values it takes, and what comes
-out, is found by trying it on a few. An annotation that nothing here knows is an error that says
-what to add, so that a new operator is either in the test or fails it.
+The annotations say what an operator takes; trying it on a few values shows which kinds of values it
+takes and what comes out. An unknown annotation is an error that says what to add, so that a new
+operator is either in the test or fails it.
 """
 
 import functools
@@ -19,7 +19,7 @@ from typing import Any
 import graphcore as gc
 from graphcore.time import Duration
 
-# A few values of each kind; the first are the plainest.
+# A few values of each kind, the simplest first.
 KINDS: dict[str, list[Any]] = {
     "number": [1, 2.5],
     "bool": [True, False],
@@ -29,7 +29,7 @@ KINDS: dict[str, list[Any]] = {
 }
 
 LEFT_OUT = object()  # stands for an argument that is not given
-# Values for what an annotation says. Those that an operator refuses are not used with it.
+# Values for what an annotation says. Values that an operator refuses are not used with it.
 SETTINGS: dict[object, list[Any]] = {
     int: [1, 2, 3, 0, -1],
     bool: [False, True],
@@ -41,7 +41,7 @@ SETTINGS: dict[object, list[Any]] = {
     int | Duration: [1, 3, "2ns", timedelta(microseconds=1)],
 }
 
-# What is not wired at random, with the reason.
+# Operators that are not wired at random, with the reason.
 NOT_WIRED = {
     "receiver": "it runs in real time only",
     "ticker": "a source",
@@ -55,20 +55,20 @@ NOT_WIRED = {
 }
 SOURCES = [name for name, reason in NOT_WIRED.items() if reason == "a source"]
 
-# What these give may be so much longer than what they get that chains of them fill the memory.
+# The results of these may be so much longer than their inputs that chains of them fill the memory.
 GROWING = {"__mul__", "__rmul__", "__pow__", "__rpow__"}
 
 FROM_THE_FUNCTION = "from the function"
-_MADE = object()  # what functions return while an operator is tried
+_MADE = object()  # the result of functions while an operator is tried
 
 
 class NoStrategy(Exception):
-    """There is something that the differential test cannot wire; the message says what to add."""
+    """The differential test cannot wire an operator; the message says what to add."""
 
 
 @dataclass(frozen=True)
 class Parameter:
-    """An argument that is no setting.
+    """An argument that is not a setting.
 
     Attributes:
         role: stream, streams, function, value, or `either` of stream and value.
@@ -97,11 +97,11 @@ class Call:
 
 @dataclass(frozen=True)
 class Operator:
-    """A way to make streams, or a sink, of streams.
+    """A way to make streams or a sink from streams.
 
     Attributes:
-        calls: what is called, one on the result of the other.
-        of_module: whether the first is a function of the package and not a stream's method.
+        calls: the calls, each on the result of the one before.
+        of_module: whether the first call is a function of the package, not a method of a stream.
         gives: for each kind of values that it takes, the kinds of its streams' values.
     """
 
@@ -148,7 +148,8 @@ def _all_calls() -> Iterator[tuple[tuple[Call, ...], bool]]:
 
 
 def _is_operator(name: str, function: object) -> bool:
-    """Tell the package's own operators; an adapter's or another test's are not for here."""
+    """Return whether an operator is the package's own; those of adapters and other tests do not
+    count."""
     if not inspect.isfunction(function) or not function.__module__.startswith("graphcore."):
         return False
     return _makes_streams(function) if name.startswith("__") else not name.startswith("_")
@@ -172,7 +173,8 @@ def _calls_from(
     signature: tuple[inspect.Signature, dict[str, Any]],
     of_module: bool,
 ) -> Iterator[tuple[tuple[Call, ...], bool]]:
-    """Yield the calls that begin with this one; what gives no stream is asked for its methods."""
+    """Yield the calls that begin with this one; if its result is not a stream, go on with the
+    result's methods."""
     call = _call(owner, name, *signature)
     result = _try(owner, call, gc.constant(1), call.settings[0])
     if isinstance(result, gc.Handle | tuple):
@@ -256,7 +258,7 @@ def _values(annotation: Any, call: str, parameter: str) -> list[Any]:
 
 
 def _try(owner: Any, call: Call, stream: Any, settings: dict[str, Any], either: object = 0) -> Any:
-    """Make the call with streams like this one, functions that return `_MADE`, and settings."""
+    """Make the call with copies of this stream, functions that return `_MADE`, and settings."""
     positional: list[Any] = []
     keywords = dict(settings)
     for parameter in call.parameters:
@@ -277,7 +279,7 @@ def _make(*values: object) -> object:
 
 
 def _kinds(name: str, calls: tuple[Call, ...], of_module: bool) -> dict[str, tuple[str, ...]]:
-    """Find out which kinds of values an operator takes, and what it makes of each."""
+    """Find out which kinds of values an operator takes, and the kinds of its results."""
     taken: dict[str, tuple[str, ...]] = {}
     settings = list(itertools.islice(itertools.product(*[call.settings for call in calls]), 20))
     for (kind, values), chosen, other in itertools.product(KINDS.items(), settings, (True, False)):
@@ -286,7 +288,7 @@ def _kinds(name: str, calls: tuple[Call, ...], of_module: bool) -> dict[str, tup
             made: Any = gc if of_module else source
             for call, keywords in zip(calls, chosen, strict=True):
                 made = _try(made, call, source, keywords, source if other else 0)
-            with suppress(Exception):  # this kind is not for this operator, whatever it says
+            with suppress(Exception):  # it fails for this kind, whatever its annotation says
                 taken.update({kind: gives} if (gives := _run(made)) is not None else {})
     if not taken:
         raise NoStrategy(
@@ -308,7 +310,7 @@ def _run(made: Any) -> tuple[str, ...] | None:
 
 
 def kind_of(value: object) -> str:
-    """Return which kind of value this is."""
+    """Return the kind of a value."""
     if value is _MADE:
         return FROM_THE_FUNCTION
     if isinstance(value, bool):

@@ -1,7 +1,7 @@
-"""Recipes: descriptions of graphs, of which any number of equal graphs can be built.
+"""Recipes: descriptions of graphs, from which any number of equal graphs can be built.
 
-A recipe shows itself as the program that it stands for, so that what hypothesis has shrunk can be
-read, and run by hand.
+The repr of a recipe is the program that it stands for, so that a shrunk example can be read and run
+by hand.
 """
 
 import copy
@@ -38,7 +38,7 @@ class Made:
 
 @dataclass(frozen=True)
 class Written:
-    """A function `function`, or a node class `Written`, of this text."""
+    """A function `function` or a node class `Written` with this source text."""
 
     text: str
 
@@ -48,7 +48,7 @@ class Written:
 
 @dataclass(frozen=True)
 class Giving:
-    """A function that returns this value, where a source takes one."""
+    """A function that returns this value, for sources that take a function."""
 
     value: object
 
@@ -71,14 +71,14 @@ Arguments = tuple[tuple[Any, ...], dict[str, Any]]
 
 @dataclass(frozen=True)
 class Step:
-    """Calls, one on the result of the other, and the streams that come of them.
+    """Calls, each on the result of the one before, and the streams that they return.
 
     Attributes:
-        owner: what the first is called on: a stream's number, or the package.
+        owner: the object of the first call: a stream's number, or the package.
         calls: the name and the arguments of each.
         kinds: the kinds of values of the streams; none for a sink.
-        shape: the node class that is called, if it is one.
-        name: what the first stream is named, if anything.
+        shape: the node class, if the step makes a node.
+        name: the name given to the first stream, if any.
     """
 
     owner: Ref | None
@@ -95,7 +95,7 @@ class Step:
             text += f".{name}({', '.join(given)})"
         if self.shape:
             text = f"gc.Stream(nodes.{text.removeprefix('gc.')})"
-        if "\n" in text:  # a class that was written
+        if "\n" in text:  # a generated class
             ((written, (positional, _)),) = self.calls
             text = f"gc.Stream(Written({', '.join(map(repr, positional))}))  # {written}"
         return text + (f".named({self.name!r})" if self.name else "")
@@ -106,10 +106,10 @@ class Recipe:
     """A graph, and how it is run.
 
     Attributes:
-        steps: what is wired, in order.
+        steps: the steps of the wiring, in order.
         loops: for each feedback, in order, the stream that it is bound to.
         options: the bounds of the run.
-        parts: the operators, sources, functions and nodes that are wired.
+        parts: the operators, sources, functions and nodes that are used.
     """
 
     steps: tuple[Step, ...]
@@ -129,14 +129,14 @@ class Recipe:
 
 
 def tame(value: Any) -> Any:
-    """Keep what goes round in a loop from growing without end."""
+    """Keep values in a loop from growing without limit."""
     if type(value) is int:
         return value % 1000
     return value[:3] if isinstance(value, str | list | tuple) else value
 
 
 def build(recipe: Recipe) -> gc.Graph:
-    """Wire a graph by the recipe: everything in it, and a `collect` where nothing reads on."""
+    """Wire a graph by the recipe, with a `collect` on each stream that nothing reads."""
     streams: list[Any] = []
     roots: list[Any] = []
     for step in recipe.steps:
@@ -165,7 +165,7 @@ def build(recipe: Recipe) -> gc.Graph:
 def graph_of(*roots: object) -> gc.Graph:
     """Return a graph whose nodes are numbered from 1, so that equal graphs have equal names.
 
-    The numbers keep the order of construction, which is what the judge orders the nodes by.
+    The numbers keep the order of construction, by which the judge orders the nodes.
     """
     graph = gc.Graph(*roots)
     for number, node in enumerate(sorted(graph.nodes, key=lambda node: node.serial), 1):

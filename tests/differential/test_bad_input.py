@@ -1,7 +1,7 @@
-"""Nodes that are hard to take apart do the same on both tiers, fused or called.
+"""Nodes that are hard to compile do the same on both tiers, fused or called.
 
-Each test is about one thing that a `cycle` may do; that it means what Python says is told by the
-values, that the tiers agree is seen by `on_both_tiers`.
+Each test is about one thing that a `cycle` may do. The expected values show that it means what
+Python says; `on_both_tiers` checks that the tiers agree.
 """
 
 import threading
@@ -133,7 +133,7 @@ def test_a_cycle_that_reads_what_a_thread_of_its_own_writes() -> None:
             self.ended = True
             self.asked.release()
             self.thread.join()
-            del self.asked, self.written, self.thread  # nothing to be compared
+            del self.asked, self.written, self.thread  # nothing to compare
 
     assert on_both_tiers(fed(Node, 1, 2)).values == [(0, 10), (10, 20)]
 

@@ -1,9 +1,9 @@
-"""Graphs give the same on both tiers: one for each thing there is, and random ones of all of it.
+"""Graphs give the same on both tiers: one for each part alone, and random ones of all parts.
 
-Every run is compared whole: times, values, the state of each node, what was called with what and
-in which order, what was printed and logged, the report, and errors with their notes. Each graph is
-built twice and each runs twice, on the tiers in either order, so that a tier neither trips over
-what the other left behind (R12) nor leaves anything itself. The judge runs a third graph twice, and
+Runs are compared completely: times, values, the state of each node, calls with their arguments and
+    order, output and log, the report, and errors with their notes. Each graph is built twice and
+    each copy runs twice, on the tiers in either order, so that leftovers of one tier would disturb
+    the other (R12). The judge runs a third graph twice, and
 is compared with the interpreted tier, and so with both.
 """
 
@@ -50,10 +50,11 @@ def test_each_thing_alone_gives_the_same_on_both_tiers(part: str) -> None:
 def recipes() -> st.SearchStrategy[Recipe]:
     operators = all_operators()
     functional = [name for name, operator in operators.items() if operator.takes_a_function]
-    # More of what is alive, and of what takes a function, for there are many shapes of those.
+    # More of the stateful ones and of those that take a function, because there are many shapes of
+    # them.
     steps = [*SOURCE_ARGUMENTS, *operators, *nodes.SHAPES]
     steps += ["replay"] * 40 + ["from_iterable", "ticker"] * 20 + functional * 14
-    # Copies of steps, of which hypothesis would else make most of its graphs, find little.
+    # Copies of steps find little, but hypothesis would otherwise make most graphs of them.
     drawn = st.tuples(st.sampled_from(steps), st.binary(min_size=16, max_size=16))
     written = st.tuples(st.just(WRITTEN), st.binary(min_size=90, max_size=90))
     drawn = st.one_of(*[drawn] * 7, written)

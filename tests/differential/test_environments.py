@@ -1,4 +1,4 @@
-"""The fused tier works wherever Python does; where a text cannot be had, nodes are called."""
+"""The fused tier works wherever Python does; where a source is not available, nodes are called."""
 
 import linecache
 import os
@@ -83,12 +83,12 @@ def test_assertions_are_left_out_on_both_tiers_with_python_O(tmp_path: Path, lev
 def test_nodes_of_a_program_on_the_command_line_are_called_because_it_has_no_source() -> None:
     told, explained = python("-c", PROGRAM + TOLD)
     assert told == f"True 3 {ASSERTED}"
-    if sys.version_info < (3, 13):  # which keeps the text of `-c`
+    if sys.version_info < (3, 13):  # because it keeps the text of `-c`
         assert explained == "called: the source of its cycle is not available | fused"
 
 
 def test_a_zip_without_sources_has_its_nodes_called(tmp_path: Path) -> None:
-    """Of graphcore and of the program alike: only what was compiled is in the archive."""
+    """The archive holds only compiled code, of graphcore and of the program."""
     sources = tmp_path / "sources"
     shutil.copytree(GRAPHCORE, sources / "graphcore", ignore=shutil.ignore_patterns("*.pyc"))
     (sources / "program.py").write_text(PROGRAM)
@@ -96,7 +96,7 @@ def test_a_zip_without_sources_has_its_nodes_called(tmp_path: Path) -> None:
         archive.writepy(str(sources / "graphcore"))
         archive.writepy(str(sources / "program.py"))
         assert {Path(name).suffix for name in archive.namelist()} == {".pyc"}
-    shutil.rmtree(sources)  # compiled code knows where its text was
+    shutil.rmtree(sources)  # compiled code holds the path of its source
     program = "import graphcore; print(graphcore.__file__); from program import *" + TOLD
     where, told, explained = python("-c", program, path=tmp_path / "all.zip", cwd=tmp_path)
     assert where.startswith(str(tmp_path / "all.zip"))
@@ -105,7 +105,8 @@ def test_a_zip_without_sources_has_its_nodes_called(tmp_path: Path) -> None:
 
 
 def notebook() -> Callable[[str], dict[str, Any]]:
-    """Return what runs a cell as IPython does: no file, the text in linecache."""
+    """Return a function that runs a cell as IPython does: without a file, with the text in
+    linecache."""
     module = types.ModuleType("__main__")
     number = 0
 
@@ -121,7 +122,7 @@ def notebook() -> Callable[[str], dict[str, Any]]:
 
 
 def explained(stream: gc.Stream[Any]) -> str:
-    """Return what is said of a stream's own node."""
+    """Return what `explain` says of a stream's own node."""
     graph = gc.Graph(stream)
     line = graph.explain().splitlines()[graph.nodes.index(stream.node)]
     return line.partition("  ")[2]

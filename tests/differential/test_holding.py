@@ -1,4 +1,4 @@
-"""Nodes that hold other nodes otherwise than in an input: by name, in a list, in an object."""
+"""Nodes that hold other nodes outside their inputs: by name, in a list, in an object."""
 
 import types
 from collections.abc import Callable
@@ -28,7 +28,7 @@ def source() -> gc.Stream[float]:
 
 
 class Book:
-    """Holds a stream, as an object of a user's own does."""
+    """Holds a stream, like an object of a user."""
 
     def __init__(self, held: gc.Stream[float]) -> None:
         self.held = held

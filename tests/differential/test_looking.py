@@ -1,4 +1,5 @@
-"""Whenever other code can look at a node, it is as on the interpreted tier; also when a run ends.
+"""Whenever other code can look at a node, the node is as on the interpreted tier, also at the end
+of a run.
 
 Other code is a node that is called, a user's function, `stop`, and whoever ran the graph, after an
 error and after Ctrl-C too (R10, R11).
@@ -113,7 +114,7 @@ def test_stop_and_finally_see_the_final_state_of_other_nodes() -> None:
 def test_after_an_error_in_a_cycle_every_node_is_as_it_was_at_the_error(
     error: type[BaseException], early: bool
 ) -> None:
-    """A `KeyboardInterrupt` is what Ctrl-C raises, wherever a function has just come to."""
+    """Raise `KeyboardInterrupt` as Ctrl-C does, at any point of a function."""
     counts: list[Any] = []
 
     def fail(n: int) -> int:
@@ -163,7 +164,7 @@ class Counters:
         self.graph = gc.Graph(self.count, self.total, self.lots)
 
     def assert_in_step(self) -> None:
-        """See that all nodes are where the last cycle had begun, or where it had ended."""
+        """Check that all nodes are as at the beginning or at the end of the last cycle."""
         count, total, lots = (stream.node for stream in (self.count, self.total, self.lots))
         begun = self.tick.node.value + 1
         assert begun > 1
@@ -177,7 +178,7 @@ DELAYS = itertools.count(1e-3, 1e-6)  # s of processor time
 
 @gc.node
 class Arming(gc.MutableNode[None]):
-    """Has Ctrl-C strike when the run is under way."""
+    """Raises Ctrl-C during the run."""
 
     source: gc.Active[Any]
     begun: int = gc.state(0)
@@ -189,11 +190,11 @@ class Arming(gc.MutableNode[None]):
         return False
 
 
-# Where it strikes in a finalizer or a callback of the collector, Python drops it with a warning.
+# If it is raised in a finalizer or a callback of the collector, Python drops it with a warning.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("tier", TIERS)
 def test_after_ctrl_c_anywhere_the_nodes_are_consistent_and_run_again(tier: Any) -> None:
-    """A timer of processor time stands for Ctrl-C, so that it comes anywhere, and often."""
+    """A timer of processor time replaces Ctrl-C, so that it comes at any point, and often."""
     counters = Counters()
     graph = gc.Graph(*counters.graph.nodes, Arming(counters.tick))
     graph.run(cycles=2, tier=tier)
@@ -202,7 +203,7 @@ def test_after_ctrl_c_anywhere_the_nodes_are_consistent_and_run_again(tier: Any)
         for _ in range(200):
             try:
                 graph.run(cycles=10**12, tier=tier)
-            except BaseException as raised:  # pytest shows none whose traceback has no line
+            except BaseException as raised:  # pytest cannot show one without a line
                 struck = repr(raised)
             assert struck == "KeyboardInterrupt()"
             counters.assert_in_step()

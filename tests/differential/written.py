@@ -1,8 +1,8 @@
-"""Writes classes and functions at random, as a text that is compiled like a cell of a notebook.
+"""Writes random classes and functions as source text, which is compiled like a cell of a notebook.
 
-The pools of nodes and functions hold what a person thinks of; this is what nobody thinks of. The
-statements are those that a `cycle` which is taken apart may have. What is set is kept small, so
-that no chain of such nodes fills the memory.
+The pools of nodes and functions hold cases that people thought of; this finds the others. The
+statements are those that a fused `cycle` may have. Values are kept small, so that a chain of such
+nodes does not fill the memory.
 """
 
 import functools
@@ -33,12 +33,12 @@ class Written(gc.MutableNode):
 
 def cycle(self, state):
 """
-# A class is looked at when it is declared, and would be refused if its cycle never returns a value.
+# A class is checked when it is declared, and is refused if its cycle never returns a value.
 _TAIL = "\n\nWritten.cycle = cycle\n"
 
 
 class Writer:
-    """Writes with choices; when they are used up it writes the shortest."""
+    """Writes text by choices; when these are used up it writes the shortest option."""
 
     def __init__(self, picks: "Picks", atoms: list[str], rare: list[str]) -> None:
         self._picks = picks
@@ -90,7 +90,7 @@ class Writer:
                 return f"({inner()} {picks.of(['<', '<='])} {inner()} < 4)"
 
     def noted(self, expression: str) -> str:
-        """Note that an expression was reckoned, and when."""
+        """Record that an expression was evaluated, and when."""
         self._calls += 1
         return f"noted({self._calls}, {expression})"
 
@@ -109,7 +109,7 @@ class Writer:
         return lines
 
     def _inner(self, indent: int, depth: int, in_loop: bool) -> list[str]:
-        """Write a block whose locals are not for certain bound behind it."""
+        """Write a block whose locals may be unbound after it."""
         before = set(self._bound)
         lines = self.block(indent + 1, depth - 1, in_loop)
         self._bound = before
@@ -224,7 +224,7 @@ _NODE_ATOMS = [
     "self.source.value",
     "self.x",
 ]
-# What may not be there.
+# Locals that may be unbound.
 _NODE_RARITIES = ["self.value", "a", "b", "i", "self.value"]
 
 
@@ -234,7 +234,7 @@ def written_node(picks: "Picks") -> str:
 
 
 def written_function(picks: "Picks", arity: int) -> str:
-    """Return the text of a function `function`, of so many arguments."""
+    """Return the text of a function `function` with this number of arguments."""
     names = ["x", "z", "w", "v", "u"][:arity]
     body = Writer(picks, [*names, *names, "k", "f"], []).expression(3)
     given = ", ".join(names)
@@ -245,7 +245,7 @@ def written_function(picks: "Picks", arity: int) -> str:
 
 
 def noted(number: int, value: Any) -> Any:
-    """Note that a value was reckoned, and return it."""
+    """Record that a value was evaluated, and return it."""
     record(f"noted {number}", value)
     return value
 
@@ -256,6 +256,6 @@ def compiled(text: str) -> dict[str, Any]:
     name = f"<cell {abs(hash(text)):x}>"
     linecache.cache[name] = (len(text), None, text.splitlines(keepends=True), name)
     names: dict[str, Any] = {"gc": gc, "noted": noted, "nan": nan, "__name__": __name__}
-    with warnings.catch_warnings(action="ignore"):  # of `is` beside what is a number here
+    with warnings.catch_warnings(action="ignore"):  # a warning about `is` with a literal
         exec(compile(text, name, "exec"), names)
     return names

@@ -1,4 +1,4 @@
-"""The short forms that become configs, and what is refused of them."""
+"""The short forms that become configs, and the forms that are refused."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What address of this host a publisher registers, in a network of the test's own."""
+"""Which address of this host a publisher registers, in the test's own network namespace."""
 
 import logging
 import subprocess
@@ -9,7 +9,7 @@ import pytest
 
 from graphcore_zmq.registry import reachable_address
 
-# Two networks, and a way out by the first of them if there is a second argument.
+# Two networks, and a default route through the first one if there is a second argument.
 NETWORK = """
 ip link set lo up
 ip link add one type veth peer name two

@@ -1,1 +1,1 @@
-"""Programs that attacks on the fused tier consisted of, and their siblings."""
+"""Programs that once broke the fused tier, and variants of them."""

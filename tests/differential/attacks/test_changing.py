@@ -1,7 +1,7 @@
-"""What is changed between two runs of a graph, or during one, is heeded from then on.
+"""Changes between two runs of a graph, or during one, take effect from then on.
 
-Listeners, globals, closures, code that was replaced in place, classes that were patched: a
-notebook, autoreload and a debugger do these.
+Listeners, globals, closures, code replaced in place, patched classes: notebooks, autoreload and
+debuggers make such changes.
 """
 
 import linecache

@@ -1,4 +1,4 @@
-"""Classes of which attributes, methods and comparisons are not plain."""
+"""Classes with special attributes, methods and comparisons."""
 
 import functools
 import operator
@@ -14,7 +14,7 @@ from tests.differential.both import agree
 
 
 class Base(gc.MutableNode[Any]):
-    """Sums its input up in `n`."""
+    """Adds its input to `n`."""
 
     def __init__(self, source: Any) -> None:
         super().__init__()
@@ -36,11 +36,11 @@ def fed(cls: Any, *values: Any) -> list[Any]:
     return agree(lambda: gc.Stream(cls(gc.from_iterable(list(values)))).collect())[0]
 
 
-# Attributes that are more than a place
+# Attributes with descriptors
 
 
 class Positive:
-    """A validator: it has `__set__` alone, and keeps the value in the object's own dict."""
+    """A validator: it has only `__set__`, and keeps the value in the object's own dict."""
 
     def __set_name__(self, owner: type, name: str) -> None:
         self.name = name
@@ -62,7 +62,7 @@ class Doubles(Positive):
 
 
 class Once:
-    """It has `__get__` alone, so that what the object holds hides it."""
+    """It has only `__get__`, so that an attribute of the object hides it."""
 
     def __get__(self, node: Any, owner: type) -> Any:
         return self if node is None else 50
@@ -184,7 +184,7 @@ def test_a_property_that_cannot_be_set() -> None:
     assert error.startswith("AttributeError: property 'm'")
 
 
-# Methods that are no plain functions
+# Methods that are not plain functions
 
 
 def counted(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -438,7 +438,7 @@ def test_a_live_run_sees_what_a_threads_decorated_call_sets(tier: Any) -> None:
     assert seen[-1] == 3
 
 
-# Nodes that have an opinion on what they are
+# Nodes that define `__class__`, comparison or hashing
 
 
 class Scales(Base):

@@ -1,4 +1,4 @@
-"""An error keeps its type, its text and its node, whatever raises it, on both tiers."""
+"""On both tiers an error keeps its type, its text and its node, whatever raises it."""
 
 from collections.abc import Callable
 from typing import Any
@@ -12,12 +12,12 @@ from tests.differential.recipe import graph_of
 
 
 class Reading:
-    """An object that lacks what is asked of it."""
+    """An object whose attributes and items are missing."""
 
     price = 1
 
 
-# Keys and attributes that are missing and named as a node's own
+# Missing keys and attributes with the names of a node's own
 
 _ROWS = [{"value": 1, "source": "a", "count": 1, "function": 1, "times": 1}, {"price": 2}]
 _OF_ROWS: dict[str, Callable[[Any, str], Any]] = {
@@ -189,7 +189,7 @@ def test_a_global_that_is_missing() -> None:
     assert seen == ["NameError: name 'not_there_at_all' is not defined"]
 
 
-# Errors whose text looks like one of the engine's own
+# Errors whose text looks like the engine's own
 
 
 @pytest.mark.parametrize("kind", [NameError, UnboundLocalError, KeyError, gc.NoValueError])
@@ -222,7 +222,7 @@ def test_an_error_of_the_users_own_keeps_its_text(kind: type[Exception], text: s
     assert seen == [f"{kind.__name__}: {kind(text)}"]
 
 
-# Errors that ends of loops are made of
+# StopIteration and other errors that end loops
 
 
 def _next_of_nothing(*_: Any) -> Any:

@@ -1,6 +1,6 @@
-"""What the compiler itself cannot do ends in "called", and what it costs stays in proportion.
+"""The compiler's own limits end in "called", and its costs stay in proportion.
 
-Proportions are taken in one run, between a small graph and a larger one.
+Proportions are measured in one run, between a small graph and a larger one.
 """
 
 import gc as collector
@@ -19,7 +19,7 @@ import graphcore as gc
 from tests.differential.attacks.texts import fed, node_class, run_text
 from tests.differential.both import agree
 
-# Texts at the end of what Python or a compiler can do
+# Texts at the limits of Python or the compiler
 
 
 def _loops(depth: int) -> list[str]:
@@ -211,7 +211,7 @@ def test_what_nodes_hold_costs_no_compile_time(make: Callable[[int, Any], gc.Gra
     assert many < 4 * few, f"a dict of 2 took {few:.4f} s, one of 20,000 {many:.4f} s"
 
 
-# What compiling leaves behind
+# Memory after compiling
 
 _CELL = """import graphcore as gc
 class Marked: pass

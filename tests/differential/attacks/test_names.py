@@ -1,4 +1,4 @@
-"""A name means in the fused function what Python takes it for."""
+"""A name means the same in the fused function as in Python."""
 
 import builtins
 import gettext
@@ -10,7 +10,7 @@ import graphcore as gc
 from tests.differential.attacks.texts import fed, node_class, run_text
 from tests.differential.both import agree
 
-# Names that the engine has a use of its own for
+# Names that the engine uses itself
 
 
 _ENGINES_NAMES = [

@@ -1,4 +1,4 @@
-"""An object that a function, a node or a graph is given is that very object when it is read."""
+"""An object given to a function, a node or a graph is the same object when it is read."""
 
 import math
 from typing import Any

@@ -1,6 +1,6 @@
-"""Whoever reaches a node, by whatever way and from whatever thread, reads and writes the truth.
+"""Code that reaches a node, in any way and from any thread, reads and writes its current state.
 
-A node that counts is looked at, or written to, by ways that wiring does not show.
+A node that counts is read or written in ways that the wiring does not show.
 """
 
 import contextvars
@@ -273,7 +273,7 @@ def test_a_node_as_the_function_of_its_own_map(of: Callable[[Any], Any]) -> None
     assert len(agree(wire)[0]) == 3
 
 
-# Reading by ways that no search follows
+# Reading in ways that no search would find
 
 
 _THERE = contextvars.ContextVar[Any]("_THERE")

@@ -1,4 +1,4 @@
-"""A value that is set anywhere but in the node's own `cycle` is the node's value (R5)."""
+"""A value set anywhere but in the node's own `cycle` becomes the node's value (R5)."""
 
 import threading
 from typing import Any

@@ -1,4 +1,4 @@
-"""A statement does in the fused function what Python does, when and as often as Python does it."""
+"""A statement does the same in the fused function as in Python, at the same time and as often."""
 
 from collections.abc import Callable
 from typing import Any

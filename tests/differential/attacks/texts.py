@@ -1,4 +1,4 @@
-"""Node classes and functions made of text, as a module or a notebook's cell makes them."""
+"""Node classes and functions made from text, as a module or a notebook's cell makes them."""
 
 import linecache
 from typing import Any

@@ -1,11 +1,12 @@
-"""Functions of every shape, for `map`, `filter`, `scan`, `join` and what else takes one.
+"""Functions of every shape, for `map`, `filter`, `scan`, `join` and all others that take one.
 
-Each is made anew for each graph, so that what a closure keeps belongs to one graph. The plainest
-stand first: hypothesis shrinks towards them. Some note that they were called, with what, and in
-which order; the others leave nothing behind but their result, as a function that is fused must.
+Each is made anew for each graph, so that what a closure keeps belongs to one graph. The simplest
+ones come first, because hypothesis shrinks towards them. Some record their calls, arguments and
+order; the
+    others have no effect but their result, as functions that are inlined must.
 """
 
-# In the order of their plainness.
+# In the order of their simplicity.
 from tests.differential.functions import expressions  # isort: skip
 from tests.differential.functions import names  # isort: skip
 from tests.differential.functions import callables, elsewhere, looking, several

@@ -1,4 +1,4 @@
-"""What else can be called, what notes that it was, and what fails."""
+"""Other callables, functions that record their calls, and functions that fail."""
 
 import functools
 import operator
@@ -220,7 +220,7 @@ def partial_by_keyword() -> Function:
 
 
 class Box:
-    """Things that can be called, of an object and of its class."""
+    """Methods of an object and of its class."""
 
     factor = 2
 
@@ -290,7 +290,7 @@ def class_as_function() -> Function:
 
 
 class Undecided:
-    """What has no truth value."""
+    """A value without a truth value."""
 
     def __bool__(self) -> bool:
         raise Refused("neither true nor false")

@@ -1,4 +1,4 @@
-"""Functions that differ in how they call their arguments, and in what they read beside them."""
+"""Functions that differ in the names of their arguments, and in the other names that they read."""
 
 import math
 import sys
@@ -18,7 +18,7 @@ def _restore() -> None:
 
 
 def hash(value: object) -> int:
-    """Stand before the builtin of this name in this module."""
+    """Hides the builtin of this name in this module."""
     return 7
 
 

@@ -1,4 +1,4 @@
-"""How a kind of function gets into the differential test."""
+"""Registers kinds of functions for the differential test."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -35,4 +35,4 @@ def takes(arity: int | None) -> Callable[[Callable[..., Function]], Callable[...
 
 
 class Refused(Exception):
-    """What functions here raise of their own accord."""
+    """Raised by functions of this package on purpose."""

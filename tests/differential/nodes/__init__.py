@@ -1,6 +1,6 @@
-"""Nodes as users write them, of every shape: what fusing has to see through, or to call.
+"""Nodes as users write them, of every shape: the compiler has to fuse or call each.
 
-`SHAPES` holds them by name, with the kinds of values that they are meant to read; `anything`
+`SHAPES` holds them by name, with the kinds of values that they read; `anything`
 stands for any kind, a trailing `*` for a list of streams.
 """
 

@@ -43,7 +43,7 @@ class ThreeTimesAtOnce(gc.MutableNode[Any]):
 @shape("anything", gives="anything")
 @gc.node
 class WhenQuiet(gc.MutableNode[Any]):
-    """Passes a value on when none has come for a while: each takes the last alarm back."""
+    """Passes a value on when no other has come for a while: each value cancels the last alarm."""
 
     source: gc.Active[Any]
     alarm: gc.Alarm | None = gc.state(None)
@@ -105,7 +105,7 @@ class Pulse(gc.Source[int]):
 @shape()
 @gc.node
 class Burst(gc.MutableNode[int]):
-    """A node without upstreams, of several cycles at one time."""
+    """A node without upstreams that runs in several cycles at one time."""
 
     left: int = gc.state(3)
 
@@ -138,7 +138,7 @@ class StartsByItself(gc.MutableNode[Any]):
 @shape("number")
 @gc.node
 class StartsByItselfButWaits(gc.MutableNode[Any]):
-    """Would run before its input has a value, if it were let."""
+    """Asks to run before its input has a value, which R5 prevents."""
 
     source: gc.Active[Any]
 
@@ -155,7 +155,7 @@ class StartsByItselfButWaits(gc.MutableNode[Any]):
 @shape("number")
 @gc.node
 class AsksADeputy(gc.MutableNode[Any]):
-    """Hands `state` on, and what it may ask of it."""
+    """Passes `state` and its methods on."""
 
     source: gc.Active[Any]
 

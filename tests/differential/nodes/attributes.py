@@ -1,4 +1,4 @@
-"""Nodes that differ in the attributes they have, and in how they get at them."""
+"""Nodes that differ in their attributes, and in how they read them."""
 
 import functools
 from typing import Any, ClassVar
@@ -72,7 +72,7 @@ class DeletesState(gc.MutableNode[Any]):
 @shape("number")
 @gc.node
 class NewAttribute(gc.MutableNode[Any]):
-    """An attribute that no declaration knows, and that lives on in the next run."""
+    """An undeclared attribute, which keeps its value in the next run."""
 
     source: gc.Active[Any]
 
@@ -261,7 +261,7 @@ class Slots(gc.MutableNode[Any]):
 
 
 class Positive:
-    """A descriptor that lets no negative number in."""
+    """A descriptor that refuses negative numbers."""
 
     def __set_name__(self, owner: type, name: str) -> None:
         self.place = f"_{name}"

@@ -1,4 +1,4 @@
-"""Nodes that differ in how their class came about: by hand, by inheritance, by exec."""
+"""Nodes that differ in how their class is made: by hand, by inheritance, by exec."""
 
 import functools
 from typing import Any, ClassVar, Generic, TypeVar
@@ -32,7 +32,7 @@ class ByHand(gc.MutableNode[Any]):
 
 @shape("number", "number")
 class KeepsStreams(gc.MutableNode[Any]):
-    """Keeps the handles, which have a `value` of their own, and names upstreams by them."""
+    """Keeps streams, which have a `value` of their own, and returns them as its upstreams."""
 
     def __init__(self, source: gc.Stream[Any], other: gc.Stream[Any]) -> None:
         super().__init__()
@@ -48,7 +48,7 @@ class KeepsStreams(gc.MutableNode[Any]):
 
 @shape("number", "number", gives="anything")
 class ReadsWhatItDoesNotName(gc.MutableNode[Any]):
-    """Reads a node that is none of its upstreams."""
+    """Reads a node that is not one of its upstreams."""
 
     def __init__(self, source: gc.Stream[Any], other: gc.Stream[Any]) -> None:
         super().__init__()
@@ -67,7 +67,7 @@ class ReadsWhatItDoesNotName(gc.MutableNode[Any]):
 
 @shape("number")
 class AllMustBeValid(gc.MutableNode[Any]):
-    """By hand, and run once its input has a value all the same."""
+    """Written by hand, but still runs only once its input has a value."""
 
     valid = "all"
 
@@ -274,7 +274,7 @@ class Closure(gc.MutableNode[Any]):
 def _another() -> type[gc.MutableNode[Any]]:
     @gc.node
     class Parent(gc.MutableNode[Any]):
-        """Has the name of another, and is none."""
+        """Has the name of another class."""
 
         source: gc.Active[Any]
         total: Any = gc.state(7)
@@ -308,7 +308,7 @@ WithoutSource = shape("number")(_scope["WithoutSource"])
 
 
 class Meta(type(gc.MutableNode)):
-    """A class of classes."""
+    """A metaclass."""
 
     size = 3
 

@@ -145,7 +145,8 @@ class RaisesFrom(gc.MutableNode[Any]):
 @shape("number")
 @gc.node
 class ReadsWhatMayNotBeThere(gc.MutableNode[Any]):
-    """A local variable that only some cycles set: in the others it has no value, not the last."""
+    """A local variable that only some cycles set: in the others it has no value, not the last
+    one."""
 
     source: gc.Active[Any]
 
@@ -274,7 +275,7 @@ def _generator(self: Any, state: gc.GraphState) -> Any:
     yield True
 
 
-IsAGenerator.cycle = _generator  # a class is looked at when it is declared
+IsAGenerator.cycle = _generator  # a class is checked when it is declared
 
 
 @shape("number")

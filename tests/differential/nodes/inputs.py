@@ -1,4 +1,4 @@
-"""Nodes that differ in what they read, when they run, and what they say of having ticked."""
+"""Nodes that differ in what they read, when they run, and what their `cycle` returns."""
 
 from typing import Any
 
@@ -163,7 +163,7 @@ class Clock(gc.MutableNode[Any]):
 @shape("anything", gives="tuple")
 @gc.node
 class OtherNames(gc.MutableNode[Any]):
-    """What `self` and `state` are called is for who writes the node to say."""
+    """`self` and `state` may have any names."""
 
     source: gc.Active[Any]
 
@@ -286,7 +286,7 @@ class ReturnsNothing(gc.MutableNode[Any]):
 
     def cycle(self, state: gc.GraphState) -> bool:
         self.value = self.source.value
-        nothing = None  # written out, it would be refused
+        nothing = None  # a literal `return None` would be refused
         return nothing
 
 

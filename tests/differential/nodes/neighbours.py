@@ -1,4 +1,4 @@
-"""Nodes that look at more of their upstreams than the value, or change them."""
+"""Nodes that read more of their upstreams than the value, or change them."""
 
 from typing import Any
 
@@ -74,7 +74,7 @@ class ShowsItsUpstreams(gc.MutableNode[Any]):
 
 
 def look(node: Any) -> None:
-    # Not what a source keeps for itself: its events may all have been read before the run.
+    # Not a source's own attributes: its events may all have been read before the run.
     record("look", {name: vars(node)[name] for name in sorted(vars(node)) if name[0] != "_"})
 
 

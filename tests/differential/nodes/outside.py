@@ -1,4 +1,4 @@
-"""Nodes that touch what lies outside: globals, builtins, and threads that write to the node."""
+"""Nodes that use things outside: globals, builtins, and threads that write to the node."""
 
 import builtins
 import threading
@@ -89,7 +89,8 @@ class NotesItsCycles(gc.MutableNode[Any]):
 @shape("number")
 @gc.node
 class WrittenByAThread(gc.MutableNode[Any]):
-    """A thread writes an attribute between two readings; that it has ended makes it certain."""
+    """A thread writes an attribute between two reads; the node joins the thread, so the order is
+    certain."""
 
     source: gc.Active[Any]
     level: Any = gc.state(0)

@@ -1,4 +1,4 @@
-"""How a node class gets into the differential test."""
+"""Registers node classes for the differential test."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ class Shape:
 
     Attributes:
         make: called with a stream for each input, makes the node.
-        inputs: the kind of values that each input is meant for.
+        inputs: the kind of values that each input takes.
         gives: the kind of the node's own values.
     """
 
@@ -28,7 +28,7 @@ SHAPES: dict[str, Shape] = {}
 
 
 def shape(*inputs: str, gives: str = "number") -> Callable[[N], N]:
-    """Add a node class to those that graphs are wired of."""
+    """Add a node class to those from which graphs are wired."""
 
     def add(cls: N) -> N:
         assert cls.__name__ not in SHAPES, f"two nodes are called {cls.__name__}"

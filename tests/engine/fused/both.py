@@ -1,4 +1,4 @@
-"""What the tests of the fused tier share: both tiers side by side, and classes made of text."""
+"""Helpers of the fused tier's tests: both tiers side by side, and classes made from text."""
 
 import itertools
 import linecache
@@ -23,14 +23,14 @@ def run_on(tier: Any, make: Callable[[], gc.Stream[Any]], **options: Any) -> Any
 
 
 def same(make: Callable[[], gc.Stream[Any]], **options: Any) -> Any:
-    """Return what both tiers give, having seen that it is the same."""
+    """Check that both tiers give the same, and return it."""
     interpreted, fused = (run_on(tier, make, **options) for tier in ("interpreted", "fused"))
     assert repr(fused) == repr(interpreted)
     return fused
 
 
 def written(text: str, **names: Any) -> dict[str, Any]:
-    """Run text whose source is to be had, as that of a notebook's cell, and return its names."""
+    """Run text whose source is available, like that of a notebook's cell, and return its names."""
     file = f"<cell {next(_numbers)}>"
     linecache.cache[file] = (len(text), None, text.splitlines(True), file)
     namespace: dict[str, Any] = {"__name__": "cells", "gc": gc, "Any": Any, **names}
@@ -55,7 +55,7 @@ def node_class(
 
 
 def numbered(text: str, nodes: Sequence[gc.MutableNode[Any]]) -> str:
-    """Return text with the place of each node in its graph for its serial in the process."""
+    """Return text in which each node's serial number is replaced by its place in the graph."""
     places = {str(node.serial): str(place) for place, node in enumerate(nodes)}
     return re.sub(r"(?<=_)\d+(?=_|\b)", lambda found: places.get(found[0], found[0]), text)
 

@@ -1,4 +1,4 @@
-"""Nodes as data, for tests of the passes that work on the IR alone."""
+"""Nodes as data, for tests of the passes that work on IR only."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -32,7 +32,7 @@ def cycle_of(
     assigns_value: bool | None = None,
     withheld: bool = False,
 ) -> CycleIR:
-    """Return a cycle of these statements; without any, of one that copies its source."""
+    """Return a cycle of these statements; by default of one that copies its source."""
     lines: Body = body or (COPY, Tick())
     holes = tuple(dict.fromkeys(holes_of(lines)))
     asked = {hole.what for hole in holes if isinstance(hole, RunState)}
@@ -62,7 +62,7 @@ def node(
     waits: bool = True,
     **more: Any,
 ) -> NodeIR:
-    """Return a node; `nodes` gives it its place, and `source` for the name of its upstreams."""
+    """Return a node; `nodes` sets its place, and names its upstreams `source`."""
     active, passive = tuple(active), tuple(passive)
     return NodeIR(
         index=-1,

@@ -1,4 +1,4 @@
-"""R2, R3 and R5 written out on nodes as data, and graphs to try them on."""
+"""R2, R3 and R5 carried out on nodes as data, and random graphs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from tests.engine.fused.made import cycle_of, node, nodes
 
 @dataclass
 class Cycle:
-    """A cycle of a run: which nodes are due, and which tick if they may choose."""
+    """A cycle of a run: which nodes are due, and which of the nodes that may tick do so."""
 
     due: frozenset[int]
     chosen: frozenset[int]
@@ -60,13 +60,13 @@ def graphs(draw: st.DrawFn) -> list[NodeIR]:
     """Return the nodes of a graph, which ask of all upstreams whether they ticked or are valid."""
     made: list[NodeIR] = []
     for index in range(draw(st.integers(1, 16))):
-        # Upstreams that stand near make deep graphs.
+        # Upstreams close to the node make deep graphs.
         read = st.integers(max(0, index - 6), index - 1) if index else st.nothing()
         active = draw(st.lists(read, unique=True, max_size=3)) if index else []
         passive = draw(st.lists(read, unique=True, max_size=2)) if index else []
         passive = [each for each in passive if each not in active]
         woken = not (active or passive) or draw(st.integers(0, 9)) == 0
-        # `None` is a node that is called: it chooses.
+        # `None` is a called node, which may tick or not.
         form = draw(st.sampled_from([*TickForm, None, TickForm.TAIL, *[TickForm.ALWAYS] * 3]))
         asked: list[Any] = []
         for place in range(len(active) + len(passive)):

@@ -1,4 +1,4 @@
-"""Pass 3: what each attribute of a node is, and globals as Python reads them."""
+"""Pass 3: the kind of each attribute of a node, and globals read as Python reads them."""
 
 from dataclasses import replace
 from operator import add
@@ -82,7 +82,7 @@ def test_the_text_depends_on_a_parameter_of_graphcores_own_classes(given: Any) -
     ours = replace(cycle_of(made), is_ours=True)
     found = kinds_of(made(one, given), ours, {id(one.node)})
     assert found["given"] == Kind(Is.FOLDED, given)
-    # A user may switch one of a class of theirs while a run goes on.
+    # Users may assign a parameter of their own class during a run.
     assert kinds(made(one, given), one)["given"].of is Is.READ
 
 

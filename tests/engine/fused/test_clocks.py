@@ -70,7 +70,7 @@ def test_a_value_is_tested_for_only_where_it_may_be_missing() -> None:
     assert (gated.of, gated.above) == (Of.VALID, placement.every)
     assert gated.checked == (placement.ticks[1],)
     assert placement.runs[2] is placement.every
-    # Nodes that wait for the same values are under the same clock, and nothing is asked below it.
+    # Nodes that wait for the same values are under the same clock, below which nothing is tested.
     assert placement.runs[4] is gated
 
 
@@ -104,7 +104,7 @@ def test_a_called_node_may_tick_or_not() -> None:
 
 
 def test_a_ladder_of_joins_is_placed_in_linear_time() -> None:
-    # Each step has two ways to the one before: there are 2 ** 500 ways to the first.
+    # Each step has two paths to the one before, so there are 2 ** 500 paths to the first.
     made: list[NodeIR] = [source()]
     for _ in range(500):
         last = len(made) - 1
@@ -113,7 +113,7 @@ def test_a_ladder_of_joins_is_placed_in_linear_time() -> None:
     assert len(placement.runs) == 1501
 
 
-# The blocks gone through
+# Running the blocks
 
 
 @dataclass

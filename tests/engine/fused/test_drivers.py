@@ -1,4 +1,4 @@
-"""Pass 9: the cheapest driver that is right."""
+"""Pass 9: the cheapest correct driver."""
 
 from collections.abc import Callable
 from typing import Any
@@ -18,7 +18,7 @@ def driver_of(*streams: gc.Stream[Any]) -> DriverName:
 
 
 def of_class(cycle: str, more: str = "") -> Callable[[], gc.Stream[Any]]:
-    """Return what wires a node that asks to be woken."""
+    """Return a function that wires a node which asks to be woken."""
     made = node_class(cycle, "source: gc.Active[Any]\nalarm: Any = gc.state(None)", more)
     return lambda: gc.Stream(made(gc.replay([1, 2, 4], "abc")))
 

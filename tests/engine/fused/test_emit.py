@@ -1,4 +1,5 @@
-"""Pass 11, the text of the function: its names, its literals, its blocks, whose line is whose."""
+"""Pass 11, the text of the function: its names, its literals, its blocks, and which node each line
+belongs to."""
 
 import itertools
 import re
@@ -346,7 +347,7 @@ def test_each_driver_has_its_loop_and_the_nodes_are_the_same(driver: DriverName)
     assert "        map_1 = ticker_0 + 1" in lines
 
 
-# Whose line is whose
+# Which node a line belongs to
 
 
 @pytest.mark.parametrize("driver", DriverName)

@@ -18,7 +18,7 @@ NUMBERS = [3, 1, 4, 1, 5, 9, 2, 6, 5, 3, 5]
 
 
 class Watched:
-    """What the function tells that it has begun; here nobody looks at the nodes."""
+    """Stands in for `Live`; in these tests no code looks at the nodes."""
 
     def begin(self, frame: object) -> None:
         """Do nothing."""

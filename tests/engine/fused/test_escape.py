@@ -1,4 +1,4 @@
-"""Pass 7: which nodes are mirrored, for those who read them often."""
+"""Pass 7: which nodes are mirrored, because other code reads them often."""
 
 from graphcore.engine.fused.analysis.escape import mirror
 from graphcore.engine.fused.ir import NodeIR, TickForm

@@ -1,4 +1,4 @@
-"""The loop over the events of a graph's only source: where it is one, and where it ends."""
+"""The loop over the events of a graph's only source: when it is used, and where it ends."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -17,7 +17,7 @@ from tests.engine.fused.both import node_class, same, source_of
 
 @pytest.fixture(autouse=True, scope="module")
 def small_chunks() -> Iterator[None]:
-    """Have chunks end often."""
+    """Make chunks short."""
     with pytest.MonkeyPatch.context() as patch:
         for module in (events, timer):
             patch.setattr(module, "_CHUNK", 3)
@@ -71,7 +71,7 @@ def test_it_begins_at_the_start_of_the_run(name: str, start: int) -> None:
 
 
 def ends_like(make: Callable[[], gc.Stream[Any]], **options: Any) -> None:
-    """See that both tiers give the same ticks, the same report and the same state."""
+    """Check that both tiers give the same ticks, report and state."""
     seen = []
     for tier in ("interpreted", "fused"):
         source = make()

@@ -1,4 +1,4 @@
-"""Pass 5: which functions are inlined, and that nothing can tell it from a call."""
+"""Pass 5: which functions are inlined, and that this is not noticeable."""
 
 import ast
 import operator

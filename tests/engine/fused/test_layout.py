@@ -107,7 +107,7 @@ def test_a_local_is_named_after_its_node() -> None:
     assert found.names[1] == {Local("n"): "n_1", Local("m"): "m_1"}
 
 
-# What is kept of a node
+# The variables of a node
 
 
 def test_state_and_what_is_read_have_variables_of_their_own() -> None:
@@ -153,7 +153,7 @@ def test_a_source_whose_events_are_the_loop_needs_only_a_variable_for_its_value(
     assert not found.asks_time
 
 
-# What is asked of the run
+# Uses of the run's state
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
-"""Fused nodes while a run goes on: whoever looks at one, in whatever way, sees and sets the truth.
+"""Fused nodes during a run: other code, in any way, reads and sets their current state.
 
-The interpreted tier is the judge: there the nodes themselves hold their values and their state.
+The interpreted tier is the oracle: there the nodes themselves hold their values and state.
 """
 
 import contextlib
@@ -32,7 +32,7 @@ kept: dict[str, Any] = {}
 
 @gc.node
 class Summed(gc.MutableNode[int]):
-    """Sums; its state, its parameter and its value are looked at and changed."""
+    """Sums; other code reads and changes its state, parameter and value."""
 
     source: gc.Active[int]
     factor: int = 1
@@ -292,11 +292,11 @@ def test_a_function_that_a_node_leaves_behind_sees_it_as_it_is(way: str, look: s
     assert [value for _, value in same(make)] == seen.get(look, [10, 20, 30])
 
 
-# All that can be seen, at every moment
+# Everything visible, at every moment
 
 
 class Spy:
-    """A function that notes all that can be seen of all nodes whenever it is called."""
+    """A function that records everything visible of all nodes whenever it is called."""
 
     def __init__(self) -> None:
         self.nodes: tuple[Any, ...] = ()
@@ -413,7 +413,7 @@ def test_a_function_sees_the_same_of_all_nodes_on_both_tiers(wire: Any, progress
         assert other == one
 
 
-# All that can be changed
+# Everything that may be changed
 
 
 def by_assignment(node: Any, name: str, value: Any) -> None:
@@ -507,7 +507,7 @@ def test_an_attribute_written_into_the_text_cannot_be_replaced_during_a_run(sett
             text = f'{name} of {mapped.node.name} cannot be assigned .* tier="interpreted"'
             with pytest.raises(gc.RunError, match=text):
                 setter(mapped.node, name, value)
-            setter(mapped.node, name, getattr(mapped.node, name))  # the same may be set
+            setter(mapped.node, name, getattr(mapped.node, name))  # the same object is allowed
         return x
 
     out = mapped.map(exchange).collect()
@@ -525,7 +525,7 @@ def test_a_second_run_begins_with_the_attributes_set_in_between() -> None:
     assert (node.total, node.value, node.factor) == (60, 60, 10)
 
 
-# What a node is
+# Type and class of a node
 
 
 class Checked(gc.MutableNode[Any], ABC):
@@ -666,7 +666,7 @@ def classes_of(graph: gc.Graph) -> list[type]:
 
 
 class Ends(gc.MutableNode[Any]):
-    """Notes the classes of all nodes in `start` and `stop`."""
+    """Records the classes of all nodes in `start` and `stop`."""
 
     def __init__(self, source: gc.Stream[Any], log: list[Any]) -> None:
         super().__init__()
@@ -781,7 +781,7 @@ def test_a_real_ctrl_c_leaves_each_node_its_class_and_its_state() -> None:
                 graph.run(cycles=500_000)
             signal.setitimer(signal.ITIMER_REAL, 0)
             assert classes_of(graph) == [type(source.node), Summed, type(counted.node)]
-            # Everything is of one cycle, or of one that was begun.
+            # All state is of the last complete cycle, or of the cycle that was begun.
             assert vars(summed).get("total", 0) - vars(summed).get("value", 0) in (0, 1)
             assert vars(summed).get("value", 0) - vars(counted.node).get("count", 0) in (0, 1)
     finally:

@@ -1,4 +1,4 @@
-"""Pass 6: what a `cycle` becomes as data, and why some do not become any."""
+"""Pass 6: the IR of a `cycle`, and why some have none."""
 
 from collections.abc import Iterator
 from dataclasses import fields
@@ -172,7 +172,7 @@ LISTINGS = {
     ),
     "return bool(self.count) is True": "if <state count>:\n    tick",
     "self.value = bool(self.count) is False\nreturn True": "<value> = not <state count>\ntick",
-    # Locals that stand for an upstream's value
+    # Locals replaced by an upstream's variable
     "n = self.source.value\nself.value = n + 1\nreturn True": (
         "<local n> = <upstream source> # alias\n<value> = <local n> + 1\ntick"
     ),
@@ -196,7 +196,7 @@ def test_a_class_attribute_is_read_from_the_node() -> None:
     assert listing(found.body) == "<value> = <attribute kept>\ntick"
 
 
-# Functions that were given
+# Functions passed to a node
 
 
 def test_a_function_is_inlined_where_its_arguments_are_variables() -> None:
@@ -253,7 +253,7 @@ def test_variables_around_a_function_or_the_cycle_are_holes() -> None:
     assert other.holes == (Value(), Cell("by"), Global("limit"))
 
 
-# What the IR says of itself
+# Facts about the whole cycle
 
 
 @pytest.mark.parametrize(
@@ -347,7 +347,7 @@ def test_nodes_of_the_same_kinds_share_the_ir() -> None:
     assert ir("a") is ir(None) is not ir(5)  # an `int` is a whole time
 
 
-# What has no IR; both tiers have to agree on each.
+# Cycles without IR; both tiers have to agree on each.
 
 REFUSED = {
     "for n in (1, 2):\n    if n == self.count:\n        return False\nreturn True": (

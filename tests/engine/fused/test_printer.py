@@ -301,7 +301,7 @@ def test_a_text_is_strings_and_holes() -> None:
     assert with_hole("k", Local("k")) == (Local("k"),)
 
 
-# What a literal for the hole means, by the place that was found.
+# The meaning of a literal in the hole, by the place that was found.
 LITERALS = [5, -5, 2.5, -0.0, "a'b", b"a"]
 
 

@@ -1,4 +1,4 @@
-"""The fused tier as a whole: what is compiled when, what runs change, and how runs end."""
+"""The fused tier as a whole: when it compiles, which changes runs notice, and how runs end."""
 
 import gc as garbage
 import linecache
@@ -143,7 +143,7 @@ def test_a_node_has_one_name_in_the_text_in_explain_and_in_errors() -> None:
     assert caught.value.__notes__[0].startswith(f"in {name} (Map), ")
 
 
-# What changes between runs
+# Changes between runs
 
 
 @pytest.mark.parametrize("tier", TIERS)
@@ -349,7 +349,7 @@ def state_of(graph: gc.Graph) -> list[Any]:
 
 
 def failing_at(place: int, when: int) -> gc.Graph:
-    """Wire a chain with branches, of which one place fails at a value."""
+    """Wire a chain with branches, in which one place fails at a value."""
 
     def fail(x: int) -> int:
         if x == when:

@@ -1,4 +1,4 @@
-"""Pass 1: a function's syntax tree, or `None` where it cannot be proved to be its own."""
+"""Pass 1: a function's syntax tree, or `None` where that cannot be proved."""
 
 import ast
 import linecache
@@ -120,7 +120,7 @@ def test_text_that_never_was_a_module_gives_no_tree(tmp_path: Path, text: str) -
 
 
 def test_a_function_without_source_gives_no_tree() -> None:
-    # Under "<string>" there is what Python was started with, by `-c`, from 3.13 on.
+    # From 3.13 on, "<string>" holds the text given with `-c`.
     made: Any = eval(compile("lambda x: x + 1", "<nowhere>", "eval"))
     assert file_of(made) is None
     assert tree_of(made) is None

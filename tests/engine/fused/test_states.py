@@ -150,7 +150,7 @@ def test_a_class_without_source_may_be_woken() -> None:
     assert may_schedule(node_class("return True", more="start = eval('lambda self, state: None')"))
 
 
-# The same as behaviour
+# The same, tested by running graphs
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Pass 2: which `cycle` is in the subset, and each reason for which one is not."""
+"""Pass 2: which cycles are in the subset, and the reasons why others are not."""
 
 from contextlib import nullcontext
 from typing import Any
@@ -11,7 +11,7 @@ from tests.engine.fused.both import node_class, same, why, written
 
 FIELDS = "source: gc.Active[Any]\ngiven: Any = None\ncount: int = gc.state(0)"
 
-# What a cycle does, with what is said of it; both tiers have to agree on each.
+# Statements of a cycle, with the reason for calling it; both tiers have to agree on each.
 REFUSED_CYCLES = {
     "self.value = id(self)": "its cycle passes self on",
     "self.value = id(state) > 0": "its cycle passes state on",
@@ -80,7 +80,7 @@ def test_a_cycle_outside_the_subset_is_called_and_says_why(cycle: str) -> None:
         same(make, until=3)
 
 
-# Code of which Python warns when it compiles the user's file, and must not warn again.
+# Code that Python warns about when it compiles the user's file; it must not warn again.
 DOUBTFUL = [
     "self.value = self.source.value is 1",
     "self.value = (1, 2) is not self.source.value",

@@ -1,4 +1,4 @@
-"""Pass 8b: the tests by which blocks are entered, and those that a node makes of its upstreams."""
+"""Pass 8b: the tests that enter blocks, and the tests of upstreams inside nodes."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -48,7 +48,7 @@ def node_at(found: Placed | PlacedBlock, place: int) -> PlacedNode:
 
 
 def asking(*active: int, passive: tuple[int, ...] = (), waits: bool = True) -> NodeIR:
-    """Return a node that asks of its upstreams whether they ticked and whether they are valid."""
+    """Return a node that asks whether its upstreams ticked and whether they are valid."""
     places = range(len(active) + len(passive))
     asked = [kind("sources", place) for place in places for kind in (Ticked, Valid)]
     return node(active, passive, cycle_of(Do(tuple(asked))), waits=waits)
@@ -148,7 +148,7 @@ def block_of(item: PlacedBlock | PlacedNode) -> bool:
     return isinstance(item, PlacedBlock)
 
 
-# The placed nodes gone through, and the rules
+# Running the placed nodes by the rules
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""A `cycle` without `return` does what it did, and its ticks are where its form says."""
+"""A `cycle` rewritten without `return` does the same, and its ticks are where its form says."""
 
 import ast
 from collections.abc import Callable

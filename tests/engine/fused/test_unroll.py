@@ -1,4 +1,4 @@
-"""Pass 4: loops and list comprehensions over a list of upstreams, written out one by one."""
+"""Pass 4: loops and list comprehensions over a list of upstreams, unrolled."""
 
 import ast
 from textwrap import indent

@@ -1,4 +1,4 @@
-"""Tables as payloads: what goes in and out, and what is refused of a frame; oracle: pyarrow."""
+"""Tables as payloads: which values go in and out, and which frames are refused; oracle: pyarrow."""
 
 import pickle
 import struct
@@ -266,7 +266,7 @@ def with_columns(columns: dict[str, pa.Array]) -> bytes:
 
 
 def lying(payload: bytes, said: int, lie: int) -> bytes:
-    """Return the bytes with a number, wherever it stands, in place of another."""
+    """Return the bytes with every occurrence of a number replaced by another."""
     assert struct.pack("<q", said) in payload
     return payload.replace(struct.pack("<q", said), struct.pack("<q", lie))
 
@@ -355,7 +355,7 @@ def test_pyarrow_is_imported_only_when_it_is_used():
 
 
 def test_a_type_that_pyarrow_has_no_class_for_is_refused_in_one_sentence():
-    # One byte of the schema makes an interval of months out of pyarrow's only kind of interval.
+    # Changing one byte of the schema turns pyarrow's only kind of interval into one of months.
     payload = arrow.encode(pa.table({"span": pa.array([None], pa.month_day_nano_interval())}))
     said = []
     for place in range(len(payload)):

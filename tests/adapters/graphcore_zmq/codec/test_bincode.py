@@ -1,7 +1,7 @@
-"""Values as typed Rust peers write them: golden bytes both ways, round trips, and what is refused.
+"""Values as typed Rust peers write them: golden bytes both ways, round trips, and refused input.
 
-The bytes are those of bincode 1.x by its own description: fixed-width little-endian numbers, `u64`
-lengths, `u32` places in an enum, one byte before an optional value.
+The bytes are those of bincode 1.x as its documentation describes them: fixed-width little-endian
+numbers, `u64` lengths, `u32` places in an enum, one byte before an optional value.
 """
 
 import enum
@@ -120,7 +120,7 @@ GOLDEN = [
     (list[Level], [Level(-1, 2)], "0100000000000000 ffffffff 0200"),
     (Box[list[u8]], Box([4]), "0100000000000000 04"),
     (Named, Named(first=1, second=-1), "01 ff"),
-    # Fields that are only given by name stand last in a struct of msgspec's, in its own order.
+    # msgspec puts keyword-only fields last, in its own order.
     (Derived, Derived("n", seq=3), "0100000000000000 6e 03"),
 ]
 
@@ -196,7 +196,7 @@ KINDS = st.recursive(
 
 
 def independently(kind, value):
-    """Return the bytes once more, a field at a time, from what msgspec says of the type."""
+    """Return the bytes again, written field by field from msgspec's description of the type."""
     match msgspec.inspect.type_info(kind):
         case msgspec.inspect.StructType(cls=cls):
             hints = msgspec.structs.fields(cls)
@@ -244,7 +244,8 @@ def test_any_bytes_raise_at_worst_a_codec_error(data):
     except CodecError as error:
         assert "\n" not in str(error)
     else:
-        # What is read is what these bytes say: another NaN apart, it is written so again.
+        # The value is the one in these bytes: written again, it gives the same bytes, except for
+        # NaNs.
         assume(not holds_nan(value))
         assert codec.encode(value) == payload
 

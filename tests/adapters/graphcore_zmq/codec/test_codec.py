@@ -109,7 +109,7 @@ def test_fields_declared_as_scalars_of_numpy_are_decoded_to_them(codec):
     assert found == MEASURED
     for field, value in vars(MEASURED).items():
         assert type(getattr(found, field)) is type(value)
-    # What a peer without numpy sends is decoded as well.
+    # Values from a peer without numpy are decoded as well.
     assert codec(np.float64).decode(codec.encode(1)) == np.float64(1.0)
 
 

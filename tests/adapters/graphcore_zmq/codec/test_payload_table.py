@@ -1,4 +1,4 @@
-"""The table of docs/zmq.md, "What comes back", held against the codecs cell by cell."""
+"""The table in docs/zmq.md, "What comes back", compared with the codecs cell by cell."""
 
 import dataclasses
 import enum

@@ -1,4 +1,5 @@
-"""What a frame is to the frames before it, by its trailer."""
+"""How a frame relates to the frames before it, by its trailer: next, duplicate, gap, new
+publisher."""
 
 import pytest
 

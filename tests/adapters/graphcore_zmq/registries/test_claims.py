@@ -13,7 +13,7 @@ DOWN = RegistryError("the registry is down")
 
 
 class Told(Claim):
-    """A claim that is told by hand who holds the name."""
+    """A claim to which the test says by hand who holds the name."""
 
     revoked = False
 

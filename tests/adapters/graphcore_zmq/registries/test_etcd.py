@@ -1,4 +1,4 @@
-"""What `EtcdRegistry` refuses where it is made, and what it shows of itself."""
+"""Which arguments `EtcdRegistry` refuses, and its repr."""
 
 from pathlib import Path
 from typing import Any

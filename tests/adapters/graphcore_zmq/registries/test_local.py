@@ -1,4 +1,4 @@
-"""A registry in a file: the conformance suite, and what is its own."""
+"""A registry in a file: the conformance suite, and tests of its own."""
 
 import os
 import sqlite3
@@ -69,7 +69,7 @@ def test_a_name_that_is_renewed_while_it_is_looked_up_is_found(path, monkeypatch
         now = clock()
         with (
             closing(sqlite3.connect(path, timeout=0)) as database,
-            suppress(sqlite3.OperationalError),  # locked, as the lookup has begun
+            suppress(sqlite3.OperationalError),  # locked, because the lookup has begun
         ):
             database.execute("UPDATE names SET renewed = ?", (clock(),))
             database.commit()

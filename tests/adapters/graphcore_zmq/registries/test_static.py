@@ -1,4 +1,4 @@
-"""A registry of names that are written down: the conformance suite, and what is its own."""
+"""A registry of fixed names: the conformance suite, and tests of its own."""
 
 import re
 from functools import partial

@@ -1,4 +1,4 @@
-"""Keys: as text and from files, and what is refused of them; the command that makes them."""
+"""Keys as text and from files, refused keys, and the command that makes keys."""
 
 import os
 import stat
@@ -121,7 +121,7 @@ def test_a_file_without_keys_is_named(tmp_path):
 
 
 class PlainRegistry:
-    """A registry of addresses alone."""
+    """A registry that stores addresses only."""
 
     def register(self, name, address):
         raise NotImplementedError

@@ -1,4 +1,4 @@
-"""What of the options reaches libzmq."""
+"""Which options are set on libzmq's sockets."""
 
 from collections.abc import Iterator
 
@@ -43,7 +43,7 @@ def test_an_address_in_brackets_asks_for_ipv6(socket):
 
 
 def test_the_linger_option_is_set_before_the_socket_is_bound():
-    """Bound without, it may be waited for without end: see `Binding.socket`."""
+    """A socket bound without it may make its context wait for ever: see `Binding.socket`."""
     context = zmq.Context()
     options = SocketOptions(linger="30ms")
     binding = Binding("tcp://*:0", OnFull.DROP, options, None, False, False)

@@ -1,4 +1,4 @@
-"""The histogram of latencies: every frame in its bucket, and quantiles out of that."""
+"""The histogram of latencies: every frame in its bucket, and quantiles computed from it."""
 
 import numpy as np
 from hypothesis import given

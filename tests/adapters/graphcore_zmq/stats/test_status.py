@@ -1,4 +1,4 @@
-"""The words in which publishers and subscribers tell their figures, and what they are called."""
+"""The words in which publishers and subscribers log their figures, and their names."""
 
 import pytest
 

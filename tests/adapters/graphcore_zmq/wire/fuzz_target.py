@@ -1,14 +1,14 @@
-"""A fuzzer's target: frames and payloads as coverage leads to them.
+"""The target of a fuzzer that follows coverage: frames and payloads.
 
-Called with libFuzzer's options. It ends with an error, and the bytes, at the first input that does
-worse than `WireError` or `CodecError`, that takes too long, or too much memory.
+Called with libFuzzer's options. It ends with an error and the bytes at the first input that raises
+anything but `WireError` or `CodecError`, or that takes too long or too much memory.
 """
 
 import sys
 
 
 def main() -> None:
-    # Here, as what collects tests must neither need the fuzzer nor have its modules instrumented.
+    # Imported here, because collecting tests must not need the fuzzer or instrument modules.
     import atheris
 
     with atheris.instrument_imports(include=["graphcore_zmq"]):

@@ -1,4 +1,4 @@
-"""Malformed frames: sound ones of every kind, cut, stretched, and with lies in them."""
+"""Malformed frames: valid frames of every kind that are cut, stretched, or changed."""
 
 import struct
 from dataclasses import dataclass
@@ -48,7 +48,7 @@ LIES = [0, 1, 7, 8, 2**16, 2**31 - 1, 2**32, 2**40, 2**62, 2**63 - 1, 2**63, 2**
 
 
 def sound_frames(payload: bytes, bare: bool = False) -> list[bytes]:
-    """Return a frame of each kind around a value, `bare` if no length stands before it."""
+    """Return a frame of each kind around a value, `bare` if no length precedes the value."""
     value = payload if bare else struct.pack("<Q", len(payload)) + payload
     envelopes = [
         struct.pack("<I", 3) + value,
@@ -61,7 +61,7 @@ def sound_frames(payload: bytes, bare: bool = False) -> list[bytes]:
 
 
 def malformed(sound: list[bytes], random: Random) -> bytes:
-    """Return what becomes of one of these, or bytes that never were any of them."""
+    """Return one of these frames after random changes, or random bytes."""
     if not random.randrange(20):
         return random.randbytes(random.randrange(100))
     content = bytearray(random.choice(sound))

@@ -1,4 +1,4 @@
-"""The wire, byte for byte as in wingfoil's frames, and what is refused of it."""
+"""The wire, byte for byte as in wingfoil's frames, and the frames that are refused."""
 
 import struct
 

@@ -28,14 +28,14 @@ FRAMES = [
 ]
 BATCH = 20
 FUZZING = 60 if "CI" in os.environ else 10  # s
-# Together ten thousand frames. Hypothesis gives the seeds: one that fails is tried again first.
+# Together ten thousand frames. Hypothesis chooses the seeds, and tries a failing seed again first.
 many = settings(max_examples=250)
 seeds = st.integers(0, 2**32 - 1).map(Random)
 
 
 @contextmanager
 def little_memory() -> Iterator[None]:
-    # One of its own counts what is taken here alone.
+    # A tracer of its own counts only the memory allocated here.
     before = pa.default_memory_pool()
     pool = pa.proxy_memory_pool(before)
     pa.set_memory_pool(pool)
@@ -90,7 +90,7 @@ def test_the_frames_that_are_then_malformed_are_valid(place):
     assert (decoded.to_pylist() if isinstance(decoded, pa.RecordBatch) else decoded) == value
 
 
-# Its start, which instruments all that it follows, comes on top.
+# Its start, which instruments all modules, takes additional time.
 @pytest.mark.timeout(FUZZING + 240)
 def test_a_fuzzer_that_follows_coverage_finds_nothing_worse(tmp_path):
     pytest.importorskip("atheris", reason="it has no wheels for this platform")

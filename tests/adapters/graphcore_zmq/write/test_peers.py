@@ -1,4 +1,4 @@
-"""Who is cut, and when: the bookkeeping of signs of life, on real connections."""
+"""Which peers are disconnected, and when: the bookkeeping of signs of life, on real connections."""
 
 import os
 import socket
@@ -113,7 +113,7 @@ def test_no_more_signs_are_expected_from_a_peer_that_is_done_or_gone(pair, sign)
 def test_the_end_of_a_connection_is_not_taken_for_that_of_its_successor():
     peers = Peers()
     announce(peers, 7)
-    peers.announce(7)  # another connection, of which the end of the first is not known yet
+    peers.announce(7)  # another connection, before the end of the first is known
     announced = peers.announced()
     peers.forget(7)
     assert len(peers) == 1
@@ -129,7 +129,7 @@ def test_a_peer_announced_while_ends_are_processed_waits_for_the_next_check():
     announced = peers.announced()
     peers.announce(7)
     peers.admit(announced, {7})
-    peers.forget(7)  # what had the descriptor before
+    peers.forget(7)  # the connection that had the descriptor before
     assert len(peers) == 1
 
 
@@ -151,7 +151,7 @@ def test_a_sign_read_after_the_end_of_its_connection_is_ignored(pair):
     peers.forget(near.fileno())
     peers.hear(near.fileno(), ALIVE)
     assert len(peers) == 0
-    # The descriptor is now that of one that promised nothing.
+    # The descriptor now belongs to a peer that promised no signs of life.
     assert looks(peers, near, SHORT) == 0
     assert is_open(far)
 
