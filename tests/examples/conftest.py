@@ -1,4 +1,4 @@
-"""Examples as processes: each is ended with its children, however the test goes."""
+"""Examples as processes: each is ended with its children, even if the test fails."""
 
 import os
 import signal
@@ -82,5 +82,5 @@ def wait_for() -> Callable[..., None]:
 
 @pytest.fixture
 def ended() -> Callable[[list[int]], bool]:
-    """Tell whether all these processes have ended."""
+    """Return whether all these processes have ended."""
     return lambda pids: not any(command_of(pid) for pid in pids)

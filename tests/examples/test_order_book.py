@@ -206,7 +206,7 @@ def test_a_file_that_is_not_there_is_named(
 
 
 class Long:
-    """A run over two processes that is under way and has long to go."""
+    """A run over two processes that goes on for long."""
 
     def __init__(
         self, folder: Path, example: Callable[..., Any], wait_for: Callable[..., None]

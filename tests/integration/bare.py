@@ -1,4 +1,4 @@
-"""A publisher without graphcore, to send what a test wants."""
+"""A publisher without graphcore, which sends the frames of a test."""
 
 import zmq
 
@@ -13,7 +13,7 @@ def bare_context() -> "zmq.Context[zmq.Socket[bytes]]":
 
 
 class Bare:
-    """An XPUB socket; its values say from which instance they are."""
+    """An XPUB socket; its values carry an instance."""
 
     def __init__(self, instance: int, port: int = 0, sequence: int = 0) -> None:
         self.instance = instance
@@ -26,7 +26,7 @@ class Bare:
         self.port = int(self.address.rpartition(":")[2])
 
     def await_subscriber(self) -> None:
-        """Wait until a subscriber of graphcore's has said all that it says at first."""
+        """Wait until a graphcore subscriber has sent its first messages."""
         messages: list[bytes] = []
         while not messages or not messages[-1].startswith(b"\1gc1"):
             assert self.socket.poll(10_000)

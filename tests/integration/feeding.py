@@ -43,7 +43,7 @@ class Feeding:
         self.published += 1
 
     def hand(self, *values: Any) -> None:
-        """Have values published, whenever that may be."""
+        """Queue values for publishing."""
         for value in values:
             self._queue.put(value)
 
@@ -54,7 +54,7 @@ class Feeding:
         wait_until(lambda: self.published == due)
 
     def end(self) -> None:
-        """End the run in order."""
-        self._queue.put(_END)  # where it has ended already, nobody takes it
+        """End the run normally."""
+        self._queue.put(_END)  # if the run has ended already, nobody takes it
         self._thread.join(30)
         assert not self._thread.is_alive()

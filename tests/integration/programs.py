@@ -1,4 +1,4 @@
-"""Publishers and subscribers for tests that need them in processes of their own.
+"""Publishers and subscribers for tests that need separate processes.
 
 Called with the function's name and its arguments in JSON. Each prints a line of JSON when it is
 ready, one for each line that it logs, and one when it is done, and flushes them.
@@ -59,14 +59,13 @@ def publish(
 ) -> None:
     """Publish `first` and so on as text.
 
-    A period of "" is as fast as the graph takes it, a count of 0 for ever. It is registered under
-    a name in a registry: its kind, where it is, and its options. With `hold`, it begins when it is
-    sent a line.
+    A period of "" means as fast as the graph can, a count of 0 means for ever. `registry` is the
+    registry's kind, its location and its options. With `hold`, it begins when it reads a line.
     """
     if hold:
         sys.stdin.readline()
     if period:
-        # A ticker that was held up goes on at its pace; it does not make up for lost time.
+        # A delayed ticker goes on at its pace; it does not catch up.
         source = gc.ticker(period).count().map(lambda n: n - 1)
     else:
         source = gc.from_iterable(lambda: iter(range(count)) if count else naturals())
@@ -104,9 +103,9 @@ def publish_as(key: str, url: str, ttl: str, conflict: str) -> None:
 def subscribe(
     address: str, say_every: int, high_water_mark: int, hold: bool, options: dict[str, Any]
 ) -> None:
-    """Count what comes; say whether it was in order and how much was lost.
+    """Count the values; print whether they were in order and how many were lost.
 
-    With `hold`, the graph keeps to its first burst until it is sent a line.
+    With `hold`, the graph waits in its first burst until it reads a line.
     """
     seen = {"count": 0, "first": -1, "last": -1, "in_order": True}
 
@@ -144,7 +143,7 @@ class Said(logging.Handler):
 
 
 def follow(address: str, high_water_mark: int, options: dict[str, Any]) -> None:
-    """Say all that comes as it comes: values as runs of consecutive numbers, and statuses."""
+    """Print everything as it arrives: values as runs of consecutive numbers, and statuses."""
 
     def look(burst: list[bytes]) -> None:
         runs: list[list[int]] = []

@@ -1,4 +1,5 @@
-"""Where a subscriber tells that its connection was lost: libzmq reports it ahead of what waits."""
+"""Between which values a subscriber reports a lost connection: libzmq reports it ahead of waiting
+data."""
 
 import socket
 import threading
@@ -17,7 +18,7 @@ pytestmark = [pytest.mark.zmq, pytest.mark.usefixtures("nothing_is_left_over")]
 
 
 class Gates:
-    """A codec that keeps the subscriber's thread at some values until it is let go on."""
+    """A codec that stops the subscriber's thread at some values until the test releases it."""
 
     name = "gates"
 
@@ -91,7 +92,7 @@ def test_values_of_a_publisher_killed_at_once_come_between_its_statuses(
     with second.socket.get_monitor_socket(zmq.EVENT_HANDSHAKE_SUCCEEDED) as monitor:
         assert monitor.poll(20_000)
     second.socket.disable_monitor()
-    # The thread that takes values sends the subscriptions again, in passing, after some.
+    # libzmq's thread sends the subscriptions again while it processes values, after some of them.
     gates.open(b"1:1")
     second.await_subscriber()
     second.send(2)
@@ -112,7 +113,7 @@ def test_values_of_a_running_publisher_come_after_its_connection(
     ends: list[bool] = []
 
     def late(link: Link) -> list[bool]:
-        """Look, but after the first end look too early: before all that leads to a value."""
+        """Read events, but after the first end too early: before those that precede a value."""
         if len(ends) == 1:
             ends.append(False)
             assert link.socket.poll(20_000)
@@ -129,7 +130,7 @@ def test_values_of_a_running_publisher_come_after_its_connection(
     wait_until(lambda: subscriber.values)
     first.close()
     wait_until(lambda: "disconnected" in subscriber.statuses)
-    # The same one, as if only the way to it had been lost, and nothing sent meanwhile.
+    # The same publisher, as if only the network had failed, and nothing was sent meanwhile.
     second = Bare(1, first.port, first.sequence)
     second.await_subscriber()
     second.send(2)

@@ -1,4 +1,4 @@
-"""Bursts in one frame, between graphcore's own ends and to wingfoil's."""
+"""Bursts in one frame, between graphcore's ends and to wingfoil."""
 
 import ast
 import subprocess
@@ -154,7 +154,7 @@ def test_wingfoil_reads_bursts_complete_and_in_order(last_value):
             value for burst in bursts for value in burst
         ]
         # It puts the values of a frame into a channel one by one, and its graph may take some
-        # before the others are there. How often depends on the machine.
+        # before the others are there. The number of ticks depends on the machine.
         assert any(burst in seen for burst in bursts if len(burst) > 1)
         feeding.end()
         assert process.stdout.read() == ""

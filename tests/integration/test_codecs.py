@@ -1,4 +1,4 @@
-"""Each codec from a publisher to a subscriber, and what of it stands on the wire."""
+"""Each codec from a publisher to a subscriber, and its bytes on the wire."""
 
 import struct
 import threading

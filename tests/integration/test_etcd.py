@@ -38,7 +38,7 @@ THERE = "tcp://127.0.0.1:5002"
 def no_thread_is_left() -> Any:
     before = set(threading.enumerate())
     yield
-    # graphcore's have ended by now; gRPC's take a moment longer.
+    # graphcore's threads have ended by now; gRPC's take a moment longer.
     left = [each for each in set(threading.enumerate()) - before if "graphcore" in each.name]
     assert not left
     wait_until(lambda: set(threading.enumerate()) <= before)
@@ -87,7 +87,7 @@ def test_a_value_that_is_not_text_is_shown_as_bytes(etcd: EtcdServer) -> None:
     assert EtcdRegistry(etcd.url).lookup("quotes") == "\\xff\x00"
 
 
-# Two that want one name
+# Two claims on one name
 
 
 def test_error_names_the_holder_at_once(etcd: EtcdServer) -> None:
@@ -183,7 +183,7 @@ def test_one_of_two_that_claim_a_name_at_once_gets_it(etcd: EtcdServer) -> None:
         handle.revoke()
 
 
-# What a name does while it is registered
+# A registered name over time
 
 
 def test_a_lease_that_an_operator_revokes_is_made_again(
@@ -234,7 +234,7 @@ def test_a_name_is_kept_for_longer_than_its_lease(etcd: EtcdServer) -> None:
 
 
 class SlowlyRefreshing:
-    """A client to whom the answers about its lease take most of the lease's time."""
+    """A client for which answers about a lease take most of the lease's ttl."""
 
     def __init__(self, client: Any) -> None:
         self._client = client
@@ -267,7 +267,7 @@ def test_a_hundred_names_cost_the_threads_and_the_connection_of_one(etcd: EtcdSe
 
     def cost() -> tuple[list[str], int]:
         mine = set(threading.enumerate()) - before
-        # Those with a number are gRPC's, which come and go.
+        # Threads with a number are gRPC's, which come and go.
         names = sorted(each.name.partition("_watch_")[0] for each in mine if "(" not in each.name)
         return names, etcd.connections()
 
@@ -384,7 +384,7 @@ def test_a_watch_survives_the_compaction_of_its_revision(
 ) -> None:
     between = proxy(etcd)
     watch = EtcdRegistry(between.url).watch("quotes")
-    # The first may be read; the second is told by the watch.
+    # The first value may be read; the watch reports the second.
     for address in (THERE, HERE):
         etcd.ctl("put", "quotes", address)
         wait_until(partial(_shows, watch, address))
@@ -488,7 +488,7 @@ def test_a_user_is_let_in_again_when_its_token_has_expired(tmp_path: Path) -> No
         server.ctl("put", "quotes", HERE)
         for command in ("user add root:secret", "user grant-role root root", "auth enable"):
             server.ctl(*command.split())
-        # etcd takes its time over a password, on purpose.
+        # etcd is slow at checking a password, on purpose.
         registry = EtcdRegistry(server.url, user="root", password="secret", timeout="10s")
         with registry:
             assert registry.lookup("quotes") == HERE

@@ -1,4 +1,4 @@
-"""What every registry must do, of the one in etcd."""
+"""The conformance suite for the registry in etcd."""
 
 from functools import partial
 

@@ -31,7 +31,7 @@ THERE = "tcp://127.0.0.1:5002"
 def no_thread_is_left() -> Iterator[None]:
     before = set(threading.enumerate())
     yield
-    # graphcore's have ended by now; gRPC's take a moment longer.
+    # graphcore's threads have ended by now; gRPC's take a moment longer.
     left = [each for each in set(threading.enumerate()) - before if "graphcore" in each.name]
     assert not left
     wait_until(lambda: set(threading.enumerate()) <= before)
@@ -42,7 +42,7 @@ def let_pass(seconds: float) -> None:
     threading.Event().wait(seconds)
 
 
-# etcd goes and comes
+# etcd stops and comes back
 
 
 def test_a_name_outlives_etcd_that_is_killed_and_started_after_five_seconds(
@@ -130,7 +130,7 @@ def test_a_name_is_there_after_etcd_was_down_for_longer_than_its_lease(etcd: Etc
         etcd.await_ready()
         until = monotonic() + 5
         wait_until(lambda: etcd.value("quotes") == HERE)
-        # Not only what the lease has left.
+        # Not only the rest of the lease.
         wait_until(lambda: etcd.value("quotes") != HERE or monotonic() > until)
         assert etcd.value("quotes") == HERE
         assert len(etcd.leases()) == 1
@@ -205,7 +205,7 @@ def test_a_name_that_another_took_in_a_partition_is_given_up_and_logged(
 
 def test_a_name_outlives_the_leader_of_three(etcd_cluster: list[EtcdServer]) -> None:
     urls = [server.url for server in etcd_cluster]
-    # One connected to each member, so that one of them loses its connection.
+    # One registry for each member, so that one of them loses its connection.
     registries = [EtcdRegistry(urls[n:] + urls[:n], ttl="3s") for n in range(3)]
     for n, registry in enumerate(registries):
         registry._connection._next = 0
@@ -378,7 +378,7 @@ def test_a_graph_that_waits_for_its_name_is_ended_by_a_signal(
     assert (report.ended_by, report.cycles) == ("signal", 0)
     assert took < 3
     assert "answers again" not in caplog.text
-    assert "stays registered" not in caplog.text  # as it never was
+    assert "stays registered" not in caplog.text  # the process never held the name
     if state == "frozen":
         etcd.thaw()
     holder.revoke()

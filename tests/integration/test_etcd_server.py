@@ -1,4 +1,4 @@
-"""What the tests' own etcd stands on: ports that nobody else takes."""
+"""Ports for the tests' own etcd, which nobody else takes."""
 
 import json
 import subprocess

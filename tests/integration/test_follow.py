@@ -1,4 +1,5 @@
-"""A subscriber that follows a name: where it is when, what it reads first, and what holds it up."""
+"""A subscriber that follows a name: where it connects, in which order it reads, and what delays
+it."""
 
 import threading
 from typing import Any
@@ -23,7 +24,7 @@ CONNECTED, DISCONNECTED = ZmqStatus.CONNECTED, ZmqStatus.DISCONNECTED
 
 
 class AskedRegistry:
-    """A registry with `register` and `lookup` alone."""
+    """A registry with only `register` and `lookup`."""
 
     def __init__(self) -> None:
         self.names: dict[str, str] = {}
@@ -41,7 +42,7 @@ class AskedRegistry:
 
 
 class WatchedRegistry(AskedRegistry):
-    """A registry that tells of a move at once."""
+    """A registry that reports a move at once."""
 
     def watch(self, name: str) -> "Watch":
         return Watch(self, name)
@@ -130,11 +131,11 @@ def test_values_of_an_ended_publisher_are_read_before_those_of_its_successor(bar
 
     def script() -> None:
         first.await_subscriber()
-        # More than the graph's inbox and the subscriber's queue hold.
+        # More values than the graph's inbox and the subscriber's queue can hold.
         sent.extend(first.send(150_000))
         first.end()
         registry.names["quotes"] = second.address
-        threading.Event().wait(1)  # longer than silence is waited for
+        threading.Event().wait(1)  # longer than the subscriber waits for silence
         go_on.set()
         second.await_subscriber()
         sent.extend(second.send(3))
@@ -184,7 +185,7 @@ def test_the_connection_is_kept_until_it_drops_if_the_name_vanishes_or_is_invali
     wait_until(lambda: len(seen.values) == 4)
     first.close()
     wait_until(lambda: seen.statuses == [CONNECTED, DISCONNECTED])
-    # What comes up there now may be anybody's.
+    # A new publisher at the old address may be anybody's.
     stranger = bare()
     stranger.socket.bind(first.address)
     assert not stranger.socket.poll(1_000)
@@ -323,7 +324,7 @@ def test_a_registry_that_goes_silent_delays_neither_values_nor_the_end(bare, wat
         port = first.port
         first.close()
         wait_until(lambda: seen.statuses == [CONNECTED, DISCONNECTED])
-        # The old address is tried for as long as nothing else is known.
+        # The subscriber tries the old address as long as it knows no other.
         again = bare()
         again.socket.bind(f"tcp://127.0.0.1:{port}")
         wait_until(lambda: len(seen.statuses) == 3)

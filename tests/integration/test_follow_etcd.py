@@ -1,4 +1,4 @@
-"""Subscribers that follow a name in an etcd that goes, comes, and says what is no address."""
+"""Subscribers that follow a name in an etcd that stops, comes back, and has an invalid address."""
 
 import signal
 import threading

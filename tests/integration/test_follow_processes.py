@@ -1,4 +1,5 @@
-"""Publishers that are replaced, killed and stood in for, found by name in each kind of registry."""
+"""Publishers that are replaced or killed, and their standbys, found by name in each kind of
+registry."""
 
 import signal
 import threading
@@ -19,11 +20,11 @@ TTL = 2
 
 
 class Place:
-    """Where names are kept, for this process and for others.
+    """A registry for this process and for others.
 
     Args:
         kind: the registry's, as `programs.py` calls it.
-        where: its file, or endpoint.
+        where: its file or endpoint.
     """
 
     def __init__(self, kind: str, where: str) -> None:
@@ -33,7 +34,7 @@ class Place:
         return REGISTRIES[self.kind](self.where)
 
     def address(self) -> str:
-        """Return what is under the name, "" for nothing."""
+        """Return the address under the name, "" if there is none."""
         address: str = self.registry().names().get("quotes", "")
         return address
 
@@ -62,7 +63,7 @@ def watching(place: Place) -> Any:
 
 
 def parts(seen: Watching) -> list[list[int]]:
-    """Return the numbers that came in each connection."""
+    """Return the numbers received in each connection."""
     found: list[list[int]] = []
     for told in seen.told:
         if told == CONNECTED:
@@ -75,7 +76,7 @@ def parts(seen: Watching) -> list[list[int]]:
 def test_ten_rolling_replacements_lose_no_value_that_was_sent(registered, watching, place):
     sent = []
     ports = set()
-    # All at once, as a process may take its time to start.
+    # All at once, because a process may be slow to start.
     publishers = [registered(period="1ms", hold=True) for _ in range(11)]
     for n, publisher in enumerate(publishers):
         publisher.go_on()
@@ -85,7 +86,7 @@ def test_ten_rolling_replacements_lose_no_value_that_was_sent(registered, watchi
         sent.append(publisher.line_with("sent")["sent"])
     wait_until(lambda: watching.statuses == [CONNECTED, DISCONNECTED] * 11)
     for count, numbers in zip(sent, parts(watching), strict=True):
-        # What expired before the subscriber came was not sent.
+        # Values that expired before the subscriber came were not sent.
         assert numbers == list(range(numbers[0], numbers[0] + count))
     assert len(ports) > 1
     assert watching.subscription.stats().lost == 0

@@ -1,4 +1,4 @@
-"""A registry in a forked child starts anew, and leaves alone what the parent has begun."""
+"""A registry in a forked child starts anew, and does not touch the parent's names and watches."""
 
 import json
 import os
@@ -21,7 +21,7 @@ from tests.integration.etcd_server import EtcdServer, registered
 
 pytestmark = [
     pytest.mark.etcd,
-    # Python 3.12 and later warn of what is tested here.
+    # From 3.12 on, Python warns about forks in a process with threads.
     pytest.mark.filterwarnings("ignore:.*use of fork.*:DeprecationWarning"),
 ]
 
@@ -56,7 +56,7 @@ def in_child(function: Callable[[], Any], seconds: float = 20) -> Any:
 
 
 def message_of(function: Callable[[], Any]) -> str:
-    """Return the sentence with which a function refuses."""
+    """Return the error text with which a function refuses."""
     try:
         function()
     except RegistryError as error:
@@ -130,7 +130,7 @@ def test_a_child_can_neither_use_nor_end_what_its_parent_has_begun(registry):
         said.append(names.lookup("quotes"))
         return said
 
-    of_parent = f"belongs to process {parent}, of which this process is a fork:"
+    of_parent = f"belongs to process {parent}; this process is a fork of it:"
     assert in_child(child) == [
         f"the claim on 'quotes' {of_parent} register the name anew here",
         f"the claim on 'quotes' {of_parent} register the name anew here",
@@ -280,7 +280,7 @@ def test_a_fork_does_not_wait_long_for_an_etcd_that_is_frozen(etcd: EtcdServer) 
         assert in_child(lambda: 1) == 1
         assert time.monotonic() - began < 3
         etcd.thaw()
-        asking.join()  # its call was made again
+        asking.join()  # its call was repeated
         assert registry.lookup("quotes") == HERE
 
 
@@ -290,7 +290,7 @@ def test_a_client_that_was_given_belongs_to_the_parent(etcd: EtcdServer) -> None
     etcd.ctl("put", "quotes", HERE)
     assert registry.lookup("quotes") == HERE
     said = (
-        f"the given client belongs to process {os.getpid()}, of which this process is a fork: "
+        f"the given client belongs to process {os.getpid()}; this process is a fork of it: "
         "make a registry with a client of its own here"
     )
 

@@ -1,4 +1,4 @@
-"""What strangers send to a running subscriber and up a running publisher's connections."""
+"""Frames that strangers send to a running subscriber and to a running publisher."""
 
 import socket
 import subprocess
@@ -28,7 +28,7 @@ seeds = st.integers(0, 2**32 - 1).map(Random)
 
 
 def publish_once(frames: list[bytes]) -> tuple[int, threading.Thread]:
-    """Send frames to the first that subscribes to all; return the port and the thread that does."""
+    """Send frames to the first subscriber of everything; return the port and the sending thread."""
     context = bare_context()
     publisher = context.socket(zmq.XPUB)
     port = publisher.bind_to_random_port("tcp://127.0.0.1")
@@ -85,7 +85,8 @@ def test_a_publisher_serves_its_subscriber_whatever_strangers_send_it(on_full, p
     sound = [b"\1", b"\0", b"\1gc1\0signs", b"\0gc1\0signs", b"gc1\1", b"gc1\2", b"\1topic\0", b""]
     for _ in range(MESSAGES):
         message = malformed(sound, random)
-        # Not what has it sent all values, which would fill its queue and then, under "block", ours.
+        # Nothing that subscribes it to all values: they would fill its queue and then, under
+        # "block", stop the publisher.
         if message != b"\1":
             up.send(message)
     for _ in range(CALLERS):
@@ -114,7 +115,7 @@ def test_a_subscriber_of_a_non_publisher_stays_silent_and_stops_when_told():
     assert watching.statuses == [] and watching.values == []
 
 
-# What a program sends that takes the port for something else, and the beginning of ZMTP 1.
+# Data of a program that takes the port for another service, and the beginning of ZMTP 1.
 PROBES = [b"GET / HTTP/1.1\r\nHost: here\r\n\r\n" + 60 * b"x", b"", b"\x02\0a", b"\1\0"]
 
 
@@ -130,7 +131,7 @@ def test_probes_are_not_subscribers_and_a_real_one_stays_counted():
     for probe in PROBES * 10:
         with socket.create_connection(("127.0.0.1", publisher.port)) as caller:
             caller.sendall(probe)
-            # Until it is refused, or has been waited for long enough.
+            # Until it is refused, or long enough has passed.
             caller.settimeout(0.05)
             with suppress(OSError):
                 while caller.recv(100):

@@ -25,7 +25,7 @@ CUT = "a subscriber no longer answers; closing its connection"
 
 
 class Processes:
-    """A publisher, a subscriber and a witness that is never killed, and all that came before."""
+    """A publisher, a subscriber and a witness that is never killed, and their predecessors."""
 
     def __init__(
         self, random: Random, publish: Callable[..., Program], follow: Callable[..., Program]
@@ -37,7 +37,7 @@ class Processes:
         self.blocking: list[bool] = []
         self.port = 0
         self.start_publisher()
-        # It gives no signs of life, so it is not cut where the machine is too busy for them.
+        # It sends no signs of life, so it is not disconnected if the machine is too busy.
         self.witness = follow(self.port, heartbeat_interval=0)
         self.start_subscriber()
 
@@ -71,12 +71,12 @@ class Processes:
         self.subscribers.append(started)
 
     def await_values(self, subscriber: Program, count: int) -> None:
-        """Wait until a subscriber has so many values more of this publisher."""
+        """Wait until a subscriber has this many more values of this publisher."""
         before = self._count(subscriber)
         wait_until(lambda: self._count(subscriber) >= before + count, 90)
 
     def await_end(self, subscriber: Program) -> None:
-        """Wait until a subscriber has said all that there is of this publisher, which has ended."""
+        """Wait until a subscriber has printed everything from this publisher, which has ended."""
 
         def has_ended() -> bool:
             told = [line["status"] for line in subscriber.said if "status" in line]
@@ -89,12 +89,12 @@ class Processes:
         return sum(end - begin + 1 for begin, end in runs if begin >= self.first)
 
     def stop_subscriber(self) -> None:
-        """Stop its process, until the publisher is held up or has dropped values, or cuts it."""
+        """Stop its process until the publisher waits, has dropped values, or disconnects it."""
         publisher = self.publishers[-1]
         cuts = self._cuts(publisher)
         os.kill(self.subscribers[-1].process.pid, signal.SIGSTOP)
         if self.random.random() < 0.5:
-            with suppress(TimeoutError):  # it was not connected, as it had just been cut
+            with suppress(TimeoutError):  # it had just been disconnected
                 wait_until(lambda: self._cuts(publisher) > cuts, 5)
             return
         with suppress(TimeoutError):  # it is held up
@@ -124,7 +124,7 @@ def test_values_lost_by_kills_are_reported_and_no_value_comes_twice_or_out_of_or
     random = Random(seed)
     running = Processes(random, publish, follow)
     for _ in range(ROUNDS):
-        if random.random() < 0.8:  # or in the middle of coming up
+        if random.random() < 0.8:  # or while it starts
             running.await_values(running.subscribers[-1], random.randrange(1, 200))
             if random.random() < 0.4:
                 running.stop_subscriber()
@@ -135,7 +135,7 @@ def test_values_lost_by_kills_are_reported_and_no_value_comes_twice_or_out_of_or
     running.publishers[-1].process.kill()
     running.start_publisher(count=FINAL, wait_for=2)
     running.publishers[-1].line_with("ended_by")
-    for each in survivors:  # its receiver has all; now its graph
+    for each in survivors:  # its receiver has everything; now wait for its graph
         running.await_end(each)
     lost = []
     for each in survivors:
@@ -148,20 +148,20 @@ def test_values_lost_by_kills_are_reported_and_no_value_comes_twice_or_out_of_or
         report.hold_to(running.publishers)
     for report, count in zip(reports[-2:], lost, strict=True):
         assert sum(report.lost.values()) == count
-        # The last publisher ended in order, so nothing of its end is missing without a report.
+        # The last publisher ended normally, so all its lost values are reported.
         assert report.last + report.missing == running.first + FINAL - 1
-    # No kill costs the witness anything of a publisher that blocks.
+    # Under "block", the witness loses nothing by a kill.
     for number in reports[-1].lost:
         assert number == UNKNOWN or not running.blocking[number]
 
 
 class Report:
-    """What a subscriber told, in the order in which it did.
+    """What a subscriber reported, in order.
 
     Attributes:
         last: the last number.
-        missing: how many frames it reported as lost behind that.
-        lost: how many it reported as lost of each publisher, as far as it is plain of which.
+        missing: how many frames it reported as lost after that.
+        lost: how many frames it reported as lost of each publisher, if the publisher is known.
     """
 
     def __init__(self, subscriber: Program) -> None:
@@ -170,9 +170,9 @@ class Report:
         self.lost: Counter[int] = Counter()
 
     def hold_to(self, publishers: list[Program]) -> None:
-        """See that what is missing is reported, and that nothing was made up."""
+        """Check that missing values are reported, and no others."""
         sent = [max([-1, *(line["at"] for line in p.said if "at" in line)]) for p in publishers]
-        # The log has how many each gap is about.
+        # The log has the size of each gap.
         logs = [line["log"] for line in self._said if "frames lost" in line.get("log", "")]
         gaps = (int(log.rpartition(" ")[2]) for log in logs)
         connected, disconnected = False, True
@@ -194,5 +194,5 @@ class Report:
                 else:
                     assert begin > self.last and disconnected
                 self.last, self.missing, disconnected = end, 0, False
-                # It says so when it has sent it, and may have been killed in between.
+                # It prints a value after sending it, and may have been killed in between.
                 assert end % SPAN <= sent[publisher] + 1

@@ -1,4 +1,4 @@
-"""The last value for who comes late: to whom, which one, and what it is no gap of."""
+"""The last value for late subscribers: who gets it, which value it is, and that it makes no gap."""
 
 import os
 import signal
@@ -36,7 +36,7 @@ def watch(watching: Callable[..., Watching]) -> Callable[..., Watching]:
 
 @contextmanager
 def bare(port: int) -> Iterator["zmq.Socket[bytes]"]:
-    """A subscriber that is not graphcore's, and takes a repeat for a value."""
+    """A subscriber without graphcore, which takes a repeated frame for a new value."""
     context = zmq.Context()
     try:
         socket = context.socket(zmq.SUB)
@@ -62,12 +62,12 @@ def test_a_late_subscriber_gets_the_last_value_and_nobody_gets_it_twice(feed, wa
         for _ in range(5):
             with bare(feeding.port) as late:
                 assert values(late, 1) == [b"3"]
-            # Where one comes as another goes, who is not graphcore's may get it twice.
+            # If one comes while another goes, a subscriber without graphcore may get it twice.
             wait_until(lambda: feeding.publisher.stats().subscriptions == 1)
         late = watch(feeding.port)
         wait_until(lambda: late.values)
         feeding.send(b"4")
-        # Five newcomers and their ends later, this is the next that it sees.
+        # After five newcomers have come and gone, this is the next value that it sees.
         assert values(early, 1) == [b"4"]
     wait_until(lambda: len(late.values) == 2)
     assert late.values == [b"3", b"4"]
@@ -102,7 +102,7 @@ def test_a_reconnecting_subscriber_that_had_the_last_value_sees_neither_a_repeat
     watching = watch(feeding.port)
     feeding.send(b"1", b"2")
     wait_until(lambda: len(watching.values) == 2)
-    # The publisher cuts it, as one that no longer answers.
+    # The publisher disconnects it, because it no longer answers.
     peers = feeding.publisher.node._outlet.subscribers.signing
     cut_all(peers, feeding.port)
     wait_until(lambda: watching.statuses == ["connected", "disconnected", "connected"])
@@ -172,7 +172,7 @@ def test_signs_of_life_do_not_send_the_last_value_to_one_subscriber_alone(feed, 
 
 
 def test_subscribers_that_come_between_the_signs_of_others_are_distinguished(feed, watch):
-    # All of it waits in the socket while the graph waits for the second subscriber's value.
+    # All messages wait in the socket while the graph waits for the second subscriber's value.
     feeding = feed(wait_for=1)
     context = zmq.Context()
     signing = context.socket(zmq.XSUB)
@@ -215,13 +215,13 @@ def test_each_topic_has_a_last_value_of_its_own(feed, watch):
 def test_under_block_more_topics_than_a_queue_has_room_for_give_their_last_values(
     feed, watch, ends
 ):
-    # It takes some seconds, in which the topics are silent for long enough to have check points.
+    # This takes some seconds, long enough for check points in the silent topics.
     options = SocketOptions(send_high_water_mark=2, receive_high_water_mark=2)
     topics = [f"{n:04}" for n in range(2_000)]
     feeding = feed(
         wait_for=1, topic=lambda value: value[:4].decode(), on_full="block", options=options
     )
-    # One that takes no topic's values has the publisher begin.
+    # A subscriber without a topic makes the publisher begin.
     watch(feeding.port, topics=["none"])
     feeding.send(*(topic.encode() + b"=1" for topic in topics))
     late = watch(feeding.port, topics=topics)
@@ -234,7 +234,7 @@ def test_under_block_more_topics_than_a_queue_has_room_for_give_their_last_value
 
 
 class Noting:
-    """Says that a value is being published."""
+    """Tells the test that a value is being published."""
 
     def __init__(self) -> None:
         self.publishing = threading.Event()

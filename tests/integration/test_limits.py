@@ -1,4 +1,4 @@
-"""What a publisher cannot do to a subscriber: too much at once, too fast, or nothing at all."""
+"""Limits that protect a subscriber: from frames too large or too fast, and from silence."""
 
 import os
 import signal
@@ -135,7 +135,7 @@ def test_conflate_hands_over_the_newest_value_and_every_status(bare):
     def script() -> None:
         publisher.await_subscriber()
         publisher.send()
-        wait_until(lambda: len(told) == 2)  # the graph is held now
+        wait_until(lambda: len(told) == 2)  # the graph is waiting now
         publisher.send(5_000)
         publisher.sequence += 7  # lost
         publisher.send(5_000)
@@ -186,7 +186,7 @@ def test_a_stopped_publisher_is_noticed_within_the_peer_timeout_without_traffic(
     noticed = time.monotonic() - began
     os.kill(publisher.process.pid, signal.SIGCONT)
     wait_until(lambda: seen.statuses == [CONNECTED, DISCONNECTED, CONNECTED])
-    # Three seconds are promised; the rest is for a machine with other things to do.
+    # Three seconds are promised; the rest is for a busy machine.
     assert noticed < 5
 
 
@@ -240,7 +240,7 @@ def test_a_subscriber_promises_signs_of_life_together_with_its_subscription(
     publisher = bare()
     watching(publisher.port)
     publisher.await_subscriber()
-    # What is sent before it connects goes out as one.
+    # Values sent before it connects go out as one.
     assert {b"\1", b"\1" + SIGNING} == set(done[:2])
     assert done[2] == f"tcp://127.0.0.1:{publisher.port}"
 

@@ -27,7 +27,7 @@ COUNT = 500
 
 
 def ran(options: SocketOptions | None = None) -> tuple[ZmqPublisher, ZmqSubscription[int]]:
-    """Return a publisher and its subscriber, behind a run in which 500 values went across."""
+    """Return a publisher and its subscriber after a run with 500 values."""
     port = free_port()
     values = gc.ticker("1ms").count().limit(COUNT)
     publisher = zmq_pub(values, port, bind="127.0.0.1", wait_for=1, options=options)
@@ -59,7 +59,7 @@ def test_the_latency_of_each_frame_is_in_the_stats() -> None:
 
 
 def test_the_latency_is_measured_from_the_engine_time_in_the_trailer() -> None:
-    """A publisher whose clock stands: its frames are as old as it says."""
+    """A publisher with a fixed clock, so that its frames have a known age."""
     with bare_context() as context, context.socket(zmq.XPUB) as socket:
         port = socket.bind_to_random_port("tcp://127.0.0.1")
         subscription = zmq_sub(port)

@@ -1,4 +1,4 @@
-"""A network that goes away and comes back, or swallows all, in a namespace of the test's own."""
+"""A network that fails and comes back, or drops all packets, in the test's own namespace."""
 
 import json
 import subprocess
@@ -73,7 +73,7 @@ gc.Graph(
 print(json.dumps({"statuses": statuses, "told": told, "values": values}))
 """
 
-# A network in which names are asked of a server that never answers, nor does any other host.
+# A network whose name server and other hosts never answer.
 SWALLOWING = """
 ip link set lo up
 ip link add hole type veth peer name other
@@ -156,7 +156,7 @@ def test_a_network_that_is_cut_is_noticed_within_the_peer_timeout_and_its_return
     assert seen["statuses"][:3] == ["connected", "disconnected", "connected"]
     assert set(seen["statuses"][3:]) <= {"gap"}
     assert seen["values"] == sorted(set(seen["values"]))
-    # Three seconds are promised; the rest is for a machine with other things to do.
+    # Three seconds are promised; the rest is for a busy machine.
     assert seen["told"][0] < 5
 
 
@@ -185,7 +185,7 @@ def test_a_run_ends_in_time_if_etcds_network_drops_all_packets(
     ended_by, took, begun, resolved = json.loads(done.stdout)
     assert ended_by == "signal"
     assert took < 2
-    assert "stays registered" not in done.stderr  # as it never was
+    assert "stays registered" not in done.stderr  # the connection was never made
     if bind == "0.0.0.0":
         assert (begun, resolved) == (1, 0)
     if bind == "0.0.0.0" or conflict == "wait":

@@ -1,4 +1,4 @@
-"""Signs of life: a stopped subscriber is cut, a slow one gets everything."""
+"""Signs of life: a stopped subscriber is disconnected, a slow one gets everything."""
 
 import os
 import signal
@@ -13,7 +13,7 @@ from graphcore_zmq import SocketOptions
 
 pytestmark = pytest.mark.zmq
 
-# What is queued at the end takes its time on a busy machine, and is to arrive.
+# On a busy machine, queued values need time at the end, and must arrive.
 PATIENT: dict[str, Any] = {"heartbeat_interval": "100ms", "linger": "1min"}
 # Frames larger than the kernel's buffers: the last stays half written.
 STUCK: dict[str, Any] = {"width": 8_000_000, "high_water_mark": 2}
@@ -33,7 +33,7 @@ def test_a_subscriber_stopped_for_longer_than_the_peer_timeout_is_disconnected_a
     os.kill(stopped.process.pid, signal.SIGSTOP)
     while "no longer answers" not in publisher.line_with("log", seconds=20)["log"]:
         pass
-    # The graph waits no longer, and the other subscriber loses nothing.
+    # The graph no longer waits, and the other subscriber loses nothing.
     other.forget()
     for _ in range(3):
         other.line_with("at")
@@ -69,7 +69,7 @@ def test_without_a_peer_timeout_a_stopped_subscriber_is_waited_for(publish, subs
     assert (seen["count"], seen["lost"]) == (sent, 0)
 
 
-# More than the inbox of a subscriber's graph, its queue and the publisher's hold.
+# More than the inbox of the subscriber's graph and both queues can hold.
 FULL = 130_000
 
 
@@ -99,7 +99,7 @@ def test_a_subscriber_with_a_full_queue_outlives_a_publisher_that_was_killed(pub
         pass
     publisher.process.kill()
     subscriber.line_with("status")
-    with pytest.raises(TimeoutError):  # many heartbeats, in which libzmq would abort the process
+    with pytest.raises(TimeoutError):  # many heartbeats: libzmq would abort the process
         subscriber.line_with("status", seconds=1)
     subscriber.go_on()
     assert subscriber.line_with("status")["status"] == "disconnected"
@@ -108,7 +108,8 @@ def test_a_subscriber_with_a_full_queue_outlives_a_publisher_that_was_killed(pub
 
 
 def seen_by_one_held_to_the_end(publisher, subscribe, count):
-    """Hold a subscriber until a publisher has sent all, see that it is waited for, let it go on."""
+    """Hold a subscriber until the publisher has sent everything, check that the publisher waits,
+    then release the subscriber."""
     subscriber = subscribe(publisher.line_with("port")["port"], hold=True, **PATIENT)
     while publisher.line_with("at")["at"] < count - 1:
         pass
@@ -159,7 +160,7 @@ def test_a_subscriber_that_gets_nothing_because_another_has_no_room_stays_connec
         return publisher.published < handed
 
     try:
-        # Until the graph waits, and then for so long that it does not: the queue is full.
+        # Until the graph has waited so long that the queue must be full.
         while not is_stuck():
             publisher.hand(bytes(4_000_000))
             handed += 1

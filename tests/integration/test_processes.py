@@ -1,4 +1,4 @@
-"""Publishers and subscribers in processes of their own, and what becomes of them."""
+"""Publishers and subscribers in separate processes."""
 
 import os
 import signal
@@ -33,7 +33,7 @@ def test_a_million_values_survive_back_pressure_and_a_subscriber_that_is_stopped
     subscriber = subscribe(publisher.line_with("port")["port"], say_every=100_000)
     subscriber.line_with("at")
     os.kill(subscriber.process.pid, signal.SIGSTOP)
-    with pytest.raises(TimeoutError):  # two seconds, in which nothing comes
+    with pytest.raises(TimeoutError):  # two seconds without a value
         subscriber.forget()
         subscriber.line_with("count", seconds=2)
     os.kill(subscriber.process.pid, signal.SIGCONT)
@@ -46,8 +46,9 @@ def test_a_million_values_survive_back_pressure_and_a_subscriber_that_is_stopped
 def test_a_slow_subscriber_under_drop_counts_exactly_what_it_lost_and_a_fast_one_loses_nothing(
     publish, subscribe
 ):
-    # The queue lasts for a second in which a busy machine has no time for the fast one. All buffers
-    # together hold less than what is sent while the slow one is stopped, which is not cut for it.
+    # The queue is large enough for a second in which a busy machine does not run the fast one. All
+    # buffers together hold less than is sent while the slow one is stopped; it is not disconnected
+    # for that.
     count = 40_000
     publisher = publish(
         count=count,

@@ -1,4 +1,4 @@
-"""What a publisher keeps, registers and says at its end, seen from bare sockets."""
+"""Values that a publisher keeps, the name it registers and its end, seen from bare sockets."""
 
 import logging
 import signal
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.zmq
 
 @pytest.fixture
 def running() -> Iterator[Callable[..., threading.Thread]]:
-    """Run graphs in threads, and see all of them end."""
+    """Run graphs in threads, and check that all of them end."""
     threads: list[threading.Thread] = []
 
     def start(run: Callable[..., Any], **options: Any) -> threading.Thread:
@@ -39,7 +39,7 @@ def running() -> Iterator[Callable[..., threading.Thread]]:
 
 @pytest.fixture
 def peer() -> Iterator[zmq.Socket[bytes]]:
-    """A subscriber that is not graphcore's."""
+    """A subscriber without graphcore."""
     context = zmq.Context()
     socket = context.socket(zmq.SUB)
     socket.subscribe(b"")
@@ -49,7 +49,7 @@ def peer() -> Iterator[zmq.Socket[bytes]]:
 
 
 def frames(peer: zmq.Socket[bytes], patience: int = 300) -> list[tuple[Tag, list[bytes]]]:
-    """Return what comes until nothing has for so long (ms)."""
+    """Return the frames that arrive until there is none for this time (ms)."""
     seen = []
     while peer.poll(patience):
         tag, payloads, _ = read_frame(peer.recv(), 1)
@@ -194,7 +194,7 @@ def test_a_subscriber_that_follows_does_not_delay_the_end_of_its_publisher(runni
 
 @contextmanager
 def signing(publisher: ZmqPublisher) -> Iterator[zmq.Socket[bytes]]:
-    """A subscriber that promises signs of life and gives none."""
+    """A subscriber that promises signs of life and sends none."""
     context = zmq.Context()
     try:
         peer = context.socket(zmq.XSUB)

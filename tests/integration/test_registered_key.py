@@ -72,7 +72,7 @@ def test_a_successor_at_the_same_address_may_have_another_key(registry, watching
         security=Curve.server(SECOND_SECRET, [KNOWN]),
     )
     second.send(b"again")
-    # Its socket may have met the new key with the old one, and been refused.
+    # Its socket may have connected with the old key to the new publisher, and been refused.
     wait_until(lambda: seen.values == [b"again"], 30)
     second.end()
 
@@ -169,7 +169,7 @@ def test_a_static_registry_may_have_the_key_beside_the_address(watching):
 
 
 class SilentRegistry:
-    """Knows the address, and says nothing of the key until it is let go."""
+    """Knows the address, but does not return the key until the test releases it."""
 
     def __init__(self) -> None:
         self.answer = threading.Event()
@@ -200,7 +200,7 @@ def test_a_registry_that_does_not_answer_for_the_key_does_not_delay_the_end_of_a
         registry.answer.set()
 
 
-# What is in etcd
+# Contents of etcd
 
 
 @pytest.mark.etcd

@@ -1,4 +1,4 @@
-"""A publisher that waits for its name: what it says, and what if its run ends meanwhile."""
+"""A publisher that waits for its name: its log, and the end of its run meanwhile."""
 
 import logging
 import re

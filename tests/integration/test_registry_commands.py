@@ -35,7 +35,7 @@ def call(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str
 
 @pytest.fixture(params=["etcd", "local"])
 def where(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[list[str]]:
-    """Options for a registry in which two names are registered."""
+    """Options for a registry with two registered names."""
     opened: EtcdRegistry | LocalRegistry
     if request.param == "etcd":
         server: EtcdServer = request.getfixturevalue("etcd")

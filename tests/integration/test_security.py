@@ -1,4 +1,4 @@
-"""Who gets in to a secured publisher, and what is said of who does not."""
+"""Who may subscribe to a secured publisher, and how refusals are reported."""
 
 import logging
 import re

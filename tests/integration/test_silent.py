@@ -1,4 +1,4 @@
-"""Peers that connect and say nothing, and ports that are taken: nobody else notices."""
+"""Peers that connect and stay silent, and ports in use: nobody else is affected."""
 
 import os
 import socket
@@ -66,7 +66,7 @@ def test_peers_that_say_nothing_to_a_publisher_change_nothing_for_its_subscriber
         wait_until(lambda: subscriber.values == VALUES)
         stats = feeding.publisher.stats()
         assert (stats.peers, stats.subscriptions) == (peers + 1, 1)
-        # It ends with them still there, and waits for none of them.
+        # It ends while they are connected, and does not wait for them.
         feeding.end()
         subscriber.join()
     assert subscriber.statuses == ["connected", "disconnected"]
@@ -83,7 +83,7 @@ def test_a_publisher_has_no_thread_for_peers_that_say_nothing_and_lets_go_of_tho
     threads, before = native_threads(), descriptors()
     with ExitStack() as stack:
         connect(feeding.port, stack)
-        # Both ends of each are here.
+        # Both ends of each connection are in this process.
         wait_until(lambda: descriptors() >= before + 2 * PEERS)
         if connect is callers:
             assert native_threads() == threads
@@ -141,7 +141,7 @@ def test_a_publisher_that_never_answers_is_not_taken_to_refuse(watching, monkeyp
         server = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
         server.settimeout(10)
         subscriber = watching(server.getsockname()[1])
-        for _ in range(6):  # twice as often as a publisher has to hang up to be taken to refuse
+        for _ in range(6):  # twice as often as a publisher has to hang up to count as refusing
             stack.enter_context(server.accept()[0])
         assert subscriber.statuses == []
         subscriber.end()

@@ -1,4 +1,4 @@
-"""Subscribers whose processes are stopped for ten seconds, with the time-outs that users have."""
+"""Subscribers whose processes are stopped for ten seconds, with the default time-outs."""
 
 import os
 import signal
@@ -14,10 +14,11 @@ pytestmark = pytest.mark.zmq
 
 STOPPED = 10  # s, much longer than the peer timeout
 CUT = "a subscriber no longer answers; closing its connection"
-# What is queued at the end takes its time on a busy machine, and is to arrive.
+# On a busy machine, queued values need time at the end, and must arrive.
 PATIENT = {"linger": "1min"}
 LARGE = {"period": "5ms", "width": 100_000}
-# Under "block" the publishers are held up soon. Under "drop" a busy machine must not look so.
+# Under "block" the publishers soon have to wait. Under "drop" a busy machine must not look like a
+# slow subscriber.
 POLICIES: dict[str, dict[str, Any]] = {
     "drop": {"on_full": "drop", "high_water_mark": 1_000},
     "block": {"on_full": "block", "high_water_mark": 10},
@@ -39,7 +40,7 @@ def test_a_subscriber_that_is_stopped_for_ten_seconds(
         each.line_with("at")
         os.kill(each.process.pid, signal.SIGSTOP)
     held = subscribers["block for ever"]
-    with suppress(TimeoutError):  # what it had said before
+    with suppress(TimeoutError):  # its earlier output
         while held.line_with("at", seconds=STOPPED):
             pass
     for name, each in publishers.items():

@@ -32,7 +32,7 @@ SECOND = 10**9  # ns
 
 
 class Called:
-    """A command that runs; its standard error is read all the while."""
+    """A running command, whose standard error is read continuously."""
 
     def __init__(self, *arguments: object, prologue: str = "") -> None:
         self.process = subprocess.Popen(
@@ -72,7 +72,7 @@ class Called:
         self.stdin.flush()
 
     def end(self, data: bytes = b"") -> tuple[int, bytes, list[str]]:
-        """Give it the last of its input; return its exit code and all that it wrote since."""
+        """Write the rest of its input; return its exit code and everything that it wrote since."""
         self.write(data)
         self.stdin.close()
         out = self.stdout.read()
@@ -81,14 +81,15 @@ class Called:
         return code, out, self.errors
 
     def press(self, *numbers: signal.Signals) -> None:
-        """Send signals 5 ms apart, as the system joins equal ones that come at once."""
+        """Send signals 5 ms apart, because the system merges equal signals that are pending at
+        once."""
         for number in numbers:
             self.process.send_signal(number)
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self.process.wait(0.005)
 
     def press_until_it_ends(self) -> None:
-        """Press Ctrl-C five times a second, as somebody impatient does."""
+        """Press Ctrl-C five times a second, like an impatient user."""
         until = time.monotonic() + SECONDS
         while time.monotonic() < until:
             with contextlib.suppress(subprocess.TimeoutExpired):
@@ -354,7 +355,7 @@ def test_ctrl_c_again_and_again_does_not_wait_for_subscribers_and_says_so(
     assert errors[1:] == ["graphcore: interrupted before all subscribers had read the last values"]
 
 
-# Has the command wait for ever while it makes the Parquet file.
+# Makes the command wait for ever while it makes the Parquet file.
 ENDLESS = """
 import sys, time, pyarrow.parquet
 def write_table(self, table):
@@ -608,8 +609,8 @@ def test_ctrl_c_ends_a_recording_with_a_whole_file(pub: Call, call: Call, tmp_pa
     publisher.write(b"1\n")
     partial = Path(f"{file}.partial")
     wait_until(lambda: partial.exists(), SECONDS)
-    # What a second subscriber has printed has been sent to the first as well; what is written
-    # within a second is seen in the file.
+    # Values that a second subscriber has printed were also sent to the first; values written within
+    # a second are visible in the file.
     number = 1
     while not partial.stat().st_size:
         number += 1

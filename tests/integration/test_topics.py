@@ -1,4 +1,4 @@
-"""Topics: who gets what, what is no gap, and what a topic's end is."""
+"""Topics: which values a subscriber gets, gaps within a topic, and the end of a topic."""
 
 import threading
 import time
@@ -163,7 +163,7 @@ def test_a_subscriber_is_counted_when_all_its_topics_are_there(bare, watch):
 
 
 def test_a_subscriber_of_very_many_topics_gets_all_of_them_even_after_a_disconnection(feed, watch):
-    # More than a queue of libzmq's holds by default, 1,000.
+    # More than libzmq's default queue of 1,000.
     topics = [f"t{n}" for n in range(2_500)]
     feeding = feed(wait_for=1)
     watching = watch(feeding.port, *topics)
@@ -179,7 +179,7 @@ def test_a_subscriber_of_very_many_topics_gets_all_of_them_even_after_a_disconne
 
 
 class Bare:
-    """A publisher of topics that is not graphcore's."""
+    """A publisher of topics without graphcore."""
 
     def __init__(self) -> None:
         self.context = bare_context()
@@ -308,7 +308,7 @@ def test_conflate_keeps_the_newest_value_of_each_topic_for_a_slow_graph(feed):
     feeding.send(b"a 2", b"b 3", b"a 4", b"c 5", b"b 6")
     wait_until(lambda: subscription.stats().received == 6)
     let_go.set()
-    wait_until(lambda: sum(map(len, bursts)) == 4)  # or the next would take a place of theirs
+    wait_until(lambda: sum(map(len, bursts)) == 4)  # or the next would replace one of them
     feeding.send(b"a 7")
     wait_until(lambda: sum(map(len, bursts)) == 5)
     feeding.end()

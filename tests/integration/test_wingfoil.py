@@ -1,8 +1,8 @@
-"""On one wire with wingfoil: its wheel is the peer, in a process of its own.
+"""graphcore and wingfoil as peers: wingfoil's wheel runs in a separate process.
 
-The wheel's publisher takes its port by number and does not tell it, so that these tests have ports
-of their own. It sends what it has whether somebody is there or not, and neither EndOfStream nor an
-error at its end (none was seen in its system calls): these it is only sent.
+The wheel's publisher needs a fixed port number, so these tests have their own ports. wingfoil sends
+values whether or not anybody has subscribed, and at its end sends neither EndOfStream nor an error
+(its system calls show none). The tests only send these frames to it.
 """
 
 import signal
@@ -33,7 +33,7 @@ TRAILER, NEXT = Trailer(7, 3, 1_000), Trailer(7, 4, 2_000)
 
 @pytest.fixture
 def wheel() -> Iterator[Callable[..., Program]]:
-    """Start programs of the wheel's, and end all of them with the test."""
+    """Start programs of the wheel, and end all of them with the test."""
     started: list[Program] = []
 
     def start(name: str, **arguments: object) -> Program:
@@ -47,7 +47,7 @@ def wheel() -> Iterator[Callable[..., Program]]:
 
 @pytest.fixture
 def port() -> int:
-    """A port that nobody has."""
+    """A free port."""
     for port in PORTS:
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -200,7 +200,7 @@ def test_a_graphcore_subscriber_that_is_restarted_is_served_by_wingfoil_again(wh
         last = int(watching.values[-1])
 
 
-# Frame by frame: each is fed to the wheel and to a subscriber here, which are to do the same.
+# Frame by frame: the wheel and a graphcore subscriber get each frame, and must do the same.
 
 BURST = (
     "02000000 0500000000000000 0300000000000000 0100000000000000 78 0100000000000000 79"
@@ -223,7 +223,7 @@ END = bytes.fromhex("01000000")
 def test_a_frame_means_the_same_to_wingfoil_and_graphcore(wheel, bare, frame, last):
     sent, values = frame
     subscriber = wheel("subscribe", address=f"tcp://127.0.0.1:{bare.port}")
-    # A value before and one behind: what the frame is has no effect on them.
+    # One value before the frame and one after it; the frame must not affect them.
     around = [value_frame(name, TRAILER)[:-28] for name in (b"<", b">")]
     send(bare, [around[0], sent, around[1], last, value_frame(b"late", TRAILER)])
     assert values_of(subscriber, 2 + len(values)) == [b"<", *values, b">"]

@@ -29,12 +29,13 @@ pytestmark = [pytest.mark.zmq, pytest.mark.usefixtures("nothing_is_left_over")]
 
 
 class BarePublisher:
-    """An XPUB socket without graphcore, to send what a test wants."""
+    """An XPUB socket without graphcore, which sends the frames of a test."""
 
     def __init__(self) -> None:
         self.context = bare_context()
         self.socket = self.context.socket(zmq.XPUB)
-        # Every subscription is seen, also while one that ends has not gone yet.
+        # The publisher sees every subscription, even while an earlier subscriber has not
+        # disconnected yet.
         self.socket.set(zmq.XPUB_VERBOSE, 1)
         self.port = self.socket.bind_to_random_port("tcp://127.0.0.1")
 
@@ -80,7 +81,7 @@ def subscribe_in_thread(run: gc.Graph, reports: list[gc.RunReport]) -> threading
 def test_a_value_of_the_first_cycle_is_not_lost_to_a_subscriber_that_comes_within_the_window(
     pause,
 ):
-    # Far longer than the pause: what a busy host needs to connect comes on top of it.
+    # Far longer than the pause, because a busy host needs additional time to connect.
     publisher = gc.constant("only").zmq_pub(0, bind="127.0.0.1", keep_for="20s")
     reports: list[gc.RunReport] = []
     publishing = subscribe_in_thread(gc.Graph(publisher), reports)
@@ -93,7 +94,7 @@ def test_a_value_of_the_first_cycle_is_not_lost_to_a_subscriber_that_comes_withi
     assert values.values == [["only"]]
     assert statuses.values == [ZmqStatus.CONNECTED, ZmqStatus.DISCONNECTED]
     assert publisher.stats().expired == 0
-    # What a subscriber's arrival wakes is no cycle.
+    # A subscriber's arrival wakes the node without a cycle.
     assert reports[0].cycles == 1
 
 
@@ -230,7 +231,7 @@ def test_a_garbage_frame_aborts_with_the_address_and_the_first_bytes(bare):
 
 @pytest.mark.parametrize("with_trailer", [True, False])
 def test_a_burst_of_large_values_is_handed_over_before_it_is_complete(bare, with_trailer):
-    # Else a publisher that is as fast as the subscriber reads would fill the memory with one.
+    # Otherwise a publisher as fast as the subscriber's thread would fill the memory with one burst.
     bursts: list[list[bytes]] = []
     data, _ = zmq_sub(bare.port, codec=raw)
     payload = b"x" * (1 << 20)
@@ -296,7 +297,7 @@ def test_large_values_count_by_their_bytes_in_the_inbox_of_a_slow_graph():
 
 
 def test_a_publisher_that_was_replaced_within_one_connection_is_reported(bare):
-    # As with a proxy between, whose connection stays.
+    # As with a proxy between them, whose connection stays.
     data, status = zmq_sub(bare.port, codec=raw)
     told: list[object] = []
     watched = data.merge(status).for_each(told.append)
@@ -359,7 +360,7 @@ def test_both_ends_run_again_and_count_anew():
 
 
 class Failing:
-    """A codec whose bug is no error of graphcore's."""
+    """A codec with a bug, which raises another error than graphcore's."""
 
     name = "failing"
 
@@ -470,7 +471,7 @@ def test_a_subscriber_without_a_publisher_stops_in_time():
     data, _ = zmq_sub(5558)
     report = data.run(realtime=True, duration="50ms")
     assert report.ended_by == "until"
-    # What is promised is a second, though its thread looks at `stop` every 100 ms.
+    # One second is promised, though its thread checks `stop` every 100 ms.
     assert report.wall_time < 50_000_000 + 1_000_000_000
 
 

@@ -1,4 +1,4 @@
-"""A subscriber that tests look at while it runs."""
+"""A subscriber that tests observe while it runs."""
 
 import threading
 from typing import Any
@@ -8,9 +8,9 @@ from graphcore_zmq import ZmqStatus, raw, zmq_sub
 
 
 class Watching:
-    """A subscriber's graph in a thread, looked at from outside while it runs.
+    """A subscriber's graph in a thread, which a test observes while it runs.
 
-    It goes on until `end`, or, if it `closes`, until its publisher's orderly end.
+    It goes on until `end`, or, if it `closes`, until its publisher's normal end.
     """
 
     def __init__(self, source: Any, closes: bool = False, **options: Any) -> None:

@@ -1,7 +1,7 @@
-"""Publishers and subscribers of the wingfoil wheel, for tests that have it as their peer.
+"""Publishers and subscribers of the wingfoil wheel, as peers for tests.
 
-Called as `programs.py` is: with the function's name and its arguments in JSON. A wheel's publisher
-ends only when its time is over, or by a signal.
+Called as `programs.py` is: with the function's name and its arguments in JSON. The wheel's
+publisher ends only after its duration, or by a signal.
 """
 
 import json
@@ -31,14 +31,14 @@ def publish_etcd(port: int, period: int, known_as: str, endpoint: str) -> None:
 
 
 def subscribe(address: str) -> None:
-    """Say each burst and each status as it comes."""
+    """Print each burst and each status as it arrives."""
     graph = wingfoil.Graph()
     _tell(*wingfoil.zmq_sub(graph, address))
     _run(graph, None)
 
 
 def subscribe_etcd(known_as: str, endpoint: str) -> None:
-    """Do so for a publisher that is found by its name."""
+    """The same for a publisher found by its name."""
     graph = wingfoil.Graph()
     _tell(*wingfoil.zmq_sub_etcd(graph, known_as, endpoint))
     _run(graph, None)

@@ -1,4 +1,4 @@
-"""What a reader's thread hands over to its graph: bursts, and the statuses between them.
+"""The items that a reader's thread hands over to its graph: bursts, and statuses between them.
 
 A burst collects values until the data socket is empty, the burst is large, or a status follows.
 While the graph takes nothing, the thread waits here.

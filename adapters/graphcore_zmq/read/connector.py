@@ -39,7 +39,7 @@ _QUIET = 0.5  # s of silence after which a publisher that has moved will send no
 
 
 class Ended(Exception):
-    """The publisher has ended in order, and the source ends with it."""
+    """The publisher has ended normally, and the source ends with it."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Target:
 
     Attributes:
         config: where the publisher is.
-        on_end: what to do when the publisher ends in order.
+        on_end: what to do when the publisher ends normally.
         missing: what to do when nobody has registered the name.
         options: of the socket.
         security: how the connection is encrypted, if it is.

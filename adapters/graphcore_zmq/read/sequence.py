@@ -1,4 +1,4 @@
-"""Sequence numbers: by them a reader tells the next frame from a repeated one, and counts gaps."""
+"""Sequence numbers tell a reader whether a frame is next or repeated, and let it count gaps."""
 
 from enum import Enum, auto
 
@@ -6,7 +6,7 @@ from graphcore_zmq.wire.frames import Tag, Trailer
 
 
 class Arrival(Enum):
-    """What a frame is to the frames before it."""
+    """How a frame relates to the frames before it."""
 
     NEXT = auto()
     DUPLICATE = auto()

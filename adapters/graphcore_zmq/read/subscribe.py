@@ -154,7 +154,7 @@ def zmq_sub(
         codec: turns payloads into values; ``msgpack(Quote)`` decodes to a type.
         topics: the topics to receive from a publisher with topics; `data` then ticks with bursts
             of ``(topic, value)`` pairs. The publisher sends nothing else.
-        on_end: what to do when the publisher ends in order: ``"close"`` ends the source,
+        on_end: what to do when the publisher ends normally: ``"close"`` ends the source,
             ``"follow"`` waits for a successor. The default is `close` for an address and `follow`
             for a name.
         missing: what to do when nobody has registered the name at the start: ``"wait"`` waits and

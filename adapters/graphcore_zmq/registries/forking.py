@@ -47,7 +47,7 @@ class Owner:
         """
         if not self.is_here:
             raise RegistryError(
-                f"{what} belongs to process {self._process}, of which this process is a fork: "
+                f"{what} belongs to process {self._process}; this process is a fork of it: "
                 f"{instead}"
             )
 

@@ -32,7 +32,7 @@ class StaticRegistry:
             and the public key of its publisher, ``("tcp://feeds:5556", Path("quotes.key"))``.
 
     Raises:
-        InvalidTypeError, InvalidValueError: if `names` is no such mapping.
+        InvalidTypeError, InvalidValueError: if `names` is not such a mapping.
     """
 
     def __init__(self, names: Mapping[str, str | tuple[str, Key]]) -> None:

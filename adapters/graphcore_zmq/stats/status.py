@@ -21,7 +21,7 @@ class ZmqStatus(StrEnum):
 
 
 class OnEnd(StrEnum):
-    """What a subscriber does when its publisher ends in order."""
+    """What a subscriber does when its publisher ends normally."""
 
     CLOSE = "close"
     FOLLOW = "follow"
@@ -34,7 +34,7 @@ class SubscriberStats:
     Attributes:
         received: values received.
         bytes: size of the frames they came in.
-        lost: frames that the publisher sent and that never came.
+        lost: frames that the publisher sent but that never arrived.
         conflated: values received that a newer one replaced before the graph took them.
         peers: connections now, 0 or 1.
         latency: of each frame, one way: from its publisher's engine time until its burst is handed

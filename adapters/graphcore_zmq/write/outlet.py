@@ -36,7 +36,7 @@ _NO_TOPIC = b"\xff"
 
 
 class _Channel:
-    """What was sent under one topic, or without topics."""
+    """The frames sent under one topic, or without topics: the last one, and its number."""
 
     __slots__ = ("last", "sent_at", "sequence")
 
@@ -177,7 +177,7 @@ class Outlet:
             self.subscribers.owed.add(topic)
 
     def _repeat_owed(self) -> None:
-        """Send what is owed, as far as there is room.
+        """Send last values that are owed, as far as there is room in the queues.
 
         It goes to all who subscribe to the topic, because libzmq sends to a new subscriber alone
         only once. Subscribers ignore a number that they have seen.

@@ -1,8 +1,9 @@
 """Follows one key of etcd: reads it, watches it from there, and reads it again from time to time.
 
 A watch ends with its connection, and when etcd compacts the revision at which the watch stands. The
-key is then read anew and watched from the revision of that answer. It is read from time to time in
-any case, so that a watch that has gone silent costs seconds and not the rest of the run.
+key is then read anew and watched from the revision of that answer. The key is also read from time
+to time while the watch is running, so that changes are missed for seconds only, if the watch has
+gone silent.
 """
 
 import threading
@@ -14,7 +15,7 @@ from graphcore_zmq.registries.etcd.connection import EtcdClient
 
 
 class Found(NamedTuple):
-    """What is under a key.
+    """The content of a key.
 
     Attributes:
         value: the bytes.
@@ -33,7 +34,7 @@ class Found(NamedTuple):
 def text_of(value: bytes) -> str:
     """Return a value as text; bytes that are not UTF-8 appear as escapes.
 
-    Such a value is no address, and whoever connects to it reports that.
+    Such a value is not an address, and the subscriber that tries to connect to it reports that.
     """
     return value.decode(errors="backslashreplace")
 
@@ -49,7 +50,7 @@ class FollowedKey:
         changed: called in a thread of the client when the key has changed or its watch has ended.
 
     Attributes:
-        found: what was last known to be under the key; `None` for nothing.
+        found: the last known content of the key; `None` for nothing.
     """
 
     def __init__(self, key: str, every: float, changed: Callable[[], None]) -> None:
@@ -92,7 +93,7 @@ class FollowedKey:
         self._read_at = monotonic()
 
     def note(self, found: Found | None, revision: int, unless_newer: bool) -> None:
-        """Note what is under the key at a revision."""
+        """Store the content of the key at a revision."""
         with self._lock:
             if not unless_newer or revision > self._revision:
                 self.found, self._revision = found, revision
