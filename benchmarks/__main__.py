@@ -1,7 +1,7 @@
 """Measure, print the tables, and write the page of the docs.
 
-Without arguments, all is measured. A part that is measured alone takes its place among the others,
-of which the file results.json holds what they measured last.
+Without arguments, all parts are measured. If only some parts are measured, results.json supplies
+the last results of the others.
 """
 
 import argparse

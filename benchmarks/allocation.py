@@ -1,8 +1,8 @@
-"""What a tick leaves behind and takes for a while, once a graph has settled.
+"""The memory that a tick keeps, and the memory that it uses temporarily, in a warmed-up graph.
 
-A look at the beginning and one at the end of a long stretch of a second run say how many blocks of
-memory have become more, how often the cycle collector thought it had reason to run, and how many
-bytes there were at most above those at the beginning. The peers' memory is not Python's to see.
+Counts at the beginning and the end of a long part of a second run show by how many memory blocks it
+grew, how often the garbage collector ran, and how many bytes there were at most above those at the
+beginning. Python cannot measure the memory of the peers.
 """
 
 import gc as collector

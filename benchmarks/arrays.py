@@ -1,4 +1,4 @@
-"""What a tick costs that is replayed from two numpy arrays, of times and of values, and summed."""
+"""The cost of a tick that is replayed from two numpy arrays, times and values, and summed."""
 
 from itertools import accumulate
 

@@ -1,4 +1,4 @@
-"""How many rows of four columns a subscriber takes in a second: in batches, and one by one."""
+"""How many rows of four columns a subscriber receives in a second, in batches and one by one."""
 
 from functools import partial
 

@@ -1,7 +1,8 @@
-"""What a message costs in the order book of docs/examples, over a day of AAPL.
+"""The cost of a message in the order book of docs/examples, over a day of AAPL.
 
-All take messages that have been read beforehand. The hand-written loop calls the same book, and
-does with its updates what the graph does. The file lies beside the project, or this is left out.
+All contenders get messages that were read beforehand. The hand-written loop calls the same book,
+and handles its updates as the graph does. The file is next to the project; without it, this part is
+skipped.
 """
 
 import sys

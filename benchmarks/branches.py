@@ -1,9 +1,9 @@
-"""What a tick costs where a graph branches and its branches meet again.
+"""The cost of a tick in a graph whose branches meet again.
 
 The 10 x 10 fan-out is wingfoil's benchmark `10x10`: a source, 10 branches of 10 maps each, merged,
-so that the first branch's value is the result. There a map hands its value on; here it adds one,
-so that the result says that the work was done. The other graph branches in each of 10 levels, in
-two maps whose results are added: 1,024 paths lead through it, and 30 nodes must do.
+so that the first branch's value is the result. In wingfoil's, a map returns its input; here it adds
+one, so that the result proves the work. The other graph has 10 levels, each with two maps whose
+results are added: it has 1,024 paths, but only 30 nodes.
 """
 
 import operator
@@ -86,7 +86,7 @@ def _fan_out() -> dict[str, Prepare]:
     merged = first.merge(*others)
 
     def csp_merged(link: Callable[[Any], Any]) -> list[Any]:
-        # By itself csp makes one node of those that are alike: here, one branch of ten.
+        # By default csp merges equal nodes, which would leave one branch of ten.
         with csp.memoize(False):
             return [reduce(csp.merge, branches(csp_source(_VALUES), link))]
 
@@ -124,7 +124,8 @@ def _recombine() -> dict[str, Prepare]:
 
     def reactivex_level(x: Any) -> Any:
         up, down = (x.pipe(rx_operators.map(f)) for f in (_increment, _decrement))
-        # Shared: or each level would subscribe twice to the one before, 1,024 times to the first.
+        # Shared, because otherwise each level would subscribe twice to the one before, and 1,024
+        # times to the first.
         return rx.zip(up, down).pipe(rx_operators.starmap(operator.add), rx_operators.share())
 
     statements = ["up = x + 1", "down = x - 1", "x = up + down"] * _DEPTH

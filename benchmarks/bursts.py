@@ -1,4 +1,4 @@
-"""How many values a subscriber takes in a second when a hundred of them share a frame."""
+"""How many values a subscriber receives in a second if a frame holds a hundred."""
 
 from functools import partial
 

@@ -1,4 +1,4 @@
-"""bytewax as a contender: a source whose batches are made beforehand, and a sink."""
+"""bytewax as a contender: a source with batches made beforehand, and a sink."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -47,7 +47,7 @@ class _Sink(DynamicSink[Any]):
 def bytewax_run(
     values: Sequence[Any], batch: int, function: Callable[[Any], Any], length: int
 ) -> Prepare:
-    """Return a contender that runs a chain of maps over batches of so many values."""
+    """Return a contender that runs a chain of maps over batches of this size."""
     batches = [list(values[i : i + batch]) for i in range(0, len(values), batch)]
 
     def prepare() -> Run:

@@ -1,7 +1,7 @@
-"""What a tick costs in a chain of 1, 11 and 51 nodes that add one.
+"""The cost of a tick in a chain of 1, 11 and 51 nodes that add one.
 
-Such a node is written in three ways: a map with a lambda, arithmetic on the stream, and a node of
-one's own. The hand-written loop has the additions one below the other; a second calls the lambda.
+Such a node is written in three ways: as a map with a lambda, as arithmetic on the stream, and as a
+    node class. One hand-written loop has the additions written out; a second loop calls the lambda.
 """
 
 from collections.abc import Callable

@@ -1,6 +1,6 @@
-"""graphcore and its peers: a source of values in each, and runs of what is wired on it.
+"""graphcore and its peers: each with a source of values, and a function that runs a graph on it.
 
-Each peer is given its quickest source: csp numpy arrays, wingfoil its list of values. They tick
+Each peer gets its fastest source: csp numpy arrays, wingfoil its list of values. They tick
 with the same values, a microsecond apart, and a run's result is the last value that came out.
 """
 
@@ -39,7 +39,7 @@ def graphcore_tiers(*roots: gc.Handle, result: Callable[[], object]) -> dict[str
 
 
 def times_of(nanoseconds: Sequence[int]) -> "np.ndarray[Any, Any]":
-    """Return times since the start of the run as csp takes them."""
+    """Return times since the start of the run in csp's type."""
     return np.datetime64(_START, "ns") + np.asarray(nanoseconds, "timedelta64[ns]")
 
 
@@ -51,7 +51,8 @@ def csp_source(values: Sequence[Any]) -> Any:
 def csp_run(
     wire: Callable[[], Sequence[Any]], result: Callable[[list[Any]], object] = itemgetter(0)
 ) -> Prepare:
-    """Return a contender that runs what `wire` wires; `result` is given the last value of each."""
+    """Return a contender that runs the graph that `wire` makes; `result` is given the last value of
+    each."""
 
     def outputs() -> None:
         for number, stream in enumerate(wire()):
@@ -67,7 +68,7 @@ def csp_run(
 
 
 def wingfoil_run(values: Sequence[Any], wire: Callable[[Any, Any], Any]) -> Prepare:
-    """Return a contender that runs what `wire` wires for a graph and its source."""
+    """Return a contender that runs the graph that `wire` makes for a graph and its source."""
 
     def prepare() -> Run:
         graph = wingfoil.Graph()  # serves one run
@@ -85,7 +86,8 @@ def wingfoil_run(values: Sequence[Any], wire: Callable[[Any, Any], Any]) -> Prep
 def reactivex_run(
     values: Sequence[Any], wire: Callable[[rx.Observable[Any]], rx.Observable[Any]]
 ) -> Prepare:
-    """Return a contender that runs what `wire` wires; the source begins once all is subscribed."""
+    """Return a contender that runs the graph that `wire` makes; the source begins once all is
+    subscribed."""
 
     def run() -> object:
         last: object = None

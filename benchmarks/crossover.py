@@ -1,4 +1,4 @@
-"""What a tick costs in an EMA crossover: a small strategy's graph.
+"""The cost of a tick in an EMA crossover: the graph of a small strategy.
 
 A walk of prices, its exponential means of span 5 and 20, whether the fast one is above the slow
 one, the changes of that, filtered to those upwards, and their count, which is the result.
@@ -48,8 +48,8 @@ def measure() -> Measured:
         "hand-written": again(lambda: by_hand(prices)[0]),
         "hand-written, minding missing values": again(lambda: by_hand_with_gaps(prices)[0]),
         "csp C++": _csp(prices, means),
-        # Its mean is not adjusted for how few values there are at first: less work, and a
-        # difference that is gone after the first ticks.
+        # Its mean is not adjusted for the small number of values at first: less work, and a
+        # difference that disappears after the first ticks.
         "wingfoil": wingfoil_run(prices, _wingfoil),
         "reactivex": reactivex_run(prices, _reactivex),
     }
@@ -90,8 +90,9 @@ def crossings(prices: gc.Stream[float]) -> gc.Stream[int]:
 def by_hand(prices: list[float]) -> tuple[int, float, float]:
     """Return the number of crossings upwards, and the last means.
 
-    The formulas are those of `ewm(span=...).mean()`. What graphcore does besides is not done: it
-    takes a value that is not finite as missing, and the mean of equal values is that very value.
+    The formulas are those of `ewm(span=...).mean()`. Two things that graphcore does are left out:
+    treating a value that is not finite as missing, and returning exactly the value if all values
+    are equal.
     """
     fast_decay, slow_decay = 1.0 - _alpha(_FAST), 1.0 - _alpha(_SLOW)
     fast = slow = fast_weight = slow_weight = 0.0
@@ -113,7 +114,7 @@ def by_hand(prices: list[float]) -> tuple[int, float, float]:
 
 
 def by_hand_with_gaps(prices: list[float]) -> tuple[int, float, float]:
-    """Return the same, reckoned as `ewm` does: see `by_hand` for what that is more."""
+    """Return the same, computed as `ewm` does, with the two things that `by_hand` leaves out."""
     fast_decay, slow_decay = 1.0 - _alpha(_FAST), 1.0 - _alpha(_SLOW)
     fast = slow = fast_weight = slow_weight = 0.0
     begun = False

@@ -1,4 +1,4 @@
-"""(f) What a lookup in etcd costs beside a bare client's, and how long a failover takes."""
+"""(f) The cost of a lookup in etcd, beside a bare client's, and the duration of a failover."""
 
 import tempfile
 import threading

@@ -1,4 +1,4 @@
-"""What a value costs a publisher with fifty subscribers, beside one."""
+"""The cost of a value for a publisher with fifty subscribers, beside one."""
 
 from functools import partial
 

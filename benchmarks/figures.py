@@ -1,7 +1,7 @@
-"""What a benchmark finds out: a figure, what it is compared with, and what it should be.
+"""The result of a benchmark: a figure, its ratio to a peer, and its target.
 
-A part measures numbers, which are kept, and makes figures of them: so a page can be made anew
-without measuring anew.
+A part measures numbers, which are stored, and makes figures from them, so that the page can be made
+again without measuring again.
 """
 
 from collections.abc import Callable, Mapping
@@ -9,17 +9,17 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Literal
 
-Measured = dict[str, dict[str, float]]  # work -> who did it, or which number -> the number
+Measured = dict[str, dict[str, float]]  # task -> contender, or name of the number -> the number
 
 
 @dataclass(frozen=True)
 class Target:
-    """A bound on a figure: at most, or at least, so much.
+    """A bound on a figure: at most, or at least, a limit.
 
     Attributes:
         sense: which side of the limit is reached.
         limit: the bound, in the unit of the figure's `measured`.
-        unit: what stands behind the number in the table.
+        unit: the text after the number in the table.
     """
 
     sense: Literal["≤", "≥", "<"]
@@ -40,12 +40,12 @@ class Figure:
     """One line of the table.
 
     Attributes:
-        work: what was done.
+        work: the task.
         figure: what was measured, with its unit.
-        ratio: to the peer, `None` where there is none.
-        target: what it should be, `None` for what is only reported.
-        measured: what the target is about, where that is not the ratio.
-        reason: why the target is hard to reach, in one line; shown when it is not.
+        ratio: the ratio to the peer, `None` without a peer.
+        target: the target, `None` if the figure is only reported.
+        measured: the number that the target limits, if that is not the ratio.
+        reason: why the target is hard to reach, in one line; shown if it is missed.
     """
 
     work: str

@@ -1,4 +1,4 @@
-"""(d) What a real-time graph costs in which nothing happens."""
+"""(d) The cost of a real-time graph in which nothing happens."""
 
 from time import perf_counter_ns, process_time_ns
 

@@ -24,14 +24,14 @@ from benchmarks.figures import Figure, Measured
 
 
 class Part(Protocol):
-    """What a module for a question has."""
+    """The interface of a benchmark module."""
 
     def measure(self) -> Measured: ...
 
     def figures(self, measured: Measured) -> list[Figure]: ...
 
 
-# Those that measure what a tick costs, ns, for each contender: the picture and its table.
+# Parts that measure the cost of a tick, ns, for each contender: for the picture and its table.
 TICKS: dict[str, Part] = {
     "chain": chain,
     "branches": branches,

@@ -1,4 +1,4 @@
-"""The picture of what a tick costs: a line for each work, a mark for each contender."""
+"""The picture of the cost of a tick: a line for each task, a mark for each contender."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from matplotlib.ticker import FuncFormatter
 
 from benchmarks.figures import Measured
 
-# Middle tones on no ground can be read on white as well as on black.
+# Medium colours without a background are readable on white and on black.
 _INK = "#808080"
 _RED, _GREEN, _BLUE, _VIOLET, _OCHRE = "#e4572e", "#2a9d8f", "#4f86f7", "#a977c4", "#c9931a"
 # contender -> shape, colour, whether it is filled; in this order they are shown.
@@ -29,7 +29,7 @@ MARKS = {
 
 
 def draw(ticks: Measured, file: Path) -> None:
-    """Draw what a tick costs, ns, of each work and contender, on a logarithmic scale."""
+    """Draw the cost of a tick, ns, for each task and contender, on a logarithmic scale."""
     with matplotlib.rc_context({"svg.hashsalt": "graphcore", "text.color": _INK}):
         figure = Figure(figsize=(9, 1.4 + 0.32 * len(ticks)), layout="constrained")
         axes = figure.add_subplot()

@@ -1,4 +1,4 @@
-"""Processes of `programs`, each of which says in a line what it measured."""
+"""Runs `programs` as processes, each of which prints its result as a line."""
 
 import json
 import subprocess
@@ -37,7 +37,7 @@ def started(program: str, *arguments: object) -> Iterator[subprocess.Popen[str]]
 
 
 def measure_pair(publisher: str, subscriber: str, count: int) -> dict[str, Any]:
-    """Run a publisher and a subscriber of so many values; return the subscriber's line."""
+    """Run a publisher and a subscriber of this many values; return the subscriber's line."""
     with _program(publisher, count) as publishing:
         address = f"tcp://127.0.0.1:{_line(publishing)['port']}"
         with _program(subscriber, count, address) as subscribing:
@@ -47,7 +47,7 @@ def measure_pair(publisher: str, subscriber: str, count: int) -> dict[str, Any]:
 def measure_publisher(
     publisher: str, subscriber: str, count: int, subscribers: int
 ) -> dict[str, Any]:
-    """Run a publisher of so many values to so many subscribers; return its line at the end."""
+    """Run a publisher of this many values with this many subscribers; return its last line."""
     with _program(publisher, count, subscribers) as publishing:
         address = f"tcp://127.0.0.1:{_line(publishing)['port']}"
         with _program(subscriber, subscribers, address):

@@ -1,7 +1,8 @@
-"""What runs in a process of its own, says what it measured, and is then ended by its starter.
+"""Programs for separate processes. Each prints its result, and then the process that started it
+ends it.
 
-A publisher says its port and sends once somebody subscribes. Publishers and subscribers send, or
-take, the same frames of 16-byte payloads.
+A publisher prints its port, and sends once somebody subscribes. Publishers send and subscribers
+receive the same frames of 16-byte payloads.
 """
 
 import json
@@ -56,7 +57,7 @@ def publish_burst(count: int) -> None:
 
 
 def publish_bursts(count: int) -> None:
-    """Send as many values in frames of a hundred, made beforehand."""
+    """Send the same number of values in frames of a hundred, made beforehand."""
     frames = [
         sealed(burst_envelope(burst, number), Trailer(_INSTANCE, number, number))
         for number, burst in enumerate(_bursts(count))
@@ -72,7 +73,7 @@ def _bursts(count: int) -> list[list[bytes]]:
 
 
 def publish_rows(count: int) -> None:
-    """Send so many rows of four columns, each by itself in msgpack."""
+    """Send this many rows of four columns, each as a frame in msgpack."""
     from graphcore_zmq import msgpack
 
     frames = [
@@ -83,7 +84,7 @@ def publish_rows(count: int) -> None:
 
 
 def publish_batches(count: int) -> None:
-    """Send as many rows in Arrow batches of a thousand."""
+    """Send the same number of rows in Arrow batches of a thousand."""
     import pyarrow as pa
 
     from graphcore_zmq import arrow
@@ -109,7 +110,7 @@ def rows_rate(count: int, address: str) -> None:
 
 
 def batches_rate(count: int, address: str) -> None:
-    """Say how many rows a second come."""
+    """Print how many rows a second arrive."""
     from graphcore_zmq import arrow, zmq_sub
 
     look = _counting(count // _BATCH, _BATCH)
@@ -117,11 +118,11 @@ def batches_rate(count: int, address: str) -> None:
 
 
 def graphcore_bursts(count: int) -> None:
-    """Publish as many values from a graph, a hundred in a frame."""
+    """Publish the same number of values from a graph, a hundred in a frame."""
     from graphcore_zmq import raw, zmq_pub_burst
 
     bursts = _bursts(count)
-    # Made before the publisher, which holds the graph until somebody subscribes.
+    # Wired before the publisher, which blocks the graph until somebody subscribes.
     ready = gc.constant(None).for_each(lambda _: say(port=publisher.port))
     publisher = zmq_pub_burst(
         gc.from_iterable(bursts), 0, codec=raw, bind="127.0.0.1", on_full="block"
@@ -157,11 +158,12 @@ def wingfoil_rate(count: int, address: str) -> None:
 
 
 def _counting(count: int, rows: int = 1) -> Callable[[list[Any]], None]:
-    """Return a function of bursts that says the rate from the second burst to the last value.
+    """Return a function that gets bursts and prints the rate from the second burst to the last
+    value.
 
     Args:
         count: how many values will come.
-        rows: how many rows each of them has, which are what is counted in the rate.
+        rows: the number of rows in each value; the rate counts rows.
     """
     first = seen = began = 0
 
@@ -184,7 +186,8 @@ def _say_rate(received: int, nanoseconds: int) -> None:
 
 
 def graphcore_fan_out(count: int, subscribers: int) -> None:
-    """Publish to so many; say how long a value takes in the graph's thread, ns, median."""
+    """Publish to this many subscribers; print how long a value takes in the graph's thread, ns,
+    median."""
     from graphcore_zmq import raw, zmq_pub
 
     stamps: list[int] = []
@@ -192,7 +195,7 @@ def graphcore_fan_out(count: int, subscribers: int) -> None:
     source = gc.ticker(_PERIOD).count()
     values = source.map(lambda number: stamps.append(perf_counter_ns()) or b"%016d" % number)
     publisher = zmq_pub(values, 0, codec=raw, bind="127.0.0.1", wait_for=int(subscribers))
-    # Wired behind the publisher, it runs behind it.
+    # Wired after the publisher, so it runs after it.
     after = values.for_each(lambda _: stamps.append(perf_counter_ns()))
     gc.Graph(ready, publisher, after).run(realtime=True, duration=count * _PERIOD)
     # The first waits for the subscribers.
@@ -200,7 +203,7 @@ def graphcore_fan_out(count: int, subscribers: int) -> None:
 
 
 def swallow(subscribers: int, address: str) -> None:
-    """Subscribe so often, and take what comes."""
+    """Subscribe this many times, and receive all values."""
     poller = zmq.Poller()
     for _ in range(subscribers):
         poller.register(_connect(address), zmq.POLLIN)
@@ -227,10 +230,10 @@ def publish_slowly(count: int) -> None:
 
 
 def graphcore_slowly(count: int) -> None:
-    """The same from a graph: the time is taken in a node, and a publisher sends it."""
+    """The same from a graph: a node reads the time, and a publisher sends it."""
     from graphcore_zmq import raw, zmq_pub
 
-    # Made before the publisher, which holds the graph until somebody subscribes.
+    # Wired before the publisher, which blocks the graph until somebody subscribes.
     ready = gc.constant(None).for_each(lambda _: say(port=publisher.port))
     stamps = gc.ticker("1ms").count().map(lambda number: _STAMP.pack(perf_counter_ns(), number))
     publisher = zmq_pub(stamps, 0, codec=raw, bind="127.0.0.1", wait_for=1)
@@ -284,21 +287,22 @@ def publish_by_name(number: int, url: str, ttl: str) -> None:
 
 
 def wire(nodes: int, shape: str, tier: str) -> None:
-    """Say how long it took to wire a graph, and how much longer its first run took, ns."""
+    """Print how long it took to wire a graph, and how much longer its first run took than the
+    second, ns."""
     began = perf_counter_ns()
     wired, first, second = _wire_and_run(nodes, shape, tier)
     say(wiring=wired - began, compiling=max(0, (first - wired) - (second - first)))
 
 
 def wire_traced(nodes: int, shape: str, tier: str) -> None:
-    """Say how much memory the same took at most; tracing takes time of its own."""
+    """Print the peak memory of the same; measured separately, because tracing takes time."""
     tracemalloc.start()
     _wire_and_run(nodes, shape, tier)
     say(peak=tracemalloc.get_traced_memory()[1])
 
 
 def _wire_and_run(nodes: int, shape: str, tier: str) -> list[int]:
-    """Wire a graph and run it for a cycle, and again; return when each of these ended."""
+    """Wire a graph and run it twice for one cycle; return when each of the three steps ended."""
     stream = SHAPES[shape](gc.from_iterable([0], period=1), nodes - 1)
     graph = gc.Graph(stream)
     ends = [perf_counter_ns()]

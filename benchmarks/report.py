@@ -81,7 +81,7 @@ def write(results: Mapping[str, Result]) -> None:
 
 
 def _ticks(results: Mapping[str, Result]) -> Measured:
-    """Return what a tick costs, of all parts that measured that."""
+    """Return the costs of a tick from all parts that measure them."""
     return {
         work: costs
         for part in TICKS
@@ -130,7 +130,7 @@ def _columns(rows: Sequence[Sequence[str]]) -> str:
 
 
 def _markdown(rows: Sequence[Sequence[str]], first: int, last: int | None = None) -> str:
-    """Return a table of which the columns from `first` to before `last` are aligned right."""
+    """Return a table whose columns from `first` to before `last` are aligned right."""
     heading, *lines = rows
     marks = ["---"] * len(heading)
     marks[first:last] = ["---:"] * len(marks[first:last])

@@ -1,6 +1,6 @@
-"""What was measured, kept in a file: so the page can be made anew, or a part measured anew.
+"""The results, stored in a file, so that the page can be made again, or one part measured again.
 
-A part is measured in one run as a whole, and on one machine, which stands beside it.
+A part is measured completely in one run on one machine; the machine is stored with it.
 """
 
 import json
@@ -18,14 +18,14 @@ _PEERS = ("pyzmq", "etcd-sdk-python", "csp", "wingfoil", "bytewax", "reactivex",
 
 @dataclass(frozen=True)
 class Result:
-    """What a part measured, and where."""
+    """The results of a part, and the machine."""
 
     machine: str
     measured: Measured
 
 
 def load() -> dict[str, Result]:
-    """Return what is kept of each part; nothing before the first run."""
+    """Return the stored results of each part; none before the first run."""
     if not _FILE.exists():
         return {}
     return {part: Result(**kept) for part, kept in json.loads(_FILE.read_text("utf-8")).items()}

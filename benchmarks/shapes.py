@@ -8,7 +8,7 @@ import graphcore as gc
 
 
 def chained(stream: Any, link: Callable[[Any], Any], length: int) -> Any:
-    """Return what comes of a stream when so many links follow one another."""
+    """Return a stream after this many links in a row."""
     return reduce(lambda last, _: link(last), range(length), stream)
 
 

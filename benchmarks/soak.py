@@ -1,10 +1,10 @@
-"""Whether two processes that send for long lose nothing and stay as large: `make soak`.
+"""Check that two processes that run for long lose nothing and do not grow: `make soak`.
 
-A publisher makes values of 16 bytes at a steady rate, and makes up for it where it was held up. It
-blocks where a queue is full, so nothing may be lost. First it makes more than all queues hold, to a
-subscriber that takes nothing: the memory that a stall needs is there before it is measured. Figures
-are of what follows a tenth of the run. Memory is what a process has for itself, resident or swapped
-out, as Linux tells; mapped files come and go with what else the machine does.
+A publisher makes values of 16 bytes at a steady rate, and catches up after a delay. It blocks when
+a queue is full, so nothing may be lost. First it fills all queues of a subscriber that reads
+nothing, so that the memory that a stall needs is allocated before the measurement. The figures are
+those after the first tenth of the run. Memory is the private memory of a process, resident or
+swapped out, as Linux reports it; mapped files depend on other work of the machine.
 """
 
 import argparse
@@ -36,10 +36,10 @@ class Outcome:
     """What was found.
 
     Attributes:
-        values: how many there were to send.
-        sent: what the publisher says of them.
-        received: what the subscriber says of them.
-        memory: of both, MiB, at each look.
+        values: the number of values to send.
+        sent: the publisher's counts.
+        received: the subscriber's counts.
+        memory: the memory of both processes, MiB, at each check.
     """
 
     values: int
@@ -54,7 +54,7 @@ class Outcome:
         return median(memory[-size:]) - median(memory[:size])
 
     def faults(self) -> list[str]:
-        """Return what is not as it should be, a sentence each."""
+        """Return the faults, a sentence for each."""
         sent, received = self.sent, self.received
         found = [
             f"the {name} grew by {self.growth(name):.1f} MiB; flat is {_FLAT:g} at most"
@@ -141,7 +141,7 @@ def _memory(pid: int) -> float:
 
 
 class _Pace:
-    """Gives the values that are due."""
+    """Yields the values that are due."""
 
     def __init__(self, seconds: float, rate: int) -> None:
         self._rate = rate
@@ -219,7 +219,7 @@ def _subscribe(parent: Connection, port: int, seconds: float, rate: int) -> None
 
 
 def _let_fill(subscription: ZmqSubscription[bytes]) -> None:
-    """Hold the graph until nothing more has come for a second: until all queues are full."""
+    """Hold the graph until no frame has come for a second, when all queues are full."""
     received = -1
     while received != (now := subscription.stats().received):
         received = now

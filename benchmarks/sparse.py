@@ -1,4 +1,4 @@
-"""What an event costs in a graph of many sources, of which one has an event at a time.
+"""The cost of an event in a graph of many sources, one of which has an event at a time.
 
 Each source replays events of its own, and a map and a sum follow it. The hand-written loop holds
 the sources' iterators in a heap, by the time of their next event. csp makes its engine's nodes

@@ -1,4 +1,4 @@
-"""(a) How many values a subscriber takes in a second, beside a bare loop and wingfoil's."""
+"""(a) How many values a subscriber receives in a second, beside a bare loop and wingfoil."""
 
 from functools import partial
 

@@ -1,7 +1,7 @@
-"""What a tick costs several contenders that do the same work, in turn.
+"""The cost of a tick for several contenders that do the same work, in turn.
 
-What is timed is a run of what has been wired, and compiled where there is compiling, beforehand;
-each contender's first run is not counted.
+A graph is wired, and compiled if the contender compiles, before it is timed; each contender's first
+run is not counted.
 """
 
 import gc as collector
@@ -20,29 +20,29 @@ from graphcore.graph import TierName
 ROUNDS = 7
 TIERS: tuple[TierName, ...] = get_args(TierName)
 
-Run = Callable[[], object]  # what is timed; returns its result, so that it can be checked
+Run = Callable[[], object]  # the timed function; returns its result, so that it can be checked
 Prepare = Callable[[], Run]
 
 
 def tier_label(tier: str) -> str:
-    """Return what a tier is called among the contenders."""
+    """Return a tier's name among the contenders."""
     return f"graphcore {tier}"
 
 
-# Targets are for the tier that a run takes when it is told of none.
+# Targets are for the default tier.
 DEFAULT_TIER: TierName = signature(gc.Graph.run).parameters["tier"].default
 OURS = tier_label(DEFAULT_TIER)
 
 
 def again(run: Run) -> Prepare:
-    """Return what prepares a run that can be repeated as it is."""
+    """Return the preparation for a run that can be repeated unchanged."""
     return lambda: run
 
 
 def compete(ticks: int, result: object, contenders: Mapping[str, Prepare]) -> dict[str, float]:
-    """Return what a tick costs each contender, ns: the median of its runs after the first.
+    """Return the cost of a tick for each contender, ns: the median of its runs after the first.
 
-    Each round takes them in turn, and each must come to the result.
+    Each round runs them in turn, and each must give the expected result.
     """
     taken: dict[str, list[float]] = {name: [] for name in contenders}
     for round_number in range(ROUNDS + 1):
@@ -57,7 +57,7 @@ def compete(ticks: int, result: object, contenders: Mapping[str, Prepare]) -> di
 
 def timed(run: Run) -> tuple[int, object]:
     """Return how long a run took, ns, and its result."""
-    # What the others hold is kept from the collector, or this run would pay for it.
+    # The other contenders' objects are frozen, or this run would pay for collecting them.
     collector.collect()
     collector.freeze()
     began = perf_counter_ns()
@@ -69,14 +69,14 @@ def timed(run: Run) -> tuple[int, object]:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What a tick of ours may cost, as a ratio to a contender's.
+    """The target for graphcore's cost of a tick, as a ratio to a contender's.
 
     Attributes:
-        work: what both did.
+        work: the task.
         peer: the contender.
         at_most: the target.
-        reason: what limits us, in one line; shown when the target is not reached.
-        ours: which of graphcore's tiers.
+        reason: what limits graphcore, in one line; shown if the target is missed.
+        ours: graphcore's tier.
     """
 
     work: str
@@ -87,7 +87,7 @@ class Comparison:
 
 
 def compare(measured: Measured, comparisons: Iterable[Comparison]) -> list[Figure]:
-    """Return the figures of those comparisons of which both sides were measured."""
+    """Return the figures of the comparisons whose both sides were measured."""
     figures = []
     for each in comparisons:
         costs = measured.get(each.work, {})
@@ -106,6 +106,6 @@ def compare(measured: Measured, comparisons: Iterable[Comparison]) -> list[Figur
 
 
 def microseconds(nanoseconds: float) -> str:
-    """Return µs with three digits that count, and as many decimals as that takes."""
+    """Return µs with three significant digits."""
     value = nanoseconds / 1e3
     return f"{value:,.{max(0, 2 - floor(log10(value)))}f}"

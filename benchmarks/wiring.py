@@ -1,7 +1,8 @@
-"""How long it takes to wire and to compile graphs of many nodes, and what memory that takes.
+"""How long it takes to wire and to compile graphs of many nodes, and how much memory.
 
-A process for each graph, so that none finds the memory and the caches of another. Compiling is what
-the first run, of one cycle, takes longer than the second. Memory is measured apart from time.
+Each graph has its own process, so that none reuses the memory and caches of another. The compile
+time is the difference between the first and the second run of one cycle. Memory and time are
+measured separately.
 """
 
 from statistics import median
@@ -12,7 +13,7 @@ from benchmarks.shapes import SHAPES
 from benchmarks.ticks import DEFAULT_TIER, ROUNDS, TIERS, tier_label
 
 _FEW, _MANY = 10_000, 100_000
-# What takes seconds differs little from one time to the next.
+# Times of seconds vary little.
 _ROUNDS = {1_000: ROUNDS, _FEW: ROUNDS, _MANY: 3}  # nodes -> rounds
 
 
@@ -23,7 +24,7 @@ def _work(nodes: int, shape: str, tier: str) -> str:
 def measure() -> Measured:
     measured: Measured = {}
     for nodes, rounds in _ROUNDS.items():
-        # Where it takes longest, the tier that the target is for has to do.
+        # For the largest graphs only the default tier is measured.
         tiers = TIERS if nodes < _MANY else (DEFAULT_TIER,)
         graphs = [(nodes, shape, tier) for shape in SHAPES for tier in tiers]
         lines = [[measure_one("wire", *graph) for graph in graphs] for _ in range(rounds)]

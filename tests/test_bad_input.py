@@ -1,6 +1,6 @@
 """Bad input is refused in one sentence that holds the value, and nothing is half done.
 
-What concerns ZeroMQ stands beside the adapter's tests.
+Bad input to the ZeroMQ nodes is tested with the adapter.
 """
 
 import dataclasses
@@ -21,7 +21,7 @@ source: Any = gc.from_iterable([1, 2]).named("numbers")
 
 
 def sentence(call: Callable[[], object], kind: type[Exception]) -> str:
-    """Return the message, having seen that it is one sentence of the package's own error."""
+    """Check that the package's own error is one sentence, and return it."""
     with pytest.raises(kind) as caught:
         call()
     assert isinstance(caught.value, gc.GraphcoreError)
@@ -159,7 +159,7 @@ def test_a_node_may_have_attributes_that_are_called_as_methods_of_streams() -> N
 
 
 def declared(annotations: dict[str, Any], **attributes: Any) -> Callable[[], object]:
-    """Return what declares a node class with these annotations and attributes."""
+    """Return a function that declares a node class with these annotations and attributes."""
     body = {"__annotations__": annotations, **attributes}
     return lambda: gc.node(type("Mine", (gc.MutableNode,), body))
 
@@ -222,7 +222,8 @@ def test_the_argument_that_is_not_a_stream_is_named() -> None:
 
 def test_a_cycle_in_the_wiring_names_its_nodes_and_points_at_feedback() -> None:
     class Late(gc.MutableNode[int]):
-        """A node whose upstream is given after it was made, as only a class by hand allows."""
+        """A node whose upstream is set after it was made, which only a hand-written class
+        allows."""
 
         def __init__(self) -> None:
             super().__init__()
@@ -336,7 +337,7 @@ WRONG: list[tuple[Callable[[], object], type[Exception], str]] = [
     (lambda: anything.align(key=abs), TypeError, "align needs streams"),
     (lambda: anything.Graph(), ValueError, "at least one stream"),
     (lambda: source.join(source), TypeError, "a function is needed, not <Stream numbers>"),
-    # streams where values belong
+    # streams in place of values
     (lambda: anything.from_iterable(source), TypeError, "iterate over, not <Stream numbers>"),
     (lambda: anything.from_iterable(source.node), TypeError, "to iterate over, not <FromIterable"),
     (lambda: anything.replay(source), TypeError, "times to iterate over, not <Stream numbers>"),

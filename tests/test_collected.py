@@ -1,4 +1,4 @@
-"""`collect`: what a run leaves behind, and the tables made of it."""
+"""`collect`: the ticks of a run, and the tables made from them."""
 
 from collections import namedtuple
 from dataclasses import dataclass, field
@@ -144,7 +144,7 @@ class Reading(msgspec.Struct):
 
 
 Pair = namedtuple("Pair", "a b")
-Loose = namedtuple("Loose", "a b")  # without types is what is tried
+Loose = namedtuple("Loose", "a b")  # tested without types
 TRADE = Trade(1.5, Side.SELL, {1.5: 2})
 AT = datetime(1970, 1, 1, microsecond=5)
 INDIA = timezone(timedelta(hours=5, minutes=30))
@@ -309,7 +309,7 @@ _VALUES = st.recursive(
 
 
 def plain(value: Any) -> Any:
-    """Return what a table gives back for a value."""
+    """Return a value as it comes back from a table."""
     if isinstance(value, Loose):
         return {"a": plain(value.a), "b": plain(value.b)}
     if isinstance(value, Side):

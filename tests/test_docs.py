@@ -1,4 +1,5 @@
-"""The README and the site: their code runs, its output is as shown, what they name is there."""
+"""The README and the site: their code runs, its output is as shown, and the things that they name
+exist."""
 
 import linecache
 import re
@@ -15,7 +16,7 @@ ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 SOURCES = {"ticker", "constant", "never", "replay", "replay_parquet", "from_iterable"}
 SOURCES |= {"receiver", "feedback"}
-# What a stream has that is no operator: it wires nothing.
+# Attributes of a stream that are not operators: they wire nothing.
 NO_OPERATORS = {"run", "named", "value"}
 
 FENCE = re.compile(
@@ -74,7 +75,7 @@ def test_the_blocks_of_a_page_run_in_order_and_print_what_is_shown(
         where = f"{name_of(page)}:{block.line}"
         if block.language == "python":
             source = "\n" * (block.line - 1) + block.text
-            # Each block is known to `linecache`, as a notebook's cells are.
+            # `linecache` has the text of each block, as of a notebook's cells.
             lines = source.splitlines(True)
             monkeypatch.setitem(linecache.cache, where, (len(source), None, lines, where))
             exec(compile(source, where, "exec"), vars(module))

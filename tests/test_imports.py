@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 FOLDERS = {"graphcore": ROOT / "graphcore", "graphcore_zmq": ROOT / "adapters" / "graphcore_zmq"}
 
-# What each room, a module or a package, may import beside itself.
+# For each module or package, the ones that it may import besides itself.
 GROUND = "errors time state node declare"
 FACE = {
     **{name: "" for name in ("errors", "version", "origin", "bytecode", "parsing")},
@@ -38,7 +38,7 @@ FACE = {
     "testing": "graph stream",
     "cli": "version",
 }
-# The same of the adapter, whose rooms may all import graphcore.
+# The same for the adapter, whose modules may all import graphcore.
 ADAPTER_GROUND = "registry config codec wire socket registries stats"
 ADAPTER = {
     **{name: "" for name in ("registry", "codec", "stats")},
@@ -81,7 +81,7 @@ class Import(NamedTuple):
 
 
 def imports(by: str, node: ast.AST, in_function: bool = False) -> Iterator[Import]:
-    """Yield what a piece of a module imports when it runs: nothing for type checkers alone."""
+    """Yield the imports that part of a module runs, without those for type checkers only."""
     if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
         return
     names: list[str] = []
@@ -100,7 +100,7 @@ IMPORTS = [one for by, path in MODULES.items() for one in imports(by, ast.parse(
 
 
 def room_of(module: str) -> str:
-    """Return the innermost room that a module is in."""
+    """Return the innermost listed package that contains a module."""
     while module not in ARROWS:
         module = module.rpartition(".")[0]
     return module

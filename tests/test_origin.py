@@ -1,4 +1,4 @@
-"""Which line wired a node (R11): a user's, and none of a package that says it is not the user's."""
+"""Which line wired a node (R11): a user's, never one of a registered package."""
 
 import gc as garbage
 import weakref
@@ -25,7 +25,7 @@ def adapter(name: str) -> Callable[[gc.Stream[int]], gc.Stream[int]]:
 
 @pytest.fixture
 def libraries(monkeypatch: pytest.MonkeyPatch) -> Iterator[set[str]]:
-    """Have the packages that a test registers forgotten after it."""
+    """Forget the packages that a test registers after it."""
     known = set(origin._libraries)
     monkeypatch.setattr(origin, "_libraries", known)
     yield known

@@ -12,7 +12,7 @@ from graphcore.parsing import parse
 
 @pytest.fixture
 def interruptions() -> Iterator[None]:
-    """Let other threads in while a tree is built, as the collector's callbacks may do."""
+    """Let other threads run while a tree is built, as the garbage collector's callbacks may do."""
     before = garbage.get_threshold()
 
     def let_others_in(*_: object) -> None:

@@ -1,4 +1,4 @@
-"""`Stream` as a handle: identity, names, what it refuses, and operators of one's own."""
+"""`Stream` as a handle: identity, names, refused uses, and user-written operators."""
 
 import re
 from typing import Any

@@ -1,1 +1,1 @@
-"""Examples that run, to copy from; installed as `graphcore_examples`."""
+"""Runnable examples to copy from; installed as `graphcore_examples`."""

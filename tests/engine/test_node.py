@@ -1,4 +1,4 @@
-"""Nodes of one's own: with `@node`, and by hand."""
+"""Node classes with `@node`, and written by hand."""
 
 from __future__ import annotations
 
@@ -131,10 +131,10 @@ def test_state_with_a_default_that_runs_would_share_is_refused(default: Any) -> 
 
 @gc.node
 class Typed(gc.MutableNode["Missing"]):
-    source: gc.Active[Missing]  # the quotes are what is tested
-    others: list[Passive[Missing]]  # the quotes are what is tested
-    maker: Missing | None = None  # the quotes are what is tested
-    table: dict[str, gc.Active[int]] | None = None  # the quotes are what is tested
+    source: gc.Active[Missing]  # the quotes are tested
+    others: list[Passive[Missing]]  # the quotes are tested
+    maker: Missing | None = None  # the quotes are tested
+    table: dict[str, gc.Active[int]] | None = None  # the quotes are tested
 
     def cycle(self, state: gc.GraphState) -> bool:
         self.value = self.source.value
@@ -211,7 +211,7 @@ class Scaled(Spread):
 
 
 class Renamed(Spread):
-    """Inherits the constructor as it is."""
+    """Inherits the constructor unchanged."""
 
     def cycle(self, state: gc.GraphState) -> bool:
         super().cycle(state)
@@ -526,7 +526,7 @@ def test_a_parameter_that_an_inherited_cycle_assigns_is_refused() -> None:
             self.count += 1
             return True
 
-    # The annotations of this file are text.
+    # The annotations of this file are strings.
     with pytest.raises(gc.InvalidTypeError, match=r"count of Below .* count: int = gc.state\(0\)"):
 
         @gc.node

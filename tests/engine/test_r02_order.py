@@ -10,7 +10,7 @@ import graphcore as gc
 
 
 class Recorder(gc.MutableNode[int]):
-    """Notes when it runs; reads any upstreams, actively or passively."""
+    """Records when it runs; reads any upstreams, actively or passively."""
 
     def __init__(self, number: int, active: list[Any], passive: list[Any], log: list[int]) -> None:
         super().__init__()
@@ -31,7 +31,7 @@ class Recorder(gc.MutableNode[int]):
         return True
 
 
-# For each node: which of those before it it reads, and whether actively.
+# For each node: which earlier nodes it reads, and whether actively.
 WIRINGS = st.lists(
     st.lists(st.tuples(st.integers(0, 30), st.booleans()), max_size=4), min_size=1, max_size=30
 )
@@ -65,7 +65,7 @@ def test_r2_the_order_is_topological_also_where_nodes_were_rewired_by_hand(
     wiring: list[list[tuple[int, bool]]], random: Any
 ) -> None:
     nodes, log = wire(wiring)
-    # Turn the numbers round: now each node reads such as were constructed after it.
+    # Reverse the numbers: now each node reads nodes that were constructed after it.
     renamed = random.sample(nodes, len(nodes))
     oracle: nx.DiGraph[int] = nx.DiGraph()
     oracle.add_nodes_from(range(len(nodes)))

@@ -1,4 +1,4 @@
-"""R3, R4, R5: what runs a node, what its tick does, and values that are not there yet."""
+"""R3, R4, R5: what runs a node, what its tick does, and missing values."""
 
 from typing import Any
 
@@ -24,7 +24,7 @@ class Runs(gc.MutableNode[int]):
 
 
 class Every(gc.MutableNode[int]):
-    """Ticks when told to by a function of its upstream's value; hand-written, never gated."""
+    """Ticks when a function of its upstream's value says so; hand-written, never gated."""
 
     def __init__(self, source: gc.Stream[int], cycle: Any) -> None:
         super().__init__()

@@ -1,4 +1,5 @@
-"""R5: a stream's value is what it last ticked with; what a node sets besides, it alone sees."""
+"""R5: a stream's value is what it last ticked with; only the node sees other values that it
+sets."""
 
 import importlib
 import threading
@@ -39,7 +40,7 @@ class Evens(gc.MutableNode[int]):
 
 @gc.node(valid="any")
 class Look(gc.MutableNode[Any]):
-    """Ticks with what it sees of a stream that it only reads."""
+    """Ticks with the value of a stream that it only reads."""
 
     trigger: gc.Active[Any]
     seen: gc.Passive[Any]
@@ -50,7 +51,7 @@ class Look(gc.MutableNode[Any]):
 
 
 class ByHand(gc.MutableNode[Any]):
-    """A node on one stream, whose methods the subclasses write."""
+    """A node with one upstream, whose methods the subclasses define."""
 
     def __init__(self, source: gc.Stream[Any]) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""R6: what a cycle at one time holds, and in which order same-time values come."""
+"""R6: which values a cycle takes, and in which order same-time values come."""
 
 import threading
 from typing import Any
@@ -130,7 +130,7 @@ def test_r6_nothing_is_dropped_but_by_latest(all_times: list[list[int]]) -> None
         latest = [(time, values[-1]) for time, values in by_time.items()]
         assert ticks(gc.replay(one, delivery="latest")) == latest
     got = cycles(*[gc.replay(one) for one in events])
-    # The k-th cycle at a time holds the k-th value of each source that has so many then.
+    # The k-th cycle at a time takes the k-th value of each source that has that many.
     expected = []
     for time in range(4):
         columns = [[value for t, value in one if t == time] for one in events]
@@ -263,7 +263,7 @@ def test_r6_a_paced_live_replay_delivers_same_time_values_by_its_policy(delivery
 
 def test_r6_a_live_replay_that_is_late_lets_the_clock_and_the_inbox_be_read() -> None:
     events = ((i, i) for i in range(10**9))
-    slow = gc.replay(events, speed=1e6)  # due at once, and for ever
+    slow = gc.replay(events, speed=1e6)  # always due at once
     report = slow.run(realtime=True, duration="50ms")
     assert report.ended_by is gc.EndedBy.UNTIL
 
@@ -282,7 +282,7 @@ def test_r6_a_node_is_told_which_of_the_cycles_at_a_time_it_is_in(times: list[in
     found = gc.Stream(CycleAtTime(gc.replay(times, times)))
     expected = [times[:i].count(time) for i, time in enumerate(times)]
     assert [cycle for _, cycle in ticks(found)] == expected
-    # Beside a node that keeps alarms, and in real time, the cycles come from elsewhere.
+    # With a node that keeps alarms, and in real time, the fused tier uses another driver.
     delayed = gc.Graph(out := found.collect(), gc.replay(times, times).delay(2))
     delayed.run()
     assert out.values == expected

@@ -12,7 +12,7 @@ Action = Callable[["Alarmed", gc.GraphState], Any]
 
 
 class Alarmed(gc.MutableNode[int]):
-    """Does what a test says at its start and in each cycle, and ticks."""
+    """Calls a test's function in `start` and in each cycle, and ticks."""
 
     def __init__(self, start: Action, cycle: Action = lambda node, state: None) -> None:
         super().__init__()

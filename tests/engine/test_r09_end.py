@@ -1,4 +1,4 @@
-"""R9: what ends a run, and what a run that ended by it reports."""
+"""R9: what ends a run, and the report of such a run."""
 
 import threading
 from typing import Any
@@ -15,7 +15,7 @@ S = 1_000_000_000
 
 @gc.node
 class StopAt(gc.MutableNode[Any]):
-    """Calls `stop` when a value comes, and ticks all the same."""
+    """Calls `stop` when a value comes, but still ticks."""
 
     source: gc.Active[Any]
     last: object
@@ -173,7 +173,7 @@ def test_r9_a_live_run_runs_cycles_due_by_its_end_even_if_it_reads_the_clock_lat
     assert (len(out), len(late)) == (
         3,
         1,
-    )  # what was due at 40 ms, once, and nothing behind the end
+    )  # the cycle due at 40 ms, once, and none after the end
     assert out.times[-1] == late.times[0] == report.end == report.start + 60_000_000
 
 

@@ -1,4 +1,4 @@
-"""R9: signals, in processes of their own."""
+"""R9: signals, in separate processes."""
 
 import json
 import os
@@ -43,7 +43,7 @@ class Told(gc.MutableNode):
 
 
 class Child:
-    """A Python process that tells what happens in lines of JSON."""
+    """A Python process that reports events in lines of JSON."""
 
     def __init__(self, program: str) -> None:
         source = PROLOGUE + textwrap.dedent(program)
@@ -65,7 +65,7 @@ class Child:
         os.kill(self.process.pid, number)
 
     def end(self) -> tuple[list[dict[str, Any]], int, str]:
-        """Wait for the end; return what was told since, the exit code and standard error."""
+        """Wait for the end; return the events since, the exit code and standard error."""
         out, errors = self.process.communicate(timeout=20)
         return [json.loads(line) for line in out.splitlines()], self.process.returncode, errors
 

@@ -15,7 +15,7 @@ import graphcore as gc
 
 
 class Traced(gc.MutableNode[int]):
-    """Logs its lifecycle, and fails where it is told to."""
+    """Logs its lifecycle, and fails where the test says."""
 
     def __init__(
         self,
@@ -210,7 +210,7 @@ JUMP_BACKWARD = dis.opmap["JUMP_BACKWARD"]
 
 
 class Interrupting:
-    """A trace that raises KeyboardInterrupt where Python may do so.
+    """A trace function that raises KeyboardInterrupt at a place where Python may do so.
 
     Such places are the calls and returns of Python functions, and the jumps back of loops.
     """
@@ -237,14 +237,14 @@ class Interrupting:
         traced = sys.gettrace()
         sys.settrace(self)
         try:
-            graph.run()  # from 3.12 on, a function's jumps are seen from its second call on
+            graph.run()  # from 3.12 on, a function's jumps are traced from its second call on
             self.seen, self.place, self.ran = [], place, False
             graph.run()
         finally:
             sys.settrace(traced)
 
     def places(self) -> Iterator[int]:
-        """Of what was seen, yield each place at its first, second and last time."""
+        """Yield each place that was traced, at its first, second and last occurrence."""
         times = defaultdict[object, list[int]](list)
         for nth, place in enumerate(self.seen):
             times[place].append(nth)
@@ -299,7 +299,7 @@ def test_r10_ctrl_c_at_any_place_leaves_no_node_unstopped_half_written_or_claime
         try:
             interrupting.run(graph, place)
         except KeyboardInterrupt as error:
-            kept = error  # and with it what is in its traceback
+            kept = error  # and with it the objects in its traceback
         else:
             continue  # Python has it ignored where an iterator is closed
         assert kept
@@ -314,7 +314,7 @@ def test_r10_ctrl_c_at_any_place_leaves_no_node_unstopped_half_written_or_claime
 
 
 class TimeOfStop(gc.MutableNode[int]):
-    """Tells the times of its `stop`, and does in the cycle at 20 ns what it is told."""
+    """Records the time in `stop`, and calls the test's function in the cycle at 20 ns."""
 
     def __init__(self, then: str = "") -> None:
         super().__init__()

@@ -83,7 +83,7 @@ def test_r11_the_note_shows_all_lines_of_a_call_over_several_lines() -> None:
 
 
 def cell(text: str) -> gc.Stream[Any]:
-    """Return the stream that a text wires whose lines are to be had."""
+    """Return the stream that a text wires; `linecache` has the text's lines."""
     name = f"<cell {len(text)}>"
     linecache.cache[name] = (len(text), None, text.splitlines(keepends=True), name)
     names: dict[str, Any] = {"gc": gc, "fail": fail}
@@ -215,7 +215,7 @@ def test_r11_each_error_of_a_group_has_its_own_note() -> None:
 
 
 class ByHand(gc.MutableNode[int]):
-    """Its constructor is of the user's own file, which is not where it is wired."""
+    """Its constructor is in the user's own file, but does not count as the line that wires it."""
 
     def __init__(self, source: gc.Stream[Any]) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""R11: a user's StopIteration is an error like any other: no loop of the engine takes it."""
+"""R11: a user's StopIteration is an error like any other: it ends no loop of the engine."""
 
 from collections.abc import Callable
 from typing import Any
@@ -16,7 +16,7 @@ def run_out(*_: object) -> Any:
 
 
 class RunsOut(gc.MutableNode[int]):
-    """Raises StopIteration in the step that it is told."""
+    """Raises StopIteration in the given step."""
 
     def __init__(self, source: gc.Stream[int], step: str) -> None:
         super().__init__()

@@ -53,7 +53,7 @@ def test_r12_a_second_run_gives_the_same_as_the_first(name: str) -> None:
     assert first
     graph.run(duration=10)
     assert list(out) == first
-    # Cut off in the middle, and begun anew.
+    # A run that ended early, and a new one.
     graph.run(cycles=2)
     graph.run(duration=10)
     assert list(out) == first
@@ -82,7 +82,7 @@ def test_r12_feedback_starts_clean() -> None:
     loop.bind(total.filter(lambda n: n > 1).map(lambda n: n - 1))
     out = total.collect()
     graph = gc.Graph(out)
-    graph.run(cycles=1)  # something waits in the loop now
+    graph.run(cycles=1)  # a value waits in the loop now
     graph.run()
     assert out.values == [3, 2, 1]
 
@@ -161,7 +161,7 @@ def test_r12_a_run_that_is_refused_has_not_touched_the_nodes_of_the_other() -> N
 
     def tape() -> Iterator[tuple[int, str]]:
         opened.append(len(opened))
-        if len(opened) == 1:  # while the first run looks for its start
+        if len(opened) == 1:  # while the first run determines its start
             with pytest.raises(gc.RunError) as error:
                 gc.Graph(shared).run()
             refused.append(str(error.value))

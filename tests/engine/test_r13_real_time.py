@@ -1,4 +1,4 @@
-"""R13: live runs: the clock, timers, a late ticker, and an idle graph."""
+"""R13, live runs: the clock, timers, a late ticker, and an idle graph."""
 
 import threading
 import time
@@ -23,7 +23,7 @@ def test_r13_a_stepped_clock_disturbs_nothing(monkeypatch: pytest.MonkeyPatch) -
     stepped: list[int] = []
 
     def step(value: int) -> None:
-        # Back by an hour, then on by two.
+        # Back by an hour, then forward by two.
         offset = (-3600, 7200)[len(stepped) % 2] * 10**9
         stepped.append(offset)
         monkeypatch.setattr(time, "time_ns", lambda: wall() + offset)
@@ -85,7 +85,7 @@ def test_r13_a_ticker_late_by_more_than_a_period_fires_once_and_then_keeps_to_th
     woken: list[int] = []
 
     class Grid(gc.MutableNode[int]):
-        """Is woken for each multiple of the period, as late as the ticker is."""
+        """Wakes at each multiple of the period, and is as late as the ticker."""
 
         def start(self, state: gc.GraphState) -> None:
             for k in range(10):
@@ -103,7 +103,7 @@ def test_r13_a_ticker_late_by_more_than_a_period_fires_once_and_then_keeps_to_th
     out = tick.collect()
     blocked = tick.count().for_each(busy)
     gc.Graph(Grid(), out, blocked).run(realtime=True, duration=9 * period)
-    # Once for all alarms that had gone by, and then at the very next multiple of the period.
+    # Once for all overdue alarms, and then at the next multiple of the period.
     assert out.times == sorted(set(woken))
     assert len(woken) == 10
     assert len(out.times) <= 10 - 2
@@ -137,7 +137,7 @@ def test_r13_successive_cycles_may_have_the_same_time_and_none_goes_back() -> No
 
 
 def _idle(graph: gc.Graph, seconds: float) -> float:
-    """Return which part of a core an idle run takes."""
+    """Return the share of a core that an idle run takes."""
     wall, cpu = time.perf_counter(), time.process_time()
     graph.run(realtime=True, duration=int(seconds * 1e9))
     return (time.process_time() - cpu) / (time.perf_counter() - wall)
@@ -154,7 +154,8 @@ def wait(sender: gc.Sender[Any], stop: threading.Event) -> None:
 )
 def test_r13_an_idle_graph_uses_no_cpu(source: Any) -> None:
     graph = gc.Graph(source().map(str))
-    # Long enough that starting and stopping do not count; what works beside it counts a little.
+    # Long enough for the cost of start and stop not to matter; other work of the process counts a
+    # little.
     assert any(_idle(graph, 2.0) < 0.01 for _ in range(3))
 
 

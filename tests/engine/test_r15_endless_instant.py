@@ -1,4 +1,4 @@
-"""R15: cycles at one time that lead nowhere end the run, and in real time the clock answers."""
+"""R15: an endless loop at one time ends the run; in real time the clock ends it too."""
 
 import signal
 import subprocess
@@ -18,7 +18,8 @@ MOST = 50
 
 
 def loop(source: gc.Stream[int], function: Callable[[gc.Stream[int]], gc.Stream[int]]) -> Any:
-    """Return what the source ticks with and, in the next cycles, what the function makes of it."""
+    """Return a loop that ticks with the source's value and, in the next cycles, with the function's
+    results."""
     back = gc.feedback()
     out = source.merge(function(back))
     back.bind(out)
@@ -26,7 +27,7 @@ def loop(source: gc.Stream[int], function: Callable[[gc.Stream[int]], gc.Stream[
 
 
 class Again(gc.MutableNode[int]):
-    """Asks for a further cycle in each, and ticks in none."""
+    """Schedules a further cycle in each cycle, and never ticks."""
 
     def start(self, state: gc.GraphState) -> None:
         state.schedule(state.time)
@@ -37,7 +38,7 @@ class Again(gc.MutableNode[int]):
 
 
 class Polls(gc.Source[int]):
-    """A source that asks for a further cycle until it has something, which is never."""
+    """A source that schedules further cycles but never has a value."""
 
     def start(self, state: gc.GraphState) -> None:
         state.schedule(state.time)
@@ -61,7 +62,7 @@ def test_r15_a_feedback_that_never_settles_ends_the_run_with_an_error(tier: Any)
     assert [note.partition(",")[0] for note in caught.value.__notes__] == [
         f"in {feedback.name} (Feedback)"
     ]
-    # The source's own cycle, and one more than so many.
+    # The source's own cycle, and one more than the limit.
     assert out.values == list(range(1, MOST + 3))
 
 
@@ -191,7 +192,7 @@ def test_r15_in_real_time_a_loop_that_begins_at_the_end_ends_too(tier: Any) -> N
 
 @each_tier
 def test_r9_in_real_time_the_cycles_that_follow_at_the_end_still_run(tier: Any) -> None:
-    """The clock is past the end by then; what is due at that time runs all the same."""
+    """The clock is past the end by then; cycles due at that time still run."""
     source = gc.ticker("300ms").count()
     out = source.delay(0).delay(0).map(lambda value: [value] * 3).unroll().collect()
     report = out.run(realtime=True, duration="300ms", tier=tier)

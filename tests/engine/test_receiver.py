@@ -27,7 +27,7 @@ class Held(gc.MutableNode[int]):
         self.entered, self.go_on = threading.Event(), threading.Event()
 
     def piling_up(self, run: Run) -> Run:
-        """Have a receiver's function run while the graph is held, and free the graph then."""
+        """Run a receiver's function while the graph is held, then release the graph."""
 
         def whole(sender: gc.Sender[Any], stop: threading.Event) -> None:
             assert self.entered.wait(20)
@@ -118,7 +118,7 @@ def test_r9_a_receiver_that_has_not_ended_keeps_the_run_alive() -> None:
     out = gc.receiver(run, delivery="each").collect()
     thread = threading.Thread(target=lambda: out.run(realtime=True))
     thread.start()
-    other = gc.constant(1).run(realtime=True)  # whose own end ends only its own run
+    other = gc.constant(1).run(realtime=True)  # whose end stops only its own run
     assert other.ended_by is gc.EndedBy.SOURCES
     assert thread.is_alive()
     go.set()
@@ -195,7 +195,7 @@ def test_r10_send_blocks_while_the_inbox_is_full() -> None:
     thread.start()
     assert full.wait(20)
     blocked = [t for t in threading.enumerate() if t.name == f"graphcore-{stream.node.name}"]
-    blocked[0].join(0.1)  # time in which it would have gone on
+    blocked[0].join(0.1)  # time in which it would have continued
     assert sent == [0, 1, 2, 3]
     hold.go_on.set()
     thread.join(20)
@@ -283,7 +283,7 @@ def test_r10_send_after_close_is_refused() -> None:
             caught.append(error)
 
     gc.receiver(run).run(realtime=True)
-    # The run may have ended by then, which is told first.
+    # The run may have ended by then, which `send` reports first.
     assert isinstance(caught[0], gc.RunError | gc.Stopped)
 
 

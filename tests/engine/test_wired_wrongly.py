@@ -1,4 +1,4 @@
-"""Nodes of one's own that could not run as they are declared or wired: refused with the reason."""
+"""User-written nodes that could not run as declared or wired are refused with the reason."""
 
 from collections.abc import Callable
 from typing import Any, ClassVar
@@ -93,7 +93,7 @@ def test_a_stream_may_be_a_parameter_of_a_node_that_overrides_upstreams() -> Non
 
 
 class Forgetful(gc.MutableNode[int]):
-    """It keeps a stream and forgets to name it in `upstreams`."""
+    """It keeps a stream but does not name it in `upstreams`."""
 
     def __init__(self, source: gc.Stream[int]) -> None:
         super().__init__()
@@ -153,7 +153,7 @@ class Closes(gc.MutableNode[int]):
     [
         (lambda: Several([]), 0),  # a list of streams may be empty
         (Alarmed, 1),
-        (Closes, 0),  # without a cycle it is there for its stop
+        (Closes, 0),  # a node without a cycle may exist for its stop
         (lambda: gc.never().node, 0),
     ],
 )

@@ -1,4 +1,4 @@
-"""What a graph is made of: cycles, feedback, roots, and what it weighs."""
+"""The structure of a graph: cycles, feedback, roots, and its memory."""
 
 import gc as garbage
 import multiprocessing
@@ -107,9 +107,10 @@ def same(value: int) -> int:
 
 
 def weigh(shape: str, tier: Any, count: int) -> tuple[int, int, int]:
-    """Return the bytes that a graph takes when wired, after a second run, and at most in that."""
+    """Return the bytes that a graph takes when wired, after a second run, and at most during that
+    run."""
     tracemalloc.start()
-    gc.Graph(gc.constant(1).map(same)).run(tier=tier)  # what is loaded once is no part of a node
+    gc.Graph(gc.constant(1).map(same)).run(tier=tier)  # what is loaded once does not count
     before = tracemalloc.get_traced_memory()[0]
     source = gc.constant(1)
     if shape == "chain":
@@ -118,7 +119,7 @@ def weigh(shape: str, tier: Any, count: int) -> tuple[int, int, int]:
         roots = [source.map(same) for _ in range(count)]
     graph = gc.Graph(*roots)
     wired = tracemalloc.get_traced_memory()[0]
-    graph.run(tier=tier)  # compiles it, which takes more while it lasts
+    graph.run(tier=tier)  # the first run compiles it, which needs more memory for a while
     garbage.collect()
     tracemalloc.reset_peak()
     graph.run(tier=tier)
@@ -130,7 +131,7 @@ def weigh(shape: str, tier: Any, count: int) -> tuple[int, int, int]:
 @pytest.mark.parametrize("shape", ["chain", "fan"])
 def test_a_node_of_a_graph_of_10_000_takes_less_than_2_kb(shape: str, default_tier: str) -> None:
     count = 10_000
-    # In a process of its own, where nothing that other tests left behind grows meanwhile.
+    # In a separate process, where leftovers of other tests cannot grow meanwhile.
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         weights = pool.apply(weigh, (shape, default_tier, count))
     # CPython 3.13 takes some bytes more for the same objects.

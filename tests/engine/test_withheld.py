@@ -1,4 +1,4 @@
-"""R5: of which classes the code shows that they tick with every value that they set."""
+"""R5: for which classes the code proves that they tick with every value that they set."""
 
 import functools
 import random

@@ -66,7 +66,8 @@ def test_r6_values_that_are_due_together_leave_a_delay_one_a_cycle_in_their_orde
 def test_r6_delay_of_0_is_the_next_cycle_at_the_same_time() -> None:
     source = gc.replay([1, 1], "ab")
     seen = source.combine(source.delay(0))
-    # In cycle 2 the source brings b and the delay a; in cycle 3 the delay alone brings b.
+    # In cycle 2 the source ticks with b and the delay with a; in cycle 3 only the delay ticks, with
+    # b.
     assert ticks(seen) == [(1, ("b", "a")), (1, ("b", "b"))]
 
 
@@ -106,7 +107,8 @@ def test_limit_and_skip_split_a_stream_in_two(numbers: list[int], count: int) ->
 def test_gate_lets_values_through_while_the_condition_is_true_and_is_not_triggered_by_it() -> None:
     source = gc.replay([1, 2, 3, 4, 5], "abcde")
     open_ = gc.replay([2, 4, 6], [True, False, True])
-    # Nothing at 1: the condition has no value yet (R5). At 2 and 4 it counts at once.
+    # Nothing at 1: the condition has no value yet (R5). At 2 and 4 the condition takes effect at
+    # once.
     assert ticks(source.gate(open_)) == [(2, "b"), (3, "c")]
 
 

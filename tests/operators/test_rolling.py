@@ -105,7 +105,8 @@ def test_values_at_one_time_come_into_the_window_one_by_one() -> None:
 
 
 def test_values_that_are_not_finite_are_missing() -> None:
-    # A window of a count that holds a missing value has too few; the first tick waits for enough.
+    # A count window with a missing value has too few values; the first tick waits until there are
+    # enough.
     by_count = as_graphcore([1, 2, 3, 4, 5], [1, nan, 3, 4, inf], 2, "sum")
     assert by_count == [(4, 7), (5, pytest.approx(nan, nan_ok=True))]
     by_time = as_graphcore([1, 2, 3, 9], [nan, 2, -inf, nan], "5ns", "sum")

@@ -1,4 +1,4 @@
-"""Operators on several streams (R5): who wins, who waits, and what is remembered."""
+"""Operators on several streams (R5): which stream wins, which waits, and which values are kept."""
 
 import logging
 from collections import Counter
@@ -95,7 +95,7 @@ def test_a_key_that_comes_twice_waits_for_the_partners_next_value() -> None:
 
 
 def test_r6_tuples_complete_in_one_cycle_follow_in_further_cycles_at_the_same_time() -> None:
-    # In cycle 1 at time 2 each of the two streams brings what the other has waited for.
+    # In cycle 1 at time 2 each of the two streams delivers the key that the other waits for.
     a = gc.replay([1, 2], [10, 20])
     b = gc.replay([1, 2], [20, 10])
     out = gc.align(a, b, key=lambda n: n).collect()

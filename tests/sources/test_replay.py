@@ -1,4 +1,4 @@
-"""`replay` and `from_iterable`: the forms they take, delivery, pacing, and what goes wrong."""
+"""`replay` and `from_iterable`: the forms they take, delivery, pacing, and errors."""
 
 import itertools
 from collections.abc import Callable, Iterator

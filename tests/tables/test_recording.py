@@ -1,4 +1,4 @@
-"""`record` and `replay_parquet`: what was live is replayed tick for tick, and nothing is lost."""
+"""`record` and `replay_parquet`: a live run is replayed tick for tick, and nothing is lost."""
 
 import os
 import signal
@@ -29,7 +29,7 @@ SECOND = 1_000_000_000
 
 @gc.node
 class InCycle(gc.MutableNode[tuple[int, Any]]):
-    """Ticks with each value behind the number of its cycle at that time."""
+    """Ticks with pairs: the number of the cycle at that time, and the value."""
 
     source: gc.Active[Any]
 
@@ -48,14 +48,14 @@ def in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def recorded(values: list[Any], kind: Any = Any, read: Any = None) -> list[Any]:
-    """Return what comes back of these values."""
+    """Return the values as they come back."""
     gc.from_iterable(values).record("values.parquet", kind).run()
     wanted = kind if read is None else read
     return [value for _, value in ticks(gc.replay_parquet("values.parquet", wanted))]
 
 
 def wired(bursts: gc.Stream[Any], marks: gc.Stream[Any]) -> list[gc.Collected[Any]]:
-    """Return what depends on the times, the cycles and the bursts of two streams."""
+    """Return a stream that depends on the times, the cycles and the bursts of two streams."""
     items = bursts.unroll()
     return [
         stream.collect()
@@ -71,8 +71,8 @@ def wired(bursts: gc.Stream[Any], marks: gc.Stream[Any]) -> list[gc.Collected[An
 
 
 def test_a_replay_of_what_was_recorded_live_equals_the_live_run_tick_for_tick() -> None:
-    # Bursts and marks come out of one inbox: those that wait together have one time and a cycle
-    # each, so that the two files have ticks at the same times, in different cycles.
+    # Bursts and marks come from one inbox: those waiting together have the same time and a cycle
+    # each, so the two files have ticks at the same times in different cycles.
     sent = ["a", [1, 2, 3], [4], "b", "c", [5, 6], "d", [7], [8, 9]]
 
     def run(sender: gc.Sender[Any], stop: threading.Event) -> None:
@@ -102,7 +102,7 @@ def test_a_replay_of_what_was_recorded_live_equals_the_live_run_tick_for_tick() 
 def test_a_replay_ticks_in_the_recorded_cycles_whatever_they_are(
     steps: list[tuple[int, int, int]],
 ) -> None:
-    """Each step: how much later, in which further cycle, and what."""
+    """Each step: how much later, in which further cycle, and the value."""
     items, time = [], 0
     for later, waits, value in steps:
         time += later
@@ -295,7 +295,7 @@ def test_values_that_do_not_fit_are_refused_when_they_tick(
         stream.run()
     assert message in str(refused.value)
     assert "record" in refused.value.__notes__[0]
-    # What came before it is in the file.
+    # The earlier values are in the file.
     assert len(ticks(gc.replay_parquet("values.parquet"))) == len(values) - 1
 
 
@@ -533,7 +533,7 @@ PRESSING = """if True:
 
 
 def pressing(while_writing: int, while_closing: int, live: str) -> str:
-    """Return what a recording that is interrupted says."""
+    """Return the error of an interrupted recording."""
     code = PRESSING.replace("WHILE_WRITING", str(while_writing))
     code = code.replace("WHILE_CLOSING", str(while_closing)).replace("LIVE", live)
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
@@ -581,7 +581,7 @@ def test_values_written_by_a_killed_process_are_read_and_not_overwritten(
     gc.replay_parquet(partial).record("rescued.parquet").run()
     values = pl.read_parquet("rescued.parquet")["value"].to_list()
     assert values == list(range(1, len(values) + 1)) and len(values) > 100
-    # Cut anywhere, whatever is whole is read, and the rest is told of.
+    # Cut at any place, the complete batches are read, and the rest is reported.
     whole = partial.read_bytes()
     for cut in (len(whole) - 1, len(whole) // 2):
         partial.write_bytes(whole[:cut])

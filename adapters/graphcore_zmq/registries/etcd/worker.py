@@ -105,7 +105,8 @@ class EtcdWorker:
             thread = self._thread
             task.ending = True
             self._changed.notify_all()
-            # While nothing answers, only the first of many tasks waits for that.
+            # If etcd does not answer, only the first task waits for it; the others are dropped at
+            # once.
             patience = 0.0 if self._hung else _PATIENCE
             finished = self._changed.wait_for(lambda: task not in self._tasks, patience)
             if not finished:
