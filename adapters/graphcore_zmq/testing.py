@@ -86,7 +86,7 @@ class RegistryConformance:
     def test_it_has_the_methods_of_a_registry(self, open_registry: OpenRegistry) -> None:
         assert isinstance(open_registry(), ZmqRegistry)
 
-    def test_what_is_registered_is_found_by_others(self, open_registry: OpenRegistry) -> None:
+    def test_a_registered_name_is_found_by_others(self, open_registry: OpenRegistry) -> None:
         registry = open_registry()
         handles = [registry.register(name, address) for name, address in NAMES.items()]
         other = open_registry()
@@ -169,7 +169,7 @@ class HeldRegistryConformance(RegistryConformance):
         assert time.monotonic() - began < self.ttl
         assert open_registry().lookup(_NAME) == _ADDRESS
 
-    def test_wait_refuses_it_after_the_ttl_and_some(
+    def test_wait_refuses_it_some_seconds_after_the_ttl(
         self, open_registry: OpenRegistry, held: ZmqHandle
     ) -> None:
         began = time.monotonic()
@@ -178,7 +178,7 @@ class HeldRegistryConformance(RegistryConformance):
         assert self.ttl <= time.monotonic() - began
         assert open_registry().lookup(_NAME) == _ADDRESS
 
-    def test_wait_gets_it_when_its_holder_gives_it_back(
+    def test_wait_gets_it_when_its_holder_revokes_it(
         self, open_registry: OpenRegistry, held: ZmqHandle
     ) -> None:
         waiting = self.opened(open_registry, "wait")
@@ -192,7 +192,7 @@ class HeldRegistryConformance(RegistryConformance):
         assert open_registry().lookup(_NAME) == _OTHER
         handles[0].revoke()
 
-    def test_standby_gets_it_when_its_holder_gives_it_back(
+    def test_standby_gets_it_when_its_holder_revokes_it(
         self, open_registry: OpenRegistry, held: ZmqHandle
     ) -> None:
         standby = self.opened(open_registry, "standby").register(_NAME, _OTHER)
@@ -201,7 +201,7 @@ class HeldRegistryConformance(RegistryConformance):
         wait_until(lambda: _address_of(open_registry, _NAME) == _OTHER, _SLACK)
         standby.revoke()
 
-    def test_a_standby_that_goes_leaves_the_holder_alone(
+    def test_a_revoked_standby_does_not_affect_the_holder(
         self, open_registry: OpenRegistry, held: ZmqHandle
     ) -> None:
         self.opened(open_registry, "standby").register(_NAME, _OTHER).revoke()
@@ -228,7 +228,7 @@ class HeldRegistryConformance(RegistryConformance):
         assert open_registry().lookup(_NAME) == _OTHER
         handle.revoke()
 
-    def test_of_those_who_claim_a_name_at_once_exactly_one_gets_it(
+    def test_exactly_one_of_several_that_claim_a_name_at_once_gets_it(
         self, open_registry: OpenRegistry
     ) -> None:
         registries = [self.opened(open_registry, "error") for _ in range(4)]
@@ -256,7 +256,7 @@ class HeldRegistryConformance(RegistryConformance):
             handles.pop().revoke()
             refused.clear()
 
-    def test_many_names_cost_no_thread_each(self, open_registry: OpenRegistry) -> None:
+    def test_many_names_share_their_threads(self, open_registry: OpenRegistry) -> None:
         registry = self.opened(open_registry, "error")
         before = threading.active_count()
         handles = [registry.register(f"{_NAME}-{n}", _ADDRESS) for n in range(50)]
@@ -271,7 +271,7 @@ class HeldRegistryConformance(RegistryConformance):
 class FollowedRegistryConformance(RegistryConformance):
     """What a registry must do that has `watch`, and whose names can be registered."""
 
-    def test_a_watch_tells_of_a_name_that_comes_moves_and_goes(
+    def test_a_watch_reports_a_name_that_comes_moves_and_goes(
         self, open_registry: OpenRegistry
     ) -> None:
         registry, watching = open_registry(), open_registry()
@@ -287,7 +287,7 @@ class FollowedRegistryConformance(RegistryConformance):
         finally:
             watch.close()
 
-    def test_a_watch_knows_what_was_there_before(self, open_registry: OpenRegistry) -> None:
+    def test_a_watch_knows_a_name_registered_before_it(self, open_registry: OpenRegistry) -> None:
         handle = open_registry().register(_NAME, _ADDRESS)
         watching = open_registry()
         assert isinstance(watching, WatchableRegistry)

@@ -1,4 +1,4 @@
-"""One run of a plan: what time it is, which nodes start the next cycle, and when it ends.
+"""One run of a plan: its time, the nodes that start the next cycle, and its end.
 
 `next_cycle` carries out R6 (what is due at one time), R9 (the end) and R15 (no endless instant);
 the tier then runs the nodes of the cycle. In real time all cycles at one time come

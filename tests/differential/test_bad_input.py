@@ -57,7 +57,7 @@ def test_a_cycle_ticks_if_the_value_that_it_returns_is_true(returned: object, ti
     assert on_both_tiers(fed(Node, 5)).values == ([5] if ticks else [])
 
 
-def test_a_cycle_that_returns_what_is_neither_true_nor_false() -> None:
+def test_a_cycle_that_returns_a_value_without_a_truth_value() -> None:
     class Undecided:
         def __bool__(self) -> bool:
             raise ValueError("neither")

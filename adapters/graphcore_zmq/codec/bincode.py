@@ -164,7 +164,7 @@ class _Items:
             try:
                 return count + struct.pack(f"<{len(value)}{self._code}", *value)
             except (struct.error, OverflowError):
-                pass  # encoded one by one below, where the error names the wrong item
+                pass  # encoded one by one below, where the error names the invalid item
         return count + b"".join([_encode_part(i, self._item, each) for i, each in enumerate(value)])
 
     def read(self, buffer: bytes, at: int) -> tuple[Any, int]:

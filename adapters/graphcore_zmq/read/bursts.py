@@ -40,7 +40,7 @@ class Handover(Generic[T]):
             do not.
 
     Attributes:
-        burst: what has not been handed over yet; another list each time.
+        burst: the values not handed over yet; each burst is a new list.
         sent_at: when the frames of this burst were sent, ns, for frames with a trailer.
         received: how many values were handed over, replaced ones included.
         bytes: size of the frames they came in.

@@ -278,8 +278,9 @@ class LocalRegistry:
         if not self._exists():
             return []
         with self._open("rw", _PATIENCE) as database:
-            # One transaction. Without it, a row that is renewed after the clock was read and before
-            # the row is read would look like one from before the last start of the system.
+            # One transaction: its view of the rows begins before the clock is read below. Otherwise
+            # a row could be renewed after that, and a time after now counts as written before the
+            # last start of the system.
             database.execute("BEGIN")
             if not database.execute(_IS_CREATED).fetchone()[0]:
                 return []

@@ -94,9 +94,9 @@ class Monitor:
     Args:
         socket: the socket to watch.
         ended: called with the descriptor of each connection that has ended.
-        failed: called for each handshake that failed, with the event that says how, and with the
-            peer's host. The host is `None` if this end had connected, or if the peer had gone when
-            its host was asked for.
+        failed: called for each handshake that failed, with the event that gives the reason, and
+            with the peer's host. The host is `None` if this end had connected, or if the peer had
+            gone when its host was asked for.
 
     Attributes:
         socket: readable when there are events.

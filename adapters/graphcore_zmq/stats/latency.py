@@ -101,5 +101,5 @@ class Histogram:
             begin = following
 
     def latency(self) -> Latency:
-        """Return what was counted; from any thread."""
+        """Return the counts; from any thread."""
         return Latency(tuple(self._counts), self._total)

@@ -12,7 +12,7 @@ def counted(count: int, noun: str) -> str:
 
 
 class ZmqStatus(StrEnum):
-    """What a subscriber's `status` ticks with."""
+    """The values of a subscriber's `status`."""
 
     CONNECTED = "connected"
     DISCONNECTED = "disconnected"

@@ -127,7 +127,7 @@ class DeletedState(gc.MutableNode[Any]):
 @pytest.mark.parametrize(
     "cls", [NeverBegan, ReadsItsValueFirst, HandsItsValueOn, LocalOfABranch, DeletedState]
 )
-def test_the_note_of_an_unbound_name_names_the_node_that_read_it(cls: Any) -> None:
+def test_the_note_of_an_unbound_name_shows_the_node_that_read_it(cls: Any) -> None:
     def wire() -> Any:
         innocent = gc.from_iterable(range(40)).filter(lambda v: v > 20).map(lambda v: v + 1)
         return gc.Stream(cls(innocent.named("innocent"))).named("guilty").collect()

@@ -186,7 +186,7 @@ def test_a_second_source_and_a_node_that_wakes_itself_end_the_loop_over_events()
         assert "in events" not in loop_of(stream)
 
 
-def test_a_cycle_of_a_subclass_is_what_runs() -> None:
+def test_the_cycle_of_a_subclass_runs() -> None:
     @gc.node
     class Twice(Ticker):
         def cycle(self, state: gc.GraphState) -> bool:
@@ -201,7 +201,7 @@ def test_a_cycle_of_a_subclass_is_what_runs() -> None:
     assert same(make, cycles=3) == [(0, 0), (3, 6), (6, 12)]
 
 
-def test_a_start_of_a_subclass_is_what_runs() -> None:
+def test_the_start_of_a_subclass_runs() -> None:
     @gc.node
     class Late(Constant[str]):
         def start(self, state: gc.GraphState) -> None:

@@ -114,7 +114,7 @@ class EtcdClaim(Claim, Task):
             self.ending = True
 
     def _refresh(self) -> None:
-        # etcd counts a lease from when it was asked, however long the answer takes.
+        # The ttl counts from the request, not from the answer, which may take long.
         lease, asked_at = self._lease, monotonic()
         answers = self._call(lambda client: list(client.refresh_lease(lease)))
         if answers and answers[0].TTL > 0:

@@ -67,7 +67,8 @@ class EtcdWorker:
     def __init__(self, connection: EtcdConnection) -> None:
         self._connection = connection
         self._tasks: list[Task] = []
-        # Not in `due`: a step that is under way sets `due` without knowing of the wake-up.
+        # Kept apart from `due`: a running step sets `due` at its end, and would overwrite the
+        # wake-up.
         self._woken: set[Task] = set()
         self._thread: threading.Thread | None = None
         self._changed = threading.Condition()
