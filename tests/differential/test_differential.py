@@ -21,8 +21,8 @@ from tests.differential.operators import all_operators
 from tests.differential.recipe import Recipe, build
 
 TIERS = ("interpreted", "fused")
-# 1,500 by default, 15,000 with the profile "thorough"; 5,000 and 50,000 with the random programs.
-GRAPHS = 15 * settings.default.max_examples
+# 2,000 by default, 20,000 with the profile "thorough"; 5,000 and 50,000 with the random programs.
+GRAPHS = 20 * settings.default.max_examples
 
 
 def assert_same(recipe: Recipe) -> None:

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from tests.differential.observe import difference, difference_from_judge
 from tests.differential.programs.program import JUDGE, Program, make_program, rounds
 
-# 3,500 by default, 35,000 with the profile "thorough"; 5,000 and 50,000 with the random graphs.
-PROGRAMS = 35 * settings.default.max_examples
+# 3,000 by default, 30,000 with the profile "thorough"; 5,000 and 50,000 with the random graphs.
+PROGRAMS = 30 * settings.default.max_examples
 
 
 def programs() -> st.SearchStrategy[Program]:
