@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import graphcore as gc
 from graphcore.engine.fused.frontend.ticks import (
     TickStatement,
     WakeStatement,
@@ -19,6 +20,7 @@ from graphcore.engine.fused.frontend.ticks import (
     wakes_at_most,
 )
 from graphcore.engine.fused.ir import TickForm
+from tests.engine.fused.both import node_class, same
 
 NAMES = "abc"
 Outcome = tuple[list[int], bool]
@@ -198,3 +200,14 @@ def test_how_many_alarms_one_pass_sets() -> None:
 )
 def test_whether_statements_hold_a_return(text: str, expected: bool) -> None:
     assert returns_in(body_of(text)) is expected
+
+
+@pytest.mark.parametrize("loop", ["for _ in range(2):\n    pass", "while False:\n    pass"])
+def test_an_alarm_that_is_set_in_the_else_of_a_loop_counts(loop: str) -> None:
+    made = node_class(
+        "self.value = state.time\n"
+        f"{loop}\n"
+        "else:\n    if state.ticked(self.source):\n        state.schedule(state.time + 1)\n"
+        "return True"
+    )
+    assert len(same(lambda: gc.Stream(made(gc.replay([1, 5], "ab"))))) == 4

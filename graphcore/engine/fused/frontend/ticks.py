@@ -69,6 +69,7 @@ def wakes_at_most(body: Iterable[ast.AST]) -> float:
             runs_once = isinstance(each, ast.While) and isinstance(each.body[-1], ast.Break)
             inner = wakes_at_most(each.body)
             count += inner if runs_once else inner * float("inf") if inner else 0
+            count += wakes_at_most(each.orelse)
     return count
 
 
