@@ -149,12 +149,6 @@ def file_of(function: FunctionType) -> SourceFile | None:
         return file
 
 
-def tree_of(function: FunctionType) -> Function | None:
-    """Return a function's syntax tree, `None` where that cannot be proved."""
-    file = file_of(function)
-    return None if file is None else file.find(function.__code__)
-
-
 def is_mangled(name: str) -> bool:
     """Return whether Python renames an identifier like this inside a class (name mangling)."""
     return name.startswith("__") and not name.endswith("__")
