@@ -20,7 +20,7 @@ from graphcore.time import format_time
 
 MAX_CYCLES_AT_ONCE = 1_000_000
 
-_LONGEST_WAIT = 3600.0
+_LONGEST_WAIT = 3_600_000_000_000  # ns
 _GRACE = 250_000_000  # ns
 _LATELY = 1_000  # the last cycles at one time; an error names the nodes due in them
 _MOST_NAMES = 5
@@ -51,6 +51,7 @@ class Session:
     Attributes:
         limit: how many cycles may run, or `None`.
         watched: the argument; always true in a real-time run.
+        inbox: where events from other threads arrive, and where the run waits.
         first_cycle: the number of the first cycle at the present time.
         look_at: the number of cycles after which a further one at the same time makes `look` due.
         last_time: engine time of the last cycle, once the run has ended.
@@ -77,7 +78,7 @@ class Session:
         self.states = States(self)
         self.limit = cycles
         self.schedule = Schedule(len(plan.nodes))
-        self._inbox = Inbox()
+        self.inbox = Inbox()
         self._held = 0
         self._woken: list[int] = []
         self._time_is_over = False
@@ -104,7 +105,7 @@ class Session:
         """End the run after the present cycle; safe in a signal handler."""
         if self.ended_by is None:
             self.ended_by = reason
-        self._inbox.interrupt()
+        self.inbox.interrupt()
 
     def finish(self) -> None:
         """Set the time to that at which the run ended, for `stop` (R10)."""
@@ -125,7 +126,7 @@ class Session:
     def _put(self, entry: Entry) -> None:
         if self.clock is None:
             raise RunError("events from threads reach a graph in real-time runs only")
-        self._inbox.put(entry)
+        self.inbox.put(entry)
 
     def hold(self, count: int) -> None:
         """Change the number of holds by this; while there is one, a run without alarms goes on."""
@@ -285,7 +286,7 @@ class Session:
         return now > self.end and now - self._began > _GRACE
 
     def _read_inbox(self) -> None:
-        for index, function in self._inbox.take():
+        for index, function in self.inbox.take():
             if function is None:
                 self._woken.append(index)
                 continue
@@ -298,8 +299,8 @@ class Session:
     def _wait(self, clock: RealTimeClock, time: int | None) -> None:
         ends = [t for t in (time, None if self.end is None else self.end + 1) if t is not None]
         if not ends:
-            self._inbox.wait(None)
+            self.inbox.wait(None)
             return
-        seconds = (min(ends) - clock.now()) / 1e9
-        if seconds > 0:
-            self._inbox.wait(min(seconds, _LONGEST_WAIT))
+        nanoseconds = min(ends) - clock.now()
+        if nanoseconds > 0:
+            self.inbox.wait(min(nanoseconds, _LONGEST_WAIT))
