@@ -24,14 +24,15 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     # A program in another process would not get the tier.
     own_process = "child" in metafunc.fixturenames or "tier" in metafunc.fixturenames
     if metafunc.definition.path.parent in _ON_EACH_TIER and not own_process:
-        metafunc.fixturenames.append("default_tier")
         tiers = ("fused", "interpreted")
         metafunc.parametrize("default_tier", tiers, indirect=True, scope="module")
 
 
-@pytest.fixture(scope="module")
+# All tests use it, because pytest ignores a fixture that `pytest_generate_tests` adds to a test.
+@pytest.fixture(scope="module", autouse=True)
 def default_tier(request: pytest.FixtureRequest) -> Iterator[str]:
-    """Run graphs on the tier of the parameter, unless a test names one."""
+    """Run graphs on the tier of the parameter, if there is one, unless a test names one."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(gc.Graph.run.__kwdefaults__, "tier", request.param)
-        yield request.param
+        if hasattr(request, "param"):
+            patch.setitem(gc.Graph.run.__kwdefaults__, "tier", request.param)
+        yield gc.Graph.run.__kwdefaults__["tier"]
