@@ -7,8 +7,7 @@ checked against the size of the frame before it is used.
 
 from collections.abc import Callable, Sequence
 from enum import IntEnum
-from functools import lru_cache
-from itertools import chain
+from functools import lru_cache, partial
 from struct import Struct
 from struct import error as StructError
 from typing import Any, NamedTuple, cast
@@ -67,10 +66,14 @@ TRAILER_SIZE = _TRAILER.size
 _TAGS = tuple(Tag)
 _BURST_HEAD = _TAG.pack(Tag.HISTORICAL_VALUE)
 _BURST_TAG = int(Tag.HISTORICAL_VALUE)
+_VALUE_TAG = int(Tag.VALUE)
 _STRETCH = 1_024  # values of a burst that are read at once
 
 # Reads a value at an offset of a frame; returns it and the offset of its end.
 Read = Callable[[bytes, int], tuple[Any, int]]
+# The beginning of a frame, and the rest up to the trailer. A sender joins both with the trailer, so
+# that large values are copied once.
+Envelope = tuple[bytes, bytes]
 # Unpacks a frame into head, payload, origin (magic and instance), sequence and time.
 Unpack = Callable[[bytes], tuple[bytes, bytes, bytes, int, int]]
 
@@ -104,17 +107,17 @@ def _unpack(head: int, payload: int) -> Unpack:
     return cast(Unpack, layout.unpack)
 
 
-def value_envelope(payload: bytes) -> bytes:
+def value_envelope(payload: bytes) -> Envelope:
     """Return the envelope of one value."""
-    return _HEAD.pack(Tag.VALUE, len(payload)) + payload
+    return _HEAD.pack(_VALUE_TAG, len(payload)), payload
 
 
-def bare_value_envelope(payload: bytes) -> bytes:
+def bare_value_envelope(payload: bytes) -> Envelope:
     """Return the envelope of one value without a length before it."""
-    return _VALUE + payload
+    return _VALUE, payload
 
 
-def burst_envelope(payloads: Sequence[bytes], time: int) -> bytes:
+def burst_envelope(payloads: Sequence[bytes], time: int) -> Envelope:
     """Return the envelope of a burst of at least one value.
 
     Args:
@@ -125,19 +128,26 @@ def burst_envelope(payloads: Sequence[bytes], time: int) -> bytes:
     lengths = list(map(len, payloads))
     first = _LENGTH.pack(lengths[0])
     if lengths.count(lengths[0]) == len(lengths):
-        return head + first + first.join(payloads)
-    heads = map(_LENGTH.pack, lengths)
-    return head + b"".join(chain.from_iterable(zip(heads, payloads, strict=True)))
+        return head + first, first.join(payloads)
+    parts = [b""] * (2 * len(lengths))
+    parts[::2] = map(_LENGTH.pack, lengths)
+    parts[1::2] = payloads
+    return head, b"".join(parts)
 
 
-def bare_burst_envelope(payloads: Sequence[bytes], time: int) -> bytes:
+def bare_burst_envelope(payloads: Sequence[bytes], time: int) -> Envelope:
     """Return the envelope of a burst of values without lengths before them."""
-    return _BURST.pack(Tag.HISTORICAL_VALUE, time, len(payloads)) + b"".join(payloads)
+    return _BURST.pack(Tag.HISTORICAL_VALUE, time, len(payloads)), b"".join(payloads)
 
 
-def sealed(envelope: bytes, trailer: Trailer) -> bytes:
+def trailers_of(instance: int) -> Callable[[int, int], bytes]:
+    """Return the function that makes a publisher's trailers from sequence and engine time."""
+    return partial(_TRAILER.pack, MAGIC, instance)
+
+
+def sealed(envelope: Envelope, trailer: Trailer) -> bytes:
     """Return an envelope with its trailer, which is a frame."""
-    return envelope + _TRAILER.pack(MAGIC, *trailer)
+    return b"".join((*envelope, _TRAILER.pack(MAGIC, *trailer)))
 
 
 def value_frame(payload: bytes, trailer: Trailer) -> bytes:
@@ -147,12 +157,12 @@ def value_frame(payload: bytes, trailer: Trailer) -> bytes:
 
 def end_of_stream_frame(trailer: Trailer) -> bytes:
     """Return the frame after which nothing more will come."""
-    return sealed(_END_OF_STREAM, trailer)
+    return sealed((_END_OF_STREAM, b""), trailer)
 
 
 def check_point_frame(trailer: Trailer) -> bytes:
     """Return the frame that repeats the last sequence, so that subscribers notice a lost tail."""
-    return sealed(empty_frame(trailer.time), trailer)
+    return sealed((empty_frame(trailer.time), b""), trailer)
 
 
 def empty_frame(time: int) -> bytes:

@@ -4,8 +4,10 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 from graphcore import InvalidTypeError, InvalidValueError
-from graphcore_zmq.codec.codec import Codec, SelfDelimitingCodec, encode_all
+from graphcore_zmq.codec.codec import Codec, CodecError, SelfDelimitingCodec, encode_all
 from graphcore_zmq.wire.frames import (
+    TRAILER_SIZE,
+    Envelope,
     bare_burst_envelope,
     bare_value_envelope,
     burst_envelope,
@@ -17,21 +19,30 @@ T = TypeVar("T")
 Topic = Callable[[T], str]
 
 
-class Outgoing(NamedTuple):
-    """One message.
+# One message: the frame before the envelope with its topic, empty for none; the envelope; how many
+# values it holds. A plain tuple, because making a named one costs more than sending it.
+Outgoing = tuple[bytes, Envelope, int]
+
+
+class Limits(NamedTuple):
+    """What a publisher refuses to send.
 
     Attributes:
-        topic: the frame before the envelope; empty for none.
-        envelope: the values.
-        values: how many values it holds.
+        max_message_size: the size of the largest frame, bytes.
+        max_burst: the most values in a frame.
     """
 
-    topic: bytes
-    envelope: bytes
-    values: int
+    max_message_size: int
+    max_burst: int
+
+    @property
+    def envelope(self) -> int:
+        """The size of the largest envelope, bytes."""
+        return self.max_message_size - TRAILER_SIZE
 
 
-# Makes messages of the value that a stream ticks with and the engine time.
+# Makes messages of the value that a stream ticks with and the engine time. Raises `CodecError` if a
+# value cannot be encoded or exceeds a limit, so that no message of the tick is sent.
 Framing = Callable[[Any, int], list[Outgoing]]
 
 
@@ -62,16 +73,23 @@ def topic_frame(topic: object) -> bytes:
         raise InvalidValueError(f"a topic is text that UTF-8 can encode: {error}") from None
 
 
-def each_value(codec: Codec[T], topic: Topic[T] | None) -> Framing:
+def each_value(codec: Codec[T], topic: Topic[T] | None, limits: Limits) -> Framing:
     """Return the framing that sends each tick as one value."""
     encode = codec.encode
     envelope = bare_value_envelope if isinstance(codec, SelfDelimitingCodec) else value_envelope
-    if topic is None:
-        return lambda value, time: [Outgoing(b"", envelope(encode(value)), 1)]
-    return lambda value, time: [Outgoing(topic_frame(topic(value)), envelope(encode(value)), 1)]
+    most = limits.envelope
+
+    def frame(value: T, time: int) -> list[Outgoing]:
+        of = b"" if topic is None else topic_frame(topic(value))
+        made = envelope(encode(value))
+        if len(made[0]) + len(made[1]) > most:
+            raise _too_large(made, limits)
+        return [(of, made, 1)]
+
+    return frame
 
 
-def whole_bursts(codec: Codec[T], topic: Topic[T] | None) -> Framing:
+def whole_bursts(codec: Codec[T], topic: Topic[T] | None, limits: Limits) -> Framing:
     """Return the framing that sends each tick, a burst, as one frame.
 
     With topics, it sends a frame for each topic in the burst.
@@ -79,7 +97,15 @@ def whole_bursts(codec: Codec[T], topic: Topic[T] | None) -> Framing:
     envelope = bare_burst_envelope if isinstance(codec, SelfDelimitingCodec) else burst_envelope
 
     def message(of: bytes, values: Sequence[T], time: int) -> Outgoing:
-        return Outgoing(of, envelope(encode_all(codec, values), time), len(values))
+        if len(values) > limits.max_burst:
+            raise CodecError(
+                f"a burst of {len(values)} values is more than max_burst ({limits.max_burst}) "
+                "allows"
+            )
+        made = envelope(encode_all(codec, values), time)
+        if len(made[0]) + len(made[1]) > limits.envelope:
+            raise _too_large(made, limits)
+        return of, made, len(values)
 
     def frame(burst: Sequence[T], time: int) -> list[Outgoing]:
         if not isinstance(burst, list | tuple):
@@ -92,3 +118,10 @@ def whole_bursts(codec: Codec[T], topic: Topic[T] | None) -> Framing:
         return [message(of, part, time) for of, part in parts.items()]
 
     return frame
+
+
+def _too_large(envelope: Envelope, limits: Limits) -> CodecError:
+    size = sum(map(len, envelope)) + TRAILER_SIZE
+    return CodecError(
+        f"a frame of {size} bytes is more than max_message_size ({limits.max_message_size}) allows"
+    )

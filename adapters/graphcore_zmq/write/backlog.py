@@ -36,15 +36,16 @@ class Backlog:
 
     def add(self, at: int, message: Outgoing) -> int:
         """Add a message of an engine time; return how many values expire because of it."""
+        topic, _, values = message
         item = at, message
         self._waiting.append(item)
-        self.count += message.values
+        self.count += values
         expired = 0
         if self._lasting:
-            self._newest[message.topic] = item
-            before = self._outlasting.pop(message.topic, None)
+            self._newest[topic] = item
+            before = self._outlasting.pop(topic, None)
             if before is not None:
-                expired = before[1].values
+                _, (_, _, expired) = before
                 self.count -= expired
         return expired + self.expire(at)
 
@@ -55,11 +56,11 @@ class Backlog:
             len(self._waiting) > self._keep_count or now - self._waiting[0][0] > self._keep_for
         ):
             item = self._waiting.popleft()
-            message = item[1]
-            if self._lasting and self._newest[message.topic] is item:
-                self._outlasting[message.topic] = item
+            _, (topic, _, values) = item
+            if self._lasting and self._newest[topic] is item:
+                self._outlasting[topic] = item
             else:
-                count += message.values
+                count += values
         self.count -= count
         return count
 

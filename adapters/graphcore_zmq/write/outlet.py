@@ -6,7 +6,6 @@ The socket belongs to the graph's thread. Check points and last values are sent 
 import logging
 import secrets
 import time
-from collections import OrderedDict
 from collections.abc import Callable
 
 import zmq
@@ -20,7 +19,7 @@ from graphcore_zmq.wire.frames import (
     check_point_frame,
     empty_frame,
     end_of_stream_frame,
-    sealed,
+    trailers_of,
 )
 from graphcore_zmq.wire.framing import Outgoing
 from graphcore_zmq.wire.signs import TOPICS
@@ -31,6 +30,9 @@ _logger = logging.getLogger(__name__)
 
 _SILENCE = 1.0  # s without a value until a check point is sent
 _AGAIN = 0.1  # s until the end is sent again to those who have not read it
+# As plain numbers, because combining enumerations is slow.
+_AT_ONCE = int(zmq.NOBLOCK)
+_AT_ONCE_AND_MORE = int(zmq.NOBLOCK | zmq.SNDMORE)
 # Not UTF-8, so it is a prefix of no topic.
 _NO_TOPIC = b"\xff"
 
@@ -76,17 +78,21 @@ class Outlet:
         self._state = state
         self._changed = changed
         self._instance = secrets.randbits(64)
-        # By topic; the one with the longest silence first.
-        self._channels: OrderedDict[bytes, _Channel] = OrderedDict()
+        self._channels: dict[bytes, _Channel] = {}  # by topic
         self._silent_since: float | None = None
         self._last_sent = time.monotonic()
         self.sent = self.bytes = 0
+        self._trailer = trailers_of(self._instance)
+        self._blocks = binding.on_full is OnFull.BLOCK
         self._context: zmq.Context[Socket] = zmq.Context()
         gate = None
         try:
             if binding.security is not None:
                 gate = Gate(name, binding.security, self._context)
             self._socket = binding.socket(self._context, gate)
+            # The method of pyzmq's backend: `Socket.send` takes as long again to look at arguments
+            # that are not given here.
+            self._send = super(zmq.Socket, self._socket).send
             self.subscribers = Subscribers(
                 name, self._socket, gate, binding.topical, state, self._look, self._is_silent, log
             )
@@ -193,29 +199,37 @@ class Outlet:
 
     def send(self, at: int, message: Outgoing) -> bool:
         """Send values; return whether they were sent, or the run stopped before there was room."""
-        topic = message.topic
+        topic, (head, body), values = message
         channel = self._channels.get(topic) or _Channel()
-        frame = sealed(message.envelope, Trailer(self._instance, channel.sequence, at))
-        if not self._send(topic, frame):
+        frame = b"".join((head, body, self._trailer(channel.sequence, at)))
+        if self._blocks and not self.subscribers.subscriptions:
+            sent = self._wait_and_put(topic, frame)
+        else:
+            try:
+                if topic:
+                    self._send(topic, _AT_ONCE_AND_MORE)
+                self._send(frame, _AT_ONCE)
+                sent = True
+            except zmq.Again:
+                sent = self._wait_and_put(topic, frame)
+        if not sent:
             return False
         channel.sequence += 1
-        self.sent += message.values
+        self.sent += values
         self.bytes += len(frame)
         channel.sent_at = self._last_sent = time.monotonic()
-        # Not before it is sent: a subscriber that comes while `_send` waits for room is served the
-        # last values in `_channels`, and this one is not sent yet.
-        self._channels[topic] = channel
-        self._channels.move_to_end(topic)
         if self._binding.last_value:
             channel.last = frame
-        if self._silent_since is None:
-            self._silent_since = self._last_sent
+        if channel.sequence == 1:
+            # Not before it is sent: a subscriber that comes while `_wait_and_put` waits for room is
+            # served the last values in `_channels`, and this one is not sent yet.
+            self._channels[topic] = channel
+            if self._silent_since is None:
+                self._silent_since = self._last_sent
         return True
 
-    def _send(self, topic: bytes, frame: bytes) -> bool:
-        if self._binding.on_full is OnFull.DROP:
-            self._put(topic, frame)
-            return True
+    def _wait_and_put(self, topic: bytes, frame: bytes) -> bool:
+        """Under block, send a frame once there is a subscriber, and room in all queues."""
         subscribers = self.subscribers
         while subscribers.subscriptions or self.await_subscriptions(1):
             # When the run is stopping, never wait for queue space, however many values follow.
@@ -235,17 +249,16 @@ class Outlet:
     def _send_check_points(self) -> None:
         """Send a check point in each silent topic; a full queue gets the next one."""
         now = time.monotonic()
-        for topic, channel in tuple(self._channels.items()):
+        for topic, channel in self._channels.items():
             if now - channel.sent_at < _SILENCE:
-                break
+                continue
             # A subscriber that is owed a value would take it for a repeated one after this.
             if self.subscribers.want(topic) and topic not in self.subscribers.owed:
                 trailer = Trailer(self._instance, channel.sequence - 1, self._state.time)
                 if self._try(topic, check_point_frame(trailer), zmq.NOBLOCK):
                     self._last_sent = now
             channel.sent_at = now
-            self._channels.move_to_end(topic)
-        self._silent_since = next(iter(self._channels.values())).sent_at
+        self._silent_since = min(channel.sent_at for channel in self._channels.values())
 
     # The end
 

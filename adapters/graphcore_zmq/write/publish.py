@@ -1,5 +1,7 @@
 """`zmq_pub` and `zmq_pub_burst`: they check their arguments and return a handle."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any, TypedDict, TypeVar, Unpack
 
 from graphcore import Handle, InvalidTypeError, InvalidValueError, stream_operator
@@ -16,7 +18,7 @@ from graphcore_zmq.config import (
 from graphcore_zmq.registry import ZmqRegistry
 from graphcore_zmq.socket.security import CurveServer, check_server
 from graphcore_zmq.stats.status import PublisherStats
-from graphcore_zmq.wire.framing import Framing, Topic, check_topic, each_value, whole_bursts
+from graphcore_zmq.wire.framing import Framing, Limits, Topic, check_topic, each_value, whole_bursts
 from graphcore_zmq.write.binding import Binding, OnFull
 from graphcore_zmq.write.sender import ZeroMqSenderNode
 
@@ -124,7 +126,7 @@ def zmq_pub(
         stream,
         port,
         registration,
-        each_value(check_codec(codec), check_topic(topic)),
+        partial(each_value, check_codec(codec), check_topic(topic)),
         topical=topic is not None,
         bind=bind,
         advertise=advertise,
@@ -169,7 +171,7 @@ def zmq_pub_burst(
         InvalidTypeError: in `cycle`, for a tick that is not a list.
         Exception: whatever `zmq_pub` raises.
     """
-    framing = whole_bursts(check_codec(codec), check_topic(topic))
+    framing = partial(whole_bursts, check_codec(codec), check_topic(topic))
     return _publisher(stream, port, registration, framing, topical=topic is not None, **options)
 
 
@@ -177,7 +179,7 @@ def _publisher(
     stream: Stream[Any],
     port: int,
     registration: ZmqPubRegistration | tuple[str, ZmqRegistry] | tuple[()] | None,
-    framing: Framing,
+    framing: Callable[[Limits], Framing],
     *,
     topical: bool,
     bind: str = "0.0.0.0",
@@ -220,6 +222,7 @@ def _publisher(
         f"tcp://{host}:{port}", OnFull(on_full), used, check_server(security), topical, last_value
     )
     entry = ZmqPubRegistration.of(registration)
+    limited = framing(Limits(used.max_message_size, used.max_burst))
     return ZmqPublisher(
-        ZeroMqSenderNode(stream, binding, entry, framing, advertise, wait_for, kept_for, keep_count)
+        ZeroMqSenderNode(stream, binding, entry, limited, advertise, wait_for, kept_for, keep_count)
     )

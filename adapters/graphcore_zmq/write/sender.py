@@ -23,7 +23,6 @@ from graphcore_zmq.registry import (
 from graphcore_zmq.socket.sockets import refuse_historical
 from graphcore_zmq.stats.stats_log import StatsLog
 from graphcore_zmq.stats.status import PublisherStats
-from graphcore_zmq.wire.frames import TRAILER_SIZE
 from graphcore_zmq.wire.framing import Framing, Outgoing
 from graphcore_zmq.write.backlog import Backlog
 from graphcore_zmq.write.binding import STEP, Binding, OnFull
@@ -72,23 +71,22 @@ class ZeroMqSenderNode(MutableNode[None]):
         self._register(state)
 
     def cycle(self, state: GraphState) -> bool:
-        assert self._outlet is not None
-        value = self.source.value
+        outlet = self._outlet
+        assert outlet is not None
+        at = state.time
         try:
-            messages = self.framing(value, state.time)
+            messages = self.framing(self.source.value, at)
         except CodecError as error:
             raise CodecError(f"{self.name}: {error}") from error
-        for message in messages:
-            self._check_size(message)
-        if self._outlet.subscribers.attention:
-            self._outlet.read_subscriptions()
+        if outlet.subscribers.attention:
+            outlet.read_subscriptions()
         if not self._released:
             self._await_and_release()
         for message in messages:
             if not self._released:
-                self._keep(state.time, message)
-            elif not self._outlet.send(state.time, message):
-                self._expire(message.values, "the run is stopping")
+                self._keep(at, message)
+            elif not outlet.send(at, message):
+                self._expire(message[2], "the run is stopping")
         return False
 
     def stop(self, state: GraphState) -> None:
@@ -198,23 +196,10 @@ class ZeroMqSenderNode(MutableNode[None]):
             self._outlet.wait(min(remaining, STEP))
             self._release_when_ready()
 
-    def _check_size(self, message: Outgoing) -> None:
-        size, limits = len(message.envelope) + TRAILER_SIZE, self.binding.options
-        if message.values > limits.max_burst:
-            raise CodecError(
-                f"{self.name}: a burst of {message.values} values is more than max_burst "
-                f"({limits.max_burst}) allows"
-            )
-        if size > limits.max_message_size:
-            raise CodecError(
-                f"{self.name}: a frame of {size} bytes is more than max_message_size "
-                f"({limits.max_message_size}) allows"
-            )
-
     def _keep(self, at: int, message: Outgoing) -> None:
         assert self._backlog is not None
         if self.wait_for or self.binding.on_full is OnFull.BLOCK:
-            self._expire(message.values, "the run is stopping")
+            self._expire(message[2], "the run is stopping")
         else:
             self._clock_offset = time.monotonic_ns() - at
             self._expire(self._backlog.add(at, message), "nobody has subscribed yet")
