@@ -5,7 +5,9 @@ Called with a type (`msgpack(Quote)`) they decode to it and refuse other values.
 returns bytes. No payload can make a codec run code.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from operator import countOf
 from typing import Any, Generic, Protocol, TypeVar, cast, runtime_checkable
 
 import msgspec
@@ -15,6 +17,9 @@ from graphcore_zmq.codec.plain import as_declared, plain
 
 T = TypeVar("T")
 U = TypeVar("U")
+
+# What msgspec raises for a value that it cannot encode.
+_REFUSALS = (TypeError, ValueError, OverflowError, RecursionError)
 
 
 class CodecError(GraphcoreError, ValueError):
@@ -100,7 +105,7 @@ class MsgspecCodec(Generic[T]):
         """Return the value's bytes."""
         try:
             return self._encoder.encode(value)
-        except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        except _REFUSALS as error:
             raise CodecError(
                 f"{self.name} cannot encode a value of type {type(value).__qualname__}: {error}"
             ) from error
@@ -132,11 +137,28 @@ class RawCodec:
         return payload
 
 
-def encode_all(codec: Codec[T], values: Sequence[T]) -> Sequence[bytes]:
-    """Return the bytes of each value; raise `CodecError` if one cannot be encoded."""
-    if isinstance(codec, RawCodec) and set(map(type, values)) == {bytes}:
-        return cast(Sequence[bytes], values)
-    return list(map(codec.encode, values))
+def burst_encoder(codec: Codec[T]) -> Callable[[Sequence[T]], Sequence[bytes]]:
+    """Return a function that encodes each value of a burst; it raises as `codec.encode` does."""
+    encode = codec.encode
+    kind: type = type(codec)
+    if kind is RawCodec:
+
+        def passed(values: Sequence[Any]) -> Sequence[bytes]:
+            if countOf(map(type, values), bytes) == len(values):
+                return values
+            return list(map(encode, values))
+
+        return passed
+    if kind is MsgspecCodec:
+        at_once = cast(MsgspecCodec[T], codec)._encoder.encode
+
+        def encoded(values: Sequence[T]) -> Sequence[bytes]:
+            with suppress(*_REFUSALS):  # below, `encode` names the error
+                return list(map(at_once, values))
+            return list(map(encode, values))
+
+        return encoded
+    return lambda values: list(map(encode, values))
 
 
 msgpack: MsgspecCodec[Any] = MsgspecCodec("msgpack", Any, msgspec.msgpack)

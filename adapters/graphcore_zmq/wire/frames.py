@@ -66,13 +66,13 @@ TRAILER_SIZE = _TRAILER.size
 _TAGS = tuple(Tag)
 _BURST_HEAD = _TAG.pack(Tag.HISTORICAL_VALUE)
 _BURST_TAG = int(Tag.HISTORICAL_VALUE)
-_VALUE_TAG = int(Tag.VALUE)
 _STRETCH = 1_024  # values of a burst that are read at once
 
 # Reads a value at an offset of a frame; returns it and the offset of its end.
 Read = Callable[[bytes, int], tuple[Any, int]]
-# The beginning of a frame, and the rest up to the trailer. A sender joins both with the trailer, so
-# that large values are copied once.
+# Returns what precedes a value of this size.
+value_head: Callable[[int], bytes] = partial(_HEAD.pack, int(Tag.VALUE))
+# The beginning of a frame, and the rest up to the trailer.
 Envelope = tuple[bytes, bytes]
 # Unpacks a frame into head, payload, origin (magic and instance), sequence and time.
 Unpack = Callable[[bytes], tuple[bytes, bytes, bytes, int, int]]
@@ -107,14 +107,9 @@ def _unpack(head: int, payload: int) -> Unpack:
     return cast(Unpack, layout.unpack)
 
 
-def value_envelope(payload: bytes) -> Envelope:
-    """Return the envelope of one value."""
-    return _HEAD.pack(_VALUE_TAG, len(payload)), payload
-
-
-def bare_value_envelope(payload: bytes) -> Envelope:
-    """Return the envelope of one value without a length before it."""
-    return _VALUE, payload
+def bare_value_head(size: int) -> bytes:
+    """Return what precedes a value without a length before it."""
+    return _VALUE
 
 
 def burst_envelope(payloads: Sequence[bytes], time: int) -> Envelope:
@@ -152,7 +147,7 @@ def sealed(envelope: Envelope, trailer: Trailer) -> bytes:
 
 def value_frame(payload: bytes, trailer: Trailer) -> bytes:
     """Return the frame of one value."""
-    return sealed(value_envelope(payload), trailer)
+    return sealed((value_head(len(payload)), payload), trailer)
 
 
 def end_of_stream_frame(trailer: Trailer) -> bytes:

@@ -4,24 +4,25 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 from graphcore import InvalidTypeError, InvalidValueError
-from graphcore_zmq.codec.codec import Codec, CodecError, SelfDelimitingCodec, encode_all
+from graphcore_zmq.codec.codec import Codec, CodecError, SelfDelimitingCodec, burst_encoder
 from graphcore_zmq.wire.frames import (
     TRAILER_SIZE,
-    Envelope,
     bare_burst_envelope,
-    bare_value_envelope,
+    bare_value_head,
     burst_envelope,
-    value_envelope,
+    value_head,
 )
 
 T = TypeVar("T")
 
 Topic = Callable[[T], str]
+_BURSTS = (list, tuple)
 
 
-# One message: the frame before the envelope with its topic, empty for none; the envelope; how many
-# values it holds. A plain tuple, because making a named one costs more than sending it.
-Outgoing = tuple[bytes, Envelope, int]
+# One message: the frame with its topic, empty for none; the head and the body of the envelope;
+# how many values it holds. A plain tuple, because making a named one costs more than
+# sending it. Head, body and trailer are joined once, so that large values are copied once.
+Outgoing = tuple[bytes, bytes, bytes, int]
 
 
 class Limits(NamedTuple):
@@ -34,11 +35,6 @@ class Limits(NamedTuple):
 
     max_message_size: int
     max_burst: int
-
-    @property
-    def envelope(self) -> int:
-        """The size of the largest envelope, bytes."""
-        return self.max_message_size - TRAILER_SIZE
 
 
 # Makes messages of the value that a stream ticks with and the engine time. Raises `CodecError` if a
@@ -76,15 +72,17 @@ def topic_frame(topic: object) -> bytes:
 def each_value(codec: Codec[T], topic: Topic[T] | None, limits: Limits) -> Framing:
     """Return the framing that sends each tick as one value."""
     encode = codec.encode
-    envelope = bare_value_envelope if isinstance(codec, SelfDelimitingCodec) else value_envelope
-    most = limits.envelope
+    head = bare_value_head if isinstance(codec, SelfDelimitingCodec) else value_head
+    around = len(head(0)) + TRAILER_SIZE
+    most = limits.max_message_size - around
 
     def frame(value: T, time: int) -> list[Outgoing]:
         of = b"" if topic is None else topic_frame(topic(value))
-        made = envelope(encode(value))
-        if len(made[0]) + len(made[1]) > most:
-            raise _too_large(made, limits)
-        return [(of, made, 1)]
+        payload = encode(value)
+        size = len(payload)
+        if size > most:
+            raise _too_large(size + around, limits)
+        return [(of, head(size), payload, 1)]
 
     return frame
 
@@ -94,21 +92,24 @@ def whole_bursts(codec: Codec[T], topic: Topic[T] | None, limits: Limits) -> Fra
 
     With topics, it sends a frame for each topic in the burst.
     """
+    encode = burst_encoder(codec)
     envelope = bare_burst_envelope if isinstance(codec, SelfDelimitingCodec) else burst_envelope
+    most, most_values = limits
 
     def message(of: bytes, values: Sequence[T], time: int) -> Outgoing:
-        if len(values) > limits.max_burst:
+        count = len(values)
+        if count > most_values:
             raise CodecError(
-                f"a burst of {len(values)} values is more than max_burst ({limits.max_burst}) "
-                "allows"
+                f"a burst of {count} values is more than max_burst ({most_values}) allows"
             )
-        made = envelope(encode_all(codec, values), time)
-        if len(made[0]) + len(made[1]) > limits.envelope:
-            raise _too_large(made, limits)
-        return of, made, len(values)
+        head, body = envelope(encode(values), time)
+        size = len(head) + len(body) + TRAILER_SIZE
+        if size > most:
+            raise _too_large(size, limits)
+        return of, head, body, count
 
     def frame(burst: Sequence[T], time: int) -> list[Outgoing]:
-        if not isinstance(burst, list | tuple):
+        if not isinstance(burst, _BURSTS):
             raise InvalidTypeError(f"zmq_pub_burst publishes lists of values, not {burst!r}")
         if topic is None:
             return [message(b"", burst, time)] if burst else []
@@ -120,8 +121,7 @@ def whole_bursts(codec: Codec[T], topic: Topic[T] | None, limits: Limits) -> Fra
     return frame
 
 
-def _too_large(envelope: Envelope, limits: Limits) -> CodecError:
-    size = sum(map(len, envelope)) + TRAILER_SIZE
+def _too_large(size: int, limits: Limits) -> CodecError:
     return CodecError(
         f"a frame of {size} bytes is more than max_message_size ({limits.max_message_size}) allows"
     )

@@ -36,7 +36,7 @@ class Backlog:
 
     def add(self, at: int, message: Outgoing) -> int:
         """Add a message of an engine time; return how many values expire because of it."""
-        topic, _, values = message
+        topic, _, _, values = message
         item = at, message
         self._waiting.append(item)
         self.count += values
@@ -45,7 +45,7 @@ class Backlog:
             self._newest[topic] = item
             before = self._outlasting.pop(topic, None)
             if before is not None:
-                _, (_, _, expired) = before
+                _, (_, _, _, expired) = before
                 self.count -= expired
         return expired + self.expire(at)
 
@@ -56,7 +56,7 @@ class Backlog:
             len(self._waiting) > self._keep_count or now - self._waiting[0][0] > self._keep_for
         ):
             item = self._waiting.popleft()
-            _, (topic, _, values) = item
+            _, (topic, _, _, values) = item
             if self._lasting and self._newest[topic] is item:
                 self._outlasting[topic] = item
             else:

@@ -199,7 +199,7 @@ class Outlet:
 
     def send(self, at: int, message: Outgoing) -> bool:
         """Send values; return whether they were sent, or the run stopped before there was room."""
-        topic, (head, body), values = message
+        topic, head, body, values = message
         channel = self._channels.get(topic) or _Channel()
         frame = b"".join((head, body, self._trailer(channel.sequence, at)))
         if self._blocks and not self.subscribers.subscriptions:

@@ -86,7 +86,7 @@ class ZeroMqSenderNode(MutableNode[None]):
             if not self._released:
                 self._keep(at, message)
             elif not outlet.send(at, message):
-                self._expire(message[2], "the run is stopping")
+                self._expire(message[-1], "the run is stopping")
         return False
 
     def stop(self, state: GraphState) -> None:
@@ -199,7 +199,7 @@ class ZeroMqSenderNode(MutableNode[None]):
     def _keep(self, at: int, message: Outgoing) -> None:
         assert self._backlog is not None
         if self.wait_for or self.binding.on_full is OnFull.BLOCK:
-            self._expire(message[2], "the run is stopping")
+            self._expire(message[-1], "the run is stopping")
         else:
             self._clock_offset = time.monotonic_ns() - at
             self._expire(self._backlog.add(at, message), "nobody has subscribed yet")

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graphcore_zmq import CodecError, json, msgpack, raw
+from graphcore_zmq import CodecError, bincode, json, msgpack, raw
+from graphcore_zmq.codec.codec import MsgspecCodec, RawCodec, burst_encoder
 
 VALUES = st.recursive(
     st.none()
@@ -186,3 +187,42 @@ def test_a_value_with_no_plain_form_is_refused(codec, value):
 
 def test_an_infinite_scalar_of_numpy_stays_infinite():
     assert msgpack(np.float32).decode(msgpack.encode(np.float32(math.inf))) == math.inf
+
+
+class Signed(RawCodec):
+    def encode(self, value):
+        return super().encode(value) + b"!"
+
+
+class Listed(MsgspecCodec):
+    def encode(self, value):
+        return super().encode([value])
+
+
+@pytest.mark.parametrize(
+    ("codec", "values"),
+    [
+        (raw, [b"a", b"", b"bc"]),
+        (raw, [b"a", bytearray(b"b"), memoryview(b"c")]),
+        (msgpack, [1, {"n": [2.5]}, np.float32(0.5), None]),
+        (json(Quote), [Quote(1.0, 2.0), Quote(3.0, 4.0)]),
+        (bincode(float), [1.0, 2.0]),
+        (Signed(), [b"a", b"b"]),
+        (Listed("listed", int, msgspec.msgpack), [1, 2]),
+    ],
+)
+def test_a_burst_has_the_bytes_of_its_values_encoded_one_by_one(codec, values):
+    encode = burst_encoder(codec)
+    for burst in (values, tuple(values), values[:1], []):
+        assert list(encode(burst)) == [codec.encode(value) for value in burst]
+
+
+@pytest.mark.parametrize(
+    ("codec", "good", "bad"),
+    [(raw, b"a", "text"), (raw, b"a", np.zeros(2)), (msgpack, 1, object()), (json, 1, 1j)],
+)
+def test_a_burst_with_a_value_that_has_no_bytes_is_refused_by_the_type_of_the_value(
+    codec, good, bad
+):
+    with pytest.raises(CodecError, match=f"{codec.name} .*a value of type {type(bad).__name__}"):
+        burst_encoder(codec)([good, bad, good])

@@ -13,7 +13,7 @@ from graphcore_zmq.wire.frames import (
     Trailer,
     WireError,
     bare_burst_envelope,
-    bare_value_envelope,
+    bare_value_head,
     bare_value_layout,
     burst_envelope,
     check_point_frame,
@@ -156,7 +156,7 @@ def test_values_of_typed_peers_are_in_the_envelope_without_a_length(kind, text, 
     )
     if tag is Tag.VALUE:
         assert (
-            sealed(bare_value_envelope(codec.encode(values[0])), TRAILER) == frame + TRAILER_BYTES
+            sealed((bare_value_head(0), codec.encode(values[0])), TRAILER) == frame + TRAILER_BYTES
         )
 
 
@@ -176,7 +176,7 @@ def test_a_missing_typed_value_is_refused_in_a_sentence(text, error, said):
 
 @given(st.binary(max_size=50))
 def test_a_layout_without_a_length_unpacks_what_was_packed_with_it(payload):
-    frame = sealed(bare_value_envelope(payload), TRAILER)
+    frame = sealed((bare_value_head(0), payload), TRAILER)
     unpack, head = bare_value_layout(len(frame))
     assert unpack(frame) == (head, payload, TRAILER_BYTES[:12], *TRAILER[1:])
     assert bare_value_layout(31) is None
