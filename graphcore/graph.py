@@ -15,7 +15,7 @@ from graphcore.engine.session import MAX_CYCLES_AT_ONCE, Session
 from graphcore.errors import InvalidTypeError, InvalidValueError, RunError
 from graphcore.node import MutableNode, Source, node_of, refuse_list
 from graphcore.progress import showing_progress
-from graphcore.state import EndedBy
+from graphcore.state import EndedBy, RunMode
 from graphcore.time import Duration, Time, to_duration, to_time
 
 if TYPE_CHECKING:
@@ -179,7 +179,7 @@ class Graph:
             began = perf_counter_ns()
             # Before the session is made, because with it the time of a real-time run begins.
             way = self._tier(tier)
-            way.prepare(realtime or progress)
+            way.prepare(RunMode.REALTIME if realtime else RunMode.HISTORICAL, progress)
             session = self._session(realtime, start, until, duration, cycles, progress, most)
             with showing_progress(session) if progress else nullcontext():
                 execute(self._plan, session, way)

@@ -24,7 +24,7 @@ FACE = {
     "sources": GROUND,
     "tables": f"{GROUND} sources",
     "engine": "errors time state node parsing bytecode",
-    "engine.fused": "engine engine.fused.frontend engine.fused.analysis engine.fused.backend",
+    "engine.fused": "state engine engine.fused.frontend engine.fused.analysis engine.fused.backend",
     "engine.fused.frontend": "state node parsing engine engine.fused",
     "engine.fused.analysis": "engine.fused",
     "engine.fused.backend": "errors node parsing engine engine.fused engine.fused.analysis",

@@ -5,16 +5,12 @@ nothing to do, it waits in `Waiter.wait`, the only place where a run waits.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from queue import Empty, SimpleQueue
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
-
-class Entry(NamedTuple):
-    """A node to run in the next cycle, or (with a function) a function to call between cycles."""
-
-    node: int
-    function: Callable[[], None] | None = None
+# A node to run in the next cycle; or, with a function, a function to call between cycles.
+Entry = tuple[int, Callable[[], None] | None]
 
 
 class Waiter(Protocol):
@@ -62,7 +58,7 @@ class Inbox:
     in the receiver.
 
     Attributes:
-        entries: the entries that the graph's thread has not taken.
+        entries: the entries that the graph's thread has not taken from the left.
         waiter: how the graph's thread waits.
     """
 
@@ -91,8 +87,3 @@ class Inbox:
                 self.waiter.wait(nanoseconds)
         finally:
             self._waiting = False
-
-    def take(self) -> Iterator[Entry]:
-        """Yield the entries that are there now."""
-        for _ in range(len(self.entries)):
-            yield self.entries.popleft()

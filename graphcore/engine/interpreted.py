@@ -15,7 +15,7 @@ from graphcore.engine.notes import add_note
 from graphcore.engine.plan import Node, Plan
 from graphcore.engine.session import Session
 from graphcore.engine.withheld import Step, steps_of
-from graphcore.state import GraphState
+from graphcore.state import GraphState, RunMode
 
 _Step = tuple[Step, GraphState, Node]
 
@@ -42,7 +42,7 @@ class Interpreted:
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
 
-    def prepare(self, watched: bool) -> None:
+    def prepare(self, mode: RunMode, watched: bool) -> None:
         """Do nothing: nodes are called as they are."""
 
     def run(self, session: Session) -> None:

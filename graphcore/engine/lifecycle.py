@@ -18,7 +18,7 @@ from graphcore.state import EndedBy, RunMode
 class Tier(Protocol):
     """A way of running a plan."""
 
-    def prepare(self, watched: bool) -> None:
+    def prepare(self, mode: RunMode, watched: bool) -> None:
         """Prepare a run, before its time begins; `watched` is as `Session.watched`."""
 
     def run(self, session: Session) -> None:

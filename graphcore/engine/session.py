@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from itertools import count
 
 from graphcore.engine.clock import RealTimeClock, Schedule
-from graphcore.engine.inbox import Entry, Inbox
+from graphcore.engine.inbox import Inbox
 from graphcore.engine.notes import add_note
 from graphcore.engine.plan import Plan
 from graphcore.errors import RunError
@@ -24,6 +24,7 @@ _LONGEST_WAIT = 3_600_000_000_000  # ns
 _GRACE = 250_000_000  # ns
 _LATELY = 1_000  # the last cycles at one time; an error names the nodes due in them
 _MOST_NAMES = 5
+_LIVE_ONLY = "events from threads reach a graph in real-time runs only"
 
 
 class States(dict[int, GraphState]):
@@ -50,10 +51,12 @@ class Session:
 
     Attributes:
         limit: how many cycles may run, or `None`.
-        watched: the argument; always true in a real-time run.
+        watched: the argument.
         inbox: where events from other threads arrive, and where the run waits.
         first_cycle: the number of the first cycle at the present time.
         look_at: the number of cycles after which a further one at the same time makes `look` due.
+        alone_until: the number of cycles from which on only `next_cycle` may begin one: the limit
+            or `look_at` is reached.
         last_time: engine time of the last cycle, once the run has ended.
     """
 
@@ -70,7 +73,7 @@ class Session:
         self.run_mode = RunMode.HISTORICAL if self.clock is None else RunMode.REALTIME
         self.start_time = self.time = self.clock.start if self.clock else start or 0
         self.end = end
-        self.watched = watched or self.clock is not None
+        self.watched = watched
         self.cycle = 0
         self.ended_by: EndedBy | None = None
         self.ended = threading.Event()
@@ -85,7 +88,7 @@ class Session:
         self._began = self.time  # the clock's reading when the cycles at the present time began
         self.first_cycle = 1
         self._most = max_cycles_at_once
-        self.look_at = self._most + 1
+        self._look_again_at(self._most + 1)
         self._mark: tuple[int, list[int]] = (0, [])  # a number of cycles, and the queues after it
         self.last_time = self.time
 
@@ -117,16 +120,15 @@ class Session:
 
     def wake(self, index: int) -> None:
         """From any thread: run the node of this index in the next cycle."""
-        self._put(Entry(index))
+        if self.clock is None:
+            raise RunError(_LIVE_ONLY)
+        self.inbox.put((index, None))
 
     def call_soon(self, index: int, function: Callable[[], None]) -> None:
         """From any thread: call the function between two cycles."""
-        self._put(Entry(index, function))
-
-    def _put(self, entry: Entry) -> None:
         if self.clock is None:
-            raise RunError("events from threads reach a graph in real-time runs only")
-        self.inbox.put(entry)
+            raise RunError(_LIVE_ONLY)
+        self.inbox.put((index, function))
 
     def hold(self, count: int) -> None:
         """Change the number of holds by this; while there is one, a run without alarms goes on."""
@@ -144,6 +146,8 @@ class Session:
             return None
         if self.time != before:
             self.first_cycle = self.cycle + 1
+            if self.cycle >= self.look_at:
+                self._look_again_at(self.cycle + self._most + 1)
         elif self.cycle >= self.look_at:
             self.look(due)
         self.cycle += 1
@@ -187,7 +191,7 @@ class Session:
         ticks = [node.ticked_in for node in nodes if isinstance(node, Source)]
         delivered = max(self.first_cycle - 1, *ticks, 0)
         if self.cycle - delivered <= self._most:
-            self.look_at = delivered + self._most + 1
+            self._look_again_at(delivered + self._most + 1)
             return
         queues = [node.queued(self.time) for node in nodes if isinstance(node, QueueNode)]
         marked, before = self._mark
@@ -197,7 +201,11 @@ class Session:
             raise self._endless(due, delivered)
         elif self.cycle - marked > self._most:
             self._mark = (self.cycle, queues)
-        self.look_at = self._mark[0] + self._most + 1
+        self._look_again_at(self._mark[0] + self._most + 1)
+
+    def _look_again_at(self, cycle: int) -> None:
+        self.look_at = cycle
+        self.alone_until = cycle if self.limit is None else min(cycle, self.limit)
 
     def _endless(self, due: Iterable[int], delivered: int) -> RunError:
         since = max(delivered, self.cycle - _LATELY)
@@ -252,7 +260,7 @@ class Session:
                 return due
         while True:
             # Events that arrive after the end would otherwise keep the run alive for ever.
-            if not self._time_is_over:
+            if self.inbox.entries and not self._time_is_over:
                 self._read_inbox()
             now = self._began = clock.now()
             if self.end is not None and now > self.end:
@@ -283,10 +291,13 @@ class Session:
         if self.end is None:
             return False
         now = clock.now()
-        return now > self.end and now - self._began > _GRACE
+        # A driver that begins a cycle itself sets only the time, to the clock's reading.
+        return now > self.end and now - max(self._began, self.time) > _GRACE
 
     def _read_inbox(self) -> None:
-        for index, function in self.inbox.take():
+        entries = self.inbox.entries
+        for _ in range(len(entries)):
+            index, function = entries.popleft()
             if function is None:
                 self._woken.append(index)
                 continue

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from graphcore.engine.inbox import Entry, Inbox, Sleep, Waiter
+from graphcore.engine.inbox import Inbox, Sleep, Waiter
 
 
 class Later(Sleep):
@@ -22,12 +22,12 @@ class Later(Sleep):
 
 
 def numbers(inbox: Inbox) -> list[int]:
-    return [entry.node for entry in inbox.take()]
+    return [inbox.entries.popleft()[0] for _ in range(len(inbox.entries))]
 
 
 def test_a_wait_ends_at_once_for_an_entry_that_was_there_before() -> None:
     inbox = Inbox()
-    inbox.put(Entry(3))
+    inbox.put((3, None))
     inbox.wait(None)
     assert numbers(inbox) == [3]
     assert numbers(inbox) == []
@@ -35,7 +35,7 @@ def test_a_wait_ends_at_once_for_an_entry_that_was_there_before() -> None:
 
 def test_a_wait_ends_at_once_for_an_entry_that_comes_just_before_the_sleep() -> None:
     inbox = Inbox()
-    inbox.waiter = Later(lambda: inbox.put(Entry(3)))
+    inbox.waiter = Later(lambda: inbox.put((3, None)))
     inbox.wait(None)
     assert numbers(inbox) == [3]
 
@@ -64,9 +64,9 @@ def test_a_thread_wakes_the_graphs_thread_only_while_it_waits() -> None:
 
     inbox = Inbox()
     inbox.waiter = Counted()
-    inbox.put(Entry(1))
+    inbox.put((1, None))
     inbox.wait(None)
-    inbox.put(Entry(2))
+    inbox.put((2, None))
     assert not woken
     assert numbers(inbox) == [1, 2]
 
@@ -90,7 +90,7 @@ def test_no_entry_of_any_thread_is_lost_or_late(threads: int) -> None:
 
     def put(thread: int) -> None:
         for number in range(each):
-            inbox.put(Entry(thread * each + number))
+            inbox.put((thread * each + number, None))
             if number % 7 == 0:  # let the graph's thread fall asleep now and then
                 time.sleep(0)
 
@@ -115,7 +115,7 @@ def test_another_waiter_may_stand_in() -> None:
     class Hub:
         def wait(self, nanoseconds: int | None) -> None:
             waited.append(nanoseconds)
-            inbox.put(Entry(1))
+            inbox.put((1, None))
 
         def wake(self) -> None:
             waited.append(-1)

@@ -104,19 +104,68 @@ def test_r9_the_first_signal_ends_a_waiting_live_run_as_stop_does(child: Any, nu
     assert (code, errors) == (0, "")
 
 
-def test_r9_a_signal_ends_a_busy_live_run_between_the_cycles_of_one_time(child: Any) -> None:
+BUSY = {
+    "cycles of one time": """
+endless = gc.feedback()
+endless.bind(gc.constant(0).merge(endless).map(lambda n: n + 1))
+""",
+    "a timer that is always late": "endless = gc.ticker('1ns')",
+}
+
+
+@pytest.mark.parametrize("tier", ["fused", "interpreted"])
+@pytest.mark.parametrize("busy", BUSY)
+def test_r9_a_signal_ends_a_busy_live_run_between_two_cycles(
+    child: Any, busy: str, tier: str
+) -> None:
     process = child(
-        """
-        endless = gc.feedback()
-        endless.bind(gc.constant(0).merge(endless).map(lambda n: n + 1))
-        first = endless.limit(1)
-        report = gc.Graph(endless, Told(first)).run(realtime=True)
-        tell(ended_by=report.ended_by)
-        """
+        BUSY[busy]
+        + f"""
+report = gc.Graph(endless, Told(endless.limit(1))).run(realtime=True, tier="{tier}")
+tell(ended_by=report.ended_by)
+"""
     )
     assert process.next() == {"running": True}
     process.kill(signal.SIGINT)
     assert process.end() == ([{"stopped": "signal"}, {"ended_by": "signal"}], 0, "")
+
+
+@pytest.mark.parametrize("tier", ["fused", "interpreted"])
+@pytest.mark.parametrize("busy", BUSY)
+def test_r9_an_interrupt_in_any_place_of_a_busy_live_run_leaves_whole_cycles(
+    child: Any, busy: str, tier: str
+) -> None:
+    process = child(
+        BUSY[busy]
+        + f"""
+first, second = endless.count(), endless.count()
+graph = gc.Graph(first, second)
+graph.run(realtime=True, cycles=1, tier="{tier}")  # compiles it
+# Like the second SIGINT, but the first.
+signal.signal(signal.SIGALRM, signal.default_int_handler)
+for after in range(1, 80):
+    try:
+        signal.setitimer(signal.ITIMER_REAL, after / 1e4)
+        graph.run(realtime=True, tier="{tier}")
+    except KeyboardInterrupt:
+        pass
+    seen = [getattr(stream, "value", 0) for stream in (first, second) if stream.node.ticked_in]
+    ticked = [stream.node.ticked_in for stream in (first, second)]
+    if len(seen) == 2:
+        tell(values=seen, ticked=ticked)
+tell(ran="all")
+"""
+    )
+    told, code, errors = process.end()
+    assert (code, errors) == (0, "")
+    assert told[-1] == {"ran": "all"}
+    both = [each for each in told if "values" in each]
+    assert both
+    for each in both:
+        (one, other), (first, second) = each["values"], each["ticked"]
+        assert 0 <= first - second <= 1
+        assert 0 <= one - other <= 1
+        assert first - second == one - other
 
 
 STUBBORN = """

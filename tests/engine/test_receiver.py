@@ -336,6 +336,34 @@ def test_r12_a_receiver_runs_again_with_a_new_thread_and_an_empty_inbox() -> Non
     assert len(threads) == 2
 
 
+def test_r13_a_graph_that_never_waits_reads_its_inbox_between_two_times() -> None:
+    running, count = threading.Event(), 200
+    sent: list[int] = []
+
+    def run(sender: gc.Sender[Any], stop: threading.Event) -> None:
+        assert running.wait(20)
+        for value in range(count):
+            sender.send(value)
+            sent.append(value)
+
+    received = gc.receiver(run).unroll()
+    out = received.collect()
+    busy = gc.ticker("1ns").for_each(lambda _: running.set())
+
+    @gc.node
+    class Ends(gc.MutableNode[None]):
+        source: gc.Active[int]
+
+        def cycle(self, state: gc.GraphState) -> bool:
+            if self.source.value == count - 1:
+                state.stop()
+            return False
+
+    report = gc.Graph(busy, out, Ends(received)).run(realtime=True, duration="1min")
+    assert report.ended_by is gc.EndedBy.STOP
+    assert out.values == sent == list(range(count))
+
+
 def test_r13_a_value_that_comes_while_the_graph_waits_for_a_timer_is_delivered_at_once() -> None:
     first = threading.Event()
 

@@ -6,6 +6,7 @@ from graphcore.engine.fused.frontend.capture import Frontend
 from graphcore.engine.fused.pipeline import compile_for, read
 from graphcore.engine.plan import Plan
 from graphcore.engine.session import Session
+from graphcore.state import RunMode
 
 
 class Fused:
@@ -21,9 +22,9 @@ class Fused:
         self._read: Frontend | None = None
         self._programs: dict[DriverName, Program] = {}
 
-    def prepare(self, watched: bool) -> None:
+    def prepare(self, mode: RunMode, watched: bool) -> None:
         """Compile the program that such a run needs."""
-        self._program(self._historical() if not watched else DriverName.SESSION)
+        self._program(self._driver_for(mode, watched))
 
     def run(self, session: Session) -> None:
         """Run the plan until the session is over."""
@@ -56,8 +57,13 @@ class Fused:
     def _historical(self) -> DriverName:
         return choose(self._frontend().nodes)
 
+    def _driver_for(self, mode: RunMode, watched: bool) -> DriverName:
+        if mode is RunMode.REALTIME:
+            return DriverName.CLOCK
+        return DriverName.SESSION if watched else self._historical()
+
     def _driver(self, session: Session) -> DriverName:
-        driver = DriverName.SESSION if session.watched else self._historical()
+        driver = self._driver_for(session.run_mode, session.watched)
         if driver is not DriverName.VARIABLES:
             return driver
         schedule = session.schedule
@@ -79,4 +85,6 @@ class Fused:
             for node in self._frontend().nodes:
                 if node.cycle is not None:
                     node.call(f"CPython cannot compile the fused function: {error}")
-        return compile_for(DriverName.SESSION, self._plan, self._frontend())
+        # A driver for history may need nodes that are fused.
+        called = driver if driver is DriverName.CLOCK else DriverName.SESSION
+        return compile_for(called, self._plan, self._frontend())

@@ -336,6 +336,7 @@ LOOPS = {
     DriverName.EVENTS: "for ticker_0, cycle in events:",
     DriverName.VARIABLES: "for cycle in cycles:",
     DriverName.HEAP: "for cycle in cycles:",
+    DriverName.CLOCK: "while True:",
     DriverName.SESSION: "while (due := session.next_cycle()) is not None:",
 }
 

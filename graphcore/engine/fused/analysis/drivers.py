@@ -14,7 +14,8 @@ class DriverName(Enum):
     EVENTS = "the events of the only source, all of which exist before the run"
     VARIABLES = "the sources' next times, each a variable"
     HEAP = "the heap of the alarms"
-    SESSION = "the session: real time, and alarms that may be cancelled"
+    CLOCK = "the clock, the heap of the alarms, and the session where there is more to it"
+    SESSION = "the session: a run that is watched, and alarms that may be cancelled"
 
 
 def choose(nodes: Sequence[NodeIR]) -> DriverName:

@@ -267,7 +267,7 @@ class HeapDriver(Driver):
 
 
 class SessionDriver(Driver):
-    """The session, which supports everything: real time, and cancelled alarms."""
+    """The session, which supports everything."""
 
     def prologue(self, out: Lines) -> None:
         out.add(1, "heap, bits = session.schedule.heap, session.schedule.bits")
@@ -296,10 +296,58 @@ class SessionDriver(Driver):
         """Do nothing: the session knows."""
 
 
+class ClockDriver(SessionDriver):
+    """Real time: the clock and the heap of the alarms, read by the function itself.
+
+    It asks the session if something else may begin the next cycle or end the run: an entry in the
+    inbox, a wait, cancelled alarms, a bound, R15.
+    """
+
+    def prologue(self, out: Lines) -> None:
+        out.add(1, "schedule, entries, end = session.schedule, session.inbox.entries, session.end")
+        out.add(1, "heap, bits, mask = schedule.heap, schedule.bits, (1 << schedule.bits) - 1")
+        out.add(1, "cancelled, put_off = schedule.cancelled, schedule.put_off")
+        out.add(1, "offset = session.clock.offset")
+        out.add(1, "cycle = alone = 0")
+        out.add(1, "while True:")
+        out.add(2, "due = None")
+        plain = "not cancelled and not put_off and session.ended_by is None"
+        out.add(2, f"if heap and cycle < alone and {plain}:")
+        # All cycles at one time come before the clock and the inbox are read again (R6).
+        out.add(3, "entry, now = heap[0], time")
+        out.add(3, "if entry >= following and not entries:")
+        out.add(4, "now = monotonic() + offset")
+        out.add(4, "if end is None or now <= end:")
+        out.add(5, "following = now + 1 << bits")
+        out.add(3, "elif end is not None and monotonic() + offset > end:")
+        out.add(4, "entry = never")
+        out.add(3, "if entry < following:")
+        out.add(4, "heappop(heap)")
+        out.add(4, "if heap and heap[0] < following:")
+        out.add(5, "due = schedule.take_with(entry, now)")
+        out.add(4, "else:")
+        out.add(5, "due = [entry & mask]")
+        out.add(5, "schedule.takes += 1")
+        out.add(5, "schedule.taken_to = now")
+        out.add(4, "for first in due:")
+        out.add(5, "states[first].due_in = cycle + 1")
+        out.add(4, "if now != time:")
+        out.add(5, "session.first_cycle = cycle + 1")
+        out.add(5, "session.time = time = now")
+        out.add(4, "session.cycle = cycle = cycle + 1")
+        out.add(2, "if due is None:")
+        out.add(3, "due = session.next_cycle()")
+        out.add(3, "if due is None:")
+        out.add(4, "break")
+        out.add(3, "time, cycle, alone = session.time, session.cycle, session.alone_until")
+        out.add(3, "following = time + 1 << bits")
+
+
 DRIVERS: Mapping[DriverName, type[Driver]] = {
     DriverName.EVENTS: EventsDriver,
     DriverName.VARIABLES: VariablesDriver,
     DriverName.HEAP: HeapDriver,
+    DriverName.CLOCK: ClockDriver,
     DriverName.SESSION: SessionDriver,
 }
 

@@ -36,19 +36,23 @@ _BUILTINS = frozenset(dir(builtins))
 _TAKEN = {
     *(
         "absent",
+        "alone",
         "bits",
+        "cancelled",
         "current_frame",
         "cycle",
         "cycles",
         "due",
         "dues",
         "end",
+        "entries",
         "entry",
         "events",
         "first",
     ),
-    *("following", "heap", "heapify", "heappop", "heappush", "last", "live", "mask", "never"),
-    *("attributes", "run", "session", "start", "states", "steps", "time", "variables", "woken"),
+    *("following", "heap", "heapify", "heappop", "heappush", "last", "live", "mask"),
+    *("attributes", "monotonic", "never", "now", "offset", "put_off", "run", "schedule", "session"),
+    *("start", "states", "steps", "time", "variables", "woken"),
     *_BUILTINS,
 }
 

@@ -10,6 +10,7 @@ import itertools
 import linecache
 import re
 import sys
+import time
 import weakref
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -89,6 +90,7 @@ class Program:
             "heappop": heappop,
             "heappush": heappush,
             "absent": ABSENT,
+            "monotonic": time.monotonic_ns,
             "never": NEVER,
             **layout.constants,
         }
