@@ -15,16 +15,11 @@ T = TypeVar("T")
 
 _POLL = 0.1  # s between two signs of life while the graph takes nothing
 BURST = 4_096
-_BURST_BYTES = 1 << 22  # limits a burst of large frames
+BURST_BYTES = 1 << 22  # limits a burst of large frames
 _HEAVY = 1_024  # bytes; a larger value counts as several in the graph's inbox
 
 # Hands over the newest values alone; returns how many values they replaced.
 Conflate = Callable[[Sender[Any], list[T]], int]
-
-
-def burst_limit(size: int) -> int:
-    """Return how many values of frames of this size make a burst."""
-    return max(1, min(BURST, _BURST_BYTES // (size or 1)))
 
 
 def newest_alone(sender: Sender[Any], burst: list[T]) -> int:
@@ -65,6 +60,11 @@ class Handover(Generic[T]):
         self._sender = sender
         self._show_life = show_life
 
+    @property
+    def pending(self) -> int:
+        """Size of the frames whose values are in the burst, bytes."""
+        return self.bytes - self._bytes_before
+
     def latency(self) -> Latency:
         """Return how long frames took; from any thread."""
         return self._latencies.latency()
@@ -79,12 +79,23 @@ class Handover(Generic[T]):
         """
         if not payloads:
             return
-        self.bytes += size
-        limit = burst_limit(size // len(payloads))
-        if len(self.burst) + len(payloads) > limit:
+        count = len(payloads)
+        if count > BURST or size > BURST_BYTES:
+            self._take_in_parts(payloads, size, value_of)
+            return
+        if len(self.burst) + count > BURST or self.pending + size > BURST_BYTES:
             self.flush()
+        self.bytes += size
+        self.burst.extend(payloads if value_of is None else map(value_of, payloads))
+
+    def _take_in_parts(
+        self, payloads: Sequence[Any], size: int, value_of: Callable[[Any], T] | None
+    ) -> None:
+        self.flush()
+        self.bytes += size
+        limit = max(1, min(BURST, BURST_BYTES * len(payloads) // size))
         for begin in range(0, len(payloads), limit):
-            part = payloads[begin : begin + limit] if len(payloads) > limit else payloads
+            part = payloads[begin : begin + limit]
             self.burst.extend(part if value_of is None else map(value_of, part))
             if len(self.burst) >= limit:
                 self.flush()
@@ -95,12 +106,12 @@ class Handover(Generic[T]):
             burst, self.burst = self.burst, []
             self.received += len(burst)
             now = time.time_ns()
+            heavy = self.pending // _HEAVY
+            self._bytes_before = self.bytes
             if self._conflate is not None:
                 self._show_life()
                 self.conflated += self._conflate(self._sender, burst)
             else:
-                heavy = (self.bytes - self._bytes_before) // _HEAVY
-                self._bytes_before = self.bytes
                 self.send(burst, max(len(burst), heavy))
             self._latencies.add(self.sent_at, now)
             self.sent_at.clear()

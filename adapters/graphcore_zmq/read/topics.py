@@ -1,13 +1,10 @@
 """The topics that a subscriber names: a message under one has the topic's frame before its own."""
 
 from collections.abc import Sequence
-from typing import Any
-
-import zmq
+from typing import Any, NoReturn
 
 from graphcore import InvalidTypeError, InvalidValueError
 from graphcore.sources.receiver import Sender
-from graphcore_zmq.socket.sockets import Socket
 from graphcore_zmq.wire.frames import WireError
 from graphcore_zmq.wire.framing import topic_frame
 from graphcore_zmq.wire.signs import TOPICS
@@ -40,17 +37,23 @@ class Topics:
     def __len__(self) -> int:
         return len(self._names)
 
-    def receive_rest(self, socket: Socket, topic: bytes) -> tuple[str, bytes]:
-        """Receive the rest of a message that begins with this frame; return topic and frame.
+    def name(self, topic: bytes) -> str:
+        """Return the name of a topic by the frame that a message under it begins with.
 
         Raises:
-            WireError: if this is not a topic that was named and one frame after it.
+            WireError: if this is not a topic that was named.
         """
         name = self._names.get(topic)
-        if name is not None and socket.get(zmq.RCVMORE):
-            frame = socket.recv()
-            if not socket.get(zmq.RCVMORE):
-                return name, frame
+        if name is None:
+            self.refuse()
+        return name
+
+    def refuse(self) -> NoReturn:
+        """Refuse a message.
+
+        Raises:
+            WireError: always.
+        """
         raise WireError("expected a message of two frames, a topic that was named and its values")
 
 

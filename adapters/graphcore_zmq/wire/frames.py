@@ -10,7 +10,7 @@ from enum import IntEnum
 from functools import lru_cache, partial
 from struct import Struct
 from struct import error as StructError
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 from graphcore import GraphcoreError
 
@@ -60,12 +60,10 @@ _BURST = Struct("<IqQ")
 _TRAILER = Struct("<4sQQq")
 _END_OF_STREAM = _TAG.pack(Tag.END_OF_STREAM)
 _VALUE = _TAG.pack(Tag.VALUE)
-_ORIGIN = Struct("<4sQ")
 TRAILER_SIZE = _TRAILER.size
-# These are read for each frame, and the enumeration itself is slow.
+# Looking up a member of the enumeration takes as long as reading a small frame.
 _TAGS = tuple(Tag)
-_BURST_HEAD = _TAG.pack(Tag.HISTORICAL_VALUE)
-_BURST_TAG = int(Tag.HISTORICAL_VALUE)
+_CHECK_POINT_TAG, _END_TAG, _BURST_TAG, _VALUE_TAG, _ERROR_TAG = map(int, _TAGS)
 _STRETCH = 1_024  # values of a burst that are read at once
 
 # Reads a value at an offset of a frame; returns it and the offset of its end.
@@ -74,37 +72,6 @@ Read = Callable[[bytes, int], tuple[Any, int]]
 value_head: Callable[[int], bytes] = partial(_HEAD.pack, int(Tag.VALUE))
 # The beginning of a frame, and the rest up to the trailer.
 Envelope = tuple[bytes, bytes]
-# Unpacks a frame into head, payload, origin (magic and instance), sequence and time.
-Unpack = Callable[[bytes], tuple[bytes, bytes, bytes, int, int]]
-
-
-def origin_of(instance: int) -> bytes:
-    """Return the bytes that the trailers of one publisher have in common."""
-    return _ORIGIN.pack(MAGIC, instance)
-
-
-@lru_cache(maxsize=256)
-def value_layout(size: int) -> tuple[Unpack, bytes] | None:
-    """Return how to unpack a frame of this size that holds one value and a trailer.
-
-    Returns:
-        The function that unpacks it, and the head that such a frame has; `None` if the size is too
-        small.
-    """
-    length = size - _HEAD.size - TRAILER_SIZE
-    return None if length < 0 else (_unpack(_HEAD.size, length), _HEAD.pack(Tag.VALUE, length))
-
-
-@lru_cache(maxsize=256)
-def bare_value_layout(size: int) -> tuple[Unpack, bytes] | None:
-    """Return the same for a value without a length before it."""
-    length = size - _TAG.size - TRAILER_SIZE
-    return None if length < 0 else (_unpack(_TAG.size, length), _VALUE)
-
-
-def _unpack(head: int, payload: int) -> Unpack:
-    layout = Struct(f"<{head}s{payload}s{_ORIGIN.size}sQq")
-    return cast(Unpack, layout.unpack)
 
 
 def bare_value_head(size: int) -> bytes:
@@ -211,16 +178,16 @@ def read_frame(
                 for _ in range(count):
                     payload, end = read(frame, end)
                     payloads.append(payload)
-        elif number == Tag.VALUE:
+        elif number == _VALUE_TAG:
             payload, end = read(frame, end)
             payloads = [payload]
-        elif number == Tag.CHECK_POINT:
+        elif number == _CHECK_POINT_TAG:
             end = _CHECK_POINT.size
             _CHECK_POINT.unpack_from(frame)
-        elif number == Tag.ERROR:
+        elif number == _ERROR_TAG:
             message, _ = read_payload(frame, end)
             raise WireError(f"the publisher reports: {message.decode(errors='replace')}")
-        elif number != Tag.END_OF_STREAM:
+        elif number != _END_TAG:
             raise WireError(f"tag {number} is unknown; tags are 0 to {max(Tag)}")
     except StructError:
         raise WireError(f"a frame of {len(frame)} bytes is cut short") from None
@@ -234,6 +201,7 @@ def _read_payloads(frame: bytes, at: int, count: int) -> tuple[list[bytes], int]
     they are not.
     """
     payloads: list[bytes] = []
+    size = len(frame)
     while len(payloads) < count:
         stretch = min(count - len(payloads), _STRETCH)
         (length,) = _LENGTH.unpack_from(frame, at)
@@ -247,53 +215,18 @@ def _read_payloads(frame: bytes, at: int, count: int) -> tuple[list[bytes], int]
                 at += layout.size
                 continue
         for _ in range(stretch):
-            payload, at = read_payload(frame, at)
-            payloads.append(payload)
+            (length,) = _LENGTH.unpack_from(frame, at)
+            begin = at + _LENGTH.size
+            at = begin + length
+            if at > size:
+                raise WireError(f"a value of {length} bytes in a frame of {size}")
+            payloads.append(frame[begin:at])
     return payloads, at
 
 
 @lru_cache(maxsize=64)
 def _equal_layout(length: int, count: int) -> Struct:
     return Struct("<" + f"8x{length}s" * count)
-
-
-class BurstsAlike:
-    """Unpacks frames that are like the one before: as many values, all of one size.
-
-    Args:
-        payloads: the values of the frame before; at least one, and at most `MOST`.
-
-    Attributes:
-        size: of such a frame.
-    """
-
-    MOST = _STRETCH
-
-    def __init__(self, payloads: Sequence[bytes]) -> None:
-        length, count = len(payloads[0]), len(payloads)
-        self._head = _LENGTH.pack(length)
-        self._shape = _LENGTH.pack(count) + self._head
-        values = f"8x{length}s" * (count - 1)
-        layout = Struct(f"<4s8x{len(self._shape)}s{length}s{values}{_ORIGIN.size}sQq")
-        self._unpack = layout.unpack
-        self.size = layout.size
-
-    def take(self, frame: bytes, origin: bytes, sequence: int) -> tuple[list[bytes], int] | None:
-        """Return the values of a frame of this size, and its time, ns.
-
-        `None` if the frame is not like the one before, or not the publisher's next.
-        """
-        tag, shape, *payloads, its_origin, its_sequence, sent = self._unpack(frame)
-        head = self._head
-        if (
-            its_sequence == sequence
-            and its_origin == origin
-            and shape == self._shape
-            and tag == _BURST_HEAD
-            and frame.startswith(head + head.join(payloads), _BURST.size)
-        ):
-            return payloads, sent
-        return None
 
 
 def _read_trailer(frame: bytes, at: int) -> Trailer | None:

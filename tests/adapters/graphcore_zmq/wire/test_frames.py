@@ -8,21 +8,17 @@ from hypothesis import strategies as st
 
 from graphcore_zmq import CodecError, bincode, f32, u16
 from graphcore_zmq.wire.frames import (
-    BurstsAlike,
     Tag,
     Trailer,
     WireError,
     bare_burst_envelope,
     bare_value_head,
-    bare_value_layout,
     burst_envelope,
     check_point_frame,
     end_of_stream_frame,
-    origin_of,
     read_frame,
     sealed,
     value_frame,
-    value_layout,
 )
 from graphcore_zmq.wire.framing import topic_frame
 
@@ -125,12 +121,6 @@ def test_bytes_after_a_value_without_the_magic_are_not_a_trailer():
     assert read_frame(foreign, 1) == (Tag.VALUE, [b"v"], None)
 
 
-def test_a_frame_too_small_for_a_value_and_a_trailer_has_no_layout():
-    size = len(value_frame(b"", TRAILER))
-    assert value_layout(size) is not None
-    assert value_layout(size - 1) is None
-
-
 @pytest.mark.parametrize(
     ("kind", "text", "values"),
     [
@@ -174,14 +164,6 @@ def test_a_missing_typed_value_is_refused_in_a_sentence(text, error, said):
         read_frame(bytes.fromhex(text), 2**62, codec.read, codec.least)
 
 
-@given(st.binary(max_size=50))
-def test_a_layout_without_a_length_unpacks_what_was_packed_with_it(payload):
-    frame = sealed((bare_value_head(0), payload), TRAILER)
-    unpack, head = bare_value_layout(len(frame))
-    assert unpack(frame) == (head, payload, TRAILER_BYTES[:12], *TRAILER[1:])
-    assert bare_value_layout(31) is None
-
-
 @given(st.lists(st.binary(max_size=40), min_size=1), st.integers(-(2**63), 2**63 - 1))
 def test_a_burst_comes_back(payloads, time):
     envelope = burst_envelope(payloads, time)
@@ -205,35 +187,3 @@ def test_a_false_length_in_a_burst_is_refused(lie):
     frame = struct.pack("<IqQ", 2, 0, 3) + value + struct.pack("<Q", lie) + b"v" + value
     with pytest.raises(WireError):
         read_frame(frame, 1_000)
-
-
-ALIKE = [b"%016d" % number for number in range(100)]
-
-
-@pytest.mark.parametrize(
-    ("lengths", "alike"),
-    [
-        ((16, 16, 16), True),
-        ((15, 17, 16), False),
-        ((16, 15, 17), False),
-        ((17, 16, 15), False),
-        ((0, 16, 32), False),
-    ],
-)
-def test_a_burst_has_the_layout_of_the_one_before_if_all_its_values_are_as_long(lengths, alike):
-    payloads = [b"z" * length for length in lengths]
-    frame = sealed(burst_envelope(payloads, 5), TRAILER)
-    taken = BurstsAlike(ALIKE[:3]).take(frame, origin_of(7), 3)
-    assert taken == ((payloads, 1_000) if alike else None)
-
-
-@pytest.mark.parametrize(
-    "change", [(0, b"\3"), (12, b"c"), (20, b"\x0f"), (44, b"\x11"), (-28, b"G")]
-)
-def test_a_burst_that_only_looks_like_the_one_before_is_not_read_like_it(change):
-    frame = bytearray(sealed(burst_envelope(ALIKE, 5), Trailer(7, 3, 1_000)))
-    alike = BurstsAlike(ALIKE)
-    assert alike.take(bytes(frame), origin_of(7), 3) == (ALIKE, 1_000)
-    at, byte = change
-    frame[at : len(frame) + at + 1 if at < 0 else at + 1] = byte
-    assert alike.take(bytes(frame), origin_of(7), 3) is None
