@@ -14,6 +14,7 @@ from graphcore.engine.plan import Plan
 from graphcore.engine.session import MAX_CYCLES_AT_ONCE, Session
 from graphcore.errors import InvalidTypeError, InvalidValueError, RunError
 from graphcore.node import MutableNode, Source, node_of, refuse_list
+from graphcore.polling import Receive
 from graphcore.progress import showing_progress
 from graphcore.state import EndedBy, RunMode
 from graphcore.time import Duration, Time, to_duration, to_time
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     import networkx as nx
 
 TierName = Literal["fused", "interpreted"]
+ReceiveName = Literal["thread", "inline"]
 
 _TIERS: dict[str, Callable[[Plan], Tier]] = {"fused": Fused, "interpreted": Interpreted}
 
@@ -36,6 +38,8 @@ class RunOptions(TypedDict, total=False):
     cycles: int | None
     max_cycles_at_once: int
     tier: TierName
+    receive: ReceiveName
+    spin: Duration
     progress: bool
 
 
@@ -130,6 +134,8 @@ class Graph:
         cycles: int | None = None,
         max_cycles_at_once: int = MAX_CYCLES_AT_ONCE,
         tier: TierName = "fused",
+        receive: ReceiveName = "thread",
+        spin: Duration = 0,
         progress: bool = False,
     ) -> RunReport:
         """Run the graph over history, or live, until the first of the given bounds.
@@ -146,6 +152,10 @@ class Graph:
                 and no queue gets shorter; more are an endless loop, which is an error.
             tier: how to run: ``"fused"`` compiles the graph to one function at its first run,
                 ``"interpreted"`` calls node by node. The results are the same.
+            receive: which thread reads the sockets of sources that do not say so themselves, such
+                as `zmq_sub`: ``"thread"`` is one of each source's own, ``"inline"`` the graph's.
+            spin: how long the graph's thread looks at such sockets without sleeping before it
+                sleeps. It saves the time of waking up, and costs a core.
             progress: whether to show a progress line on standard error; needs the `cli` extra.
 
         Returns:
@@ -155,19 +165,24 @@ class Graph:
             RunError: for a historical run that has no bound and a source that never ends, for a
                 node that is in another run, or for an endless loop at one time.
             InvalidTypeError: for an argument of a wrong type.
-            InvalidValueError: for an unknown tier, a bound that makes no sense, or a `start` of a
-                real-time run.
+            InvalidValueError: for an unknown tier or `receive`, a bound that makes no sense, or a
+                `start` of a real-time run.
             Exception: what a node raised, with a note about the node; several errors as an
                 `ExceptionGroup`.
         """
         if tier not in _TIERS:
             raise InvalidValueError(f"there is no tier {tier!r}; tiers: {', '.join(_TIERS)}")
+        if receive not in list(Receive):
+            raise InvalidValueError(f'receive is "thread" or "inline", not {receive!r}')
         for name, given in (("realtime", realtime), ("progress", progress)):
             if not isinstance(given, bool):
                 raise InvalidTypeError(f"{name} must be True or False, not {given!r}")
         if cycles is not None:
             cycles = _number_of_cycles("cycles", cycles)
         most = _number_of_cycles("max_cycles_at_once", max_cycles_at_once)
+        spinning = to_duration(spin)
+        if spinning < 0:
+            raise InvalidValueError(f"spin is a duration of 0 or more, not {spin!r}")
         if realtime and start is not None:
             raise InvalidValueError(f"a real-time run starts now: start={start!r} cannot be given")
         bounded = not (until is None and duration is None and cycles is None)
@@ -181,6 +196,7 @@ class Graph:
             way = self._tier(tier)
             way.prepare(RunMode.REALTIME if realtime else RunMode.HISTORICAL, progress)
             session = self._session(realtime, start, until, duration, cycles, progress, most)
+            session.receive, session.spin = Receive(receive), spinning
             with showing_progress(session) if progress else nullcontext():
                 execute(self._plan, session, way)
             wall_time = perf_counter_ns() - began

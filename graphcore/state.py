@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Any, Protocol
 
 from graphcore.errors import InvalidTypeError, InvalidValueError
+from graphcore.polling import Pollable, Receive
 from graphcore.time import Time, format_time, to_time
 
 
@@ -66,6 +67,7 @@ class Session(Protocol):
     cycle: int
     start_time: int
     run_mode: RunMode
+    receive: Receive
     ended_by: EndedBy | None
     ended: threading.Event
 
@@ -89,6 +91,12 @@ class Session(Protocol):
 
     def call_soon(self, index: int, function: Callable[[], None]) -> None:
         """From any thread: call the function between two cycles."""
+
+    def poll(self, source: Pollable) -> None:
+        """Read a source's sockets in the graph's thread."""
+
+    def end_poll(self, source: Pollable) -> None:
+        """Read a source's sockets no more."""
 
     def hold(self, count: int) -> None:
         """Add `count` to the holds; while there are any, a run without alarms goes on."""
@@ -131,6 +139,11 @@ class GraphState:
     def run_mode(self) -> RunMode:
         """Whether the run is historical or real-time."""
         return self._session.run_mode
+
+    @property
+    def receive(self) -> Receive:
+        """Which thread reads the sockets of sources, where they do not say so themselves."""
+        return self._session.receive
 
     @property
     def due(self) -> bool:
@@ -216,6 +229,17 @@ class GraphState:
         run is aborted with that as this node's error. Real-time runs only.
         """
         self._session.call_soon(self._index, function)
+
+    def poll(self, source: Pollable) -> None:
+        """Let the graph's thread read a source's sockets between cycles, until `end_poll`.
+
+        Real-time runs only; not on Windows.
+        """
+        self._session.poll(source)
+
+    def end_poll(self, source: Pollable) -> None:
+        """End a `poll`; no effect if there is none."""
+        self._session.end_poll(source)
 
     def hold(self) -> None:
         """Keep the run alive without alarms until `release`, because events may still come."""

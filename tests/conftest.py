@@ -19,6 +19,15 @@ settings.load_profile("default")
 # tier.
 _ON_EACH_TIER = [Path(__file__).parent / folder for folder in ("engine", "operators", "sources")]
 
+# Those of the adapters that receive hold for each way of receiving.
+_RECEIVING = (
+    "breaks bursts follow hostile killed limits peer_timeout publisher silent stopped topics"
+)
+_ON_EACH_RECEIVE = [
+    Path(__file__).parent / "integration" / f"test_{name}.py"
+    for name in f"{_RECEIVING} security silent stopped topics wingfoil zmq".split()
+]
+
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     # A program in another process would not get the tier.
@@ -26,6 +35,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if metafunc.definition.path.parent in _ON_EACH_TIER and not own_process:
         tiers = ("fused", "interpreted")
         metafunc.parametrize("default_tier", tiers, indirect=True, scope="module")
+    if metafunc.definition.path in _ON_EACH_RECEIVE:
+        metafunc.parametrize("default_receive", ("thread", "inline"), indirect=True, scope="module")
 
 
 # All tests use it, because pytest ignores a fixture that `pytest_generate_tests` adds to a test.
@@ -36,3 +47,13 @@ def default_tier(request: pytest.FixtureRequest) -> Iterator[str]:
         if hasattr(request, "param"):
             patch.setitem(gc.Graph.run.__kwdefaults__, "tier", request.param)
         yield gc.Graph.run.__kwdefaults__["tier"]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def default_receive(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Receive in the way of the parameter, here and in the programs that a test starts."""
+    with pytest.MonkeyPatch.context() as patch:
+        if hasattr(request, "param"):
+            patch.setenv("RECEIVE", request.param)
+            patch.setitem(gc.Graph.run.__kwdefaults__, "receive", request.param)
+        yield

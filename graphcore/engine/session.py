@@ -13,8 +13,10 @@ from graphcore.engine.clock import RealTimeClock, Schedule
 from graphcore.engine.inbox import Inbox
 from graphcore.engine.notes import add_note
 from graphcore.engine.plan import Plan
+from graphcore.engine.poller import Poller
 from graphcore.errors import RunError
 from graphcore.node import QueueNode, Source
+from graphcore.polling import Pollable, Receive
 from graphcore.state import EndedBy, GraphState, RunMode
 from graphcore.time import format_time
 
@@ -24,6 +26,7 @@ _LONGEST_WAIT = 3_600_000_000_000  # ns
 _GRACE = 250_000_000  # ns
 _LATELY = 1_000  # the last cycles at one time; an error names the nodes due in them
 _MOST_NAMES = 5
+_UNREAD = 16  # cycles that may run, one right after the other, until sockets are read again
 _LIVE_ONLY = "events from threads reach a graph in real-time runs only"
 
 
@@ -50,13 +53,15 @@ class Session:
         max_cycles_at_once: how many cycles that lead nowhere may run at one time (R15).
 
     Attributes:
+        receive: which thread reads the sockets of sources that do not say so themselves.
+        spin: how long to look at sockets without sleeping before each sleep, ns.
         limit: how many cycles may run, or `None`.
         watched: the argument.
         inbox: where events from other threads arrive, and where the run waits.
         first_cycle: the number of the first cycle at the present time.
         look_at: the number of cycles after which a further one at the same time makes `look` due.
         alone_until: the number of cycles from which on only `next_cycle` may begin one: the limit
-            or `look_at` is reached.
+            or `look_at` is reached, or sockets have to be read.
         last_time: engine time of the last cycle, once the run has ended.
     """
 
@@ -74,6 +79,9 @@ class Session:
         self.start_time = self.time = self.clock.start if self.clock else start or 0
         self.end = end
         self.watched = watched
+        self.receive = Receive.THREAD
+        self.spin = 0
+        self._poller: Poller | None = None
         self.cycle = 0
         self.ended_by: EndedBy | None = None
         self.ended = threading.Event()
@@ -130,6 +138,17 @@ class Session:
             raise RunError(_LIVE_ONLY)
         self.inbox.put((index, function))
 
+    def poll(self, source: Pollable) -> None:
+        """Read a source in the graph's thread from now on."""
+        if self._poller is None:
+            self._poller = self.inbox.waiter = Poller(self.spin / 1e9)
+        self._poller.add(source)
+
+    def end_poll(self, source: Pollable) -> None:
+        """Read a source no more."""
+        if self._poller is not None and self._poller.remove(source):
+            self._poller.close()
+
     def hold(self, count: int) -> None:
         """Change the number of holds by this; while there is one, a run without alarms goes on."""
         self._held += count
@@ -156,6 +175,8 @@ class Session:
         if self._woken:
             due = [*due, *self._woken]
             self._woken = []
+        if self._poller is not None:
+            self._look_again_at(self.look_at)
         return due
 
     def again(self, cycle: int, due: Iterable[int]) -> None:
@@ -206,6 +227,8 @@ class Session:
     def _look_again_at(self, cycle: int) -> None:
         self.look_at = cycle
         self.alone_until = cycle if self.limit is None else min(cycle, self.limit)
+        if self._poller is not None:
+            self.alone_until = min(self.alone_until, self.cycle + _UNREAD)
 
     def _endless(self, due: Iterable[int], delivered: int) -> RunError:
         since = max(delivered, self.cycle - _LATELY)
@@ -258,9 +281,12 @@ class Session:
                     self.ended_by = EndedBy.UNTIL
                     return []
                 return due
+        waited = False
         while True:
             # Events that arrive after the end would otherwise keep the run alive for ever.
-            if self.inbox.entries and not self._time_is_over:
+            if not self._time_is_over:
+                if self._poller is not None and not waited:
+                    self._poller.look()
                 self._read_inbox()
             now = self._began = clock.now()
             if self.end is not None and now > self.end:
@@ -281,6 +307,7 @@ class Session:
                 self.ended_by = EndedBy.SOURCES
                 return []
             self._wait(clock, time)
+            waited = True
 
     def _overran(self, clock: RealTimeClock) -> bool:
         """Return whether the clock ends the run between two cycles at one time.

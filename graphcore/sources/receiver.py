@@ -24,7 +24,7 @@ _JOIN_SECONDS = 5.0
 class Sender(Generic[T]):
     """Hands a receiver's values to the graph. Its methods may be called from any thread."""
 
-    def __init__(self, state: GraphState, capacity: int) -> None:
+    def __init__(self, state: GraphState, capacity: float) -> None:
         self._state = state
         self._capacity = capacity
         self._waiting: deque[tuple[T, int]] = deque()
@@ -100,6 +100,11 @@ class Sender(Generic[T]):
             if self._size >= self._capacity and not self._state.ended.is_set():
                 self._changed.wait(seconds)
             return self._size < self._capacity or self._state.ended.is_set()
+
+    @property
+    def waiting(self) -> int:
+        """How many values wait for the graph, each counted by its `size`."""
+        return self._size
 
     def send_many(self, values: Iterable[T]) -> None:
         """Call `send` for each value."""
@@ -177,14 +182,19 @@ class ReceiverStream(Source[T]):
         self._thread: threading.Thread | None = None
         if state.run_mode is not RunMode.REALTIME:
             raise RunError(f"{self.name} receives live events: it only supports real-time mode")
+        sender = self.begin(state, self.capacity)
+        self._thread = threading.Thread(
+            target=self._receive, args=(sender, state), name=f"graphcore-{self.name}", daemon=True
+        )
+        self._thread.start()
+
+    def begin(self, state: GraphState, capacity: float) -> Sender[T]:
+        """Begin to deliver what is sent; `Sender.close` or the end of the run ends it."""
         self._queue: deque[tuple[T, int]] = deque()
         self._failed = False
-        self._sender: Sender[T] = Sender(state, self.capacity)
-        self._thread = threading.Thread(
-            target=self._receive, args=(state,), name=f"graphcore-{self.name}", daemon=True
-        )
+        self._sender: Sender[T] = Sender(state, capacity)
         state.hold()
-        self._thread.start()
+        return self._sender
 
     def cycle(self, state: GraphState) -> bool:
         if not self._queue:
@@ -214,6 +224,10 @@ class ReceiverStream(Source[T]):
                 f"the thread of {self.name} did not end within {_JOIN_SECONDS:.0f} s after `stop` "
                 "was set"
             )
+        self.end()
+
+    def end(self) -> None:
+        """Raise the error that was sent too late for a cycle, if there is one."""
         if not self._failed:
             self._fail()
 
@@ -225,12 +239,12 @@ class ReceiverStream(Source[T]):
             raise failure
         return False
 
-    def _receive(self, state: GraphState) -> None:
+    def _receive(self, sender: Sender[T], state: GraphState) -> None:
         try:
-            self.run(self._sender, state.ended)
+            self.run(sender, state.ended)
         except Stopped:
-            self._sender.close()
+            sender.close()
         except BaseException as error:  # the graph's thread raises it
-            self._sender.error(error)
+            sender.error(error)
         else:
-            self._sender.close()
+            sender.close()

@@ -487,3 +487,10 @@ def test_values_waiting_at_one_instant_do_not_delay_the_end_of_a_blocked_run():
     assert publisher.stats().expired == 2_000
     # 2,000 waits of 50 ms each would be 100 s.
     assert report.wall_time < 10_000_000_000
+
+
+@pytest.mark.parametrize("receive", ["fast", "", 1])
+def test_a_way_of_receiving_that_does_not_exist_is_refused(receive):
+    with pytest.raises(gc.InvalidValueError) as refused:
+        zmq_sub(5_555, receive=receive)
+    assert str(refused.value) == f'receive is "thread" or "inline", not {receive!r}'

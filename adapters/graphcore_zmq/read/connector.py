@@ -32,7 +32,8 @@ from graphcore_zmq.wire.signs import ALIVE, DONE
 
 _logger = logging.getLogger(__name__)
 
-POLL = 100  # ms between two looks at `stop` and at where the publisher is
+_BUSY = 0.1  # s between two looks at where the publisher is, while it is being looked for
+_AT_REST = 0.5  # s between two looks while there is a connection
 _END = 1.0  # s to wait for the end of the connection
 _RETRY = 5  # s until the next try to connect to a publisher that has refused
 _QUIET = 0.5  # s of silence after which a publisher that has moved will send nothing more
@@ -64,7 +65,7 @@ class Target:
 
 
 class Connector:
-    """Belongs to the reader's thread; `find` belongs to the graph's.
+    """Belongs to the thread that reads, one at a time; `find` belongs to the graph's.
 
     Args:
         target: what to connect to, and how.
@@ -106,8 +107,13 @@ class Connector:
         if self._target.missing is Missing.ERROR:
             self._key.find(self._locator.find(stopping), stopping)
 
-    def open(self) -> None:
-        """Acquire what the reader's thread needs; `close` releases it."""
+    def open(self, wake: int | None) -> None:
+        """Acquire what reading needs; `close` releases it.
+
+        Args:
+            wake: a descriptor that ends a wait, if there is one.
+        """
+        self._wake = wake
         self._context: zmq.Context[Socket] = zmq.Context()
 
     def close(self) -> None:
@@ -125,6 +131,11 @@ class Connector:
 
     # The link
 
+    @property
+    def link(self) -> Link | None:
+        """The present link."""
+        return self._link
+
     def follow(self) -> Link | None:
         """Return the link to read: the present one, or a new one to where the publisher is now."""
         address = self._locator.look(self.connected)
@@ -136,7 +147,9 @@ class Connector:
             return None
         wanted = (b"",) if self._topics is None else self._topics.subscriptions
         try:
-            self._link = Link(self._context, address, self._options, self._key.security, wanted)
+            self._link = Link(
+                self._context, address, self._options, self._key.security, wanted, self._wake
+            )
         except zmq.ZMQError as error:
             if address == self._named:
                 raise
@@ -145,18 +158,33 @@ class Connector:
             self.address = address
         return self._link
 
+    @property
+    def patience(self) -> float:
+        """How long to wait at most until the next `follow` and `wait`, s."""
+        at_rest = self.connected and self._moved_at is None and not self._events
+        return _AT_REST if at_rest else _BUSY
+
     def wait(self, link: Link) -> float:
-        """Wait until there is a frame or an event; return for how long, s.
+        """Wait until there is a frame or an event, and `look`; return how long it took, s."""
+        began = time.monotonic()
+        link.wait(self.patience)
+        waited = time.monotonic() - began
+        self.look(link, waited)
+        return waited
+
+    def look(self, link: Link, waited: float) -> None:
+        """Look at what the last `wait` of the link has found.
 
         Of a publisher that refuses, the link is closed, and its `refused` is set.
+
+        Args:
+            link: the link.
+            waited: how long there was nothing to read, s.
         """
-        began = time.monotonic()
-        if link.wait(POLL):
-            self._liveness.silent = 0.0
-        # If this process was suspended, most of that time says nothing about the publisher.
-        waited = min(time.monotonic() - began, 2 * POLL / 1000)
-        self._liveness.silent += waited
-        self._quiet += waited
+        silent = self._liveness.silent
+        self.hear(waited)
+        if not link.readable:
+            self._liveness.silent += silent
         if link.happened:
             self._events.extend(link.events())
         if link.refused:
@@ -164,7 +192,13 @@ class Connector:
         else:
             while self._events and not self.connected:
                 self._report_event()
-        return waited
+
+    def hear(self, waited: float) -> None:
+        """Note that the publisher has sent something after so many seconds."""
+        # If this process was suspended, most of that time says nothing about the publisher.
+        waited = min(waited, 2 * _AT_REST)
+        self._quiet += waited
+        self._liveness.silent = waited
 
     def look_after(self, link: Link) -> None:
         """Show the publisher a sign of life, and leave one that shows none itself."""
@@ -218,6 +252,13 @@ class Connector:
         link.close()
         self._link = self._moved_at = None
         self._events.clear()
+
+    def drop(self) -> None:
+        """Close the link, and tell nothing of it."""
+        self.connected = False
+        link, self._link = self._link, None
+        if link is not None:
+            link.close()
 
     def _give_up(self, link: Link) -> None:
         """Leave a publisher that refuses. libzmq does not try again, so a new link will."""
@@ -291,6 +332,7 @@ class Connector:
             self._sign(DONE)
         self.tell(ZmqStatus.DISCONNECTED)
         if self._target.on_end is OnEnd.CLOSE:
+            _logger.info("%s: the publisher has ended", self.address)
             raise Ended
 
     def _report_event(self) -> None:

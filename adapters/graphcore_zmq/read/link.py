@@ -27,6 +27,7 @@ class Link:
         options: of the socket.
         security: how the connection is encrypted, if it is.
         wanted: what to subscribe to; with it goes a promise of signs of life.
+        wake: a descriptor that ends a wait, if there is one.
 
     Raises:
         ZMQError: if libzmq cannot connect to such an address.
@@ -39,9 +40,10 @@ class Link:
         options: SocketOptions,
         security: CurveClient | None,
         wanted: Sequence[bytes] = (),
+        wake: int | None = None,
     ) -> None:
         self.address = address
-        self.refused = self.happened = False
+        self.refused = self.happened = self.readable = False
         self._failures = 0
         self._failed_at = time.monotonic()
         self._options = options
@@ -78,16 +80,29 @@ class Link:
         self._poller = zmq.Poller()
         self._poller.register(self.socket, zmq.POLLIN)
         self._poller.register(self.monitor.socket, zmq.POLLIN)
+        if wake is not None:
+            self._poller.register(wake, zmq.POLLIN)
 
-    def wait(self, milliseconds: int) -> bool:
-        """Wait until a frame or an event of the connection can be read.
+    def wait(self, seconds: float) -> None:
+        """Wait until a frame or an event of the connection can be read, or `wake`.
 
-        Returns:
-            Whether a frame can be read; `happened` says whether an event can.
+        Afterwards `readable` says whether a frame can be read, and `happened` whether an event can.
         """
-        ready = dict(self._poller.poll(milliseconds))
+        ready = dict(self._poller.poll(round(1_000 * seconds)))
         self.happened = self.monitor.socket in ready
-        return self.socket in ready
+        self.readable = self.socket in ready
+
+    def has_more(self) -> bool:
+        """Return whether a frame can be read now.
+
+        Its descriptor tells once only; whatever is done with the socket may have taken that.
+        """
+        return bool(int(self.socket.get(zmq.EVENTS)) & zmq.POLLIN)
+
+    @property
+    def descriptors(self) -> tuple[int, int]:
+        """The descriptors that become readable with the next frame, and with the next event."""
+        return self.socket.FD, self.monitor.socket.FD
 
     def events(self) -> list[bool]:
         """Return the events of the connection, as `Monitor.read` does.

@@ -5,10 +5,11 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+from graphcore.polling import Waker
 from graphcore.sources.receiver import Sender
 from graphcore_zmq.codec.codec import Codec
 from graphcore_zmq.read.bursts import BURST, Handover, newest_alone
-from graphcore_zmq.read.connector import POLL, Connector, Ended, Target
+from graphcore_zmq.read.connector import Connector, Ended, Target
 from graphcore_zmq.read.intake import Intake
 from graphcore_zmq.read.topics import newest_of_each
 from graphcore_zmq.stats.stats_log import StatsLog
@@ -16,11 +17,11 @@ from graphcore_zmq.stats.status import SubscriberStats
 
 _logger = logging.getLogger(__name__)
 
-_ALONE = 500e-6  # s; after a longer wait, a frame rarely has others right after it
+ALONE = 500e-6  # s; after a longer wait, a frame rarely has others right after it
 
 
 class Reader:
-    """Serves one run; belongs to the thread that calls `run`.
+    """Serves one run; belongs to the thread that reads, one at a time.
 
     Args:
         target: what to connect to, and how.
@@ -32,14 +33,18 @@ class Reader:
         self._options = target.options
         newest = newest_alone if target.topics is None else newest_of_each
         self._out: Handover[Any] = Handover(newest if conflate else None)
-        self._connector = Connector(target, self._out)
-        self._intake = Intake(
-            self._connector, self._out, codec, target.topics, target.options.max_burst
+        self.connector = Connector(target, self._out)
+        self.log = StatsLog(
+            lambda: f"{self.connector.address}: {self.stats()}", target.options.stats_interval
         )
+        self._intake = Intake(
+            self.connector, self._out, codec, target.topics, target.options.max_burst
+        )
+        self.drain = self._intake.drain
 
     def find(self, stopping: Callable[[], bool]) -> None:
         """Find the publisher before the run begins, if it must be there; see `Connector.find`."""
-        self._connector.find(stopping)
+        self.connector.find(stopping)
 
     def stats(self) -> SubscriberStats:
         """Return what has been done in this run; from any thread."""
@@ -49,38 +54,55 @@ class Reader:
             out.bytes,
             self._intake.lost,
             out.conflated,
-            int(self._connector.connected),
+            int(self.connector.connected),
             out.latency(),
         )
 
-    def run(self, sender: Sender[Any], stop: threading.Event) -> None:
-        """Receive until the run ends, or the publisher does."""
-        connector = self._connector
-        self._out.begin(sender, connector.show_life)
-        connector.open()
-        try:
-            self._receive(stop)
-        except Ended:
-            _logger.info("%s: the publisher has ended", connector.address)
-        finally:
-            _logger.info("%s: %s", connector.address, self.stats())
-            connector.close()
+    def open(self, sender: Sender[Any], wake: int | None = None) -> None:
+        """Acquire what the run needs; `close` releases it.
 
-    def _receive(self, stop: threading.Event) -> None:
-        connector, drain = self._connector, self._intake.drain
-        log = StatsLog(lambda: f"{connector.address}: {self.stats()}", self._options.stats_interval)
-        while not stop.is_set():
-            link = connector.follow()
-            if link is None:
-                stop.wait(POLL / 1000)
-                continue
-            waited = connector.wait(link)
-            if link.refused:
-                continue
-            if waited > _ALONE:
-                # The graph gets this frame before the reader looks for more.
-                drain(link.socket, 1)
-            if drain(link.socket, BURST):
-                connector.report_events()
-            connector.look_after(link)
-            log.look()
+        Args:
+            sender: the way into the graph.
+            wake: a descriptor that ends a wait, if there is one.
+        """
+        self._out.begin(sender, self.connector.show_life)
+        self.connector.open(wake)
+
+    def close(self) -> None:
+        """Disconnect, and say what was received."""
+        _logger.info("%s: %s", self.connector.address, self.stats())
+        self.connector.close()
+
+    def run(self, waker: Waker, sender: Sender[Any], stop: threading.Event) -> None:
+        """Receive in a thread of its own, until the run ends or the publisher does.
+
+        Args:
+            waker: ends a wait, once `stop` is set.
+            sender: the way into the graph.
+            stop: set when the run ends.
+        """
+        self.open(sender, waker.descriptor)
+        try:
+            while not stop.is_set():
+                self._serve(stop)
+        except Ended:
+            pass  # its status says so
+        finally:
+            self.close()
+
+    def _serve(self, stop: threading.Event) -> None:
+        connector = self.connector
+        link = connector.follow()
+        if link is None:
+            stop.wait(connector.patience)
+            return
+        waited = connector.wait(link)
+        if link.refused:
+            return
+        if waited > ALONE:
+            # The graph gets this frame before the reader looks for more.
+            self.drain(link.socket, 1)
+        if self.drain(link.socket, BURST):
+            connector.report_events()
+        connector.look_after(link)
+        self.log.look()

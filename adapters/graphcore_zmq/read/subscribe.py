@@ -1,5 +1,7 @@
 """`zmq_sub` and its nodes: a receiver, and the two streams that it is split into."""
 
+import math
+import threading
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Generic, NamedTuple, TypeVar, overload
@@ -13,11 +15,14 @@ from graphcore import (
     ReceiverStream,
     node,
 )
+from graphcore.polling import Receive, Waker
 from graphcore.sources.events import Delivery
+from graphcore.sources.receiver import Sender
 from graphcore.stream import Stream
 from graphcore_zmq.codec.codec import Codec, check_codec, msgpack
 from graphcore_zmq.config import SocketOptions, ZmqSubConfig, check_options
 from graphcore_zmq.read.connector import Target
+from graphcore_zmq.read.inline import InlineReader
 from graphcore_zmq.read.locate import Missing
 from graphcore_zmq.read.reader import Reader
 from graphcore_zmq.read.topics import Topics
@@ -34,22 +39,46 @@ class ZmqReceiver(ReceiverStream[Any]):
 
     Args:
         make: makes the reader of each run.
+        receive: which thread reads; `None` is as the run says.
     """
 
     operator = "zmq_sub"
 
-    def __init__(self, make: Callable[[], Reader]) -> None:
+    def __init__(self, make: Callable[[], Reader], receive: Receive | None) -> None:
         self._make = make
+        self._receive_in = receive
         self.reader = make()
-        super().__init__(self.reader.run, Delivery.EACH)
+        super().__init__(self._run, Delivery.EACH)
 
     def start(self, state: GraphState) -> None:
         self._thread = None
+        self._inline: InlineReader | None = None
+        self._waker: Waker | None = None
         refuse_historical(state)
         self.reader = self._make()
-        self.run = self.reader.run
         self.reader.find(lambda: state.stopping)
-        super().start(state)
+        if (self._receive_in or state.receive) is Receive.THREAD:
+            self._waker = Waker()
+            super().start(state)
+        else:
+            self._inline = InlineReader(self.reader, self.begin(state, math.inf), self.capacity)
+            state.poll(self._inline)
+
+    def stop(self, state: GraphState) -> None:
+        if self._inline is not None:
+            state.end_poll(self._inline)
+            self._inline.close()
+            self.end()
+        elif self._waker is not None:
+            try:
+                self._waker.ring()
+                super().stop(state)
+            finally:
+                self._waker.close()
+
+    def _run(self, sender: Sender[Any], stop: threading.Event) -> None:
+        assert self._waker is not None
+        self.reader.run(self._waker, sender, stop)
 
 
 @node
@@ -110,6 +139,7 @@ def zmq_sub(
     on_end: str | None = None,
     missing: str = Missing.WAIT,
     conflate: bool = False,
+    receive: str | None = None,
     options: SocketOptions | None = None,
     security: CurveClient | None = None,
 ) -> ZmqSubscription[T]: ...
@@ -124,6 +154,7 @@ def zmq_sub(
     on_end: str | None = None,
     missing: str = Missing.WAIT,
     conflate: bool = False,
+    receive: str | None = None,
     options: SocketOptions | None = None,
     security: CurveClient | None = None,
 ) -> ZmqSubscription[tuple[str, T]]: ...
@@ -137,6 +168,7 @@ def zmq_sub(
     on_end: str | None = None,
     missing: str = Missing.WAIT,
     conflate: bool = False,
+    receive: str | None = None,
     options: SocketOptions | None = None,
     security: CurveClient | None = None,
 ) -> ZmqSubscription[Any]:
@@ -161,6 +193,9 @@ def zmq_sub(
             logs a line every 10 s, ``"error"`` fails.
         conflate: where the graph is slower than the publisher, hand over only the newest value: a
             value that the graph has not taken is replaced by the next. Every status is delivered.
+        receive: which thread reads: ``"thread"`` is one of its own, ``"inline"`` the graph's,
+            which reads between two cycles. Inline, a value is in the graph sooner, and a long
+            cycle delays the others. By default as ``run(receive=...)`` says.
         options: of the socket.
         security: ``Curve.client(...)``, for a publisher with ``Curve.server(...)``.
 
@@ -185,6 +220,8 @@ def zmq_sub(
         raise InvalidValueError(f'missing is "wait" or "error", not {missing!r}')
     if not isinstance(conflate, bool):
         raise InvalidTypeError(f"conflate is True or False, not {conflate!r}")
+    if receive not in (None, *Receive):
+        raise InvalidValueError(f'receive is "thread" or "inline", not {receive!r}')
     target = Target(
         config,
         OnEnd(on_end),
@@ -193,5 +230,6 @@ def zmq_sub(
         check_client(security),
         None if topics is None else Topics(topics),
     )
-    receiver = ZmqReceiver(partial(Reader, target, check_codec(codec), conflate))
+    make = partial(Reader, target, check_codec(codec), conflate)
+    receiver = ZmqReceiver(make, None if receive is None else Receive(receive))
     return ZmqSubscription(Stream(ZmqData(receiver)), Stream(ZmqStatusNode(receiver)))
