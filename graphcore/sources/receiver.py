@@ -21,22 +21,39 @@ CAPACITY = 100_000
 _JOIN_SECONDS = 5.0
 
 
+class _Newest(Generic[T]):
+    """A waiting value that `replace` handed over, and that the next call may replace."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: T) -> None:
+        self.value = value
+
+
 class Sender(Generic[T]):
     """Hands a receiver's values to the graph. Its methods may be called from any thread."""
 
     def __init__(self, state: GraphState, capacity: float) -> None:
         self._state = state
+        self._has_ended = state.ended.is_set
         self._capacity = capacity
-        self._waiting: deque[tuple[T, int]] = deque()
-        self._size = 0
+        # Always the same list: `send` appends without the lock. Only `take` removes values.
+        self._waiting: list[T | _Newest[T]] = []
+        self._extra = 0  # how many more the waiting values count for than there are
+        self._full_at = capacity  # less what is extra
+        self._newest: _Newest[T] | None = None
         self._error: BaseException | None = None
         self._closed = False
         self._woken = False
-        self._replaceable = False
-        self._changed = threading.Condition()
+        # Re-entrant, because a finalizer that runs while it is held may send.
+        self._lock = threading.RLock()
+        self._changed = threading.Condition(self._lock)
+        self.failed = False
 
     def send(self, value: T, *, size: int = 1) -> None:
         """Hand a value to the graph; block while the inbox is full.
+
+        Several threads that send at the same instant may exceed the capacity by one value each.
 
         Args:
             value: what the stream will tick with, or what its burst will hold.
@@ -46,14 +63,47 @@ class Sender(Generic[T]):
             Stopped: once the run has ended; the function need not catch it.
             RunError: after `close` or `error`.
         """
-        with self._changed:
-            while self._size >= self._capacity and not self._state.ended.is_set():
-                self._changed.wait()
-            self._check_open()
-            self._waiting.append((value, size))
-            self._size += size
-            self._replaceable = False
+        # Without the lock: a thread that is suspended while it holds the lock would make the graph
+        # wait for it, and the graph's thread would then compete for the GIL a second time.
+        waiting = self._waiting
+        if size != 1 or len(waiting) >= self._full_at or self._closed or self._has_ended():
+            self._send_when_free(value, size)
+            return
+        waiting.append(value)
+        if not self._woken:
             self._wake()
+
+    def _send_when_free(self, value: T, size: int) -> None:
+        with self._lock:
+            self._wait_until_free()
+            self._waiting.append(value)
+            self._extra += size - 1
+            self._full_at = self._capacity - self._extra
+            self._wake()
+
+    def send_many(self, values: Iterable[T]) -> None:
+        """Send values one after the other; those of a list or a tuple together, as far as they fit.
+
+        Args:
+            values: the values. Those of an iterator are sent as it yields them.
+
+        Raises:
+            Stopped: once the run has ended; the function need not catch it.
+            RunError: after `close` or `error`.
+        """
+        if not isinstance(values, list | tuple):
+            for value in values:
+                self.send(value)
+            return
+        sent = 0
+        while sent < len(values):
+            with self._lock:
+                self._wait_until_free()
+                room = int(min(len(values), max(1, self._full_at - len(self._waiting))))
+                some = values[sent : sent + room]
+                self._waiting += some
+                self._wake()
+            sent += len(some)
 
     def replace(self, value: T, merge: Callable[[T, T], T] | None = None) -> bool:
         """Hand a value to the graph, in place of the last one if that still waits. Never blocks.
@@ -73,18 +123,17 @@ class Sender(Generic[T]):
             Stopped: once the run has ended; the function need not catch it.
             RunError: after `close` or `error`.
         """
-        with self._changed:
+        with self._lock:
             self._check_open()
-            replaced = self._replaceable
-            if replaced:
-                merged = value if merge is None else merge(self._waiting[-1][0], value)
-                self._waiting[-1] = (merged, 1)
-            else:
-                self._waiting.append((value, 1))
-                self._size += 1
-                self._replaceable = True
+            newest = self._newest
+            # If another thread sends after this test, its value stays behind the newer one.
+            if newest is not None and self._waiting[-1] is newest:
+                newest.value = value if merge is None else merge(newest.value, value)
+                return True
+            self._newest = _Newest(value)
+            self._waiting.append(self._newest)
             self._wake()
-            return replaced
+            return False
 
     def wait_for_room(self, seconds: float) -> bool:
         """Wait until `send` would not block, but no longer than `seconds`.
@@ -94,68 +143,92 @@ class Sender(Generic[T]):
         Returns:
             Whether `send` would return at once now.
         """
-        if self._size < self._capacity:
+        if len(self._waiting) < self._full_at:
             return True
-        with self._changed:
-            if self._size >= self._capacity and not self._state.ended.is_set():
+        with self._lock:
+            if self._is_full() and not self._has_ended():
                 self._changed.wait(seconds)
-            return self._size < self._capacity or self._state.ended.is_set()
+            return not self._is_full() or self._has_ended()
 
     @property
     def waiting(self) -> int:
         """How many values wait for the graph, each counted by its `size`."""
-        return self._size
-
-    def send_many(self, values: Iterable[T]) -> None:
-        """Call `send` for each value."""
-        for value in values:
-            self.send(value)
+        return len(self._waiting) + self._extra
 
     def error(self, error: BaseException) -> None:
         """Abort the run with an error, after the values sent before it are delivered."""
-        with self._changed:
+        with self._lock:
             self._closed = True
-            if self._error is None:
+            if not self.failed:
                 self._error = error
-                self._wake()
+                self.failed = True
+                if not self._woken:
+                    self._woken = True
+                    self._state.wake()
 
     def close(self) -> None:
         """End the source, after the values sent before are delivered."""
-        with self._changed:
+        with self._lock:
             if not self._closed:
                 self._closed = True
                 self._state.call_soon(self._state.release)
 
-    def take(self) -> "deque[tuple[T, int]]":
-        """Take all waiting values; called in the graph's thread."""
-        with self._changed:
-            taken, self._waiting = self._waiting, deque()
-            self._replaceable = False
-            if self._size >= self._capacity:
-                self._changed.notify_all()
-            self._size = 0
-            self._woken = False
-        return taken
+    def take(self) -> list[T]:
+        """Take all waiting values; called in the graph's thread.
 
-    def failure(self) -> BaseException | None:
-        """Return the exception that `error` was given, if any."""
-        return self._error
+        Raises:
+            BaseException: if none waits, the exception that `error` was given.
+        """
+        with self._lock:
+            # First, so that a thread that sends after the values are taken wakes the graph again.
+            self._woken = False
+            waiting = self._waiting
+            count = len(waiting)
+            taken = waiting[:count]
+            del waiting[:count]
+            if count >= self._full_at:
+                self._changed.notify_all()
+            self._extra, self._full_at = 0, self._capacity
+            if self._newest is not None:
+                self._newest = None
+                taken = [each.value if type(each) is _Newest else each for each in taken]
+        if not taken:
+            self.raise_error()
+        return taken  # type: ignore[return-value]  # without `_Newest`, see above
+
+    def raise_error(self) -> None:
+        """Raise the exception that `error` was given, if any, and only once."""
+        error, self._error = self._error, None
+        if error is not None:
+            raise error
 
     def unblock(self) -> None:
         """Wake blocked calls of `send`, so that they see that the run has ended."""
-        with self._changed:
+        with self._lock:
             self._changed.notify_all()
 
+    # With the lock
+
+    def _is_full(self) -> bool:
+        return len(self._waiting) >= self._full_at
+
+    def _wait_until_free(self) -> None:
+        while self._is_full() and not self._has_ended():
+            self._changed.wait()
+        self._check_open()
+
     def _check_open(self) -> None:
-        if self._state.ended.is_set():
+        if self._has_ended():
             raise Stopped("the run has ended")
         if self._closed:
             raise RunError("this sender is closed")
 
     def _wake(self) -> None:
-        if not self._woken:
-            self._woken = True
-            self._state.wake()
+        """Wake the graph, unless it has been woken or has taken all values in the meantime."""
+        with self._lock:
+            if self._waiting and not self._woken:
+                self._woken = True
+                self._state.wake()
 
 
 class ReceiverStream(Source[T]):
@@ -190,27 +263,25 @@ class ReceiverStream(Source[T]):
 
     def begin(self, state: GraphState, capacity: float) -> Sender[T]:
         """Begin to deliver what is sent; `Sender.close` or the end of the run ends it."""
-        self._queue: deque[tuple[T, int]] = deque()
-        self._failed = False
+        self._queue: deque[T] = deque()
         self._sender: Sender[T] = Sender(state, capacity)
         state.hold()
         return self._sender
 
     def cycle(self, state: GraphState) -> bool:
         if not self._queue:
-            self._queue = self._sender.take()
-        queue = self._queue
-        if not queue:
-            return self._fail()
-        if self.delivery is Delivery.EACH:
-            self.value = queue.popleft()[0]
-        elif self.delivery is Delivery.BURST:
-            self.value = [value for value, _ in queue]  # type: ignore[assignment]  # T is the list
-            queue.clear()
-        else:
-            self.value = queue[-1][0]
-            queue.clear()
-        if queue or self._sender.failure() is not None:
+            taken = self._sender.take()
+            if not taken:
+                return False
+            if self.delivery is Delivery.EACH:
+                self._queue = deque(taken)
+            elif self.delivery is Delivery.BURST:
+                self.value = taken  # type: ignore[assignment]  # T is the list
+            else:
+                self.value = taken[-1]
+        if self._queue:
+            self.value = self._queue.popleft()
+        if self._queue or self._sender.failed:
             state.schedule(state.time)
         return True
 
@@ -228,16 +299,7 @@ class ReceiverStream(Source[T]):
 
     def end(self) -> None:
         """Raise the error that was sent too late for a cycle, if there is one."""
-        if not self._failed:
-            self._fail()
-
-    def _fail(self) -> bool:
-        """Raise the exception of the thread's function, if it raised one."""
-        failure = self._sender.failure()
-        if failure is not None:
-            self._failed = True
-            raise failure
-        return False
+        self._sender.raise_error()
 
     def _receive(self, sender: Sender[T], state: GraphState) -> None:
         try:

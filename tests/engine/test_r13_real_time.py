@@ -115,12 +115,13 @@ def test_r13_alarms_that_are_all_overdue_wake_the_node_once_each_at_one_time() -
 
     class Late(gc.MutableNode[int]):
         def start(self, state: gc.GraphState) -> None:
-            for after in (0, 1, 2, 3):
+            # The later ones so late that none of them is due in cycle 1 on a busy machine.
+            for after in (0, 501, 502, 503):
                 state.schedule(state.time + after * MS)
 
         def cycle(self, state: gc.GraphState) -> bool:
             if not seen:
-                block.wait(0.05)
+                block.wait(0.55)
             seen.append((state.time, state.due))
             return False
 
