@@ -1,18 +1,16 @@
 """Programs for separate processes. Each prints its result, and then the process that started it
 ends it.
 
-A publisher prints its port, and sends once somebody subscribes. Publishers send and subscribers
-receive the same frames of 16-byte payloads.
+A publisher prints its port, and sends once somebody subscribes. `benchmarks.wire` measures the wire
+itself.
 """
 
 import json
 import sys
-import time
 import tracemalloc
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from operator import sub
-from statistics import median, quantiles
-from struct import Struct
+from statistics import median
 from time import perf_counter_ns
 from typing import Any
 
@@ -22,21 +20,14 @@ import graphcore as gc
 from benchmarks.shapes import SHAPES
 from graphcore_zmq.wire.frames import (
     Trailer,
-    burst_envelope,
     end_of_stream_frame,
-    read_frame,
-    sealed,
     value_frame,
 )
 
 _HIGH_WATER_MARK = 10_000  # graphcore's default, given to all sockets that can be told
-_BURST = 4_096  # graphcore's largest
-_FRAME = 100  # values in a frame of those that hold several
 _BATCH = 1_000  # rows in a batch
 _PERIOD = 1_000_000  # ns
 _INSTANCE = 1
-_WARM_UP = 100  # messages whose latency is not counted
-_STAMP = Struct("<qq")
 
 
 def say(**fields: object) -> None:
@@ -44,32 +35,7 @@ def say(**fields: object) -> None:
     sys.stdout.flush()
 
 
-# Throughput
-
-
-def publish_burst(count: int) -> None:
-    """Send frames made beforehand as fast as the subscriber takes them."""
-    frames = [
-        value_frame(b"%016d" % number, Trailer(_INSTANCE, number, number))
-        for number in range(count)
-    ]
-    _publish(frames, count)
-
-
-def publish_bursts(count: int) -> None:
-    """Send the same number of values in frames of a hundred, made beforehand."""
-    frames = [
-        sealed(burst_envelope(burst, number), Trailer(_INSTANCE, number, number))
-        for number, burst in enumerate(_bursts(count))
-    ]
-    _publish(frames, len(frames))
-
-
-def _bursts(count: int) -> list[list[bytes]]:
-    return [
-        [b"%016d" % (first + number) for number in range(_FRAME)]
-        for first in range(0, count, _FRAME)
-    ]
+# Rows
 
 
 def publish_rows(count: int) -> None:
@@ -115,46 +81,6 @@ def batches_rate(count: int, address: str) -> None:
 
     look = _counting(count // _BATCH, _BATCH)
     gc.Graph(zmq_sub(address, codec=arrow).data.for_each(look)).run(realtime=True)
-
-
-def graphcore_bursts(count: int) -> None:
-    """Publish the same number of values from a graph, a hundred in a frame."""
-    from graphcore_zmq import raw, zmq_pub_burst
-
-    bursts = _bursts(count)
-    # Wired before the publisher, which blocks the graph until somebody subscribes.
-    ready = gc.constant(None).for_each(lambda _: say(port=publisher.port))
-    publisher = zmq_pub_burst(
-        gc.from_iterable(bursts), 0, codec=raw, bind="127.0.0.1", on_full="block"
-    )
-    gc.Graph(ready, publisher).run(realtime=True)
-
-
-def bare_rate(count: int, address: str) -> None:
-    receive = _connect(address).recv
-    for _ in range(_BURST):
-        receive()
-    began = perf_counter_ns()
-    for _ in range(count - _BURST):
-        receive()
-    _say_rate(count - _BURST, perf_counter_ns() - began)
-
-
-def graphcore_rate(count: int, address: str) -> None:
-    from graphcore_zmq import raw, zmq_sub
-
-    data = zmq_sub(address, codec=raw).data
-    gc.Graph(data.for_each(_counting(count))).run(realtime=True)
-
-
-def wingfoil_rate(count: int, address: str) -> None:
-    import wingfoil  # type: ignore[import-untyped]  # the wheel carries no types
-
-    graph = wingfoil.Graph()
-    data, status = wingfoil.zmq_sub(graph, address)
-    seen = data.inspect(_counting(count))
-    graph.run(realtime=True)
-    del seen, status
 
 
 def _counting(count: int, rows: int = 1) -> Callable[[list[Any]], None]:
@@ -210,63 +136,6 @@ def swallow(subscribers: int, address: str) -> None:
     while True:
         for socket, _ in poller.poll():
             socket.recv()
-
-
-# Latency
-
-
-def publish_slowly(count: int) -> None:
-    """Send a frame each millisecond, with the time of sending in it."""
-
-    def frames() -> Iterator[bytes]:
-        due = perf_counter_ns()
-        for number in range(count):
-            due += _PERIOD
-            time.sleep(max(due - perf_counter_ns(), 0) / 1e9)
-            payload = _STAMP.pack(perf_counter_ns(), number)
-            yield value_frame(payload, Trailer(_INSTANCE, number, number))
-
-    _publish(frames(), count)
-
-
-def graphcore_slowly(count: int) -> None:
-    """The same from a graph: a node reads the time, and a publisher sends it."""
-    from graphcore_zmq import raw, zmq_pub
-
-    # Wired before the publisher, which blocks the graph until somebody subscribes.
-    ready = gc.constant(None).for_each(lambda _: say(port=publisher.port))
-    stamps = gc.ticker("1ms").count().map(lambda number: _STAMP.pack(perf_counter_ns(), number))
-    publisher = zmq_pub(stamps, 0, codec=raw, bind="127.0.0.1", wait_for=1)
-    gc.Graph(ready, publisher).run(realtime=True, cycles=2 * count)
-
-
-def bare_latency(count: int, address: str) -> None:
-    receive = _connect(address).recv
-    latencies: list[int] = []
-    for _ in range(count):
-        frame = receive()
-        latencies.append(perf_counter_ns() - _STAMP.unpack(read_frame(frame, 1).payloads[0])[0])
-    _say_latencies(latencies)
-
-
-def graphcore_latency(count: int, address: str) -> None:
-    from graphcore_zmq import raw, zmq_sub
-
-    latencies: list[int] = []
-
-    def look(burst: list[bytes]) -> None:
-        now = perf_counter_ns()
-        before = len(latencies)
-        latencies.extend(now - _STAMP.unpack(payload)[0] for payload in burst)
-        if before < count <= len(latencies):
-            _say_latencies(latencies)
-
-    gc.Graph(zmq_sub(address, codec=raw).data.for_each(look)).run(realtime=True)
-
-
-def _say_latencies(latencies: list[int]) -> None:
-    percentiles = quantiles(latencies[_WARM_UP:], n=100)
-    say(p50=percentiles[49], p99=percentiles[98])
 
 
 # Discovery

@@ -42,15 +42,28 @@ come to the same result. Values come from a list or an array in memory, one at a
 - *bytewax* and *reactivex* have no engine time, and bytewax nothing that joins branches tick by
   tick: they are where they can do the work.
 
+## Over the wire
+
+Publishers and subscribers are processes of their own, which take turns with those of the peers.
+Throughput and CPU time are counted from the second burst to the last value, with back-pressure on;
+the CPU time is that of the whole process, libzmq's threads included. Latency is counted from the
+taking of the time in the publisher's process to the value's arrival in the subscriber's function.
+
+- *bare* is a loop over pyzmq's `recv`. It decodes with the same codec, and leaves bytes alone.
+- *wingfoil* is its wheel's `zmq_sub`, with a function in Python that decodes.
+- *by hand* is a loop that makes the frames that graphcore sends, and sends each.
+- *frames without trailer* are wingfoil's, *frames with trailer* graphcore's. A bare socket sends
+  them, made beforehand. *from zmq_pub* they come from a graph, and *from wingfoil's zmq_pub* from
+  wingfoil's, which drops frames if its subscriber is slow; all others wait for it.
+- Payloads over ipc and CURVE are 16 B, because a transport does not know codecs. Large payloads are
+  sent single, because they gain nothing in bursts. wingfoil has no CURVE and publishes no bursts.
+
 ## Targets
 
 {targets}{missed}
 Times come from `time.perf_counter_ns`, memory from `tracemalloc`. Wiring and compiling is measured
-in a process for each graph, 7 times (graphs of 100,000 nodes 3 times). Publishers and subscribers
-are processes of their own; throughput is counted from the second burst, with back-pressure on, and
-latency from the taking of the time in the publisher's process to the value's arrival in the
-subscriber's function. Names are in an etcd that the benchmark starts on the same host, without its
-waits for the disk.
+in a process for each graph, 7 times (graphs of 100,000 nodes 3 times). Names are in an etcd that
+the benchmark starts on the same host, without its waits for the disk.
 """
 
 
