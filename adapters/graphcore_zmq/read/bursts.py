@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 _POLL = 0.1  # s between two signs of life while the graph takes nothing
 BURST = 4_096
-BURST_BYTES = 1 << 22  # limits a burst of large frames
+BURST_BYTES = 1 << 20  # limits a burst of large frames
 _HEAVY = 1_024  # bytes; a larger value counts as several in the graph's inbox
 
 # Hands over the newest values alone; returns how many values they replaced.
@@ -46,7 +46,7 @@ class Handover(Generic[T]):
         self.burst: list[T] = []
         self.sent_at: list[int] = []
         self.received = self.bytes = self.conflated = 0
-        self._bytes_before = 0
+        self._full_at = BURST_BYTES  # of `bytes`
         self._conflate = conflate
         self._latencies = Histogram()
 
@@ -63,7 +63,7 @@ class Handover(Generic[T]):
     @property
     def pending(self) -> int:
         """Size of the frames whose values are in the burst, bytes."""
-        return self.bytes - self._bytes_before
+        return self.bytes - self._full_at + BURST_BYTES
 
     def latency(self) -> Latency:
         """Return how long frames took; from any thread."""
@@ -83,7 +83,7 @@ class Handover(Generic[T]):
         if count > BURST or size > BURST_BYTES:
             self._take_in_parts(payloads, size, value_of)
             return
-        if len(self.burst) + count > BURST or self.pending + size > BURST_BYTES:
+        if len(self.burst) + count > BURST or self.bytes + size > self._full_at:
             self.flush()
         self.bytes += size
         self.burst.extend(payloads if value_of is None else map(value_of, payloads))
@@ -107,7 +107,7 @@ class Handover(Generic[T]):
             self.received += len(burst)
             now = time.time_ns()
             heavy = self.pending // _HEAVY
-            self._bytes_before = self.bytes
+            self._full_at = self.bytes + BURST_BYTES
             if self._conflate is not None:
                 self._show_life()
                 self.conflated += self._conflate(self._sender, burst)

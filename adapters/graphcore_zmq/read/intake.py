@@ -9,7 +9,7 @@ frame whose payload does not decode, so that the long way raises the error.
 import logging
 from collections.abc import Callable
 from contextlib import suppress
-from functools import partial
+from functools import cache, partial
 from itertools import groupby, islice, repeat
 from operator import itemgetter
 from typing import Any
@@ -40,7 +40,20 @@ _logger = logging.getLogger(__name__)
 _NOBLOCK = int(zmq.NOBLOCK)
 _BATCH = 512  # messages
 _BATCH_BYTES = 1 << 18  # so that a batch stays in the processor's cache
+_LARGE = 512  # bytes; CPython leaves larger objects to malloc
+_KEPT_BYTES = 1 << 22
 _SHOWN = 32  # bytes of a frame in an error
+
+
+@cache
+def keep_freed_memory() -> None:
+    """Make malloc keep a few megabytes that were freed, in place of returning them to the kernel.
+
+    Each burst of large values is a megabyte that is soon freed. If its pages come from the kernel
+    anew each time, a value of 64 kB takes twice as long. glibc keeps twice the size of the largest
+    block that it got from the kernel for itself and that was freed; see mallopt(3).
+    """
+    bytearray(_KEPT_BYTES)
 
 
 class Intake:
@@ -69,6 +82,7 @@ class Intake:
         self._connector = connector
         self._out = out
         self._topics = topics
+        self._max_burst = max_burst
         read = partial(read_frame, max_burst=max_burst)
         # Makes a value of a payload; `None` if the payloads are the values.
         self._value_of: Callable[[Any], Any] | None = None
@@ -126,8 +140,10 @@ class Intake:
                 self._tell(error, has_more=len(frames) == 1 and bool(socket.get(zmq.RCVMORE)))
                 raise
             if frames:
-                room = min(_BATCH, most - len(out.burst))
-                batch = max(1, min(room, _BATCH_BYTES // (len(frames[-1]) + 1)))
+                size = len(frames[-1])
+                if size > _LARGE:
+                    keep_freed_memory()
+                batch = max(1, min(_BATCH, most - len(out.burst), _BATCH_BYTES // (size + 1)))
         out.flush()
         return emptied
 
@@ -164,10 +180,9 @@ class Intake:
                 burst = self._out.burst
                 burst[-took:] = [(topic, value) for value in burst[-took:]]
             at += took
-            while at < count and self._take_burst(topic, sequence, frames[at]):
-                took = 1
-                at += 1
-            if not took:
+            bursts = self._take_bursts(topic, sequence, frames, at)
+            at += bursts
+            if not took and not bursts:
                 self._reading = frames[at]
                 self._take(topic, sequence, frames[at])
                 at += 1
@@ -261,28 +276,35 @@ class Intake:
                 out.bytes += len(frame)
         return len(burst) - before
 
-    def _take_burst(self, topic: str | None, sequence: Sequence, frame: bytes) -> bool:
-        """Take a frame that holds the next burst, if it is like an earlier one."""
-        layout, connector = self._bursts.get(len(frame)), self._connector
-        taken = None if layout is None else layout.take(frame)
-        if taken is None or not connector.connected:
-            return False
-        payloads, trailer = taken
-        if trailer is not None and trailer[:2] != (connector.origin, sequence.expected):
-            return False
-        values: list[Any] = payloads
-        if self._decode is not None:
+    def _take_bursts(
+        self, topic: str | None, sequence: Sequence, frames: list[bytes], at: int
+    ) -> int:
+        """Take the frames from `at` on that hold the next bursts; return how many they are."""
+        out, connector, decode, layouts = self._out, self._connector, self._decode, self._bursts
+        if not connector.connected or self._read is not None:
+            return 0
+        taken, followed = 0, connector.origin
+        values: Any
+        for frame in islice(frames, at, None):
+            # A frame that is no burst, or whose payload does not decode, is left to the long way.
             try:
-                values = list(map(self._decode, payloads))
-            except Exception:  # the long way raises it
-                return False
-        if trailer is not None:
-            sequence.expected += 1
-            self._out.sent_at.append(trailer[2])
-        if topic is not None:
-            values = [(topic, value) for value in values]
-        self._out.take(values, len(frame), None)
-        return True
+                payloads, end = layouts.read(frame, self._max_burst)
+                if end != len(frame):
+                    origin, number, sent = TRAILER.unpack_from(frame, end)
+                    if number != sequence.expected or origin != followed:
+                        break
+                values = payloads if decode is None else list(map(decode, payloads))
+            except Exception:
+                break
+            if end != len(frame):
+                sequence.expected = number + 1
+                if values:
+                    out.sent_at.append(sent)
+            if topic is not None:
+                values = [(topic, value) for value in values]
+            out.take(values, len(frame), None)
+            taken += 1
+        return taken
 
     # The long way
 
@@ -303,9 +325,7 @@ class Intake:
             out.take([(topic, payload) for payload in payloads], len(frame), None)
         else:
             out.take(payloads, len(frame), lambda payload: (topic, value_of(payload)))
-        if tag is Tag.HISTORICAL_VALUE and self._read is None:
-            self._bursts.learn(payloads, len(frame), sealed=trailer is not None)
-        elif tag is Tag.END_OF_STREAM:
+        if tag is Tag.END_OF_STREAM:
             connector.take_end(topic, signing=trailer is not None)
 
     def _is_new(self, topic: str | None, sequence: Sequence, tag: Tag, trailer: Trailer) -> bool:

@@ -5,6 +5,7 @@ head of the frame then proves that it is. A frame that fails the proof is read b
 """
 
 from collections.abc import Callable, Sequence
+from itertools import repeat
 from struct import Struct
 from typing import cast
 
@@ -18,7 +19,7 @@ _TRAILER = f"{_ORIGIN.size}sQq"
 TRAILER = Struct(f"<{_TRAILER}")
 VALUE = int(Tag.VALUE)
 BARE_VALUE = Struct("<I").pack(VALUE)
-_BURST_TAG = Struct("<I").pack(Tag.HISTORICAL_VALUE)
+_BURST_TAG = int(Tag.HISTORICAL_VALUE)
 _BURST = Struct("<IqQ")
 _LENGTH = Struct("<Q")
 
@@ -59,43 +60,31 @@ class ValueLayouts(dict[int, tuple[Unpack, bytes]]):
 
 
 class BurstLayout:
-    """The layout of a frame that holds a burst of values, all of one length.
+    """The layout of a frame that begins with a burst of values, all of one length.
 
     Args:
         count: how many values; at least 1.
         length: of each value, bytes.
-        sealed: whether a trailer follows.
 
     Attributes:
-        size: of such a frame.
+        end: where the burst ends in the frame.
     """
 
-    def __init__(self, count: int, length: int, sealed: bool) -> None:
-        self._sealed = sealed
-        self._head = _LENGTH.pack(length)
-        self._shape = _LENGTH.pack(count) + self._head
-        more = f"8x{length}s" * (count - 1)
-        layout = Struct(f"<4s8x{len(self._shape)}s{length}s{more}{_TRAILER if sealed else ''}")
-        self._unpack = layout.unpack
-        self.size = layout.size
+    def __init__(self, count: int, length: int) -> None:
+        # Two layouts, since a tuple of numbers and one of values need not be separated.
+        self._numbers = Struct("<I8xQ" + f"Q{length}x" * count).unpack_from
+        self._expected = (_BURST_TAG, count, *repeat(length, count))
+        values = Struct(f"<{_BURST.size}x" + f"{_LENGTH.size}x{length}s" * count)
+        self._values = values.unpack_from
+        self.end = values.size
 
-    def take(self, frame: bytes) -> tuple[list[bytes], tuple[bytes, int, int] | None] | None:
-        """Return the values of a frame of this size, and its trailer: origin, sequence and time.
+    def take(self, frame: bytes) -> tuple[bytes, ...] | None:
+        """Return the values of a frame; `None` if it begins with something else.
 
-        `None` if the frame has another layout. The trailer is `None` if this layout has none.
+        Raises:
+            struct.error: if the frame is shorter.
         """
-        tag, shape, *values = self._unpack(frame)
-        trailer = None
-        if self._sealed:
-            origin, sequence, time = values[-3:]
-            trailer = origin, sequence, time
-            del values[-3:]
-        head = self._head
-        # Packing the values again and comparing is cheaper than comparing each length.
-        again = head + head.join(values)
-        if shape == self._shape and tag == _BURST_TAG and frame.startswith(again, _BURST.size):
-            return values, trailer
-        return None
+        return self._values(frame) if self._numbers(frame) == self._expected else None
 
 
 class BurstLayouts(dict[int, BurstLayout]):
@@ -104,29 +93,51 @@ class BurstLayouts(dict[int, BurstLayout]):
     The layouts describe at most `MOST` values together, which bounds their memory.
     """
 
-    MOST = 1 << 16  # values; about 2 MB
+    MOST = 1 << 15  # values; about 3 MB
     MOST_IN_ONE = 1_024
 
     def __init__(self) -> None:
         super().__init__()
         self._values = 0
 
-    def learn(self, values: Sequence[bytes], size: int, sealed: bool) -> None:
-        """Remember the layout of a burst if all its values have one length.
+    def read(self, frame: bytes, most: int) -> tuple[Sequence[bytes], int]:
+        """Return the values of a burst, and where they end in the frame.
 
         Args:
-            values: of the burst.
-            size: of its frame.
-            sealed: whether the frame has a trailer.
+            frame: any frame.
+            most: how many values it may hold.
+
+        Raises:
+            struct.error, ValueError, OverflowError: if the frame is not a burst, or malformed.
         """
-        count = len(values)
-        if not 0 < count <= self.MOST_IN_ONE or len(set(map(len, values))) != 1:
-            return
-        layout = BurstLayout(count, len(values[0]), sealed)
-        if layout.size != size:  # other bytes follow the values
+        layout = self.get(len(frame))
+        if layout is not None:
+            taken = layout.take(frame)
+            if taken is not None:
+                return taken, layout.end
+        tag, _, count = _BURST.unpack_from(frame)
+        if tag != _BURST_TAG or count > most:
+            raise ValueError("not a burst that may be read")
+        values, end = [], _BURST.size
+        length_at = _LENGTH.unpack_from
+        for _ in repeat(None, count):
+            (length,) = length_at(frame, end)  # raises after a value that is cut short
+            begin = end + _LENGTH.size
+            end = begin + length
+            values.append(frame[begin:end])
+        if end > len(frame):
+            raise ValueError("a value is cut short")
+        if 0 < count <= self.MOST_IN_ONE:
+            self._learn(values, end, len(frame))
+        return values, end
+
+    def _learn(self, values: list[bytes], end: int, size: int) -> None:
+        count, length = len(values), len(values[0])
+        equal = end == _BURST.size + count * (_LENGTH.size + length)
+        if not equal or len(set(map(len, values))) > 1:
             return
         if self._values + count > self.MOST:
             self.clear()
             self._values = 0
         self._values += count
-        self[size] = layout
+        self[size] = BurstLayout(count, length)

@@ -1,5 +1,8 @@
 """The fast ways of taking frames do what the long way does, whatever a publisher sends."""
 
+import platform
+import subprocess
+import sys
 from collections import deque
 from typing import Any
 
@@ -441,3 +444,25 @@ def test_a_message_that_is_not_a_topic_and_a_frame_is_refused(messages, before):
     assert state["error"][0] is WireError
     assert state["told"][: before + 1] == [CONNECTED, *[("b", b"0")] * before]
     assert len(state["told"]) <= before + 2
+
+
+FAULTS = """
+import resource
+from graphcore_zmq.read.intake import keep_freed_memory
+
+keep_freed_memory()
+
+def faults():
+    for _ in range(50):
+        values = [b"x" * (1 << 16) for _ in range(16)]
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+
+before = faults()
+print(faults() - before)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other libraries keep what they like")
+def test_the_memory_of_large_values_is_used_again():
+    faults = subprocess.check_output([sys.executable, "-c", FAULTS])
+    assert int(faults) < 500  # more than 10,000 pages without
