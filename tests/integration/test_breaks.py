@@ -81,10 +81,10 @@ def test_values_of_a_publisher_killed_at_once_come_between_its_statuses(
     watching: Callable[..., Watching],
 ) -> None:
     first = Bare(1)
-    gates = Gates(b"1:1", b"1:200")
+    gates = Gates(b"1:1", b"1:900")
     subscriber = watching(first.port, codec=gates)
     first.await_subscriber()
-    values = first.send(202)
+    values = first.send(1_000)  # more than the subscriber receives at once
     gates.wait(b"1:1")
     first.close()
     await_reconnection(first.port)
@@ -98,7 +98,7 @@ def test_values_of_a_publisher_killed_at_once_come_between_its_statuses(
     second.send(2)
     second.close()
     await_reconnection(first.port)
-    gates.open(b"1:200")
+    gates.open(b"1:900")
     wait_until(lambda: subscriber.statuses.count("disconnected") == 2)
     assert told(subscriber) == [
         *("connected", *values, "disconnected"),
