@@ -70,10 +70,10 @@ def _noting(delays: list[int]) -> Callable[[list[bytes]], None]:
 
 
 def receive_graphcore(address: str, **options: Any) -> None:
-    """Receive in a graph; `options` are more of `zmq_sub`'s."""
+    """Receive in a graph; `options` are those of its run."""
     delays: list[int] = []
-    data = zmq_sub(address, codec=raw, on_end="close", **options).data
-    gc.Graph(data.for_each(_noting(delays))).run(realtime=True)
+    data = zmq_sub(address, codec=raw, on_end="close").data
+    gc.Graph(data.for_each(_noting(delays))).run(realtime=True, **options)
     say(delays=delays)
 
 

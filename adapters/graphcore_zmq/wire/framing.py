@@ -4,7 +4,13 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 from graphcore import InvalidTypeError, InvalidValueError
-from graphcore_zmq.codec.codec import Codec, CodecError, SelfDelimitingCodec, burst_encoder
+from graphcore_zmq.codec.codec import (
+    Codec,
+    CodecError,
+    RawCodec,
+    SelfDelimitingCodec,
+    burst_encoder,
+)
 from graphcore_zmq.wire.frames import (
     TRAILER_SIZE,
     bare_burst_envelope,
@@ -39,7 +45,7 @@ class Limits(NamedTuple):
 
 # Makes messages of the value that a stream ticks with and the engine time. Raises `CodecError` if a
 # value cannot be encoded or exceeds a limit, so that no message of the tick is sent.
-Framing = Callable[[Any, int], list[Outgoing]]
+Framing = Callable[[Any, int], Sequence[Outgoing]]
 
 
 def check_topic(topic: Topic[T] | None) -> Topic[T] | None:
@@ -75,14 +81,16 @@ def each_value(codec: Codec[T], topic: Topic[T] | None, limits: Limits) -> Frami
     head = bare_value_head if isinstance(codec, SelfDelimitingCodec) else value_head
     around = len(head(0)) + TRAILER_SIZE
     most = limits.max_message_size - around
+    kind: type = type(codec)
+    as_it_is = bytes if kind is RawCodec else None
 
-    def frame(value: T, time: int) -> list[Outgoing]:
+    def frame(value: Any, time: int) -> tuple[Outgoing]:
         of = b"" if topic is None else topic_frame(topic(value))
-        payload = encode(value)
+        payload = value if type(value) is as_it_is else encode(value)
         size = len(payload)
         if size > most:
             raise _too_large(size + around, limits)
-        return [(of, head(size), payload, 1)]
+        return ((of, head(size), payload, 1),)
 
     return frame
 
