@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
@@ -12,7 +13,7 @@ import zmq
 import graphcore as gc
 from graphcore.testing import wait_until
 from graphcore_zmq import SocketOptions, ZmqStatus, raw, zmq_sub
-from graphcore_zmq.wire.frames import Trailer, end_of_stream_frame, read_frame, value_frame
+from graphcore_zmq.wire.frames import Tag, Trailer, end_of_stream_frame, read_frame, value_frame
 from graphcore_zmq.wire.signs import SIGNING, TOPICS
 from graphcore_zmq.write.peers import _cut
 from tests.integration.bare import bare_context
@@ -150,6 +151,27 @@ def test_lost_last_values_of_a_topic_are_noticed_by_its_check_point(feed, watch)
     feeding.publisher.node._outlet._channels[b"b\0"].sequence += 3
     wait_until(lambda: watching.statuses == [CONNECTED, GAP])
     assert watching.subscription.stats().lost == 3
+
+
+def test_each_silent_topic_gets_check_points_and_a_busy_one_gets_none(feed):
+    feeding = feed(wait_for=1)
+    context = zmq.Context()
+    socket = context.socket(zmq.XSUB)
+    socket.connect(f"tcp://127.0.0.1:{feeding.port}")
+    for wanted in (b"", TOPICS):
+        socket.send(b"\1" + wanted)
+    feeding.send(b"one 1", b"two 1")
+    check_points: Counter[bytes] = Counter()
+    longest, last = 0.0, time.monotonic()
+    while min(check_points[b"one\0"], check_points[b"two\0"]) < 2:
+        feeding.send(b"busy 1")
+        longest, last = max(longest, time.monotonic() - last), time.monotonic()
+        while socket.poll(10):
+            topic, frame = socket.recv_multipart()
+            check_points[topic] += read_frame(frame, 1).tag == Tag.CHECK_POINT
+    context.destroy(linger=0)
+    # This process may have been suspended, and the topic really silent.
+    assert longest > 0.5 or not check_points[b"busy\0"]
 
 
 def test_a_subscriber_is_counted_when_all_its_topics_are_there(bare, watch):
