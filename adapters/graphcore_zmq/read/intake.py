@@ -130,7 +130,9 @@ class Intake:
                 # `extend` keeps the frames that were received before `recv` raises.
                 frames.extend(map(receive, repeat(_NOBLOCK, batch * parts)))
             except zmq.Again:
-                emptied = True
+                # After frames, more may come while they are taken; and what is then told of the
+                # connection may follow those.
+                emptied = not frames
             try:
                 take(frames)
             except (zmq.ZMQError, Stopped, Ended):

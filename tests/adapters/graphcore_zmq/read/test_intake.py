@@ -3,6 +3,7 @@
 import platform
 import subprocess
 import sys
+from collections.abc import Callable
 from random import Random
 
 import pytest
@@ -112,6 +113,43 @@ class TestFramesOfOneLayout:
         ]
         told = taken(CODECS["raw"], parts)["told"]
         assert told == [CONNECTED, *held * 3, DISCONNECTED, CONNECTED, *held * 3]
+
+
+class Interrupted:
+    """A codec during whose work at one value other things happen."""
+
+    name = "interrupted"
+
+    def __init__(self, value: bytes) -> None:
+        self.value = value
+        self.happen: Callable[[], None] = lambda: None
+
+    def encode(self, value: bytes) -> bytes:
+        return value
+
+    def decode(self, payload: bytes) -> bytes:
+        if payload == self.value:
+            self.happen()
+        return payload
+
+
+def test_values_that_come_while_others_are_taken_precede_the_end_of_their_connection():
+    codec = Interrupted(b"2")
+    subscriber = Subscriber(Intake, codec)
+
+    def happen() -> None:
+        subscriber.parts.append((numbered(1, value(b"4"), publisher=2), False))
+        subscriber.link.monitored += [False, True, False]
+
+    codec.happen = happen
+    frames = [numbered(n, value(b"%d" % n)) for n in range(3)]
+    frames.append(numbered(0, value(b"3"), publisher=2))
+    subscriber.receive([[frame] for frame in frames], [True], late=False)
+    subscriber.receive([], [], late=False)
+    assert subscriber.told == [
+        *(CONNECTED, b"0", b"1", b"2", DISCONNECTED),
+        *(CONNECTED, b"3", b"4", DISCONNECTED),
+    ]
 
 
 @pytest.mark.parametrize(
