@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any, Literal, SupportsIndex, TypedDict
 
+from graphcore.engine.collector import without_collections
 from graphcore.engine.fused import Fused
 from graphcore.engine.interpreted import Interpreted
 from graphcore.engine.lifecycle import Tier, claim, execute, release
@@ -240,7 +241,8 @@ class Graph:
     ) -> Session:
         begin: int | None = None
         if not realtime:
-            begin = self._first_event() if start is None else to_time(start)
+            with without_collections():
+                begin = self._first_event() if start is None else to_time(start)
         session = Session(self._plan, begin, None, cycles, watched, max_cycles_at_once)
         ends = [] if until is None else [to_time(until)]
         if duration is not None:

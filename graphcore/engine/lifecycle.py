@@ -6,6 +6,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Protocol
 
+from graphcore.engine.collector import without_collections
 from graphcore.engine.notes import add_note
 from graphcore.engine.plan import Plan
 from graphcore.engine.session import Session
@@ -75,7 +76,9 @@ def execute(plan: Plan, session: Session, tier: Tier) -> None:
     realtime = session.run_mode is RunMode.REALTIME
     with ending_by_signal(session) if realtime else nullcontext():
         try:
-            _start(plan, session, started)
+            # A live run may wait in `start` for others, while the whole process makes garbage.
+            with nullcontext() if realtime else without_collections():
+                _start(plan, session, started)
             tier.run(session)
         except BaseException as error:  # raised again below, once the nodes are stopped
             errors.append(error)

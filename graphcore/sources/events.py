@@ -74,7 +74,8 @@ def begin(chunks: Chunks, start: int | None) -> tuple[int, list[Chunk]]:
     skipped = 0
     for times, values in chunks:
         first = 0 if start is None or values is _FAILURE else bisect_left(times, start)
-        skipped += sum(value is not WAIT for value in values[:first])
+        if first:
+            skipped += sum(value is not WAIT for value in values[:first])
         if first < len(times):
             return skipped, [(times[first:], values[first:]) if first else (times, values)]
     return skipped, []

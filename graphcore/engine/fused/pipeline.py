@@ -5,10 +5,7 @@
 8 clocks and blocks · 9 choose the driver · 10 lay out variables · 11 emit · 12 compile
 """
 
-import gc
-from collections.abc import Iterator
-from contextlib import contextmanager
-
+from graphcore.engine.collector import without_collections
 from graphcore.engine.fused.analysis.clocks import Placement
 from graphcore.engine.fused.analysis.drivers import DriverName, choose
 from graphcore.engine.fused.analysis.escape import mirror
@@ -28,7 +25,7 @@ def read(plan: Plan, to_call: dict[int, str]) -> Frontend:
         plan: the plan.
         to_call: nodes that have to be called, with the reason.
     """
-    with _without_collections():
+    with without_collections():
         frontend = read_plan(plan, to_call)
         mirror(frontend.nodes, frontend.held)
         return frontend
@@ -36,26 +33,10 @@ def read(plan: Plan, to_call: dict[int, str]) -> Frontend:
 
 def compile_for(driver: DriverName | None, plan: Plan, frontend: Frontend) -> Program:
     """Passes 8 to 12: make the program for a driver, by default the one for history."""
-    with _without_collections():
+    with without_collections():
         nodes = frontend.nodes
         placed = place(nodes, Placement(nodes))
         made = DRIVERS[driver or choose(nodes)]
         layout = lay_out(nodes, plan.nodes, placed, made.replaces(nodes))
         chosen = made(nodes, layout)
         return Program(plan, nodes, placed, layout, chosen, emit(nodes, placed, layout, chosen))
-
-
-@contextmanager
-def _without_collections() -> Iterator[None]:
-    """Compile without the garbage collector, because almost all objects made here are kept.
-
-    For 10,000 nodes, the collector's repeated passes over these objects took a third of the compile
-    time.
-    """
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()

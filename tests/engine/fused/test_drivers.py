@@ -44,7 +44,7 @@ CASES: dict[str, tuple[DriverName, Callable[[], gc.Stream[Any]]]] = {
         lambda: _joined(2),
     ),
     "eight sources": (DriverName.VARIABLES, lambda: _joined(8)),
-    "nine sources": (DriverName.HEAP, lambda: _joined(9)),
+    "nine sources": (DriverName.MERGED, lambda: _joined(9)),
     "a node that wakes itself": (DriverName.HEAP, of_class(WAKES)),
     "a node that keeps its alarm": (DriverName.SESSION, of_class(KEEPS)),
     "a node that is called and may be woken": (

@@ -1,6 +1,7 @@
 """Pass 10: the function's variables, their names, and what fills the holes of captured objects."""
 
 import builtins
+from collections.abc import Container
 from types import CellType, SimpleNamespace
 from typing import Any
 
@@ -39,7 +40,7 @@ from graphcore.engine.fused.ir import (
 from tests.engine.fused.made import COPY, always, called, chooses, cycle_of, node, nodes, source
 
 
-def layout_of(*made: NodeIR, replaced: int = -1) -> Layout:
+def layout_of(*made: NodeIR, replaced: Container[int] = ()) -> Layout:
     graph = nodes(*made)
     objects = [SimpleNamespace(own=n) for n in range(len(graph))]
     return lay_out(graph, objects, place(graph, Placement(graph)), replaced)
@@ -147,7 +148,7 @@ def test_a_source_whose_events_are_the_loop_needs_only_a_variable_for_its_value(
         Tick(),
         kinds={"count": Kind(Is.STATE)},
     )
-    found = layout_of(node((), (), cycle, label="x"), always(0), replaced=0)
+    found = layout_of(node((), (), cycle, label="x"), always(0), replaced={0})
     assert found.kept[0] == (0, "x", "x", (), (), {"count"})
     assert (found.names[0], found.dues, found.states) == ({}, {}, {})
     assert not found.asks_time

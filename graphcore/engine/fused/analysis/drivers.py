@@ -12,6 +12,7 @@ class DriverName(Enum):
     """What decides when the next cycle begins and which nodes start it."""
 
     EVENTS = "the events of the only source, all of which exist before the run"
+    MERGED = "the events of many sources, all of which exist before the run"
     VARIABLES = "the sources' next times, each a variable"
     HEAP = "the heap of the alarms"
     CLOCK = "the clock, the heap of the alarms, and the session where there is more to it"
@@ -25,6 +26,9 @@ def choose(nodes: Sequence[NodeIR]) -> DriverName:
         return DriverName.SESSION
     if len(woken) == 1 and woken[0].cycle is not None and woken[0].is_recorded:
         return DriverName.EVENTS
+    recorded = all(node.cycle is not None and node.is_recorded for node in woken)
+    if recorded and len(woken) > _VARIABLES:
+        return DriverName.MERGED
     if not woken or any(map(_may_cancel, woken)):
         return DriverName.SESSION
     few = len(woken) <= _VARIABLES

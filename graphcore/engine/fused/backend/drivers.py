@@ -14,6 +14,7 @@ from graphcore.engine.fused.analysis.drivers import DriverName
 from graphcore.engine.fused.backend.events import RecordedEvents
 from graphcore.engine.fused.backend.layout import Layout
 from graphcore.engine.fused.backend.lines import Lines
+from graphcore.engine.fused.backend.merged import MergedEvents
 from graphcore.engine.fused.ir import NodeIR
 from graphcore.engine.session import Session
 from graphcore.node import Source
@@ -30,8 +31,8 @@ class Driver(ABC):
 
     Attributes:
         arguments: the text of the parameters that the function has with this driver only.
-        replaced: the index of the source whose events the loop iterates over instead of calling its
-            cycle; or -1.
+        replaced: the indices of the sources whose events the loop iterates over instead of running
+            their cycles.
         begins: the number of lines before a cycle has begun; 0 if the session counts the cycles.
     """
 
@@ -44,9 +45,9 @@ class Driver(ABC):
         self.begins = 0
 
     @classmethod
-    def replaces(cls, nodes: Sequence[NodeIR]) -> int:
-        """Return the index of the source whose cycle the loop replaces; -1 if there is none."""
-        return -1
+    def replaces(cls, nodes: Sequence[NodeIR]) -> frozenset[int]:
+        """Return the indices of the sources whose cycles the loop replaces."""
+        return frozenset()
 
     # As text
 
@@ -60,6 +61,9 @@ class Driver(ABC):
     @abstractmethod
     def due_test(self, index: int) -> str:
         """Return the test of whether an alarm or an event of this node starts the cycle."""
+
+    def take_event(self, out: Lines, indent: int, index: int) -> None:  # noqa: B027  # as it has it
+        """Write the line that takes the value of a replaced source's event."""
 
     def due_list(self, out: Lines, indent: int) -> None:  # noqa: B027  # it may be one already
         """Write the lines that make `due` a heap of the nodes that start the cycle."""
@@ -137,8 +141,8 @@ class EventsDriver(Driver):
     _events: RecordedEvents
 
     @classmethod
-    def replaces(cls, nodes: Sequence[NodeIR]) -> int:
-        return next(node.index for node in nodes if node.woken)
+    def replaces(cls, nodes: Sequence[NodeIR]) -> frozenset[int]:
+        return frozenset(node.index for node in nodes if node.woken)
 
     @property
     def asks_time(self) -> bool:
@@ -175,6 +179,41 @@ class EventsDriver(Driver):
     def tell(self, session: Session, variables: Mapping[str, Any]) -> None:
         session.cycle = variables.get("cycle", 0)
         session.time = self._events.time_of(session.cycle)
+
+
+class MergedDriver(Driver):
+    """A loop over the events of many sources, all of which exist before the run."""
+
+    arguments = ", events"
+    _events: MergedEvents
+
+    @classmethod
+    def replaces(cls, nodes: Sequence[NodeIR]) -> frozenset[int]:
+        return frozenset(node.index for node in nodes if node.woken)
+
+    def prologue(self, out: Lines) -> None:
+        out.add(1, "for time, due, given, cycle in events:")
+        self._tell_session(out)
+
+    def epilogue(self, out: Lines) -> None:
+        out.add(2, "if session.ended_by is not None:")
+        out.add(3, "break")
+
+    def due_test(self, index: int) -> str:
+        return f"{index} in due"
+
+    def take_event(self, out: Lines, indent: int, index: int) -> None:
+        out.add(indent, f"{self.layout.values[index]} = given.pop()", index)
+
+    def given(self, session: Session, sources: Sequence[Any]) -> tuple[Any, ...]:
+        session.schedule.heap.clear()
+        chunks = {index: sources[index].chunks(session.start_time) for index in self.woken}
+        self._events = MergedEvents(chunks, session)
+        return (itertools.chain.from_iterable(self._events),)
+
+    def finish(self, session: Session, variables: Mapping[str, Any]) -> None:
+        self.tell(session, variables)
+        session.end_at(self._events.following)
 
 
 class VariablesDriver(Driver):
@@ -345,6 +384,7 @@ class ClockDriver(SessionDriver):
 
 DRIVERS: Mapping[DriverName, type[Driver]] = {
     DriverName.EVENTS: EventsDriver,
+    DriverName.MERGED: MergedDriver,
     DriverName.VARIABLES: VariablesDriver,
     DriverName.HEAP: HeapDriver,
     DriverName.CLOCK: ClockDriver,

@@ -219,7 +219,8 @@ class _Emitter:
         node = self._nodes[placed.index]
         if node.cycle is None:
             self._call(node, placed, indent)
-        elif node.index == self._driver.replaced:
+        elif node.index in self._driver.replaced:
+            self._driver.take_event(self._out, indent, node.index)
             self._tick(node, placed, indent)
         else:
             if node.woken and not any(isinstance(each, Wake) for each in node.cycle.body):
@@ -243,7 +244,7 @@ class _Emitter:
             self._out.add(indent + more, f"{layout.values[index]} = {working}", index)
         if node.mirrored:
             own = layout.attributes[index]
-            if index == self._driver.replaced:
+            if index in self._driver.replaced:
                 self._out.add(indent, f'{own}["value"] = {layout.values[index]}', index)
             self._out.add(indent, f'{own}["ticked_in"] = cycle', index)
         if placed.sets_flag:

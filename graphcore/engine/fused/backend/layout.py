@@ -2,7 +2,7 @@
 
 import builtins
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -50,7 +50,7 @@ _TAKEN = {
         "events",
         "first",
     ),
-    *("following", "heap", "heapify", "heappop", "heappush", "last", "live", "mask"),
+    *("following", "given", "heap", "heapify", "heappop", "heappush", "last", "live", "mask"),
     *("attributes", "monotonic", "never", "now", "offset", "put_off", "run", "schedule", "session"),
     *("start", "states", "steps", "time", "variables", "woken"),
     *_BUILTINS,
@@ -119,7 +119,7 @@ class Layout:
 
 
 def lay_out(
-    nodes: Sequence[NodeIR], objects: Sequence[Any], placed: Placed, replaced: int
+    nodes: Sequence[NodeIR], objects: Sequence[Any], placed: Placed, replaced: Container[int]
 ) -> Layout:
     """Return the layout.
 
@@ -127,13 +127,15 @@ def lay_out(
         nodes: the nodes.
         objects: the nodes' objects.
         placed: the nodes and blocks with their tests.
-        replaced: the index of the source whose events the loop iterates over; or -1.
+        replaced: the indices of the sources whose events the loop iterates over.
     """
     return _LayingOut(nodes, objects, replaced).layout(placed)
 
 
 class _LayingOut:
-    def __init__(self, nodes: Sequence[NodeIR], objects: Sequence[Any], replaced: int) -> None:
+    def __init__(
+        self, nodes: Sequence[NodeIR], objects: Sequence[Any], replaced: Container[int]
+    ) -> None:
         self._nodes = nodes
         self._objects = objects
         self._replaced = replaced
@@ -170,7 +172,7 @@ class _LayingOut:
                 asks_session = True
                 names.append({})
                 continue
-            if index == self._replaced:
+            if index in self._replaced:
                 names.append(_NONE)
                 # The loop reads this source's events, so its cycle's variables are not needed.
                 fixed = frozenset(node.cycle.kinds)

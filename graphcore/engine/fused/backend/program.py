@@ -19,6 +19,7 @@ from heapq import heapify, heappop, heappush
 from types import CodeType, FunctionType, TracebackType
 from typing import Any
 
+from graphcore.engine.collector import without_collections
 from graphcore.engine.fused.analysis.tests import Placed, PlacedBlock
 from graphcore.engine.fused.backend.drivers import NEVER, Driver
 from graphcore.engine.fused.backend.layout import Layout
@@ -124,9 +125,10 @@ class Program:
         missing: Exception | None = None
         returned: dict[str, Mapping[str, Any]] = {}
         try:
-            attributes = self._attributes()
-            given = (session, attributes, session.states, steps, self._live)
-            more = self._driver.given(session, plan.nodes)
+            with without_collections():
+                attributes = self._attributes()
+                given = (session, attributes, session.states, steps, self._live)
+                more = self._driver.given(session, plan.nodes)
             # `defaultdict` calls and stores atomically, so Ctrl-C cannot lose the result.
             returned = defaultdict(partial(self._run, *given, *more))
             self._finish(returned["variables"], session)
@@ -188,7 +190,7 @@ class Program:
         owner = self._owner_at(line)
         variables = variables_of(frame)
         self._driver.tell(session, variables)
-        if self._driver.replaced >= 0 and line == self._begins:
+        if self._driver.replaced and line == self._begins:
             if isinstance(error, Exception):
                 session.cycle += 1  # the cycle of the event that the source failed to give
             else:
