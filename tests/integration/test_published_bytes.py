@@ -160,3 +160,10 @@ def test_a_burst_is_sent_as_a_frame_for_each_of_its_topics():
         ]
         for burst, number, part in parts
     ]
+
+
+def test_the_cycle_of_a_publisher_is_inlined_by_the_fused_tier():
+    publisher = gc.from_iterable([b"1"]).zmq_pub(0, codec=raw, bind="127.0.0.1", keep_for=0)
+    graph = gc.Graph(publisher)
+    graph.run(realtime=True)
+    assert "called" not in graph.explain()
