@@ -69,7 +69,7 @@ def figures(measured: Measured) -> list[Figure]:
                 cost / peer,
                 Target("≤", 0.4, " µs"),
                 measured=cost,
-                reason="a value is put into a bounded queue under a lock",
+                reason="each value is a call of Python's, which looks for room and for the end",
             )
         )
     share = measured["idle"]["share"]

@@ -120,6 +120,8 @@ class FromIterable(Replay[T]):
 
 def _paced(events: Events, speed: float, state: GraphState) -> Events:
     """Yield the events with the times at which they are due in a real-time run."""
+    start = state.start_time
+    at_its_pace = speed == 1.0
     origin = previous = None
     for time, value in events:
         if time is None:
@@ -129,10 +131,12 @@ def _paced(events: Events, speed: float, state: GraphState) -> Events:
         elif time == previous and speed != inf:
             due = state.time
         else:
-            passed = int((time - origin) / speed)
+            due = start + (time - origin if at_its_pace else int((time - origin) / speed))
             # A late event is due a nanosecond from now: at the present time it would come before
             # the clock and the inbox are read again, and a late replay would starve them (R6).
-            due = max(state.start_time + passed, state.time + 1)
+            now = state.time
+            if due <= now:
+                due = now + 1
         yield due, value
         previous = time
 
