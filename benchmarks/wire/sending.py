@@ -1,15 +1,15 @@
 """Publishers for a worker. Each says its address, sends once all have subscribed, says what a frame
 took it, and closes when it is told to.
 
-What a frame took is the time, and the CPU time of the process, libzmq's threads included, from the
-second frame to the last.
+What a frame took is the time, and the CPU time of the sending thread and of the whole process with
+libzmq's threads, from the second frame to the last.
 """
 
 import socket as networking
 import time
 from collections.abc import Iterable, Iterator
 from itertools import chain, islice
-from time import perf_counter_ns, process_time_ns
+from time import perf_counter_ns, process_time_ns, thread_time_ns
 from typing import Any
 
 import zmq
@@ -29,10 +29,10 @@ class Spent:
     """What was spent between two moments."""
 
     def __init__(self) -> None:
-        self._moments: list[tuple[int, int]] = []
+        self._moments: list[tuple[int, int, int]] = []
 
     def take(self) -> None:
-        self._moments.append((perf_counter_ns(), process_time_ns()))
+        self._moments.append((perf_counter_ns(), thread_time_ns(), process_time_ns()))
 
     def mark(self) -> Iterator[Any]:
         """Take the moment at which the consumer comes to this place; yield nothing."""
@@ -51,8 +51,11 @@ class Spent:
 
     def over(self, count: int) -> dict[str, float]:
         """Return what was spent for each of so many, ns."""
-        time, cpu = (after - before for before, after in zip(*self._moments, strict=True))
-        return {"time": time / (count - _FIRST), "cpu": cpu / (count - _FIRST)}
+        spent = (after - before for before, after in zip(*self._moments, strict=True))
+        return {
+            name: each / (count - _FIRST)
+            for name, each in zip(("time", "thread", "process"), spent, strict=True)
+        }
 
 
 def bare(
@@ -135,7 +138,9 @@ def cycles(kind: str, way: int, count: int, subscribers: int = 0) -> None:
     """Say what the same graph takes without a publisher."""
     spent = Spent()
     source = gc.from_iterable(_ways(payload(kind).some(count), way))
-    gc.Graph(source.for_each(_ignore), *spent.after(source, count // way)).run(realtime=True)
+    ready = gc.constant(None).for_each(_ignore)
+    graph = gc.Graph(ready, source.for_each(_ignore), *spent.after(source, count // way))
+    graph.run(realtime=True)
     say(**spent.over(count // way))
 
 

@@ -43,3 +43,30 @@ def test_a_receiver_of_a_cell_counts_all_values(
     assert sender.read()["time"] > 0
     sender.tell("close")
     assert received["received"] == few.count * few.subscribers
+
+
+@pytest.mark.parametrize("way", [1, 100])
+@pytest.mark.parametrize("sender", ["by_hand", "graphcore"])
+def test_a_sender_says_what_a_frame_took_it(
+    workers: tuple[Worker, Worker], sender: str, way: int
+) -> None:
+    sending, receiving = workers
+    where = sending.ask(f"sending.{sender}", kind="msgpack dict", way=way, count=50 * way)
+    assert receiving.ask("receiving.swallow", address=where["address"]) == {"ended": True}
+    spent = sending.read()
+    sending.tell("close")
+    assert spent.keys() == {"time", "thread", "process"}
+    assert min(spent.values()) > 0
+
+
+@pytest.mark.parametrize("receiver", ["bare", "graphcore"])
+@pytest.mark.parametrize("sender", ["bare", "graph"])
+def test_a_receiver_says_how_long_each_value_took(
+    workers: tuple[Worker, Worker], sender: str, receiver: str
+) -> None:
+    sending, receiving = workers
+    where = sending.ask(f"delays.{sender}", count=20)
+    delays = receiving.ask(f"delays.receive_{receiver}", **where)["delays"]
+    sending.tell("close")
+    assert len(delays) == 20
+    assert min(delays) > 0
