@@ -44,7 +44,7 @@ CASES: dict[str, tuple[DriverName, Callable[[], gc.Stream[Any]]]] = {
         lambda: _joined(2),
     ),
     "eight sources": (DriverName.VARIABLES, lambda: _joined(8)),
-    "nine sources": (DriverName.MERGED, lambda: _joined(9)),
+    "nine sources": (DriverName.HEAP, lambda: _joined(9)),
     "a node that wakes itself": (DriverName.HEAP, of_class(WAKES)),
     "a node that keeps its alarm": (DriverName.SESSION, of_class(KEEPS)),
     "a node that is called and may be woken": (
@@ -108,3 +108,10 @@ def test_two_alarms_of_one_source_need_the_heap() -> None:
         return gc.Stream(made()).merge(gc.replay(iter([(3, 0), (4, 0)])))
 
     assert [time for time, _ in same(make)] == [3, 4, 5]
+
+
+def test_the_events_of_thousands_of_recorded_sources_are_merged() -> None:
+    sources = [gc.replay([n], [n]) for n in range(2_001)]
+    assert driver_of(*sources) is DriverName.MERGED
+    assert driver_of(*sources[1:]) is DriverName.HEAP
+    assert driver_of(*sources, gc.replay(iter([(1, 1)]))) is DriverName.HEAP

@@ -10,11 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import graphcore as gc
+from graphcore.engine.fused.analysis import drivers
 from graphcore.engine.fused.backend import merged
 from graphcore.sources import events, timer
 from tests.engine.fused.both import node_class, source_of
 
-MANY = 10  # more sources than have a variable each
+MANY = 10  # more sources than are merged here
 SPARSE = 30  # so many that blocks wait in a heap
 
 Make = Callable[[], list[gc.Stream[Any]]]
@@ -22,11 +23,13 @@ Make = Callable[[], list[gc.Stream[Any]]]
 
 @pytest.fixture(autouse=True, scope="module")
 def small_chunks() -> Iterator[None]:
-    """Make chunks short, and read few events at once."""
+    """Make chunks short, read few events at once, and merge the events of few sources."""
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(drivers, "_MERGED", 8)
         for module in (events, timer):
             patch.setattr(module, "_CHUNK", 3)
         patch.setattr(merged, "_ENOUGH", 4)
+        patch.setattr(merged, "_MOST", 25)
         yield
 
 
@@ -195,6 +198,25 @@ def test_an_interrupt_leaves_the_nodes_as_they_were(count: int, last: int) -> No
     assert same(lambda: [each.map(interrupted) for each in spread(count)])[-1][0] is (
         KeyboardInterrupt
     )
+
+
+def test_few_events_are_sorted_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    sorted_at_once: list[int] = []
+    cycles_before = merged.MergedEvents._cycles
+
+    def cycles(self: merged.MergedEvents, until: float) -> Any:
+        times, due, values = cycles_before(self, until)
+        all_due = list(due)
+        sorted_at_once.append(sum(map(len, all_due)))
+        return times, all_due, values
+
+    monkeypatch.setattr(merged.MergedEvents, "_cycles", cycles)
+    sources = [gc.replay(range(n, 4_000, 10), range(len(range(n, 4_000, 10)))) for n in range(MANY)]
+    out = sources[0].merge(*sources[1:]).count()
+    out.run()
+    assert out.value == sum(sorted_at_once) == 4_000
+    assert max(sorted_at_once) <= 25
+    assert len(sorted_at_once) < 4_000 / 2
 
 
 def test_events_are_read_no_further_than_needed() -> None:

@@ -6,13 +6,16 @@ from enum import Enum
 from graphcore.engine.fused.ir import NodeIR
 
 _VARIABLES = 8  # sources whose next times are compared one by one
+# Sources from which on sorting beats the heap, measured: it takes a quarter longer for 1,000, as
+# long for 3,000 and a tenth less for 10,000, and the shorter text compiles in half the time.
+_MERGED = 2_000
 
 
 class DriverName(Enum):
     """What decides when the next cycle begins and which nodes start it."""
 
     EVENTS = "the events of the only source, all of which exist before the run"
-    MERGED = "the events of many sources, all of which exist before the run"
+    MERGED = "the events of thousands of sources, all of which exist before the run"
     VARIABLES = "the sources' next times, each a variable"
     HEAP = "the heap of the alarms"
     CLOCK = "the clock, the heap of the alarms, and the session where there is more to it"
@@ -27,7 +30,7 @@ def choose(nodes: Sequence[NodeIR]) -> DriverName:
     if len(woken) == 1 and woken[0].cycle is not None and woken[0].is_recorded:
         return DriverName.EVENTS
     recorded = all(node.cycle is not None and node.is_recorded for node in woken)
-    if recorded and len(woken) > _VARIABLES:
+    if recorded and len(woken) > _MERGED:
         return DriverName.MERGED
     if not woken or any(map(_may_cancel, woken)):
         return DriverName.SESSION

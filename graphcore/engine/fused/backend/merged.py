@@ -17,6 +17,7 @@ from graphcore.engine.session import Session
 from graphcore.node import Chunks
 
 _ENOUGH = 4096  # events of a source that are read at once
+_MOST = 1_000_000  # events that are sorted at once, unless more have one time
 
 # The times of some cycles, and for each the sources that have an event, in the order of R2, and
 # their values in the opposite order.
@@ -50,9 +51,9 @@ class MergedEvents:
         while until < end and done != limit:
             with without_collections():
                 for source in self._sources:
-                    if source.known_until <= until:
+                    if source.known_until <= until or source.is_low:
                         source.read()
-                until = min(end, min(source.known_until for source in self._sources))
+                until = self._horizon(end)
                 times, due, values = self._cycles(until)
             if limit is not None:
                 times = times[: limit - done]
@@ -61,6 +62,17 @@ class MergedEvents:
             yield zip(times, due, values, numbers, strict=False)
         following = min(source.following for source in self._sources)
         self.following = None if following == inf else int(following)
+
+    def _horizon(self, end: float) -> float:
+        """Return the time before which to take events: all are known, and they are not too many."""
+        until = min(end, min(source.known_until for source in self._sources))
+        if sum(source.count(until) for source in self._sources) <= _MOST:
+            return until
+        first = int(min(source.following for source in self._sources))
+        until = int(min(until, 1 + max(source.last for source in self._sources)))
+        while until > first + 1 and sum(each.count(until) for each in self._sources) > _MOST:
+            until = (first + until + 1) // 2
+        return until
 
     def _cycles(self, until: float) -> _Cycles:
         """Return the cycles before a time."""
@@ -97,6 +109,7 @@ class _Source:
         index: the source's index.
         known_until: the time before which all its events have been read.
         following: the time of its first event not given out; infinite if none has been read.
+        last: the time of the last event that was read.
         failed: whether its last event is a `_Failure`.
     """
 
@@ -106,9 +119,14 @@ class _Source:
         self.following = inf
         self.failed = False
         self._chunks = chunks
-        self._last = start
+        self.last = start
         self._times: Sequence[int] = ()
         self._values: Sequence[Any] = ()
+
+    @property
+    def is_low(self) -> bool:
+        """Whether few events are left, so that one of these sources after the other would end."""
+        return len(self._times) < _ENOUGH // 2 and self.known_until < inf
 
     def read(self) -> None:
         """Read a chunk, and more if it is small."""
@@ -124,22 +142,27 @@ class _Source:
         try:
             chunk = next(self._chunks, None)
         except Exception as error:  # raised in a cycle of its own, after the event before it
-            chunk = (self._last,), (_Failure(error),)
+            chunk = (self.last,), (_Failure(error),)
             self.failed = True
         if chunk is not None:
             times, values = chunk
-            self._last = times[-1]
+            self.last = times[-1]
             if self._times:
                 times, values = [*self._times, *times], [*self._values, *values]
             self._times, self._values = times, values
         more = not self.failed and chunk is not None
-        self.known_until = self._last if more else inf
+        self.known_until = self.last if more else inf
         return more
+
+    def count(self, until: float) -> int:
+        """Return how many events there are before a time."""
+        times = self._times
+        return len(times) if self.last < until else bisect_left(times, until)
 
     def take(self, until: float) -> tuple[Sequence[int], Sequence[Any]]:
         """Return the times and the values of the events before a time; there is at least one."""
         times, values = self._times, self._values
-        place = len(times) if times[-1] < until else bisect_left(times, until)
+        place = self.count(until)
         self._times, self._values = times[place:], values[place:]
         self.following = self._times[0] if self._times else inf
         return times[:place], values[:place]
