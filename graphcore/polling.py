@@ -27,12 +27,13 @@ class Pollable(Protocol):
     descriptors: tuple[int, ...]
     due: float
 
-    def serve(self, ready: int | None) -> None:
+    def serve(self, ready: int | None, idle: float) -> None:
         """Read what is there.
 
         Args:
             ready: a descriptor that can be read, perhaps one of before the last change; `None` if
                 the source is due.
+            idle: for how long the thread has waited, in all, s.
         """
 
 

@@ -5,12 +5,9 @@ dead. So a second thread, asleep otherwise, stands in: it reads them as long as 
 stays away. A lock passes the sockets from one thread to the other, as libzmq demands.
 """
 
-import math
 import select
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from graphcore.polling import Pollable, Waker
 
@@ -33,8 +30,9 @@ class Poller:
         self._watched: dict[Pollable, tuple[int, ...]] = {}
         self._owners: dict[int, Pollable] = {}
         self._due = 0.0
-        self._woken = False
+        self._woken = self._asleep = False
         self._looked_at = time.monotonic()
+        self._idle = 0.0
         self._lock = threading.Lock()
         self._wanted = self._stands_in = False
         self._closed = threading.Event()
@@ -43,7 +41,9 @@ class Poller:
 
     def add(self, source: Pollable) -> None:
         """Begin to read a source."""
-        with self._sockets():
+        self._want()
+        with self._lock:
+            self._wanted = False
             self._watch(source)
             self._due = 0.0
 
@@ -52,7 +52,9 @@ class Poller:
 
         Once this returns, no thread is in the source's `serve`.
         """
-        with self._sockets():
+        self._want()
+        with self._lock:
+            self._wanted = False
             known = source in self._watched
             self._forget(source)
             return known and not self._watched
@@ -66,8 +68,10 @@ class Poller:
 
     def look(self) -> None:
         """Read what is there now."""
-        with self._sockets():
-            self._serve(0)
+        self._want()
+        with self._lock:
+            self._wanted = False
+            self._serve(self._poll_until(0.0))
 
     def wait(self, nanoseconds: int | None) -> None:
         """Wait until a source has been read, or until `wake` is called, but no longer than this.
@@ -75,35 +79,43 @@ class Poller:
         Args:
             nanoseconds: how long; `None` is for ever.
         """
-        with self._sockets():
-            if self._woken:  # the second thread may have read the waker
-                self._woken = False
-                return
+        self._want()
+        with self._lock:
+            self._wanted = False
             now = time.monotonic()
-            longest = math.inf if nanoseconds is None else nanoseconds / 1e9
-            until = min(self._due, now + longest)
-            asleep_at = min(until, now + self._spin)
-            while now < asleep_at:
-                if self._serve(0):
-                    return
-                now = time.monotonic()
-            self._serve(max(0.0, until - now))
+            until = self._due if nanoseconds is None else min(self._due, now + nanoseconds / 1e9)
+            if not (self._spin and self._spin_until(min(until, now + self._spin))):
+                # Whoever sets `_woken` after it was looked at sees `_asleep`, and rings.
+                self._asleep = True
+                try:
+                    ready = [] if self._woken else self._poll_until(until)
+                finally:
+                    self._asleep = False
+                self._serve(ready)
+            self._woken = False  # the caller looks now at what `wake` was called for
 
     def wake(self) -> None:
         """From any thread or signal handler: end the present wait, or the next one."""
         self._woken = True
-        self._waker.ring()
+        if self._asleep:
+            self._waker.ring()
 
-    @contextmanager
-    def _sockets(self) -> Iterator[None]:
-        """Take the sockets from the second thread, if it has them."""
-        # It says that it stands in before it asks whether they are wanted; so one sees the other.
+    def _spin_until(self, end: float) -> bool:
+        """Look again and again until this time; return whether there was anything."""
+        while time.monotonic() < end:
+            ready = self._poll_until(0.0)
+            if ready or self._woken:
+                self._serve(ready)
+                return True
+        return False
+
+    def _want(self) -> None:
+        """Have the second thread give up the lock, if it has it."""
+        # It says that it stands in before it asks whether the sockets are wanted. So either it sees
+        # this flag, or this thread sees that it stands in.
         self._wanted = True
         if self._stands_in:
             self._waker.ring()
-        with self._lock:
-            self._wanted = False
-            yield
 
     def _run(self) -> None:
         """Stand in for the graph's thread whenever that stays away."""
@@ -112,27 +124,33 @@ class Poller:
                 try:
                     self._stands_in = time.monotonic() - self._looked_at > AWAY
                     while self._stands_in and not self._wanted and not self._closed.is_set():
-                        self._serve(max(0.0, self._due - time.monotonic()))
+                        self._serve(self._poll_until(self._due))
                 finally:
                     self._stands_in = False
                     self._lock.release()
 
-    def _serve(self, seconds: float) -> bool:
-        """Wait for so long, and serve what is ready or due; return whether there was anything."""
-        ready = self._poll.poll(1_000 * min(seconds, _LONGEST))
+    def _poll_until(self, end: float) -> list[tuple[int, int]]:
+        """Wait until then for a descriptor that is ready."""
+        began = time.monotonic()
+        ready = self._poll.poll(1_000 * min(max(0.0, end - began), _LONGEST))
         self._looked_at = time.monotonic()
+        self._idle += self._looked_at - began
+        return ready
+
+    def _serve(self, ready: list[tuple[int, int]]) -> None:
+        """Serve the sources that are ready or due."""
         served = []
         for descriptor, _ in ready:
             source = self._owners.get(descriptor)
             if source is not None:
-                source.serve(descriptor)
+                source.serve(descriptor, self._idle)
                 served.append(source)
             elif descriptor == self._waker.descriptor:
                 self._waker.clear()
         if self._looked_at >= self._due:
             for source in self._watched:
                 if source.due <= self._looked_at:
-                    source.serve(None)
+                    source.serve(None, self._idle)
                     served.append(source)
         for source in served:
             if source.descriptors is not self._watched[source]:
@@ -140,7 +158,6 @@ class Poller:
                 self._watch(source)
         if served:
             self._due = min(source.due for source in self._watched)
-        return bool(ready or served)
 
     def _watch(self, source: Pollable) -> None:
         self._watched[source] = source.descriptors

@@ -32,7 +32,7 @@ class Pipe:
         self._reads += read, self._write
         self.descriptors = (read,)
 
-    def serve(self, ready: int | None) -> None:
+    def serve(self, ready: int | None, idle: float) -> None:
         if ready is None:
             self.served_when_due, self.due = True, float("inf")
             return

@@ -131,7 +131,7 @@ def test_a_publisher_that_ends_waits_until_a_slow_subscriber_has_read_the_last_f
 
 
 def test_a_slow_subscriber_sees_the_end_and_counts_all_lost_values(publish, subscribe):
-    count = 2 * FULL
+    count = 4 * FULL  # more than the kernel has room for on top of the queues
     publisher = publish(count=count, wait_for=1, say_every=count - 1, **PATIENT)
     seen = seen_by_one_held_to_the_end(publisher, subscribe, count)
     assert seen["statuses"][-1] == "disconnected"

@@ -34,6 +34,7 @@ _logger = logging.getLogger(__name__)
 
 _BUSY = 0.1  # s between two looks at where the publisher is, while it is being looked for
 _AT_REST = 0.5  # s between two looks while there is a connection
+_SIGN = 500  # ms for the sign that the end was read, for which the publisher waits
 _END = 1.0  # s to wait for the end of the connection
 _RETRY = 5  # s until the next try to connect to a publisher that has refused
 _QUIET = 0.5  # s of silence after which a publisher that has moved will send nothing more
@@ -74,6 +75,7 @@ class Connector:
     Attributes:
         address: of the publisher; its name until the address is known.
         connected: whether `status` last told so.
+        idle: for how long the thread has waited, in all, with nothing to read, s.
         origin: the bytes that all frames of the publisher share, once one has come on this
             connection; empty until then, and for a publisher that is not graphcore's.
     """
@@ -94,7 +96,7 @@ class Connector:
         # Topics whose end has come; without topics, `None`.
         self._ended: set[str | None] = set()
         self._moved_at: float | None = None
-        self._quiet = 0.0
+        self.idle = self._idle_before = 0.0
         self._refused = False
         self._retry_at = self._sign_at = 0.0
 
@@ -107,13 +109,8 @@ class Connector:
         if self._target.missing is Missing.ERROR:
             self._key.find(self._locator.find(stopping), stopping)
 
-    def open(self, wake: int | None) -> None:
-        """Acquire what reading needs; `close` releases it.
-
-        Args:
-            wake: a descriptor that ends a wait, if there is one.
-        """
-        self._wake = wake
+    def open(self) -> None:
+        """Acquire what reading needs; `close` releases it."""
         self._context: zmq.Context[Socket] = zmq.Context()
 
     def close(self) -> None:
@@ -147,9 +144,7 @@ class Connector:
             return None
         wanted = (b"",) if self._topics is None else self._topics.subscriptions
         try:
-            self._link = Link(
-                self._context, address, self._options, self._key.security, wanted, self._wake
-            )
+            self._link = Link(self._context, address, self._options, self._key.security, wanted)
         except zmq.ZMQError as error:
             if address == self._named:
                 raise
@@ -164,41 +159,28 @@ class Connector:
         at_rest = self.connected and self._moved_at is None and not self._events
         return _AT_REST if at_rest else _BUSY
 
-    def wait(self, link: Link) -> float:
-        """Wait until there is a frame or an event, and `look`; return how long it took, s."""
-        began = time.monotonic()
-        link.wait(self.patience)
-        waited = time.monotonic() - began
-        self.look(link, waited)
-        return waited
-
-    def look(self, link: Link, waited: float) -> None:
-        """Look at what the last `wait` of the link has found.
+    def look(self, link: Link, passed: float) -> None:
+        """Look at what has happened to the link.
 
         Of a publisher that refuses, the link is closed, and its `refused` is set.
 
         Args:
             link: the link.
-            waited: how long there was nothing to read, s.
+            passed: how long it is since the last look, or since the last frame, s.
         """
-        silent = self._liveness.silent
-        self.hear(waited)
-        if not link.readable:
-            self._liveness.silent += silent
-        if link.happened:
-            self._events.extend(link.events())
+        # If this process was suspended, most of that time says nothing about the publisher.
+        silent = min(passed, 2 * _AT_REST)
+        self._liveness.silent = 0.0 if link.has_more() else self._liveness.silent + silent
+        self._events.extend(link.events())
         if link.refused:
             self._give_up(link)
         else:
             while self._events and not self.connected:
                 self._report_event()
 
-    def hear(self, waited: float) -> None:
-        """Note that the publisher has sent something after so many seconds."""
-        # If this process was suspended, most of that time says nothing about the publisher.
-        waited = min(waited, 2 * _AT_REST)
-        self._quiet += waited
-        self._liveness.silent = waited
+    def hear(self) -> None:
+        """Note that the publisher has sent something."""
+        self._liveness.silent = 0.0
 
     def look_after(self, link: Link) -> None:
         """Show the publisher a sign of life, and leave one that shows none itself."""
@@ -240,12 +222,13 @@ class Connector:
             return False
         now = time.monotonic()
         if self._moved_at is None:
-            self._moved_at, self._quiet = now, 0.0
+            self._moved_at, self._idle_before = now, self.idle
             _logger.info("%s: the publisher has moved to %s", link.address, address)
         if self._events:
             return True  # the connection has ended, so what waits to be read ends too
         longest = max(self._options.linger / 1e9, _QUIET)
-        return self._quiet < _QUIET and now - self._moved_at < longest
+        quiet = self.idle - self._idle_before
+        return quiet < _QUIET and now - self._moved_at < longest
 
     def _leave(self, link: Link) -> None:
         self.tell(ZmqStatus.DISCONNECTED)
@@ -253,12 +236,16 @@ class Connector:
         self._link = self._moved_at = None
         self._events.clear()
 
-    def drop(self) -> None:
-        """Close the link, and tell nothing of it."""
+    def drop(self, linger: int = 0) -> None:
+        """Close the link, and tell nothing of it.
+
+        Args:
+            linger: how long libzmq may take to send what is left to send, ms.
+        """
         self.connected = False
         link, self._link = self._link, None
         if link is not None:
-            link.close()
+            link.close(linger)
 
     def _give_up(self, link: Link) -> None:
         """Leave a publisher that refuses. libzmq does not try again, so a new link will."""
@@ -332,6 +319,7 @@ class Connector:
             self._sign(DONE)
         self.tell(ZmqStatus.DISCONNECTED)
         if self._target.on_end is OnEnd.CLOSE:
+            self.drop(linger=_SIGN if signing else 0)
             _logger.info("%s: the publisher has ended", self.address)
             raise Ended
 

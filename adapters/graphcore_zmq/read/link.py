@@ -27,7 +27,6 @@ class Link:
         options: of the socket.
         security: how the connection is encrypted, if it is.
         wanted: what to subscribe to; with it goes a promise of signs of life.
-        wake: a descriptor that ends a wait, if there is one.
 
     Raises:
         ZMQError: if libzmq cannot connect to such an address.
@@ -40,10 +39,9 @@ class Link:
         options: SocketOptions,
         security: CurveClient | None,
         wanted: Sequence[bytes] = (),
-        wake: int | None = None,
     ) -> None:
         self.address = address
-        self.refused = self.happened = self.readable = False
+        self.refused = False
         self._failures = 0
         self._failed_at = time.monotonic()
         self._options = options
@@ -77,20 +75,6 @@ class Link:
         except BaseException:
             self.close()
             raise
-        self._poller = zmq.Poller()
-        self._poller.register(self.socket, zmq.POLLIN)
-        self._poller.register(self.monitor.socket, zmq.POLLIN)
-        if wake is not None:
-            self._poller.register(wake, zmq.POLLIN)
-
-    def wait(self, seconds: float) -> None:
-        """Wait until a frame or an event of the connection can be read, or `wake`.
-
-        Afterwards `readable` says whether a frame can be read, and `happened` whether an event can.
-        """
-        ready = dict(self._poller.poll(round(1_000 * seconds)))
-        self.happened = self.monitor.socket in ready
-        self.readable = self.socket in ready
 
     def has_more(self) -> bool:
         """Return whether a frame can be read now.
@@ -134,8 +118,12 @@ class Link:
         for kind in (SUBSCRIBE, UNSUBSCRIBE):
             self.socket.send(kind + sign, zmq.NOBLOCK)
 
-    def close(self) -> None:
-        """Close both sockets; unread frames are lost."""
+    def close(self, linger: int = 0) -> None:
+        """Close both sockets; unread frames are lost.
+
+        Args:
+            linger: how long libzmq may take to send what is left to send, ms.
+        """
         self.socket.disable_monitor()
         self.monitor.close()
-        self.socket.close(linger=0)
+        self.socket.close(linger)
