@@ -8,6 +8,7 @@ PARTS ?=
 ETCD ?=
 SECONDS ?= 3600
 RATE ?= 20000
+RECEIVE ?= thread
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
@@ -40,7 +41,7 @@ measure: $(VENV)/.extra-bench
 	@$(BIN)/python -m benchmarks $(PARTS)
 
 soak: $(VENV)/.extra-dev ## send for an hour, lose nothing, stay as large; SECONDS=60 RATE=20000
-	@$(BIN)/python -m benchmarks.soak --seconds $(SECONDS) --rate $(RATE)
+	@$(BIN)/python -m benchmarks.soak --seconds $(SECONDS) --rate $(RATE) --receive $(RECEIVE)
 
 docs: $(VENV)/.extra-docs ## build the site into site/
 	@$(BIN)/mkdocs build --strict

@@ -20,6 +20,7 @@ from statistics import median
 from typing import Any
 
 import graphcore as gc
+from graphcore.graph import ReceiveName
 from graphcore_zmq import ZmqSubscription, raw, zmq_sub
 from graphcore_zmq.stats.latency import Latency
 
@@ -90,11 +91,11 @@ class Outcome:
         return "\n".join(f"{what:<26}{figure}" for what, figure in rows)
 
 
-def soak(seconds: float, rate: int) -> Outcome:
-    """Send for so long, at so many values a second."""
+def soak(seconds: float, rate: int, receive: ReceiveName) -> Outcome:
+    """Send for so long, at so many values a second, to a subscriber that receives in this way."""
     with _process(_publish, seconds, rate) as (publisher, publishing):
         port = _told(publishing, 0)
-        with _process(_subscribe, port, seconds, rate) as (subscriber, subscribing):
+        with _process(_subscribe, port, seconds, rate, receive) as (subscriber, subscribing):
             _told(subscribing, seconds)  # that it is warm
             processes = {"publisher": publisher, "subscriber": subscriber}
             memory: dict[str, list[float]] = {name: [] for name in processes}
@@ -184,7 +185,9 @@ def _publish(parent: Connection, seconds: float, rate: int) -> None:
 # In the subscriber's process
 
 
-def _subscribe(parent: Connection, port: int, seconds: float, rate: int) -> None:
+def _subscribe(
+    parent: Connection, port: int, seconds: float, rate: int, receive: ReceiveName
+) -> None:
     warm = _FILLING + round(seconds * rate / _SLICES)
     count, in_order = 0, True
     warm_at, last_at, warm_count, before = 0.0, 0.0, 0, Latency()
@@ -203,7 +206,7 @@ def _subscribe(parent: Connection, port: int, seconds: float, rate: int) -> None
 
     subscription = zmq_sub(port, codec=raw)
     statuses = subscription.status.collect()
-    gc.Graph(subscription.data.for_each(look), statuses).run(realtime=True)
+    gc.Graph(subscription.data.for_each(look), statuses).run(realtime=True, receive=receive)
     stats = subscription.stats()
     counts = map(int.__sub__, stats.latency.counts, before.counts)
     parent.send(
@@ -230,10 +233,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.soak", description=__doc__)
     parser.add_argument("--seconds", type=float, default=3_600, help="how long, %(default)s")
     parser.add_argument("--rate", type=int, default=20_000, help="values a second, %(default)s")
+    parser.add_argument(
+        "--receive",
+        choices=["thread", "inline"],
+        default="thread",
+        help="which thread of the subscriber receives, %(default)s",
+    )
     arguments = parser.parse_args()
     if arguments.seconds < _SHORTEST or arguments.rate < 1:
         parser.error(f"at least {_SHORTEST} seconds, and a value in each")
-    outcome = soak(arguments.seconds, arguments.rate)
+    outcome = soak(arguments.seconds, arguments.rate, arguments.receive)
     print(outcome.table())
     for fault in outcome.faults():
         print(f"not as it should be: {fault}", file=sys.stderr)
