@@ -27,10 +27,13 @@ class InlineReader:
         self.due = 0.0
         self._reader = reader
         self._sender = sender
+        self._over = False
         reader.open(sender, room)
 
     def serve(self, ready: int | None, idle: float) -> None:
         """Read what is there; hand errors and the end to the node."""
+        if self._over:  # both descriptors were ready, and the first has shown the end
+            return
         try:
             self._reader.serve(ready, idle)
         except (Ended, Stopped):
@@ -47,5 +50,6 @@ class InlineReader:
         self._reader.close()
 
     def _end(self) -> None:
+        self._over = True
         self.descriptors, self.due = (), math.inf
         self._reader.connector.drop()
