@@ -200,7 +200,10 @@ class _Printer:
         elif isinstance(index, ast.Tuple) and index.elts:
             for number, each in enumerate(index.elts):
                 self._parts.append(", " if number else "")
-                self._index(each)
+                if isinstance(each, ast.Slice):
+                    self._index(each)
+                else:
+                    self.expression(each, _TEST)
             if len(index.elts) == 1:
                 self._parts.append(",")
         else:
