@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from queue import Empty, Queue
 from typing import Any
@@ -14,6 +15,7 @@ import pytest
 import trustme
 
 from graphcore.testing import wait_until
+from graphcore_zmq import EtcdRegistry, RegistryError
 from tests.integration.bare import Bare
 from tests.integration.etcd_server import EtcdServer, Proxy, Tls, free_port
 from tests.integration.feeding import Feeding
@@ -76,8 +78,15 @@ class Program:
         self.process.stdin.close()
 
 
+@pytest.fixture(scope="session")
+def grpc_runs() -> None:
+    """Have gRPC open the descriptors that it keeps for the life of the process."""
+    with suppress(RegistryError):
+        EtcdRegistry("http://127.0.0.1:1").lookup("nobody")
+
+
 @pytest.fixture
-def nothing_is_left_over() -> Iterator[None]:
+def nothing_is_left_over(grpc_runs: None) -> Iterator[None]:
     """The test ends with the threads and descriptors with which it began."""
     threads, before = set(threading.enumerate()), descriptors()
     yield
