@@ -155,7 +155,7 @@ class Connector:
 
     @property
     def patience(self) -> float:
-        """How long to wait at most until the next `follow` and `wait`, s."""
+        """How long to wait at most until the next `follow` and `look`, s."""
         at_rest = self.connected and self._moved_at is None and not self._events
         return _AT_REST if at_rest else _BUSY
 

@@ -39,7 +39,6 @@ class Reader:
     """
 
     def __init__(self, target: Target, codec: Codec[Any], conflate: bool) -> None:
-        self._options = target.options
         newest = newest_alone if target.topics is None else newest_of_each
         self._out: Handover[Any] = Handover(newest if conflate else None)
         self.connector = Connector(target, self._out)

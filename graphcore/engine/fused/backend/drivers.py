@@ -134,15 +134,20 @@ class Driver(ABC):
         session.time = variables.get("time", session.time)
 
 
-class EventsDriver(Driver):
-    """A loop over the events of the only source, all of which exist before the run."""
+class RecordedDriver(Driver):
+    """A loop over events that all exist before the run, in place of their sources' cycles."""
 
     arguments = ", events"
-    _events: RecordedEvents
 
     @classmethod
     def replaces(cls, nodes: Sequence[NodeIR]) -> frozenset[int]:
         return frozenset(node.index for node in nodes if node.woken)
+
+
+class EventsDriver(RecordedDriver):
+    """A loop over the events of the only source, all of which exist before the run."""
+
+    _events: RecordedEvents
 
     @property
     def asks_time(self) -> bool:
@@ -181,15 +186,10 @@ class EventsDriver(Driver):
         session.time = self._events.time_of(session.cycle)
 
 
-class MergedDriver(Driver):
+class MergedDriver(RecordedDriver):
     """A loop over the events of many sources, all of which exist before the run."""
 
-    arguments = ", events"
     _events: MergedEvents
-
-    @classmethod
-    def replaces(cls, nodes: Sequence[NodeIR]) -> frozenset[int]:
-        return frozenset(node.index for node in nodes if node.woken)
 
     def prologue(self, out: Lines) -> None:
         out.add(1, "for time, due, given, cycle in events:")
