@@ -12,6 +12,7 @@ Declare a graph of streams once, and run the same wiring over history or live:
 
 from graphcore.collected import Collected
 from graphcore.declare import node, state
+from graphcore.embedding.running import Running
 from graphcore.errors import (
     GraphcoreError,
     InvalidTypeError,
@@ -59,6 +60,7 @@ __all__ = [
     "RunError",
     "RunMode",
     "RunReport",
+    "Running",
     "Sender",
     "Source",
     "Stopped",

@@ -3,13 +3,16 @@
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 from time import perf_counter_ns
-from typing import TYPE_CHECKING, Any, Literal, SupportsIndex, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, SupportsIndex, TypedDict, Unpack
 
+from graphcore.embedding.background import Background
+from graphcore.embedding.running import Running, awaited
 from graphcore.engine.collector import without_collections
 from graphcore.engine.fused import Fused
 from graphcore.engine.interpreted import Interpreted
-from graphcore.engine.lifecycle import Tier, claim, execute, release
+from graphcore.engine.lifecycle import Control, Tier, control_of, execute
 from graphcore.engine.notes import add_note
 from graphcore.engine.plan import Plan
 from graphcore.engine.session import MAX_CYCLES_AT_ONCE, Session
@@ -171,6 +174,108 @@ class Graph:
             Exception: what a node raised, with a note about the node; several errors as an
                 `ExceptionGroup`.
         """
+        return self._execute(
+            Control(self._plan),
+            realtime=realtime,
+            start=start,
+            until=until,
+            duration=duration,
+            cycles=cycles,
+            max_cycles_at_once=max_cycles_at_once,
+            tier=tier,
+            receive=receive,
+            spin=spin,
+            progress=progress,
+        )
+
+    def stop(self) -> bool:
+        """End the run in progress after its present cycle, as `state.stop()` does.
+
+        It may be called from any thread, from a signal handler, and from a function inside the
+        run. It does not wait until the run has ended. If this graph has no run in progress, it
+        does nothing.
+
+        Returns:
+            Whether there was a run in progress.
+        """
+        control = control_of(self._plan.nodes[0])
+        if control is None or control.plan is not self._plan:
+            return False
+        control.stop()
+        return True
+
+    def running(self, **options: Unpack[RunOptions]) -> Running:
+        """Run in a thread of its own, for the time of a `with` block; live unless told otherwise.
+
+        The block begins once all nodes have started, and its end stops the run. `run.stop()` ends
+        the run earlier, `run.join()` waits for its own end, and `run.report` is its report.
+
+        Args:
+            options: those of `run`, with ``realtime=True`` as the default.
+
+        Raises:
+            Exception: at the beginning of the block what `run` would raise before all nodes have
+                started, at its end what is raised later. If the block itself fails as well, an
+                `ExceptionGroup` of both.
+
+        >>> import graphcore as gc
+        >>> out = gc.constant("on").collect()
+        >>> with gc.Graph(out).running() as run:
+        ...     run.join("10s")
+        True
+        >>> run.report.ended_by, out.values
+        (<EndedBy.SOURCES: 'sources'>, ['on'])
+        """
+        options.setdefault("realtime", True)
+        return Running(self._background(options))
+
+    async def run_async(self, **options: Unpack[RunOptions]) -> RunReport:
+        """Run in a thread of its own, while the present event loop goes on.
+
+        A graph that computes for long, or waits in a function, does not hold up the loop. The
+        functions given to operators are called in the graph's thread.
+
+        If the task is cancelled, the run is stopped as by `stop`, its end is awaited, and
+        `CancelledError` is raised; or, if stopping fails, that error.
+
+        Args:
+            options: those of `run`.
+
+        Raises:
+            Exception: what `run` raises.
+
+        >>> import asyncio
+        >>> import graphcore as gc
+        >>> out = gc.from_iterable([1, 2, 3]).sum().collect()
+        >>> asyncio.run(gc.Graph(out).run_async()).ended_by
+        <EndedBy.SOURCES: 'sources'>
+        >>> out.values
+        [1, 3, 6]
+        """
+        return await awaited(self._background(options))
+
+    def _background(self, options: RunOptions) -> Background:
+        control = Control(self._plan)
+        defaults = Graph.run.__kwdefaults__
+        assert defaults is not None
+        given: dict[str, Any] = {**defaults, **options}
+        return Background(partial(self._execute, control, **given), control)
+
+    def _execute(
+        self,
+        control: Control,
+        *,
+        realtime: bool,
+        start: Time | None,
+        until: Time | None,
+        duration: Duration | None,
+        cycles: int | None,
+        max_cycles_at_once: int,
+        tier: TierName,
+        receive: ReceiveName,
+        spin: Duration,
+        progress: bool,
+    ) -> RunReport:
         if tier not in _TIERS:
             raise InvalidValueError(f"there is no tier {tier!r}; tiers: {', '.join(_TIERS)}")
         if receive not in list(Receive):
@@ -189,17 +294,17 @@ class Graph:
         bounded = not (until is None and duration is None and cycles is None)
         if not realtime and not bounded:
             self._refuse_endless_sources()
-        mine: list[int] = []
         try:
-            claim(self._plan, mine)
+            control.claim()
             began = perf_counter_ns()
             # Before the session is made, because with it the time of a real-time run begins.
             way = self._tier(tier)
             way.prepare(RunMode.REALTIME if realtime else RunMode.HISTORICAL, progress)
             session = self._session(realtime, start, until, duration, cycles, progress, most)
             session.receive, session.spin = Receive(receive), spinning
+            control.begin(session)
             with showing_progress(session) if progress else nullcontext():
-                execute(self._plan, session, way)
+                execute(self._plan, session, way, control.started)
             wall_time = perf_counter_ns() - began
             assert session.ended_by is not None
             return RunReport(
@@ -211,7 +316,7 @@ class Graph:
                 skipped=sum(source.skipped for source in self._sources()),
             )
         finally:
-            release(mine)
+            control.release()
 
     def _tier(self, name: str) -> Tier:
         if name not in self._tiers:

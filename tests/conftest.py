@@ -17,7 +17,8 @@ settings.load_profile("default")
 
 # These tests hold on every tier, so they run on each. All other tests run on the default
 # tier.
-_ON_EACH_TIER = [Path(__file__).parent / folder for folder in ("engine", "operators", "sources")]
+_FOLDERS = ("embedding", "engine", "operators", "sources")
+_ON_EACH_TIER = [Path(__file__).parent / folder for folder in _FOLDERS]
 
 # These, on what can go wrong between two processes, hold for each way of receiving.
 _RECEIVING = "breaks bursts follow killed limits peer_timeout silent stopped topics zmq"

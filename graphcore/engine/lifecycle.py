@@ -2,13 +2,17 @@
 
 import os
 import threading
+from collections import deque
+from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
+from itertools import repeat
 from typing import Protocol
 
 from graphcore.engine.collector import without_collections
 from graphcore.engine.notes import add_note
-from graphcore.engine.plan import Plan
+from graphcore.engine.plan import Node, Plan
 from graphcore.engine.session import Session
 from graphcore.engine.signals import ending_by_signal
 from graphcore.errors import RunError
@@ -26,31 +30,65 @@ class Tier(Protocol):
         """Run the plan's nodes cycle by cycle until the session is over."""
 
 
-_running: set[int] = set()  # the ids of nodes, which are told apart by identity
-_running_lock = threading.Lock()
-
-
-def claim(plan: Plan, mine: list[int]) -> None:
-    """Claim the plan's nodes for one run, before the run touches any of them (R12).
+class Control:
+    """What other threads may ask of a run, from its claim on its nodes until it has ended.
 
     Args:
         plan: the plan to run.
-        mine: receives the ids of the nodes; hand it to `release` in a `finally`. Ctrl-C cannot
-            break into that one call, while it could break into a context manager and leave claims.
 
-    Raises:
-        RunError: if a node is in another run.
+    Attributes:
+        plan: the argument.
+        started: an event that is set when all nodes have started.
+        release: frees the nodes; call it in a `finally`. It is one call in C: Ctrl-C could break
+            into a function, or a context manager, and leave claims.
     """
-    with _running_lock:
-        taken = next((node for node in plan.nodes if id(node) in _running), None)
-        if taken is not None:
-            raise RunError(f"{taken.name} is in another run; a node is in one run at a time")
-        # Before they are claimed, so that Ctrl-C in between leaves no claim behind.
-        mine.extend(map(id, plan.nodes))
-        _running.update(mine)
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.started = threading.Event()
+        self._session: Session | None = None
+        self._stopped = False
+        self._claimed: list[int] = []  # the ids of nodes, which are told apart by identity
+        self.release: Callable[[], object] = partial(
+            deque, map(_running.pop, self._claimed, repeat(None)), 0
+        )
+
+    def claim(self) -> None:
+        """Claim the plan's nodes, before the run touches any of them (R12).
+
+        Raises:
+            RunError: if a node is in another run.
+        """
+        nodes = self.plan.nodes
+        with _running_lock:
+            taken = next((node for node in nodes if id(node) in _running), None)
+            if taken is not None:
+                raise RunError(f"{taken.name} is in another run; a node is in one run at a time")
+            # Before they are claimed, so that Ctrl-C in between leaves no claim behind.
+            self._claimed.extend(map(id, nodes))
+            _running.update(dict.fromkeys(self._claimed, self))
+
+    def begin(self, session: Session) -> None:
+        """Make `stop` end this session, at once if it was called before."""
+        self._session = session
+        if self._stopped:
+            session.request_stop(EndedBy.STOP)
+
+    def stop(self) -> None:
+        """End the run after the present cycle; from any thread, and safe in a signal handler."""
+        # First, so that `begin` sees this flag or this method sees the session.
+        self._stopped = True
+        if self._session is not None:
+            self._session.request_stop(EndedBy.STOP)
 
 
-release = _running.difference_update
+_running: dict[int, Control] = {}  # by the ids of nodes
+_running_lock = threading.Lock()
+
+
+def control_of(node: Node) -> Control | None:
+    """Return the control of the run that a node is in."""
+    return _running.get(id(node))
 
 
 def _forget_claims() -> None:
@@ -65,8 +103,14 @@ if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
     os.register_at_fork(after_in_child=_forget_claims)
 
 
-def execute(plan: Plan, session: Session, tier: Tier) -> None:
+def execute(plan: Plan, session: Session, tier: Tier, ready: threading.Event) -> None:
     """Start the nodes in order, run the tier, and stop in reverse all whose `start` was called.
+
+    Args:
+        plan: what is run.
+        session: the run.
+        tier: how to run it.
+        ready: set once all nodes have started.
 
     Raises:
         BaseException: a lone error itself; several as a group, the first to happen first.
@@ -79,6 +123,7 @@ def execute(plan: Plan, session: Session, tier: Tier) -> None:
             # A live run may wait in `start` for others, while the whole process makes garbage.
             with nullcontext() if realtime else without_collections():
                 _start(plan, session, started)
+            ready.set()
             tier.run(session)
         except BaseException as error:  # raised again below, once the nodes are stopped
             errors.append(error)
