@@ -136,7 +136,7 @@ def all_operators() -> dict[str, Operator]:
 
 
 def _all_calls() -> Iterator[tuple[tuple[Call, ...], bool]]:
-    for name, function in vars(gc.Stream).items():
+    for name, function in inspect.getmembers(gc.Stream):
         if name not in NOT_WIRED and _is_operator(name, function):
             for signature in _signatures(function):
                 yield from _calls_from(gc.constant(1), name, signature, False)
@@ -150,13 +150,13 @@ def _all_calls() -> Iterator[tuple[tuple[Call, ...], bool]]:
 def _is_operator(name: str, function: object) -> bool:
     """Return whether an operator is the package's own; those of adapters and other tests do not
     count."""
-    if not inspect.isfunction(function) or not function.__module__.startswith("graphcore."):
+    if not inspect.isfunction(function) or not function.__module__.startswith("graphcore.stream."):
         return False
     return _makes_streams(function) if name.startswith("__") else not name.startswith("_")
 
 
 def _makes_streams(function: Callable[..., Any]) -> bool:
-    result = typing.get_type_hints(function).get("return")
+    result = _hints(function).get("return")
     return inspect.isclass(origin := typing.get_origin(result) or result) and issubclass(
         origin, gc.Handle
     )
@@ -164,7 +164,12 @@ def _makes_streams(function: Callable[..., Any]) -> bool:
 
 def _signatures(function: Callable[..., Any]) -> list[tuple[inspect.Signature, dict[str, Any]]]:
     written = typing.get_overloads(function) or [function]
-    return [(inspect.signature(each), typing.get_type_hints(each)) for each in written]
+    return [(inspect.signature(each), _hints(each)) for each in written]
+
+
+def _hints(function: Callable[..., Any]) -> dict[str, Any]:
+    """Return the annotations; the families' modules import `Stream` for type checkers only."""
+    return typing.get_type_hints(function, localns={"Stream": gc.Stream})
 
 
 def _calls_from(

@@ -1,0 +1,61 @@
+"""Check the arguments of operators, each in one sentence."""
+
+from collections.abc import Callable
+from typing import ParamSpec, SupportsIndex, TypeVar
+
+from graphcore.errors import InvalidTypeError, InvalidValueError
+from graphcore.node import refuse_list
+
+V = TypeVar("V")
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def function_of(given: Callable[P, R]) -> Callable[P, R]:
+    """Return a function that an operator was given.
+
+    Raises:
+        InvalidTypeError: if it cannot be called.
+    """
+    if not callable(given):
+        raise InvalidTypeError(f"a function is needed, not {given!r}")
+    return given
+
+
+def whole(given: int, argument: str, least: int | None = None) -> int:
+    """Return a whole number of any type as an `int`.
+
+    Raises:
+        InvalidTypeError: if it is not a whole number.
+        InvalidValueError: if it is below `least`.
+    """
+    if isinstance(given, bool) or not isinstance(given, SupportsIndex):
+        raise InvalidTypeError(f"{argument} must be a whole number, not {given!r}")
+    number = given.__index__()
+    if least is not None and number < least:
+        raise InvalidValueError(f"{argument} must be at least {least}, not {number}")
+    return number
+
+
+def label_prefix(label: str) -> str:
+    """Return a label with a space after it, or no text for no label.
+
+    Raises:
+        InvalidTypeError: if it is not text.
+    """
+    if not isinstance(label, str):
+        raise InvalidTypeError(f"a label must be text, not {label!r}")
+    return label and f"{label} "
+
+
+def several_of(streams: tuple[V, ...] | list[V], what: str) -> list[V]:
+    """Return the further streams that an operator was given.
+
+    Raises:
+        InvalidTypeError: if there are none, or a list holds them.
+    """
+    if not streams:
+        raise InvalidTypeError(f"{what} needs at least one other stream")
+    for each in streams:
+        refuse_list(each, what)
+    return list(streams)

@@ -1,0 +1,73 @@
+"""The methods of `Stream` that hand values to the outside world."""
+
+import logging
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from graphcore.collected import Collected
+from graphcore.operators import sinks
+from graphcore.stream.families.arguments import function_of, label_prefix, whole
+from graphcore.stream.families.base import StreamBase
+from graphcore.tables.columns import column_of
+from graphcore.tables.libraries import tables_module
+from graphcore.tables.recording import Record, path_of
+
+if TYPE_CHECKING:
+    from graphcore.stream.stream import Stream
+
+T = TypeVar("T")
+
+
+class SinkOperators(StreamBase[T]):
+    """Sinks; each ticks with the value, so that a chain can go on."""
+
+    __slots__ = ()
+
+    def for_each(self, function: Callable[[T], object]) -> "Stream[T]":
+        """Call a function with each value; tick with the value."""
+        return self._stream(sinks.ForEach(self, function_of(function)))
+
+    def print(self, label: str = "") -> "Stream[T]":
+        """Write the engine time and the value to standard output; tick with the value."""
+        return self._stream(sinks.Print(self, label_prefix(label)))
+
+    def log(self, label: str = "", level: int = logging.INFO) -> "Stream[T]":
+        """Log each value to the logger `graphcore.operators.sinks`; tick with the value."""
+        return self._stream(sinks.Log(self, label_prefix(label), whole(level, "level")))
+
+    def collect(self) -> Collected[T]:
+        """Return a sink that each run empties and fills with times and values."""
+        return Collected(sinks.Collect(self))
+
+    def accumulate(self) -> "Stream[list[T]]":
+        """Tick with the list of all values so far; it is the same list each time, and grows."""
+        return self._stream(sinks.Accumulate(self))
+
+    def record(self, file: "str | os.PathLike[str]", kind: Any = Any) -> "Stream[T]":
+        """Write each value to a Parquet file, which `replay_parquet` reads; tick with the value.
+
+        The columns are `time` (timestamp in ns, UTC), `cycle` (the number of the cycle among the
+        cycles at that time, from 0) and `value`. During the run the values are in an Arrow stream,
+        ``FILE.partial``, which `replay_parquet` can read as well. When the run stops, the Parquet
+        file is made; it replaces an existing one.
+
+        Args:
+            file: the path. If the process is killed, ``FILE.partial`` holds all ticks but those of
+                the last second, and a new run is refused as long as that file exists.
+            kind: the type of the values, such as ``float``, ``dict[str, float]`` or a class of
+                records; by default the type of the first value.
+
+        Raises:
+            RunError: at wiring if pyarrow, of the `tables` extra, is not installed; in `start` if
+                the file cannot be written.
+            InvalidTypeError: at wiring for a type that no column can hold, in `cycle` for a value
+                that does not fit the column.
+        """
+        tables_module("pyarrow")
+        column_of(kind)
+        return self._stream(Record(self, path_of(file), kind))
+
+    def finally_(self, function: Callable[[T], object]) -> "Stream[T]":
+        """Call a function once, when the run stops, with the last value; never if none came."""
+        return self._stream(sinks.Finally(self, function_of(function)))

@@ -1,0 +1,121 @@
+"""`Stream`: the fluent handle that wires a graph, with one short method for each operator.
+
+A stream has no values while the graph is wired, so it cannot be iterated over and has no truth
+value. The methods are in mixins, a module in `families` for each. A method checks its arguments
+and makes the node; the node's `cycle`, in `graphcore.operators`, defines what the operator does.
+Unless its docstring says otherwise, an operator ticks with each value that comes, and an operator
+with several inputs does not tick before each of them has a value (R5).
+"""
+
+from collections.abc import Callable
+from types import FunctionType
+from typing import NoReturn, ParamSpec, TypeVar
+
+from graphcore.errors import InvalidTypeError, WiringError
+from graphcore.node import Active, MutableNode, node_of
+from graphcore.origin import register_operator
+from graphcore.stream.families.arithmetic import ArithmeticOperators
+from graphcore.stream.families.bursts import BurstOperators
+from graphcore.stream.families.rate import RateOperators
+from graphcore.stream.families.running import RunningOperators
+from graphcore.stream.families.several import SeveralOperators
+from graphcore.stream.families.single import SingleOperators
+from graphcore.stream.families.sinks import SinkOperators
+
+T = TypeVar("T")
+U = TypeVar("U")
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Stream(
+    SingleOperators[T],
+    RateOperators[T],
+    SeveralOperators[T],
+    BurstOperators[T],
+    RunningOperators[T],
+    SinkOperators[T],
+    ArithmeticOperators[T],
+):
+    """The output of a node, from which more of the graph can be wired.
+
+    Args:
+        node: the node.
+
+    Raises:
+        InvalidTypeError: if that is not a node.
+
+    >>> import graphcore as gc
+    >>> out = gc.from_iterable([1, 2, 3, 4]).filter(lambda n: n % 2 == 0).map(str).collect()
+    >>> report = out.run()
+    >>> out.values
+    ['2', '4']
+    """
+
+    __slots__ = ("__weakref__",)
+
+    def __init__(self, node: MutableNode[T]) -> None:
+        self.node = node_of(node, "the argument of Stream")
+
+    def _stream(self, node: MutableNode[U]) -> "Stream[U]":
+        return Stream(node)
+
+    def __iter__(self) -> NoReturn:
+        """Refuse: without this method Python would iterate by `[]` and never end."""
+        raise TypeError(
+            f"{self!r} is a stream, which has no values to iterate over while the graph is wired; "
+            "stream[0] is a stream of the first item of each value"
+        )
+
+    def __bool__(self) -> NoReturn:
+        """Refuse: a stream has no truth value."""
+        raise TypeError(
+            f"{self!r} is a stream, which is neither true nor false while the graph is wired; "
+            "use & | ~ instead of and, or, not, and (a < b) & (b < c) instead of a < b < c"
+        )
+
+
+class FeedbackStream(Stream[T]):
+    """A stream to be bound later: it ticks in the cycle after the one that fed it."""
+
+    __slots__ = ()
+
+    def bind(self, source: Active[T]) -> None:
+        """Close the loop: deliver the values of `source`.
+
+        Raises:
+            WiringError: if this stream is bound already.
+        """
+        self.node.bind(source)  # type: ignore[attr-defined]  # its node is always a Feedback
+
+
+def stream_operator(function: Callable[P, R]) -> Callable[P, R]:
+    """Make a function ``f(stream, ...)`` a method of `Stream` as well.
+
+    The function is returned unchanged; typed code calls it. Defining it again in the same module,
+    as by running a notebook cell twice, replaces the method.
+
+    Raises:
+        InvalidTypeError: if it is not a function written with `def`.
+        WiringError: if `Stream` has an attribute of that name already.
+
+    >>> import graphcore as gc
+    >>> @gc.stream_operator
+    ... def doubled(stream: gc.Stream[int]) -> gc.Stream[int]:
+    ...     return stream.map(lambda value: value * 2)
+    >>> out = gc.from_iterable([1, 2]).doubled().collect()
+    >>> _ = out.run()
+    >>> out.values
+    [2, 4]
+    """
+    if not isinstance(function, FunctionType):
+        raise InvalidTypeError(f"stream_operator needs a function, not {function!r}")
+    name = function.__name__
+    taken = getattr(Stream, name, None)
+    home = (function.__module__, function.__qualname__)
+    same = isinstance(taken, FunctionType) and home == (taken.__module__, taken.__qualname__)
+    if hasattr(Stream, name) and not same:
+        raise WiringError(f"Stream.{name} exists already: choose another name for the operator")
+    register_operator(function)
+    setattr(Stream, name, function)
+    return function
