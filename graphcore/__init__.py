@@ -14,6 +14,7 @@ from graphcore.collected import Collected
 from graphcore.declare import node, state
 from graphcore.embedding.running import Running
 from graphcore.errors import (
+    CheckError,
     GraphcoreError,
     InvalidTypeError,
     InvalidValueError,
@@ -43,6 +44,7 @@ from graphcore.version import __version__
 __all__ = [
     "Active",
     "Alarm",
+    "CheckError",
     "Collected",
     "EndedBy",
     "FeedbackStream",

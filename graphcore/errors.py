@@ -38,5 +38,9 @@ class NoValueError(GraphcoreError):
     """A stream's value was read before the stream ticked for the first time (R5)."""
 
 
+class CheckError(GraphcoreError, ValueError):
+    """A value is not what `Stream.check` demands."""
+
+
 class Stopped(GraphcoreError):
     """The run that a receiver's thread sends to has ended; the thread need not catch it."""

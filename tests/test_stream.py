@@ -1,12 +1,15 @@
 """`Stream` as a handle: identity, names, refused uses, and user-written operators."""
 
+import builtins
 import re
 from typing import Any
 
 import pytest
 
 import graphcore as gc
+from graphcore.stream.words import WORDS
 from graphcore.testing import ticks
+from graphcore.windows import Ewm, Rolling
 
 
 def test_a_stream_is_not_iterable() -> None:
@@ -107,3 +110,26 @@ def test_a_stream_operator_defined_again_replaces_itself() -> None:
     define(3)
     source: Any = gc.from_iterable([1])
     assert ticks(source.again_for_test()) == [(0, 3)]
+
+
+@pytest.mark.parametrize("word", WORDS)
+def test_the_words_of_other_libraries_lead_to_graphcores(word: str) -> None:
+    stream = gc.constant(1)
+    assert not hasattr(gc.Stream, word)
+    with pytest.raises(AttributeError, match=re.escape(f"has no {word}: graphcore's word is")):
+        getattr(stream, word)
+
+
+@pytest.mark.parametrize("word", WORDS)
+def test_what_is_said_for_a_word_exists(word: str) -> None:
+    said = WORDS[word]
+    named = re.findall(r"(gc\.)?\b([a-z_]+)(?=\()", said)
+    owners = (gc.Stream, gc.Collected, gc.Handle, Rolling, Ewm, builtins)
+    for module, name in named:
+        assert hasattr(gc, name) if module else any(hasattr(each, name) for each in owners), said
+
+
+def test_another_attribute_is_missing_as_usual() -> None:
+    with pytest.raises(AttributeError, match="a stream has no nonsense$"):
+        _ = gc.constant(1).nonsense  # type: ignore[attr-defined]  # what is tried
+    assert not hasattr(gc.constant(1), "__array_interface__")

@@ -1,10 +1,13 @@
 """Operators on one stream: each handles the value that has just come (R4, R5)."""
 
-from collections.abc import Callable
+import dataclasses
+from collections import deque
+from collections.abc import Callable, Iterable
 from typing import Any, Generic, TypeVar
 
 from graphcore.declare import node, state
-from graphcore.node import Active, MutableNode
+from graphcore.errors import CheckError, InvalidTypeError, InvalidValueError, shorten
+from graphcore.node import Active, MutableNode, Passive
 from graphcore.state import GraphState
 
 T = TypeVar("T")
@@ -137,34 +140,271 @@ class Pairwise(MutableNode[tuple[T, T]], Generic[T]):
 
 
 @node
-class Difference(MutableNode[T]):
-    """Ticks with the new value minus the previous one, from the second value on."""
+class Lag(MutableNode[T]):
+    """Ticks with the value `count` ticks ago, from the tick after those on."""
 
     source: Active[T]
-    previous: Any = state(None)
-    begun: bool = state(False)
+    count: int
+    kept: deque[T] = state(factory=deque)
 
     def cycle(self, state: GraphState) -> bool:
-        previous, self.previous = self.previous, self.source.value
-        if not self.begun:
-            self.begun = True
+        self.kept.append(self.source.value)
+        if len(self.kept) <= self.count:
             return False
-        self.value = self.previous - previous
+        self.value = self.kept.popleft()
         return True
 
 
 @node
-class Distinct(MutableNode[T]):
-    """Ticks with the first value and with each value that differs from the one before it."""
+class LagDuration(MutableNode[T]):
+    """Ticks with the newest value that is at least `duration` old, once there is one."""
 
     source: Active[T]
-    previous: Any = state(None)
-    begun: bool = state(False)
+    duration: int
+    kept: deque[tuple[int, T]] = state(factory=deque)
+
+    def cycle(self, state: GraphState) -> bool:
+        self.kept.append((state.time, self.source.value))
+        before = state.time - self.duration
+        while len(self.kept) > 1 and self.kept[1][0] <= before:
+            self.kept.popleft()
+        time, value = self.kept[0]
+        if time > before:
+            return False
+        self.value = value
+        return True
+
+
+@node
+class Difference(MutableNode[Any]):
+    """Ticks with the value minus an earlier value."""
+
+    source: Active[Any]
+    earlier: Active[Any]
+
+    def cycle(self, state: GraphState) -> bool:
+        self.value = self.source.value - self.earlier.value
+        return True
+
+
+@node
+class PctChange(MutableNode[Any]):
+    """Ticks with the relative change since an earlier value."""
+
+    source: Active[Any]
+    earlier: Active[Any]
+
+    def cycle(self, state: GraphState) -> bool:
+        self.value = self.source.value / self.earlier.value - 1
+        return True
+
+
+@node
+class Starmap(MutableNode[U]):
+    """Ticks with the function's result for the items of each value."""
+
+    source: Active[Iterable[Any]]
+    function: Callable[..., U]
+
+    def cycle(self, state: GraphState) -> bool:
+        self.value = self.function(*self.source.value)
+        return True
+
+
+@node
+class Unzip(MutableNode[T]):
+    """Ticks with each value, which has `count` items."""
+
+    source: Active[T]
+    count: int
+
+    def cycle(self, state: GraphState) -> bool:
+        value: Any = self.source.value
+        if len(value) != self.count:
+            raise InvalidValueError(f"unzip({self.count}) was given {shorten(value)}")
+        self.value = value
+        return True
+
+
+@node
+class Replace(MutableNode[T]):
+    """Ticks with each record, some fields of which are replaced.
+
+    Attributes:
+        names: the fields that get the present values of `others`.
+        constants: the fields that get the same value each time.
+    """
+
+    source: Active[T]
+    names: tuple[str, ...]
+    others: list[Passive[Any]]
+    constants: dict[str, Any]
+
+    def cycle(self, state: GraphState) -> bool:
+        fields = dict(self.constants)
+        fields.update(zip(self.names, [other.value for other in self.others], strict=True))
+        self.value = replaced(self.source.value, fields)
+        return True
+
+
+def replaced(record: Any, fields: dict[str, Any]) -> Any:
+    """Return a record with other values in some of its fields.
+
+    Raises:
+        InvalidTypeError: if it is not a record.
+        InvalidValueError: if it lacks one of the fields.
+    """
+    names: Iterable[str]
+    if isinstance(record, dict):
+        names = record
+    elif dataclasses.is_dataclass(record):
+        names = [field.name for field in dataclasses.fields(record)]
+    else:
+        names = getattr(record, "_fields", getattr(record, "__struct_fields__", ()))
+    if not names:
+        raise InvalidTypeError(
+            "replace takes dataclasses, named tuples, msgspec Structs and dicts, not "
+            f"{shorten(record)}"
+        )
+    for name in fields:
+        if name not in names:
+            raise InvalidValueError(f"{shorten(record)} has no field {name!r} to replace")
+    if isinstance(record, dict):
+        return {**record, **fields}
+    if dataclasses.is_dataclass(record) and not isinstance(record, type):
+        return dataclasses.replace(record, **fields)
+    if isinstance(record, tuple):
+        return record._replace(**fields)  # type: ignore[attr-defined]  # it has `_fields`
+    kept = {name: getattr(record, name) for name in names}
+    return type(record)(**{**kept, **fields})
+
+
+@node
+class TimeInterval(MutableNode[tuple[int, T]], Generic[T]):
+    """Ticks with pairs of the time since the last tick and a value, from the second value on."""
+
+    source: Active[T]
+    last: int | None = state(None)
+
+    def cycle(self, state: GraphState) -> bool:
+        last, self.last = self.last, state.time
+        if last is None:
+            return False
+        self.value = (state.time - last, self.source.value)
+        return True
+
+
+@node
+class Clip(MutableNode[Any]):
+    """Ticks with each value, or with the bound that it passes."""
+
+    source: Active[Any]
+    low: Any
+    high: Any
 
     def cycle(self, state: GraphState) -> bool:
         value = self.source.value
-        if self.begun and value == self.previous:
+        if self.low is not None and value < self.low:
+            value = self.low
+        if self.high is not None and value > self.high:
+            value = self.high
+        self.value = value
+        return True
+
+
+@node
+class Round(MutableNode[T]):
+    """Ticks with each value rounded to so many digits after the point."""
+
+    source: Active[T]
+    digits: int
+
+    def cycle(self, state: GraphState) -> bool:
+        value: Any = self.source.value
+        self.value = round(value, self.digits)
+        return True
+
+
+@node
+class Sign(MutableNode[Any]):
+    """Ticks with 1, 0 or -1; NaN stays NaN."""
+
+    source: Active[Any]
+
+    def cycle(self, state: GraphState) -> bool:
+        value = self.source.value
+        self.value = (value > 0) - (value < 0) if value == value else value
+        return True
+
+
+@node
+class Fillna(MutableNode[Any]):
+    """Ticks with each value, with a constant in place of NaN and None."""
+
+    source: Active[Any]
+    constant: Any
+
+    def cycle(self, state: GraphState) -> bool:
+        value = self.source.value
+        self.value = self.constant if value is None or value != value else value
+        return True
+
+
+@node
+class Ffill(MutableNode[Any]):
+    """Ticks with the last value that is neither NaN nor None, once there is one."""
+
+    source: Active[Any]
+    last: Any = state(None)
+
+    def cycle(self, state: GraphState) -> bool:
+        value = self.source.value
+        if value is not None and value == value:
+            self.last = value
+        if self.last is None:
             return False
-        self.begun = True
-        self.previous = self.value = value
+        self.value = self.last
+        return True
+
+
+@node(valid="any")
+class Default(MutableNode[T]):
+    """Ticks with a constant in cycle 1, unless the source ticks in it, and with each value."""
+
+    source: Active[T]
+    constant: T
+
+    def start(self, state: GraphState) -> None:
+        state.schedule(state.time)
+
+    def cycle(self, state: GraphState) -> bool:
+        self.value = self.source.value if state.ticked(self.source) else self.constant
+        return True
+
+
+@node
+class Check(MutableNode[T]):
+    """Ticks with each value; raises for one for which the predicate is false."""
+
+    source: Active[T]
+    predicate: Callable[[T], object]
+    message: str
+
+    def cycle(self, state: GraphState) -> bool:
+        value = self.source.value
+        if not self.predicate(value):
+            raise CheckError(f"{self.message}: {shorten(value)}")
+        self.value = value
+        return True
+
+
+@node
+class StopRun(MutableNode[T]):
+    """Ticks with the value, and ends the run."""
+
+    source: Active[T]
+
+    def cycle(self, state: GraphState) -> bool:
+        state.stop()
+        self.value = self.source.value
         return True

@@ -9,7 +9,7 @@ with several inputs does not tick before each of them has a value (R5).
 
 from collections.abc import Callable
 from types import FunctionType
-from typing import NoReturn, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, NoReturn, ParamSpec, TypeVar
 
 from graphcore.errors import InvalidTypeError, WiringError
 from graphcore.node import Active, MutableNode, node_of
@@ -18,9 +18,11 @@ from graphcore.stream.families.arithmetic import ArithmeticOperators
 from graphcore.stream.families.bursts import BurstOperators
 from graphcore.stream.families.rate import RateOperators
 from graphcore.stream.families.running import RunningOperators
+from graphcore.stream.families.selecting import SelectingOperators
 from graphcore.stream.families.several import SeveralOperators
 from graphcore.stream.families.single import SingleOperators
 from graphcore.stream.families.sinks import SinkOperators
+from graphcore.stream.words import WORDS
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -30,6 +32,7 @@ R = TypeVar("R")
 
 class Stream(
     SingleOperators[T],
+    SelectingOperators[T],
     RateOperators[T],
     SeveralOperators[T],
     BurstOperators[T],
@@ -59,6 +62,14 @@ class Stream(
 
     def _stream(self, node: MutableNode[U]) -> "Stream[U]":
         return Stream(node)
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name):
+            """Name graphcore's word to those who try the word of another library."""
+            word = WORDS.get(name)
+            text = f"a stream has no {name}" + (f": graphcore's word is {word}" if word else "")
+            raise AttributeError(text, name=name, obj=self)
 
     def __iter__(self) -> NoReturn:
         """Refuse: without this method Python would iterate by `[]` and never end."""

@@ -12,6 +12,7 @@ from math import inf, nan
 from random import Random
 from typing import Any
 
+import graphcore as gc
 from tests.differential import functions, nodes
 from tests.differential.operators import (
     FROM_THE_FUNCTION,
@@ -41,6 +42,7 @@ VALUES: dict[str, list[Any]] = {
     "text": ["a", "", "bc", "é"],
     "list": [[1], [], [1, 2], [3, "a"]],
     "tuple": [(1, 2), (), (0, 2.5), ("a", nan)],
+    "dict": [{"field": 1}, {"field": nan, "b": 2}, {"field": "a"}, {}],
     "anything": [1, None, "a", 2.5, (1,), [1], False],
 }
 _TIMES = [
@@ -98,7 +100,8 @@ class Wiring:
             depth = self._depths[first.number]
         for call in operator.calls:
             positional, keywords, gives = self._arguments(call, first, kind, picks, growing)
-            refs = [argument for argument in positional if isinstance(argument, Ref)]
+            given = (*positional, *keywords.values())
+            refs = [argument for argument in given if isinstance(argument, Ref)]
             depth = max([depth, *[self._depths[ref.number] for ref in refs]])
             calls.append((call.name, (positional, keywords)))
         kinds = operator.gives.get(kind) or next(iter(operator.gives.values()))
@@ -164,6 +167,8 @@ class Wiring:
         gives = kind
         functions_at: list[tuple[str | int, int | None]] = []
         for parameter in call.parameters:
+            if parameter.optional and picks.number(2):
+                continue
             if parameter.role == "function":
                 functions_at.append(
                     (parameter.name if parameter.by_name else len(positional), parameter.arity)
@@ -174,12 +179,21 @@ class Wiring:
                 positional += [
                     self._stream([kind], picks, growing) for _ in range(1 + picks.number(3))
                 ]
-            elif parameter.role == "value":
-                positional.append(picks.of(VALUES[kind]))
-            elif parameter.role == "either" and picks.number(2):
-                positional.append(picks.of(VALUES[kind] if not picks.number(4) else _NUMBERS))
             else:
-                positional.append(self._stream([kind], picks, growing))
+                if parameter.role == "value":
+                    given = picks.of(VALUES[kind])
+                elif parameter.role == "either" and picks.number(2):
+                    given = picks.of(VALUES[kind] if not picks.number(4) else _NUMBERS)
+                else:
+                    given = self._stream([kind], picks, growing)
+                if parameter.by_name:
+                    keywords[parameter.name] = given
+                else:
+                    positional.append(given)
+        bounds = [p.name for p in call.parameters if p.optional and p.role == "value"]
+        if bounds and not _takes(call.name, {name: keywords.get(name) for name in bounds}):
+            for name in bounds:
+                keywords.pop(name, None)
         for place, arity in functions_at:
             refs = [ref for ref in (first, *positional) if isinstance(ref, Ref)]
             kinds = [self.kinds[ref.number] for ref in refs]
@@ -199,6 +213,15 @@ class Wiring:
     def _made(self, name: str, picks: Picks) -> Made:
         looks = functions.SHAPES[name].looks
         return Made(name, self._stream(list(VALUES), picks) if looks else None)
+
+
+def _takes(name: str, keywords: dict[str, Any]) -> bool:
+    """Return whether an operator takes these values, which may have to fit each other."""
+    try:
+        getattr(gc.constant(0), name)(**keywords)
+    except (gc.GraphcoreError, TypeError):
+        return False
+    return True
 
 
 def _function(kinds: Sequence[str], picks: Picks) -> tuple[str, str]:

@@ -9,6 +9,7 @@ import functools
 import inspect
 import io
 import itertools
+import types
 import typing
 from collections.abc import Callable, Iterator
 from contextlib import redirect_stdout, suppress
@@ -26,6 +27,7 @@ KINDS: dict[str, list[Any]] = {
     "text": ["ab", "c"],
     "list": [[1, 2], [3]],
     "tuple": [(1, 2), (3, 4)],
+    "dict": [{"field": 1}, {"field": 2.5}],
 }
 
 LEFT_OUT = object()  # stands for an argument that is not given
@@ -58,6 +60,8 @@ SOURCES = [name for name, reason in NOT_WIRED.items() if reason == "a source"]
 # The results of these may be so much longer than their inputs that chains of them fill the memory.
 GROWING = {"__mul__", "__rmul__", "__pow__", "__rpow__"}
 
+# The name of an argument that may have any name, and the key of the values of the kind "dict".
+FIELD = "field"
 FROM_THE_FUNCTION = "from the function"
 _MADE = object()  # the result of functions while an operator is tried
 
@@ -74,12 +78,14 @@ class Parameter:
         role: stream, streams, function, value, or `either` of stream and value.
         arity: of a function, how many arguments it is given; `None` is one for each stream.
         by_name: whether it is given as a keyword.
+        optional: whether it may be left out.
     """
 
     name: str
     role: str
     arity: int | None = None
     by_name: bool = False
+    optional: bool = False
 
 
 @dataclass(frozen=True)
@@ -199,7 +205,10 @@ def _call(owner: Any, name: str, signature: inspect.Signature, hints: dict[str, 
         if parameter.name == "self":
             continue
         annotation = hints.get(parameter.name, parameter.annotation)
-        by_name = parameter.kind is parameter.KEYWORD_ONLY
+        optional = parameter.default is None
+        if optional and annotation not in SETTINGS:
+            annotation = _without_none(annotation)
+        by_name = parameter.kind is parameter.KEYWORD_ONLY or optional
         role = _role(annotation)
         if role is None:
             values = _values(annotation, name, parameter.name)
@@ -208,7 +217,10 @@ def _call(owner: Any, name: str, signature: inspect.Signature, hints: dict[str, 
         elif parameter.kind is parameter.VAR_POSITIONAL:
             parameters.append(Parameter(parameter.name, "streams"))
         else:
-            parameters.append(Parameter(parameter.name, role, _arity(annotation), by_name))
+            named = parameter.kind is parameter.VAR_KEYWORD
+            given_as = FIELD if named else parameter.name
+            arity = _arity(annotation)
+            parameters.append(Parameter(given_as, role, arity, by_name or named, optional))
     combinations = [
         {key: value for key, value in zip(choices, chosen, strict=True) if value is not LEFT_OUT}
         for chosen in itertools.product(*choices.values())
@@ -227,6 +239,13 @@ def _call(owner: Any, name: str, signature: inspect.Signature, hints: dict[str, 
             f"{', '.join(choices) or 'it'}; add some to SETTINGS in {__file__}"
         )
     return Call(name, call.parameters, tuple(taken))
+
+
+def _without_none(annotation: Any) -> Any:
+    """Return ``X`` of ``X | None``, and other annotations as they are."""
+    options = [each for each in typing.get_args(annotation) if each is not type(None)]
+    is_union = typing.get_origin(annotation) in (types.UnionType, typing.Union)
+    return options[0] if is_union and len(options) == 1 else annotation
 
 
 def _role(annotation: Any) -> str | None:
@@ -262,25 +281,28 @@ def _values(annotation: Any, call: str, parameter: str) -> list[Any]:
     )
 
 
-def _try(owner: Any, call: Call, stream: Any, settings: dict[str, Any], either: object = 0) -> Any:
-    """Make the call with copies of this stream, functions that return `_MADE`, and settings."""
+def _try(
+    owner: Any,
+    call: Call,
+    stream: Any,
+    settings: dict[str, Any],
+    either: object = 0,
+    result: object = _MADE,
+) -> Any:
+    """Make the call with copies of this stream, functions that return `result`, and settings."""
     positional: list[Any] = []
     keywords = dict(settings)
     for parameter in call.parameters:
         if parameter.role == "streams":
             positional.append(stream)
-        elif parameter.role == "function":
+        elif not parameter.optional:
+            roles = {"stream": stream, "either": either, "function": lambda *values: result}
+            made = roles.get(parameter.role, 0)
             if parameter.by_name:
-                keywords[parameter.name] = _make
+                keywords[parameter.name] = made
             else:
-                positional.append(_make)
-        else:
-            positional.append({"stream": stream, "either": either}.get(parameter.role, 0))
+                positional.append(made)
     return getattr(owner, call.name)(*positional, **keywords)
-
-
-def _make(*values: object) -> object:
-    return _MADE
 
 
 def _kinds(name: str, calls: tuple[Call, ...], of_module: bool) -> dict[str, tuple[str, ...]]:
@@ -292,7 +314,9 @@ def _kinds(name: str, calls: tuple[Call, ...], of_module: bool) -> dict[str, tup
             source = gc.from_iterable([*values, *values, *values], period=1)
             made: Any = gc if of_module else source
             for call, keywords in zip(calls, chosen, strict=True):
-                made = _try(made, call, source, keywords, source if other else 0)
+                given = (source, source, _MADE) if other else (source.delay(1), 0, False)
+                stream, either, result = given
+                made = _try(made, call, stream, keywords, either, result)
             with suppress(Exception):  # it fails for this kind, whatever its annotation says
                 taken.update({kind: gives} if (gives := _run(made)) is not None else {})
     if not taken:
@@ -326,5 +350,6 @@ def kind_of(value: object) -> str:
         str: "text",
         list: "list",
         tuple: "tuple",
+        dict: "dict",
     }
     return known.get(type(value), "anything")

@@ -196,6 +196,6 @@ def _argument(given: Any, streams: list[Any]) -> Any:
 
 
 def _refs(step: Step) -> list[Ref]:
-    arguments = [a for _, (positional, _) in step.calls for a in positional]
+    arguments = [a for _, (given, named) in step.calls for a in (*given, *named.values())]
     flat = itertools.chain.from_iterable(a if isinstance(a, list) else [a] for a in arguments)
     return [a for a in (step.owner, *flat) if isinstance(a, Ref)]

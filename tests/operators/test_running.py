@@ -1,7 +1,9 @@
 """Running statistics, beside itertools and the standard library."""
 
 import itertools
+import math
 import statistics
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -45,3 +47,41 @@ def test_min_and_max_take_whatever_can_be_compared() -> None:
 def test_mean_is_the_mean_of_the_values_so_far(numbers: list[float]) -> None:
     expected = [statistics.fmean(numbers[: i + 1]) for i in range(len(numbers))]
     assert values(gc.from_iterable(numbers).mean()) == pytest.approx(expected, rel=1e-9, abs=1e-9)
+
+
+FIGURES: list[tuple[str, Callable[[list[int]], float]]] = [
+    ("count", len),
+    ("sum", sum),
+    ("mean", statistics.fmean),
+    ("min", min),
+    ("max", max),
+    ("product", math.prod),
+]
+
+
+@pytest.mark.parametrize(("name", "oracle"), FIGURES)
+@given(stretches=st.lists(st.lists(st.integers(-3, 3), max_size=4), max_size=4))
+def test_a_figure_with_reset_is_the_figure_of_each_stretch(
+    name: str, oracle: Callable[[list[int]], float], stretches: list[list[int]]
+) -> None:
+    # Each stretch begins at a time of its own, at which reset ticks with its first value.
+    numbers = [(10 * i + j, n) for i, each in enumerate(stretches) for j, n in enumerate(each)]
+    resets = [(10 * i, None) for i in range(len(stretches))]
+    expected = [
+        (10 * i + j, oracle(each[: j + 1]))
+        for i, each in enumerate(stretches)
+        for j in range(len(each))
+    ]
+    assert ticks(getattr(gc.replay(numbers), name)(reset=gc.replay(resets))) == expected
+
+
+@pytest.mark.parametrize(("name", "oracle"), FIGURES)
+def test_a_figure_whose_reset_never_ticks_is_that_of_all_values(
+    name: str, oracle: Callable[[list[int]], float]
+) -> None:
+    numbers = gc.from_iterable([3, 1, 2], period=1)
+    assert ticks(getattr(numbers, name)(reset=gc.never())) == ticks(getattr(numbers, name)())
+
+
+def test_product_multiplies() -> None:
+    assert ticks(gc.replay([1, 2, 3], [2, 3, 4]).product()) == [(1, 2), (2, 6), (3, 24)]

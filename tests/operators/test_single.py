@@ -3,9 +3,13 @@
 import itertools
 import operator
 from collections.abc import Callable
-from math import nan
-from typing import Any
+from dataclasses import dataclass
+from math import inf, nan
+from typing import Any, NamedTuple
 
+import msgspec
+import numpy
+import pandas
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -97,10 +101,6 @@ def test_distinct_ticks_on_a_first_none_and_keeps_the_first_of_equals() -> None:
     assert [repr(value) for value in kept] == ["None", "1", "2"]
 
 
-def test_distinct_treats_nan_as_different_from_itself() -> None:
-    assert len(values(gc.from_iterable([nan, nan]).distinct())) == 2
-
-
 @pytest.mark.parametrize(
     "make",
     [
@@ -138,3 +138,162 @@ def test_r12_an_operator_with_state_begins_anew_in_each_run(
     assert first
     out.run()
     assert list(out) == first
+
+
+def test_starmap_spreads_each_value() -> None:
+    assert values(gc.from_iterable([(1, 2), (3, 4)]).starmap(operator.mul)) == [2, 12]
+
+
+def test_unzip_gives_streams_that_tick_together() -> None:
+    left, right = gc.replay([1, 2], [(1, "a"), (2, "b")]).unzip(2)
+    assert ticks(left.combine(right)) == [(1, (1, "a")), (2, (2, "b"))]
+    assert ticks(left) == [(1, 1), (2, 2)]
+
+
+@pytest.mark.parametrize("given_tuple", [(1,), (1, 2, 3)])
+def test_unzip_refuses_a_tuple_of_another_length(given_tuple: tuple[int, ...]) -> None:
+    with pytest.raises(gc.InvalidValueError, match=r"unzip\(2\) was given \(1"):
+        gc.constant(given_tuple).unzip(2)[0].run()
+
+
+class Named(NamedTuple):
+    bid: int
+    ask: int
+
+
+@dataclass(frozen=True)
+class Plain:
+    bid: int
+    ask: int
+
+
+class Struct(msgspec.Struct, frozen=True):
+    bid: int
+    ask: int
+
+
+@pytest.mark.parametrize("kind", [Named, Plain, Struct, dict])
+def test_replace_puts_constants_and_present_values_into_a_copy_of_a_record(kind: Any) -> None:
+    record = kind(bid=1, ask=2)
+    records = gc.replay([1, 2, 3], [record, record, record])
+    asks = gc.replay([2, 4], [7, 9])
+    assert ticks(records.replace(bid=0, ask=asks)) == [
+        (2, kind(bid=0, ask=7)),
+        (3, kind(bid=0, ask=7)),
+    ]
+    assert record == kind(bid=1, ask=2)
+
+
+@pytest.mark.parametrize("record", [Named(1, 2), Plain(1, 2), Struct(1, 2), {"bid": 1}])
+def test_replace_refuses_a_field_that_the_record_does_not_have(record: object) -> None:
+    with pytest.raises(gc.InvalidValueError, match="has no field 'price' to replace"):
+        gc.constant(record).replace(price=1).run()
+
+
+def test_replace_refuses_what_is_no_record() -> None:
+    with pytest.raises(gc.InvalidTypeError, match="replace takes dataclasses, .* not 5"):
+        gc.constant(5).replace(price=1).run()
+    with pytest.raises(gc.InvalidTypeError, match="replace needs at least one field"):
+        gc.constant(5).replace()
+
+
+numbers_of = st.lists(st.floats(-100, 100), min_size=1, max_size=12)
+
+
+@given(numbers_of, st.integers(1, 3))
+def test_lag_and_the_changes_are_pandas_shift_diff_and_pct_change(
+    numbers: list[float], lag: int
+) -> None:
+    series = pandas.Series(numbers)
+    stream = gc.from_iterable(numbers)
+    assert values(stream.lag(lag)) == list(series.shift(lag)[lag:])
+    assert values(stream.difference(lag)) == list(series.diff(lag)[lag:])
+    if 0.0 not in numbers:
+        expected = list(series.pct_change(lag)[lag:])
+        assert values(stream.pct_change(lag)) == expected
+
+
+@given(st.lists(st.integers(0, 4), min_size=1, max_size=10), st.integers(1, 5))
+def test_lag_by_a_duration_is_the_newest_value_that_is_old_enough(
+    gaps: list[int], duration: int
+) -> None:
+    times = list(itertools.accumulate(gaps))
+    expected = []
+    for now in range(len(times)):
+        old = [i for i in range(now + 1) if times[i] <= times[now] - duration]
+        if old:
+            expected.append((times[now], old[-1]))
+    assert ticks(gc.replay(times, range(len(times))).lag(f"{duration}ns")) == expected
+
+
+def test_pct_change_from_zero_is_pythons_error() -> None:
+    with pytest.raises(ZeroDivisionError):
+        gc.from_iterable([0, 1]).pct_change().run()
+
+
+@pytest.mark.parametrize("lag", [0, -1, "0s", True, 1.5])
+def test_a_lag_is_a_positive_count_or_duration(lag: Any) -> None:
+    with pytest.raises(gc.GraphcoreError):
+        gc.constant(1).lag(lag)
+
+
+def test_time_interval_pairs_each_value_with_the_time_since_the_last() -> None:
+    assert ticks(gc.replay([1, 4, 4], "abc").time_interval()) == [(4, (3, "b")), (4, (0, "c"))]
+
+
+def test_ffill_and_fillna_replace_nan_and_none() -> None:
+    stream = gc.from_iterable([nan, 1.0, None, nan, 0.0])
+    assert values(stream.ffill()) == [1.0, 1.0, 1.0, 0.0]
+    assert values(stream.fillna(9.0)) == [9.0, 1.0, 9.0, 9.0, 0.0]
+
+
+@given(st.lists(st.sampled_from([nan, inf, -inf, -0.5, 0.0, 2.5, 1.0])))
+def test_clip_round_and_sign_are_those_of_numpy(numbers: list[float]) -> None:
+    stream, array = gc.from_iterable(numbers), numpy.array(numbers, dtype=float)
+    assert numpy.array_equal(values(stream.clip(-0.5, 1.5)), array.clip(-0.5, 1.5), equal_nan=True)
+    assert numpy.array_equal(values(stream.clip(low=0.0)), array.clip(0.0), equal_nan=True)
+    assert numpy.array_equal(values(stream.clip(high=0.0)), array.clip(max=0.0), equal_nan=True)
+    assert numpy.array_equal(values(stream.round()), array.round(), equal_nan=True)
+    assert numpy.array_equal(values(stream.sign()), numpy.sign(array), equal_nan=True)
+
+
+def test_clip_refuses_bounds_that_are_no_bounds() -> None:
+    stream = gc.constant(1.0)
+    with pytest.raises(gc.InvalidValueError, match="low must not be above high, and 2.0 is above"):
+        stream.clip(2.0, 1.0)
+    with pytest.raises(gc.InvalidValueError, match="high must not be NaN"):
+        stream.clip(high=nan)
+    with pytest.raises(gc.InvalidTypeError, match="low must be a value, not a stream"):
+        stream.clip(stream)  # type: ignore[arg-type]  # what is tried
+
+
+def test_default_ticks_in_the_first_cycle_if_its_stream_does_not() -> None:
+    late, early = gc.replay([3], ["a"]), gc.replay([1], ["b"])
+    both = gc.Graph(one := late.default("x").collect(), other := early.default("x").collect())
+    both.run()
+    assert list(one) == [(1, "x"), (3, "a")]
+    assert list(other) == [(1, "b")]
+    assert ticks(gc.never().default("x")) == [(0, "x")]
+
+
+def test_check_hands_values_on_and_raises_at_a_wrong_one() -> None:
+    seen: list[int] = []
+    checked = gc.from_iterable([1, 2, -1, 3]).check(lambda n: n > 0, "not positive").named("lots")
+    with pytest.raises(gc.CheckError, match="not positive: -1") as caught:
+        checked.for_each(seen.append).run()
+    assert seen == [1, 2]
+    assert "in lots" in caught.value.__notes__[0]
+
+
+def test_stop_run_ends_the_run_after_the_cycle() -> None:
+    numbers = gc.from_iterable([1, 2, 3], period=1)
+    ended = numbers.filter(lambda n: n == 2).stop_run()
+    later = numbers.collect()
+    report = gc.Graph(ended, later).run()
+    assert report.ended_by is gc.EndedBy.STOP
+    assert later.values == [1, 2]
+
+
+def test_inspect_calls_a_function_and_hands_the_value_on() -> None:
+    seen: list[int] = []
+    assert values(gc.from_iterable([1, 2]).inspect(seen.append)) == seen == [1, 2]

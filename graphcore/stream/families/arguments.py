@@ -1,7 +1,10 @@
 """Check the arguments of operators, each in one sentence."""
 
 from collections.abc import Callable
-from typing import ParamSpec, SupportsIndex, TypeVar
+from decimal import Decimal
+from math import isfinite
+from numbers import Real
+from typing import Any, ParamSpec, SupportsIndex, TypeVar
 
 from graphcore.errors import InvalidTypeError, InvalidValueError
 from graphcore.node import refuse_list
@@ -35,6 +38,20 @@ def whole(given: int, argument: str, least: int | None = None) -> int:
     if least is not None and number < least:
         raise InvalidValueError(f"{argument} must be at least {least}, not {number}")
     return number
+
+
+def amount(given: float, argument: str) -> Any:
+    """Return a number that says how much.
+
+    Raises:
+        InvalidTypeError: if it is not a number.
+        InvalidValueError: if it is negative, infinite or NaN.
+    """
+    if isinstance(given, bool) or not isinstance(given, Real | Decimal):
+        raise InvalidTypeError(f"{argument} must be a number, not {given!r}")
+    if not isfinite(given) or given < 0:
+        raise InvalidValueError(f"{argument} must be at least 0 and finite, not {given!r}")
+    return given
 
 
 def label_prefix(label: str) -> str:

@@ -2,17 +2,23 @@
 
 import operator
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, SupportsIndex, TypeVar, overload
 
+from graphcore.errors import InvalidTypeError, InvalidValueError
+from graphcore.handle import Handle
+from graphcore.node import MutableNode, Passive, node_of
 from graphcore.operators import single
 from graphcore.stream.families.arguments import function_of, whole
 from graphcore.stream.families.base import StreamBase
+from graphcore.time import Duration, to_period
 
 if TYPE_CHECKING:
     from graphcore.stream.stream import Stream
 
 T = TypeVar("T")
 U = TypeVar("U")
+V = TypeVar("V")
+W = TypeVar("W")
 
 
 class SingleOperators(StreamBase[T]):
@@ -26,6 +32,12 @@ class SingleOperators(StreamBase[T]):
 
     def filter(self, predicate: Callable[[T], object]) -> "Stream[T]":
         """Tick with each value for which the predicate is true."""
+        if isinstance(predicate, Handle | MutableNode):
+            name = node_of(predicate).name
+            raise InvalidTypeError(
+                f"filter takes a function, not the stream {name}: gate(stream) lets values "
+                "through while a stream is true"
+            )
         return self._stream(single.Filter(self, function_of(predicate), True))
 
     def filter_map(self, function: Callable[[T], U | None]) -> "Stream[U]":
@@ -65,13 +77,220 @@ class SingleOperators(StreamBase[T]):
         """Tick with (previous value, value), from the second value on."""
         return self._stream(single.Pairwise(self))
 
-    def difference(self) -> "Stream[T]":
-        """Tick with the value minus the previous one, from the second value on."""
-        return self._stream(single.Difference(self))
+    def starmap(self, function: Callable[..., U]) -> "Stream[U]":
+        """Tick with ``function(*value)``.
 
-    def distinct(self) -> "Stream[T]":
-        """Tick with the first value and with each value that differs from the one before it."""
-        return self._stream(single.Distinct(self))
+        ::
+
+            self                           (1, 2)  (3, 4)
+            starmap(lambda a, b: a + b)    3       7
+        """
+        return self._stream(single.Starmap(self, function_of(function)))  # type: ignore[arg-type]
+
+    @overload
+    def unzip(
+        self: "SingleOperators[tuple[V, W]]", count: Literal[2]
+    ) -> "tuple[Stream[V], Stream[W]]": ...
+    @overload
+    def unzip(self, count: int) -> "tuple[Stream[Any], ...]": ...
+    def unzip(self, count: int) -> "tuple[Stream[Any], ...]":
+        """Return `count` streams that tick together with the items of each tuple.
+
+        ::
+
+            self        (1, "a")  (2, "b")
+            unzip(2)    1         2
+                        a         b
+
+        Raises:
+            InvalidValueError: in the run, for a value that does not have so many items.
+        """
+        whole_value = single.Unzip(self, whole(count, "count", 1))
+        return tuple(self._stream(whole_value)[i] for i in range(whole_value.count))
+
+    def replace(self, **fields: object) -> "Stream[T]":
+        """Tick with each record, with other values in some of its fields.
+
+        Args:
+            fields: for each field a constant, or a stream whose present value is taken.
+
+        Raises:
+            InvalidTypeError: in the run, for a value that is neither a dataclass, a named tuple, a
+                msgspec Struct nor a dict.
+            InvalidValueError: in the run, for a record without such a field.
+
+        >>> import graphcore as gc
+        >>> out = gc.constant({"bid": 1, "ask": 2}).replace(ask=3).collect()
+        >>> _ = out.run()
+        >>> out.values
+        [{'bid': 1, 'ask': 3}]
+        """
+        if not fields:
+            raise InvalidTypeError("replace needs at least one field, as in replace(price=0)")
+        streams = {k: v for k, v in fields.items() if isinstance(v, Handle | MutableNode)}
+        constants = {name: given for name, given in fields.items() if name not in streams}
+        others: list[Passive[Any]] = [node_of(each) for each in streams.values()]
+        return self._stream(single.Replace(self, tuple(streams), others, constants))
+
+    def lag(self, lag: int | Duration = 1) -> "Stream[T]":
+        """Tick with an earlier value.
+
+        ::
+
+            time         0s  1s  2s  3s
+            self         a   b   c   d
+            lag(2)               a   b
+            lag("1s")        a   b   c
+
+        Args:
+            lag: an `int` is a number of ticks: the first tick is at the value after so many. Text
+                or a `timedelta` is a time: ticks with the newest value that is at least so old,
+                once there is one.
+        """
+        return self._stream(self._lagged(lag))
+
+    def difference(self, lag: int | Duration = 1) -> "Stream[T]":
+        """Tick with the value minus an earlier value, from the first value on that has one.
+
+        ::
+
+            self            3   1   1   4
+            difference()       -2   0   3
+
+        Args:
+            lag: how much earlier, as in `lag`.
+        """
+        return self._stream(single.Difference(self, self._lagged(lag)))
+
+    def pct_change(
+        self: "SingleOperators[int] | SingleOperators[float]", lag: int | Duration = 1
+    ) -> "Stream[float]":
+        """Tick with the relative change since an earlier value, ``value / earlier - 1``.
+
+        ::
+
+            self            4.0   5.0    2.5
+            pct_change()          0.25  -0.5
+
+        Args:
+            lag: how much earlier, as in `lag`.
+
+        Raises:
+            ZeroDivisionError: in the run, if the earlier value is 0.
+        """
+        return self._stream(single.PctChange(self, self._lagged(lag)))
+
+    def _lagged(self, lag: int | Duration) -> MutableNode[T]:
+        if isinstance(lag, SupportsIndex) and not isinstance(lag, bool):
+            return single.Lag(self, whole(lag.__index__(), "lag", 1))
+        return single.LagDuration(self, to_period(lag))
+
+    def time_interval(self) -> "Stream[tuple[int, T]]":
+        """Tick with (ns since the last tick, value), from the second value on.
+
+        ::
+
+            time               1ns  4ns     6ns
+            self               a    b       c
+            time_interval()         (3, b)  (2, c)
+        """
+        return self._stream(single.TimeInterval(self))
+
+    def ffill(self: "SingleOperators[V | None]") -> "Stream[V]":
+        """Tick with the last value that is neither NaN nor None, once there is one.
+
+        ::
+
+            self      nan  1  nan  None  2
+            ffill()        1  1    1     2
+        """
+        return self._stream(single.Ffill(self))
+
+    def fillna(self: "SingleOperators[V | None]", constant: V) -> "Stream[V]":
+        """Tick with each value, and with the constant in place of NaN and None.
+
+        ::
+
+            self         nan  1  None
+            fillna(0)    0    1  0
+        """
+        return self._stream(single.Fillna(self, constant))
+
+    def clip(self, low: T | None = None, high: T | None = None) -> "Stream[T]":
+        """Tick with each value, or with the bound that it passes; NaN stays NaN.
+
+        ::
+
+            self          -3  2  nan  9
+            clip(0, 5)     0  2  nan  5
+
+        Args:
+            low: the least value; None is no bound.
+            high: the greatest value; None is no bound.
+
+        Raises:
+            InvalidTypeError: if a bound is a stream.
+            InvalidValueError: if `low` is above `high`, or a bound is NaN.
+        """
+        for name, bound in (("low", low), ("high", high)):
+            if isinstance(bound, Handle | MutableNode):
+                raise InvalidTypeError(f"{name} must be a value, not a stream: use gc.maximum")
+            if bound != bound:
+                raise InvalidValueError(f"{name} must not be NaN")
+        if low is not None and high is not None and low > high:  # type: ignore[operator]
+            raise InvalidValueError(f"low must not be above high, and {low!r} is above {high!r}")
+        return self._stream(single.Clip(self, low, high))
+
+    def round(self, digits: int = 0) -> "Stream[T]":
+        """Tick with each value rounded to so many digits after the point, as Python rounds.
+
+        Halves go to the even neighbour; an `int` stays an `int`, and NaN stays NaN.
+
+        ::
+
+            self        0.25  2.675
+            round(1)    0.2   2.7
+        """
+        return self._stream(single.Round(self, whole(digits, "digits")))
+
+    def sign(self: "SingleOperators[int] | SingleOperators[float]") -> "Stream[float]":
+        """Tick with 1, 0 or -1; NaN stays NaN.
+
+        ::
+
+            self      -2.5  0  7  nan
+            sign()    -1    0  1  nan
+        """
+        return self._stream(single.Sign(self))
+
+    def default(self, constant: T) -> "Stream[T]":
+        """Tick with each value, and with a constant in the first cycle if no value comes in it.
+
+        ::
+
+            time          0s  1s  2s
+            self              a   b
+            default(x)    x   a   b
+        """
+        return self._stream(single.Default(self, constant))
+
+    def check(self, predicate: Callable[[T], object], message: str = "check failed") -> "Stream[T]":
+        """Tick with each value, and end the run with an error at one that is wrong.
+
+        Args:
+            predicate: must be true for every value.
+            message: what the error says; the value follows.
+
+        Raises:
+            CheckError: in the run, for a value for which the predicate is false (R11).
+        """
+        if not isinstance(message, str):
+            raise InvalidTypeError(f"the message of check must be text, not {message!r}")
+        return self._stream(single.Check(self, function_of(predicate), message))
+
+    def stop_run(self) -> "Stream[T]":
+        """End the run after the first cycle in which the stream ticks (R9); tick with the value."""
+        return self._stream(single.StopRun(self))
 
 
 _second = operator.itemgetter(1)

@@ -28,6 +28,13 @@ class SinkOperators(StreamBase[T]):
         """Call a function with each value; tick with the value."""
         return self._stream(sinks.ForEach(self, function_of(function)))
 
+    def inspect(self, function: Callable[[T], object]) -> "Stream[T]":
+        """Call a function with each value; tick with the value.
+
+        The same as `for_each`: a name for the middle of a chain.
+        """
+        return self.for_each(function)
+
     def print(self, label: str = "") -> "Stream[T]":
         """Write the engine time and the value to standard output; tick with the value."""
         return self._stream(sinks.Print(self, label_prefix(label)))
