@@ -30,7 +30,7 @@ from graphcore.parsing import parse
 T = TypeVar("T")
 N = TypeVar("N", bound=MutableNode[Any])
 
-_ACTIVE, _PASSIVE = Input(True, False), Input(False, False)
+_ACTIVE, _PASSIVE = Input(True), Input(False)
 
 
 @overload
@@ -87,7 +87,8 @@ def node(
 ) -> type[N] | Callable[[type[N]], type[N]]:
     """Write a node class's constructor and `upstreams()` from its annotations.
 
-    ``x: Active[T]`` and ``x: Passive[T]`` are inputs, ``list[Active[T]]`` takes any number;
+    ``x: Active[T]`` and ``x: Passive[T]`` are inputs, ``list[Active[T]]`` takes any number, and
+    ``dict[str, Active[T]]`` any number by name;
     ``x: int = state(0)`` is state; any other annotation is a parameter. The constructor takes
     streams and nodes; the node keeps the nodes.
 
@@ -200,10 +201,16 @@ def _input_kind(annotation: object, cls: type, namespace: dict[str, Any]) -> Inp
         scope = {**vars(sys.modules[cls.__module__]), **namespace}
         return _kind_of_expression(tree, scope)
     origin = get_origin(annotation) or annotation
-    if origin is list and get_args(annotation):
-        inner = _input_kind(get_args(annotation)[0], cls, namespace)
-        return None if inner is None else Input(inner.active, many=True)
+    if origin in (list, dict) and get_args(annotation):
+        inner = _input_kind(get_args(annotation)[-1], cls, namespace)
+        return None if inner is None else _several(inner, origin)
     return _ACTIVE if origin is Active else _PASSIVE if origin is Passive else None
+
+
+def _several(inner: Input, holds: Any) -> Input:
+    if inner.holds is not None:
+        raise InvalidTypeError("an input is a stream, or a list or a dict of streams, no deeper")
+    return Input(inner.active, holds)
 
 
 def _kind_of_expression(tree: ast.expr, scope: dict[str, Any]) -> Input | None:
@@ -214,7 +221,9 @@ def _kind_of_expression(tree: ast.expr, scope: dict[str, Any]) -> Input | None:
         found = eval(compile(ast.Expression(outer), "<annotation>", "eval"), scope)
     except (NameError, AttributeError):
         return None
-    if isinstance(tree, ast.Subscript) and list in (found, get_origin(found)):
-        inner = _kind_of_expression(tree.slice, scope)
-        return None if inner is None else Input(inner.active, many=True)
+    holds = get_origin(found) or found
+    if isinstance(tree, ast.Subscript) and holds in (list, dict):
+        items = tree.slice.elts if isinstance(tree.slice, ast.Tuple) else [tree.slice]
+        inner = _kind_of_expression(items[-1], scope)
+        return None if inner is None else _several(inner, holds)
     return _ACTIVE if found is Active else _PASSIVE if found is Passive else None

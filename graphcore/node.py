@@ -65,10 +65,15 @@ class Upstreams:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Input:
-    """An input that a class declares: whether it triggers, and whether it is a list of streams."""
+    """An input that a class declares.
+
+    Attributes:
+        active: whether it triggers.
+        holds: `list` or `dict` for an input of any number of streams, `None` for one stream.
+    """
 
     active: bool
-    many: bool
+    holds: type[list[Any]] | type[dict[str, Any]] | None = None
 
 
 def no_value(node: "MutableNode[Any]") -> NoValueError:
@@ -185,8 +190,10 @@ class MutableNode(Generic[T]):
         for name, kind in self._inputs.items():
             given = getattr(self, name)
             argument = f"{name} of {type(self).__name__}"
-            if kind.many:
+            if kind.holds is list:
                 setattr(self, name, _nodes_of(given, argument))
+            elif kind.holds is dict:
+                setattr(self, name, _named_nodes_of(given, argument))
             else:
                 setattr(self, name, node_of(given, argument))
         if type(self).upstreams is MutableNode.upstreams:
@@ -215,7 +222,8 @@ class MutableNode(Generic[T]):
         passive: list[MutableNode[Any]] = []
         for name, kind in self._inputs.items():
             given = getattr(self, name)
-            (active if kind.active else passive).extend(given if kind.many else (given,))
+            nodes = given.values() if kind.holds is dict else given if kind.holds else (given,)
+            (active if kind.active else passive).extend(nodes)
         return Upstreams(tuple(active), tuple(passive))
 
     def partners(self) -> tuple["MutableNode[Any]", ...]:
@@ -348,7 +356,7 @@ def _refuse_stream(given: object, argument: str) -> None:
         if handle and hasattr(type(each), "value"):
             raise InvalidTypeError(
                 f"{argument} is declared as a parameter and is given {each!r}, which would not be "
-                "wired: declare it gc.Active[...], gc.Passive[...] or a list of one of them"
+                "wired: declare it gc.Active[...], gc.Passive[...], or a list or dict of them"
             )
 
 
@@ -358,3 +366,12 @@ def _nodes_of(given: object, argument: str) -> "list[MutableNode[Any]]":
     if isinstance(getattr(given, "node", None), MutableNode):
         raise InvalidTypeError(f"{argument} must be a list of streams, not one stream")
     return [node_of(item, f"{argument}[{i}]") for i, item in enumerate(given)]
+
+
+def _named_nodes_of(given: object, argument: str) -> "dict[str, MutableNode[Any]]":
+    if not isinstance(given, Mapping):
+        raise InvalidTypeError(f"{argument} must be a dict of streams, not {shorten(given)}")
+    for name in given:
+        if not isinstance(name, str):
+            raise InvalidTypeError(f"{argument} must have text as keys, not {shorten(name)}")
+    return {name: node_of(item, f"{argument}[{name!r}]") for name, item in given.items()}

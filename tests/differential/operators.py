@@ -229,10 +229,12 @@ def _call(owner: Any, name: str, signature: inspect.Signature, hints: dict[str, 
     taken = []
     for settings in combinations:
         try:
-            _try(owner, call, gc.constant(1), settings)
+            made = _try(owner, call, gc.constant(1), settings)
         except gc.GraphcoreError:
             continue
-        taken.append(settings)
+        # A recipe has to know how many streams come: the tuples of KINDS have two items.
+        if not isinstance(made, tuple) or len(made) == 2:
+            taken.append(settings)
     if not taken:
         raise NoStrategy(
             f"{name} refuses all values that the differential test has for "

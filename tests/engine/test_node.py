@@ -532,3 +532,55 @@ def test_a_parameter_that_an_inherited_cycle_assigns_is_refused() -> None:
         @gc.node
         class Below(Above):
             count: int = 0
+
+
+def test_a_dict_of_inputs_gives_each_by_name() -> None:
+    @gc.node(valid="any")
+    class Quotes(gc.MutableNode[dict[str, int]]):
+        venues: dict[str, gc.Active[int]]
+        scale: dict[str, gc.Passive[int]]
+
+        def cycle(self, state: gc.GraphState) -> bool:
+            ticked = {}
+            for name, venue in self.venues.items():
+                if state.ticked(venue) and state.valid(self.scale["all"]):
+                    ticked[name] = venue.value * self.scale["all"].value
+            self.value = ticked
+            return True
+
+    a, b = gc.replay([2, 3], [1, 2]), gc.replay([3, 4], [30, 40])
+    node = Quotes({"a": a, "b": b}, {"all": gc.replay([1, 4], [10, 100])})
+    assert node.upstreams() == gc.Upstreams((a.node, b.node), (node.scale["all"],))  # type: ignore[arg-type]
+    assert ticks(gc.Stream(node)) == [(2, {"a": 10}), (3, {"a": 20, "b": 300}), (4, {"b": 4000})]
+
+
+@pytest.mark.parametrize(
+    ("given_as", "message"),
+    [
+        ([gc.constant(1)], r"named of Takes must be a dict of streams, not \[<Stream"),
+        (gc.constant(1), "named of Takes must be a dict of streams, not <Stream"),
+        ({1: gc.constant(1)}, "named of Takes must have text as keys, not 1"),
+        ({"a": 1}, r"named of Takes\['a'\] must be a stream or a node, not 1"),
+    ],
+)
+def test_a_dict_of_inputs_takes_streams_by_name(given_as: Any, message: str) -> None:
+    @gc.node
+    class Takes(gc.MutableNode[int]):
+        named: "dict[str, gc.Active[int]]"  # noqa: UP037  # quoted annotations are read as well
+
+        def cycle(self, state: gc.GraphState) -> bool:
+            return True
+
+    with pytest.raises(gc.InvalidTypeError, match=message):
+        Takes(given_as)
+
+
+def test_a_dict_of_lists_of_inputs_is_refused() -> None:
+    with pytest.raises(gc.InvalidTypeError, match="a list or a dict of streams, no deeper"):
+
+        @gc.node
+        class Deep(gc.MutableNode[int]):
+            named: dict[str, list[gc.Active[int]]]
+
+            def cycle(self, state: gc.GraphState) -> bool:
+                return True

@@ -36,10 +36,10 @@ class Value(Hole):
 
 @dataclass(frozen=True, slots=True)
 class Upstream(Hole):
-    """The value of an upstream: the attribute that holds it, and its place in a list."""
+    """The value of an upstream: the attribute that holds it, and its place in a list or dict."""
 
     attribute: str
-    place: int | None = None
+    place: int | str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,7 @@ class Ticked(Hole):
     """Whether an upstream ticked in this cycle."""
 
     attribute: str
-    place: int | None = None
+    place: int | str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +107,7 @@ class Valid(Hole):
     """Whether an upstream has ticked in this run."""
 
     attribute: str
-    place: int | None = None
+    place: int | str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,7 +240,7 @@ class Is(Enum):
     __hash__ = object.__hash__  # `Enum.__hash__` is slow Python code, and kinds are hashed often
 
     INPUT = "an upstream"
-    INPUTS = "a list of upstreams"
+    INPUTS = "a list or a dict of upstreams"
     STATE = "held in a variable; the cycle assigns it"
     READ = "held in a variable; the cycle only reads it"
     LIVE = "read from the node each time, because its class may define it"
@@ -255,8 +255,9 @@ class Kind:
 
     Attributes:
         of: how the text gets it.
-        detail: of `INPUTS`, the number of upstreams; of `FOLDED`, the value; of `INLINED`, the
-            expression; of `OPERATOR`, the function; of `READ`, whether the parameter is an `int`.
+        detail: of `INPUTS`, the places of the upstreams, a range or names; of `FOLDED`, the value;
+            of `INLINED`, the expression; of `OPERATOR`, the function; of `READ`, whether the
+            parameter is an `int`.
     """
 
     of: Is
@@ -381,7 +382,7 @@ class NodeIR:
         cycle: the code of its `cycle`; `None` if the function calls the node.
         why: the reason why the function calls it; otherwise empty.
         upstreams: the index of the upstream in each attribute, or at each place in an attribute's
-            list.
+            list or dict.
         captured: for each hole that stands for an object around the node, the object.
         mirrored: whether the function writes its value and ticks to the node at once.
     """
@@ -399,7 +400,7 @@ class NodeIR:
     asks_between_cycles: bool = False
     cycle: CycleIR | None = None
     why: str = ""
-    upstreams: Mapping[tuple[str, int | None], int] = field(default_factory=_nothing)
+    upstreams: Mapping[tuple[str, int | str | None], int] = field(default_factory=_nothing)
     captured: Mapping[Hole, Capture] = field(default_factory=_nothing)
     mirrored: bool = False
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 import graphcore as gc
-from tests.differential.nodes.shape import shape
+from tests.differential.nodes.shape import SHAPES, Shape, shape
 from tests.differential.observe import record
 
 
@@ -40,6 +40,43 @@ class Total(gc.MutableNode[Any]):
             total += source.value
         self.value = total
         return True
+
+
+@gc.node(valid="any")
+class ByName(gc.MutableNode[Any]):
+    sources: dict[str, gc.Active[Any]]
+
+    def cycle(self, state: gc.GraphState) -> bool:
+        found = {}
+        for name, source in self.sources.items():
+            if state.ticked(source):
+                found[name] = source.value
+        for name in self.sources:
+            if name != "n0" and state.valid(self.sources[name]):
+                found[f"{name}?"] = self.sources[name].value
+        found["field"] = [s.value for s in self.sources.values()] if len(found) == 5 else 0
+        self.value = found
+        return True
+
+
+def by_name(streams: list[Any]) -> ByName:
+    return ByName({f"n{place}": stream for place, stream in enumerate(streams)})
+
+
+SHAPES["ByName"] = Shape(by_name, ("number*",), "dict")
+
+
+@shape("number*")
+@gc.node(valid="any")
+class Numbered(gc.MutableNode[Any]):
+    sources: list[gc.Active[Any]]
+
+    def cycle(self, state: gc.GraphState) -> bool:
+        for place, source in enumerate(self.sources):
+            if state.ticked(source):
+                self.value = place
+                return True
+        return False
 
 
 @shape("number*", "number*", gives="tuple")

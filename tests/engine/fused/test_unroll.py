@@ -12,7 +12,12 @@ from graphcore.engine.fused.frontend.unroll import unrolled
 from graphcore.engine.fused.ir import Is, Kind
 from tests.engine.fused.both import node_class, same, why
 
-KINDS = {"some": Kind(Is.INPUTS, 2), "one": Kind(Is.INPUT), "none": Kind(Is.READ)}
+KINDS = {
+    "some": Kind(Is.INPUTS, range(2)),
+    "named": Kind(Is.INPUTS, ("a", "b")),
+    "one": Kind(Is.INPUT),
+    "none": Kind(Is.READ),
+}
 
 
 def after(text: str) -> str:
@@ -49,7 +54,24 @@ def after(text: str) -> str:
             "use(self.some[1].value, self.some[0].value)\n"
             "use(self.some[1].value, self.some[1].value)",
         ),
+        (
+            "for n, each in enumerate(self.some):\n    use(n, each.value)",
+            "use(0, self.some[0].value)\nuse(1, self.some[1].value)",
+        ),
+        (
+            "for name, each in self.named.items():\n    use(name, each.value)",
+            "use('a', self.named['a'].value)\nuse('b', self.named['b'].value)",
+        ),
+        (
+            "for name in self.named:\n    use(name, self.named[name].value)",
+            "use('a', self.named['a'].value)\nuse('b', self.named['b'].value)",
+        ),
+        (
+            "use([n for n in self.named.keys()], [each.value for each in self.named.values()])",
+            "use(['a', 'b'], [self.named['a'].value, self.named['b'].value])",
+        ),
         ("for n in self.none:\n    break", "for n in self.none:\n    break"),
+        ("for n in self.none.items():\n    use(n)", "for n in self.none.items():\n    use(n)"),
         ("for n in (1, 2):\n    use(n)", "for n in (1, 2):\n    use(n)"),
     ],
 )
@@ -69,6 +91,9 @@ REFUSED = {
     ),
     "for each in self.some:\n    use(each.value)\nuse(each)": (
         "its cycle uses each, a loop's variable, outside the loop"
+    ),
+    "for n, each in enumerate(self.some):\n    use(n is each.value)": (
+        "its cycle has code that Python warns about if it is written out"
     ),
     "use([n for n in (1, 2)])": "its cycle has a list comprehension",
     "use([each.value for each in self.some if each.value])": "its cycle has a list comprehension",

@@ -39,11 +39,13 @@ def _kind(name: str, node: Node, cycle: Cycle, upstreams: Container[int]) -> Kin
     declared = node._inputs.get(name)
     if declared is not None:
         given = own.get(name)
-        if not declared.many and id(given) in upstreams:
+        if declared.holds is None and id(given) in upstreams:
             return _INPUT
-        if not (declared.many and isinstance(given, list) and _are_all(given, upstreams)):
-            raise Refused(f"its upstream {name} was replaced after the wiring")
-        return Kind(Is.INPUTS, len(given))
+        if type(given) is declared.holds and isinstance(given, list | dict):
+            places = _places(given)
+            if places is not None and _are_all(given, upstreams):
+                return Kind(Is.INPUTS, places)
+        raise Refused(f"its upstream {name} was replaced after the wiring")
     if name in cycle.written:
         return Kind(Is.STATE)
     if name in node._states:
@@ -52,8 +54,9 @@ def _kind(name: str, node: Node, cycle: Cycle, upstreams: Container[int]) -> Kin
         given = own[name]
         if type(given) is FunctionType and name in node._parameters:
             return _parameter(name, given, cycle)
-        if isinstance(given, list | tuple) and given and _are_all(given, upstreams):
-            return Kind(Is.INPUTS, len(given))
+        places = _places(given)
+        if places and _are_all(given, upstreams):
+            return Kind(Is.INPUTS, places)
         if _are_all([given], upstreams):
             return _INPUT
         if name in node._parameters:
@@ -61,8 +64,19 @@ def _kind(name: str, node: Node, cycle: Cycle, upstreams: Container[int]) -> Kin
     return Kind(Is.READ) if found_in(type(node), name) is None else Kind(Is.LIVE)
 
 
-def _are_all(given: list[Any] | tuple[Any, ...], upstreams: Container[int]) -> bool:
-    nodes = [node_behind(each) for each in given]
+def _places(given: object) -> range | tuple[str, ...] | None:
+    """Return the places of the items of a list, tuple or dict of text, `None` for other objects."""
+    if isinstance(given, list | tuple):
+        return range(len(given))
+    if isinstance(given, dict) and all(type(key) is str for key in given):
+        return tuple(given)
+    return None
+
+
+def _are_all(
+    given: list[Any] | tuple[Any, ...] | dict[str, Any], upstreams: Container[int]
+) -> bool:
+    nodes = [node_behind(each) for each in (given.values() if isinstance(given, dict) else given)]
     return all(node is not None and id(node) in upstreams for node in nodes)
 
 

@@ -184,13 +184,14 @@ class _Capture:
 
     def _upstreams(
         self, node: Node, found: CycleIR
-    ) -> Iterator[tuple[tuple[str, int | None], int]]:
+    ) -> Iterator[tuple[tuple[str, int | str | None], int]]:
         for name, kind in found.kinds.items():
             given = vars(node).get(name)
             if kind.of is Is.INPUT:
                 yield (name, None), self._indices[id(node_behind(given))]
             elif kind.of is Is.INPUTS:
-                for place, each in enumerate(cast(list[Any], given)):
+                for place in kind.detail:
+                    each = cast(Any, given)[place]
                     yield (name, place), self._indices[id(node_behind(each))]
 
     # What the holes stand for
@@ -266,6 +267,8 @@ class _Capture:
                 self._guards.function(given)
             elif kind.of is Is.INPUTS:
                 self._guards.items(given)
+                if isinstance(given, dict):
+                    self._guards.items(given.values())
 
     def _guard_class(self, cls: type, found: CycleIR | None, names: Iterable[str]) -> None:
         if (cls, found) in self._guarded:

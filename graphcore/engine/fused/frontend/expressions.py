@@ -109,8 +109,8 @@ class Expressions(ast.NodeTransformer):
                 self.keeps_alarms = True
         return ast.Attribute(HoleExpr(RunState(Run.STATE)), asked, ast.Load())
 
-    def upstream(self, given: ast.expr) -> tuple[str, int | None] | None:
-        """Return the upstream that an expression names: its attribute, and its place in a list."""
+    def upstream(self, given: ast.expr) -> tuple[str, int | str | None] | None:
+        """Return the upstream that an expression names: its attribute, and its place in there."""
         me = self._cycle.me
         name = attribute_of(given, me)
         if name is not None:
@@ -121,7 +121,7 @@ class Expressions(ast.NodeTransformer):
             kind = None if name is None else self._kinds.get(name)
             if name is None or kind is None or kind.of is not Is.INPUTS:
                 return None
-            if type(place) is int and 0 <= place < kind.detail:
+            if (type(place) is int or isinstance(place, str)) and place in kind.detail:
                 return name, place
         return None
 

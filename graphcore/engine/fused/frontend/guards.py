@@ -1,7 +1,7 @@
 """The objects that the compiler took from around a graph; each run compares them first."""
 
 import builtins
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 from types import CellType, CodeType, FunctionType
 from typing import Any, cast
 
@@ -20,7 +20,7 @@ class Guards:
         self._where: list[Mapping[str, Any]] = []
         self._names: list[str] = []
         self._values: list[Any] = []
-        self._items: list[tuple[Sequence[Any], tuple[Any, ...]]] = []
+        self._items: list[tuple[Collection[Any], tuple[Any, ...]]] = []
         self._functions: list[FunctionType] = []
         self._codes: list[CodeType] = []
         self._cells: dict[int, tuple[CellType, Any]] = {}
@@ -38,8 +38,8 @@ class Guards:
         self._names.append(name)
         self._values.append(where.get(name, ABSENT))
 
-    def items(self, given: Sequence[Any]) -> None:
-        """Guard which objects a list holds, and in which order."""
+    def items(self, given: Collection[Any]) -> None:
+        """Guard which objects a list holds, or the keys of a dict, and in which order."""
         self._items.append((given, tuple(given)))
 
     def function(self, function: FunctionType) -> None:
@@ -84,7 +84,7 @@ class Guards:
         )
 
 
-def _same(given: Sequence[Any], items: tuple[Any, ...]) -> bool:
+def _same(given: Collection[Any], items: tuple[Any, ...]) -> bool:
     return len(given) == len(items) and all(a is b for a, b in zip(given, items, strict=True))
 
 

@@ -78,7 +78,8 @@ class _Lowering:
         body = [deepcopy(each) for each in cycle.tree.body]
         if ast.get_docstring(cycle.tree, clean=False) is not None:
             body = body[1:]
-        body = unrolled(body, cycle.me, self._kinds)
+        hidden = cycle.local | cycle.free | cycle.function.__globals__.keys()
+        body = unrolled(body, cycle.me, self._kinds, hidden)
         for each in body:
             for loop in ast.walk(each):
                 if isinstance(loop, ast.For | ast.While) and returns_in(loop.body):

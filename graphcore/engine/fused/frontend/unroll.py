@@ -1,35 +1,43 @@
-"""Pass 4: unroll loops and list comprehensions over a list of upstreams."""
+"""Pass 4: unroll loops and list comprehensions over a list or a dict of upstreams."""
 
 import ast
+from collections.abc import Container, Iterable
 from copy import deepcopy
 from typing import cast
 
-from graphcore.engine.fused.frontend.subset import Refused, attribute_of
+from graphcore.engine.fused.frontend.subset import Refused, attribute_of, is_doubtful
 from graphcore.engine.fused.ir import Is, Kinds
 
 _MOST = 50  # upstreams in one list; with more, the text of a node would get too long
 
+# What each variable of a loop stands for in one round.
+_Round = dict[str, ast.expr]
 
-def unrolled(body: list[ast.stmt], me: str, kinds: Kinds) -> list[ast.stmt]:
+
+def unrolled(
+    body: list[ast.stmt], me: str, kinds: Kinds, hidden: Container[str] = ()
+) -> list[ast.stmt]:
     """Return the statements without such loops.
 
     Args:
         body: the statements of a `cycle`; they are changed.
         me: the name of the cycle's first parameter, usually `self`.
         kinds: the kinds of the node's attributes.
+        hidden: the names that are not Python's builtins there.
 
     Raises:
         Refused: for a loop that cannot be unrolled.
     """
-    unroll = _Unroll(me, kinds)
+    unroll = _Unroll(me, kinds, hidden)
     unroll.check_variables(body)
     return unroll.statements(body)
 
 
 class _Unroll(ast.NodeTransformer):
-    def __init__(self, me: str, kinds: Kinds) -> None:
+    def __init__(self, me: str, kinds: Kinds, hidden: Container[str]) -> None:
         self._me = me
         self._kinds = kinds
+        self._hidden = hidden
 
     def check_variables(self, body: list[ast.stmt]) -> None:
         """Refuse a loop whose variable is used after it: an unrolled loop does not bind it."""
@@ -38,45 +46,64 @@ class _Unroll(ast.NodeTransformer):
         variables: set[str] = set()
         for loop in ast.walk(whole):
             match loop:
-                case ast.For(target=ast.Name(id=name), iter=over):
-                    parts = [loop.target, *loop.body]
-                case ast.ListComp(generators=[ast.comprehension(ast.Name(id=name), over, tests)]):
-                    parts = [loop.generators[0].target, loop.elt, *tests]
+                case ast.For(target=target, iter=over):
+                    parts = [target, *loop.body]
+                case ast.ListComp(generators=[ast.comprehension(target, over, tests)]):
+                    parts = [target, loop.elt, *tests]
                 case _:
                     continue
-            if self._places(over) is not None:
-                variables.add(name)
+            if self._rounds(target, over) is not None:
+                names = {each.id for each in ast.walk(target) if isinstance(each, ast.Name)}
+                variables |= names
                 inside.update(
                     each
                     for part in parts
                     for each in ast.walk(part)
-                    if isinstance(each, ast.Name) and each.id == name
+                    if isinstance(each, ast.Name) and each.id in names
                 )
         for each in ast.walk(whole):
             if isinstance(each, ast.Name) and each.id in variables and each not in inside:
                 raise Refused(f"its cycle uses {each.id}, a loop's variable, outside the loop")
 
-    def statements(self, body: list[ast.stmt]) -> list[ast.stmt]:
+    def statements(self, body: Iterable[ast.stmt]) -> list[ast.stmt]:
         written: list[ast.stmt] = []
         for each in body:
             made = self.visit(each)
             written += made if isinstance(made, list) else [made]
         return written
 
-    def _places(self, iterated: ast.expr) -> list[ast.expr] | None:
-        name = attribute_of(iterated, self._me)
+    def _rounds(self, target: ast.expr, iterated: ast.expr) -> list[_Round] | None:
+        """Return what the loop's variables stand for in each round, `None` for other loops."""
+        over, asked = iterated, ""
+        match iterated:
+            case ast.Call(ast.Name("enumerate"), [inner], []) if "enumerate" not in self._hidden:
+                over, asked = inner, "enumerate"
+            case ast.Call(ast.Attribute(inner, "keys" | "values" | "items" as method), [], []):
+                over, asked = inner, method
+        name = attribute_of(over, self._me)
         kind = None if name is None else self._kinds.get(name)
         if kind is None or kind.of is not Is.INPUTS:
             return None
-        if kind.detail > _MOST:
-            raise Refused(f"it has {kind.detail} upstreams in one list")
-        return [
-            ast.Subscript(iterated, ast.Constant(place), ast.Load()) for place in range(kind.detail)
-        ]
+        places: range | tuple[str, ...] = kind.detail
+        named = isinstance(places, tuple)
+        if asked and named is (asked == "enumerate"):
+            return None
+        if len(places) > _MOST:
+            raise Refused(f"it has {len(places)} upstreams in one list")
+        keys = [ast.Constant(place) for place in places]
+        inputs = [ast.Subscript(over, ast.Constant(place), ast.Load()) for place in places]
+        match target:
+            case ast.Name(first) if asked in ("", "keys", "values"):
+                by_key = asked == "keys" or (named and not asked)
+                return [{first: each} for each in (keys if by_key else inputs)]
+            case ast.Tuple([ast.Name(first), ast.Name(second)]) if asked in ("enumerate", "items"):
+                pairs = zip(keys, inputs, strict=True)
+                return [{first: key, second: each} for key, each in pairs]
+        return None
 
     def visit_For(self, node: ast.For) -> ast.stmt | list[ast.stmt]:
-        places = self._places(node.iter)
-        if places is None or not isinstance(node.target, ast.Name):
+        rounds = self._rounds(node.target, node.iter)
+        if rounds is None:
             self.generic_visit(node)
             return node
         for each in node.body:
@@ -84,33 +111,37 @@ class _Unroll(ast.NodeTransformer):
                 if isinstance(inner, ast.Break | ast.Continue):
                     raise Refused("its cycle has break or continue in a loop over its upstreams")
         written: list[ast.stmt] = []
-        for place in places:
-            replace = _Replace(node.target.id, place)
-            copies = [cast(ast.stmt, replace.visit(deepcopy(each))) for each in node.body]
+        for each_round in rounds:
+            replace = _Replace(each_round)
+            copies = [cast(ast.stmt, replace.whole(each)) for each in node.body]
             written += self.statements(copies)
         return written + self.statements(node.orelse)
 
     def visit_ListComp(self, node: ast.ListComp) -> ast.expr:
         each = node.generators[0]
-        places = self._places(each.iter)
-        plain = len(node.generators) == 1 and not each.ifs and isinstance(each.target, ast.Name)
-        if places is None or not plain:
+        rounds = self._rounds(each.target, each.iter)
+        if rounds is None or len(node.generators) != 1 or each.ifs:
             raise Refused("its cycle has a list comprehension")
-        name = cast(ast.Name, each.target).id
-        items = [_Replace(name, place).visit(deepcopy(node.elt)) for place in places]
+        items = [_Replace(each_round).whole(node.elt) for each_round in rounds]
         return ast.List([cast(ast.expr, self.visit(item)) for item in items], ast.Load())
 
 
 class _Replace(ast.NodeTransformer):
-    """Replaces a loop's variable by an upstream."""
+    """Replaces a loop's variables by upstreams, their names or their numbers."""
 
-    def __init__(self, name: str, place: ast.expr) -> None:
-        self._name = name
-        self._place = place
+    def __init__(self, variables: _Round) -> None:
+        self._variables = variables
+
+    def whole(self, part: ast.AST) -> ast.AST:
+        """Return a copy of a part of the loop."""
+        made = cast(ast.AST, self.visit(deepcopy(part)))
+        if any(map(is_doubtful, ast.walk(made))):
+            raise Refused("its cycle has code that Python warns about if it is written out")
+        return made
 
     def visit_Name(self, node: ast.Name) -> ast.expr:
-        if node.id != self._name:
+        if node.id not in self._variables:
             return node
         if not isinstance(node.ctx, ast.Load):
             raise Refused("its cycle sets the variable of a loop over its upstreams")
-        return self._place
+        return self._variables[node.id]
