@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from graphcore.errors import InvalidTypeError
+from graphcore.graph import run_elsewhere
 from graphcore.handle import Handle
 from graphcore.operators.sinks import Collect
 from graphcore.tables.arrays import array_of, for_polars
@@ -20,7 +21,8 @@ T = TypeVar("T")
 class Collected(Handle, Generic[T]):
     """The times and values of a stream in the last run; each run starts with an empty one.
 
-    Iterating gives (time, value) pairs; `len` is their number.
+    Iterating gives (time, value) pairs; `len` is their number. All of it may be read during a run,
+    from any thread: each read gives the ticks up to the end of a cycle.
     """
 
     __slots__ = ()
@@ -31,21 +33,35 @@ class Collected(Handle, Generic[T]):
 
     @property
     def times(self) -> list[int]:
-        """Engine times of the ticks, ns since the epoch."""
-        return self.node.times
+        """Engine times of the ticks, ns since the epoch; a copy while another thread adds ticks."""
+        return self._ticks()[0]
 
     @property
     def values(self) -> list[T]:
-        """The values, one for each time."""
-        return self.node.values
+        """The values, one for each time; a copy while another thread adds ticks."""
+        return self._ticks()[1]
+
+    def _ticks(self) -> tuple[list[int], list[T]]:
+        """Return the times and the values, of the same length."""
+        node = self.node
+        while True:
+            # A run makes new lists, the times first. In a cycle the time is added first.
+            values, times = node.values, node.times
+            count = min(len(values), len(times))
+            if values is node.values and times is node.times:
+                break
+        # The lengths differ also if Ctrl-C broke into a cycle.
+        if len(times) != len(values) or run_elsewhere(node) is not None:
+            return times[:count], values[:count]
+        return times, values
 
     def __iter__(self) -> Iterator[tuple[int, T]]:
         """Yield (time, value) pairs in the order of the ticks."""
-        return iter(zip(self.times, self.values, strict=True))
+        return iter(zip(*self._ticks(), strict=True))
 
     def __len__(self) -> int:
         """Return how many values there are."""
-        return len(self.times)
+        return len(self.node.values)
 
     def to_arrow(self) -> "pyarrow.Table":
         """Return a table with columns `time` (timestamp in ns, UTC) and `value`.
@@ -58,12 +74,13 @@ class Collected(Handle, Generic[T]):
             InvalidTypeError: if no Arrow column can hold the values.
         """
         arrow = tables_module("pyarrow")
-        times = arrow.array(self.times, arrow.timestamp("ns", tz="UTC"))
+        times, values = self._ticks()
         try:
-            values = array_of(self.values)
+            column = array_of(values)
         except InvalidTypeError as error:
             raise InvalidTypeError(f"{error}; to_pandas takes any values") from error
-        table: pyarrow.Table = arrow.table({"time": times, "value": values})
+        stamps = arrow.array(times, arrow.timestamp("ns", tz="UTC"))
+        table: pyarrow.Table = arrow.table({"time": stamps, "value": column})
         return table
 
     def to_polars(self) -> "polars.DataFrame":
@@ -81,11 +98,12 @@ class Collected(Handle, Generic[T]):
             table = self.to_arrow()
             column = for_polars(table["value"])
         except InvalidTypeError:
-            times = pl.Series("time", self.times, dtype=pl.Int64)
-            times = times.cast(pl.Datetime("ns", time_zone="UTC"))
+            times, values = self._ticks()
+            stamps = pl.Series("time", times, dtype=pl.Int64)
+            stamps = stamps.cast(pl.Datetime("ns", time_zone="UTC"))
             # If the first is a member of an Enum, polars asks every one for `.value`.
-            values = pl.Series("value", [object(), *self.values], dtype=pl.Object).slice(1)
-            frame = pl.DataFrame([times, values])
+            objects = pl.Series("value", [object(), *values], dtype=pl.Object).slice(1)
+            frame = pl.DataFrame([stamps, objects])
         else:
             frame = pl.from_arrow(table.set_column(1, "value", column))
         return frame
@@ -97,6 +115,7 @@ class Collected(Handle, Generic[T]):
             RunError: if pandas, of the `tables` extra, is not installed.
         """
         pd = tables_module("pandas")
-        index = pd.DatetimeIndex(self.times, tz="UTC", name="time").as_unit("ns")
-        series: pandas.Series[Any] = pd.Series(self.values, index=index, name="value")
+        times, values = self._ticks()
+        index = pd.DatetimeIndex(times, tz="UTC", name="time").as_unit("ns")
+        series: pandas.Series[Any] = pd.Series(values, index=index, name="value")
         return series

@@ -377,6 +377,12 @@ class Graph:
         return min(times, default=0)
 
 
+def run_elsewhere(node: MutableNode[Any]) -> Control | None:
+    """Return the control of the run that a node is in, `None` if no other thread runs it."""
+    control = control_of(node)
+    return control if control is not None and control.is_elsewhere else None
+
+
 def _number_of_cycles(argument: str, given: SupportsIndex) -> int:
     if isinstance(given, bool) or not isinstance(given, SupportsIndex):
         raise InvalidTypeError(f"{argument} must be a whole number, not {given!r}")

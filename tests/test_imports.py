@@ -33,7 +33,7 @@ FACE = {
     "graph": "errors time state node polling embedding engine engine.fused progress",
     "handle": "node graph",
     "windows": "errors time node operators",
-    "collected": "errors handle operators tables",
+    "collected": "errors graph handle operators tables",
     "stream": f"{GROUND} origin handle collected windows operators tables graph",
     "source_functions": "errors time stream operators sources tables",
     "testing": "graph stream",

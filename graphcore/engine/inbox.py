@@ -10,7 +10,7 @@ from queue import Empty, SimpleQueue
 from typing import Protocol
 
 # A node to run in the next cycle; or, with a function, a function to call between cycles.
-Entry = tuple[int, Callable[[], None] | None]
+Entry = tuple[int, Callable[[], object] | None]
 
 
 class Waiter(Protocol):

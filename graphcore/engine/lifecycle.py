@@ -8,7 +8,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from itertools import repeat
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from graphcore.engine.collector import without_collections
 from graphcore.engine.notes import add_note
@@ -18,6 +18,8 @@ from graphcore.engine.signals import ending_by_signal
 from graphcore.errors import RunError
 from graphcore.node import MutableNode
 from graphcore.state import EndedBy, RunMode
+
+T = TypeVar("T")
 
 
 class Tier(Protocol):
@@ -48,6 +50,7 @@ class Control:
         self.started = threading.Event()
         self._session: Session | None = None
         self._stopped = False
+        self._thread = 0
         self._claimed: list[int] = []  # the ids of nodes, which are told apart by identity
         self.release: Callable[[], object] = partial(
             deque, map(_running.pop, self._claimed, repeat(None)), 0
@@ -60,6 +63,7 @@ class Control:
             RunError: if a node is in another run.
         """
         nodes = self.plan.nodes
+        self._thread = threading.get_ident()
         with _running_lock:
             taken = next((node for node in nodes if id(node) in _running), None)
             if taken is not None:
@@ -73,6 +77,15 @@ class Control:
         self._session = session
         if self._stopped:
             session.request_stop(EndedBy.STOP)
+
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether the run is in another thread than the caller."""
+        return self._thread != threading.get_ident()
+
+    def ask(self, question: Callable[[], T]) -> T:
+        """From another thread: call a function between two cycles, and return its result."""
+        return question() if self._session is None else self._session.ask(question)
 
     def stop(self) -> None:
         """End the run after the present cycle; from any thread, and safe in a signal handler."""
@@ -124,6 +137,7 @@ def execute(plan: Plan, session: Session, tier: Tier, ready: threading.Event) ->
             with nullcontext() if realtime else without_collections():
                 _start(plan, session, started)
             ready.set()
+            session.begin_answering()
             tier.run(session)
         except BaseException as error:  # raised again below, once the nodes are stopped
             errors.append(error)

@@ -6,8 +6,11 @@ before the clock and the inbox are read again (R6, R13).
 """
 
 import threading
+from collections import deque
 from collections.abc import Callable, Iterable
+from concurrent.futures import Future
 from itertools import count
+from typing import Any, TypeVar
 
 from graphcore.engine.clock import RealTimeClock, Schedule
 from graphcore.engine.inbox import Inbox
@@ -20,12 +23,15 @@ from graphcore.polling import Pollable, Receive
 from graphcore.state import EndedBy, GraphState, RunMode
 from graphcore.time import format_time
 
+T = TypeVar("T")
+
 MAX_CYCLES_AT_ONCE = 1_000_000
 
 _LONGEST_WAIT = 3_600_000_000_000  # ns
 _GRACE = 250_000_000  # ns
 _LATELY = 1_000  # the last cycles at one time; an error names the nodes due in them
 _MOST_NAMES = 5
+_PATIENCE = 1.0  # s
 _UNREAD = 16  # cycles that may run, one right after the other, until sockets are read again
 _LIVE_ONLY = "events from threads reach a graph in real-time runs only"
 
@@ -57,6 +63,8 @@ class Session:
         spin: how long to look at sockets without sleeping before each sleep, ns.
         limit: how many cycles may run, or `None`.
         watched: the argument.
+        interrupted: whether `answer` has to be called before the next cycle: the run has been told
+            to end, or another thread asks something.
         inbox: where events from other threads arrive, and where the run waits.
         first_cycle: the number of the first cycle at the present time.
         look_at: the number of cycles after which a further one at the same time makes `look` due.
@@ -85,6 +93,9 @@ class Session:
         self.cycle = 0
         self.ended_by: EndedBy | None = None
         self.ended = threading.Event()
+        self.interrupted = False
+        self._answers = False  # whether the graph's thread answers questions
+        self._questions: deque[tuple[Future[Any], Callable[[], Any]]] = deque()
         self.plan = plan
         self.states = States(self)
         self.limit = cycles
@@ -116,10 +127,56 @@ class Session:
         """End the run after the present cycle; safe in a signal handler."""
         if self.ended_by is None:
             self.ended_by = reason
+        self.interrupted = True
         self.inbox.interrupt()
+
+    def begin_answering(self) -> None:
+        """Say that from now on `answer` is called between cycles."""
+        self._answers = True
+
+    def ask(self, question: Callable[[], T]) -> T:
+        """From another thread: call a function between two cycles, and return its result.
+
+        While no cycles run, and if the present cycle takes more than a second, perhaps because it
+        waits for this very thread, the calling thread calls the function itself.
+        """
+        if not self._answers:
+            return question()
+        answer: Future[T] = Future()
+        self._questions.append((answer, question))
+        # Again, now that the question is there: `finish` sees it, or this thread sees the end.
+        if not self._answers:
+            return question()
+        self.interrupted = True
+        if self.clock is not None:
+            self.inbox.put((0, self.answer))  # ends a wait
+        try:
+            return answer.result(_PATIENCE)
+        except TimeoutError:
+            return question()
+
+    def answer(self) -> bool:
+        """In the graph's thread, between two cycles: answer what other threads ask.
+
+        Returns:
+            Whether the run has been told to end.
+        """
+        # First, so that whoever interrupts after this has it called again.
+        self.interrupted = False
+        for _ in range(len(self._questions)):  # not those that come meanwhile: they may not end
+            answer, question = self._questions.popleft()
+            try:
+                answer.set_result(question())
+            except Exception as error:  # raised in the thread that asked
+                answer.set_exception(error)
+        if self.ended_by is not None:
+            self.interrupted = True
+        return self.interrupted
 
     def finish(self) -> None:
         """Set the time to that at which the run ended, for `stop` (R10)."""
+        self._answers = False
+        self.answer()
         self.last_time = self.time
         if self.clock is not None:
             self.time = max(self.time, self.clock.now())
@@ -155,6 +212,8 @@ class Session:
 
     def next_cycle(self) -> list[int] | None:
         """Begin the next cycle: return the nodes that start it, or `None` when the run is over."""
+        if self.interrupted:
+            self.answer()
         if self.ended_by is None and self.cycle == self.limit:
             self.ended_by = EndedBy.CYCLES
         if self.ended_by is not None:

@@ -42,7 +42,7 @@ def functions(stream: gc.Stream[Any]) -> tuple[Any, Any, Plan, list[str]]:
 
 
 class Session:
-    ended_by = None
+    interrupted = False
     start_time = 0
 
 

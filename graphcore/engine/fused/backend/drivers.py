@@ -104,7 +104,7 @@ class Driver(ABC):
         return "due"
 
     def _end(self, out: Lines, over: str) -> None:
-        out.add(2, f"if {over} or session.ended_by is not None:")
+        out.add(2, f"if {over} or session.interrupted and session.answer():")
         out.add(3, "cycle -= 1")
         out.add(3, "break")
         self.begins = len(out)
@@ -163,7 +163,7 @@ class EventsDriver(RecordedDriver):
 
     def epilogue(self, out: Lines) -> None:
         # At the end of a cycle, before the loop takes an event that would not run.
-        out.add(2, "if session.ended_by is not None:")
+        out.add(2, "if session.interrupted and session.answer():")
         out.add(3, "break")
 
     def due_test(self, index: int) -> str:
@@ -196,7 +196,7 @@ class MergedDriver(RecordedDriver):
         self._tell_session(out)
 
     def epilogue(self, out: Lines) -> None:
-        out.add(2, "if session.ended_by is not None:")
+        out.add(2, "if session.interrupted and session.answer():")
         out.add(3, "break")
 
     def due_test(self, index: int) -> str:
@@ -350,7 +350,7 @@ class ClockDriver(SessionDriver):
         out.add(1, "cycle = alone = 0")
         out.add(1, "while True:")
         out.add(2, "due = None")
-        plain = "not cancelled and not put_off and session.ended_by is None"
+        plain = "not cancelled and not put_off and not session.interrupted"
         out.add(2, f"if heap and cycle < alone and {plain}:")
         # All cycles at one time come before the clock and the inbox are read again (R6).
         out.add(3, "entry, now = heap[0], time")
