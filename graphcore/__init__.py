@@ -38,7 +38,27 @@ from graphcore.source_functions import (
 )
 from graphcore.sources.receiver import ReceiverStream, Sender
 from graphcore.state import Alarm, EndedBy, GraphState, RunMode
-from graphcore.stream import FeedbackStream, Stream, align, stream_operator
+from graphcore.stream import (
+    FeedbackStream,
+    Stream,
+    align,
+    all_of,
+    any_of,
+    average,
+    first_valid,
+    make,
+    math,
+    maximum,
+    minimum,
+    multiplex,
+    race,
+    select,
+    stack,
+    stream_operator,
+    ticked,
+    total,
+    zip,
+)
 from graphcore.version import __version__
 
 __all__ = [
@@ -71,15 +91,30 @@ __all__ = [
     "WiringError",
     "__version__",
     "align",
+    "all_of",
+    "any_of",
+    "average",
     "constant",
     "feedback",
+    "first_valid",
     "from_iterable",
+    "make",
+    "math",
+    "maximum",
+    "minimum",
+    "multiplex",
     "never",
     "node",
+    "race",
     "receiver",
     "replay",
     "replay_parquet",
+    "select",
+    "stack",
     "state",
     "stream_operator",
+    "ticked",
     "ticker",
+    "total",
+    "zip",
 ]

@@ -1,6 +1,43 @@
 """`Stream`, the fluent handle, and the functions that make one of several streams."""
 
-from graphcore.stream.functions import align
+from graphcore.stream import math
+from graphcore.stream.functions import (
+    align,
+    all_of,
+    any_of,
+    average,
+    first_valid,
+    make,
+    maximum,
+    minimum,
+    multiplex,
+    race,
+    select,
+    stack,
+    ticked,
+    total,
+    zip,
+)
 from graphcore.stream.stream import FeedbackStream, Stream, stream_operator
 
-__all__ = ["FeedbackStream", "Stream", "align", "stream_operator"]
+__all__ = [
+    "FeedbackStream",
+    "Stream",
+    "align",
+    "all_of",
+    "any_of",
+    "average",
+    "first_valid",
+    "make",
+    "math",
+    "maximum",
+    "minimum",
+    "multiplex",
+    "race",
+    "select",
+    "stack",
+    "stream_operator",
+    "ticked",
+    "total",
+    "zip",
+]

@@ -1,15 +1,21 @@
 """The functions that make a stream of several."""
 
-from collections.abc import Callable, Hashable
-from typing import TypeVar
+from collections.abc import Callable, Hashable, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from graphcore.errors import InvalidTypeError
-from graphcore.node import Active, refuse_list
+from graphcore.errors import InvalidTypeError, shorten
+from graphcore.node import Active, node_of
 from graphcore.operators import several
-from graphcore.stream.families.arguments import function_of, whole
+from graphcore.stream.families.arguments import function_of, streams_of, whole
 from graphcore.stream.stream import Stream
+from graphcore.tables.libraries import tables_module
+
+if TYPE_CHECKING:
+    import numpy as np
 
 T = TypeVar("T")
+U = TypeVar("U")
+V = TypeVar("V")
 
 
 def align(
@@ -26,8 +32,238 @@ def align(
             oldest key are dropped, counted in `.node.dropped`, and logged once.
     """
     number = whole(capacity, "capacity", 1)
+    return Stream(several.Align(streams_of(streams, "align"), function_of(key), number))
+
+
+def select(condition: Active[object], then: Active[T], otherwise: Active[T]) -> Stream[T]:
+    """Tick with the value of one of two streams: of `then` while the condition is true.
+
+    It ticks when the condition or the chosen stream ticks and the chosen one has a value; the other
+    stream needs none.
+
+    ::
+
+        time                    1s     2s     3s     4s
+        condition               True          False
+        a                       a1     a2
+        b                                     b3     b4
+        select(condition, a, b) a1     a2     b3     b4
+    """
+    return Stream(several.Select(condition, then, otherwise))
+
+
+def multiplex(key: Active[Hashable], streams: Mapping[Any, Active[T]]) -> Stream[T]:
+    """Tick with the value of the stream that the key chooses.
+
+    It ticks when the chosen stream ticks, and when the key changes to a stream that has a value.
+
+    ::
+
+        time                           1s  2s  3s  4s
+        key                            x       y
+        a                              a1  a2      a4
+        b                                  b2
+        multiplex(key, {x: a, y: b})   a1  a2  b2
+
+    Args:
+        key: the keys.
+        streams: for each key, the stream.
+
+    Raises:
+        InvalidValueError: in the run, for a key without a stream.
+    """
+    if not isinstance(streams, Mapping) or not streams:
+        raise InvalidTypeError(f"multiplex takes a dict of streams, not {shorten(streams)}")
+    places = {name: place for place, name in enumerate(streams)}
+    return Stream(several.Multiplex(key, list(streams.values()), places))
+
+
+def first_valid(*streams: Active[T]) -> Stream[T]:
+    """Tick with the ticks of the first stream in the list that has a value.
+
+    ::
+
+        time                1s  2s  3s
+        a                       a2
+        b                   b1  b2  b3
+        first_valid(a, b)   b1  a2
+    """
+    return Stream(several.FirstValid(streams_of(streams, "first_valid")))
+
+
+def race(*streams: Active[T]) -> Stream[T]:
+    """Tick with the ticks of the stream that ticks first; of several, the first one listed.
+
+    ::
+
+        time          1s  2s  3s
+        a                 a2  a3
+        b             b1      b3
+        race(a, b)    b1      b3
+    """
+    return Stream(several.Race(streams_of(streams, "race")))
+
+
+@overload
+def zip(first: Active[T], second: Active[V], /, *, capacity: int) -> Stream[tuple[T, V]]: ...
+@overload
+def zip(*streams: Active[Any], capacity: int) -> Stream[tuple[Any, ...]]: ...
+def zip(*streams: Active[Any], capacity: int) -> Stream[Any]:
+    """Tick with the tuple of the first values of all streams, then of the second ones, and so on.
+
+    ::
+
+        time         1s  2s  3s        4s
+        a            a1  a2            a3
+        b                    b1        b2
+        zip(a, b)            (a1, b1)  (a2, b2)
+
+    Args:
+        streams: the streams.
+        capacity: how many values of a stream may wait for the others. If more wait, the oldest is
+            dropped, and so are the values that would be in its tuple. They are counted in
+            `.node.dropped`, and logged once.
+    """
+    number = whole(capacity, "capacity", 1)
+    return Stream(several.Zip(streams_of(streams, "zip"), number))
+
+
+def maximum(*streams: Active[T]) -> Stream[T]:
+    """Tick with the greatest of the present values when any stream ticks, as Python's `max`.
+
+    ::
+
+        time             1s  2s  3s
+        a                1       5
+        b                    3
+        maximum(a, b)        3   5
+    """
+    return _summary(streams, max, "maximum")
+
+
+def minimum(*streams: Active[T]) -> Stream[T]:
+    """Tick with the least of the present values when any stream ticks, as Python's `min`.
+
+    ::
+
+        time             1s  2s  3s
+        a                1       5
+        b                    3
+        minimum(a, b)        1   3
+    """
+    return _summary(streams, min, "minimum")
+
+
+def total(*streams: Active[T]) -> Stream[T]:
+    """Tick with the sum of the present values when any stream ticks.
+
+    ::
+
+        time           1s  2s  3s
+        a              1       5
+        b                  3
+        total(a, b)        4   8
+    """
+    return _summary(streams, sum, "total")
+
+
+def average(*streams: Active[float]) -> Stream[float]:
+    """Tick with the arithmetic mean of the present values when any stream ticks.
+
+    ::
+
+        time             1s  2s   3s
+        a                1        5
+        b                    3
+        average(a, b)        2.0  4.0
+    """
+    return _summary(streams, _mean, "average")
+
+
+def all_of(*streams: Active[object]) -> Stream[bool]:
+    """Tick with whether all present values are true when any stream ticks.
+
+    ::
+
+        time            1s    2s     3s
+        a               True         True
+        b                     False  True
+        all_of(a, b)          False  True
+    """
+    return _summary(streams, all, "all_of")
+
+
+def any_of(*streams: Active[object]) -> Stream[bool]:
+    """Tick with whether any of the present values is true when any stream ticks.
+
+    ::
+
+        time            1s    2s     3s
+        a               True         False
+        b                     False
+        any_of(a, b)          True   False
+    """
+    return _summary(streams, any, "any_of")
+
+
+def make(function: Callable[..., U], /, **streams: Active[Any]) -> Stream[U]:
+    """Tick with an object of the present values when any stream ticks.
+
+    Args:
+        function: a class, or a function; it is called with the present values as keywords.
+        streams: for each keyword, the stream.
+
+    >>> import graphcore as gc
+    >>> out = gc.make(dict, bid=gc.constant(1), ask=gc.constant(2)).collect()
+    >>> _ = out.run()
+    >>> out.values
+    [{'bid': 1, 'ask': 2}]
+    """
+    return Stream(several.Make(_named(streams, "make"), function_of(function)))
+
+
+def ticked(**streams: Active[T]) -> Stream[dict[str, T]]:
+    """Tick with a dict of the values that came in this cycle, by the names of their streams.
+
+    ::
+
+        time             1s        2s        3s
+        a                1                   5
+        b                          3         4
+        ticked(a=a, b=b) {"a": 1}  {"b": 3}  {"a": 5, "b": 4}
+    """
+    return Stream(several.Ticked(_named(streams, "ticked")))
+
+
+def stack(*streams: Active[float]) -> "Stream[np.ndarray[Any, np.dtype[np.float64]]]":
+    """Tick with a numpy array of the present values when any stream ticks.
+
+    The array has NaN where a stream has no value yet.
+
+    ::
+
+        time           1s        2s      3s
+        a              1                 5
+        b                        3
+        stack(a, b)    [1, nan]  [1, 3]  [5, 3]
+
+    Raises:
+        RunError: if numpy, of the `tables` extra, is not installed.
+    """
+    array = tables_module("numpy").array
+    nodes = streams_of(streams, "stack")
+    return Stream(several.Stack(nodes, lambda values: array(values, dtype=float)))
+
+
+def _summary(streams: tuple[Active[Any], ...], function: Callable[..., U], name: str) -> Stream[U]:
+    return Stream(several.Summary(streams_of(streams, name), function))
+
+
+def _mean(values: list[float]) -> float:
+    return sum(values) / len(values)
+
+
+def _named(streams: dict[str, Active[V]], name: str) -> dict[str, Active[V]]:
     if not streams:
-        raise InvalidTypeError("align needs streams")
-    for each in streams:
-        refuse_list(each, "align")
-    return Stream(several.Align(list(streams), function_of(key), number))
+        raise InvalidTypeError(f"{name} needs streams, each with a name, as in {name}(bid=a)")
+    return {key: node_of(each, f"{key} of {name}") for key, each in streams.items()}

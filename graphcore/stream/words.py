@@ -2,6 +2,11 @@
 
 # Only names that `Stream` does not have; what is said for each completes "graphcore's word is ...".
 WORDS = {
+    "amb": "gc.race(a, b)",
+    "if_else": "gc.select(condition, a, b)",
+    "when": "gc.select(condition, a, b)",
+    "zip": "gc.zip(a, b)",
+    "zip_with": "gc.zip(a, b)",
     "abs": "abs(stream)",
     "accum": "sum()",
     "alias": "named(name)",
@@ -53,7 +58,7 @@ WORDS = {
     "rolling_mean": "rolling(window).mean()",
     "rolling_std": "rolling(window).std()",
     "rolling_sum": "rolling(window).sum()",
-    "select": "map(function)",
+    "select": "map(function), or gc.select(condition, a, b)",
     "shift": "lag(count)",
     "start_with": "default(value)",
     "subscribe": "for_each(function)",

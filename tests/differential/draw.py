@@ -16,10 +16,12 @@ import graphcore as gc
 from tests.differential import functions, nodes
 from tests.differential.operators import (
     FROM_THE_FUNCTION,
+    KEYS,
     KINDS,
     SOURCES,
     Call,
     Operator,
+    Row,
     all_operators,
     kind_of,
 )
@@ -32,6 +34,7 @@ from tests.differential.recipe import (
     Ref,
     Step,
     Written,
+    refs_in,
 )
 from tests.differential.written import written_function, written_node
 
@@ -42,6 +45,7 @@ VALUES: dict[str, list[Any]] = {
     "text": ["a", "", "bc", "é"],
     "list": [[1], [], [1, 2], [3, "a"]],
     "tuple": [(1, 2), (), (0, 2.5), ("a", nan)],
+    "row": [Row((1, 2)), Row((0.5, nan)), Row(())],
     "dict": [{"field": 1}, {"field": nan, "b": 2}, {"field": "a"}, {}],
     "anything": [1, None, "a", 2.5, (1,), [1], False],
 }
@@ -100,8 +104,7 @@ class Wiring:
             depth = self._depths[first.number]
         for call in operator.calls:
             positional, keywords, gives = self._arguments(call, first, kind, picks, growing)
-            given = (*positional, *keywords.values())
-            refs = [argument for argument in given if isinstance(argument, Ref)]
+            refs = list(refs_in((*positional, *keywords.values())))
             depth = max([depth, *[self._depths[ref.number] for ref in refs]])
             calls.append((call.name, (positional, keywords)))
         kinds = operator.gives.get(kind) or next(iter(operator.gives.values()))
@@ -182,6 +185,10 @@ class Wiring:
             else:
                 if parameter.role == "value":
                     given = picks.of(VALUES[kind])
+                elif parameter.role == "mapping":
+                    given = {key: self._stream([kind], picks, growing) for key in KEYS}
+                elif parameter.role == "keywords":
+                    given = dict
                 elif parameter.role == "either" and picks.number(2):
                     given = picks.of(VALUES[kind] if not picks.number(4) else _NUMBERS)
                 else:

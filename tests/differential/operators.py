@@ -9,16 +9,32 @@ import functools
 import inspect
 import io
 import itertools
+import operator
 import types
 import typing
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import redirect_stdout, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+import numpy
+
 import graphcore as gc
 from graphcore.time import Duration
+
+
+class Row(tuple[float, ...]):
+    """Numbers that `@` multiplies with others; none of Python's own types has it."""
+
+    __slots__ = ()
+
+    def __matmul__(self, other: "Row") -> float:
+        return sum(a * b for a, b in zip(self, other, strict=True))
+
+    def __repr__(self) -> str:
+        return f"Row({super().__repr__()})"
+
 
 # A few values of each kind, the simplest first.
 KINDS: dict[str, list[Any]] = {
@@ -27,8 +43,11 @@ KINDS: dict[str, list[Any]] = {
     "text": ["ab", "c"],
     "list": [[1, 2], [3]],
     "tuple": [(1, 2), (3, 4)],
+    "row": [Row((1, 2)), Row((0.5, 3))],
     "dict": [{"field": 1}, {"field": 2.5}],
 }
+
+KEYS = [value for values in KINDS.values() for value in values if type(value).__hash__]
 
 LEFT_OUT = object()  # stands for an argument that is not given
 # Values for what an annotation says. Values that an operator refuses are not used with it.
@@ -58,7 +77,7 @@ NOT_WIRED = {
 SOURCES = [name for name, reason in NOT_WIRED.items() if reason == "a source"]
 
 # The results of these may be so much longer than their inputs that chains of them fill the memory.
-GROWING = {"__mul__", "__rmul__", "__pow__", "__rpow__"}
+GROWING = {"__mul__", "__rmul__", "__pow__", "__rpow__", "__lshift__", "__rlshift__"}
 
 # The name of an argument that may have any name, and the key of the values of the kind "dict".
 FIELD = "field"
@@ -75,7 +94,8 @@ class Parameter:
     """An argument that is not a setting.
 
     Attributes:
-        role: stream, streams, function, value, or `either` of stream and value.
+        role: stream, streams, function, value, `either` of stream and value, `mapping` of values to
+            streams, or `keywords` for a function that takes the streams as keywords.
         arity: of a function, how many arguments it is given; `None` is one for each stream.
         by_name: whether it is given as a keyword.
         optional: whether it may be left out.
@@ -151,6 +171,10 @@ def _all_calls() -> Iterator[tuple[tuple[Call, ...], bool]]:
         if inspect.isfunction(function) and name not in NOT_WIRED and _makes_streams(function):
             for signature in _signatures(function):
                 yield from _calls_from(gc, name, signature, True)
+    for name, function in inspect.getmembers(gc.math, inspect.isfunction):
+        own = function.__module__ == gc.math.__name__
+        for signature in _signatures(function) if own else ():
+            yield from _calls_from(gc, f"math.{name}", signature, True)
 
 
 def _is_operator(name: str, function: object) -> bool:
@@ -174,8 +198,8 @@ def _signatures(function: Callable[..., Any]) -> list[tuple[inspect.Signature, d
 
 
 def _hints(function: Callable[..., Any]) -> dict[str, Any]:
-    """Return the annotations; the families' modules import `Stream` for type checkers only."""
-    return typing.get_type_hints(function, localns={"Stream": gc.Stream})
+    """Return the annotations; some modules import these names for type checkers only."""
+    return typing.get_type_hints(function, localns={"Stream": gc.Stream, "np": numpy})
 
 
 def _calls_from(
@@ -201,6 +225,7 @@ def _calls_from(
 def _call(owner: Any, name: str, signature: inspect.Signature, hints: dict[str, Any]) -> Call:
     parameters: list[Parameter] = []
     choices: dict[str, list[Any]] = {}
+    named = any(each.kind is each.VAR_KEYWORD for each in signature.parameters.values())
     for parameter in signature.parameters.values():
         if parameter.name == "self":
             continue
@@ -210,6 +235,8 @@ def _call(owner: Any, name: str, signature: inspect.Signature, hints: dict[str, 
             annotation = _without_none(annotation)
         by_name = parameter.kind is parameter.KEYWORD_ONLY or optional
         role = _role(annotation)
+        if role == "function" and parameter.kind is parameter.POSITIONAL_ONLY and named:
+            role = "keywords"
         if role is None:
             values = _values(annotation, name, parameter.name)
             optional = parameter.default is not parameter.empty
@@ -217,10 +244,11 @@ def _call(owner: Any, name: str, signature: inspect.Signature, hints: dict[str, 
         elif parameter.kind is parameter.VAR_POSITIONAL:
             parameters.append(Parameter(parameter.name, "streams"))
         else:
-            named = parameter.kind is parameter.VAR_KEYWORD
-            given_as = FIELD if named else parameter.name
+            of_any_name = parameter.kind is parameter.VAR_KEYWORD
+            given_as = FIELD if of_any_name else parameter.name
+            by_name = by_name or of_any_name
             arity = _arity(annotation)
-            parameters.append(Parameter(given_as, role, arity, by_name or named, optional))
+            parameters.append(Parameter(given_as, role, arity, by_name, optional))
     combinations = [
         {key: value for key, value in zip(choices, chosen, strict=True) if value is not LEFT_OUT}
         for chosen in itertools.product(*choices.values())
@@ -258,6 +286,8 @@ def _role(annotation: Any) -> str | None:
     origin = typing.get_origin(annotation)
     if origin in (gc.Active, gc.Passive, gc.Stream):
         return "stream"
+    if origin is Mapping:
+        return "mapping"
     return "function" if origin is Callable or origin is _CALLABLE else None
 
 
@@ -298,13 +328,19 @@ def _try(
         if parameter.role == "streams":
             positional.append(stream)
         elif not parameter.optional:
-            roles = {"stream": stream, "either": either, "function": lambda *values: result}
+            roles = {
+                "stream": stream,
+                "either": either,
+                "function": lambda *values: result,
+                "mapping": dict.fromkeys(KEYS, stream),
+                "keywords": dict,
+            }
             made = roles.get(parameter.role, 0)
             if parameter.by_name:
                 keywords[parameter.name] = made
             else:
                 positional.append(made)
-    return getattr(owner, call.name)(*positional, **keywords)
+    return operator.attrgetter(call.name)(owner)(*positional, **keywords)
 
 
 def _kinds(name: str, calls: tuple[Call, ...], of_module: bool) -> dict[str, tuple[str, ...]]:
@@ -353,5 +389,6 @@ def kind_of(value: object) -> str:
         list: "list",
         tuple: "tuple",
         dict: "dict",
+        Row: "row",
     }
     return known.get(type(value), "anything")

@@ -5,8 +5,8 @@ by hand.
 """
 
 import copy
-import itertools
-from collections.abc import Sequence
+import operator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -149,7 +149,8 @@ def build(recipe: Recipe) -> gc.Graph:
         else:
             for name, (positional, keywords) in step.calls:
                 given = {key: _argument(value, streams) for key, value in keywords.items()}
-                made = getattr(made, name)(*_given_for(positional, streams), **given)
+                call = operator.attrgetter(name)(made)
+                made = call(*_given_for(positional, streams), **given)
         if step.name is not None:
             (made[0] if isinstance(made, tuple) else made).named(step.name)
         results = made if isinstance(made, tuple) else (made,)
@@ -192,10 +193,20 @@ def _argument(given: Any, streams: list[Any]) -> Any:
             return iter(copy.deepcopy(value))
         case list() if given and isinstance(given[0], Ref):
             return _given_for(given, streams)
+        case dict() if any(refs_in([given])):
+            return {key: _argument(value, streams) for key, value in given.items()}
     return copy.deepcopy(given)
 
 
 def _refs(step: Step) -> list[Ref]:
     arguments = [a for _, (given, named) in step.calls for a in (*given, *named.values())]
-    flat = itertools.chain.from_iterable(a if isinstance(a, list) else [a] for a in arguments)
-    return [a for a in (step.owner, *flat) if isinstance(a, Ref)]
+    return list(refs_in((step.owner, *arguments)))
+
+
+def refs_in(arguments: Iterable[object]) -> Iterator[Ref]:
+    """Yield the streams among some arguments, also in lists and dicts."""
+    for each in arguments:
+        if isinstance(each, Ref):
+            yield each
+        elif isinstance(each, list | dict):
+            yield from refs_in(each.values() if isinstance(each, dict) else each)

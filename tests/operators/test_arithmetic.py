@@ -113,3 +113,36 @@ def test_brackets_take_an_item_of_each_value() -> None:
     assert values(pairs[1:]) == [(1, 2), (3, 4)]
     assert values(gc.from_iterable([{"bid": 1}])["bid"]) == [1]
     assert values(gc.from_iterable([{"bid": 1, "ask": 2}])[gc.from_iterable(["ask"])]) == [2]
+
+
+@pytest.mark.parametrize(
+    ("made", "expected"),
+    [
+        (lambda a, b: divmod(a, b), (2, 1)),
+        (lambda a, b: divmod(a, 2), (3, 1)),
+        (lambda a, b: divmod(20, a), (2, 6)),
+        (lambda a, b: a << b, 56),
+        (lambda a, b: 1 << a, 128),
+        (lambda a, b: a >> 1, 3),
+        (lambda a, b: 256 >> b, 32),
+        (lambda a, b: a ^ b, 4),
+        (lambda a, b: 1 ^ a, 6),
+        (lambda a, b: +a, 7),
+    ],
+)
+def test_the_rarer_operators_are_pythons_too(
+    made: Callable[[Any, Any], gc.Stream[Any]], expected: object
+) -> None:
+    assert ticks(made(gc.constant(7), gc.constant(3))) == [(0, expected)]
+
+
+def test_matrices_multiply_on_either_side() -> None:
+    matrix, vector = np.array([[1, 2], [3, 4]]), np.array([1, 10])
+    stream = gc.constant(vector)
+    for made, expected in (
+        (gc.constant(matrix) @ stream, matrix @ vector),
+        (stream @ matrix, vector @ matrix),
+        (matrix @ stream, matrix @ vector),
+    ):
+        [(_, found)] = ticks(made)
+        assert found.tolist() == expected.tolist()

@@ -1,6 +1,6 @@
 """Check the arguments of operators, each in one sentence."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from math import isfinite
 from numbers import Real
@@ -65,14 +65,28 @@ def label_prefix(label: str) -> str:
     return label and f"{label} "
 
 
-def several_of(streams: tuple[V, ...] | list[V], what: str) -> list[V]:
-    """Return the further streams that an operator was given.
+def streams_of(streams: Sequence[V], what: str, least: str = "streams") -> list[V]:
+    """Return the streams that a function or an operator was given.
+
+    Args:
+        streams: the streams.
+        what: the name of the function.
+        least: what it needs at least.
 
     Raises:
         InvalidTypeError: if there are none, or a list holds them.
     """
     if not streams:
-        raise InvalidTypeError(f"{what} needs at least one other stream")
+        raise InvalidTypeError(f"{what} needs {least}")
     for each in streams:
         refuse_list(each, what)
     return list(streams)
+
+
+def several_of(streams: Sequence[V], what: str) -> list[V]:
+    """Return the further streams that an operator was given.
+
+    Raises:
+        InvalidTypeError: if there are none, or a list holds them.
+    """
+    return streams_of(streams, what, "at least one other stream")

@@ -81,6 +81,36 @@ class ArithmeticOperators(StreamBase[T]):
     def __rpow__(self, other: object) -> "Stream[Any]":
         return self._reflected(other, operator.pow)
 
+    def __divmod__(self, other: object) -> "Stream[Any]":
+        return self._binary(other, divmod)
+
+    def __rdivmod__(self, other: object) -> "Stream[Any]":
+        return self._reflected(other, divmod)
+
+    def __lshift__(self, other: object) -> "Stream[Any]":
+        return self._binary(other, operator.lshift)
+
+    def __rlshift__(self, other: object) -> "Stream[Any]":
+        return self._reflected(other, operator.lshift)
+
+    def __rshift__(self, other: object) -> "Stream[Any]":
+        return self._binary(other, operator.rshift)
+
+    def __rrshift__(self, other: object) -> "Stream[Any]":
+        return self._reflected(other, operator.rshift)
+
+    def __xor__(self, other: object) -> "Stream[Any]":
+        return self._binary(other, operator.xor)
+
+    def __rxor__(self, other: object) -> "Stream[Any]":
+        return self._reflected(other, operator.xor)
+
+    def __matmul__(self, other: object) -> "Stream[Any]":
+        return self._binary(other, operator.matmul)
+
+    def __rmatmul__(self, other: object) -> "Stream[Any]":
+        return self._reflected(other, operator.matmul)
+
     def __lt__(self, other: object) -> "Stream[bool]":
         return self._binary(other, operator.lt)
 
@@ -116,6 +146,9 @@ class ArithmeticOperators(StreamBase[T]):
 
     def __neg__(self) -> "Stream[T]":
         return self._stream(arithmetic.Unary(self, operator.neg))
+
+    def __pos__(self) -> "Stream[T]":
+        return self._stream(arithmetic.Unary(self, operator.pos))
 
     def __abs__(self) -> "Stream[T]":
         return self._stream(arithmetic.Unary(self, operator.abs))
