@@ -30,6 +30,7 @@ from graphcore.source_functions import (
     constant,
     feedback,
     from_iterable,
+    later,
     never,
     receiver,
     replay,
@@ -40,6 +41,7 @@ from graphcore.sources.receiver import ReceiverStream, Sender
 from graphcore.state import Alarm, EndedBy, GraphState, RunMode
 from graphcore.stream import (
     FeedbackStream,
+    LaterStream,
     Stream,
     align,
     all_of,
@@ -74,6 +76,7 @@ __all__ = [
     "Handle",
     "InvalidTypeError",
     "InvalidValueError",
+    "LaterStream",
     "MutableNode",
     "NoValueError",
     "Passive",
@@ -98,6 +101,7 @@ __all__ = [
     "feedback",
     "first_valid",
     "from_iterable",
+    "later",
     "make",
     "math",
     "maximum",

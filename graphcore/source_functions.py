@@ -9,11 +9,11 @@ from typing import Any, Literal, SupportsIndex, TypeVar, overload
 
 from graphcore.errors import InvalidTypeError, InvalidValueError
 from graphcore.operators.single import Filter
-from graphcore.sources.feedback import Feedback
+from graphcore.sources.feedback import Feedback, Later
 from graphcore.sources.receiver import CAPACITY, ReceiverStream, Sender
 from graphcore.sources.replay import check_delivery, make_from_iterable, make_replay
 from graphcore.sources.timer import Constant, Never, Ticker
-from graphcore.stream import FeedbackStream, Stream
+from graphcore.stream import FeedbackStream, LaterStream, Stream
 from graphcore.tables.playback import is_value, make_replay_parquet
 from graphcore.tables.recording import path_of
 from graphcore.time import Duration, to_period
@@ -176,6 +176,22 @@ def feedback() -> FeedbackStream[Any]:
     [(0, 100), (0, 100), (0, 50), (1000000000, 80)]
     """
     return FeedbackStream(Feedback())
+
+
+def later() -> LaterStream[Any]:
+    """Return a stream to wire with now and to bind before the run with `.bind(stream)`.
+
+    It ticks in the same cycle as the bound stream, so the bound stream must not depend on it: a
+    loop needs `feedback`. A graph with a stream that was never bound is refused.
+
+    >>> prices = later()
+    >>> doubled = prices.map(lambda price: 2 * price).collect()
+    >>> prices.bind(from_iterable([1, 2]))
+    >>> _ = doubled.run()
+    >>> doubled.values
+    [2, 4]
+    """
+    return LaterStream(Later())
 
 
 @overload

@@ -1,11 +1,11 @@
-"""`feedback`: a stream to wire with now and to close later; it ticks in the next cycle (R6)."""
+"""`feedback` and `later`: streams to wire with now and to bind before the run (R6)."""
 
 from collections import deque
 from typing import TypeVar
 
 from graphcore.declare import node
 from graphcore.errors import WiringError
-from graphcore.node import Active, MutableNode, node_of
+from graphcore.node import Active, MutableNode, Upstreams, node_of
 from graphcore.state import GraphState
 
 T = TypeVar("T")
@@ -56,3 +56,26 @@ class FeedbackEnd(MutableNode[T]):
     def cycle(self, state: GraphState) -> bool:
         self.feedback.feed(self.source.value)
         return False
+
+
+class Later(MutableNode[T]):
+    """Ticks in the same cycle as the stream that it is bound to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.source: MutableNode[T] | None = None
+
+    def bind(self, source: Active[T]) -> None:
+        """Say which stream this one is."""
+        if self.source is not None:
+            raise WiringError(f"{self.name} is bound already")
+        self.source = node_of(source, "the argument of bind")
+
+    def upstreams(self) -> Upstreams:
+        if self.source is None:
+            raise WiringError(f"{self.name} was never bound: call .bind(stream) on it")
+        return Upstreams(active=(self.source,))
+
+    def cycle(self, state: GraphState) -> bool:
+        self.value = self.source.value  # type: ignore[union-attr]  # `upstreams` refuses None
+        return True

@@ -18,10 +18,11 @@ from graphcore.stream.functions import (
     total,
     zip,
 )
-from graphcore.stream.stream import FeedbackStream, Stream, stream_operator
+from graphcore.stream.stream import FeedbackStream, LaterStream, Stream, stream_operator
 
 __all__ = [
     "FeedbackStream",
+    "LaterStream",
     "Stream",
     "align",
     "all_of",

@@ -100,6 +100,20 @@ class FeedbackStream(Stream[T]):
         self.node.bind(source)  # type: ignore[attr-defined]  # its node is always a Feedback
 
 
+class LaterStream(Stream[T]):
+    """A stream to be bound before the run: it ticks in the same cycle as the bound stream."""
+
+    __slots__ = ()
+
+    def bind(self, source: Active[T]) -> None:
+        """Say which stream this one is.
+
+        Raises:
+            WiringError: if this stream is bound already.
+        """
+        self.node.bind(source)  # type: ignore[attr-defined]  # its node is always a Later
+
+
 def stream_operator(function: Callable[P, R]) -> Callable[P, R]:
     """Make a function ``f(stream, ...)`` a method of `Stream` as well.
 

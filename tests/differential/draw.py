@@ -83,12 +83,18 @@ class Wiring:
         self.kinds: list[str] = []
         self.parts: set[str] = set()
         self.feedbacks: list[Ref] = []
+        self.laters: list[tuple[Ref, Ref]] = []
         self._depths: list[int] = []
 
     def source(self, name: str, picks: Picks) -> None:
         self.parts.add(name)
         if name == "feedback":
             self.feedbacks.append(Ref(len(self.kinds)))
+        if name == "later":
+            if not self.kinds:
+                self.replays(["number"])
+            place = len(self.kinds)
+            self.laters.append((Ref(place), Ref(picks.number(place))))
         arguments, kind = SOURCE_ARGUMENTS[name](picks)
         self._add(Step(None, ((name, arguments),), (kind,), name=_name(picks)), 0)
 
@@ -334,6 +340,7 @@ SOURCE_ARGUMENTS: dict[str, Callable[[Picks], tuple[Arguments, str]]] = {
     "constant": _constant,
     "never": _no_arguments,
     "feedback": _no_arguments,
+    "later": _no_arguments,
 }
 assert set(SOURCE_ARGUMENTS) == set(SOURCES)
 
@@ -370,6 +377,7 @@ def make_recipe(steps: list[tuple[str, bytes]], ending: bytes) -> Recipe:
     picks = Picks(ending)
     options = picks.of(_OPTIONS) if picks.number(2) else _OPTIONS[0]
     loops = tuple((loop, Ref(picks.number(len(wiring.kinds)))) for loop in wiring.feedbacks)
+    loops += tuple(wiring.laters)
     return Recipe(tuple(wiring.steps), loops, options, frozenset(wiring.parts))
 
 
@@ -413,5 +421,5 @@ def alone(part: str) -> Iterator[Recipe]:
             wiring.function(part, count)
         if onlooker is not None:
             wiring.node(onlooker, nodes.SHAPES[onlooker], Picks(b""))
-        loops = tuple((loop, loop) for loop in wiring.feedbacks)
+        loops = (*((loop, loop) for loop in wiring.feedbacks), *wiring.laters)
         yield Recipe(tuple(wiring.steps), loops, _OPTIONS[0], frozenset([part]))

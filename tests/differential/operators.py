@@ -71,6 +71,7 @@ NOT_WIRED = {
     "replay": "a source",
     "from_iterable": "a source",
     "feedback": "a source",
+    "later": "a source",
     "replay_parquet": "it is a replay, of what a file holds",
     "record": "it writes a file, and graphs that run again and again would share it",
 }

@@ -107,7 +107,7 @@ class Recipe:
 
     Attributes:
         steps: the steps of the wiring, in order.
-        loops: for each feedback, in order, the stream that it is bound to.
+        loops: for each feedback and each `later`, the stream that it is bound to.
         options: the bounds of the run.
         parts: the operators, sources, functions and nodes that are used.
     """

@@ -73,3 +73,29 @@ def test_a_failed_bind_leaves_the_feedback_open() -> None:
         echo.bind(5)  # type: ignore[arg-type]  # what is tried
     echo.bind(gc.constant(1))
     assert ticks(echo) == [(0, 1)]
+
+
+def test_later_ticks_in_the_cycle_of_the_stream_it_is_bound_to() -> None:
+    later = gc.later()
+    numbers = gc.replay([1, 2], [10, 20])
+    pairs = later.combine(numbers)
+    doubled = later.map(lambda n: 2 * n)
+    later.bind(numbers)
+    assert ticks(pairs) == [(1, (10, 10)), (2, (20, 20))]
+    assert ticks(doubled) == [(1, 20), (2, 40)]
+
+
+def test_later_refuses_to_be_unbound_bound_twice_or_bound_to_what_depends_on_it() -> None:
+    later = gc.later().named("limit")
+    with pytest.raises(gc.WiringError, match=r"limit was never bound: call \.bind\(stream\) on it"):
+        later.run()
+    with pytest.raises(gc.InvalidTypeError, match="the argument of bind must be a stream"):
+        later.bind(5)  # type: ignore[arg-type]  # what is tried
+    loop = later.map(abs).named("loop")
+    later.bind(loop)
+    with pytest.raises(gc.WiringError, match="is bound already"):
+        later.bind(loop)
+    with pytest.raises(
+        gc.WiringError, match="the wiring has a cycle: .*close a loop with graphcore.feedback"
+    ):
+        loop.run()
