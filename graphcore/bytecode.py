@@ -12,8 +12,8 @@ from types import CodeType
 _RIGHT = "return True where it ticks, False where it does not"
 
 
-def fault_of_cycle(code: CodeType) -> str | None:
-    """Return why a `cycle` can never say whether it ticked, `None` if it can."""
+def fault_of_ticking(code: CodeType) -> str | None:
+    """Return why a `cycle` or a `close` can never say whether it ticked, `None` if it can."""
     if code.co_flags & (inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR):
         return f"is async: write it with def, and {_RIGHT}"
     if code.co_flags & inspect.CO_GENERATOR:

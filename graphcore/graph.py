@@ -308,7 +308,7 @@ class Graph:
             wall_time = perf_counter_ns() - began
             assert session.ended_by is not None
             return RunReport(
-                cycles=session.cycle,
+                cycles=session.last_cycle,
                 start=session.start_time,
                 end=session.last_time,
                 wall_time=wall_time,

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import FunctionType, MemberDescriptorType
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Never, Protocol, TypeVar
 
-from graphcore.bytecode import fault_of_cycle, takes_too_few
+from graphcore.bytecode import fault_of_ticking, takes_too_few
 from graphcore.errors import InvalidTypeError, NoValueError, shorten
 from graphcore.origin import origin_of
 from graphcore.state import GraphState
@@ -151,21 +151,23 @@ class MutableNode(Generic[T]):
         """Name the operator after the class, and refuse a `cycle` that can never return True.
 
         Raises:
-            InvalidTypeError: if `cycle` is async, a generator, or returns nothing, or if `start`,
-                `cycle` or `stop` does not take a state.
+            InvalidTypeError: if `cycle` or `close` is async, a generator, or returns nothing, or if
+                `start`, `cycle`, `close` or `stop` does not take a state.
         """
         super().__init_subclass__(**kwargs)
-        for name in ("start", "cycle", "stop"):
+        for name in ("start", "cycle", "close", "stop"):
             method = inspect.getattr_static(cls, name)
             if isinstance(method, FunctionType) and takes_too_few(method.__code__):
                 raise InvalidTypeError(
                     f"{name} of {cls.__name__} must take a state: write def {name}(self, state)"
                 )
-        cycle = inspect.getattr_static(cls, "cycle")
-        if isinstance(cycle, FunctionType) and not getattr(cycle, "__isabstractmethod__", False):
-            fault = fault_of_cycle(cycle.__code__)
-            if fault is not None:
-                raise InvalidTypeError(f"cycle of {cls.__name__} {fault}")
+        for name in ("cycle", "close"):
+            method = inspect.getattr_static(cls, name)
+            if not isinstance(method, FunctionType):
+                continue
+            fault = fault_of_ticking(method.__code__)
+            if fault is not None and not getattr(method, "__isabstractmethod__", False):
+                raise InvalidTypeError(f"{name} of {cls.__name__} {fault}")
         if "operator" not in vars(cls):
             cls.operator = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", cls.__name__).lower()
 
@@ -236,6 +238,14 @@ class MutableNode(Generic[T]):
     def cycle(self, state: GraphState) -> bool:
         """Read the upstreams, set `value`, and return whether the node ticked."""
         raise NotImplementedError(f"{type(self).__name__} has no cycle method")
+
+    def close(self, state: GraphState) -> bool:
+        """Set `value` to what the node still holds at the end of a run; return if it ticked.
+
+        It is called once, in the closing instant of a run that ended without an error, even if
+        some upstreams have no value (R14).
+        """
+        return False
 
     def stop(self, state: GraphState) -> None:
         """Release what `start` acquired; called also after an error in `start`."""

@@ -70,6 +70,7 @@ class Session(Protocol):
     receive: Receive
     ended_by: EndedBy | None
     ended: threading.Event
+    closing: bool
 
     @property
     def schedule(self) -> Alarms:
@@ -156,8 +157,13 @@ class GraphState:
         return self._session.stopping
 
     @property
+    def closing(self) -> bool:
+        """Whether the ordinary cycles are over: in the closing instant and in `stop` (R14)."""
+        return self._session.closing
+
+    @property
     def ended_by(self) -> EndedBy | None:
-        """What ended the run, for use in `stop`; `None` during the run."""
+        """What ended the run, for use in `close` and `stop`; `None` before."""
         return self._session.ended_by
 
     @property

@@ -1,6 +1,7 @@
 """The time of a run: the alarms that nodes have set (R7), and the wall clock (R1, R13)."""
 
 import time
+from collections.abc import Callable
 from heapq import heapify, heappop, heappush
 
 from graphcore.state import Alarm
@@ -57,6 +58,15 @@ class Schedule:
         self._count += 1
         if self._count > _SOME and self._count * 2 > len(self.heap):
             self._drop_cancelled()
+
+    def drop(self, is_dropped: Callable[[int], bool]) -> None:
+        """Remove the alarms of some nodes.
+
+        Args:
+            is_dropped: says so for a node's index.
+        """
+        self.heap[:] = [entry for entry in self.heap if not is_dropped(entry & self._mask)]
+        heapify(self.heap)
 
     def next_time(self) -> int | None:
         """Return the time of the earliest alarm, `None` when there is none."""

@@ -47,25 +47,46 @@ class Interpreted:
 
     def run(self, session: Session) -> None:
         """Run the plan's nodes cycle by cycle until the session is over."""
-        _run(self._plan, session)
+        run, next_cycle = Cycles(self._plan, session).run, session.next_cycle
+        # Not `iter(next_cycle, None)`, which would take a user's StopIteration for the end.
+        while True:
+            pending = next_cycle()
+            if pending is None:
+                return
+            run(pending)
 
 
-def _run(plan: Plan, session: Session) -> None:
-    triggers = plan.triggers
-    steps: list[_Step] = [
-        (step, session.states[index], node)
-        for index, (step, node) in enumerate(zip(steps_of(plan.nodes), plan.nodes, strict=True))
-    ]
-    lines = _lines(steps, triggers)
-    ticked_lines: dict[int, _Line] = {}
-    waiting = plan.inputs.copy()
-    # Not `iter(session.next_cycle, None)`, which would take a user's StopIteration for the end.
-    while True:
-        pending = session.next_cycle()
-        if pending is None:
-            return
+class Cycles:
+    """The nodes of a plan, to be run cycle by cycle.
+
+    Args:
+        plan: what is run.
+        session: the run; another tier may have run the plan's cycles up to now.
+    """
+
+    def __init__(self, plan: Plan, session: Session) -> None:
+        self._plan = plan
+        self._session = session
+        steps = steps_of(enumerate(plan.nodes), session.withheld)
+        self._steps: list[_Step] = [
+            (steps[index], session.states[index], node) for index, node in enumerate(plan.nodes)
+        ]
+        self._lines = _lines(self._steps, plan.triggers)
+        self._ticked_lines: dict[int, _Line] = {}
+        self._waiting = plan.inputs.copy()
+        for index, node in enumerate(plan.nodes):
+            if node.ticked_in:
+                self._has_begun(index)
+
+    def run(self, pending: list[int]) -> None:
+        """Run a cycle.
+
+        Args:
+            pending: the nodes that start it; the list is used up.
+        """
+        steps, triggers, waiting = self._steps, self._plan.triggers, self._waiting
+        ticked_lines, cycle = self._ticked_lines, self._session.cycle
         heapify(pending)
-        cycle = session.cycle
         index = -1
         try:
             while pending:
@@ -86,12 +107,7 @@ def _run(plan: Plan, session: Session) -> None:
                     if not step(state):
                         break
                     if not node.ticked_in:
-                        for gated in plan.gated[index]:
-                            waiting[gated] -= 1
-                        line = lines[index]
-                        line.unticked -= 1
-                        if not line.unticked:
-                            ticked_lines[line.first] = line
+                        self._has_begun(index)
                     node.ticked_in = cycle
                     triggered = triggers[index]
                     if len(triggered) == 1 and not pending:
@@ -101,9 +117,40 @@ def _run(plan: Plan, session: Session) -> None:
                         heappush(pending, each)
                     break
         except Exception as error:
-            failed = next(i for i, each in enumerate(plan.nodes) if each is node)
-            add_note(error, plan, failed, session.time)
+            nodes = self._plan.nodes
+            failed = next(i for i, each in enumerate(nodes) if each is node)
+            add_note(error, self._plan, failed, self._session.time)
             raise
+
+    def step(self, index: int) -> bool:
+        """Run one node in the present cycle, unless it waits for a value; return if it ticked."""
+        if self._waiting[index]:
+            return False
+        step, state, _ = self._steps[index]
+        try:
+            ticked = step(state)
+        except Exception as error:
+            add_note(error, self._plan, index, self._session.time)
+            raise
+        if ticked:
+            self.tick(index)
+        return ticked
+
+    def tick(self, index: int) -> None:
+        """Note that a node has ticked in the present cycle."""
+        node = self._plan.nodes[index]
+        if not node.ticked_in:
+            self._has_begun(index)
+        node.ticked_in = self._session.cycle
+
+    def _has_begun(self, index: int) -> None:
+        """Open the gates that wait for a node's first tick."""
+        for gated in self._plan.gated[index]:
+            self._waiting[gated] -= 1
+        line = self._lines[index]
+        line.unticked -= 1
+        if not line.unticked:
+            self._ticked_lines[line.first] = line
 
 
 def _lines(steps: list[_Step], triggers: list[tuple[int, ...]]) -> list[_Line]:

@@ -1,4 +1,4 @@
-"""A run from its first `start` to its last `stop` (R10), and what its errors become."""
+"""A run from its first `start` to its last `stop` (R10, R14), and what its errors become."""
 
 import os
 import threading
@@ -10,6 +10,7 @@ from functools import partial
 from itertools import repeat
 from typing import Protocol, TypeVar
 
+from graphcore.engine.closing import close
 from graphcore.engine.collector import without_collections
 from graphcore.engine.notes import add_note
 from graphcore.engine.plan import Node, Plan
@@ -117,7 +118,7 @@ if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
 
 
 def execute(plan: Plan, session: Session, tier: Tier, ready: threading.Event) -> None:
-    """Start the nodes in order, run the tier, and stop in reverse all whose `start` was called.
+    """Start the nodes in order, run the tier, close, and stop all whose `start` was called.
 
     Args:
         plan: what is run.
@@ -138,13 +139,19 @@ def execute(plan: Plan, session: Session, tier: Tier, ready: threading.Event) ->
                 _start(plan, session, started)
             ready.set()
             session.begin_answering()
+            started.all = True
             tier.run(session)
         except BaseException as error:  # raised again below, once the nodes are stopped
             errors.append(error)
-            session.ended_by = EndedBy.ERROR
+            interrupted = isinstance(error, KeyboardInterrupt) and not realtime and started.all
+            session.ended_by = EndedBy.SIGNAL if interrupted else EndedBy.ERROR
+        closed = session.ended_by is EndedBy.ERROR
         told = all_stopped = False
         while not all_stopped:  # again after Ctrl-C
             try:
+                if not closed:
+                    closed = True
+                    close(plan, session)
                 if not told:
                     session.finish()
                     told = True  # before `set`: Ctrl-C in it may leave the event's lock taken
@@ -153,8 +160,12 @@ def execute(plan: Plan, session: Session, tier: Tier, ready: threading.Event) ->
                 all_stopped = True
             except BaseException as error:  # raised again below, with the others
                 errors.append(error)
-                if isinstance(error, Exception):
+                if not isinstance(error, Exception):
+                    continue
+                if told:
                     add_note(error, plan, started.count, session.time, "stop")
+                else:
+                    session.ended_by = EndedBy.ERROR
     if len(errors) == 1:
         raise errors[0]
     if errors:
@@ -163,9 +174,10 @@ def execute(plan: Plan, session: Session, tier: Tier, ready: threading.Event) ->
 
 @dataclass(slots=True)
 class _Started:
-    """How many nodes have to be stopped."""
+    """How many nodes have to be stopped, and whether that is all of them."""
 
     count: int = 0
+    all: bool = False
 
 
 # These two loops have functions of their own: in CPython 3.13 a `try` around a loop in the same

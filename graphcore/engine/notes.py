@@ -24,7 +24,7 @@ def add_note(
         plan: the plan of the run.
         index: which of the plan's nodes raised it.
         time: the engine time, ns, `None` before the run has one.
-        method: ``"start"`` or ``"stop"``; by default the node was running its cycle.
+        method: ``"start"``, ``"close"`` or ``"stop"``; by default the node was running its cycle.
     """
     node = plan.nodes[index]
     file, line = node.wired_at

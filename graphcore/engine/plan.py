@@ -6,6 +6,7 @@ the vertices are the nodes' ids, since a user's class may have an `__eq__` of it
 """
 
 from collections.abc import Iterable
+from functools import cached_property
 from typing import Any
 
 import networkx as nx
@@ -56,6 +57,16 @@ class Plan:
             self.triggers.append(triggers)
             self.gated.append(shared.setdefault(gated, gated))
         self.active, self.passive = active, passive
+
+    @cached_property
+    def closing(self) -> tuple[int, ...]:
+        """The indices of the nodes that have a `close` method of their own (R14)."""
+        inherited = MutableNode.close
+        return tuple(
+            index
+            for index, node in enumerate(self.nodes)
+            if getattr(node.close, "__func__", None) is not inherited
+        )
 
     def graph(self) -> "nx.DiGraph[Node]":
         """Return a new networkx graph; to keep it would double the memory that a node takes.

@@ -17,6 +17,7 @@ from graphcore.engine.inbox import Inbox
 from graphcore.engine.notes import add_note
 from graphcore.engine.plan import Plan
 from graphcore.engine.poller import Poller
+from graphcore.engine.withheld import Withholding
 from graphcore.errors import RunError
 from graphcore.node import QueueNode, Source
 from graphcore.polling import Pollable, Receive
@@ -70,7 +71,11 @@ class Session:
         look_at: the number of cycles after which a further one at the same time makes `look` due.
         alone_until: the number of cycles from which on only `next_cycle` may begin one: the limit
             or `look_at` is reached, or sockets have to be read.
-        last_time: engine time of the last cycle, once the run has ended.
+        closing: whether the ordinary cycles are over (R14).
+        last_time: engine time of the last ordinary cycle, once these are over.
+        last_cycle: how many there were.
+        withheld: how the nodes are called whose value may differ from what they last ticked with
+            (R5), by index. So one tier can go on with them after another.
     """
 
     def __init__(
@@ -100,6 +105,7 @@ class Session:
         self.states = States(self)
         self.limit = cycles
         self.schedule = Schedule(len(plan.nodes))
+        self.withheld: dict[int, Withholding] = {}
         self.inbox = Inbox()
         self._held = 0
         self._woken: list[int] = []
@@ -109,7 +115,9 @@ class Session:
         self._most = max_cycles_at_once
         self._look_again_at(self._most + 1)
         self._mark: tuple[int, list[int]] = (0, [])  # a number of cycles, and the queues after it
+        self.closing = False
         self.last_time = self.time
+        self.last_cycle = 0
 
     @property
     def stopping(self) -> bool:
@@ -173,11 +181,48 @@ class Session:
             self.interrupted = True
         return self.interrupted
 
+    def begin_closing(self) -> None:
+        """End the ordinary cycles, and set the time of the closing instant (R14).
+
+        Of what is scheduled, only queues go on. A loop that never settles would not end here, and
+        no further ordinary cycle is to run (R9).
+        """
+        self.closing = True
+        self.last_time, self.last_cycle = self.time, self.cycle
+        self._end_time()
+        if self.time != self.last_time:
+            self.first_cycle = self.cycle + 1
+        self._look_again_at(self.cycle + self._most + 1)
+        nodes = self.plan.nodes
+        self.schedule.drop(lambda index: not isinstance(nodes[index], QueueNode))
+
+    def next_closing(self, more: bool) -> list[int] | None:
+        """Begin the next cycle of the closing instant.
+
+        Args:
+            more: whether to begin one that no alarm starts.
+
+        Returns:
+            The nodes that alarms start; `None` if there is no further cycle.
+        """
+        self.answer()
+        due = self.schedule.take(self.time)
+        if not due and not more:
+            return None
+        if self.cycle >= self.look_at:
+            self.look(due)
+        self.cycle += 1
+        for index in due:
+            self.states[index].due_in = self.cycle
+        return due
+
     def finish(self) -> None:
         """Set the time to that at which the run ended, for `stop` (R10)."""
         self._answers = False
         self.answer()
-        self.last_time = self.time
+        self._end_time()
+
+    def _end_time(self) -> None:
         if self.clock is not None:
             self.time = max(self.time, self.clock.now())
         elif self.ended_by is EndedBy.UNTIL and self.end is not None:

@@ -21,7 +21,7 @@ from graphcore.state import GraphState
 Node = MutableNode[Any]
 Step = Callable[[GraphState], bool]
 
-_MISSING: Final = object()
+ABSENT: Final = object()
 _GROUND = frozenset(chain(MutableNode.__mro__, Source.__mro__))
 _ASSIGN = ("STORE_ATTR", "DELETE_ATTR")
 _JUMPS = frozenset(chain(dis.hasjrel, dis.hasjabs))
@@ -53,28 +53,32 @@ class Withholding:
     since. If it is not the object that the last call left there, other code has assigned it.
 
     Args:
-        node: a node whose `start` has been called. A value that the node already has was set in
-            `start`: only the node reads it before its first tick.
+        node: a node whose `value` is what all others read now.
+        working: the value that the node itself reads in its next cycle, `ABSENT` if there is none.
     """
 
     __slots__ = ("_cycle", "_node", "_shown", "_working")
 
-    def __init__(self, node: Node) -> None:
+    def __init__(self, node: Node, working: Any) -> None:
         self._node = node
         self._cycle: Step = node.cycle
-        self._working: Any = vars(node).pop("value", _MISSING)
-        self._shown: Any = _MISSING
+        self._working = working
+        self._shown: Any = vars(node).get("value", ABSENT)
 
     def __call__(self, state: GraphState) -> bool:
         """Run the node's cycle; if it raises, the node stays as the cycle left it."""
+        return self.call(self._cycle, state)
+
+    def call(self, method: Step, state: GraphState) -> bool:
+        """Run a method of the node that may set its value, and returns whether it ticked."""
         node = self._node
         attributes = vars(node)
-        shown = attributes.get("value", _MISSING)
+        shown = attributes.get("value", ABSENT)
         if shown is self._shown and shown is not self._working:
             _put(attributes, self._working)
-        ticked = bool(self._cycle(state))
+        ticked = bool(method(state))
         attributes = vars(node)  # a node may replace its dict
-        self._working = attributes.get("value", _MISSING)
+        self._working = attributes.get("value", ABSENT)
         if ticked:
             self._shown = self._working
         else:
@@ -85,51 +89,65 @@ class Withholding:
 
 
 def _put(attributes: dict[str, Any], value: Any) -> None:
-    if value is not _MISSING:
+    if value is not ABSENT:
         attributes["value"] = value
     else:
         attributes.pop("value", None)
 
 
-def steps_of(nodes: Iterable[Node]) -> list[Step]:
+def steps_of(
+    nodes: Iterable[tuple[int, Node]], withheld: dict[int, Withholding]
+) -> dict[int, Step]:
     """Return what to call for each node's `cycle`: `cycle` itself if nothing is withheld.
 
     Args:
-        nodes: nodes whose `start` has been called.
+        nodes: nodes whose `start` has been called, with their indices.
+        withheld: what is called already for some of them, by index; those that are made are added.
     """
     plain: dict[type, bool] = {}
-    steps: list[Step] = []
-    for node in nodes:
+    steps: dict[int, Step] = {}
+    for index, node in nodes:
+        if index in withheld:
+            steps[index] = withheld[index]
+            continue
         cls = type(node)
         if cls not in plain:
             plain[cls] = sets_only_what_it_ticks_with(cls)
-        own = "cycle" in vars(node)  # assigned to this node alone, so its class does not tell
-        steps.append(node.cycle if plain[cls] and not own else Withholding(node))
+        if plain[cls] and "cycle" not in vars(node):  # one of its own, so its class does not tell
+            steps[index] = node.cycle
+            continue
+        # A value that the node already has was set in `start`: only the node reads it before its
+        # first tick.
+        working = vars(node).pop("value", ABSENT)
+        steps[index] = withheld[index] = Withholding(node, working)
     return steps
 
 
 def sets_only_what_it_ticks_with(cls: type[Node]) -> bool:
     """Return whether the class's code shows that its nodes tick with every value that they set.
 
-    It does so if `cycle` returns the constant True, or raises, on each path on which it may have
-    assigned `value`, and no other method of the class, or of the user's classes among its bases,
-    assigns it. If the code does not prove it, the answer is False.
+    It does so if `cycle` and `close` return the constant True, or raise, on each path on which they
+    may have assigned `value`, and no other method of the class, or of the user's classes among its
+    bases, assigns it. If the code does not prove it, the answer is False.
     """
-    cycle = inspect.getattr_static(cls, "cycle")
+    ticking = [inspect.getattr_static(cls, name) for name in ("cycle", "close")]
     methods: list[_Method] = []
     for base in cls.__mro__:
         if base in _GROUND:
             continue
         for name, item in vars(base).items():
-            if item is cycle:
+            if any(item is each for each in ticking):
                 continue
             found = _functions(item)
             if found is None or name in _HOOKS:
                 return False
             methods += [(name, function.__code__, bound) for function, bound in found]
-    if not isinstance(cycle, FunctionType):
+    codes = [each.__code__ for each in ticking if isinstance(each, FunctionType)]
+    if len(codes) < len(ticking):
         return False
-    return _shows(cycle.__code__, tuple(methods))
+    if ticking[1] is not MutableNode.close and any({"cycle", "close"} & _names(c) for c in codes):
+        return False  # one may call the other, and not return what that says
+    return all(_shows(code, tuple(methods)) for code in codes)
 
 
 # A method's name, its code, and whether its first argument is the node.
@@ -173,9 +191,9 @@ def _inner(function: FunctionType) -> Iterator[FunctionType]:
 def _shows(cycle: CodeType, methods: tuple[_Method, ...]) -> bool:
     names = set(chain.from_iterable(_names(code) for _, code, _ in methods))
     for name, code, _ in methods:
-        # The new `cycle` can call an overridden one only by passing the node to it, which
+        # The new method can call an overridden one only by passing the node to it, which
         # `_shows_in` sees.
-        if _assigns(code) and (name != "cycle" or "cycle" in names):
+        if _assigns(code) and (name not in ("cycle", "close") or name in names):
             return False
     # `super()` passes the node on, and `MutableNode.reset` deletes its value.
     leaks = {"super", "reset", *_WAYS_ROUND}
@@ -242,10 +260,10 @@ def _hands_on(
 
 
 def _shows_in(code: CodeType, leaks: set[str]) -> bool:
-    """Follow the paths through a `cycle`; see `sets_only_what_it_ticks_with`.
+    """Follow the paths through a `cycle` or a `close`; see `sets_only_what_it_ticks_with`.
 
     Args:
-        code: that of `cycle`.
+        code: that of the method.
         leaks: names of globals and methods whose use may assign `value`.
     """
     instructions = list(_instructions(code))

@@ -112,15 +112,23 @@ class Gate(MutableNode[T]):
 
 @node
 class Buffer(MutableNode[list[T]], Generic[T]):
-    """Ticks with a list of every `count` values."""
+    """Ticks with a list of every `count` values, and at the end with those that are left."""
 
     source: Active[T]
     count: int
+    partial: bool
     group: list[T] = state(factory=list)
 
     def cycle(self, state: GraphState) -> bool:
         self.group.append(self.source.value)
         if len(self.group) < self.count:
+            return False
+        self.value = self.group
+        self.group = []
+        return True
+
+    def close(self, state: GraphState) -> bool:
+        if not self.group or not self.partial:
             return False
         self.value = self.group
         self.group = []
@@ -132,11 +140,12 @@ class Window(MutableNode[list[T]], Generic[T]):
     """Ticks at the end of each time span with the list of the values that came in it.
 
     Spans are counted from the start of the run; a value at the boundary belongs to the later one,
-    and a span without values ticks nothing.
+    and a span without values ticks nothing. The last span ends with the run.
     """
 
     source: Active[T]
     span: int
+    partial: bool
     group: list[T] = state(factory=list)
     end: int = state(0)
 
@@ -153,4 +162,11 @@ class Window(MutableNode[list[T]], Generic[T]):
         if not complete:
             return False
         self.value = group
+        return True
+
+    def close(self, state: GraphState) -> bool:
+        if not self.group or not self.partial:
+            return False
+        self.value = self.group
+        self.group = []
         return True

@@ -32,9 +32,13 @@ class Feedback(MutableNode[T]):
     def start(self, state: GraphState) -> None:
         self._waiting: deque[T] = deque()
         self._state = state
+        self._closing = False
 
     def feed(self, value: T) -> None:
         """Take a value to tick with in the next cycle at the present time."""
+        if self._state.closing and not self._closing:
+            self._closing = True
+            self._waiting.clear()  # what an ordinary cycle fed would have run in another one (R14)
         self._waiting.append(value)
         self._state.schedule(self._state.time)
 

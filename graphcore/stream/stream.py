@@ -16,6 +16,7 @@ from graphcore.node import Active, MutableNode, node_of
 from graphcore.origin import register_operator
 from graphcore.stream.families.arithmetic import ArithmeticOperators
 from graphcore.stream.families.bursts import BurstOperators
+from graphcore.stream.families.ending import EndingOperators
 from graphcore.stream.families.rate import RateOperators
 from graphcore.stream.families.running import RunningOperators
 from graphcore.stream.families.selecting import SelectingOperators
@@ -38,6 +39,7 @@ class Stream(
     BurstOperators[T],
     RunningOperators[T],
     SinkOperators[T],
+    EndingOperators[T],
     ArithmeticOperators[T],
 ):
     """The output of a node, from which more of the graph can be wired.

@@ -17,6 +17,13 @@ from graphcore.time import format_time, to_duration, to_time
 Node = gc.MutableNode[Any]
 
 
+MOST_AT_THE_END = 2_000
+
+
+class EndlessError(Exception):
+    """Raised for a closing instant that goes on and on; the judge knows no R15."""
+
+
 class Alarm:
     """An alarm of a node (R7)."""
 
@@ -43,6 +50,7 @@ class State:
     stopping = property(lambda self: self._run.ended_by is not None)
     ended_by = property(lambda self: self._run.ended_by)
     ended = property(lambda self: self._run.ended)
+    closing = property(lambda self: self._run.closing)
 
     def ticked(self, upstream: Any) -> bool:
         return bool(_node(upstream).ticked_in == self._run.cycle > 0)
@@ -86,7 +94,9 @@ class Run:
     """Data that the nodes of one run share.
 
     Attributes:
-        last_time: engine time of the last cycle; `time` in `stop` is when the run ended (R10).
+        last_time: engine time of the last ordinary cycle; `time` in `stop` is when the run ended
+            (R10).
+        last_cycle: the number of ordinary cycles.
         working: the value that each node set last, for the node itself (R5).
         current: the node whose own `start` or `cycle` runs.
     """
@@ -100,6 +110,8 @@ class Run:
         self.current: Node | None = None
         self.ended_by: gc.EndedBy | None = None
         self.ended = threading.Event()
+        self.closing = False
+        self.last_cycle = 0
 
 
 class _Value:
@@ -179,7 +191,7 @@ class Judge:
             gc.MutableNode.value = usual
         skipped = sum(source.skipped for source in sources)
         return {
-            "cycles": run.cycle,
+            "cycles": run.last_cycle,
             "start": run.start,
             "end": run.last_time,
             "ended_by": run.ended_by,
@@ -201,15 +213,15 @@ class Judge:
             run.current = None
             while self._is_to_go_on(run, end, cycles):
                 self._cycle(run, states)
+            run.last_time, run.last_cycle = run.time, run.cycle
+            self._end_time(run, end)
+            self._close(run, states)
         except Exception as error:
             errors.append(error)
             run.ended_by = gc.EndedBy.ERROR
             if run.current is not None:  # a node that failed stays as its `cycle` left it
                 self._publish(run, run.current)
         run.current = None
-        run.last_time = run.time
-        if run.ended_by is gc.EndedBy.UNTIL and end is not None:
-            run.time = end
         run.ended.set()
         for node in reversed(started):
             try:
@@ -220,6 +232,38 @@ class Judge:
             raise errors[0]
         if errors:
             raise ExceptionGroup("the run failed, and so did stopping it", errors)
+
+    def _end_time(self, run: Run, end: int | None) -> None:
+        if run.ended_by is gc.EndedBy.UNTIL and end is not None and end != run.time:
+            run.time, run.first_cycle = end, run.cycle + 1
+
+    def _close(self, run: Run, states: dict[int, State]) -> None:
+        """Run the closing instant (R14): of what is scheduled only queues go on, and a node closes
+        once nothing is due that may still reach it."""
+        run.closing = True
+        run.alarms = [each for each in run.alarms if isinstance(each.node, gc.QueueNode)]
+        left = [n for n in self.nodes if type(n).close is not gc.MutableNode.close]
+        while True:
+            now = [alarm for alarm in run.alarms if alarm.at <= run.time]
+            if not left and not now:
+                return
+            if run.cycle - run.last_cycle > MOST_AT_THE_END:
+                raise EndlessError
+            run.cycle += 1
+            run.due = _ById((id(each.node), each) for each in now)
+            run.alarms = [alarm for alarm in run.alarms if alarm not in now]
+            self._cycle(run, states, left)
+
+    def _may_get_more(self, run: Run, node: Node, later: list[Node]) -> bool:
+        """Return whether something is due at this instant that may still run this node."""
+        reached = {id(each.node) for each in run.alarms if each.at <= run.time}
+        reached |= {id(each) for each in later}
+        before = -1
+        while before < len(reached):
+            before = len(reached)
+            reached |= {id(n) for n in self.nodes for up in self.inputs[id(n)] if id(up) in reached}
+            reached |= {id(p) for n in self.nodes if id(n) in reached for p in n.partners()}
+        return id(node) in reached
 
     def _is_to_go_on(self, run: Run, end: int | None, cycles: int | None) -> bool:
         """Go on to the time of the next alarm, unless the run is over (R9)."""
@@ -246,20 +290,39 @@ class Judge:
         else:
             vars(node).pop("value", None)
 
-    def _cycle(self, run: Run, states: dict[int, State]) -> None:
-        """Run in order what is due and what an active upstream's tick triggers (R2, R3)."""
+    def _cycle(self, run: Run, states: dict[int, State], left: list[Node] | None = None) -> None:
+        """Run in order what is due and what an active upstream's tick triggers (R2, R3).
+
+        Args:
+            run: the run.
+            states: the nodes' states.
+            left: in the closing instant, the nodes that have not closed.
+        """
         ticked = _ById()
-        for node in self.nodes:
-            if node not in run.due and not any(each in ticked for each in self.active[id(node)]):
+        for place, node in enumerate(self.nodes):
+            if self._is_run(run, node, ticked) and (
+                node.valid != "all" or all(each.ticked_in for each in self.inputs[id(node)])
+            ):
+                self._step(run, states, node, node.cycle, node.name, ticked)
+            if left is None or node in ticked or not any(node is each for each in left):
                 continue
-            if node.valid == "all" and not all(each.ticked_in for each in self.inputs[id(node)]):
-                continue
-            run.current = node
-            if _noting(node, node.name, lambda of=node: bool(of.cycle(states[id(of)]))):
-                ticked[id(node)] = node
-                node.ticked_in = run.cycle
-                self._publish(run, node)
-            run.current = None
+            later = [each for each in self.nodes[place + 1 :] if self._is_run(run, each, ticked)]
+            if not self._may_get_more(run, node, later):
+                left[:] = [each for each in left if each is not node]
+                self._step(run, states, node, node.close, f"close of {node.name}", ticked)
+
+    def _is_run(self, run: Run, node: Node, ticked: _ById) -> bool:
+        return node in run.due or any(each in ticked for each in self.active[id(node)])
+
+    def _step(
+        self, run: Run, states: Any, node: Node, method: Any, where: str, ticked: _ById
+    ) -> None:
+        run.current = node
+        if _noting(node, where, lambda: bool(method(states[id(node)]))):
+            ticked[id(node)] = node
+            node.ticked_in = run.cycle
+            self._publish(run, node)
+        run.current = None
 
 
 def _noting(node: Node, where: str, step: Any, *given: Any) -> Any:

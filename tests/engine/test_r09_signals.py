@@ -229,7 +229,7 @@ def test_r9_ctrl_c_in_a_historical_run_raises_after_the_nodes_are_stopped(child:
     )
     assert process.next() == {"running": True}
     process.kill(signal.SIGINT)
-    assert process.end()[0] == [{"stopped": "error"}, {"interrupted": True, "threads": 1}]
+    assert process.end()[0] == [{"stopped": "signal"}, {"interrupted": True, "threads": 1}]
 
 
 def test_r9_a_historical_run_leaves_sigterm_alone(child: Any) -> None:

@@ -222,7 +222,7 @@ class Interrupting:
 
     def __call__(self, frame: FrameType, event: str, _: Any) -> Any:
         code, at = frame.f_code, frame.f_lasti
-        self.ran |= code.co_filename.startswith("<graphcore") or code.co_name == "_run"
+        self.ran |= code.co_filename.startswith("<graphcore") or code.co_qualname == "Cycles.run"
         frame.f_trace_lines, frame.f_trace_opcodes = False, True
         if event in ("call", "return") or (event == "opcode" and code.co_code[at] == JUMP_BACKWARD):
             if len(self.seen) == self.place:

@@ -112,11 +112,19 @@ def test_gate_lets_values_through_while_the_condition_is_true_and_is_not_trigger
     assert ticks(source.gate(open_)) == [(2, "b"), (3, "c")]
 
 
-def test_buffer_emits_complete_groups_only() -> None:
-    assert ticks(gc.replay([1, 2, 3, 4, 5], "abcde").buffer(2)) == [
+def test_buffer_keeps_the_incomplete_group_back_if_told_to() -> None:
+    assert ticks(gc.replay([1, 2, 3, 4, 5], "abcde").buffer(2, partial=False)) == [
         (2, ["a", "b"]),
         (4, ["c", "d"]),
     ]
+
+
+def test_buffer_emits_the_incomplete_group_when_the_run_ends() -> None:
+    source = gc.replay([1, 2, 3, 4, 5], "abcde")
+    assert ticks(source.buffer(2)) == [(2, ["a", "b"]), (4, ["c", "d"]), (5, ["e"])]
+    assert ticks(source.buffer(2), until=3)[1:] == [(3, ["c"])]
+    assert ticks(source.buffer(2), until=4) == [(2, ["a", "b"]), (4, ["c", "d"])]
+    assert ticks(source.buffer(9, partial=False)) == []
 
 
 def test_buffered_lists_are_each_their_own() -> None:
@@ -143,9 +151,10 @@ def test_window_gives_a_value_at_a_boundary_to_the_later_span() -> None:
     assert ticks(gc.replay([0, 10, 10], "abc").window(10)) == [(10, ["a"]), (20, ["b", "c"])]
 
 
-def test_a_span_that_the_end_of_the_run_cuts_off_is_not_emitted() -> None:
+def test_a_span_that_the_end_of_the_run_cuts_off_is_emitted_unless_it_is_kept_back() -> None:
     source = gc.replay([0, 5, 12], "abc")
-    assert ticks(source.window(10), until=19) == [(10, ["a", "b"])]
+    assert ticks(source.window(10), until=19) == [(10, ["a", "b"]), (19, ["c"])]
+    assert ticks(source.window(10, partial=False), until=19) == [(10, ["a", "b"])]
     assert ticks(source.window(10), until=20) == [(10, ["a", "b"]), (20, ["c"])]
 
 

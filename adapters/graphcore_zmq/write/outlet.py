@@ -81,6 +81,7 @@ class Outlet:
         self._channels: dict[bytes, _Channel] = {}  # by topic
         self._silent_since: float | None = None
         self._last_sent = time.monotonic()
+        self._closing_until: float | None = None
         self.sent = self.bytes = 0
         self._trailer = trailers_of(self._instance)
         self._blocks = binding.on_full is OnFull.BLOCK
@@ -232,8 +233,7 @@ class Outlet:
         """Under block, send a frame once there is a subscriber, and room in all queues."""
         subscribers = self.subscribers
         while subscribers.subscriptions or self.await_subscriptions(1):
-            # When the run is stopping, never wait for queue space, however many values follow.
-            stopping = self._state.stopping
+            stopping = self._waits_no_more()
             if self._try(topic, frame, zmq.NOBLOCK if stopping else 0):
                 return True
             if stopping:
@@ -245,6 +245,19 @@ class Outlet:
                     "%s: a subscriber has disconnected while its queue was full", self._name
                 )
         return False
+
+    def _waits_no_more(self) -> bool:
+        """Return whether the end of the run leaves no time to wait for room in a queue.
+
+        What ticks in the closing instant has the linger, in all. Before that, a run that is to end
+        waits for nothing, however many values follow in the present cycle.
+        """
+        if not self._state.closing:
+            return self._state.stopping
+        now = time.monotonic()
+        if self._closing_until is None:
+            self._closing_until = now + self._binding.options.linger / 1e9
+        return now >= self._closing_until
 
     def _send_check_points(self) -> None:
         """Send a check point in each silent topic; a full queue gets the next one."""

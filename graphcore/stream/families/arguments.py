@@ -40,6 +40,17 @@ def whole(given: int, argument: str, least: int | None = None) -> int:
     return number
 
 
+def flag(given: bool, argument: str) -> bool:
+    """Return a truth value.
+
+    Raises:
+        InvalidTypeError: if it is neither True nor False.
+    """
+    if not isinstance(given, bool):
+        raise InvalidTypeError(f"{argument} must be True or False, not {given!r}")
+    return given
+
+
 def amount(given: float, argument: str) -> Any:
     """Return a number that says how much.
 

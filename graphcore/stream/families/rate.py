@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, TypeVar
 from graphcore.errors import InvalidValueError
 from graphcore.node import Active, Passive
 from graphcore.operators import rate
-from graphcore.stream.families.arguments import whole
+from graphcore.stream.families.arguments import flag, whole
 from graphcore.stream.families.base import StreamBase
 from graphcore.time import Duration, to_duration, to_period
 
@@ -57,20 +57,29 @@ class RateOperators(StreamBase[T]):
         """Let values through while the condition's value is true; a change of it ticks nothing."""
         return self._stream(rate.Gate(self, condition))
 
-    def buffer(self, count: int) -> "Stream[list[T]]":
-        """Tick with a list of every `count` values; an incomplete group is not emitted."""
-        return self._stream(rate.Buffer(self, whole(count, "count", 1)))
+    def buffer(self, count: int, *, partial: bool = True) -> "Stream[list[T]]":
+        """Tick with a list of every `count` values, and with those that are left when the run ends.
 
-    def window(self, span: Duration) -> "Stream[list[T]]":
+        Args:
+            count: how many values a list holds.
+            partial: whether the values that are left tick, in the closing instant (R14).
+        """
+        return self._stream(rate.Buffer(self, whole(count, "count", 1), flag(partial, "partial")))
+
+    def window(self, span: Duration, *, partial: bool = True) -> "Stream[list[T]]":
         """Tick at the end of each time span, counted from the run's start, with its values.
 
-        A value at a boundary belongs to the later span. A span without values ticks nothing, and
-        neither does a span that the end of the run cuts off.
+        A value at a boundary belongs to the later span. A span without values ticks nothing.
 
         ::
 
-            time             0s   1s   2s   3s   4s
-            self             a    b    c    d
-            window("2s")               [ab]      [cd]
+            time             0s   1s   2s   3s   4s   5s, the end
+            self             a    b    c    d    e
+            window("2s")               [ab]      [cd] [e]
+
+        Args:
+            span: the length of a span.
+            partial: whether a span that the end of the run cuts off ticks, in the closing instant
+                (R14).
         """
-        return self._stream(rate.Window(self, to_period(span)))
+        return self._stream(rate.Window(self, to_period(span), flag(partial, "partial")))

@@ -270,6 +270,13 @@ class VariablesDriver(Driver):
         first = min(variables[self.layout.dues[index]] for index in self.woken)
         session.end_at(None if first == NEVER else first)
 
+    def tell(self, session: Session, variables: Mapping[str, Any]) -> None:
+        super().tell(session, variables)
+        for index in self.woken:
+            at = variables.get(self.layout.dues[index], NEVER)
+            if at != NEVER:  # it may go off in the closing instant
+                session.schedule.add(at, index)
+
 
 class HeapDriver(Driver):
     """The heap of the alarms, for graphs that cancel none."""

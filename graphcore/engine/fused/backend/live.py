@@ -25,12 +25,12 @@ from typing import Any, SupportsIndex
 from graphcore.engine.fused.backend.layout import Kept, Layout
 from graphcore.engine.fused.ir import NodeIR
 from graphcore.engine.plan import Node
+from graphcore.engine.withheld import ABSENT
 from graphcore.errors import NoValueError, RunError
 from graphcore.node import MutableNode, no_value
 
 attributes_of = vars(MutableNode)["__dict__"].__get__
 _set_class = vars(object)["__class__"].__set__
-ABSENT = object()
 
 # For each node's id, the run whose variables hold the node.
 _running: dict[int, "Live"] = {}

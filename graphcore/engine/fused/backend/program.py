@@ -24,12 +24,12 @@ from graphcore.engine.fused.analysis.tests import Placed, PlacedBlock
 from graphcore.engine.fused.backend.drivers import NEVER, Driver
 from graphcore.engine.fused.backend.layout import Layout
 from graphcore.engine.fused.backend.lines import Lines
-from graphcore.engine.fused.backend.live import ABSENT, Live, attributes_of, variables_of
+from graphcore.engine.fused.backend.live import Live, attributes_of, variables_of
 from graphcore.engine.fused.ir import NodeIR
 from graphcore.engine.notes import add_note
 from graphcore.engine.plan import Plan
 from graphcore.engine.session import Session
-from graphcore.engine.withheld import steps_of
+from graphcore.engine.withheld import ABSENT, Withholding, steps_of
 from graphcore.node import no_value
 from graphcore.parsing import without_warnings
 
@@ -120,8 +120,8 @@ class Program:
     def run(self, session: Session) -> None:
         """Run the nodes until the session is over."""
         plan = self._plan
-        called = [plan.nodes[index] for index in self._layout.steps]
-        steps = dict(zip(self._layout.steps, steps_of(called), strict=True))
+        called = ((index, plan.nodes[index]) for index in self._layout.steps)
+        steps = steps_of(called, session.withheld)
         missing: Exception | None = None
         returned: dict[str, Mapping[str, Any]] = {}
         try:
@@ -257,6 +257,7 @@ class Program:
             # Another thread may have assigned variables since the function returned.
             variables = live.variables() or variables
             whole = failed == len(nodes)
+            withheld: dict[int, Any] = {}
             for index, value, working, state, *_ in self._layout.kept:
                 own = attributes_of(nodes[index])
                 # A failing cycle leaves its node as it is, even with a value that it set without
@@ -264,6 +265,8 @@ class Program:
                 name = value if index != failed else working
                 if name in variables and variables[name] is not ABSENT:
                     own["value"] = variables[name]
+                if working != value and working in variables:
+                    withheld[index] = variables[working]
                 for attribute, name in state:
                     # An interrupt may come before the first line has read it.
                     if name in variables and not live.is_default(index, attribute, variables[name]):
@@ -276,6 +279,8 @@ class Program:
                     else self._tick_of(index, variables, cycle, failed)
                 )
             live.end()
+            for index, set_last in withheld.items():
+                session.withheld[index] = Withholding(nodes[index], set_last)
 
     def _ticked_in(self, index: int, variables: Mapping[str, Any], owner: int) -> int:
         """Return in which cycle a node last ticked, while the function is at a line of `owner`."""

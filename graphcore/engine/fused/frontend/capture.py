@@ -46,7 +46,10 @@ from graphcore.node import Source
 # Attributes that every object has: with them, `ModuleGlobals` cannot read a global of that name.
 _HIDDEN = re.compile(r"__(?!name__|file__)\w+__")
 # Methods that the passes read; if one changes, another driver may be needed.
-_METHODS = ("cycle", "start", "stop", "value", "__getattr__", "__getattribute__", "__setattr__")
+_METHODS = (
+    *("start", "cycle", "close", "stop", "value"),
+    *("__getattr__", "__getattribute__", "__setattr__"),
+)
 
 
 class ModuleGlobals:

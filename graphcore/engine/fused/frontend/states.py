@@ -1,6 +1,6 @@
-"""How a node class uses its `GraphState` in `start`, `cycle` and `stop`.
+"""How a node class uses its `GraphState` in `start`, `cycle`, `close` and `stop`.
 
-The engine passes the state to these three methods only, so reading them is enough. Branches for
+The engine passes the state to these methods only, so reading them is enough. Branches for
 real time do not count: real-time runs use the session's driver, which supports every use.
 """
 
@@ -18,7 +18,10 @@ from graphcore.state import RunMode
 
 # Attributes of a state that cannot make a node run again.
 _ASKED = frozenset(
-    ("time", "start_time", "elapsed", "run_mode", "ticked", "valid", "stopping", "ended_by")
+    (
+        *("time", "start_time", "elapsed", "run_mode", "ticked", "valid"),
+        *("stopping", "closing", "ended_by"),
+    )
 )
 # Attributes that only a session can answer while no cycle runs.
 _OF_A_CYCLE = frozenset(("due", "cycle_at_time"))
@@ -39,11 +42,14 @@ def keeps_alarms(cls: type[Any]) -> bool:
 def asks_between_cycles(cls: type[Any]) -> bool:
     """Return whether a class may use, outside a cycle, what only a session can answer.
 
-    Code of a node runs outside a cycle in `stop`, and in functions that `start` made.
+    Code of a node runs outside a cycle in `stop`, and in functions that `start` made. In the
+    closing instant, the session knows all but which cycle was the first at the present time.
     """
     asking = _QUIET - _OF_A_CYCLE
-    return _leaves_its_state(*_method(cls, "start")) or _uses_more_than(
-        _method(cls, "stop"), asking
+    return (
+        _leaves_its_state(*_method(cls, "start"))
+        or _uses_more_than(_method(cls, "stop"), asking)
+        or _uses_more_than(_method(cls, "close"), asking | _METHODS | {"due"})
     )
 
 
@@ -102,7 +108,7 @@ def _keeps_alarms(start: object, code: object) -> bool:
     )
 
 
-_DO_NOTHING = (MutableNode.start, MutableNode.cycle, MutableNode.stop)
+_DO_NOTHING = (MutableNode.start, MutableNode.cycle, MutableNode.close, MutableNode.stop)
 
 
 def _tree_with_state(function: object) -> tuple[ast.FunctionDef | None, str]:

@@ -1,0 +1,116 @@
+"""The closing instant: after the last ordinary cycle, nodes say what they still hold (R14).
+
+Whatever tier ran, these cycles call node by node. A node closes once nothing more can reach it at
+this instant: not before the queues upstream of it are empty.
+"""
+
+from collections.abc import Iterable
+from heapq import heapify, heappop, heappush
+
+from graphcore.engine.interpreted import Cycles
+from graphcore.engine.notes import add_note
+from graphcore.engine.plan import Plan
+from graphcore.engine.session import Session
+
+
+def close(plan: Plan, session: Session) -> None:
+    """Run the closing instant of a run, if a node closes or a queue drains."""
+    session.begin_closing()
+    time = session.schedule.next_time()
+    if plan.closing or (time is not None and time <= session.time):
+        _Closing(plan, session).run()
+
+
+class _Closing:
+    def __init__(self, plan: Plan, session: Session) -> None:
+        self._plan = plan
+        self._session = session
+        self._cycles = Cycles(plan, session)
+        self._left = set(plan.closing)
+        self._readers: list[list[int]] = []
+        self._awaited: tuple[frozenset[int], frozenset[int]] = (frozenset(), frozenset())
+
+    def run(self) -> None:
+        session = self._session
+        while True:
+            due = session.next_closing(bool(self._left))
+            if due is None:
+                return
+            if self._left:
+                self._cycle(due)
+            else:
+                self._cycles.run(due)
+
+    def _cycle(self, due: list[int]) -> None:
+        """Run a cycle in which nodes may close."""
+        cycles, triggers = self._cycles, self._plan.triggers
+        triggered = set(due)
+        pending = [*due, *self._left]
+        heapify(pending)
+        index = -1
+        while pending:
+            last, index = index, heappop(pending)
+            if index == last:
+                continue
+            ticked = index in triggered and cycles.step(index)
+            triggered.discard(index)
+            if not ticked and index in self._left and not self._may_run_again(index, triggered):
+                self._left.discard(index)
+                ticked = self._close(index)
+            if ticked:
+                triggered.update(triggers[index])
+                for each in triggers[index]:
+                    heappush(pending, each)
+
+    def _close(self, index: int) -> bool:
+        session, node = self._session, self._plan.nodes[index]
+        withholding, state = session.withheld.get(index), session.states[index]
+        try:
+            if withholding is None:
+                ticked = bool(node.close(state))
+            else:
+                ticked = withholding.call(node.close, state)
+        except Exception as error:
+            add_note(error, self._plan, index, session.time, "close")
+            raise
+        if ticked:
+            self._cycles.tick(index)
+        return ticked
+
+    def _may_run_again(self, index: int, triggered: Iterable[int]) -> bool:
+        """Return whether an alarm for this instant, of this node or upstream of it, is left.
+
+        Args:
+            index: the node.
+            triggered: the nodes that are still to run in this cycle; a feedback may lead from them
+                to a node that has had its turn.
+        """
+        schedule = self._session.schedule
+        mask, following = (1 << schedule.bits) - 1, self._session.time + 1 << schedule.bits
+        if not triggered and not (schedule.heap and schedule.heap[0] < following):
+            return False
+        waiting = {entry & mask for entry in schedule.heap if entry < following}
+        return index in self._downstream(frozenset(waiting.union(triggered)))
+
+    def _downstream(self, nodes: frozenset[int]) -> frozenset[int]:
+        """Return these nodes, and all that read them directly or through others."""
+        if self._awaited[0] != nodes:
+            readers = self._readers or self._find_readers()
+            found, waiting = set(nodes), list(nodes)
+            while waiting:
+                more = [each for each in readers[waiting.pop()] if each not in found]
+                found.update(more)
+                waiting += more
+            self._awaited = nodes, frozenset(found)
+        return self._awaited[1]
+
+    def _find_readers(self) -> list[list[int]]:
+        """Return for each node those that read it, and those that it feeds back to."""
+        plan, places = self._plan, {id(node): i for i, node in enumerate(self._plan.nodes)}
+        readers: list[list[int]] = [[] for _ in plan.nodes]
+        for index, node in enumerate(plan.nodes):
+            for each in plan.active[index] + plan.passive[index]:
+                readers[each].append(index)
+            readers[index] += (places[id(each)] for each in node.partners())
+        self._readers = readers
+        return readers
