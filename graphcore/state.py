@@ -53,7 +53,7 @@ class Alarm:
 class Alarms(Protocol):
     """Keeps the alarms of a run."""
 
-    def add(self, at: int, index: int) -> Alarm:
+    def add(self, at: int, index: int, keeps_alive: bool = True, last: bool = False) -> Alarm:
         """Wake the node with this index at this time."""
 
     def cancel(self, entry: int, made: int) -> None:
@@ -187,12 +187,13 @@ class GraphState:
         """
         return _last_tick(upstream) > 0
 
-    def schedule(self, at: Time) -> Alarm:
+    def schedule(self, at: Time, *, keeps_alive: bool = True) -> Alarm:
         """Wake this node at a time.
 
         Args:
             at: engine time. If it is not later than now, the node runs in a further cycle at the
                 present time, never in the present cycle. In `start`, now is the time of cycle 1.
+            keeps_alive: whether the run goes on until then even if nothing else would happen.
 
         Returns:
             The alarm; its `cancel()` cancels it.
@@ -203,7 +204,24 @@ class GraphState:
         session = self._session
         if type(at) is not int or at < session.time:
             at = self.moment(at)
-        return session.schedule.add(at, self._index)
+        return session.schedule.add(at, self._index, keeps_alive)
+
+    def schedule_last(self, at: Time, *, keeps_alive: bool = True) -> Alarm:
+        """Wake this node at a time, once no other cycle is left at that time.
+
+        Cycles at that time that the node's cycle causes follow.
+
+        Args:
+            at: engine time; now or earlier is the end of the present time's cycles.
+            keeps_alive: as in `schedule`.
+
+        Returns:
+            The alarm; its `cancel()` cancels it.
+
+        Raises:
+            InvalidValueError: if the time is before the start of the run.
+        """
+        return self._session.schedule.add(self.moment(at), self._index, keeps_alive, True)
 
     def moment(self, at: Time) -> int:
         """Return the engine time at which an alarm for `at` goes off: never before now.

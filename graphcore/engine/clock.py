@@ -12,35 +12,48 @@ _SOME = 64
 class Schedule:
     """The alarms of a run, in one heap.
 
-    An entry of the heap is one whole number: the time, with the node's index in its lowest bits. So
-    entries order by time and then by R2, and several alarms of a node for one time are equal. A
-    cancelled entry stays in the heap until its time comes, or until more than half of the heap is
-    cancelled entries.
+    An entry of the heap is one whole number: the time, then a bit for alarms of `schedule_last`,
+    then one for those that keep no run alive, and the node's index in the lowest bits. So entries
+    order by time, all others at that time before the last ones, and several equal alarms of a node
+    are equal. A cancelled entry stays in the heap until its time comes, or until more than half of
+    the heap is cancelled entries.
 
     Args:
         nodes: how many nodes there are.
 
     Attributes:
         heap: the entries; a tier may push onto it.
-        bits: how many of an entry's lowest bits hold the index.
+        bits: how many of an entry's lowest bits are not the time.
+        mask: those that are the index.
+        last_bit: the bit of `schedule_last`.
+        weak_bit: the bit of alarms that keep no run alive.
+        weak: how many entries in the heap keep no run alive.
         cancelled: for each entry, how many of its alarms were cancelled.
         put_off: the entries that the last `take` left in the heap though their time had come.
         takes: how many times nodes were taken.
-        taken_to: the time up to which they were last taken.
+        taken_to: the greatest entry that was taken.
     """
 
     def __init__(self, nodes: int) -> None:
         self.heap: list[int] = []
-        self.bits = nodes.bit_length()
+        self.weak_bit, self.last_bit = weak_bit(nodes), last_bit(nodes)
+        self.mask = self.weak_bit - 1
+        self.bits = self.last_bit.bit_length()
+        self.weak = 0
         self.cancelled: dict[int, int] = {}
-        self._count = 0  # sum of these
+        self._count = self._weak_count = 0  # sum of these, and of the weak ones among them
         self.put_off: list[int] = []
-        self.takes = self.taken_to = 0
-        self._mask = (1 << self.bits) - 1
+        self.takes = 0
+        self.taken_to = -1
 
-    def add(self, at: int, index: int) -> Alarm:
+    def add(self, at: int, index: int, keeps_alive: bool = True, last: bool = False) -> Alarm:
         """Add an alarm."""
         entry = at << self.bits | index
+        if last:
+            entry |= self.last_bit
+        if not keeps_alive:
+            entry |= self.weak_bit
+            self.weak += 1
         heappush(self.heap, entry)
         return Alarm(self, entry, self.takes)
 
@@ -51,11 +64,12 @@ class Schedule:
             entry: the alarm's entry.
             made: the value of `takes` when the alarm was added.
         """
-        taken = made < self.takes and entry >> self.bits <= self.taken_to
+        taken = made < self.takes and entry <= self.taken_to
         if taken and entry not in self.put_off:
             return
         self.cancelled[entry] = self.cancelled.get(entry, 0) + 1
         self._count += 1
+        self._weak_count += bool(entry & self.weak_bit)
         if self._count > _SOME and self._count * 2 > len(self.heap):
             self._drop_cancelled()
 
@@ -65,8 +79,11 @@ class Schedule:
         Args:
             is_dropped: says so for a node's index.
         """
-        self.heap[:] = [entry for entry in self.heap if not is_dropped(entry & self._mask)]
-        heapify(self.heap)
+        self._keep([entry for entry in self.heap if not is_dropped(entry & self.mask)])
+
+    def keeps_alive(self) -> bool:
+        """Return whether there is an alarm that keeps the run alive."""
+        return len(self.heap) - self._count > self.weak - self._weak_count
 
     def next_time(self) -> int | None:
         """Return the time of the earliest alarm, `None` when there is none."""
@@ -74,55 +91,79 @@ class Schedule:
         while self.cancelled and heap and heap[0] in self.cancelled:
             entry = heap[0]
             if self._goes_off(entry):
+                self.weak += bool(entry & self.weak_bit)
                 heappush(heap, entry)
         return heap[0] >> self.bits if heap else None
 
     def take(self, now: int) -> list[int]:
         """Return the nodes with an alarm for this time or before.
 
-        A node with alarms for several such times is woken once for each, in further cycles.
+        A node with alarms for several such times is woken once for each, in further cycles. The
+        alarms of `schedule_last` for a time are taken when no other alarm up to it is left.
         """
         heap, bits = self.heap, self.bits
         if not heap or heap[0] >> bits > now:
             return []
         if not self.cancelled:
             return self.take_with(heappop(heap), now)
+        time = self.next_time()
+        if time is None or time > now:
+            return []
+        last, following = self._phase(heap[0], now)
         first: dict[int, int] = {}
         put_off: list[int] = []
-        while heap and heap[0] >> bits <= now:
+        entry = heap[0]
+        while heap and heap[0] < following and heap[0] & self.last_bit == last:
             entry = heap[0]
-            index = entry & self._mask
-            if index in first:
+            index = entry & self.mask
+            if index in first and first[index] >> bits != entry >> bits:
                 put_off.append(heappop(heap))
             elif self._goes_off(entry):
-                first[index] = entry
-        if first:
-            self._set_taken(now, put_off)
+                first.setdefault(index, entry)
+        self._set_taken(entry, put_off)
         return list(first)
 
     def take_with(self, entry: int, now: int) -> list[int]:
         """Return what `take` returns, given the first entry, already popped; none is cancelled."""
-        heap, mask = self.heap, self._mask
-        following = now + 1 << self.bits
+        heap, mask, bits, last_bit, weak_bit = (
+            self.heap,
+            self.mask,
+            self.bits,
+            self.last_bit,
+            self.weak_bit,
+        )
+        last, following = self._phase(entry, now)
+        if entry & weak_bit:
+            self.weak -= 1
         first = {entry & mask: entry}
         put_off: list[int] = []
-        while heap and heap[0] < following:
+        while heap and heap[0] < following and heap[0] & last_bit == last:
             entry = heappop(heap)
             index = entry & mask
             if index not in first:
                 first[index] = entry
-            elif first[index] != entry:
+            elif first[index] >> bits != entry >> bits:
                 put_off.append(entry)
-        self._set_taken(now, put_off)
+                continue
+            if entry & weak_bit:
+                self.weak -= 1
+        self._set_taken(entry, put_off)
         return list(first)
 
-    def _set_taken(self, now: int, put_off: list[int]) -> None:
+    def _phase(self, entry: int, now: int) -> tuple[int, int]:
+        """Return the `last_bit` of the entries to take with this one, and where they end."""
+        last = entry & self.last_bit
+        if not last:
+            return last, now + 1 << self.bits
+        return last, (entry >> self.bits - 1) + 1 << self.bits - 1
+
+    def _set_taken(self, entry: int, put_off: list[int]) -> None:
         self.takes += 1
-        self.taken_to = now
+        self.taken_to = max(self.taken_to, entry)
         if put_off or self.put_off:
             self.put_off[:] = put_off
-            for entry in put_off:
-                heappush(self.heap, entry)
+            for each in put_off:
+                heappush(self.heap, each)
 
     def _goes_off(self, entry: int) -> bool:
         """Pop the first entry and all equal ones; return whether one of them was not cancelled."""
@@ -132,10 +173,13 @@ class Schedule:
         while heap and heap[0] == entry:
             heappop(heap)
             count += 1
+        is_weak = bool(entry & self.weak_bit)
+        self.weak -= count * is_weak
         if not self.cancelled:
             return True
         cancelled = self.cancelled.pop(entry, 0)
         self._count -= cancelled
+        self._weak_count -= cancelled * is_weak
         return count > cancelled
 
     def _drop_cancelled(self) -> None:
@@ -146,10 +190,24 @@ class Schedule:
                 self.cancelled[entry] = count - 1
             else:
                 kept.append(entry)
-        self.heap[:] = kept
-        heapify(self.heap)
         self.cancelled.clear()
-        self._count = 0
+        self._count = self._weak_count = 0
+        self._keep(kept)
+
+    def _keep(self, entries: list[int]) -> None:
+        self.heap[:] = entries
+        heapify(self.heap)
+        self.weak = sum(1 for entry in entries if entry & self.weak_bit)
+
+
+def weak_bit(nodes: int) -> int:
+    """Return the bit of an entry that says that the alarm keeps no run alive."""
+    return 1 << nodes.bit_length()
+
+
+def last_bit(nodes: int) -> int:
+    """Return the bit of an entry that says that the alarm is one of `schedule_last`."""
+    return weak_bit(nodes) << 1
 
 
 class RealTimeClock:

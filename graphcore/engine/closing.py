@@ -86,7 +86,7 @@ class _Closing:
                 to a node that has had its turn.
         """
         schedule = self._session.schedule
-        mask, following = (1 << schedule.bits) - 1, self._session.time + 1 << schedule.bits
+        mask, following = schedule.mask, self._session.time + 1 << schedule.bits
         if not triggered and not (schedule.heap and schedule.heap[0] < following):
             return False
         waiting = {entry & mask for entry in schedule.heap if entry < following}

@@ -368,7 +368,7 @@ class Session:
 
     def _next_historical(self) -> list[int]:
         time = self.schedule.next_time()
-        if time is None:
+        if time is None or self._is_idle(time):
             self.ended_by = EndedBy.SOURCES
             return []
         if self.end is not None and time > self.end:
@@ -376,6 +376,11 @@ class Session:
             return []
         self.time = time
         return self.schedule.take(time)
+
+    def _is_idle(self, time: int) -> bool:
+        """Return whether nothing would keep the run alive until a time, that of the next alarm."""
+        schedule = self.schedule
+        return bool(schedule.weak) and time > self.time and not schedule.keeps_alive()
 
     def _next_live(self, clock: RealTimeClock) -> list[int]:
         if self.cycle:
@@ -398,6 +403,10 @@ class Session:
                 now = max(self.end, self.time)
             if self.ended_by is not None:
                 self._woken = []
+                return []
+            time = self.schedule.next_time()
+            if time is not None and self._held == 0 and not self._woken and self._is_idle(time):
+                self.ended_by = EndedBy.SOURCES
                 return []
             due = self.schedule.take(now)
             if due or self._woken:

@@ -27,8 +27,9 @@ class EndlessError(Exception):
 class Alarm:
     """An alarm of a node (R7)."""
 
-    def __init__(self, run: "Run", at: int, node: Node) -> None:
+    def __init__(self, run: "Run", at: int, node: Node, keeps_alive: bool, last: bool) -> None:
         self.run, self.at, self.node = run, at, node
+        self.keeps_alive, self.last = keeps_alive, last
 
     def cancel(self) -> None:
         self.run.alarms = [alarm for alarm in self.run.alarms if alarm is not self]
@@ -58,10 +59,13 @@ class State:
     def valid(self, upstream: Any) -> bool:
         return _node(upstream).ticked_in > 0
 
-    def schedule(self, at: Any) -> Alarm:
-        alarm = Alarm(self._run, self.moment(at), self._node)
+    def schedule(self, at: Any, *, keeps_alive: bool = True, last: bool = False) -> Alarm:
+        alarm = Alarm(self._run, self.moment(at), self._node, keeps_alive, last)
         self._run.alarms.append(alarm)
         return alarm
+
+    def schedule_last(self, at: Any, *, keeps_alive: bool = True) -> Alarm:
+        return self.schedule(at, keeps_alive=keeps_alive, last=True)
 
     def moment(self, at: Any) -> int:
         time = to_time(at)
@@ -250,8 +254,7 @@ class Judge:
             if run.cycle - run.last_cycle > MOST_AT_THE_END:
                 raise EndlessError
             run.cycle += 1
-            run.due = _ById((id(each.node), each) for each in now)
-            run.alarms = [alarm for alarm in run.alarms if alarm not in now]
+            self._take(run, run.time)
             self._cycle(run, states, left)
 
     def _may_get_more(self, run: Run, node: Node, later: list[Node]) -> bool:
@@ -269,9 +272,10 @@ class Judge:
         """Go on to the time of the next alarm, unless the run is over (R9)."""
         if run.ended_by is None and run.cycle == cycles:
             run.ended_by = gc.EndedBy.CYCLES
-        if run.ended_by is None and not run.alarms:
+        time = min((alarm.at for alarm in run.alarms), default=run.time + 1)
+        alive = time <= run.time or any(alarm.keeps_alive for alarm in run.alarms)
+        if run.ended_by is None and not alive:
             run.ended_by = gc.EndedBy.SOURCES
-        time = min((alarm.at for alarm in run.alarms), default=0)
         if run.ended_by is None and end is not None and time > end:
             run.ended_by = gc.EndedBy.UNTIL
         if run.ended_by is not None:
@@ -279,9 +283,16 @@ class Judge:
         run.cycle += 1
         if time != run.time:
             run.time, run.first_cycle = time, run.cycle
-        run.due = _ById((id(each.node), each) for each in run.alarms if each.at == time)
-        run.alarms = [alarm for alarm in run.alarms if alarm.at != time]
+        self._take(run, time)
         return True
+
+    def _take(self, run: Run, time: int) -> None:
+        """Let the alarms up to a time go off; those of `schedule_last` when there are no others."""
+        now = [alarm for alarm in run.alarms if alarm.at <= time]
+        if not all(alarm.last for alarm in now):
+            now = [alarm for alarm in now if not alarm.last]
+        run.due = _ById((id(each.node), each) for each in now)
+        run.alarms = [alarm for alarm in run.alarms if alarm not in now]
 
     def _publish(self, run: Run, node: Node) -> None:
         """Make the value that the node set last visible to all (R5)."""

@@ -200,3 +200,112 @@ def test_r7_state_tells_the_time_the_start_what_has_elapsed_and_the_mode() -> No
 def test_r8_a_historical_run_depends_on_nothing_from_outside(ask: Action) -> None:
     with pytest.raises(gc.RunError, match="in real-time runs only"):
         gc.Graph(Alarmed(ask)).run()
+
+
+@gc.node
+class Last(gc.MutableNode[Any]):
+    """Ticks at the end of each time at which its source ticked, and once more after that."""
+
+    source: gc.Active[Any]
+    keeps_alive: bool = True
+    more: int = gc.state(0)
+
+    def cycle(self, state: gc.GraphState) -> bool:
+        if state.ticked(self.source):
+            state.schedule_last(state.time)
+        if not state.due:
+            return False
+        if self.more:
+            self.more -= 1
+        else:
+            self.more = 1
+            state.schedule(state.time)
+        self.value = (self.source.value, state.cycle_at_time)
+        return True
+
+
+@pytest.mark.parametrize("realtime", [False, True])
+def test_r7_schedule_last_wakes_a_node_when_no_other_cycle_is_left_at_a_time(
+    realtime: bool,
+) -> None:
+    bursts = gc.constant(list("abc")).unroll().delay(0)
+    last = gc.Stream(Last(bursts))
+    assert [v for _, v in ticks(last, realtime=realtime)] == [("c", 4), ("c", 5)]
+
+
+def test_r7_cycles_that_a_last_one_causes_come_before_further_last_ones() -> None:
+    @gc.node
+    class Phases(gc.MutableNode[Any]):
+        source: gc.Active[Any]
+        left: list[str] = gc.state(factory=lambda: ["then last", "then ordinary", "first last"])
+
+        def start(self, state: gc.GraphState) -> None:
+            state.schedule_last(5)
+
+        def cycle(self, state: gc.GraphState) -> bool:
+            if state.ticked(self.source):
+                self.value = self.source.value
+                return True
+            self.value = self.left.pop()
+            if self.value == "first last":
+                state.schedule_last(state.time)
+                state.schedule(state.time)
+            return True
+
+    phases = gc.Stream(Phases(gc.replay([5, 5], ["a", "b"])))
+    assert ticks(phases, start=0) == [
+        (5, each) for each in ("a", "b", "first last", "then ordinary", "then last")
+    ]
+
+
+@pytest.mark.parametrize("realtime", [False, True])
+def test_r7_an_alarm_that_keeps_nothing_alive_goes_off_only_while_others_do(
+    realtime: bool,
+) -> None:
+    @gc.node(valid="any")
+    class Every(gc.MutableNode[int]):
+        source: gc.Active[Any]
+        period: int
+        count: int = gc.state(0)
+
+        def start(self, state: gc.GraphState) -> None:
+            state.schedule(state.time, keeps_alive=False)
+
+        def cycle(self, state: gc.GraphState) -> bool:
+            if not state.due:
+                return False
+            state.schedule(state.time + self.period, keeps_alive=False)
+            self.count += 1
+            self.value = self.count
+            return True
+
+    ms = 1_000_000
+    source = gc.from_iterable([1, 2], period=25 * ms)
+    every = gc.Stream(Every(source, 10 * ms)).collect()
+    report = every.run(realtime=realtime)
+    assert report.ended_by is gc.EndedBy.SOURCES
+    assert every.values == [1, 2, 3]
+    if not realtime:
+        assert every.times == [0, 10 * ms, 20 * ms]
+
+
+def test_r7_a_cancelled_alarm_keeps_no_run_alive_beside_one_that_keeps_none() -> None:
+    @gc.node
+    class Both(gc.MutableNode[Any]):
+        source: gc.Active[Any]
+
+        def cycle(self, state: gc.GraphState) -> bool:
+            if state.ticked(self.source):
+                state.schedule(state.time + 5, keeps_alive=False)
+                state.schedule_last(state.time + 5, keeps_alive=False)
+                state.schedule(state.time + 9).cancel()
+                return False
+            self.value = state.time
+            return True
+
+    both = gc.Stream(Both(gc.constant(1)))
+    assert ticks(both) == []
+    assert ticks(both.merge(gc.never().merge(gc.replay([0, 7], [0, 0])).filter(bool))) == [
+        (5, 5),
+        (5, 5),
+    ]

@@ -205,10 +205,14 @@ class Wake:
     Attributes:
         at: the engine time, as text.
         whole: whether the time is certainly an `int`.
+        keeps_alive: whether the run goes on until then.
+        last: whether it is woken once no other cycle is left at that time.
     """
 
     at: Text
     whole: bool
+    keeps_alive: bool = True
+    last: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -379,6 +383,7 @@ class NodeIR:
         is_recorded: whether it is a source whose events all exist before the run.
         keeps_alarms: whether its `start` may keep an alarm to cancel it later.
         asks_between_cycles: whether it may use its state outside a cycle.
+        has_plain_alarms: whether its alarms keep the run alive and are none of `schedule_last`.
         cycle: the code of its `cycle`; `None` if the function calls the node.
         why: the reason why the function calls it; otherwise empty.
         upstreams: the index of the upstream in each attribute, or at each place in an attribute's
@@ -398,6 +403,7 @@ class NodeIR:
     is_recorded: bool = False
     keeps_alarms: bool = False
     asks_between_cycles: bool = False
+    has_plain_alarms: bool = True
     cycle: CycleIR | None = None
     why: str = ""
     upstreams: Mapping[tuple[str, int | str | None], int] = field(default_factory=_nothing)

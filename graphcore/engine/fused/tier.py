@@ -67,7 +67,7 @@ class Fused:
         if driver is not DriverName.VARIABLES:
             return driver
         schedule = session.schedule
-        indices = [entry & ((1 << schedule.bits) - 1) for entry in schedule.heap]
+        indices = [entry & schedule.mask for entry in schedule.heap]
         # A variable holds only one alarm of each source.
         return driver if len(set(indices)) == len(indices) else DriverName.HEAP
 

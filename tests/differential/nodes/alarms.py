@@ -168,3 +168,88 @@ class AsksADeputy(gc.MutableNode[Any]):
     def decide(self, state: gc.GraphState) -> bool:
         self.value = state.time
         return state.due
+
+
+@shape("anything", gives="anything")
+@gc.node
+class WhenQuietAtLast(gc.MutableNode[Any]):
+    """Passes a value on 2 later, at the end of that instant, if no other has come."""
+
+    source: gc.Active[Any]
+    at: int = gc.state(-1)
+
+    def cycle(self, state: gc.GraphState) -> bool:
+        if state.ticked(self.source):
+            self.at = state.time + 2
+            state.schedule_last(self.at)
+            return False
+        if state.time != self.at:
+            return False
+        self.value = self.source.value
+        return True
+
+
+@shape("number")
+@gc.node(valid="any")
+class KeepsNothingAlive(gc.MutableNode[Any]):
+    """Ticks every 2, as long as anything else goes on."""
+
+    source: gc.Active[Any]
+    woken: int = gc.state(0)
+
+    def start(self, state: gc.GraphState) -> None:
+        state.schedule(state.time, keeps_alive=False)
+
+    def cycle(self, state: gc.GraphState) -> bool:
+        if not state.due:
+            return False
+        self.woken += 1
+        state.schedule(state.time + 2, keeps_alive=False)
+        if self.woken == 3:
+            state.schedule(state.time + 2)
+            state.schedule(state.time)
+        self.value = self.woken
+        return True
+
+
+@shape("number")
+@gc.node
+class CancelsOneOfMany(gc.MutableNode[Any]):
+    """Sets alarms of every kind for few times, and cancels some of them."""
+
+    source: gc.Active[Any]
+    kept: list[Any] = gc.state(factory=list)
+    seen: list[Any] = gc.state(factory=list)
+
+    def cycle(self, state: gc.GraphState) -> bool:
+        if state.ticked(self.source):
+            at = state.time + 1
+            kept = [state.schedule(at), state.schedule(at, keeps_alive=False)]
+            kept += [state.schedule_last(at), state.schedule_last(at + 1, keeps_alive=False)]
+            for place, alarm in enumerate(self.kept):
+                if (place + len(self.seen)) % 3 == 0:
+                    alarm.cancel()
+            self.kept = kept
+        self.seen.append((state.time, state.due, state.cycle_at_time))
+        self.value = len(self.seen)
+        return state.due
+
+
+@shape("anything", gives="anything")
+@gc.node
+class EndsTheInstant(gc.MutableNode[Any]):
+    """Ticks once at the end of each time, and once more then."""
+
+    source: gc.Active[Any]
+    again: bool = gc.state(False)
+
+    def cycle(self, state: gc.GraphState) -> bool:
+        if state.ticked(self.source):
+            state.schedule_last(state.time, keeps_alive=False)
+        if not state.due:
+            return False
+        self.again = not self.again
+        if self.again:
+            state.schedule(state.time, keeps_alive=False)
+        self.value = self.source.value
+        return True

@@ -19,7 +19,7 @@ class DriverName(Enum):
     VARIABLES = "the sources' next times, each a variable"
     HEAP = "the heap of the alarms"
     CLOCK = "the clock, the heap of the alarms, and the session where there is more to it"
-    SESSION = "the session: a run that is watched, and alarms that may be cancelled"
+    SESSION = "the session: a run that is watched, and alarms other than plain ones"
 
 
 def choose(nodes: Sequence[NodeIR]) -> DriverName:
@@ -32,7 +32,7 @@ def choose(nodes: Sequence[NodeIR]) -> DriverName:
     recorded = all(node.cycle is not None and node.is_recorded for node in woken)
     if recorded and len(woken) > _MERGED:
         return DriverName.MERGED
-    if not woken or any(map(_may_cancel, woken)):
+    if not woken or any(map(_needs_session, woken)):
         return DriverName.SESSION
     few = len(woken) <= _VARIABLES
     alone = all(not (node.active or node.passive) for node in woken)
@@ -40,6 +40,7 @@ def choose(nodes: Sequence[NodeIR]) -> DriverName:
     return DriverName.VARIABLES if few and alone and once else DriverName.HEAP
 
 
-def _may_cancel(node: NodeIR) -> bool:
-    """Return whether a node may keep an alarm and cancel it later."""
-    return node.cycle is None or node.cycle.wakes == float("inf") or node.keeps_alarms
+def _needs_session(node: NodeIR) -> bool:
+    """Return whether a node has other alarms than plain ones, or may cancel one."""
+    may_cancel = node.cycle is None or node.cycle.wakes == float("inf") or node.keeps_alarms
+    return may_cancel or not node.has_plain_alarms

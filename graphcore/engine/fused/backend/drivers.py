@@ -10,6 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from graphcore.engine.clock import last_bit, weak_bit
 from graphcore.engine.fused.analysis.drivers import DriverName
 from graphcore.engine.fused.backend.events import RecordedEvents
 from graphcore.engine.fused.backend.layout import Layout
@@ -39,6 +40,7 @@ class Driver(ABC):
     arguments = ""
 
     def __init__(self, nodes: Sequence[NodeIR], layout: Layout) -> None:
+        self.count = len(nodes)
         self.woken = [node.index for node in nodes if node.woken]
         self.replaced = self.replaces(nodes)
         self.layout = layout
@@ -75,7 +77,16 @@ class Driver(ABC):
     def forget(self, out: Lines, indent: int, index: int) -> None:  # noqa: B027  # as it is popped
         """Write the line that removes the alarm which started a node's cycle."""
 
-    def wake(self, out: Lines, indent: int, index: int, at: str, whole: bool) -> None:
+    def wake(
+        self,
+        out: Lines,
+        indent: int,
+        index: int,
+        at: str,
+        whole: bool,
+        keeps_alive: bool = True,
+        last: bool = False,
+    ) -> None:
         """Write the lines that wake a node at a time.
 
         Args:
@@ -84,6 +95,8 @@ class Driver(ABC):
             index: the node.
             at: the time, as text.
             whole: whether the time is certainly an `int`.
+            keeps_alive: whether the run goes on until then.
+            last: whether it is woken once no other cycle is left at that time.
         """
         due, state = self.layout.dues[index], self.layout.states[index]
         out.add(indent, f"{due} = {at}", index)
@@ -91,13 +104,17 @@ class Driver(ABC):
         out.add(indent, f"if {unknown}{due} < time:", index)
         self._tell_time(out, indent + 1, index)
         out.add(indent + 1, f"{due} = {state}.moment({due})", index)
-        self._push(out, indent, index, due)
+        if not keeps_alive:
+            out.add(indent, "session.schedule.weak += 1", index)
+        flags = 0 if keeps_alive else weak_bit(self.count)
+        flags |= last_bit(self.count) if last else 0
+        self._push(out, indent, index, due, index | flags)
 
     def _tell_time(self, out: Lines, indent: int, index: int) -> None:
         out.add(indent, "session.time = time", index)
 
-    def _push(self, out: Lines, indent: int, index: int, due: str) -> None:
-        out.add(indent, f"heappush(heap, {due} << bits | {index})", index)
+    def _push(self, out: Lines, indent: int, index: int, due: str, flagged: int) -> None:
+        out.add(indent, f"heappush(heap, {due} << bits | {flagged})", index)
 
     def _due(self) -> str:
         """Return the expression for the nodes that start the cycle."""
@@ -253,15 +270,15 @@ class VariablesDriver(Driver):
     def forget(self, out: Lines, indent: int, index: int) -> None:
         out.add(indent, f"{self.layout.dues[index]} = never", index)
 
-    def _push(self, out: Lines, indent: int, index: int, due: str) -> None:
+    def _push(self, out: Lines, indent: int, index: int, due: str, flagged: int) -> None:
         """Write nothing: the loop compares the variable itself."""
 
     def given(self, session: Session, sources: Sequence[Any]) -> tuple[Any, ...]:
         dues = dict.fromkeys(self.woken, NEVER)
-        heap, bits = session.schedule.heap, session.schedule.bits
-        for entry in heap:
-            dues[entry & ((1 << bits) - 1)] = entry >> bits
-        heap.clear()
+        schedule = session.schedule
+        for entry in schedule.heap:
+            dues[entry & schedule.mask] = entry >> schedule.bits
+        schedule.heap.clear()
         end = NEVER - 1 if session.end is None else session.end
         return session.numbers(), end, dues
 
@@ -285,7 +302,7 @@ class HeapDriver(Driver):
 
     def prologue(self, out: Lines) -> None:
         out.add(1, "heap, bits = session.schedule.heap, session.schedule.bits")
-        out.add(1, "mask, end = (1 << bits) - 1, end + 1 << bits")
+        out.add(1, "mask, end = session.schedule.mask, end + 1 << bits")
         out.add(1, "for cycle in cycles:")
         self._end(out, "not heap or heap[0] >= end")
         out.add(2, "entry = heappop(heap)")
@@ -351,7 +368,8 @@ class ClockDriver(SessionDriver):
 
     def prologue(self, out: Lines) -> None:
         out.add(1, "schedule, entries, end = session.schedule, session.inbox.entries, session.end")
-        out.add(1, "heap, bits, mask = schedule.heap, schedule.bits, (1 << schedule.bits) - 1")
+        out.add(1, "heap, bits, mask = schedule.heap, schedule.bits, schedule.mask")
+        out.add(1, "weak_bit = schedule.weak_bit")
         out.add(1, "cancelled, put_off = schedule.cancelled, schedule.put_off")
         out.add(1, "offset = session.clock.offset")
         out.add(1, "cycle = alone = 0")
@@ -367,7 +385,8 @@ class ClockDriver(SessionDriver):
         out.add(5, "following = now + 1 << bits")
         out.add(3, "elif end is not None and monotonic() + offset > end:")
         out.add(4, "entry = never")
-        out.add(3, "if entry < following:")
+        # Only the session knows whether an alarm that keeps no run alive still goes off.
+        out.add(3, "if entry < following and not entry & weak_bit:")
         out.add(4, "heappop(heap)")
         out.add(4, "if heap and heap[0] < following:")
         out.add(5, "due = schedule.take_with(entry, now)")
@@ -378,7 +397,7 @@ class ClockDriver(SessionDriver):
         out.add(5, "due = [first]")
         out.add(5, "states[first].due_in = cycle + 1")
         out.add(5, "schedule.takes += 1")
-        out.add(5, "schedule.taken_to = now")
+        out.add(5, "schedule.taken_to = max(entry, schedule.taken_to)")
         out.add(4, "if now != time:")
         out.add(5, "session.first_cycle = cycle + 1")
         out.add(5, "session.time = time = now")

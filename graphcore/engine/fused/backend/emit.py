@@ -279,8 +279,9 @@ class _Emitter:
                 out.add(indent, word, index)
             case Tick():
                 self._tick(filled.node, filled.placed, indent)
-            case Wake(at, whole):
-                self._driver.wake(out, indent, index, filled.text(at), whole)
+            case Wake(at, whole, keeps_alive, last):
+                at_time = filled.text(at)
+                self._driver.wake(out, indent, index, at_time, whole, keeps_alive, last)
             case Need(hole):
                 # A call evaluates its arguments, even if the function ignores them.
                 if not filled.has_value((hole,)):

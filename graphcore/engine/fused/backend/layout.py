@@ -52,7 +52,7 @@ _TAKEN = {
     ),
     *("following", "given", "heap", "heapify", "heappop", "heappush", "last", "live", "mask"),
     *("attributes", "monotonic", "never", "now", "offset", "put_off", "run", "schedule", "session"),
-    *("start", "states", "steps", "time", "variables", "woken"),
+    *("start", "states", "steps", "time", "variables", "weak_bit", "woken"),
     *_BUILTINS,
 }
 

@@ -18,6 +18,7 @@ from graphcore.engine.fused.frontend.guards import Guards, builtins_of, is_built
 from graphcore.engine.fused.frontend.lower import lowered
 from graphcore.engine.fused.frontend.states import (
     asks_between_cycles,
+    has_plain_alarms,
     is_recorded,
     keeps_alarms,
     may_schedule,
@@ -103,6 +104,7 @@ class _Class:
         may_schedule: whether alarms or events from threads may run its nodes.
         keeps_alarms: whether its `start` may keep an alarm to cancel it later.
         asks_between_cycles: whether it may use its state outside a cycle.
+        has_plain_alarms: whether it sets plain alarms only.
     """
 
     cycle: Cycle | str
@@ -110,6 +112,7 @@ class _Class:
     may_schedule: bool
     keeps_alarms: bool
     asks_between_cycles: bool
+    has_plain_alarms: bool
 
 
 class _Capture:
@@ -146,6 +149,7 @@ class _Capture:
             is_recorded=is_recorded(node),
             keeps_alarms=of_class.keeps_alarms,
             asks_between_cycles=of_class.asks_between_cycles,
+            has_plain_alarms=of_class.has_plain_alarms,
         )
         try:
             if index in self._to_call:
@@ -166,7 +170,8 @@ class _Capture:
                 cycle = str(reason)
             withheld = not sets_only_what_it_ticks_with(cls)
             asks = may_schedule(cls), keeps_alarms(cls), asks_between_cycles(cls)
-            found = self._classes[cls] = _Class(cycle, withheld, *asks)
+            plain = has_plain_alarms(cls)
+            found = self._classes[cls] = _Class(cycle, withheld, *asks, plain)
         return found
 
     def _fuse(self, read: NodeIR, node: Node, of_class: "_Class") -> None:

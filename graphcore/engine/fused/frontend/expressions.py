@@ -107,7 +107,7 @@ class Expressions(ast.NodeTransformer):
                 return ast.Constant(False)
             case "ticked" | "valid":
                 raise Refused(f"its cycle uses state.{asked} without calling it")
-            case "schedule":
+            case "schedule" | "schedule_last":
                 self.keeps_alarms = True
         return ast.Attribute(HoleExpr(RunState(Run.STATE)), asked, ast.Load())
 

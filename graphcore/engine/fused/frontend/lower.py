@@ -136,7 +136,7 @@ class _Lowering:
                 return Tick()
             case WakeStatement():
                 whole = self._is_whole(node.at)
-                return Wake(self._text(node.at), whole)
+                return Wake(self._text(node.at), whole, node.keeps_alive, node.last)
             case ast.Assign():
                 return self._set(node.targets, "", node.value)
             case ast.AugAssign():
@@ -236,11 +236,24 @@ class _MarkWakes(ast.NodeTransformer):
 
     def visit_Expr(self, node: ast.Expr) -> ast.stmt:
         match node.value:
-            case ast.Call(func=called, args=[at], keywords=[]) if attribute_of(
-                called, self._state
-            ) == "schedule" and not isinstance(at, ast.Starred):
-                return WakeStatement(at)
+            case ast.Call(func=called, args=[at], keywords=keywords) if not isinstance(
+                at, ast.Starred
+            ):
+                name = attribute_of(called, self._state)
+                keeps_alive = _keeps_alive(keywords)
+                if name in ("schedule", "schedule_last") and keeps_alive is not None:
+                    return WakeStatement(at, keeps_alive, name == "schedule_last")
         return node
+
+
+def _keeps_alive(keywords: list[ast.keyword]) -> bool | None:
+    """Return whether such an alarm keeps the run alive, `None` if the text does not say it."""
+    match keywords:
+        case []:
+            return True
+        case [ast.keyword("keeps_alive", ast.Constant(bool(given)))]:
+            return given
+    return None
 
 
 def _test(expression: ast.expr) -> ast.expr:

@@ -53,6 +53,11 @@ def asks_between_cycles(cls: type[Any]) -> bool:
     )
 
 
+def has_plain_alarms(cls: type[Any]) -> bool:
+    """Return whether a class calls no `schedule_last`, and `schedule` with a time alone."""
+    return not any(_sets_others(*_method(cls, name)) for name in ("start", "cycle"))
+
+
 def is_recorded(node: MutableNode[Any]) -> bool:
     """Return whether a source's `chunks` delivers the same events as its `start` and `cycle`."""
     if not (isinstance(node, Source) and node.recorded):
@@ -104,7 +109,24 @@ def _keeps_alarms(start: object, code: object) -> bool:
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call)
     }
     return any(
-        attribute_of(node, state) == "schedule" and node not in dropped for node in ast.walk(tree)
+        attribute_of(node, state) in ("schedule", "schedule_last") and node not in dropped
+        for node in ast.walk(tree)
+    )
+
+
+@lru_cache(1024)
+def _sets_others(function: object, code: object) -> bool:
+    tree, state = _tree_with_state(function)
+    if tree is None:
+        return False  # such a node is called, or its alarms are taken for kept ones
+    return any(
+        attribute_of(node, state) == "schedule_last"
+        or (
+            isinstance(node, ast.Call)
+            and attribute_of(node.func, state) == "schedule"
+            and (len(node.args) != 1 or bool(node.keywords))
+        )
+        for node in ast.walk(tree)
     )
 
 
@@ -149,7 +171,7 @@ class _Historical(ast.NodeTransformer):
         return node
 
 
-_METHODS = frozenset(
+_METHODS = frozenset(["schedule_last"]) | frozenset(
     ("ticked", "valid", "stop", "schedule", "hold", "release", "wake", "call_soon", "moment")
 )
 

@@ -21,13 +21,17 @@ class WakeStatement(ast.stmt):
 
     Attributes:
         at: the time.
+        keeps_alive: whether the run goes on until then.
+        last: whether it is woken once no other cycle is left at that time.
     """
 
     _fields = ("at",)
 
-    def __init__(self, at: ast.expr) -> None:
+    def __init__(self, at: ast.expr, keeps_alive: bool = True, last: bool = False) -> None:
         super().__init__()
         self.at = at
+        self.keeps_alive = keeps_alive
+        self.last = last
 
 
 class _Partial(Exception):
