@@ -32,16 +32,20 @@ from graphcore.source_functions import (
     from_iterable,
     later,
     never,
+    poll,
+    produce_async,
     receiver,
     replay,
     replay_parquet,
     ticker,
 )
 from graphcore.sources.receiver import ReceiverStream, Sender
+from graphcore.sources.retrying import Backoff, SourceState, SourceStatus
 from graphcore.state import Alarm, EndedBy, GraphState, RunMode
 from graphcore.stream import (
     FeedbackStream,
     LaterStream,
+    SourceStream,
     Stream,
     align,
     all_of,
@@ -66,6 +70,7 @@ from graphcore.version import __version__
 __all__ = [
     "Active",
     "Alarm",
+    "Backoff",
     "CheckError",
     "Collected",
     "EndedBy",
@@ -88,6 +93,9 @@ __all__ = [
     "Running",
     "Sender",
     "Source",
+    "SourceState",
+    "SourceStatus",
+    "SourceStream",
     "Stopped",
     "Stream",
     "Upstreams",
@@ -109,6 +117,8 @@ __all__ = [
     "multiplex",
     "never",
     "node",
+    "poll",
+    "produce_async",
     "race",
     "receiver",
     "replay",

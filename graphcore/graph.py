@@ -1,5 +1,6 @@
 """`Graph`: all nodes that its roots need, planned once and run any number of times (R9, R12)."""
 
+import asyncio
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -8,6 +9,7 @@ from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any, Literal, SupportsIndex, TypedDict, Unpack
 
 from graphcore.embedding.background import Background
+from graphcore.embedding.event_loop import RunLoop
 from graphcore.embedding.running import Running, awaited
 from graphcore.engine.collector import without_collections
 from graphcore.engine.fused import Fused
@@ -227,13 +229,14 @@ class Graph:
         (<EndedBy.SOURCES: 'sources'>, ['on'])
         """
         options.setdefault("realtime", True)
-        return Running(self._background(options))
+        return Running(self._background(options, None))
 
     async def run_async(self, **options: Unpack[RunOptions]) -> RunReport:
         """Run in a thread of its own, while the present event loop goes on.
 
         A graph that computes for long, or waits in a function, does not hold up the loop. The
-        functions given to operators are called in the graph's thread.
+        functions given to operators are called in the graph's thread; the coroutines of
+        `produce_async` and `consume_async` run in the present loop.
 
         If the task is cancelled, the run is stopped as by `stop`, its end is awaited, and
         `CancelledError` is raised; or, if stopping fails, that error.
@@ -252,10 +255,12 @@ class Graph:
         >>> out.values
         [1, 3, 6]
         """
-        return await awaited(self._background(options))
+        return await awaited(self._background(options, asyncio.get_running_loop()))
 
-    def _background(self, options: RunOptions) -> Background:
-        control = Control(self._plan)
+    def _background(
+        self, options: RunOptions, loop: asyncio.AbstractEventLoop | None
+    ) -> Background:
+        control = Control(self._plan, loop)
         defaults = Graph.run.__kwdefaults__
         assert defaults is not None
         given: dict[str, Any] = {**defaults, **options}
@@ -303,7 +308,10 @@ class Graph:
             session = self._session(realtime, start, until, duration, cycles, progress, most)
             session.receive, session.spin = Receive(receive), spinning
             control.begin(session)
-            with showing_progress(session) if progress else nullcontext():
+            with (
+                showing_progress(session) if progress else nullcontext(),
+                RunLoop(control.loop) as session.event_loop,
+            ):
                 execute(self._plan, session, way, control.started)
             wall_time = perf_counter_ns() - began
             assert session.ended_by is not None

@@ -2,18 +2,22 @@
 
 import os
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterable, Callable, Iterable
 from datetime import datetime
 from math import inf
 from typing import Any, Literal, SupportsIndex, TypeVar, overload
 
-from graphcore.errors import InvalidTypeError, InvalidValueError
+from graphcore.errors import InvalidValueError
 from graphcore.operators.single import Filter
+from graphcore.sources.asynchronous import AsyncSource
+from graphcore.sources.events import Delivery
 from graphcore.sources.feedback import Feedback, Later
-from graphcore.sources.receiver import CAPACITY, ReceiverStream, Sender
+from graphcore.sources.receiver import CAPACITY, Polled, ReceiverStream, Sender
 from graphcore.sources.replay import check_delivery, make_from_iterable, make_replay
+from graphcore.sources.retrying import Retry, Status
 from graphcore.sources.timer import Constant, Never, Ticker
-from graphcore.stream import FeedbackStream, LaterStream, Stream
+from graphcore.stream import FeedbackStream, LaterStream, SourceStream, Stream
+from graphcore.stream.families.arguments import async_generator_of, source_function_of
 from graphcore.tables.playback import is_value, make_replay_parquet
 from graphcore.tables.recording import path_of
 from graphcore.time import Duration, to_period
@@ -200,20 +204,23 @@ def receiver(
     *,
     delivery: Literal["burst"] = "burst",
     capacity: int = CAPACITY,
-) -> Stream[list[T]]: ...
+    retry: Retry | None = None,
+) -> SourceStream[list[T]]: ...
 @overload
 def receiver(
     run: Callable[[Sender[T], threading.Event], None],
     *,
     delivery: _Single,
     capacity: int = CAPACITY,
-) -> Stream[T]: ...
+    retry: Retry | None = None,
+) -> SourceStream[T]: ...
 def receiver(
     run: Callable[[Sender[Any], threading.Event], None],
     *,
     delivery: _DeliveryName = "burst",
     capacity: int = CAPACITY,
-) -> Stream[Any]:
+    retry: Retry | None = None,
+) -> SourceStream[Any]:
     """Tick with the values that a blocking function sends from its own thread; real time only.
 
     Args:
@@ -224,12 +231,109 @@ def receiver(
         delivery: how waiting values are delivered: ``"burst"`` as one list, ``"each"`` one a cycle,
             ``"latest"`` only the last.
         capacity: how many values may wait; when so many wait, `send` blocks.
+        retry: delays, such as ``["1s", "10s"]``, or a `Backoff`. If the function raises, it is
+            called again after the first delay, then after the second, and so on; its error ends the
+            run only if no delay is left. The delays begin anew once it has sent a value.
+            `.status` of the result is a stream of what the source does.
 
     Raises:
+        InvalidTypeError, InvalidValueError: at wiring for an argument that is wrong, such as an
+            async or a generator function.
         RunError: in `start` of a historical run; in `stop` if the thread does not end.
     """
-    if not callable(run):
-        raise InvalidTypeError(f"receiver needs a function, not {run!r}")
-    if isinstance(capacity, bool) or not isinstance(capacity, int) or capacity < 1:
-        raise InvalidValueError(f"capacity must be a whole number of at least 1, not {capacity!r}")
-    return Stream(ReceiverStream(run, check_delivery(delivery), capacity))
+    status = Status()
+    whole = _capacity(capacity)
+    function = source_function_of(run, "receiver")
+    source = ReceiverStream[Any](function, check_delivery(delivery), whole, retry, status)
+    return SourceStream(source)
+
+
+@overload
+def produce_async(
+    function: Callable[[], AsyncIterable[T]],
+    *,
+    delivery: Literal["burst"] = "burst",
+    capacity: int = CAPACITY,
+    retry: Retry | None = None,
+) -> SourceStream[list[T]]: ...
+@overload
+def produce_async(
+    function: Callable[[], AsyncIterable[T]],
+    *,
+    delivery: _Single,
+    capacity: int = CAPACITY,
+    retry: Retry | None = None,
+) -> SourceStream[T]: ...
+def produce_async(
+    function: Callable[[], AsyncIterable[Any]],
+    *,
+    delivery: _DeliveryName = "burst",
+    capacity: int = CAPACITY,
+    retry: Retry | None = None,
+) -> SourceStream[Any]:
+    """Tick with the values that an async generator yields; real time only.
+
+    The generator runs in the run's event loop: that of `run_async`, else one in a thread of the
+    run's own. It is cancelled when the run ends, and must then end within 5 s.
+
+    Args:
+        function: called without arguments in each run; an `async def` with `yield`, or another
+            function that returns an asynchronous iterator.
+        delivery: how waiting values are delivered: ``"burst"`` as one list, ``"each"`` one a cycle,
+            ``"latest"`` only the last.
+        capacity: how many values may wait; when so many wait, the generator is held up.
+        retry: when to begin again after an error, as for `receiver`.
+
+    Raises:
+        InvalidTypeError, InvalidValueError: at wiring for an argument that is wrong.
+        RunError: in `start` of a historical run; in `stop` if the generator does not end.
+
+    >>> import asyncio
+    >>> async def readings():
+    ...     for value in (20.5, 21.0):
+    ...         await asyncio.sleep(0)
+    ...         yield value
+    >>> out = produce_async(readings, delivery="each").collect()
+    >>> _ = out.run(realtime=True)
+    >>> out.values
+    [20.5, 21.0]
+    """
+    status = Status()
+    whole = _capacity(capacity)
+    made = async_generator_of(function)
+    return SourceStream(AsyncSource[Any](made, check_delivery(delivery), whole, retry, status))
+
+
+def poll(
+    function: Callable[[], T], period: Duration, *, retry: Retry | None = None
+) -> SourceStream[T]:
+    """Tick with what a blocking function returns, called every period in a thread; real time only.
+
+    The first call is made at once. A call that takes longer than the period delays none of the
+    later ones: those that it missed are skipped.
+
+    Args:
+        function: called without arguments.
+        period: the time from call to call.
+        retry: when to call again after an error, as for `receiver`; without it an error ends the
+            run.
+
+    Raises:
+        InvalidTypeError, InvalidValueError: at wiring for an argument that is wrong.
+        RunError: in `start` of a historical run; in `stop` if a call takes longer than 5 s more.
+
+    >>> numbers = iter([3, 1, 4])
+    >>> out = poll(lambda: next(numbers), "1ms").collect()
+    >>> _ = out.run(realtime=True, cycles=3)
+    >>> out.values
+    [3, 1, 4]
+    """
+    status = Status()
+    polled = Polled(source_function_of(function, "poll"), to_period(period))
+    return SourceStream(ReceiverStream(polled, Delivery.EACH, CAPACITY, retry, status))
+
+
+def _capacity(given: int) -> int:
+    if isinstance(given, bool) or not isinstance(given, int) or given < 1:
+        raise InvalidValueError(f"capacity must be a whole number of at least 1, not {given!r}")
+    return given

@@ -6,7 +6,7 @@ nodes.
 """
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from enum import StrEnum
 from typing import Any, Protocol
 
@@ -60,6 +60,32 @@ class Alarms(Protocol):
         """Cancel an alarm that has not gone off."""
 
 
+class SpawnedTask(Protocol):
+    """A coroutine in the event loop of a run, as other threads see it.
+
+    Attributes:
+        ended: an event that is set when the coroutine has ended.
+    """
+
+    ended: threading.Event
+
+    def end(self, seconds: float) -> bool:
+        """Cancel the coroutine, and return whether it ended within this time."""
+
+
+class EventLoop(Protocol):
+    """The event loop of a run's coroutines: that of `run_async`, or one in a thread of its own."""
+
+    def call(self, function: Callable[[], object]) -> None:
+        """From any thread: call a function in the loop."""
+
+    def spawn(self, coroutine: Coroutine[Any, Any, object], name: str) -> SpawnedTask:
+        """From any thread: begin a coroutine in the loop.
+
+        The node that does so ends it in its `stop`. What it raises is lost, unless it tells a node.
+        """
+
+
 class Session(Protocol):
     """What the engine offers to the states of a run."""
 
@@ -71,6 +97,7 @@ class Session(Protocol):
     ended_by: EndedBy | None
     ended: threading.Event
     closing: bool
+    event_loop: EventLoop | None
 
     @property
     def schedule(self) -> Alarms:
@@ -170,6 +197,13 @@ class GraphState:
     def ended(self) -> threading.Event:
         """An event that is set when the run ends, before any `stop` is called."""
         return self._session.ended
+
+    @property
+    def event_loop(self) -> EventLoop:
+        """The event loop for coroutines of this run's nodes, started at first use."""
+        loop = self._session.event_loop
+        assert loop is not None, "a run has a loop from before `start` until after `stop`"
+        return loop
 
     def ticked(self, upstream: object) -> bool:
         """Return whether an upstream ticked in this cycle.

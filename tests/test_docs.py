@@ -16,7 +16,7 @@ import graphcore as gc
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 SOURCES = {"ticker", "constant", "never", "replay", "replay_parquet", "from_iterable"}
-SOURCES |= {"receiver", "feedback", "later"}
+SOURCES |= {"receiver", "produce_async", "poll", "feedback", "later"}
 # Attributes of a stream that are not operators: they wire nothing.
 NO_OPERATORS = {"run", "named", "value"}
 

@@ -34,7 +34,7 @@ FACE = {
     "handle": "node graph",
     "windows": "errors time node operators",
     "collected": "errors graph handle operators tables",
-    "stream": f"{GROUND} origin handle collected windows operators tables graph",
+    "stream": f"{GROUND} origin handle collected windows operators sources tables graph",
     "source_functions": "errors time stream operators sources tables",
     "testing": "graph stream",
     "cli": "version",

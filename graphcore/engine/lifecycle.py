@@ -1,5 +1,6 @@
 """A run from its first `start` to its last `stop` (R10, R14), and what its errors become."""
 
+import asyncio
 import os
 import threading
 from collections import deque
@@ -38,16 +39,19 @@ class Control:
 
     Args:
         plan: the plan to run.
+        loop: the event loop that awaits the run, if there is one.
 
     Attributes:
         plan: the argument.
+        loop: the argument.
         started: an event that is set when all nodes have started.
         release: frees the nodes; call it in a `finally`. It is one call in C: Ctrl-C could break
             into a function, or a context manager, and leave claims.
     """
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, loop: asyncio.AbstractEventLoop | None = None) -> None:
         self.plan = plan
+        self.loop = loop
         self.started = threading.Event()
         self._session: Session | None = None
         self._stopped = False

@@ -21,7 +21,7 @@ from graphcore.engine.withheld import Withholding
 from graphcore.errors import RunError
 from graphcore.node import QueueNode, Source
 from graphcore.polling import Pollable, Receive
-from graphcore.state import EndedBy, GraphState, RunMode
+from graphcore.state import EndedBy, EventLoop, GraphState, RunMode
 from graphcore.time import format_time
 
 T = TypeVar("T")
@@ -62,6 +62,7 @@ class Session:
     Attributes:
         receive: which thread reads the sockets of sources that do not say so themselves.
         spin: how long to look at sockets without sleeping before each sleep, ns.
+        event_loop: where coroutines of the nodes run.
         limit: how many cycles may run, or `None`.
         watched: the argument.
         interrupted: whether `answer` has to be called before the next cycle: the run has been told
@@ -94,6 +95,7 @@ class Session:
         self.watched = watched
         self.receive = Receive.THREAD
         self.spin = 0
+        self.event_loop: EventLoop | None = None
         self._poller: Poller | None = None
         self.cycle = 0
         self.ended_by: EndedBy | None = None

@@ -8,17 +8,19 @@ joins it (R10).
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable
+from time import monotonic_ns
 from typing import Any, Generic, TypeVar
 
 from graphcore.errors import RunError, Stopped
 from graphcore.node import Source
 from graphcore.sources.events import Delivery
+from graphcore.sources.retrying import Attempts, Retry, Status, delays_of
 from graphcore.state import GraphState, RunMode
 
 T = TypeVar("T")
 
 CAPACITY = 100_000
-_JOIN_SECONDS = 5.0
+JOIN_SECONDS = 5.0
 
 
 class _Newest(Generic[T]):
@@ -31,7 +33,12 @@ class _Newest(Generic[T]):
 
 
 class Sender(Generic[T]):
-    """Hands a receiver's values to the graph. Its methods may be called from any thread."""
+    """Hands a receiver's values to the graph. Its methods may be called from any thread.
+
+    Attributes:
+        failed: whether `error` was called.
+        has_sent: whether a value was sent; a source that begins again resets it.
+    """
 
     def __init__(self, state: GraphState, capacity: float) -> None:
         self._state = state
@@ -49,6 +56,7 @@ class Sender(Generic[T]):
         self._lock = threading.RLock()
         self._changed = threading.Condition(self._lock)
         self.failed = False
+        self.has_sent = False
 
     def send(self, value: T, *, size: int = 1) -> None:
         """Hand a value to the graph; block while the inbox is full.
@@ -69,6 +77,7 @@ class Sender(Generic[T]):
         if size != 1 or len(waiting) >= self._full_at or self._closed or self._has_ended():
             self._send_when_free(value, size)
             return
+        self.has_sent = True
         waiting.append(value)
         if not self._woken:
             self._wake()
@@ -76,6 +85,7 @@ class Sender(Generic[T]):
     def _send_when_free(self, value: T, size: int) -> None:
         with self._lock:
             self._wait_until_free()
+            self.has_sent = True
             self._waiting.append(value)
             self._extra += size - 1
             self._full_at = self._capacity - self._extra
@@ -101,6 +111,7 @@ class Sender(Generic[T]):
                 self._wait_until_free()
                 room = int(min(len(values), max(1, self._full_at - len(self._waiting))))
                 some = values[sent : sent + room]
+                self.has_sent = True
                 self._waiting += some
                 self._wake()
             sent += len(some)
@@ -130,6 +141,7 @@ class Sender(Generic[T]):
             if newest is not None and self._waiting[-1] is newest:
                 newest.value = value if merge is None else merge(newest.value, value)
                 return True
+            self.has_sent = True
             self._newest = _Newest(value)
             self._waiting.append(self._newest)
             self._wake()
@@ -149,6 +161,11 @@ class Sender(Generic[T]):
             if self._is_full() and not self._has_ended():
                 self._changed.wait(seconds)
             return not self._is_full() or self._has_ended()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the run goes on, and neither `close` nor `error` was called."""
+        return not (self._closed or self._has_ended())
 
     @property
     def waiting(self) -> int:
@@ -238,6 +255,8 @@ class ReceiverStream(Source[T]):
         run: called as `run(sender, stop)` in its own thread; `stop` is set when the run ends.
         delivery: how waiting values are delivered: one a cycle, as one list, or only the last.
         capacity: how many values may wait before `send` blocks.
+        retry: the delays after which `run` is called again when it has raised.
+        status: the node that ticks with what this source does; it was made before this one.
     """
 
     def __init__(
@@ -245,26 +264,41 @@ class ReceiverStream(Source[T]):
         run: Callable[[Sender[Any], threading.Event], None],
         delivery: Delivery = Delivery.BURST,
         capacity: int = CAPACITY,
+        retry: Retry | None = None,
+        status: Status | None = None,
     ) -> None:
         super().__init__()
         self.run = run
         self.delivery = delivery
         self.capacity = capacity
+        self.retry = delays_of(retry)
+        self.status = status
+        if status is not None:
+            status.source = self
 
     def start(self, state: GraphState) -> None:
         self._thread: threading.Thread | None = None
-        if state.run_mode is not RunMode.REALTIME:
-            raise RunError(f"{self.name} receives live events: it only supports real-time mode")
+        self.refuse_history(state)
         sender = self.begin(state, self.capacity)
         self._thread = threading.Thread(
             target=self._receive, args=(sender, state), name=f"graphcore-{self.name}", daemon=True
         )
         self._thread.start()
 
+    def refuse_history(self, state: GraphState) -> None:
+        """Refuse a historical run.
+
+        Raises:
+            RunError: in a historical run.
+        """
+        if state.run_mode is not RunMode.REALTIME:
+            raise RunError(f"{self.name} receives live events: it only supports real-time mode")
+
     def begin(self, state: GraphState, capacity: float) -> Sender[T]:
         """Begin to deliver what is sent; `Sender.close` or the end of the run ends it."""
         self._queue: deque[T] = deque()
         self._sender: Sender[T] = Sender(state, capacity)
+        self._attempts = Attempts(self.name, self.retry, self.status, self._sender)
         state.hold()
         return self._sender
 
@@ -289,10 +323,10 @@ class ReceiverStream(Source[T]):
         if self._thread is None:
             return
         self._sender.unblock()
-        self._thread.join(_JOIN_SECONDS)
+        self._thread.join(JOIN_SECONDS)
         if self._thread.is_alive():
             raise RunError(
-                f"the thread of {self.name} did not end within {_JOIN_SECONDS:.0f} s after `stop` "
+                f"the thread of {self.name} did not end within {JOIN_SECONDS:.0f} s after `stop` "
                 "was set"
             )
         self.end()
@@ -302,11 +336,49 @@ class ReceiverStream(Source[T]):
         self._sender.raise_error()
 
     def _receive(self, sender: Sender[T], state: GraphState) -> None:
-        try:
-            self.run(sender, state.ended)
-        except Stopped:
-            sender.close()
-        except BaseException as error:  # the graph's thread raises it
-            sender.error(error)
-        else:
-            sender.close()
+        while True:
+            self._attempts.begin()
+            try:
+                self.run(sender, state.ended)
+            except Stopped:
+                break
+            except Exception as error:
+                delay = self.delay_after(error, sender)
+                if delay is None:
+                    sender.error(error)  # the graph's thread raises it
+                    return
+                if state.ended.wait(delay / 1e9):
+                    break
+            except BaseException as error:
+                sender.error(error)
+                return
+            else:
+                break
+        self._attempts.end()
+        sender.close()
+
+    def delay_after(self, error: Exception, sender: Sender[T]) -> int | None:
+        """Return how long to wait after an error, ns; `None` if it ends the source."""
+        return self._attempts.fail(error) if sender.is_open else None
+
+
+class Polled(Generic[T]):
+    """What a receiver's thread runs to call a function every period.
+
+    Args:
+        function: returns the value to send.
+        period: the time from call to call, ns. A call that takes longer delays none of the later
+            ones: those that it missed are skipped.
+    """
+
+    def __init__(self, function: Callable[[], T], period: int) -> None:
+        self._function = function
+        self._period = period
+
+    def __call__(self, sender: Sender[T], stop: threading.Event) -> None:
+        """Call the function at once, and then every period, until the run ends."""
+        began = monotonic_ns()
+        wait = 0
+        while not stop.wait(wait / 1e9):
+            sender.send(self._function())
+            wait = self._period - (monotonic_ns() - began) % self._period

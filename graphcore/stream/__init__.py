@@ -18,11 +18,18 @@ from graphcore.stream.functions import (
     total,
     zip,
 )
-from graphcore.stream.stream import FeedbackStream, LaterStream, Stream, stream_operator
+from graphcore.stream.stream import (
+    FeedbackStream,
+    LaterStream,
+    SourceStream,
+    Stream,
+    stream_operator,
+)
 
 __all__ = [
     "FeedbackStream",
     "LaterStream",
+    "SourceStream",
     "Stream",
     "align",
     "all_of",

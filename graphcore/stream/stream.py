@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NoReturn, ParamSpec, TypeVar
 from graphcore.errors import InvalidTypeError, WiringError
 from graphcore.node import Active, MutableNode, node_of
 from graphcore.origin import register_operator
+from graphcore.sources.retrying import SourceStatus
 from graphcore.stream.families.arithmetic import ArithmeticOperators
 from graphcore.stream.families.bursts import BurstOperators
 from graphcore.stream.families.ending import EndingOperators
@@ -114,6 +115,20 @@ class LaterStream(Stream[T]):
             WiringError: if this stream is bound already.
         """
         self.node.bind(source)  # type: ignore[attr-defined]  # its node is always a Later
+
+
+class SourceStream(Stream[T]):
+    """The stream of a source that may fail and begin again."""
+
+    __slots__ = ()
+
+    @property
+    def status(self) -> Stream[SourceStatus]:
+        """A stream that ticks when the source begins, fails and waits, or ends.
+
+        It tells what the source does now; values from before may still wait to be delivered.
+        """
+        return Stream(self.node.status)  # type: ignore[attr-defined]  # such a source has one
 
 
 def stream_operator(function: Callable[P, R]) -> Callable[P, R]:

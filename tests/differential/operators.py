@@ -65,6 +65,9 @@ SETTINGS: dict[object, list[Any]] = {
 # Operators that are not wired at random, with the reason.
 NOT_WIRED = {
     "receiver": "it runs in real time only",
+    "produce_async": "it runs in real time only",
+    "poll": "it runs in real time only",
+    "consume_async": "it runs in real time only",
     "ticker": "a source",
     "constant": "a source",
     "never": "a source",

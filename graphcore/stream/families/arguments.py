@@ -1,5 +1,6 @@
 """Check the arguments of operators, each in one sentence."""
 
+import inspect
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 from math import isfinite
@@ -18,11 +19,99 @@ def function_of(given: Callable[P, R]) -> Callable[P, R]:
     """Return a function that an operator was given.
 
     Raises:
-        InvalidTypeError: if it cannot be called.
+        InvalidTypeError: if it cannot be called, or is async.
     """
     if not callable(given):
         raise InvalidTypeError(f"a function is needed, not {given!r}")
+    if _is(given, inspect.iscoroutinefunction) or _is(given, inspect.isasyncgenfunction):
+        raise InvalidTypeError(
+            f"{name_of(given)} is async, and nobody would await what it returns: "
+            "stream.consume_async(function) awaits it for each value"
+        )
     return given
+
+
+def effect_of(given: Callable[P, R]) -> Callable[P, R]:
+    """Return a function that an operator calls for its effect alone.
+
+    Raises:
+        InvalidTypeError: as `function_of`, and if it is a generator function.
+    """
+    if _is(given, inspect.isgeneratorfunction):
+        raise InvalidTypeError(
+            f"{name_of(given)} is a generator function: to call it runs nothing of it, so write it "
+            "without yield"
+        )
+    return function_of(given)
+
+
+def async_function_of(given: Callable[P, R]) -> Callable[P, R]:
+    """Return a function that returns an awaitable; one that is no `async def` may still do so.
+
+    Raises:
+        InvalidTypeError: if it cannot be called, or is a generator function of either kind.
+    """
+    if not callable(given):
+        raise InvalidTypeError(f"an async function is needed, not {given!r}")
+    if _is(given, inspect.isasyncgenfunction) or _is(given, inspect.isgeneratorfunction):
+        raise InvalidTypeError(
+            f"{name_of(given)} is a generator function, which cannot be awaited: write it without "
+            "yield"
+        )
+    return given
+
+
+def source_function_of(given: Callable[P, R], source: str) -> Callable[P, R]:
+    """Return the function of a source that calls it in a thread.
+
+    Raises:
+        InvalidTypeError: if it cannot be called, is async, or is a generator function.
+    """
+    if not callable(given):
+        raise InvalidTypeError(f"{source} needs a function, not {given!r}")
+    if _is(given, inspect.iscoroutinefunction) or _is(given, inspect.isasyncgenfunction):
+        raise InvalidTypeError(
+            f"{name_of(given)} is async, and {source} calls its function in a thread, without an "
+            "event loop: give an async generator to produce_async"
+        )
+    if _is(given, inspect.isgeneratorfunction):
+        raise InvalidTypeError(
+            f"{name_of(given)} is a generator function: to call it runs nothing of it, so write it "
+            "without yield"
+        )
+    return given
+
+
+def async_generator_of(given: Callable[P, R]) -> Callable[P, R]:
+    """Return a function that returns an asynchronous iterator.
+
+    Raises:
+        InvalidTypeError: if it cannot be called, or shows that it returns something else.
+    """
+    if not callable(given):
+        is_iterator = hasattr(given, "__aiter__")
+        hint = ": give the function that makes it, without calling it" if is_iterator else ""
+        raise InvalidTypeError(
+            f"produce_async needs an async generator function, not {given!r}{hint}"
+        )
+    if _is(given, inspect.iscoroutinefunction):
+        raise InvalidTypeError(
+            f"{name_of(given)} is async without yield: write it with yield for each value"
+        )
+    if _is(given, inspect.isgeneratorfunction):
+        raise InvalidTypeError(f"{name_of(given)} is a plain generator: write it with async def")
+    return given
+
+
+def name_of(function: object) -> str:
+    """Return a function's name for an error."""
+    return getattr(function, "__qualname__", None) or repr(function)
+
+
+def _is(given: object, kind: Callable[[Any], bool]) -> bool:
+    """Return whether a function, or the `__call__` of an object, is of a kind."""
+    method = inspect.getattr_static(type(given), "__call__", None)
+    return kind(given) or kind(method)
 
 
 def whole(given: int, argument: str, least: int | None = None) -> int:

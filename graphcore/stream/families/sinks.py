@@ -2,12 +2,14 @@
 
 import logging
 import os
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from graphcore.collected import Collected
+from graphcore.errors import InvalidTypeError, InvalidValueError
 from graphcore.operators import sinks
-from graphcore.stream.families.arguments import function_of, label_prefix, whole
+from graphcore.operators.asynchronous import ConsumeAsync
+from graphcore.stream.families.arguments import async_function_of, effect_of, label_prefix, whole
 from graphcore.stream.families.base import StreamBase
 from graphcore.tables.columns import column_of
 from graphcore.tables.libraries import tables_module
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from graphcore.stream.stream import Stream
 
 T = TypeVar("T")
+U = TypeVar("U")
 
 
 class SinkOperators(StreamBase[T]):
@@ -26,7 +29,7 @@ class SinkOperators(StreamBase[T]):
 
     def for_each(self, function: Callable[[T], object]) -> "Stream[T]":
         """Call a function with each value; tick with the value."""
-        return self._stream(sinks.ForEach(self, function_of(function)))
+        return self._stream(sinks.ForEach(self, effect_of(function)))
 
     def inspect(self, function: Callable[[T], object]) -> "Stream[T]":
         """Call a function with each value; tick with the value.
@@ -75,6 +78,55 @@ class SinkOperators(StreamBase[T]):
         column_of(kind)
         return self._stream(Record(self, path_of(file), kind))
 
+    def consume_async(
+        self,
+        function: Callable[[T], Awaitable[U]],
+        *,
+        concurrency: int = 10,
+        ordered: bool = True,
+        capacity: int = 1_000,
+        on_end: Literal["wait", "cancel"] = "wait",
+    ) -> "Stream[U]":
+        """Await ``function(value)`` for each value; tick with the results, one a cycle.
+
+        The function runs in the run's event loop: that of `run_async`, else one in a thread of the
+        run's own. As long as calls are in flight, the run does not end for want of sources.
+
+        ::
+
+            time                    1s    2s    3s    4s
+            self                    a     b
+            f(a) takes 2 s, f(b) 1 s
+            consume_async(f)                    A, B
+
+        Args:
+            function: an `async def` of one argument.
+            concurrency: how many calls may be in flight at once.
+            ordered: whether results tick in the order of the values; else they tick as they come.
+            capacity: how many values may wait for a free call; if more come, the graph waits.
+            on_end: whether calls in flight are awaited at the end of the run, for up to 5 s, and
+                tick in the closing instant, or are cancelled.
+
+        Raises:
+            InvalidTypeError, InvalidValueError: at wiring for an argument that is wrong.
+            RunError: in `start` of a historical run; in `stop` if a call swallows its cancellation.
+            Exception: what a call raises ends the run, in the order of the results.
+        """
+        if not isinstance(ordered, bool):
+            raise InvalidTypeError(f"ordered must be True or False, not {ordered!r}")
+        if on_end not in ("wait", "cancel"):
+            raise InvalidValueError(f'on_end is "wait" or "cancel", not {on_end!r}')
+        return self._stream(
+            ConsumeAsync(
+                self,
+                async_function_of(function),
+                whole(concurrency, "concurrency", 1),
+                ordered,
+                whole(capacity, "capacity", 1),
+                on_end,
+            )
+        )
+
     def finally_(self, function: Callable[[T], object]) -> "Stream[T]":
         """Call a function once, when the run stops, with the last value; never if none came."""
-        return self._stream(sinks.Finally(self, function_of(function)))
+        return self._stream(sinks.Finally(self, effect_of(function)))
