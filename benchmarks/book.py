@@ -8,13 +8,23 @@ skipped.
 import sys
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import cast
 
 import graphcore as gc
 from benchmarks.contenders import graphcore_tiers
 from benchmarks.figures import Figure, Measured
 from benchmarks.ticks import again, compete
-from graphcore_examples.order_book import Book, Message, Summary, as_line, mid, read_messages, wire
+from graphcore_examples.order_book import (
+    Book,
+    Message,
+    Summary,
+    Trade,
+    as_line,
+    mid,
+    read_messages,
+    wire,
+)
 
 _FILE = Path(__file__).parents[2] / "shared" / "data" / "aapl_messages.csv"
 _SPAN = 100  # the example's
@@ -51,26 +61,26 @@ def by_hand(messages: list[tuple[int, Message]]) -> tuple[object, ...]:
     feed: gc.Stream[Message] = gc.never()
     book = Book(feed)
     book.reset()
+    trades: list[Trade] = []
+    vars(book)["trades"] = SimpleNamespace(tick=trades.append)
     entrance, state = feed.node, cast(gc.GraphState, None)  # which the book does not ask
     summary = Summary()
     decay, mean, weight = 1.0 - 2 / (_SPAN + 1), 0.0, 0.0
     for _, message in messages:
         entrance.value = message
         summary.messages += 1
-        if not book.cycle(state):
-            continue
-        update = book.value
-        if update.moved:
-            len(as_line(update))
+        if book.cycle(state):
+            quote = book.value
+            len(as_line(quote))
             summary.quotes += 1
-            summary.top = update.top
-            middle = mid(update.top)
+            summary.top = quote.top
+            middle = mid(quote.top)
             if middle is not None:
                 weight *= decay
                 mean = (weight * mean + middle) / (weight + 1.0)
                 weight += 1.0
-        if update.trade is not None:
+        if trades:
             summary.trades += 1
-            summary.shares += update.trade.size
+            summary.shares += trades.pop().size
     summary.mid = mean
     return _rounded(summary)

@@ -11,7 +11,7 @@ Declare a graph of streams once, and run the same wiring over history or live:
 """
 
 from graphcore.collected import Collected
-from graphcore.declare import node, state
+from graphcore.declare import node, output, state
 from graphcore.embedding.running import Running
 from graphcore.errors import (
     CheckError,
@@ -45,6 +45,7 @@ from graphcore.state import Alarm, EndedBy, GraphState, RunMode
 from graphcore.stream import (
     FeedbackStream,
     LaterStream,
+    Output,
     SourceStream,
     Stream,
     align,
@@ -84,6 +85,7 @@ __all__ = [
     "LaterStream",
     "MutableNode",
     "NoValueError",
+    "Output",
     "Passive",
     "QueueNode",
     "ReceiverStream",
@@ -117,6 +119,7 @@ __all__ = [
     "multiplex",
     "never",
     "node",
+    "output",
     "poll",
     "produce_async",
     "race",

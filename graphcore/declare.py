@@ -10,6 +10,7 @@ import dataclasses
 import inspect
 import sys
 from collections.abc import Callable, Mapping
+from functools import partial
 from types import FunctionType
 from typing import (
     Any,
@@ -25,6 +26,7 @@ from typing import (
 from graphcore.bytecode import attributes_set
 from graphcore.errors import InvalidTypeError, InvalidValueError, shorten
 from graphcore.node import Active, Input, MutableNode, Passive, Source
+from graphcore.output import IsOutput, OutputNode
 from graphcore.parsing import parse
 
 T = TypeVar("T")
@@ -77,11 +79,23 @@ def _is_mutable(default: object) -> bool:
     return type(default).__hash__ is None
 
 
+def output(*, init: Literal[False] = False) -> Any:
+    """Declare a further output of a `@node` class, for type checkers; it takes no argument.
+
+    ``trades: gc.Output[Trade]`` alone declares the output as well, but type checkers then expect
+    an argument for it.
+
+    Args:
+        init: for type checkers: an output is no argument of the constructor.
+    """
+    return dataclasses.field(init=init, repr=False)
+
+
 @overload
 def node(cls: type[N]) -> type[N]: ...
 @overload
 def node(*, valid: Literal["all", "any"] = "all") -> Callable[[type[N]], type[N]]: ...
-@dataclass_transform(eq_default=False, field_specifiers=(state, dataclasses.field))
+@dataclass_transform(eq_default=False, field_specifiers=(state, output, dataclasses.field))
 def node(
     cls: type[N] | None = None, *, valid: Literal["all", "any"] = "all"
 ) -> type[N] | Callable[[type[N]], type[N]]:
@@ -89,8 +103,9 @@ def node(
 
     ``x: Active[T]`` and ``x: Passive[T]`` are inputs, ``list[Active[T]]`` takes any number, and
     ``dict[str, Active[T]]`` any number by name;
-    ``x: int = state(0)`` is state; any other annotation is a parameter. The constructor takes
-    streams and nodes; the node keeps the nodes.
+    ``x: int = state(0)`` is state; ``x: Output[T] = output()`` is a further output, a stream that
+    ``self.x.tick(value)`` ticks in `cycle`; any other annotation is a parameter. The constructor
+    takes streams and nodes; the node keeps the nodes.
 
     Args:
         cls: a subclass of `MutableNode`.
@@ -120,6 +135,10 @@ def node(
                     "choose another name"
                 )
         _check_defaults(cls, own)
+        declared = {name: _input_kind(kind, cls, namespace) for name, kind in own.items()}
+        for name, kind in declared.items():
+            if isinstance(kind, type) and name not in vars(cls):
+                setattr(cls, name, output())
         try:
             made = dataclasses.dataclass(eq=False, repr=False)(cls)
         except TypeError as error:  # such as an argument without a default after one with a default
@@ -128,19 +147,21 @@ def node(
         inputs: dict[str, Input] = {}
         states: dict[str, Callable[[], Any]] = {}
         parameters: list[str] = []
+        outputs: dict[str, Callable[[MutableNode[Any], str], Any]] = {}
         cycle = inspect.getattr_static(cls, "cycle")
         assigned = attributes_set(cycle.__code__) if isinstance(cycle, FunctionType) else ()
         for field in dataclasses.fields(made):  # type: ignore[arg-type]  # N is a dataclass now
             if "state" in field.metadata:
                 states[field.name] = field.metadata["state"]
                 continue
-            kind = (
-                _input_kind(own[field.name], cls, namespace)
-                if field.name in own
-                else cls._inputs.get(field.name)
-            )
-            if kind is not None:
+            if field.name not in own and field.name in cls._outputs:
+                outputs[field.name] = cls._outputs[field.name]
+                continue
+            kind = declared[field.name] if field.name in own else cls._inputs.get(field.name)
+            if isinstance(kind, Input):
                 inputs[field.name] = kind
+            elif kind is not None:
+                outputs[field.name] = partial(_make_output, kind)
             elif field.init:
                 # A run that assigns a parameter would leave it changed for the next run.
                 if field.name in assigned:
@@ -150,10 +171,15 @@ def node(
                     )
                 parameters.append(field.name)
         made._inputs, made._states, made.valid = inputs, states, valid
-        made._parameters = tuple(parameters)
+        made._parameters, made._outputs = tuple(parameters), outputs
         return made
 
     return decorate if cls is None else decorate(cls)
+
+
+def _make_output(stream: Any, owner: MutableNode[Any], attribute: str) -> Any:
+    """Return the stream of a further output of a node."""
+    return stream(OutputNode(owner, attribute))
 
 
 def _is_taken(name: str, cls: type) -> bool:
@@ -188,8 +214,12 @@ def _as_state(parameter: "dataclasses.Field[Any]") -> str:
     return f"{parameter.name}: {annotation} = gc.state({given})"
 
 
-def _input_kind(annotation: object, cls: type, namespace: dict[str, Any]) -> Input | None:
-    """Return the kind of input that an annotation declares, `None` for a parameter.
+# An input, or the class of an output.
+_Declared = Input | type[IsOutput]
+
+
+def _input_kind(annotation: object, cls: type, namespace: dict[str, Any]) -> _Declared | None:
+    """Return the input or output that an annotation declares, `None` for a parameter.
 
     Of a quoted annotation only the outermost names are looked up: the name of a parameter's type
     may exist for the type checker alone.
@@ -204,16 +234,24 @@ def _input_kind(annotation: object, cls: type, namespace: dict[str, Any]) -> Inp
     if origin in (list, dict) and get_args(annotation):
         inner = _input_kind(get_args(annotation)[-1], cls, namespace)
         return None if inner is None else _several(inner, origin)
-    return _ACTIVE if origin is Active else _PASSIVE if origin is Passive else None
+    return _kind_of(origin)
 
 
-def _several(inner: Input, holds: Any) -> Input:
+def _kind_of(found: object) -> _Declared | None:
+    if isinstance(found, type) and issubclass(found, IsOutput):
+        return found
+    return _ACTIVE if found is Active else _PASSIVE if found is Passive else None
+
+
+def _several(inner: _Declared, holds: Any) -> Input:
+    if not isinstance(inner, Input):
+        raise InvalidTypeError("an output is one stream, not a list or a dict of streams")
     if inner.holds is not None:
         raise InvalidTypeError("an input is a stream, or a list or a dict of streams, no deeper")
     return Input(inner.active, holds)
 
 
-def _kind_of_expression(tree: ast.expr, scope: dict[str, Any]) -> Input | None:
+def _kind_of_expression(tree: ast.expr, scope: dict[str, Any]) -> _Declared | None:
     if isinstance(tree, ast.Constant) and isinstance(tree.value, str):  # a string inside the string
         tree = parse(tree.value.strip(), "eval").body
     outer = tree.value if isinstance(tree, ast.Subscript) else tree
@@ -226,4 +264,4 @@ def _kind_of_expression(tree: ast.expr, scope: dict[str, Any]) -> Input | None:
         items = tree.slice.elts if isinstance(tree.slice, ast.Tuple) else [tree.slice]
         inner = _kind_of_expression(items[-1], scope)
         return None if inner is None else _several(inner, holds)
-    return _ACTIVE if found is Active else _PASSIVE if found is Passive else None
+    return _kind_of(found)

@@ -145,6 +145,7 @@ class MutableNode(Generic[T]):
     _inputs: ClassVar[dict[str, Input]] = {}
     _states: ClassVar[dict[str, Callable[[], Any]]] = {}
     _parameters: ClassVar[tuple[str, ...]] = ()
+    _outputs: ClassVar[dict[str, Callable[["MutableNode[Any]", str], Any]]] = {}
     _name: str | None = None
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -198,6 +199,8 @@ class MutableNode(Generic[T]):
                 setattr(self, name, _named_nodes_of(given, argument))
             else:
                 setattr(self, name, node_of(given, argument))
+        for name, make in self._outputs.items():
+            setattr(self, name, make(self, name))
         if type(self).upstreams is MutableNode.upstreams:
             for name in self._parameters:
                 _refuse_stream(getattr(self, name), f"{name} of {type(self).__name__}")
@@ -230,7 +233,7 @@ class MutableNode(Generic[T]):
 
     def partners(self) -> tuple["MutableNode[Any]", ...]:
         """Return nodes that this one does not read and that must be in every graph with it."""
-        return ()
+        return tuple(node_of(getattr(self, name)) for name in self._outputs)
 
     def start(self, state: GraphState) -> None:
         """Set up for a run; `state.time` is the run's start."""

@@ -13,19 +13,20 @@ ROOT = Path(__file__).parent.parent
 FOLDERS = {"graphcore": ROOT / "graphcore", "graphcore_zmq": ROOT / "adapters" / "graphcore_zmq"}
 
 # For each module or package, the ones that it may import besides itself.
-GROUND = "errors time state node declare"
+GROUND = "errors time state node declare output"
 FACE = {
     **{name: "" for name in ("errors", "version", "origin", "bytecode", "parsing", "polling")},
     "time": "errors",
     "state": "errors time polling",
     "node": "errors state origin bytecode",
-    "declare": "errors node bytecode parsing",
+    "output": "errors state node",
+    "declare": "errors node output bytecode parsing",
     "operators": GROUND,
     "sources": GROUND,
     "tables": f"{GROUND} sources",
-    "engine": "errors time state node parsing bytecode polling",
+    "engine": "errors time state node output parsing bytecode polling",
     "engine.fused": "state engine engine.fused.frontend engine.fused.analysis engine.fused.backend",
-    "engine.fused.frontend": "state node parsing engine engine.fused",
+    "engine.fused.frontend": "state node output parsing engine engine.fused",
     "engine.fused.analysis": "engine.fused",
     "engine.fused.backend": "errors node parsing engine engine.fused engine.fused.analysis",
     "embedding": "errors time engine",

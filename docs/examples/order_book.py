@@ -126,13 +126,11 @@ class Trade(NamedTuple):
     size: int
 
 
-class Update(NamedTuple):
-    """The effect of a message."""
+class Quote(NamedTuple):
+    """The top of the book after a message that changed it."""
 
     time: int
     top: Top
-    moved: bool  # whether the top of the book has changed
-    trade: Trade | None
 
 
 class Side:
@@ -178,14 +176,15 @@ class Order:
 
 
 @gc.node
-class Book(gc.MutableNode[Update]):
-    """Keeps the book; ticks when its top moves and when there is a trade.
+class Book(gc.MutableNode[Quote]):
+    """Keeps the book; ticks with a quote when its top moves, and `trades` with each trade.
 
     A message about an order that is not in the book (it was submitted before the file begins) is
     ignored.
     """
 
     messages: gc.Active[Message]
+    trades: gc.Output[Trade] = gc.output()
     orders: dict[int, Order] = gc.state(factory=dict)
     bids: Side = gc.state(factory=lambda: Side(-1))
     asks: Side = gc.state(factory=lambda: Side(1))
@@ -195,11 +194,14 @@ class Book(gc.MutableNode[Update]):
         """Take one message."""
         message = self.messages.value
         trade = self._apply(message)
+        if trade is not None:
+            self.trades.tick(trade)
         top = Top(*self.bids.best(), *self.asks.best())
-        moved = top != self.top
+        if top == self.top:
+            return False
         self.top = top
-        self.value = Update(message.time, top, moved, trade)
-        return moved or trade is not None
+        self.value = Quote(message.time, top)
+        return True
 
     def _apply(self, message: Message) -> Trade | None:
         match message.kind:
@@ -237,9 +239,9 @@ def mid(top: Top) -> float | None:
     return None if top.bid is None or top.ask is None else (top.bid + top.ask) / 2
 
 
-def as_line(update: Update) -> str:
+def as_line(quote: Quote) -> str:
     """Return the line of the output file for a quote."""
-    fields = (update.time, *update.top)
+    fields = (quote.time, *quote.top)
     return ",".join("" if value is None else str(value) for value in fields) + "\n"
 
 
@@ -278,10 +280,9 @@ def wire(
     messages: gc.Stream[Message], summary: Summary, write: Callable[[str], object]
 ) -> list[gc.Handle]:
     """Wire the nodes that fill a summary and write a line for each quote; return the roots."""
-    updates = gc.Stream(Book(messages))
-    quotes = updates.filter(lambda update: update.moved)
-    trades = updates.filter_map(lambda update: update.trade)
-    mids = quotes.map(lambda update: update.top).filter_map(mid)
+    book = Book(messages)
+    quotes, trades = gc.Stream(book), book.trades
+    mids = quotes.map(lambda quote: quote.top).filter_map(mid)
 
     def into(name: str) -> Callable[[object], None]:
         return lambda last: setattr(summary, name, last)
@@ -292,7 +293,7 @@ def wire(
         quotes.count().finally_(into("quotes")),
         trades.count().finally_(into("trades")),
         trades.map(lambda trade: trade.size).sum().finally_(into("shares")),
-        quotes.map(lambda update: update.top).finally_(into("top")),
+        quotes.map(lambda quote: quote.top).finally_(into("top")),
         mids.ewm(span=100).mean().finally_(into("mid")),
     ]
 

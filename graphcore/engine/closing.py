@@ -44,6 +44,7 @@ class _Closing:
     def _cycle(self, due: list[int]) -> None:
         """Run a cycle in which nodes may close."""
         cycles, triggers = self._cycles, self._plan.triggers
+        started = self._session.pending = []
         triggered = set(due)
         pending = [*due, *self._left]
         heapify(pending)
@@ -57,6 +58,11 @@ class _Closing:
             if not ticked and index in self._left and not self._may_run_again(index, triggered):
                 self._left.discard(index)
                 ticked = self._close(index)
+            if started:  # outputs that the node ticked
+                triggered.update(started)
+                for each in started:
+                    heappush(pending, each)
+                started.clear()
             if ticked:
                 triggered.update(triggers[index])
                 for each in triggers[index]:

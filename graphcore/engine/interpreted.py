@@ -10,11 +10,13 @@ heap, unless other nodes wait there.
 """
 
 from heapq import heapify, heappop, heappush
+from typing import Any
 
 from graphcore.engine.notes import add_note
 from graphcore.engine.plan import Node, Plan
 from graphcore.engine.session import Session
 from graphcore.engine.withheld import Step, steps_of
+from graphcore.output import OutputNode
 from graphcore.state import GraphState, RunMode
 
 _Step = tuple[Step, GraphState, Node]
@@ -69,9 +71,12 @@ class Cycles:
         self._session = session
         steps = steps_of(enumerate(plan.nodes), session.withheld)
         self._steps: list[_Step] = [
-            (steps[index], session.states[index], node) for index, node in enumerate(plan.nodes)
+            (step_with_outputs(plan, index, steps[index], session), session.states[index], node)
+            for index, node in enumerate(plan.nodes)
         ]
         self._lines = _lines(self._steps, plan.triggers)
+        for index in plan.outputs:  # their lines always use the heap, in which the outputs wait
+            self._lines[index].unticked += 1
         self._ticked_lines: dict[int, _Line] = {}
         self._waiting = plan.inputs.copy()
         for index, node in enumerate(plan.nodes):
@@ -87,6 +92,7 @@ class Cycles:
         steps, triggers, waiting = self._steps, self._plan.triggers, self._waiting
         ticked_lines, cycle = self._ticked_lines, self._session.cycle
         heapify(pending)
+        self._session.pending = pending
         index = -1
         try:
             while pending:
@@ -166,3 +172,44 @@ def _lines(steps: list[_Step], triggers: list[tuple[int, ...]]) -> list[_Line]:
         if len(triggered) == 1:
             going_on.setdefault(triggered[0], line)
     return lines
+
+
+class _Emitting:
+    """The `cycle` of a node that has outputs."""
+
+    __slots__ = ("_places", "_session", "_step", "_turn")
+
+    def __init__(self, step: Step, outputs: dict[OutputNode[Any], int], session: Session) -> None:
+        self._step = step
+        self._places = {id(node): index for node, index in outputs.items()}
+        self._turn = next(iter(outputs)).turn
+        self._session = session
+
+    def __call__(self, state: GraphState) -> bool:
+        """Run the node's cycle; the outputs that ticked in it run later in the same cycle."""
+        turn, session = self._turn, self._session
+        turn.cycle = session.cycle
+        try:
+            ticked = self._step(state)
+        finally:
+            turn.cycle = 0
+        if turn.ticked:
+            for output, before in turn.ticked:
+                # The engine sets it again when the output runs, and opens gates at a first tick.
+                output.ticked_in = before
+                turn.waiting.append(output)
+                if session.pending is not None:
+                    heappush(session.pending, self._places[id(output)])
+            turn.ticked.clear()
+        return ticked
+
+
+def step_with_outputs(plan: Plan, index: int, step: Step, session: Session) -> Step:
+    """Return the step of a node, so that its outputs run when it ticks them."""
+    places = plan.outputs.get(index)
+    if places is None:
+        return step
+    outputs = [(plan.nodes[place], place) for place in places]
+    return _Emitting(
+        step, {node: place for node, place in outputs if isinstance(node, OutputNode)}, session
+    )

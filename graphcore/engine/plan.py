@@ -13,6 +13,7 @@ import networkx as nx
 
 from graphcore.errors import InvalidTypeError, WiringError, shorten
 from graphcore.node import MutableNode, Source, Upstreams, node_of
+from graphcore.output import OutputNode
 
 Node = MutableNode[Any]
 
@@ -27,6 +28,7 @@ class Plan:
         triggers: for each node, the indices of the nodes that its tick runs.
         gated: for each node, the indices of the nodes that wait for its first value.
         inputs: for each node, how many distinct upstreams must have a value before it may run.
+        outputs: for each node with further outputs, their indices.
     """
 
     def __init__(self, roots: Iterable[Node]) -> None:
@@ -57,6 +59,10 @@ class Plan:
             self.triggers.append(triggers)
             self.gated.append(shared.setdefault(gated, gated))
         self.active, self.passive = active, passive
+        self.outputs: dict[int, list[int]] = {}
+        for number, node in enumerate(self.nodes):
+            if isinstance(node, OutputNode):
+                self.outputs.setdefault(index[id(node.owner)], []).append(number)
 
     @cached_property
     def closing(self) -> tuple[int, ...]:
@@ -115,7 +121,8 @@ def _wire(roots: Iterable[Node]) -> "tuple[dict[int, Node], nx.DiGraph[int]]":
                 f"gc.Upstreams(active=(...), passive=(...)), not {shorten(upstreams)}"
             )
         starts = getattr(node.start, "__func__", None) is not MutableNode.start
-        if upstreams.passive and not upstreams.active and not starts:
+        by_owner = isinstance(node, OutputNode)
+        if upstreams.passive and not (upstreams.active or starts or by_owner):
             raise WiringError(
                 f"{node.name} never runs: all that it reads is passive, which triggers nothing, "
                 "and it sets no alarm in start; make an input Active"

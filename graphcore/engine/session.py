@@ -60,6 +60,7 @@ class Session:
         max_cycles_at_once: how many cycles that lead nowhere may run at one time (R15).
 
     Attributes:
+        pending: the heap of the nodes that are still to run in the present cycle, if there is one.
         receive: which thread reads the sockets of sources that do not say so themselves.
         spin: how long to look at sockets without sleeping before each sleep, ns.
         event_loop: where coroutines of the nodes run.
@@ -98,6 +99,7 @@ class Session:
         self.event_loop: EventLoop | None = None
         self._poller: Poller | None = None
         self.cycle = 0
+        self.pending: list[int] | None = None
         self.ended_by: EndedBy | None = None
         self.ended = threading.Event()
         self.interrupted = False

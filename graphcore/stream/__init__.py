@@ -21,6 +21,7 @@ from graphcore.stream.functions import (
 from graphcore.stream.stream import (
     FeedbackStream,
     LaterStream,
+    Output,
     SourceStream,
     Stream,
     stream_operator,
@@ -29,6 +30,7 @@ from graphcore.stream.stream import (
 __all__ = [
     "FeedbackStream",
     "LaterStream",
+    "Output",
     "SourceStream",
     "Stream",
     "align",

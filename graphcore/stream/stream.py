@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NoReturn, ParamSpec, TypeVar
 from graphcore.errors import InvalidTypeError, WiringError
 from graphcore.node import Active, MutableNode, node_of
 from graphcore.origin import register_operator
+from graphcore.output import IsOutput
 from graphcore.sources.retrying import SourceStatus
 from graphcore.stream.families.arithmetic import ArithmeticOperators
 from graphcore.stream.families.bursts import BurstOperators
@@ -129,6 +130,40 @@ class SourceStream(Stream[T]):
         It tells what the source does now; values from before may still wait to be delivered.
         """
         return Stream(self.node.status)  # type: ignore[attr-defined]  # such a source has one
+
+
+class Output(Stream[T], IsOutput):
+    """A further output of a node, a stream that the node's `cycle` ticks.
+
+    It ticks on its own, whether or not `cycle` returns True, and at most once a cycle.
+
+    >>> import graphcore as gc
+    >>> @gc.node
+    ... class Divide(gc.MutableNode[int]):
+    ...     source: gc.Active[int]
+    ...     rest: gc.Output[int] = gc.output()
+    ...
+    ...     def cycle(self, state: gc.GraphState) -> bool:
+    ...         self.value, rest = divmod(self.source.value, 10)
+    ...         if rest:
+    ...             self.rest.tick(rest)
+    ...         return True
+    >>> divide = Divide(gc.from_iterable([20, 34]))
+    >>> tens, ones = gc.Stream(divide).collect(), divide.rest.collect()
+    >>> report = gc.Graph(tens, ones).run()
+    >>> tens.values, ones.values
+    ([2, 3], [4])
+    """
+
+    __slots__ = ()
+
+    def tick(self, value: T) -> None:
+        """Tick with a value, in the present cycle.
+
+        Raises:
+            RunError: outside the node's `cycle`, or if it has ticked in this cycle.
+        """
+        self.node.tick(value)  # type: ignore[attr-defined]  # its node is always an OutputNode
 
 
 def stream_operator(function: Callable[P, R]) -> Callable[P, R]:

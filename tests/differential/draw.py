@@ -144,7 +144,8 @@ class Wiring:
             depth = max([depth, *[self._depths[ref.number] for ref in refs]])
             positional.append(refs if kind.endswith("*") else refs[0])
         call = (name, (tuple(positional), {}))
-        step = Step(None, (call,), (shape.gives,), shape=True, name=_name(picks))
+        kinds = (shape.gives, *["number"] * len(shape.outputs))
+        step = Step(None, (call,), kinds, shape=True, name=_name(picks))
         self._add(step, depth + 1)
 
     def written(self, picks: Picks) -> None:

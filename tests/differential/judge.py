@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import graphcore as gc
+from graphcore.output import OutputNode, Turn
 from graphcore.time import format_time, to_duration, to_time
 
 Node = gc.MutableNode[Any]
@@ -311,6 +312,10 @@ class Judge:
         """
         ticked = _ById()
         for place, node in enumerate(self.nodes):
+            if isinstance(node, OutputNode):
+                if self._is_run(run, node, ticked):
+                    ticked[id(node)] = node
+                continue
             if self._is_run(run, node, ticked) and (
                 node.valid != "all" or all(each.ticked_in for each in self.inputs[id(node)])
             ):
@@ -323,13 +328,22 @@ class Judge:
                 self._step(run, states, node, node.close, f"close of {node.name}", ticked)
 
     def _is_run(self, run: Run, node: Node, ticked: _ById) -> bool:
+        if isinstance(node, OutputNode):  # its owner's cycle has ticked it
+            return node.ticked_in == run.cycle
         return node in run.due or any(each in ticked for each in self.active[id(node)])
 
     def _step(
         self, run: Run, states: Any, node: Node, method: Any, where: str, ticked: _ById
     ) -> None:
         run.current = node
-        if _noting(node, where, lambda: bool(method(states[id(node)]))):
+        turn = vars(node).get("_turn", Turn())
+        turn.cycle = run.cycle if method == node.cycle else 0
+        try:
+            has_ticked = _noting(node, where, lambda: bool(method(states[id(node)])))
+        finally:
+            turn.cycle = 0
+        turn.ticked.clear()
+        if has_ticked:
             ticked[id(node)] = node
             node.ticked_in = run.cycle
             self._publish(run, node)

@@ -145,7 +145,10 @@ def build(recipe: Recipe) -> gc.Graph:
             ((name, (positional, _)),) = step.calls
             shape = nodes.SHAPES.get(name)
             make = shape.make if shape else compiled(name)["Written"]
-            made = gc.Stream(make(*_given_for(positional, streams)))
+            node = make(*_given_for(positional, streams))
+            made = gc.Stream(node)
+            if shape and shape.outputs:
+                made = (made, *(getattr(node, name) for name in shape.outputs))
         else:
             for name, (positional, keywords) in step.calls:
                 given = {key: _argument(value, streams) for key, value in keywords.items()}

@@ -222,7 +222,20 @@ class Need:
     hole: Value | Upstream
 
 
-Statement = Do | Set | If | Loop | Raise | Break | Tick | Wake | Need
+@dataclass(frozen=True, slots=True)
+class Emit:
+    """An output of the node ticks.
+
+    Attributes:
+        output: the attribute that holds it.
+        value: the value.
+    """
+
+    output: str
+    value: Text
+
+
+Statement = Do | Set | If | Loop | Raise | Break | Tick | Wake | Need | Emit
 Body = tuple[Statement, ...]
 
 
@@ -251,6 +264,7 @@ class Is(Enum):
     FOLDED = "a parameter that is written into the text: True, False or None"
     INLINED = "a function whose expression is inlined"
     OPERATOR = "a function of the module operator"
+    OUTPUT = "a further output"
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,6 +320,10 @@ class CycleIR:
     kinds: Kinds
 
 
+# The code of an output: nothing, because its owner's code assigns its value.
+OUTPUT = CycleIR((), TickForm.FLAG, 0, True, True, False, frozenset(), (), False, {})
+
+
 def holes_of(body: Body) -> Iterator[Hole]:
     """Yield the holes of some statements in the order of the text, some several times."""
     for each in body:
@@ -314,7 +332,7 @@ def holes_of(body: Body) -> Iterator[Hole]:
                 texts: tuple[Text, ...] = (text,)
             case Set(targets, _, value):
                 texts = (*targets, value)
-            case If(text) | Loop(text) | Wake(text):
+            case If(text) | Loop(text) | Wake(text) | Emit(_, text):
                 texts = (text,)
             case Need(hole):
                 texts = ((hole,),)
@@ -390,6 +408,8 @@ class NodeIR:
             list or dict.
         captured: for each hole that stands for an object around the node, the object.
         mirrored: whether the function writes its value and ticks to the node at once.
+        owner: of an output, the index of the node whose output it is; otherwise -1.
+        outputs: the index of the output in each attribute.
     """
 
     index: int
@@ -409,6 +429,8 @@ class NodeIR:
     upstreams: Mapping[tuple[str, int | str | None], int] = field(default_factory=_nothing)
     captured: Mapping[Hole, Capture] = field(default_factory=_nothing)
     mirrored: bool = False
+    owner: int = -1
+    outputs: Mapping[str, int] = field(default_factory=_nothing)
 
     @property
     def tick_form(self) -> TickForm:

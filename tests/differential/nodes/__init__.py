@@ -12,6 +12,7 @@ from tests.differential.nodes import (
     control,
     inputs,
     neighbours,
+    outputs,
     outside,
 )
 from tests.differential.nodes.shape import SHAPES, Shape
@@ -26,5 +27,6 @@ __all__ = [
     "control",
     "inputs",
     "neighbours",
+    "outputs",
     "outside",
 ]

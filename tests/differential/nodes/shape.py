@@ -17,22 +17,24 @@ class Shape:
         make: called with a stream for each input, makes the node.
         inputs: the kind of values that each input takes.
         gives: the kind of the node's own values.
+        outputs: the node's further outputs, which give numbers.
     """
 
     make: Callable[..., gc.MutableNode[Any]]
     inputs: tuple[str, ...]
     gives: str
+    outputs: tuple[str, ...] = ()
 
 
 SHAPES: dict[str, Shape] = {}
 
 
-def shape(*inputs: str, gives: str = "number") -> Callable[[N], N]:
+def shape(*inputs: str, gives: str = "number", outputs: tuple[str, ...] = ()) -> Callable[[N], N]:
     """Add a node class to those from which graphs are wired."""
 
     def add(cls: N) -> N:
         assert cls.__name__ not in SHAPES, f"two nodes are called {cls.__name__}"
-        SHAPES[cls.__name__] = Shape(cls, inputs, gives)
+        SHAPES[cls.__name__] = Shape(cls, inputs, gives, outputs)
         return cls
 
     return add

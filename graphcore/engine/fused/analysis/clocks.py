@@ -142,6 +142,8 @@ class Placement:
         self.top = self._blocks(nodes)
 
     def _running(self, index: int, node: NodeIR) -> Clock:
+        if node.owner >= 0:
+            return self.runs[node.owner]
         triggers = list(dict.fromkeys(self.ticks[upstream] for upstream in node.active))
         triggers = [clock for clock in triggers if clock is not self.never]
         if node.woken:
@@ -191,8 +193,12 @@ class Placement:
     def _blocks(self, nodes: Sequence[NodeIR]) -> Block:
         top = Block(self.every)
         stack = [top]
+        outputs: dict[int, list[int]] = {}
+        for node in nodes:
+            if node.owner >= 0:
+                outputs.setdefault(node.owner, []).append(node.index)
         for index, clock in enumerate(self.runs):
-            if clock is self.never:
+            if clock is self.never or nodes[index].owner >= 0:
                 continue
             while len(stack) > 1 and not clock.implies(stack[-1].clock):
                 stack.pop()
@@ -203,7 +209,8 @@ class Placement:
                 stack[-1].items.append(block)
                 stack.append(block)
             block = stack[-1]
-            block.items.append(index)
+            # An output reads nothing but its owner, so its place among other nodes does not matter.
+            block.items += [index, *outputs.get(index, ())]
             always_ticks = nodes[index].tick_form is TickForm.ALWAYS
             if always_ticks and block.counter is None and block is not top:
                 block.counter = index

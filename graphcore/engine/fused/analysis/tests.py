@@ -7,6 +7,7 @@ held.
 
 from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import cast
 
 from graphcore.engine.fused.analysis.clocks import Block, Clock, Of, Placement
 from graphcore.engine.fused.ir import Hole, NodeIR, Ticked, TickForm, Valid
@@ -73,6 +74,7 @@ class PlacedNode:
         dependants: the block that is emitted where the node ticks, and nowhere else.
         sets_flag: whether it sets a flag of its own when it ticks.
         starts: if `Placed.sparse`, the first nodes of the blocks that its tick starts.
+        is_output: whether it is an output, which runs with its owner and not at its index.
     """
 
     index: int
@@ -80,6 +82,7 @@ class PlacedNode:
     dependants: "PlacedBlock | None" = None
     sets_flag: bool = False
     starts: tuple[int, ...] = ()
+    is_output: bool = False
 
 
 @dataclass(slots=True)
@@ -161,6 +164,12 @@ class _Placing:
             if isinstance(item, Block):
                 placed.items.append(self._block(item, self._holds(item.clock)))
                 continue
+            while position < len(block.items) and self._is_fused_output(
+                block.items[position], item
+            ):
+                # Before its owner, whose code ticks it.
+                placed.items.append(self._node(cast(int, block.items[position])))
+                position += 1
             following = block.items[position] if position < len(block.items) else None
             node = self._node(item)
             placed.items.append(node)
@@ -174,6 +183,12 @@ class _Placing:
             self._flagged.add(block.clock)
             placed.starts = tuple(self._starts.get(block.clock, ()))
         return placed
+
+    def _is_fused_output(self, item: int | Block, owner: int) -> bool:
+        if isinstance(item, Block):
+            return False
+        node = self._nodes[item]
+        return node.owner == owner and node.cycle is not None
 
     def _flag_of(self, block: Block) -> tuple[int, ...]:
         own = (item for item in block.items if not isinstance(item, Block))
@@ -189,7 +204,7 @@ class _Placing:
                     ticks = self._placement.ticks[node.upstreams[hole.attribute, hole.place]]
                     ask = self._holds if isinstance(hole, Ticked) else self._has_held
                     tests[hole] = Never() if ticks.of is Of.NEVER else ask(ticks)
-        placed = PlacedNode(index, tests)
+        placed = PlacedNode(index, tests, is_output=node.owner >= 0)
         ticks = self._placement.ticks[index]
         if ticks.of is Of.CHOICE and ticks.node == index:
             placed.sets_flag = True

@@ -29,6 +29,7 @@ from graphcore.engine.fused.ir import (
     Break,
     Do,
     Due,
+    Emit,
     Hole,
     If,
     Loop,
@@ -75,6 +76,7 @@ class _Emitter:
         self._layout = layout
         self._driver = driver
         self._out = Lines()
+        self._starts_of: dict[int, tuple[int, ...]] = {}  # of the outputs
 
     def function(self, placed: Placed, entry: Entry) -> Lines:
         out, more = self._out, self._driver.arguments
@@ -144,6 +146,8 @@ class _Emitter:
     def _items(self, block: PlacedBlock, indent: int) -> None:
         for item in block.items:
             if isinstance(item, PlacedNode):
+                if item.is_output:
+                    self._starts_of[item.index] = item.starts
                 self._node(item, indent)
             else:
                 self._out.add(indent, f"if {self._test(item.test)}:", item.first)
@@ -282,10 +286,24 @@ class _Emitter:
             case Wake(at, whole, keeps_alive, last):
                 at_time = filled.text(at)
                 self._driver.wake(out, indent, index, at_time, whole, keeps_alive, last)
+            case Emit(output, value):
+                self._emit(filled, filled.node.outputs[output], filled.text(value), indent)
             case Need(hole):
                 # A call evaluates its arguments, even if the function ignores them.
                 if not filled.has_value((hole,)):
                     out.add(indent, filled.text((hole,)), index)
+
+    def _emit(self, filled: "_Filled", index: int, value: str, indent: int) -> None:
+        """Write that an output of a node ticks."""
+        out, layout, owner = self._out, self._layout, filled.node.index
+        out.add(indent, f"{layout.values[index]} = {value}", owner)
+        if self._nodes[index].mirrored:
+            own = layout.attributes[index]
+            out.add(indent, f'{own}["value"] = {layout.values[index]}', owner)
+            out.add(indent, f'{own}["ticked_in"] = cycle', owner)
+        out.add(indent, f"{layout.flags[index]} = cycle", owner)
+        for first in self._starts_of[index]:
+            out.add(indent, f"heappush(due, {first})", owner)
 
     def _choice(self, filled: "_Filled", choice: If, indent: int, word: str) -> None:
         self._out.add(indent, f"{word} {filled.text(choice.test)}:", filled.node.index)

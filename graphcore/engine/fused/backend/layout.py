@@ -325,7 +325,7 @@ class _Needs(NamedTuple):
     due: bool
 
 
-_FIXED = (Is.INPUT, Is.INPUTS, Is.FOLDED, Is.INLINED, Is.OPERATOR)
+_FIXED = (Is.INPUT, Is.INPUTS, Is.FOLDED, Is.INLINED, Is.OPERATOR, Is.OUTPUT)
 _OWN = (State, Local, Attribute, Function, Captured, Cell, Global)
 
 

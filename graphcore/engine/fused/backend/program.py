@@ -26,6 +26,7 @@ from graphcore.engine.fused.backend.layout import Layout
 from graphcore.engine.fused.backend.lines import Lines
 from graphcore.engine.fused.backend.live import Live, attributes_of, variables_of
 from graphcore.engine.fused.ir import NodeIR
+from graphcore.engine.interpreted import step_with_outputs
 from graphcore.engine.notes import add_note
 from graphcore.engine.plan import Plan
 from graphcore.engine.session import Session
@@ -121,7 +122,10 @@ class Program:
         """Run the nodes until the session is over."""
         plan = self._plan
         called = ((index, plan.nodes[index]) for index in self._layout.steps)
-        steps = steps_of(called, session.withheld)
+        steps = {
+            index: step_with_outputs(plan, index, step, session)
+            for index, step in steps_of(called, session.withheld).items()
+        }
         missing: Exception | None = None
         returned: dict[str, Mapping[str, Any]] = {}
         try:
@@ -328,7 +332,8 @@ def _find_flags(block: PlacedBlock, found: dict[int, _Flagged]) -> int:
         if isinstance(item, PlacedBlock):
             last = max(last, _find_flags(item, found))
             continue
-        last = max(last, item.index)
+        if not item.is_output:
+            last = max(last, item.index)
         if item.sets_flag:
             found[item.index] = item.index, -1, -1
         if item.dependants is not None:

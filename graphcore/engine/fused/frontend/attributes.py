@@ -8,6 +8,7 @@ from graphcore.engine.fused.frontend.functions import expression_of, operator_of
 from graphcore.engine.fused.frontend.subset import Cycle, Node, Refused, found_in
 from graphcore.engine.fused.ir import Is, Kind
 from graphcore.node import MutableNode
+from graphcore.output import OutputNode
 
 _INPUT = Kind(Is.INPUT)
 
@@ -30,6 +31,8 @@ def kinds_of(node: Node, cycle: Cycle, upstreams: Container[int]) -> dict[str, K
         kind = _kind(name, node, cycle, upstreams)
         if name in cycle.written and kind.of in (Is.INPUT, Is.INPUTS):
             raise Refused(f"its cycle assigns {name}, an upstream")
+        if name in cycle.written and kind.of is Is.OUTPUT:
+            raise Refused(f"its cycle assigns {name}, an output")
         kinds[name] = kind
     return kinds
 
@@ -46,6 +49,10 @@ def _kind(name: str, node: Node, cycle: Cycle, upstreams: Container[int]) -> Kin
             if places is not None and _are_all(given, upstreams):
                 return Kind(Is.INPUTS, places)
         raise Refused(f"its upstream {name} was replaced after the wiring")
+    if name in node._outputs:
+        if not isinstance(node_behind(own.get(name)), OutputNode):
+            raise Refused(f"its output {name} was replaced")
+        return Kind(Is.OUTPUT)
     if name in cycle.written:
         return Kind(Is.STATE)
     if name in node._states:

@@ -25,6 +25,7 @@ from graphcore.engine.fused.frontend.states import (
 )
 from graphcore.engine.fused.frontend.subset import Cycle, Node, Refused, cycle_of
 from graphcore.engine.fused.ir import (
+    OUTPUT,
     VARIABLES,
     Builtin,
     Capture,
@@ -43,6 +44,7 @@ from graphcore.engine.fused.ir import (
 from graphcore.engine.plan import Plan
 from graphcore.engine.withheld import sets_only_what_it_ticks_with
 from graphcore.node import Source
+from graphcore.output import OutputNode
 
 # Attributes that every object has: with them, `ModuleGlobals` cannot read a global of that name.
 _HIDDEN = re.compile(r"__(?!name__|file__)\w+__")
@@ -125,10 +127,17 @@ class _Capture:
         self._globals: dict[tuple[Cycle, str], Capture] = {}
         self._holes: dict[CycleIR, tuple[Hole, ...]] = {}
         self._classes: dict[type[Node], _Class] = {}
+        self._outputs: list[NodeIR] = []
         self._guarded: set[tuple[type, CycleIR | None]] = set()
 
     def frontend(self) -> Frontend:
         nodes = [self._read(index, node) for index, node in enumerate(self._plan.nodes)]
+        for output in self._outputs:
+            owner = nodes[output.owner]
+            if owner.cycle is None:
+                output.call(f"{owner.label}, whose output it is, is called")
+            else:
+                output.cycle = OUTPUT
         held = [tuple(self._held(node)) for node in self._plan.nodes]
         return Frontend(nodes, self._guards, held)
 
@@ -151,6 +160,11 @@ class _Capture:
             asks_between_cycles=of_class.asks_between_cycles,
             has_plain_alarms=of_class.has_plain_alarms,
         )
+        if isinstance(node, OutputNode):
+            read.owner = self._indices[id(node.owner)]
+            self._outputs.append(read)
+            self._guard_class(type(node), None, ())
+            return read
         try:
             if index in self._to_call:
                 raise Refused(self._to_call[index])
@@ -187,6 +201,10 @@ class _Capture:
         if captured:
             read.captured = captured
         read.upstreams = dict(self._upstreams(node, found))
+        if node._outputs:
+            read.outputs = {
+                name: self._indices[id(node_behind(vars(node)[name]))] for name in node._outputs
+            }
         read.cycle = found
         self._guard(node, cycle, found)
 

@@ -15,9 +15,11 @@ from graphcore.engine.fused.frontend.expressions import Expressions
 from graphcore.engine.fused.frontend.printer import operator_text, printed
 from graphcore.engine.fused.frontend.subset import Cycle, Refused, attribute_of
 from graphcore.engine.fused.frontend.ticks import (
+    EmitStatement,
     TickStatement,
     WakeStatement,
     arrange,
+    emits_at_most,
     returns_in,
     wakes_at_most,
 )
@@ -27,6 +29,7 @@ from graphcore.engine.fused.ir import (
     Break,
     CycleIR,
     Do,
+    Emit,
     If,
     Is,
     Kind,
@@ -88,6 +91,9 @@ class _Lowering:
         body = [self._marked(each) for each in body]
         body, form = arrange(body)
         self._aliases = frozenset(_aliases(body, self._expressions))
+        for name, kind in self._kinds.items():
+            if kind.of is Is.OUTPUT and emits_at_most(body, name) > 1:
+                raise Refused(f"its cycle may tick {name} several times")
         lines = tuple(self._body(body))
         wakes = wakes_at_most(body)
         if wakes and self._expressions.keeps_alarms:
@@ -117,8 +123,9 @@ class _Lowering:
         )
 
     def _marked(self, statement: ast.stmt) -> ast.stmt:
-        """Put `WakeStatement` where the cycle asks to be woken and drops the alarm."""
-        return cast(ast.stmt, _MarkWakes(self._cycle.state).visit(statement))
+        """Put statements of their own where outputs tick and where alarms are set and not kept."""
+        mark = _MarkCalls(self._cycle.me, self._cycle.state, self._kinds)
+        return cast(ast.stmt, mark.visit(statement))
 
     def _body(self, body: Sequence[ast.stmt]) -> Iterator[Statement]:
         for each in body:
@@ -134,6 +141,8 @@ class _Lowering:
         match node:
             case TickStatement():
                 return Tick()
+            case EmitStatement():
+                return Emit(node.output, self._text(node.value, whole=True))
             case WakeStatement():
                 whole = self._is_whole(node.at)
                 return Wake(self._text(node.at), whole, node.keeps_alive, node.last)
@@ -230,12 +239,21 @@ class _Lowering:
         return attribute_of(at, self._cycle.state) in ("time", "start_time", "elapsed")
 
 
-class _MarkWakes(ast.NodeTransformer):
-    def __init__(self, state: str) -> None:
+class _MarkCalls(ast.NodeTransformer):
+    def __init__(self, me: str, state: str, kinds: Kinds) -> None:
+        self._me = me
         self._state = state
+        self._kinds = kinds
+
+    def _is_output(self, expression: ast.expr) -> bool:
+        kind = self._kinds.get(attribute_of(expression, self._me) or "")
+        return kind is not None and kind.of is Is.OUTPUT
 
     def visit_Expr(self, node: ast.Expr) -> ast.stmt:
         match node.value:
+            case ast.Call(ast.Attribute(output, "tick"), [value], []) if self._is_output(output):
+                assert isinstance(output, ast.Attribute)
+                return node if isinstance(value, ast.Starred) else EmitStatement(output.attr, value)
             case ast.Call(func=called, args=[at], keywords=keywords) if not isinstance(
                 at, ast.Starred
             ):
@@ -392,7 +410,7 @@ def _reads_value(statement: Statement) -> bool:
     match statement:
         case Set(_, operator, value):
             return Value() in value or bool(operator and statement.sets_value)
-        case Do(text) | Raise(text) | Wake(text):
+        case Do(text) | Raise(text) | Wake(text) | Emit(_, text):
             return Value() in text
         case If(text, body, orelse) | Loop(text, body, orelse):
             return Value() in text or any(map(_reads_value, (*body, *orelse)))

@@ -5,7 +5,7 @@ paths only, the body becomes a loop that runs once, and `break` leaves it.
 """
 
 import ast
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from graphcore.engine.fused.ir import TickForm
 
@@ -32,6 +32,22 @@ class WakeStatement(ast.stmt):
         self.at = at
         self.keeps_alive = keeps_alive
         self.last = last
+
+
+class EmitStatement(ast.stmt):
+    """A statement: an output of the node ticks.
+
+    Attributes:
+        output: the attribute that holds the output.
+        value: the value.
+    """
+
+    _fields = ("value",)
+
+    def __init__(self, output: str, value: ast.expr) -> None:
+        super().__init__()
+        self.output = output
+        self.value = value
 
 
 class _Partial(Exception):
@@ -63,17 +79,26 @@ def returns_in(statements: Iterable[ast.AST]) -> bool:
 
 def wakes_at_most(body: Iterable[ast.AST]) -> float:
     """Return the maximum number of wake-ups that one pass through the statements asks for."""
+    return _at_most(body, lambda each: isinstance(each, WakeStatement))
+
+
+def emits_at_most(body: Iterable[ast.AST], output: str) -> float:
+    """Return the maximum number of ticks of an output in one pass through the statements."""
+    return _at_most(body, lambda each: isinstance(each, EmitStatement) and each.output == output)
+
+
+def _at_most(body: Iterable[ast.AST], counts: Callable[[ast.AST], bool]) -> float:
     count = 0.0
     for each in body:
-        if isinstance(each, WakeStatement):
+        if counts(each):
             count += 1
         elif isinstance(each, ast.If):
-            count += max(wakes_at_most(each.body), wakes_at_most(each.orelse))
+            count += max(_at_most(each.body, counts), _at_most(each.orelse, counts))
         elif isinstance(each, ast.For | ast.While):
             runs_once = isinstance(each, ast.While) and isinstance(each.body[-1], ast.Break)
-            inner = wakes_at_most(each.body)
+            inner = _at_most(each.body, counts)
             count += inner if runs_once else inner * float("inf") if inner else 0
-            count += wakes_at_most(each.orelse)
+            count += _at_most(each.orelse, counts)
     return count
 
 
