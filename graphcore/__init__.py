@@ -15,6 +15,7 @@ from graphcore.declare import node, output, state
 from graphcore.embedding.running import Running
 from graphcore.errors import (
     CheckError,
+    Failure,
     GraphcoreError,
     InvalidTypeError,
     InvalidValueError,
@@ -75,6 +76,7 @@ __all__ = [
     "CheckError",
     "Collected",
     "EndedBy",
+    "Failure",
     "FeedbackStream",
     "Graph",
     "GraphState",

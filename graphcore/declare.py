@@ -178,8 +178,9 @@ def node(
 
 
 def _make_output(stream: Any, owner: MutableNode[Any], attribute: str) -> Any:
-    """Return the stream of a further output of a node."""
-    return stream(OutputNode(owner, attribute))
+    """Return a further output of a node: its stream or, as operators declare it, its node."""
+    made: OutputNode[Any] = OutputNode(owner, attribute)
+    return made if stream is OutputNode else stream(made)
 
 
 def _is_taken(name: str, cls: type) -> bool:

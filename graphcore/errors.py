@@ -1,9 +1,12 @@
-"""The errors that graphcore raises itself, all subclasses of `GraphcoreError`.
+"""The errors that graphcore raises itself, all subclasses of `GraphcoreError`, and `Failure`.
 
 An exception from a user's function keeps its own type and gains a note (R11).
 """
 
+import dataclasses
 import reprlib
+from collections.abc import Mapping
+from typing import Any
 
 _SHOWN = reprlib.Repr()
 _SHOWN.maxother = _SHOWN.maxstring = 60
@@ -44,3 +47,20 @@ class CheckError(GraphcoreError, ValueError):
 
 class Stopped(GraphcoreError):
     """The run that a receiver's thread sends to has ended; the thread need not catch it."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Failure:
+    """An exception that ticks as a value instead of ending the run.
+
+    Attributes:
+        time: the engine time, ns.
+        node: the name of the node that failed.
+        values: what it was reading, by the names of its upstreams.
+        exception: what it raised.
+    """
+
+    time: int
+    node: str
+    values: Mapping[str, Any]
+    exception: Exception

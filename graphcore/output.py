@@ -36,7 +36,7 @@ class Turn:
         self.waiting: list[OutputNode[Any]] = []
 
 
-class OutputNode(MutableNode[T]):
+class OutputNode(MutableNode[T], IsOutput):
     """A further output of a node: it ticks in the cycles in which its owner says so.
 
     Attributes:

@@ -5,9 +5,10 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any, Generic, TypeVar
 
-from graphcore.declare import node, state
-from graphcore.errors import CheckError, InvalidTypeError, InvalidValueError, shorten
-from graphcore.node import Active, MutableNode, Passive
+from graphcore.declare import node, output, state
+from graphcore.errors import CheckError, Failure, InvalidTypeError, InvalidValueError, shorten
+from graphcore.node import Active, MutableNode, Passive, node_of
+from graphcore.output import OutputNode
 from graphcore.state import GraphState
 
 T = TypeVar("T")
@@ -396,6 +397,38 @@ class Check(MutableNode[T]):
             raise CheckError(f"{self.message}: {shorten(value)}")
         self.value = value
         return True
+
+
+@node
+class TryMap(MutableNode[U], Generic[T, U]):
+    """Ticks with the function's result for each value; `failures` with what it raises instead."""
+
+    source: Active[T]
+    function: Callable[[T], U]
+    failures: OutputNode[Failure] = output()
+    label: str = state("")
+    read: str = state("")
+
+    def start(self, state: GraphState) -> None:
+        self.label = self.name
+        self.read = node_of(self.source).name
+
+    def cycle(self, state: GraphState) -> bool:
+        value = self.source.value
+        result, exception = attempted(self.function, value)
+        if exception is not None:
+            self.failures.tick(Failure(state.time, self.label, {self.read: value}, exception))
+            return False
+        self.value = result
+        return True
+
+
+def attempted(function: Callable[[T], U], value: T) -> tuple[Any, Exception | None]:
+    """Return a function's result, or the exception that it raised."""
+    try:
+        return function(value), None
+    except Exception as error:
+        return None, error
 
 
 @node

@@ -297,3 +297,24 @@ def test_stop_run_ends_the_run_after_the_cycle() -> None:
 def test_inspect_calls_a_function_and_hands_the_value_on() -> None:
     seen: list[int] = []
     assert values(gc.from_iterable([1, 2]).inspect(seen.append)) == seen == [1, 2]
+
+
+def test_try_map_ticks_failures_in_place_of_ending_the_run() -> None:
+    texts = gc.replay([1, 2, 3], ["1", "x", "2"]).named("texts")
+    numbers, failures = texts.try_map(int)
+    numbers.named("parsed")
+    good, bad = numbers.collect(), failures.collect()
+    gc.Graph(good, bad).run()
+    assert list(good) == [(1, 1), (3, 2)]
+    [(time, failure)] = bad
+    assert (time, failure.time, failure.node) == (2, 2, "parsed")
+    assert failure.values == {"texts": "x"}
+    assert type(failure.exception) is ValueError
+
+
+def test_try_map_does_not_catch_an_interrupt() -> None:
+    def interrupt(value: int) -> int:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        gc.constant(1).try_map(interrupt)[1].run()

@@ -4,7 +4,7 @@ import operator
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal, SupportsIndex, TypeVar, overload
 
-from graphcore.errors import InvalidTypeError, InvalidValueError
+from graphcore.errors import Failure, InvalidTypeError, InvalidValueError
 from graphcore.handle import Handle
 from graphcore.node import MutableNode, Passive, node_of
 from graphcore.operators import single
@@ -287,6 +287,21 @@ class SingleOperators(StreamBase[T]):
         if not isinstance(message, str):
             raise InvalidTypeError(f"the message of check must be text, not {message!r}")
         return self._stream(single.Check(self, function_of(predicate), message))
+
+    def try_map(self, function: Callable[[T], U]) -> "tuple[Stream[U], Stream[Failure]]":
+        """Return two streams: the function's results, and what it raises instead of ending the run.
+
+        ::
+
+            self              "1"  "x"                   "2"
+            try_map(int)[0]   1                          2
+            try_map(int)[1]        Failure(... ValueError)
+
+        A `Failure` has the engine time, the name of the node, the values that it was reading, and
+        the exception. Ctrl-C and other exceptions that are no `Exception` end the run.
+        """
+        attempt: single.TryMap[T, U] = single.TryMap(self, function_of(function))
+        return self._stream(attempt), self._stream(attempt.failures)
 
     def stop_run(self) -> "Stream[T]":
         """End the run after the first cycle in which the stream ticks (R9); tick with the value."""
