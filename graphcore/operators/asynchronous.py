@@ -1,8 +1,10 @@
 """`consume_async`: awaits a function for each value, in the event loop of the run.
 
-The graph's thread appends a `_Call` for each value to `_waiting`, from which workers in the loop
-take them. `_calls` holds the calls whose results are still to tick, in the order in which they
-tick. Both are deques, which two threads may use at once; a side is woken only when it may sleep.
+`Calls` stands between two threads. The graph's appends a `_Call` for each value to `_waiting`, from
+which workers in the loop take them; `_calls` holds the calls whose results are still to tick, in
+the order in which they tick. Both are deques, which two threads may use at once. A thread is woken
+only when it may sleep, and the graph's goes on when half of a full queue is free: each switch
+between the threads costs as much as several calls.
 """
 
 import asyncio
@@ -11,21 +13,73 @@ import threading
 from collections import deque
 from collections.abc import Awaitable, Callable
 from time import monotonic
-from typing import Any, Literal, TypeVar
+from typing import Any, Generic, TypeVar
 
+from graphcore.declare import node, state
 from graphcore.errors import RunError, shorten
-from graphcore.node import Active, QueueNode, Upstreams, node_of
-from graphcore.state import GraphState, RunMode, SpawnedTask
+from graphcore.node import Active, QueueNode
+from graphcore.state import GraphState, RunMode
 
 T = TypeVar("T")
 U = TypeVar("U")
-
-OnEnd = Literal["wait", "cancel"]
 
 _logger = logging.getLogger(__name__)
 
 _PATIENCE = 5.0  # s; for what is in flight at the end of a run, and for what is cancelled
 _STEP = 0.05  # s; after that long a wait for the loop, the graph's thread looks at stop again
+
+
+@node
+class ConsumeAsync(QueueNode[U], Generic[T, U]):
+    """Awaits a function for each value and ticks with its results, one a cycle.
+
+    Attributes:
+        concurrency: how many calls may be in flight.
+        ordered: whether results tick in the order of the values, or as they come.
+        capacity: how many values may wait for a call; the graph then waits.
+        waits_at_end: whether the calls in flight are awaited when the run ends.
+    """
+
+    source: Active[T]
+    function: Callable[[T], Awaitable[U]]
+    concurrency: int
+    ordered: bool
+    capacity: int
+    waits_at_end: bool
+    calls: Any = state(None)
+
+    def start(self, state: GraphState) -> None:
+        if state.run_mode is not RunMode.REALTIME:
+            raise RunError(f"{self.name} awaits live calls: it only supports real-time mode")
+        self.calls = Calls(
+            self.name, self.function, self.concurrency, self.ordered, self.capacity, state
+        )
+
+    def cycle(self, state: GraphState) -> bool:
+        if state.ticked(self.source):
+            self.calls.submit(self.source.value)
+        if not self.calls.advance():
+            return False
+        if self.calls.is_ready():
+            state.schedule(state.time)
+        self.value = self.calls.result
+        return True
+
+    def close(self, state: GraphState) -> bool:
+        self.calls.finish(self.waits_at_end)
+        if not self.calls.advance():
+            return False
+        if self.calls.is_ready():
+            state.schedule(state.time)
+        self.value = self.calls.result
+        return True
+
+    def stop(self, state: GraphState) -> None:
+        if self.calls is not None:
+            self.calls.end()
+
+    def queued(self, time: int) -> int:
+        return len(self.calls)
 
 
 class _Call:
@@ -40,138 +94,158 @@ class _Call:
         self.done = False
 
 
-class ConsumeAsync(QueueNode[U]):
-    """Awaits a function for each value and ticks with its results, one a cycle.
+class Calls:
+    """The calls of a function in an event loop.
 
     Args:
-        source: the values.
+        name: the node's name, for errors.
         function: returns an awaitable for a value.
         concurrency: how many calls may be in flight.
-        ordered: whether results tick in the order of the values, or as they come.
-        capacity: how many values may wait for a call; the graph then waits.
-        on_end: what happens to calls in flight when the run ends.
+        ordered: whether results are given in the order of the values, or as they come.
+        capacity: how many values may wait for a call.
+        state: the node's state.
+
+    Attributes:
+        result: the result to which `advance` went on last.
     """
 
     def __init__(
         self,
-        source: Active[T],
-        function: Callable[[T], Awaitable[U]],
+        name: str,
+        function: Callable[[Any], Awaitable[Any]],
         concurrency: int,
         ordered: bool,
         capacity: int,
-        on_end: OnEnd,
+        state: GraphState,
     ) -> None:
-        super().__init__()
-        self.source = node_of(source)
-        self.function = function
-        self.concurrency = concurrency
-        self.ordered = ordered
-        self.capacity = capacity
-        self.on_end = on_end
-
-    def upstreams(self) -> Upstreams:
-        return Upstreams(active=(self.source,))
-
-    def start(self, state: GraphState) -> None:
-        self._task: SpawnedTask | None = None
-        if state.run_mode is not RunMode.REALTIME:
-            raise RunError(f"{self.name} awaits live calls: it only supports real-time mode")
+        self.result: Any = None
+        self._name = name
+        self._function = function
+        self._concurrency = concurrency
+        self._ordered = ordered
+        self._capacity = capacity
         self._state = state
         self._waiting: deque[_Call] = deque()
         self._calls: deque[_Call] = deque()
-        self._begun = self._finished = self._delivered = 0  # how many calls
+        self._submitted = self._finished = self._given = 0  # how many calls
         self._sleeping: deque[asyncio.Future[None]] = deque()  # workers without a call
-        self._loop_is_woken = self._graph_is_woken = self._graph_waits = False
+        self._loop_is_woken = self._graph_is_woken = False
+        # Until this many values wait, or calls are open, the graph's thread waits, if it waits.
+        self._awaited_waiting = self._awaited_open = -1
+        self._graph_waits = False
         self._progress = threading.Event()
         self._loop = state.event_loop
-        self._task = self._loop.spawn(self._work(), self.name)
+        self._task = self._loop.spawn(self._work(), name)
 
-    def cycle(self, state: GraphState) -> bool:
-        if state.ticked(self.source):
-            self._submit(self.source.value, state)
-        return self._deliver(state)
-
-    def close(self, state: GraphState) -> bool:
-        if self.on_end == "wait":
-            self._await_all(monotonic() + _PATIENCE)
-        open_calls = self._begun - self._finished
-        if open_calls:
-            _logger.warning("%s: calls cancelled at the end of the run: %d", self.name, open_calls)
-            self._waiting.clear()
-            self._calls = deque(call for call in self._calls if call.done)
-        return self._deliver(state)
-
-    def stop(self, state: GraphState) -> None:
-        if self._task is not None and not self._task.end(_PATIENCE):
-            raise RunError(
-                f"a call of {self.name} swallows its cancellation: it did not end within "
-                f"{_PATIENCE:.0f} s after the run"
-            )
-
-    def queued(self, time: int) -> int:
+    def __len__(self) -> int:
+        """Return how many results are still to be given."""
         return len(self._calls)
 
     # In the graph's thread
 
-    def _submit(self, value: Any, state: GraphState) -> None:
-        if len(self._waiting) >= self.capacity:
-            self._wait_for_room(state)
+    def submit(self, value: Any) -> None:
+        """Have the function called for a value; wait while too many values wait for a call."""
+        if len(self._waiting) >= self._capacity:
+            self._wait_for_room()
         call = _Call(value)
-        if self._begun == self._delivered:
-            state.hold()
-        self._begun += 1
-        if self.ordered:
+        if self._submitted == self._given:
+            self._state.hold()
+        self._submitted += 1
+        if self._ordered:
             self._calls.append(call)
         self._waiting.append(call)
         if not self._loop_is_woken:
             self._loop_is_woken = True
             self._loop.call(self._wake_workers)
 
-    def _wait_for_room(self, state: GraphState) -> None:
-        while len(self._waiting) >= self.capacity and not state.stopping:
-            self._wait_for_progress(_STEP, lambda: len(self._waiting) < self.capacity)
+    def is_ready(self) -> bool:
+        """Return whether `advance` has a call to go on to."""
+        calls = self._calls
+        return bool(calls) and calls[0].done
 
-    def _await_all(self, deadline: float) -> None:
-        while self._finished < self._begun and monotonic() < deadline:
-            self._wait_for_progress(_STEP, lambda: self._finished == self._begun)
+    def advance(self) -> bool:
+        """Go on to the next call that has ended; return whether there is one.
 
-    def _wait_for_progress(self, seconds: float, made: Callable[[], bool]) -> None:
-        """Wait until a worker has taken or finished a call, unless what is waited for is made."""
-        self._progress.clear()
-        self._graph_waits = True
-        if not made():
-            self._progress.wait(seconds)
-        self._graph_waits = False
-
-    def _deliver(self, state: GraphState) -> bool:
-        """Tick with the next result, if there is one; arrange a further cycle for the one after."""
-        self._graph_is_woken = False
+        Raises:
+            BaseException: what the call raised.
+        """
+        self._graph_is_woken = False  # first, so that a call that ends after the test wakes it
         calls = self._calls
         if not (calls and calls[0].done):
             return False
         call = calls.popleft()
-        self._delivered += 1
-        if self._begun == self._delivered:
-            state.release()
-        elif calls and calls[0].done:
-            state.schedule(state.time)
+        self._given += 1
+        if self._submitted == self._given:
+            self._state.release()
         if call.error is not None:
-            call.error.add_note(f"{self.name} was awaiting its function for {shorten(call.value)}")
+            call.error.add_note(f"{self._name} was awaiting its function for {shorten(call.value)}")
             raise call.error
-        self.value = call.result
+        self.result = call.result
         return True
+
+    def finish(self, wait: bool) -> None:
+        """Give up the calls that have not ended; wait for them before, if wanted, some seconds."""
+        deadline = monotonic() + _PATIENCE
+        while wait and self._finished < self._submitted and monotonic() < deadline:
+            self._awaited_open = 0
+            self._wait()
+        given_up = self._submitted - self._finished
+        if given_up:
+            _logger.warning("%s: calls cancelled at the end of the run: %d", self._name, given_up)
+            self._waiting.clear()
+            done = [call for call in self._calls if call.done]
+            self._calls.clear()
+            self._calls.extend(done)
+
+    def end(self) -> None:
+        """Cancel what is left.
+
+        Raises:
+            RunError: for a call that does not end.
+        """
+        if not self._task.end(_PATIENCE):
+            raise RunError(
+                f"a call of {self._name} swallows its cancellation: it did not end within "
+                f"{_PATIENCE:.0f} s after the run"
+            )
+
+    def _wait_for_room(self) -> None:
+        while len(self._waiting) > self._capacity // 2 and not self._state.stopping:
+            self._awaited_waiting = self._capacity // 2
+            self._wait()
+
+    def _wait(self) -> None:
+        """Wait until a worker sees what is awaited, but no longer than a step."""
+        self._progress.clear()
+        self._graph_waits = True
+        if not self._has_come():
+            self._progress.wait(_STEP)
+        self._graph_waits = False
+        self._awaited_waiting = self._awaited_open = -1
+
+    def _has_come(self) -> bool:
+        """Return whether what the graph's thread awaits has come."""
+        return (
+            len(self._waiting) <= self._awaited_waiting
+            or self._submitted - self._finished <= self._awaited_open
+        )
 
     # In the event loop
 
     async def _work(self) -> None:
         async with asyncio.TaskGroup() as workers:
-            for _ in range(self.concurrency):
+            for _ in range(self._concurrency):
                 workers.create_task(self._serve())
 
     async def _serve(self) -> None:
         """Take one call after the other, and await the function for it."""
         loop = asyncio.get_running_loop()
-        function, waiting = self.function, self._waiting
+        function, waiting, calls, ordered = (
+            self._function,
+            self._waiting,
+            self._calls,
+            self._ordered,
+        )
         while True:
             if not waiting:
                 sleep = loop.create_future()
@@ -179,34 +253,33 @@ class ConsumeAsync(QueueNode[U]):
                 await sleep
                 continue
             call = waiting.popleft()
-            if self._graph_waits:
-                self._progress.set()
             try:
                 call.result = await function(call.value)
             except asyncio.CancelledError as error:
                 task = asyncio.current_task()
                 if task is not None and task.cancelling():
                     raise
-                call.error = RunError(f"a call of {self.name} was cancelled by its own code")
+                call.error = RunError(f"a call of {self._name} was cancelled by its own code")
                 call.error.__cause__ = error
             except BaseException as error:  # the graph's thread raises it
                 call.error = error
             call.done = True
-            self._finish(call)
+            self._finished += 1
+            if not ordered:
+                calls.append(call)
+            # Of the calls whose results wait for that of an earlier one, none wakes the graph.
+            if not self._graph_is_woken and (not ordered or call is self._first()):
+                self._graph_is_woken = True
+                self._state.wake()
+            if self._graph_waits and self._has_come():
+                self._progress.set()
 
-    def _finish(self, call: _Call) -> None:
-        if not self.ordered:
-            self._calls.append(call)
-        self._finished += 1
-        if self._graph_waits:
-            self._progress.set()
+    def _first(self) -> _Call | None:
+        """Return the call whose result is the next to tick."""
         try:
-            ready = self._calls[0].done
+            return self._calls[0]
         except IndexError:  # the graph's thread has taken it
-            return
-        if ready and not self._graph_is_woken:
-            self._graph_is_woken = True
-            self._state.wake()
+            return None
 
     def _wake_workers(self) -> None:
         # First, so that a value that comes after the deque was looked at wakes the loop again.

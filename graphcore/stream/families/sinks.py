@@ -123,7 +123,7 @@ class SinkOperators(StreamBase[T]):
                 whole(concurrency, "concurrency", 1),
                 ordered,
                 whole(capacity, "capacity", 1),
-                on_end,
+                on_end == "wait",
             )
         )
 
