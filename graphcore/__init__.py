@@ -44,6 +44,7 @@ from graphcore.sources.receiver import ReceiverStream, Sender
 from graphcore.sources.retrying import Backoff, SourceState, SourceStatus
 from graphcore.state import Alarm, EndedBy, GraphState, RunMode
 from graphcore.stream import (
+    Demuxed,
     FeedbackStream,
     LaterStream,
     Output,
@@ -75,6 +76,7 @@ __all__ = [
     "Backoff",
     "CheckError",
     "Collected",
+    "Demuxed",
     "EndedBy",
     "Failure",
     "FeedbackStream",

@@ -315,6 +315,11 @@ class QueueNode(MutableNode[T]):
         raise NotImplementedError(f"{type(self).__name__} has no queued method")
 
 
+def construct_now(node: MutableNode[Any]) -> None:
+    """Give a node the place in the order of construction that a new node would get (R2)."""
+    node.serial = next(_serials)
+
+
 def node_of(given: object, argument: str = "argument") -> "MutableNode[Any]":
     """Return the node behind a stream or another handle; a node is returned as it is.
 

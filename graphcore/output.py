@@ -22,9 +22,10 @@ class Turn:
         cycle: the number of the cycle, 0 between two calls.
         ticked: the outputs that ticked in the call, each with the cycle of its tick before.
         waiting: the outputs that ticked in the call and have not run since.
+        given: the value for the output in a list that was chosen.
     """
 
-    __slots__ = ("cycle", "ticked", "waiting")
+    __slots__ = ("cycle", "given", "ticked", "waiting")
 
     def __init__(self) -> None:
         self.clear()
@@ -34,6 +35,7 @@ class Turn:
         self.cycle = 0
         self.ticked: list[tuple[OutputNode[Any], int]] = []
         self.waiting: list[OutputNode[Any]] = []
+        self.given: Any = None
 
 
 class OutputNode(MutableNode[T], IsOutput):
@@ -43,12 +45,14 @@ class OutputNode(MutableNode[T], IsOutput):
         owner: the node whose output it is.
         attribute: its name there.
         turn: the present call of the owner's `cycle`.
+        place: its place among the outputs of which the owner chooses one in each cycle, else -1.
     """
 
-    def __init__(self, owner: MutableNode[Any], attribute: str) -> None:
+    def __init__(self, owner: MutableNode[Any], attribute: str, place: int = -1) -> None:
         super().__init__()
         self.owner = owner
         self.attribute = attribute
+        self.place = place
         self.turn: Turn = vars(owner).setdefault("_turn", Turn())
 
     @property
@@ -76,8 +80,11 @@ class OutputNode(MutableNode[T], IsOutput):
         if self.ticked_in == cycle:
             raise RunError(f"{self.name} has ticked in this cycle: tick a list of the values")
         self.turn.ticked.append((self, self.ticked_in))
-        self.value = value
-        self.ticked_in = cycle
+        if self.place < 0:
+            self.value = value
+            self.ticked_in = cycle
+        else:
+            self.turn.given = value
 
     def cycle(self, state: GraphState) -> bool:
         """Tick if the owner said so in this cycle."""
@@ -85,6 +92,8 @@ class OutputNode(MutableNode[T], IsOutput):
         for place, output in enumerate(waiting):
             if output is self:
                 del waiting[place]
+                if self.place >= 0:
+                    self.value = self.turn.given
                 return True
         return False
 

@@ -9,6 +9,7 @@ from typing import Any, Generic, TypeVar
 from graphcore.declare import node, state
 from graphcore.errors import InvalidValueError
 from graphcore.node import Active, MutableNode, Passive, QueueNode
+from graphcore.output import OutputNode
 from graphcore.state import GraphState
 
 T = TypeVar("T")
@@ -321,3 +322,33 @@ class Align(QueueNode[tuple[T, ...]], Generic[T]):
             )
         self.waiting -= count
         self.dropped += count
+
+
+@node
+class Demux(MutableNode[T]):
+    """Hands each value to the branch of its key.
+
+    Attributes:
+        places: for each key, the place of its branch; the branch after those is for other keys.
+        branches: the outputs.
+    """
+
+    source: Active[T]
+    key: Callable[[T], Hashable]
+    places: dict[Hashable, int]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.other = len(self.places)
+        names = [key if isinstance(key, str) else repr(key) for key in self.places]
+        self.branches: list[OutputNode[T]] = [
+            OutputNode(self, name, place) for place, name in enumerate([*names, "other"])
+        ]
+
+    def partners(self) -> tuple[MutableNode[Any], ...]:
+        return tuple(self.branches)
+
+    def cycle(self, state: GraphState) -> bool:
+        value = self.source.value
+        self.branches[self.places.get(self.key(value), self.other)].tick(value)
+        return False

@@ -1,6 +1,7 @@
 """`Stream`, the fluent handle, and the functions that make one of several streams."""
 
 from graphcore.stream import math
+from graphcore.stream.families.several import Demuxed
 from graphcore.stream.functions import (
     align,
     all_of,
@@ -28,6 +29,7 @@ from graphcore.stream.stream import (
 )
 
 __all__ = [
+    "Demuxed",
     "FeedbackStream",
     "LaterStream",
     "Output",

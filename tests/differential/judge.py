@@ -111,6 +111,7 @@ class Run:
         self.cycle, self.first_cycle = 0, 1
         self.alarms: list[Alarm] = []
         self.due = _ById()
+        self.offered = _ById()  # outputs that their owner's cycle has ticked
         self.working: dict[int, Any] = {}
         self.current: Node | None = None
         self.ended_by: gc.EndedBy | None = None
@@ -313,8 +314,11 @@ class Judge:
         ticked = _ById()
         for place, node in enumerate(self.nodes):
             if isinstance(node, OutputNode):
-                if self._is_run(run, node, ticked):
+                if run.offered.pop(id(node), None) is not None:
                     ticked[id(node)] = node
+                    node.ticked_in = run.cycle
+                    if node.place >= 0:
+                        vars(node)["value"] = node.turn.given
                 continue
             if self._is_run(run, node, ticked) and (
                 node.valid != "all" or all(each.ticked_in for each in self.inputs[id(node)])
@@ -329,7 +333,7 @@ class Judge:
 
     def _is_run(self, run: Run, node: Node, ticked: _ById) -> bool:
         if isinstance(node, OutputNode):  # its owner's cycle has ticked it
-            return node.ticked_in == run.cycle
+            return node in run.offered
         return node in run.due or any(each in ticked for each in self.active[id(node)])
 
     def _step(
@@ -342,6 +346,9 @@ class Judge:
             has_ticked = _noting(node, where, lambda: bool(method(states[id(node)])))
         finally:
             turn.cycle = 0
+        for output, before in turn.ticked:
+            output.ticked_in = before
+            run.offered[id(output)] = output
         turn.ticked.clear()
         if has_ticked:
             ticked[id(node)] = node

@@ -76,6 +76,7 @@ NOT_WIRED = {
     "feedback": "a source",
     "later": "a source",
     "replay_parquet": "it is a replay, of what a file holds",
+    "demux": "wired as the nodes FewKeys and ManyKeys: it returns a mapping",
     "record": "it writes a file, and graphs that run again and again would share it",
 }
 SOURCES = [name for name, reason in NOT_WIRED.items() if reason == "a source"]

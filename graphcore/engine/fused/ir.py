@@ -229,10 +229,12 @@ class Emit:
     Attributes:
         output: the attribute that holds it.
         value: the value.
+        place: its place, if the attribute holds a list of outputs.
     """
 
     output: str
     value: Text
+    place: Text = ()
 
 
 Statement = Do | Set | If | Loop | Raise | Break | Tick | Wake | Need | Emit
@@ -265,6 +267,7 @@ class Is(Enum):
     INLINED = "a function whose expression is inlined"
     OPERATOR = "a function of the module operator"
     OUTPUT = "a further output"
+    OUTPUTS = "a list of outputs, of which each cycle chooses one"
 
 
 @dataclass(frozen=True, slots=True)
@@ -322,6 +325,19 @@ class CycleIR:
 
 # The code of an output: nothing, because its owner's code assigns its value.
 OUTPUT = CycleIR((), TickForm.FLAG, 0, True, True, False, frozenset(), (), False, {})
+# The code of an output in a list: it runs only when its owner has chosen it.
+BRANCH = CycleIR(
+    (Set(((Value(),),), "", (Upstream("owner"),), sets_value=True), Tick()),
+    TickForm.ALWAYS,
+    0,
+    True,
+    True,
+    False,
+    frozenset(),
+    (Value(), Upstream("owner")),
+    False,
+    {},
+)
 
 
 def holes_of(body: Body) -> Iterator[Hole]:
@@ -332,8 +348,10 @@ def holes_of(body: Body) -> Iterator[Hole]:
                 texts: tuple[Text, ...] = (text,)
             case Set(targets, _, value):
                 texts = (*targets, value)
-            case If(text) | Loop(text) | Wake(text) | Emit(_, text):
+            case If(text) | Loop(text) | Wake(text):
                 texts = (text,)
+            case Emit(_, text, place):
+                texts = (place, text)
             case Need(hole):
                 texts = ((hole,),)
             case _:
@@ -409,6 +427,7 @@ class NodeIR:
         captured: for each hole that stands for an object around the node, the object.
         mirrored: whether the function writes its value and ticks to the node at once.
         owner: of an output, the index of the node whose output it is; otherwise -1.
+        case: of an output in a list, its place there; otherwise -1.
         outputs: the index of the output in each attribute.
     """
 
@@ -430,7 +449,13 @@ class NodeIR:
     captured: Mapping[Hole, Capture] = field(default_factory=_nothing)
     mirrored: bool = False
     owner: int = -1
+    case: int = -1
     outputs: Mapping[str, int] = field(default_factory=_nothing)
+
+    @property
+    def is_branch(self) -> bool:
+        """Whether it is an output in a list, which its owner's code chooses."""
+        return self.case >= 0 and self.cycle is not None
 
     @property
     def tick_form(self) -> TickForm:

@@ -1,10 +1,10 @@
 """The methods of `Stream` that take further streams; all but `merge` wait for all values (R5)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from graphcore.errors import InvalidTypeError
-from graphcore.node import Active, Passive
+from graphcore.errors import InvalidTypeError, InvalidValueError
+from graphcore.node import Active, Passive, construct_now
 from graphcore.operators import several
 from graphcore.stream.families.arguments import function_of, several_of
 from graphcore.stream.families.base import StreamBase
@@ -15,6 +15,43 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 U = TypeVar("U")
 V = TypeVar("V")
+
+
+K = TypeVar("K", bound=Hashable)
+S = TypeVar("S", bound=StreamBase[Any])
+
+
+class Demuxed(Mapping[K, S]):
+    """The streams that `demux` made, by their keys; `other` is that of all other keys."""
+
+    def __init__(self, streams: dict[K, S], other: S) -> None:
+        self._streams = streams
+        self._other = other
+        self._asked: set[int] = set()
+
+    @property
+    def other(self) -> S:
+        """The stream of the values of all other keys."""
+        return self._constructed(self._other)
+
+    def __getitem__(self, key: K) -> S:
+        return self._constructed(self._streams[key])
+
+    def _constructed(self, stream: S) -> S:
+        """Return a stream; its node counts as constructed when it is first asked for.
+
+        So it runs beside its first readers, and the compiler can put them into one block.
+        """
+        if id(stream) not in self._asked:
+            self._asked.add(id(stream))
+            construct_now(stream.node)
+        return stream
+
+    def __iter__(self) -> Iterator[K]:
+        return iter(self._streams)
+
+    def __len__(self) -> int:
+        return len(self._streams)
 
 
 class SeveralOperators(StreamBase[T]):
@@ -49,6 +86,40 @@ class SeveralOperators(StreamBase[T]):
     def merge(self, *others: Active[T]) -> "Stream[T]":
         """Tick with the value of the stream that ticks; of several, the first one listed."""
         return self._stream(several.Merge([self, *several_of(others, "merge")]))
+
+    def demux(self, key: Callable[[T], K], keys: Iterable[K]) -> "Demuxed[K, Stream[T]]":
+        """Return a stream for each of some keys, which ticks with the values of that key.
+
+        The cost of a value does not depend on the number of keys.
+
+        ::
+
+            self                          "a1"  "b1"  "c1"  "a2"
+            d = demux(first, ["a", "b"])
+            d["a"]                        "a1"              "a2"
+            d["b"]                              "b1"
+            d.other                                   "c1"
+
+        Args:
+            key: returns the key of a value; it must be hashable.
+            keys: the keys that have a stream each; values of other keys go to `.other`.
+
+        >>> import graphcore as gc
+        >>> words = gc.from_iterable(["apple", "bean", "avocado"])
+        >>> parts = words.demux(lambda word: word[0], ["a", "c"])
+        >>> a, others = parts["a"].collect(), parts.other.collect()
+        >>> report = gc.Graph(a, others).run()
+        >>> a.values, others.values
+        (['apple', 'avocado'], ['bean'])
+        """
+        if isinstance(keys, str) or not isinstance(keys, Iterable):
+            raise InvalidTypeError(f"the keys of demux must be a list of keys, not {keys!r}")
+        places: dict[Any, int] = {each: place for place, each in enumerate(dict.fromkeys(keys))}
+        if not places:
+            raise InvalidValueError("demux needs at least one key")
+        branches = several.Demux(self, function_of(key), places).branches
+        streams = [self._stream(branch) for branch in branches]
+        return Demuxed(dict(zip(places, streams, strict=False)), streams[-1])
 
     def combine(self, *others: Active[Any]) -> "Stream[tuple[Any, ...]]":
         """Tick with the tuple of all present values when any stream ticks."""

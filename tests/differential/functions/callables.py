@@ -147,14 +147,6 @@ def generator_in_a_lambda() -> Function:
 
 
 @takes(1)
-def asynchronous_generator() -> Function:
-    async def each(x: Any) -> Any:
-        yield x
-
-    return each
-
-
-@takes(1)
 def builtin_str() -> Function:
     return str
 

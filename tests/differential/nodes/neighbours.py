@@ -78,6 +78,10 @@ def look(node: Any) -> None:
     record("look", {name: vars(node)[name] for name in sorted(vars(node)) if name[0] != "_"})
 
 
+# The wiring of a node, which nobody changes in a run.
+_OF_THE_ENGINE = ("serial", "ticked_in", "place")
+
+
 @shape("anything", gives="anything")
 @gc.node
 class ChangesAllOfItsUpstream(gc.MutableNode[Any]):
@@ -89,7 +93,7 @@ class ChangesAllOfItsUpstream(gc.MutableNode[Any]):
         # The events of a source may all have been read before the run, by what it had then.
         if self.seen == 2 and not isinstance(self.source, gc.Source):
             for name, known in vars(self.source).items():
-                if type(known) in (int, float) and name not in ("serial", "ticked_in"):
+                if type(known) in (int, float) and name not in _OF_THE_ENGINE:
                     setattr(self.source, name, known + 1)
         self.value = self.source.value
         return True

@@ -3,7 +3,8 @@
 from typing import Any
 
 import graphcore as gc
-from tests.differential.nodes.shape import shape
+from graphcore.operators.several import Demux
+from tests.differential.nodes.shape import SHAPES, Shape, shape
 
 
 @shape("number", outputs=("odd", "large"))
@@ -68,3 +69,16 @@ class Called(gc.MutableNode[Any]):
 
     def give(self, value: Any) -> None:
         self.twice.tick(value)
+
+
+def _demux(keys: int) -> Any:
+    def make(stream: Any) -> Demux[Any]:
+        node: Any = Demux(stream, lambda v: v % keys, {k: k for k in range(keys)})
+        node.first, node.second = (gc.Stream(branch) for branch in node.branches[:2])
+        node.other_stream = gc.Stream(node.branches[-1])
+        return node
+
+    return Shape(make, ("number",), "number", ("first", "second", "other_stream"))
+
+
+SHAPES["FewKeys"], SHAPES["ManyKeys"] = _demux(2), _demux(40)

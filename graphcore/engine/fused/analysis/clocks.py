@@ -30,6 +30,7 @@ class Of(Enum):
     CHOICE = "a node that ticks in some of the cycles in which it runs"
     ANY = "one of several clocks"
     VALID = "the parent clock, once other nodes have a value"
+    CASE = "a node that chose one of its outputs"
     NEVER = "nothing"
 
 
@@ -40,7 +41,8 @@ class Clock:
     Attributes:
         of: the kind of condition.
         above: the parent clock; `None` for the clock of every cycle.
-        node: of `DUE` and `CHOICE`, the index of the node.
+        node: of `DUE`, `CHOICE` and `CASE`, the index of the node.
+        case: of `CASE`, the place of the output.
         members: of `ANY`, the clocks; at least one must hold.
         checked: of `VALID`, the clocks that must all have held in this run.
         flag: the index of the node whose flag tells, later in the cycle, that the clock held.
@@ -53,6 +55,7 @@ class Clock:
     members: tuple["Clock", ...] = ()
     checked: tuple["Clock", ...] = ()
     flag: int | None = None
+    case: int = -1
     depth: int = field(init=False)
 
     def __post_init__(self) -> None:
@@ -143,7 +146,10 @@ class Placement:
 
     def _running(self, index: int, node: NodeIR) -> Clock:
         if node.owner >= 0:
-            return self.runs[node.owner]
+            runs = self.runs[node.owner]
+            if not node.is_branch or runs is self.never:
+                return runs
+            return Clock(Of.CASE, runs, node.owner, case=node.case)
         triggers = list(dict.fromkeys(self.ticks[upstream] for upstream in node.active))
         triggers = [clock for clock in triggers if clock is not self.never]
         if node.woken:
@@ -193,12 +199,13 @@ class Placement:
     def _blocks(self, nodes: Sequence[NodeIR]) -> Block:
         top = Block(self.every)
         stack = [top]
+        # An output reads nothing but its owner, so its place among other nodes does not matter.
         outputs: dict[int, list[int]] = {}
         for node in nodes:
-            if node.owner >= 0:
+            if node.owner >= 0 and not node.is_branch:
                 outputs.setdefault(node.owner, []).append(node.index)
         for index, clock in enumerate(self.runs):
-            if clock is self.never or nodes[index].owner >= 0:
+            if clock is self.never or (nodes[index].owner >= 0 and not nodes[index].is_branch):
                 continue
             while len(stack) > 1 and not clock.implies(stack[-1].clock):
                 stack.pop()
@@ -209,7 +216,6 @@ class Placement:
                 stack[-1].items.append(block)
                 stack.append(block)
             block = stack[-1]
-            # An output reads nothing but its owner, so its place among other nodes does not matter.
             block.items += [index, *outputs.get(index, ())]
             always_ticks = nodes[index].tick_form is TickForm.ALWAYS
             if always_ticks and block.counter is None and block is not top:

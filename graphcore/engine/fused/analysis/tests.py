@@ -48,6 +48,21 @@ class IsDue:
 
 
 @dataclass(frozen=True, slots=True)
+class Case:
+    """This node chose the output at this place in this cycle.
+
+    Attributes:
+        index: the index of the node.
+        case: the output's place.
+        inside: whether the node has certainly run in this cycle.
+    """
+
+    index: int
+    case: int
+    inside: bool
+
+
+@dataclass(frozen=True, slots=True)
 class AnyOf:
     """At least one of several tests holds."""
 
@@ -61,7 +76,7 @@ class AllOf:
     tests: tuple["Test", ...]
 
 
-Test = Always | Never | Now | Held | IsDue | AnyOf | AllOf
+Test = Always | Never | Now | Held | IsDue | Case | AnyOf | AllOf
 
 
 @dataclass(slots=True)
@@ -151,6 +166,8 @@ class _Placing:
             # A block is in the heap because its upstream ticked, so only the values that it waits
             # for are left to test.
             checks = AllOf(tuple(map(self._has_held, block.clock.checked)))
+            if block.clock.of is Of.CASE:
+                checks = AllOf((Case(block.clock.node, block.clock.case, False),))
             placed.items.append(self._block(block, checks))
         return Placed(placed, True)
 
@@ -188,7 +205,7 @@ class _Placing:
         if isinstance(item, Block):
             return False
         node = self._nodes[item]
-        return node.owner == owner and node.cycle is not None
+        return node.owner == owner and node.case < 0 and node.cycle is not None
 
     def _flag_of(self, block: Block) -> tuple[int, ...]:
         own = (item for item in block.items if not isinstance(item, Block))
@@ -204,7 +221,7 @@ class _Placing:
                     ticks = self._placement.ticks[node.upstreams[hole.attribute, hole.place]]
                     ask = self._holds if isinstance(hole, Ticked) else self._has_held
                     tests[hole] = Never() if ticks.of is Of.NEVER else ask(ticks)
-        placed = PlacedNode(index, tests, is_output=node.owner >= 0)
+        placed = PlacedNode(index, tests, is_output=node.owner >= 0 and not node.is_branch)
         ticks = self._placement.ticks[index]
         if ticks.of is Of.CHOICE and ticks.node == index:
             placed.sets_flag = True
@@ -222,6 +239,8 @@ class _Placing:
         match clock.of:
             case Of.DUE:
                 return IsDue(clock.node)
+            case Of.CASE if clock.above is not None:
+                return Case(clock.node, clock.case, self._inside.implies(clock.above))
             case Of.ANY:
                 tests = tuple(map(self._holds, clock.members))
                 return Always() if Always() in tests else AnyOf(tests)
@@ -251,7 +270,7 @@ def _starters(clock: Clock, opened: Container[Clock]) -> Iterator[Clock]:
     elif clock.of is Of.ANY:
         for member in clock.members:
             yield from _starters(member, opened)
-    elif clock.of is Of.VALID and clock.above is not None:
+    elif clock.of in (Of.VALID, Of.CASE) and clock.above is not None:
         yield from _starters(clock.above, opened)
 
 

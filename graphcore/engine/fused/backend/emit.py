@@ -7,11 +7,13 @@ side by side, the blocks to run wait in a heap, and a tree of comparisons finds 
 
 from collections.abc import Iterator, Sequence
 from enum import Enum
+from operator import itemgetter
 
 from graphcore.engine.fused.analysis.tests import (
     AllOf,
     Always,
     AnyOf,
+    Case,
     Held,
     IsDue,
     Never,
@@ -105,6 +107,8 @@ class _Emitter:
         layout, out = self._layout, self._out
         for index, name in layout.states.items():
             out.add(1, f"{name} = states[{index}]", index)
+        for index, (_, _, chosen) in layout.cases.items():
+            out.add(1, f"{chosen} = 0", index)
         for index, name in layout.steps.items():
             out.add(1, f"{name} = steps[{index}]", index)
         if layout.asks_start:
@@ -144,14 +148,42 @@ class _Emitter:
     # Blocks
 
     def _items(self, block: PlacedBlock, indent: int) -> None:
-        for item in block.items:
-            if isinstance(item, PlacedNode):
+        cases: list[PlacedBlock] = []
+        for item, following in zip(block.items, [*block.items[1:], None], strict=True):
+            if isinstance(item, PlacedBlock) and isinstance(item.test, Case):
+                # Of blocks for several cases of one node at most one runs, so their order is free.
+                cases.append(item)
+                if not _goes_on(item.test, following):
+                    self._of_cases(cases, item.test, indent)
+                    cases = []
+            elif isinstance(item, PlacedNode):
                 if item.is_output:
                     self._starts_of[item.index] = item.starts
                 self._node(item, indent)
             else:
                 self._out.add(indent, f"if {self._test(item.test)}:", item.first)
                 self._inside(item, indent + 1)
+
+    def _of_cases(self, blocks: list[PlacedBlock], last: Case, indent: int) -> None:
+        """Write blocks of which the choice of one node enters at most one."""
+        _, case, chosen = self._layout.cases[last.index]
+        if not last.inside:
+            self._out.add(indent, f"if {chosen} == cycle:", last.index)
+            indent += 1
+        places = {each.test.case: each for each in blocks if isinstance(each.test, Case)}
+        self._case_tree(case, sorted(places.items(), key=itemgetter(0)), indent)
+
+    def _case_tree(self, case: str, blocks: Sequence[tuple[int, PlacedBlock]], indent: int) -> None:
+        out, middle = self._out, len(blocks) // 2
+        if not middle:
+            [(place, block)] = blocks
+            out.add(indent, f"if {case} == {place}:", block.first)
+            self._inside(block, indent + 1)
+            return
+        out.add(indent, f"if {case} < {blocks[middle][0]}:")
+        self._case_tree(case, blocks[:middle], indent + 1)
+        out.add(indent, "else:")
+        self._case_tree(case, blocks[middle:], indent + 1)
 
     def _inside(self, block: PlacedBlock, indent: int) -> None:
         """Write the contents of a block, after the line that enters it."""
@@ -206,6 +238,10 @@ class _Emitter:
                 return self._layout.flags[index]
             case IsDue(index):
                 return self._driver.due_test(index)
+            case Case(index, place, inside):
+                _, case, chosen = self._layout.cases[index]
+                text = f"{case} == {place}"
+                return text if inside else f"{chosen} == cycle and {text}"
             case AnyOf(tests):
                 return " or ".join(map(self._test, tests))
             case AllOf(tests):
@@ -286,6 +322,11 @@ class _Emitter:
             case Wake(at, whole, keeps_alive, last):
                 at_time = filled.text(at)
                 self._driver.wake(out, indent, index, at_time, whole, keeps_alive, last)
+            case Emit(_, value, place) if place:
+                given, case, chosen = self._layout.cases[index]
+                out.add(indent, f"{case} = {filled.text(place)}", index)
+                out.add(indent, f"{given} = {filled.text(value)}", index)
+                out.add(indent, f"{chosen} = cycle", index)
             case Emit(output, value):
                 self._emit(filled, filled.node.outputs[output], filled.text(value), indent)
             case Need(hole):
@@ -331,6 +372,8 @@ class _Emitter:
         match hole:
             case Value():
                 return layout.working[node.index]
+            case Upstream() if node.case >= 0:
+                return layout.cases[node.owner][0]
             case Upstream(attribute, place):
                 return layout.values[node.upstreams[attribute, place]]
             case Ticked():
@@ -352,6 +395,12 @@ class _Emitter:
             return False
         cycle = self._nodes[node.upstreams[hole.attribute, hole.place]].cycle
         return cycle is not None and cycle.sets_value
+
+
+def _goes_on(case: Case, following: PlacedNode | PlacedBlock | None) -> bool:
+    """Return whether the next item is a block for another case of the same node."""
+    test = following.test if isinstance(following, PlacedBlock) else None
+    return isinstance(test, Case) and (test.index, test.inside) == (case.index, case.inside)
 
 
 class _Filled:

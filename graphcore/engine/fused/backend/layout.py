@@ -91,6 +91,8 @@ class Layout:
         steps: for each node that is called, the variable of its method.
         attributes: for each mirrored node, the variable that holds its `__dict__`.
         dues: for each node that asks to be woken, the variable of the time.
+        cases: for each node that chooses one of its outputs, the variables of the value that it
+            gave, of the output's place, and of the cycle.
         kept: for each fused node, its variables.
         constants: the function's globals.
         asks_time: whether some node uses the engine time.
@@ -109,6 +111,7 @@ class Layout:
     steps: dict[int, str]
     attributes: dict[int, str]
     dues: dict[int, str]
+    cases: dict[int, tuple[str, str, str]]
     kept: list[Kept]
     constants: dict[str, Any]
     asks_time: bool
@@ -210,6 +213,7 @@ class _LayingOut:
             steps,
             attributes,
             dues,
+            self._cases(),
             kept,
             self._constants,
             Run.TIME in asks,
@@ -218,6 +222,18 @@ class _LayingOut:
             asks_session,
             any(node.woken and not _delivers(node) for node in nodes),
         )
+
+    def _cases(self) -> dict[int, tuple[str, str, str]]:
+        nodes = self._nodes
+        owners = {node.owner for node in nodes if node.case >= 0 and node.cycle is not None}
+        return {
+            index: (
+                self._new(f"{nodes[index].label}_given"),
+                self._new(f"{nodes[index].label}_case"),
+                self._new(f"{nodes[index].label}_chosen"),
+            )
+            for index in sorted(owners)
+        }
 
     def _mirror(self, node: NodeIR, attributes: dict[int, str]) -> None:
         if node.mirrored:
@@ -325,7 +341,7 @@ class _Needs(NamedTuple):
     due: bool
 
 
-_FIXED = (Is.INPUT, Is.INPUTS, Is.FOLDED, Is.INLINED, Is.OPERATOR, Is.OUTPUT)
+_FIXED = (Is.INPUT, Is.INPUTS, Is.FOLDED, Is.INLINED, Is.OPERATOR, Is.OUTPUT, Is.OUTPUTS)
 _OWN = (State, Local, Attribute, Function, Captured, Cell, Global)
 
 

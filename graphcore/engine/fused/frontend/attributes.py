@@ -61,6 +61,8 @@ def _kind(name: str, node: Node, cycle: Cycle, upstreams: Container[int]) -> Kin
         given = own[name]
         if type(given) is FunctionType and name in node._parameters:
             return _parameter(name, given, cycle)
+        if cycle.is_ours and _are_outputs(given, node):
+            return Kind(Is.OUTPUTS)
         places = _places(given)
         if places and _are_all(given, upstreams):
             return Kind(Is.INPUTS, places)
@@ -69,6 +71,15 @@ def _kind(name: str, node: Node, cycle: Cycle, upstreams: Container[int]) -> Kin
         if name in node._parameters:
             return _parameter(name, given, cycle)
     return Kind(Is.READ) if found_in(type(node), name) is None else Kind(Is.LIVE)
+
+
+def _are_outputs(given: object, node: Node) -> bool:
+    """Return whether an object is a list of outputs of a node."""
+    return (
+        isinstance(given, list)
+        and bool(given)
+        and all(isinstance(each, OutputNode) and each.owner is node for each in given)
+    )
 
 
 def _places(given: object) -> range | tuple[str, ...] | None:

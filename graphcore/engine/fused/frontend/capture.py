@@ -25,6 +25,7 @@ from graphcore.engine.fused.frontend.states import (
 )
 from graphcore.engine.fused.frontend.subset import Cycle, Node, Refused, cycle_of
 from graphcore.engine.fused.ir import (
+    BRANCH,
     OUTPUT,
     VARIABLES,
     Builtin,
@@ -137,7 +138,7 @@ class _Capture:
             if owner.cycle is None:
                 output.call(f"{owner.label}, whose output it is, is called")
             else:
-                output.cycle = OUTPUT
+                output.cycle = OUTPUT if output.case < 0 else BRANCH
         held = [tuple(self._held(node)) for node in self._plan.nodes]
         return Frontend(nodes, self._guards, held)
 
@@ -161,7 +162,7 @@ class _Capture:
             has_plain_alarms=of_class.has_plain_alarms,
         )
         if isinstance(node, OutputNode):
-            read.owner = self._indices[id(node.owner)]
+            read.owner, read.case = self._indices[id(node.owner)], node.place
             self._outputs.append(read)
             self._guard_class(type(node), None, ())
             return read
@@ -291,7 +292,7 @@ class _Capture:
             given = own[name]
             if kind.of is Is.INLINED:
                 self._guards.function(given)
-            elif kind.of is Is.INPUTS:
+            elif kind.of in (Is.INPUTS, Is.OUTPUTS):
                 self._guards.items(given)
                 if isinstance(given, dict):
                     self._guards.items(given.values())

@@ -86,7 +86,7 @@ class Expressions(ast.NodeTransformer):
         match kind.of:
             case Is.INPUT | Is.INPUTS:
                 raise Refused(f"its cycle passes its upstream {name} on")
-            case Is.OUTPUT:
+            case Is.OUTPUT | Is.OUTPUTS:
                 raise Refused(f"its cycle uses its output {name} other than by {name}.tick(value)")
             case Is.FOLDED if reads:
                 return ast.Constant(kind.detail)

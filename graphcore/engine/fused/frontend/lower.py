@@ -92,7 +92,7 @@ class _Lowering:
         body, form = arrange(body)
         self._aliases = frozenset(_aliases(body, self._expressions))
         for name, kind in self._kinds.items():
-            if kind.of is Is.OUTPUT and emits_at_most(body, name) > 1:
+            if kind.of in (Is.OUTPUT, Is.OUTPUTS) and emits_at_most(body, name) > 1:
                 raise Refused(f"its cycle may tick {name} several times")
         lines = tuple(self._body(body))
         wakes = wakes_at_most(body)
@@ -142,7 +142,8 @@ class _Lowering:
             case TickStatement():
                 return Tick()
             case EmitStatement():
-                return Emit(node.output, self._text(node.value, whole=True))
+                place = () if node.place is None else self._text(node.place)
+                return Emit(node.output, self._text(node.value, whole=not place), place)
             case WakeStatement():
                 whole = self._is_whole(node.at)
                 return Wake(self._text(node.at), whole, node.keeps_alive, node.last)
@@ -245,13 +246,20 @@ class _MarkCalls(ast.NodeTransformer):
         self._state = state
         self._kinds = kinds
 
-    def _is_output(self, expression: ast.expr) -> bool:
+    def _is(self, expression: ast.expr, of: Is) -> bool:
         kind = self._kinds.get(attribute_of(expression, self._me) or "")
-        return kind is not None and kind.of is Is.OUTPUT
+        return kind is not None and kind.of is of
 
     def visit_Expr(self, node: ast.Expr) -> ast.stmt:
         match node.value:
-            case ast.Call(ast.Attribute(output, "tick"), [value], []) if self._is_output(output):
+            case ast.Call(ast.Attribute(ast.Subscript(outputs, place), "tick"), [value], []) if (
+                self._is(outputs, Is.OUTPUTS) and not isinstance(value, ast.Starred)
+            ):
+                assert isinstance(outputs, ast.Attribute)
+                return EmitStatement(outputs.attr, value, place)
+            case ast.Call(ast.Attribute(output, "tick"), [value], []) if self._is(
+                output, Is.OUTPUT
+            ):
                 assert isinstance(output, ast.Attribute)
                 return node if isinstance(value, ast.Starred) else EmitStatement(output.attr, value)
             case ast.Call(func=called, args=[at], keywords=keywords) if not isinstance(
@@ -410,8 +418,10 @@ def _reads_value(statement: Statement) -> bool:
     match statement:
         case Set(_, operator, value):
             return Value() in value or bool(operator and statement.sets_value)
-        case Do(text) | Raise(text) | Wake(text) | Emit(_, text):
+        case Do(text) | Raise(text) | Wake(text):
             return Value() in text
+        case Emit(_, text, place):
+            return Value() in text or Value() in place
         case If(text, body, orelse) | Loop(text, body, orelse):
             return Value() in text or any(map(_reads_value, (*body, *orelse)))
     return False

@@ -40,14 +40,16 @@ class EmitStatement(ast.stmt):
     Attributes:
         output: the attribute that holds the output.
         value: the value.
+        place: the output's place, if the attribute holds a list of outputs.
     """
 
-    _fields = ("value",)
+    _fields = ("place", "value")
 
-    def __init__(self, output: str, value: ast.expr) -> None:
+    def __init__(self, output: str, value: ast.expr, place: ast.expr | None = None) -> None:
         super().__init__()
         self.output = output
         self.value = value
+        self.place = place
 
 
 class _Partial(Exception):
