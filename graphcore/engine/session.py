@@ -324,9 +324,9 @@ class Session:
             return
         queues = [node.queued(self.time) for node in nodes if isinstance(node, QueueNode)]
         marked, before = self._mark
-        if marked <= delivered and queues:
+        if marked <= delivered and any(queues):
             self._mark = (self.cycle, queues)
-        elif not queues or (self.cycle - marked > self._most and queues >= before):
+        elif marked <= delivered or (self.cycle - marked > self._most and queues >= before):
             raise self._endless(due, delivered)
         elif self.cycle - marked > self._most:
             self._mark = (self.cycle, queues)

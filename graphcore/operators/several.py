@@ -54,7 +54,56 @@ class WithLatest(MutableNode[tuple[Any, ...]]):
 
 
 @node(valid="any")
-class Merge(MutableNode[T]):
+class Merge(QueueNode[T]):
+    """Ticks with every value of every stream; those of one cycle follow one a cycle.
+
+    Attributes:
+        late: 2 while values wait, else 0: with the number of streams that ticked added, it is 1 in
+            a cycle that has one value, and needs no queue.
+    """
+
+    sources: list[Active[T]]
+    waiting: deque[T] = state(factory=deque)
+    late: int = state(0)
+
+    def cycle(self, state: GraphState) -> bool:
+        count = self.late
+        for source in self.sources:
+            if state.ticked(source):
+                self.value = source.value
+                count += 1
+        if count != 1:
+            for source in self.sources:
+                if state.ticked(source):
+                    self.waiting.append(source.value)
+            self.value = self.waiting.popleft()
+            self.late = 0
+            if self.waiting:
+                self.late = 2
+                state.schedule(state.time)
+        return True
+
+    def queued(self, time: int) -> int:
+        return len(self.waiting)
+
+
+@node(valid="any")
+class MergeAll(MutableNode[list[T]], Generic[T]):
+    """Ticks with the list of the values of all streams that ticked."""
+
+    sources: list[Active[T]]
+
+    def cycle(self, state: GraphState) -> bool:
+        values: list[T] = []
+        for source in self.sources:
+            if state.ticked(source):
+                values.append(source.value)
+        self.value = values
+        return True
+
+
+@node(valid="any")
+class MergeFirst(MutableNode[T]):
     """Ticks with the value of the first stream in the list that ticked."""
 
     sources: list[Active[T]]

@@ -35,6 +35,19 @@ def align(
     return Stream(several.Align(streams_of(streams, "align"), function_of(key), number))
 
 
+def merge_all(*streams: Active[T]) -> Stream[list[T]]:
+    """Tick with the list of all values that tick in a cycle, in the order of the arguments.
+
+    ::
+
+        time               1s     2s     3s
+        a                  a1            a3
+        b                         b2     b3
+        merge_all(a, b)    [a1]   [b2]   [a3, b3]
+    """
+    return Stream(several.MergeAll(streams_of(streams, "merge_all")))
+
+
 def select(condition: Active[object], then: Active[T], otherwise: Active[T]) -> Stream[T]:
     """Tick with the value of one of two streams: of `then` while the condition is true.
 

@@ -289,7 +289,7 @@ def test_r10_ctrl_c_at_any_place_leaves_no_node_unstopped_half_written_or_claime
     sources: int,
 ) -> None:
     first, *others = (gc.replay([1, 2, 3], "abc") for _ in range(sources))
-    inner = Held(first.merge(*others) if others else first)
+    inner = Held(first.merge_first(*others) if others else first)
     outer = Held(inner)
     graph = gc.Graph(Passing(outer))
     interrupting = Interrupting()

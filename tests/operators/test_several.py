@@ -46,10 +46,53 @@ def test_with_latest_is_triggered_by_its_own_stream_only() -> None:
     assert ticks(a.with_latest(b, gc.constant(0))) == [(3, ("b", "x", 0)), (5, ("c", "z", 0))]
 
 
-def test_of_several_that_tick_at_once_merge_takes_the_first_in_the_list() -> None:
+def test_of_several_that_tick_at_once_merge_first_takes_the_first_in_the_list() -> None:
     a, b, c = gc.replay([2, 4], "ab"), gc.replay([1, 2], "xy"), gc.replay([1, 3], "uv")
-    assert ticks(a.merge(b, c)) == [(1, "x"), (2, "a"), (3, "v"), (4, "b")]
-    assert ticks(c.merge(b, a)) == [(1, "u"), (2, "y"), (3, "v"), (4, "b")]
+    assert ticks(a.merge_first(b, c)) == [(1, "x"), (2, "a"), (3, "v"), (4, "b")]
+    assert ticks(c.merge_first(b, a)) == [(1, "u"), (2, "y"), (3, "v"), (4, "b")]
+
+
+def test_merge_delivers_all_that_tick_at_once_one_a_cycle_in_the_order_of_the_arguments() -> None:
+    a, b = gc.replay([1, 3], ["a1", "a3"]), gc.replay([2, 3], ["b2", "b3"])
+    c = gc.replay([3], ["c3"])
+    assert ticks(b.merge(c, a)) == [(1, "a1"), (2, "b2"), (3, "b3"), (3, "c3"), (3, "a3")]
+
+
+def test_what_comes_while_values_wait_is_merged_behind_them() -> None:
+    first, second = gc.replay([5, 5, 5], [1, 2, 3]), gc.replay([5, 5], [10, 20])
+    assert [v for _, v in ticks(first.merge(second))] == [1, 10, 2, 20, 3]
+    assert [v for _, v in ticks(first.merge(first, first))] == [1, 1, 1, 2, 2, 2, 3, 3, 3]
+
+
+def test_what_waits_in_a_merge_comes_when_a_bound_ends_the_run() -> None:
+    first = gc.replay([5, 5, 6], [1, 2, 3])
+    out = first.merge(first.map(lambda n: 10 * n), first).collect()
+    report = out.run(cycles=2)
+    assert report.cycles == 2
+    assert out.values == [1, 10, 1, 2, 20, 2]
+
+
+@given(st.lists(st.lists(st.integers(0, 4)), min_size=2, max_size=4), st.integers(0, 2))
+def test_merge_loses_nothing_and_keeps_the_order_of_each_stream(
+    times: list[list[int]], bursts: int
+) -> None:
+    sources = [
+        gc.replay(sorted(each), [(place, number) for number, _ in enumerate(each)])
+        for place, each in enumerate(times)
+    ]
+    merged = sources[0].merge(*sources[1:])
+    for _ in range(bursts):
+        merged = merged.merge(merged.map(lambda value: value))
+    out = [value for _, value in ticks(merged)]
+    for place, each in enumerate(times):
+        mine = [number for where, number in out if where == place]
+        assert len(mine) == 2**bursts * len(each)
+        assert list(dict.fromkeys(mine)) == list(range(len(each)))
+
+
+def test_merge_all_ticks_with_all_values_of_a_cycle_in_a_list() -> None:
+    a, b = gc.replay([1, 3], ["a1", "a3"]), gc.replay([2, 3], ["b2", "b3"])
+    assert ticks(gc.merge_all(b, a)) == [(1, ["a1"]), (2, ["b2"]), (3, ["b3", "a3"])]
 
 
 def test_merge_needs_no_value_of_the_others() -> None:

@@ -197,7 +197,7 @@ def test_nothing_to_replay_ends_the_run_at_once() -> None:
 
 def test_a_run_starts_at_the_earliest_first_event() -> None:
     late, early = gc.replay([20], "a"), gc.replay([10, 30], "xy")
-    out = late.merge(early, gc.constant("start")).collect()
+    out = late.merge_first(early, gc.constant("start")).collect()
     assert out.run().start == 10
     assert list(out) == [(10, "x"), (20, "a"), (30, "y")]
 

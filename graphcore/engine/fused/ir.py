@@ -363,6 +363,18 @@ def holes_of(body: Body) -> Iterator[Hole]:
             yield from holes_of(each.orelse)
 
 
+def wakes_only_now(body: Body) -> bool:
+    """Return whether every alarm among some statements is for the present time."""
+    for each in body:
+        match each:
+            case Wake(at) if at != (RunState(Run.TIME),):
+                return False
+            case If(_, inner, orelse) | Loop(_, inner, orelse):
+                if not (wakes_only_now(inner) and wakes_only_now(orelse)):
+                    return False
+    return True
+
+
 # Objects around a node that the frontend captured
 
 
@@ -420,6 +432,7 @@ class NodeIR:
         keeps_alarms: whether its `start` may keep an alarm to cancel it later.
         asks_between_cycles: whether it may use its state outside a cycle.
         has_plain_alarms: whether its alarms keep the run alive and are none of `schedule_last`.
+        starts_quietly: whether its `start` sets no alarm.
         cycle: the code of its `cycle`; `None` if the function calls the node.
         why: the reason why the function calls it; otherwise empty.
         upstreams: the index of the upstream in each attribute, or at each place in an attribute's
@@ -443,6 +456,7 @@ class NodeIR:
     keeps_alarms: bool = False
     asks_between_cycles: bool = False
     has_plain_alarms: bool = True
+    starts_quietly: bool = False
     cycle: CycleIR | None = None
     why: str = ""
     upstreams: Mapping[tuple[str, int | str | None], int] = field(default_factory=_nothing)
@@ -456,6 +470,15 @@ class NodeIR:
     def is_branch(self) -> bool:
         """Whether it is an output in a list, which its owner's code chooses."""
         return self.case >= 0 and self.cycle is not None
+
+    @property
+    def wakes_at_once(self) -> bool:
+        """Whether all that it asks for are further cycles at the present time."""
+        cycle = self.cycle
+        if cycle is None or not self.starts_quietly or self.is_source or not self.has_plain_alarms:
+            return False
+        # A cycle that asks whether it is due may run without its alarm.
+        return bool(self.active) and Due() not in cycle.holes and wakes_only_now(cycle.body)
 
     @property
     def tick_form(self) -> TickForm:

@@ -84,7 +84,18 @@ class SeveralOperators(StreamBase[T]):
         return self._stream(several.WithLatest(self, several_of(others, "with_latest")))
 
     def merge(self, *others: Active[T]) -> "Stream[T]":
-        """Tick with the value of the stream that ticks; of several, the first one listed."""
+        """Tick with every value of every stream.
+
+        Values of one cycle follow one a cycle at the same time, in the order of the arguments;
+        later ones queue behind those that still wait.
+
+        ::
+
+            time            1s   2s       3s
+            self            a1            a3
+            other                b2       b3
+            merge(other)    a1   b2       a3, b3
+        """
         return self._stream(several.Merge([self, *several_of(others, "merge")]))
 
     def demux(self, key: Callable[[T], K], keys: Iterable[K]) -> "Demuxed[K, Stream[T]]":
@@ -120,6 +131,20 @@ class SeveralOperators(StreamBase[T]):
         branches = several.Demux(self, function_of(key), places).branches
         streams = [self._stream(branch) for branch in branches]
         return Demuxed(dict(zip(places, streams, strict=False)), streams[-1])
+
+    def merge_first(self, *others: Active[T]) -> "Stream[T]":
+        """Tick with the value of the stream that ticks; of several, the first one listed.
+
+        The values of the others are passed over.
+
+        ::
+
+            time                  1s   2s   3s
+            self                  a1        a3
+            other                      b2   b3
+            merge_first(other)    a1   b2   a3
+        """
+        return self._stream(several.MergeFirst([self, *several_of(others, "merge_first")]))
 
     def combine(self, *others: Active[Any]) -> "Stream[tuple[Any, ...]]":
         """Tick with the tuple of all present values when any stream ticks."""

@@ -45,6 +45,18 @@ CASES: dict[str, tuple[DriverName, Callable[[], gc.Stream[Any]]]] = {
     ),
     "eight sources": (DriverName.VARIABLES, lambda: _joined(8)),
     "nine sources": (DriverName.HEAP, lambda: _joined(9)),
+    "a node that wakes itself at once": (
+        DriverName.VARIABLES,
+        lambda: gc.replay([1, 1, 2], [[1, 2], [3], [4, 5]]).unroll(),
+    ),
+    "a merge": (
+        DriverName.VARIABLES,
+        lambda: gc.replay([1, 1, 3], "abc").merge(gc.replay([1, 2, 3], "uvw")),
+    ),
+    "a merge and a node that wakes itself later": (
+        DriverName.HEAP,
+        lambda: gc.replay([1, 1, 3], "abc").delay(2).merge(gc.replay([1, 2, 3], "uvw")),
+    ),
     "a node that wakes itself": (DriverName.HEAP, of_class(WAKES)),
     "a node that keeps its alarm": (DriverName.SESSION, of_class(KEEPS)),
     "a node that is called and may be woken": (
@@ -105,7 +117,7 @@ def test_two_alarms_of_one_source_need_the_heap() -> None:
     )
 
     def make() -> gc.Stream[Any]:
-        return gc.Stream(made()).merge(gc.replay(iter([(3, 0), (4, 0)])))
+        return gc.Stream(made()).merge_first(gc.replay(iter([(3, 0), (4, 0)])))
 
     assert [time for time, _ in same(make)] == [3, 4, 5]
 

@@ -38,7 +38,7 @@ def outcome(tier: Any, sources: Sequence[gc.Stream[Any]], options: Any) -> tuple
     outs = [source.with_time().collect() for source in sources]
     counts = [source.count() for source in sources[::3]]
     pairs = [one.with_latest(other).collect() for one, other in pairwise(sources)]
-    all_of_them = sources[0].merge(*sources[1:]).scan(lambda a, x: (a, x), 0).collect()
+    all_of_them = sources[0].merge_first(*sources[1:]).scan(lambda a, x: (a, x), 0).collect()
     bursts = sources[0].combine(*sources[1:]).collect()
     graph = gc.Graph(*outs, *counts, *pairs, all_of_them, bursts)
     told: Any
@@ -212,7 +212,7 @@ def test_few_events_are_sorted_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(merged.MergedEvents, "_cycles", cycles)
     sources = [gc.replay(range(n, 4_000, 10), range(len(range(n, 4_000, 10)))) for n in range(MANY)]
-    out = sources[0].merge(*sources[1:]).count()
+    out = sources[0].merge_first(*sources[1:]).count()
     out.run()
     assert out.value == sum(sorted_at_once) == 4_000
     assert max(sorted_at_once) <= 25
@@ -239,7 +239,7 @@ def test_events_are_read_no_further_than_needed() -> None:
                 yield (time,), (time,)
 
     sources = [gc.Stream(Counted()) for _ in range(MANY)]
-    merged_all = sources[0].merge(*sources[1:]).count()
+    merged_all = sources[0].merge_first(*sources[1:]).count()
     merged_all.run(cycles=20)
     assert merged_all.value == 20
     assert len(read) <= MANY * (20 + 2 * 4)

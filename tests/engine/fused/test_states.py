@@ -165,7 +165,7 @@ def test_a_state_that_start_stores_in_a_function_knows_the_cycle(asked: str, sou
 
     def make() -> gc.Stream[Any]:
         first, *others = (gc.replay([3, 5, 5], "abc") for _ in range(sources))
-        return gc.Stream(made(first.merge(*others) if others else first))
+        return gc.Stream(made(first.merge_first(*others) if others else first))
 
     assert [time for time, _ in same(make)] == [3, 5, 5]
 

@@ -243,7 +243,7 @@ def test_the_placed_nodes_run_as_the_rules_say(
 ) -> None:
     graph, cycles = run
     with monkeypatch.context() as patch:
-        patch.setattr(module, "_SIDE_BY_SIDE", most)
+        patch.setattr(module, "SIDE_BY_SIDE", most)
         found = place(graph, Placement(graph))
     expected = [
         [each._replace(upstreams=()) if graph[each.index].cycle is None else each for each in log]

@@ -19,6 +19,7 @@ from graphcore.engine.fused.ir import NodeIR, TickForm
 
 _DEEPEST = 40
 _FEW = 8
+SIDE_BY_SIDE = 24  # blocks that are tested one by one; more wait in a heap
 _MOST_LOOKED_AT = 64  # clocks for one answer; giving up ("not known") costs one more test
 
 
@@ -132,7 +133,9 @@ class Placement:
         self.runs: list[Clock] = []
         self.ticks: list[Clock] = []
         self._known: dict[tuple[object, ...], Clock] = {}
-        self._alone = sum(node.woken for node in nodes) == 1
+        self._woken = {index for index, node in enumerate(nodes) if node.woken}
+        # In a larger graph, a node without a block would keep the others' blocks out of the heap.
+        self._is_small = len(nodes) <= SIDE_BY_SIDE
         for index, node in enumerate(nodes):
             runs = self._running(index, node)
             self.runs.append(runs)
@@ -153,10 +156,14 @@ class Placement:
         triggers = list(dict.fromkeys(self.ticks[upstream] for upstream in node.active))
         triggers = [clock for clock in triggers if clock is not self.never]
         if node.woken:
-            due = self.every if self._alone else Clock(Of.DUE, self.every, index)
+            due = self.every if len(self._woken) == 1 else Clock(Of.DUE, self.every, index)
             triggers.append(due)
         if not triggers:
             return self.never
+        if self._is_small and not node.needs_all:
+            began = {clock.node for clock in triggers if clock.of is Of.DUE}
+            if began == self._woken:  # an alarm or an event begins each cycle
+                return self.every
         runs = self._any(triggers)
         if not node.needs_all:
             return runs

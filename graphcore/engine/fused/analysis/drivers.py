@@ -34,8 +34,9 @@ def choose(nodes: Sequence[NodeIR]) -> DriverName:
         return DriverName.MERGED
     if not woken or any(map(_needs_session, woken)):
         return DriverName.SESSION
-    few = len(woken) <= _VARIABLES
-    alone = all(not (node.active or node.passive) for node in woken)
+    timers = [node for node in woken if not node.wakes_at_once]
+    few = len(timers) <= _VARIABLES and len(woken) - len(timers) <= _VARIABLES
+    alone = bool(timers) and all(not (node.active or node.passive) for node in timers)
     once = all(node.cycle is not None and node.cycle.wakes <= 1 for node in woken)
     return DriverName.VARIABLES if few and alone and once else DriverName.HEAP
 

@@ -9,10 +9,9 @@ from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
-from graphcore.engine.fused.analysis.clocks import Block, Clock, Of, Placement
+from graphcore.engine.fused.analysis.clocks import SIDE_BY_SIDE, Block, Clock, Of, Placement
 from graphcore.engine.fused.ir import Hole, NodeIR, Ticked, TickForm, Valid
 
-_SIDE_BY_SIDE = 24
 _NONE: dict[Hole, "Test"] = {}
 
 
@@ -153,7 +152,7 @@ class _Placing:
     def placed(self) -> Placed:
         top = self._placement.top
         blocks = [item for item in top.items if isinstance(item, Block)]
-        sparse = len(top.items) > _SIDE_BY_SIDE and len(blocks) == len(top.items)
+        sparse = len(top.items) > SIDE_BY_SIDE and len(blocks) == len(top.items)
         if not sparse:
             return Placed(self._block(top, Always()), False)
         opened: set[Clock] = set()

@@ -13,7 +13,7 @@ from typing import Any
 from graphcore.engine.clock import last_bit, weak_bit
 from graphcore.engine.fused.analysis.drivers import DriverName
 from graphcore.engine.fused.backend.events import RecordedEvents
-from graphcore.engine.fused.backend.layout import Layout
+from graphcore.engine.fused.backend.layout import Layout, delivers
 from graphcore.engine.fused.backend.lines import Lines
 from graphcore.engine.fused.backend.merged import MergedEvents
 from graphcore.engine.fused.ir import NodeIR
@@ -234,22 +234,48 @@ class MergedDriver(RecordedDriver):
 
 
 class VariablesDriver(Driver):
-    """A few sources, each with its next time in a variable."""
+    """A few sources, each with its next time in a variable.
+
+    Nodes that wake themselves at the present time only, such as `merge` and `unroll`, have such a
+    variable as well: it is the present time if there is to be a further cycle, else earlier or
+    `never`.
+    """
 
     arguments = ", cycles, end, dues"
 
+    def __init__(self, nodes: Sequence[NodeIR], layout: Layout) -> None:
+        super().__init__(nodes, layout)
+        self._at_once = [index for index in self.woken if nodes[index].wakes_at_once]
+        self._timers = [index for index in self.woken if index not in self._at_once]
+        # While each timer delivers an event, only the further cycles of other nodes may be endless.
+        self._tells_at_once = not self.layout.asks_session and all(
+            delivers(nodes[index]) for index in self._timers
+        )
+
     def prologue(self, out: Lines) -> None:
-        dues = [self.layout.dues[index] for index in self.woken]
-        for index, due in zip(self.woken, dues, strict=True):
-            out.add(1, f"{due} = dues[{index}]")
+        for index in self.woken:
+            out.add(1, f"{self.layout.dues[index]} = dues[{index}]")
+        dues = [self.layout.dues[index] for index in self._timers]
+        at_once = " or ".join(f"{self.layout.dues[index]} == time" for index in self._at_once)
+        if at_once:
+            out.add(1, "time = None")
         out.add(1, "for cycle in cycles:")
-        following = dues[0]
-        if len(dues) > 1:
-            following = "following"
+        following = dues[0] if len(dues) == 1 and not at_once else "following"
+        if at_once:
+            out.add(2, f"if {at_once}:")
+            if self._tells_at_once:
+                out.add(3, "session.time, session.cycle = time, cycle - 1")
+                out.add(3, f"session.again(cycle, {self._due()})")
+            else:
+                out.add(3, "pass")
+            out.add(2, "else:")
+            out.add(3, f"following = {_earliest(dues)}")
+        elif len(dues) > 1:
             out.add(2, f"following = {_earliest(dues)}")
         self._end(out, f"{following} > end")
         out.add(2, f"time = {following}")
-        self._tell_session(out)
+        if not (self._at_once and self._tells_at_once):
+            self._tell_session(out)
 
     def _due(self) -> str:
         pairs = (f"{index}: {self.layout.dues[index]}" for index in self.woken)

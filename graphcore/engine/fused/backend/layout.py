@@ -220,7 +220,7 @@ class _LayingOut:
             Run.START in asks,
             asks_due,
             asks_session,
-            any(node.woken and not _delivers(node) for node in nodes),
+            any(node.woken and not delivers(node) for node in nodes),
         )
 
     def _cases(self) -> dict[int, tuple[str, str, str]]:
@@ -358,7 +358,7 @@ def _needs_of(cycle: CycleIR) -> _Needs:
     )
 
 
-def _delivers(node: NodeIR) -> bool:
+def delivers(node: NodeIR) -> bool:
     """Return whether a node is a source that delivers an event whenever it runs."""
     return node.is_source and node.tick_form is TickForm.ALWAYS
 

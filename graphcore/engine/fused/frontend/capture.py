@@ -22,6 +22,7 @@ from graphcore.engine.fused.frontend.states import (
     is_recorded,
     keeps_alarms,
     may_schedule,
+    starts_quietly,
 )
 from graphcore.engine.fused.frontend.subset import Cycle, Node, Refused, cycle_of
 from graphcore.engine.fused.ir import (
@@ -108,6 +109,7 @@ class _Class:
         keeps_alarms: whether its `start` may keep an alarm to cancel it later.
         asks_between_cycles: whether it may use its state outside a cycle.
         has_plain_alarms: whether it sets plain alarms only.
+        starts_quietly: whether its `start` sets no alarm.
     """
 
     cycle: Cycle | str
@@ -116,6 +118,7 @@ class _Class:
     keeps_alarms: bool
     asks_between_cycles: bool
     has_plain_alarms: bool
+    starts_quietly: bool
 
 
 class _Capture:
@@ -160,6 +163,7 @@ class _Capture:
             keeps_alarms=of_class.keeps_alarms,
             asks_between_cycles=of_class.asks_between_cycles,
             has_plain_alarms=of_class.has_plain_alarms,
+            starts_quietly=of_class.starts_quietly and not by_itself,
         )
         if isinstance(node, OutputNode):
             read.owner, read.case = self._indices[id(node.owner)], node.place
@@ -185,8 +189,8 @@ class _Capture:
                 cycle = str(reason)
             withheld = not sets_only_what_it_ticks_with(cls)
             asks = may_schedule(cls), keeps_alarms(cls), asks_between_cycles(cls)
-            plain = has_plain_alarms(cls)
-            found = self._classes[cls] = _Class(cycle, withheld, *asks, plain)
+            alarms = has_plain_alarms(cls), starts_quietly(cls)
+            found = self._classes[cls] = _Class(cycle, withheld, *asks, *alarms)
         return found
 
     def _fuse(self, read: NodeIR, node: Node, of_class: "_Class") -> None:

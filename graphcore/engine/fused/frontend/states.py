@@ -58,6 +58,11 @@ def has_plain_alarms(cls: type[Any]) -> bool:
     return not any(_sets_others(*_method(cls, name)) for name in ("start", "cycle"))
 
 
+def starts_quietly(cls: type[Any]) -> bool:
+    """Return whether a class's `start` cannot make a node run."""
+    return not _uses_more_than(_method(cls, "start"), _QUIET)
+
+
 def is_recorded(node: MutableNode[Any]) -> bool:
     """Return whether a source's `chunks` delivers the same events as its `start` and `cycle`."""
     if not (isinstance(node, Source) and node.recorded):
