@@ -7,11 +7,18 @@ import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
+from textwrap import dedent
+from types import FunctionType, ModuleType
 
 import pytest
 
 import graphcore as gc
+from graphcore.stream import functions
+from graphcore.stream.families.bursts import BurstOperators
+from graphcore.stream.families.running import RunningOperators
+from graphcore.stream.families.selecting import SelectingOperators
+from graphcore.stream.families.several import SeveralOperators
+from graphcore.stream.families.single import SingleOperators
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -136,3 +143,30 @@ def test_the_operator_table_names_exactly_the_operators_that_exist(page: str) ->
     }
     operators = (operators - NO_OPERATORS) | functions
     assert named - {"reset"} == operators | SOURCES | statistics | {"named"}
+
+
+# The families whose operators are on the page one by one.
+SHOWN = (SingleOperators, SelectingOperators, SeveralOperators, BurstOperators, RunningOperators)
+# They are shown elsewhere: handles with further methods, and `merge` beside what loses ties.
+NOT_SHOWN = {"rolling", "ewm", "merge", "merge_first"}
+
+
+def operators_with_diagrams() -> list[object]:
+    methods = [each for family in SHOWN for each in vars(family).values()]
+    made = [getattr(gc, name) for name in gc.__all__]
+    made = [each for each in made if getattr(each, "__module__", "") == functions.__name__]
+    return [
+        pytest.param(each, id=each.__name__)
+        for each in (*methods, *made)
+        if inspect.isfunction(each) and each.__name__[0] != "_" and each.__name__ not in NOT_SHOWN
+    ]
+
+
+@pytest.mark.parametrize("operator", operators_with_diagrams())
+def test_the_page_shows_the_diagram_of_each_operators_docstring(operator: FunctionType) -> None:
+    drawn = re.search(r"^::\n\n((?:    .*\n|\n)+)", f"{inspect.getdoc(operator)}\n", re.M)
+    assert drawn, f"the docstring of {operator.__name__} has no diagram of times and values"
+    page = (ROOT / "docs/operators.md").read_text("utf-8")
+    prefix = "gc." if operator.__module__ == functions.__name__ else ""
+    assert f"### `{prefix}{operator.__name__}`" in page
+    assert f"```text\n{dedent(drawn[1]).strip(chr(10))}\n```" in page

@@ -25,6 +25,13 @@ def align(
 
     It joins live streams by the time that their values carry.
 
+    ::
+
+        time                      1s  2s      3s
+        a                         x1  y2
+        b                             y7      x8
+        align(a, b, key=first)        (y2,y7) (x1,x8)
+
     Args:
         streams: the streams, one or more.
         key: returns the key of a value, such as its timestamp; keys must be hashable.
@@ -221,6 +228,13 @@ def any_of(*streams: Active[object]) -> Stream[bool]:
 
 def make(function: Callable[..., U], /, **streams: Active[Any]) -> Stream[U]:
     """Tick with an object of the present values when any stream ticks.
+
+    ::
+
+        time                           1s  2s           3s
+        bid                            1                3
+        ask                                4
+        make(Quote, bid=bid, ask=ask)      Quote(1, 4)  Quote(3, 4)
 
     Args:
         function: a class, or a function; it is called with the present values as keywords.

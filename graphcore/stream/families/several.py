@@ -66,6 +66,13 @@ class SeveralOperators(StreamBase[T]):
     def join(self, /, *others: Any, function: Any = None) -> "Stream[Any]":
         """Tick with ``function(value, *other values)`` when any of the streams ticks.
 
+        ::
+
+            time                            1s  2s  3s
+            self                            1       3
+            b                                   20  30
+            join(b, lambda x, y: x + y)         21  33
+
         Args:
             others: the streams to join; the function may follow them as the last argument.
             function: called with the present value of each stream, this stream's first.
@@ -80,7 +87,15 @@ class SeveralOperators(StreamBase[T]):
         return self._stream(several.Join([self, *several_of(streams, "join")], function))
 
     def with_latest(self, *others: Passive[Any]) -> "Stream[tuple[Any, ...]]":
-        """Tick with (value, present value of each of the others) when this stream ticks."""
+        """Tick with (value, present value of each of the others) when this stream ticks.
+
+        ::
+
+            time              1s  2s  3s      4s
+            self              1       3       4
+            b                     20          40
+            with_latest(b)            (3, 20) (4, 40)
+        """
         return self._stream(several.WithLatest(self, several_of(others, "with_latest")))
 
     def merge(self, *others: Active[T]) -> "Stream[T]":
@@ -147,5 +162,13 @@ class SeveralOperators(StreamBase[T]):
         return self._stream(several.MergeFirst([self, *several_of(others, "merge_first")]))
 
     def combine(self, *others: Active[Any]) -> "Stream[tuple[Any, ...]]":
-        """Tick with the tuple of all present values when any stream ticks."""
+        """Tick with the tuple of all present values when any stream ticks.
+
+        ::
+
+            time          1s  2s       3s
+            self          1            3
+            b                 20       30
+            combine(b)        (1, 20)  (3, 30)
+        """
         return self._stream(several.Combine([self, *several_of(others, "combine")]))

@@ -27,11 +27,26 @@ class SingleOperators(StreamBase[T]):
     __slots__ = ()
 
     def map(self, function: Callable[[T], U]) -> "Stream[U]":
-        """Tick with ``function(value)``."""
+        """Tick with ``function(value)``.
+
+        ::
+
+            self                      1   2   3
+            map(lambda n: 10 * n)     10  20  30
+        """
         return self._stream(single.Map(self, function_of(function)))
 
     def filter(self, predicate: Callable[[T], object]) -> "Stream[T]":
-        """Tick with each value for which the predicate is true."""
+        """Tick with each value for which the predicate is true.
+
+        ::
+
+            self                         1  2  3
+            filter(lambda n: n != 2)     1     3
+
+        Raises:
+            InvalidTypeError: for a stream: `gate` takes one.
+        """
         if isinstance(predicate, Handle | MutableNode):
             name = node_of(predicate).name
             raise InvalidTypeError(
@@ -41,11 +56,24 @@ class SingleOperators(StreamBase[T]):
         return self._stream(single.Filter(self, function_of(predicate), True))
 
     def filter_map(self, function: Callable[[T], U | None]) -> "Stream[U]":
-        """Tick with ``function(value)`` where that is not `None`."""
+        """Tick with ``function(value)`` where that is not `None`.
+
+        ::
+
+            self                           "a"  "b"  "c"
+            filter_map({"a": 1}.get)       1
+        """
         return self._stream(single.FilterMap(self, function_of(function)))
 
     def split(self, predicate: Callable[[T], object]) -> "tuple[Stream[T], Stream[T]]":
-        """Return two streams: the values for which the predicate is true, and all others."""
+        """Return two streams: the values for which the predicate is true, and all others.
+
+        ::
+
+            self                          1  2  3
+            split(lambda n: n != 2)[0]    1     3
+            split(lambda n: n != 2)[1]       2
+        """
         function = function_of(predicate)
         judged = single.Map(self, lambda value: (bool(function(value)), value))
         sides = [
@@ -58,23 +86,53 @@ class SingleOperators(StreamBase[T]):
         """Tick with ``result = function(result, value)``; the first `result` is `initial`.
 
         Every run uses the same `initial`, so `function` should not change that object.
+
+        ::
+
+            self                             1   2   3
+            scan(lambda r, n: r + n, 10)     11  13  16
         """
         return self._stream(single.Scan(self, function_of(function), initial))
 
     def reduce(self, function: Callable[[T, T], T]) -> "Stream[T]":
-        """Tick with the first value, then with ``result = function(result, value)``."""
+        """Tick with the first value, then with ``result = function(result, value)``.
+
+        ::
+
+            self                           1  2  3
+            reduce(lambda r, n: r + n)     1  3  6
+        """
         return self._stream(single.Reduce(self, function_of(function)))
 
     def enumerate(self, first: int = 0) -> "Stream[tuple[int, T]]":
-        """Tick with (number, value); the numbers count up from `first`."""
+        """Tick with (number, value); the numbers count up from `first`.
+
+        ::
+
+            self           "a"       "b"
+            enumerate()    (0, "a")  (1, "b")
+        """
         return self._stream(single.Enumerate(self, whole(first, "first")))
 
     def with_time(self) -> "Stream[tuple[int, T]]":
-        """Tick with (engine time in ns, value)."""
+        """Tick with (engine time in ns, value).
+
+        ::
+
+            time           1ns       5ns
+            self           "a"       "b"
+            with_time()    (1, "a")  (5, "b")
+        """
         return self._stream(single.WithTime(self))
 
     def pairwise(self) -> "Stream[tuple[T, T]]":
-        """Tick with (previous value, value), from the second value on."""
+        """Tick with (previous value, value), from the second value on.
+
+        ::
+
+            self          1  2       3
+            pairwise()       (1, 2)  (2, 3)
+        """
         return self._stream(single.Pairwise(self))
 
     def starmap(self, function: Callable[..., U]) -> "Stream[U]":
@@ -110,6 +168,11 @@ class SingleOperators(StreamBase[T]):
 
     def replace(self, **fields: object) -> "Stream[T]":
         """Tick with each record, with other values in some of its fields.
+
+        ::
+
+            self              {"a": 1, "b": 2}
+            replace(b=5)      {"a": 1, "b": 5}
 
         Args:
             fields: for each field a constant, or a stream whose present value is taken.
@@ -277,6 +340,11 @@ class SingleOperators(StreamBase[T]):
     def check(self, predicate: Callable[[T], object], message: str = "check failed") -> "Stream[T]":
         """Tick with each value, and end the run with an error at one that is wrong.
 
+        ::
+
+            self                       2  1  -1
+            check(lambda n: n > 0)     2  1  CheckError
+
         Args:
             predicate: must be true for every value.
             message: what the error says; the value follows.
@@ -304,7 +372,13 @@ class SingleOperators(StreamBase[T]):
         return self._stream(attempt), self._stream(attempt.failures)
 
     def stop_run(self) -> "Stream[T]":
-        """End the run after the first cycle in which the stream ticks (R9); tick with the value."""
+        """End the run after the first cycle in which the stream ticks (R9); tick with the value.
+
+        ::
+
+            self                                 1  2  3
+            filter(lambda n: n == 2).stop_run()     2
+        """
         return self._stream(single.StopRun(self))
 
 
