@@ -11,6 +11,7 @@ from benchmarks import (
     branches,
     chain,
     crossover,
+    demux,
     discovery,
     fan_out,
     idle,
@@ -40,6 +41,7 @@ TICKS: dict[str, Part] = {
     "crossover": crossover,
     "book": book,
     "sparse": sparse,
+    "demux": demux,
     "arrays": arrays,
 }
 PARTS: dict[str, Part] = TICKS | {
