@@ -250,6 +250,57 @@ class Zip(MutableNode[tuple[Any, ...]]):
         return False
 
 
+@node(valid="any")
+class Sync(MutableNode[tuple[Any, ...]]):
+    """Ticks with a tuple once all streams have ticked, or some time after the first of them did.
+
+    Attributes:
+        group: the values of the open tuple, `None` for a stream that has not ticked.
+        come: which streams have ticked.
+        missing: how many have not; all of them if no tuple is open.
+        deadline: the engine time at which the open tuple ticks incomplete.
+    """
+
+    sources: list[Active[Any]]
+    within: int
+    group: list[Any] = state(factory=list)
+    come: list[bool] = state(factory=list)
+    size: int = state(0)
+    missing: int = state(0)
+    deadline: int = state(0)
+
+    def start(self, state: GraphState) -> None:
+        self.size = self.missing = len(self.sources)
+        self.group = [None] * self.size
+        self.come = [False] * self.size
+
+    def cycle(self, state: GraphState) -> bool:
+        was_open = self.missing < self.size
+        for place, source in enumerate(self.sources):
+            if state.ticked(source):
+                self.group[place] = source.value
+                if not self.come[place]:
+                    self.come[place] = True
+                    self.missing -= 1
+        late = was_open and state.due and state.time >= self.deadline
+        if self.missing and not late:
+            if self.missing < self.size and not was_open:
+                self.deadline = state.time + self.within
+                state.schedule_last(self.deadline)
+            return False
+        self.value = tuple(self.group)
+        self.group = [None] * self.size
+        self.come = [False] * self.size
+        self.missing = self.size
+        return True
+
+    def close(self, state: GraphState) -> bool:
+        if self.missing == self.size:
+            return False
+        self.value = tuple(self.group)
+        return True
+
+
 @node
 class Summary(MutableNode[U]):
     """Ticks with a function's result for the list of all present values."""

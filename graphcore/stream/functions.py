@@ -9,6 +9,7 @@ from graphcore.operators import several
 from graphcore.stream.families.arguments import function_of, streams_of, whole
 from graphcore.stream.stream import Stream
 from graphcore.tables.libraries import tables_module
+from graphcore.time import Duration, to_period
 
 if TYPE_CHECKING:
     import numpy as np
@@ -146,6 +147,35 @@ def zip(*streams: Active[Any], capacity: int) -> Stream[Any]:
     """
     number = whole(capacity, "capacity", 1)
     return Stream(several.Zip(streams_of(streams, "zip"), number))
+
+
+@overload
+def sync(
+    first: Active[T], second: Active[V], /, *, within: Duration
+) -> Stream[tuple[T | None, V | None]]: ...
+@overload
+def sync(*streams: Active[Any], within: Duration) -> Stream[tuple[Any, ...]]: ...
+def sync(*streams: Active[Any], within: Duration) -> Stream[Any]:
+    """Tick with the tuple of values that come together, or nearly so.
+
+    The first tick opens a tuple. It ticks when all streams have ticked, or `within` later, at the
+    end of that instant, with `None` for a stream that has not; at the end of the run (R14) an open
+    tuple ticks as well. The next tick opens a new one. Of several values of one stream the newest
+    is taken.
+
+    ::
+
+        time                     1s  2s        3s  4s  5s
+        a                        a1            a3
+        b                            b2
+        sync(a, b, within="2s")      (a1, b2)          (a3, None)
+
+    Args:
+        streams: the streams.
+        within: how long a tuple stays open.
+    """
+    period = to_period(within)
+    return Stream(several.Sync(streams_of(streams, "sync"), period))
 
 
 def maximum(*streams: Active[T]) -> Stream[T]:

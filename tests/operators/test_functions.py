@@ -1,5 +1,6 @@
 """The functions that make a stream of several, beside plain loops over the same events."""
 
+import itertools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -207,3 +208,49 @@ def test_a_function_of_math_gives_pythons_result(name: str) -> None:
 def test_a_domain_error_of_math_is_an_error_of_the_run() -> None:
     with pytest.raises(ValueError, match="math domain error"):
         gc.math.sqrt(gc.constant(-1.0)).run()
+
+
+@given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 2)), max_size=12), st.integers(1, 4))
+def test_sync_waits_for_all_streams_or_for_the_end_of_its_time(
+    events: list[tuple[int, int]], within: int
+) -> None:
+    # Each event: how long after the one before it, and of which stream.
+    times = list(itertools.accumulate(gap for gap, _ in events))
+    columns = [
+        [
+            (time, n)
+            for n, (time, (_, which)) in enumerate(zip(times, events, strict=True))
+            if which == i
+        ]
+        for i in range(3)
+    ]
+    # Events of one stream at one time have a cycle each, the k-th of all streams together.
+    cycles: dict[tuple[int, int], dict[int, int]] = {}
+    for i, column in enumerate(columns):
+        seen: dict[int, int] = {}
+        for time, value in column:
+            k = seen[time] = seen.get(time, -1) + 1
+            cycles.setdefault((time, k), {})[i] = value
+    expected: list[tuple[int, tuple[int | None, ...]]] = []
+    group: dict[int, int] = {}
+    deadline = 0
+    for time, k in sorted(cycles):
+        if group and time > deadline:
+            expected.append((deadline, tuple(group.get(i) for i in range(3))))
+            group = {}
+        if not group:
+            deadline = time + within
+        group.update(cycles[time, k])
+        if len(group) == 3:
+            expected.append((time, tuple(group.get(i) for i in range(3))))
+            group = {}
+    if group:
+        expected.append((deadline, tuple(group.get(i) for i in range(3))))
+    streams = [gc.replay(column) for column in columns]
+    assert ticks(gc.sync(*streams, within=within)) == expected
+
+
+def test_r14_sync_ticks_at_the_end_with_what_has_come() -> None:
+    a, b = gc.replay([1], ["a"]), gc.replay([9], ["b"])
+    assert ticks(gc.sync(a, b, within="5ns"), until=3) == [(3, ("a", None))]
+    assert ticks(gc.sync(a, b, within="5ns")) == [(6, ("a", None)), (14, (None, "b"))]
