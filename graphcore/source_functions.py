@@ -322,11 +322,10 @@ def poll(
         InvalidTypeError, InvalidValueError: at wiring for an argument that is wrong.
         RunError: in `start` of a historical run; in `stop` if a call takes longer than 5 s more.
 
-    >>> numbers = iter([3, 1, 4])
-    >>> out = poll(lambda: next(numbers), "1ms").collect()
+    >>> out = poll(lambda: 20.5, "1ms").collect()
     >>> _ = out.run(realtime=True, cycles=3)
     >>> out.values
-    [3, 1, 4]
+    [20.5, 20.5, 20.5]
     """
     status = Status()
     polled = Polled(source_function_of(function, "poll"), to_period(period))
