@@ -13,11 +13,13 @@ from graphcore.embedding.event_loop import RunLoop
 from graphcore.embedding.running import Running, awaited
 from graphcore.engine.collector import without_collections
 from graphcore.engine.fused import Fused
+from graphcore.engine.fused.subgraphs import FusedSubgraphs
 from graphcore.engine.interpreted import Interpreted
 from graphcore.engine.lifecycle import Control, Tier, control_of, execute
 from graphcore.engine.notes import add_note
 from graphcore.engine.plan import Plan
 from graphcore.engine.session import MAX_CYCLES_AT_ONCE, Session
+from graphcore.engine.subgraphs import Subgraphs
 from graphcore.errors import InvalidTypeError, InvalidValueError, RunError
 from graphcore.node import MutableNode, Source, node_of, refuse_list
 from graphcore.polling import Receive
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 TierName = Literal["fused", "interpreted"]
 ReceiveName = Literal["thread", "inline"]
 
+_SUBGRAPHS = {"fused": FusedSubgraphs, "interpreted": Subgraphs}
 _TIERS: dict[str, Callable[[Plan], Tier]] = {"fused": Fused, "interpreted": Interpreted}
 
 
@@ -307,6 +310,7 @@ class Graph:
             way.prepare(RunMode.REALTIME if realtime else RunMode.HISTORICAL, progress)
             session = self._session(realtime, start, until, duration, cycles, progress, most)
             session.receive, session.spin = Receive(receive), spinning
+            session.make_subgraphs = _SUBGRAPHS[tier]
             control.begin(session)
             with (
                 showing_progress(session) if progress else nullcontext(),

@@ -11,7 +11,9 @@ import dataclasses
 import inspect
 import itertools
 import re
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from types import FunctionType, MemberDescriptorType
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Never, Protocol, TypeVar
 
@@ -24,6 +26,25 @@ T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
 _serials = itertools.count(1)
+
+
+class _Made(threading.local):
+    """The nodes that this thread has made since a build began; `None` if none is in progress."""
+
+    nodes: "list[MutableNode[Any]] | None" = None
+
+
+_made = _Made()
+
+
+@contextmanager
+def nodes_made() -> "Iterator[list[MutableNode[Any]]]":
+    """Return the list that receives the nodes which this thread makes, in order."""
+    before, _made.nodes = _made.nodes, []
+    try:
+        yield _made.nodes
+    finally:
+        _made.nodes = before
 
 
 class Active(Protocol[T_co]):
@@ -184,6 +205,8 @@ class MutableNode(Generic[T]):
                 "or give it an __init__ that calls super().__init__() without any"
             )
         self.serial = next(_serials)
+        if _made.nodes is not None:
+            _made.nodes.append(self)
         self.wired_at = origin_of(self)
         self.ticked_in = 0
 

@@ -6,7 +6,7 @@ nodes.
 """
 
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from enum import StrEnum
 from typing import Any, Protocol
 
@@ -89,15 +89,41 @@ class EventLoop(Protocol):
 class Session(Protocol):
     """What the engine offers to the states of a run."""
 
-    time: int
-    cycle: int
-    start_time: int
-    run_mode: RunMode
-    receive: Receive
-    ended_by: EndedBy | None
-    ended: threading.Event
-    closing: bool
-    event_loop: EventLoop | None
+    @property
+    def time(self) -> int:
+        """Engine time, ns."""
+
+    @property
+    def cycle(self) -> int:
+        """The number of the present cycle; 0 before the first."""
+
+    @property
+    def start_time(self) -> int:
+        """Engine time of the start, ns."""
+
+    @property
+    def run_mode(self) -> RunMode:
+        """How time passes."""
+
+    @property
+    def receive(self) -> Receive:
+        """Which thread reads the sockets of sources that do not say so themselves."""
+
+    @property
+    def ended_by(self) -> EndedBy | None:
+        """What ended the run; `None` before."""
+
+    @property
+    def ended(self) -> threading.Event:
+        """An event that is set when the run has ended."""
+
+    @property
+    def closing(self) -> bool:
+        """Whether the ordinary cycles are over (R14)."""
+
+    @property
+    def event_loop(self) -> EventLoop | None:
+        """The loop of the run's coroutines; `None` for one of their own."""
 
     @property
     def schedule(self) -> Alarms:
@@ -128,6 +154,12 @@ class Session(Protocol):
 
     def hold(self, count: int) -> None:
         """Add `count` to the holds; while there are any, a run without alarms goes on."""
+
+    def subgraphs(self, index: int, outside: Sequence[Any]) -> Any:
+        """Return what wires and runs the sub-graphs of the node with this index."""
+
+    def retire(self) -> None:
+        """Ask the owner of this sub-graph to retire it."""
 
 
 class GraphState:
@@ -306,6 +338,18 @@ class GraphState:
     def release(self) -> None:
         """End one `hold`."""
         self._session.hold(-1)
+
+    def subgraphs(self, outside: Sequence[Any]) -> Any:
+        """Return what wires and runs the sub-graphs of this node: a `graphcore.subgraph.Subgraphs`.
+
+        Args:
+            outside: the nodes from outside that the sub-graphs may read.
+        """
+        return self._session.subgraphs(self._index, outside)
+
+    def retire(self) -> None:
+        """Retire the sub-graph of this node after the present cycle, as `stop_key` does."""
+        self._session.retire()
 
 
 def _last_tick(upstream: Any) -> int:

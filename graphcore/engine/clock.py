@@ -95,6 +95,13 @@ class Schedule:
                 heappush(heap, entry)
         return heap[0] >> self.bits if heap else None
 
+    def waiting(self, now: int) -> set[int]:
+        """Return the nodes with an alarm for this time or before, which `take` would return."""
+        following = now + 1 << self.bits
+        if not self.heap or self.heap[0] >= following:
+            return set()
+        return {entry & self.mask for entry in self.heap if entry < following}
+
     def take(self, now: int) -> list[int]:
         """Return the nodes with an alarm for this time or before.
 

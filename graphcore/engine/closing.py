@@ -10,7 +10,7 @@ from heapq import heapify, heappop, heappush
 from graphcore.engine.interpreted import Cycles
 from graphcore.engine.notes import add_note
 from graphcore.engine.plan import Plan
-from graphcore.engine.session import Session
+from graphcore.engine.session import RunningSession, Session
 
 
 def close(plan: Plan, session: Session) -> None:
@@ -18,35 +18,47 @@ def close(plan: Plan, session: Session) -> None:
     session.begin_closing()
     time = session.schedule.next_time()
     if plan.closing or (time is not None and time <= session.time):
-        _Closing(plan, session).run()
+        closing = Closing(plan, session)
+        while (due := session.next_closing(bool(closing.left))) is not None:
+            closing.run(due)
 
 
-class _Closing:
-    def __init__(self, plan: Plan, session: Session) -> None:
+class Closing:
+    """The closing instant of a graph or of a sub-graph, cycle by cycle.
+
+    Args:
+        plan: the graph.
+        session: its session.
+
+    Attributes:
+        left: the nodes that are still to close.
+    """
+
+    def __init__(self, plan: Plan, session: RunningSession) -> None:
         self._plan = plan
         self._session = session
         self._cycles = Cycles(plan, session)
-        self._left = set(plan.closing)
+        self.left = set(plan.closing)
         self._readers: list[list[int]] = []
         self._awaited: tuple[frozenset[int], frozenset[int]] = (frozenset(), frozenset())
 
-    def run(self) -> None:
-        session = self._session
-        while True:
-            due = session.next_closing(bool(self._left))
-            if due is None:
-                return
-            if self._left:
-                self._cycle(due)
-            else:
-                self._cycles.run(due)
+    def run(self, due: list[int]) -> None:
+        """Run a cycle.
+
+        Args:
+            due: the nodes that start it; the list is used up.
+        """
+        if self.left:
+            self._cycle(due)
+        else:
+            self._cycles.run(due)
 
     def _cycle(self, due: list[int]) -> None:
         """Run a cycle in which nodes may close."""
         cycles, triggers = self._cycles, self._plan.triggers
         started = self._session.pending = []
         triggered = set(due)
-        pending = [*due, *self._left]
+        pending = [*due, *self.left]
         heapify(pending)
         index = -1
         while pending:
@@ -55,8 +67,8 @@ class _Closing:
                 continue
             ticked = index in triggered and cycles.step(index)
             triggered.discard(index)
-            if not ticked and index in self._left and not self._may_run_again(index, triggered):
-                self._left.discard(index)
+            if not ticked and index in self.left and not self._may_run_again(index, triggered):
+                self.left.discard(index)
                 ticked = self._close(index)
             if started:  # outputs that the node ticked
                 triggered.update(started)
@@ -91,11 +103,9 @@ class _Closing:
             triggered: the nodes that are still to run in this cycle; a feedback may lead from them
                 to a node that has had its turn.
         """
-        schedule = self._session.schedule
-        mask, following = schedule.mask, self._session.time + 1 << schedule.bits
-        if not triggered and not (schedule.heap and schedule.heap[0] < following):
+        waiting = self._session.due_now()
+        if not triggered and not waiting:
             return False
-        waiting = {entry & mask for entry in schedule.heap if entry < following}
         return index in self._downstream(frozenset(waiting.union(triggered)))
 
     def _downstream(self, nodes: frozenset[int]) -> frozenset[int]:

@@ -14,7 +14,7 @@ from typing import Any
 
 from graphcore.engine.notes import add_note
 from graphcore.engine.plan import Node, Plan
-from graphcore.engine.session import Session
+from graphcore.engine.session import RunningSession, Session
 from graphcore.engine.withheld import Step, steps_of
 from graphcore.output import OutputNode
 from graphcore.state import GraphState, RunMode
@@ -66,7 +66,7 @@ class Cycles:
         session: the run; another tier may have run the plan's cycles up to now.
     """
 
-    def __init__(self, plan: Plan, session: Session) -> None:
+    def __init__(self, plan: Plan, session: RunningSession) -> None:
         self._plan = plan
         self._session = session
         steps = steps_of(enumerate(plan.nodes), session.withheld)
@@ -179,7 +179,9 @@ class _Emitting:
 
     __slots__ = ("_places", "_session", "_step", "_turn")
 
-    def __init__(self, step: Step, outputs: dict[OutputNode[Any], int], session: Session) -> None:
+    def __init__(
+        self, step: Step, outputs: dict[OutputNode[Any], int], session: RunningSession
+    ) -> None:
         self._step = step
         self._places = {id(node): index for node, index in outputs.items()}
         self._turn = next(iter(outputs)).turn
@@ -204,7 +206,7 @@ class _Emitting:
         return ticked
 
 
-def step_with_outputs(plan: Plan, index: int, step: Step, session: Session) -> Step:
+def step_with_outputs(plan: Plan, index: int, step: Step, session: RunningSession) -> Step:
     """Return the step of a node, so that its outputs run when it ticks them."""
     places = plan.outputs.get(index)
     if places is None:

@@ -15,7 +15,7 @@ from graphcore.engine.closing import close
 from graphcore.engine.collector import without_collections
 from graphcore.engine.notes import add_note
 from graphcore.engine.plan import Node, Plan
-from graphcore.engine.session import Session
+from graphcore.engine.session import RunningSession, Session
 from graphcore.engine.signals import ending_by_signal
 from graphcore.errors import RunError
 from graphcore.node import MutableNode
@@ -134,13 +134,13 @@ def execute(plan: Plan, session: Session, tier: Tier, ready: threading.Event) ->
         BaseException: a lone error itself; several as a group, the first to happen first.
     """
     errors: list[BaseException] = []
-    started = _Started()
+    started = Started()
     realtime = session.run_mode is RunMode.REALTIME
     with ending_by_signal(session) if realtime else nullcontext():
         try:
             # A live run may wait in `start` for others, while the whole process makes garbage.
             with nullcontext() if realtime else without_collections():
-                _start(plan, session, started)
+                start_nodes(plan, session, started)
             ready.set()
             session.begin_answering()
             started.all = True
@@ -160,7 +160,7 @@ def execute(plan: Plan, session: Session, tier: Tier, ready: threading.Event) ->
                     session.finish()
                     told = True  # before `set`: Ctrl-C in it may leave the event's lock taken
                     session.ended.set()
-                _stop(plan, session, started)
+                stop_nodes(plan, session, started)
                 all_stopped = True
             except BaseException as error:  # raised again below, with the others
                 errors.append(error)
@@ -177,7 +177,7 @@ def execute(plan: Plan, session: Session, tier: Tier, ready: threading.Event) ->
 
 
 @dataclass(slots=True)
-class _Started:
+class Started:
     """How many nodes have to be stopped, and whether that is all of them."""
 
     count: int = 0
@@ -188,7 +188,8 @@ class _Started:
 # function may miss Ctrl-C at the loop's jump back (cpython issue 130279).
 
 
-def _start(plan: Plan, session: Session, started: _Started) -> None:
+def start_nodes(plan: Plan, session: RunningSession, started: Started) -> None:
+    """Start the nodes in order."""
     for index, node in enumerate(plan.nodes):
         try:
             node.reset()
@@ -200,7 +201,8 @@ def _start(plan: Plan, session: Session, started: _Started) -> None:
             raise
 
 
-def _stop(plan: Plan, session: Session, started: _Started) -> None:
+def stop_nodes(plan: Plan, session: RunningSession, started: Started) -> None:
+    """Stop the nodes whose `start` was called, the last one first."""
     while started.count:
         index, stop = started.count - 1, plan.nodes[started.count - 1].stop
         is_empty = _is_empty(stop, MutableNode.stop)

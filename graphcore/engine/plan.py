@@ -5,7 +5,8 @@ were constructed. A tier reads a plan and changes nothing in it. Nodes are told 
 the vertices are the nodes' ids, since a user's class may have an `__eq__` of its own.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from copy import copy
 from functools import cached_property
 from typing import Any
 
@@ -14,15 +15,51 @@ import networkx as nx
 from graphcore.errors import InvalidTypeError, WiringError, shorten
 from graphcore.node import MutableNode, Source, Upstreams, node_of
 from graphcore.output import OutputNode
+from graphcore.state import GraphState
 
 Node = MutableNode[Any]
 
+_NONE: Mapping[int, Node] = {}
+
+
+class Outside(MutableNode[Any]):
+    """Stands in a sub-graph for a node from outside, which the enclosing graph runs.
+
+    It has ticks of its own, because a sub-graph that begins later has not seen the first ones.
+    """
+
+    def __init__(self, node: Node) -> None:
+        self.node = node
+        self.serial, self.wired_at, self.ticked_in = node.serial, node.wired_at, 0
+        self._name = node.name
+
+    @property
+    def value(self) -> Any:
+        """The present value of the node outside."""
+        return self.node.value
+
+    def reset(self) -> None:
+        """Forget the ticks."""
+        self.ticked_in = 0
+
+    def cycle(self, state: GraphState) -> bool:
+        """Tick, as the node outside did."""
+        return True
+
 
 class Plan:
-    """A graph made ready to run.
+    """A graph, or a sub-graph, made ready to run.
+
+    Args:
+        roots: the nodes that say which others are needed.
+        outside: of a sub-graph, the nodes by id that it may read and does not run.
+        oldest: of a sub-graph, the serial number from which on nodes are its own.
 
     Attributes:
-        nodes: the nodes in the order in which they run.
+        nodes: the nodes in the order in which they run; in place of a node from outside, an
+            `Outside`.
+        wired: the same nodes, with those from outside themselves.
+        outside: the indices of the nodes from outside.
         active: for each node, the indices of the upstreams that trigger it.
         passive: for each node, the indices of the upstreams that it only reads.
         triggers: for each node, the indices of the nodes that its tick runs.
@@ -31,9 +68,12 @@ class Plan:
         outputs: for each node with further outputs, their indices.
     """
 
-    def __init__(self, roots: Iterable[Node]) -> None:
-        found, graph = _wire(roots)
-        self.nodes = _order(found, graph)
+    def __init__(
+        self, roots: Iterable[Node], outside: Mapping[int, Node] = _NONE, oldest: int = 0
+    ) -> None:
+        found, graph = _wire(roots, outside, oldest)
+        self.nodes = self.wired = _order(found, graph)
+        self.outside: tuple[int, ...] = ()
         index = {id(node): i for i, node in enumerate(self.nodes)}
         shared: dict[tuple[int, ...], tuple[int, ...]] = {}
         self.triggers: list[tuple[int, ...]] = []
@@ -59,6 +99,9 @@ class Plan:
             self.triggers.append(triggers)
             self.gated.append(shared.setdefault(gated, gated))
         self.active, self.passive = active, passive
+        if outside:
+            self.outside = tuple(i for i, node in enumerate(self.wired) if id(node) in outside)
+            self.nodes = [Outside(node) if id(node) in outside else node for node in self.wired]
         self.outputs: dict[int, list[int]] = {}
         for number, node in enumerate(self.nodes):
             if isinstance(node, OutputNode):
@@ -73,6 +116,14 @@ class Plan:
             for index, node in enumerate(self.nodes)
             if getattr(node.close, "__func__", None) is not inherited
         )
+
+    def with_nodes(self, nodes: Sequence[Node]) -> "Plan":
+        """Return this plan for other nodes that are wired in the same way."""
+        made = copy(self)
+        made.nodes = list(nodes)
+        own = [node.node if isinstance(node, Outside) else node for node in nodes]
+        made.wired = own
+        return made
 
     def graph(self) -> "nx.DiGraph[Node]":
         """Return a new networkx graph; to keep it would double the memory that a node takes.
@@ -106,14 +157,29 @@ def _refuse_alike(nodes: Iterable[Node]) -> None:
             )
 
 
-def _wire(roots: Iterable[Node]) -> "tuple[dict[int, Node], nx.DiGraph[int]]":
-    """Return what the roots reach, by id, and the graph of the ids."""
+def _wire(
+    roots: Iterable[Node], outside: Mapping[int, Node], oldest: int
+) -> "tuple[dict[int, Node], nx.DiGraph[int]]":
+    """Return what the roots reach, by id, and the graph of the ids.
+
+    Args:
+        roots: the roots.
+        outside: the nodes at which to stop, by id.
+        oldest: the serial number from which on other nodes may be used.
+    """
     graph: nx.DiGraph[int] = nx.DiGraph()
     found = {id(root): root for root in roots}
     graph.add_nodes_from(found)
     waiting = list(found.values())
     while waiting:
         node = waiting.pop()
+        if id(node) in outside:
+            continue
+        if node.serial < oldest:
+            raise WiringError(
+                f"{node.name}, wired at {node.wired_at[0]}:{node.wired_at[1]}, is not of this "
+                "sub-graph, and build does not show that it uses it: name its stream in uses="
+            )
         upstreams = node.upstreams()
         if not isinstance(upstreams, Upstreams):
             raise InvalidTypeError(

@@ -7,21 +7,22 @@ before the clock and the inbox are read again (R6, R13).
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from itertools import count
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from graphcore.engine.clock import RealTimeClock, Schedule
 from graphcore.engine.inbox import Inbox
 from graphcore.engine.notes import add_note
-from graphcore.engine.plan import Plan
+from graphcore.engine.plan import Node, Plan
 from graphcore.engine.poller import Poller
 from graphcore.engine.withheld import Withholding
 from graphcore.errors import RunError
 from graphcore.node import QueueNode, Source
 from graphcore.polling import Pollable, Receive
 from graphcore.state import EndedBy, EventLoop, GraphState, RunMode
+from graphcore.state import Session as GraphSession
 from graphcore.time import format_time
 
 T = TypeVar("T")
@@ -37,10 +38,34 @@ _UNREAD = 16  # cycles that may run, one right after the other, until sockets ar
 _LIVE_ONLY = "events from threads reach a graph in real-time runs only"
 
 
+class RunningSession(GraphSession, Protocol):
+    """The session of a graph or of a sub-graph, as what calls its nodes needs it.
+
+    Attributes:
+        pending: the heap of the nodes that are still to run in the present cycle, if there is one.
+    """
+
+    pending: list[int] | None
+
+    @property
+    def states(self) -> "States":
+        """The state of each node."""
+
+    @property
+    def withheld(self) -> dict[int, Withholding]:
+        """How nodes are called whose value may differ from what they last ticked with (R5).
+
+        By index; so one tier can go on with them after another.
+        """
+
+    def due_now(self) -> set[int]:
+        """Return the nodes with an alarm for the present time that has not gone off."""
+
+
 class States(dict[int, GraphState]):
     """The state of each node, by its index; made on first use."""
 
-    def __init__(self, session: "Session") -> None:
+    def __init__(self, session: RunningSession) -> None:
         self._session = session
 
     def __missing__(self, index: int) -> GraphState:
@@ -60,6 +85,8 @@ class Session:
         max_cycles_at_once: how many cycles that lead nowhere may run at one time (R15).
 
     Attributes:
+        make_subgraphs: makes what wires and runs the sub-graphs of a node, given the session, the
+            node's index, and the nodes from outside that they may read.
         pending: the heap of the nodes that are still to run in the present cycle, if there is one.
         receive: which thread reads the sockets of sources that do not say so themselves.
         spin: how long to look at sockets without sleeping before each sleep, ns.
@@ -95,6 +122,7 @@ class Session:
         self.end = end
         self.watched = watched
         self.receive = Receive.THREAD
+        self.make_subgraphs: Callable[[Session, int, Sequence[Node]], Any]
         self.spin = 0
         self.event_loop: EventLoop | None = None
         self._poller: Poller | None = None
@@ -254,6 +282,23 @@ class Session:
         """Read a source no more."""
         if self._poller is not None and self._poller.remove(source):
             self._poller.close()
+
+    def due_now(self) -> set[int]:
+        """Return the nodes with an alarm for the present time that has not gone off."""
+        return self.schedule.waiting(self.time)
+
+    @property
+    def bounded(self) -> bool:
+        """Whether the run ends even if its sources do not."""
+        return self.end is not None or self.limit is not None
+
+    def subgraphs(self, index: int, outside: Sequence[Any]) -> Any:
+        """Return what wires and runs the sub-graphs of a node."""
+        return self.make_subgraphs(self, index, outside)
+
+    def retire(self) -> None:
+        """Refuse: the graph itself has no owner that could retire it."""
+        raise RunError("retire belongs in a node of a sub-graph, such as that of a key")
 
     def hold(self, count: int) -> None:
         """Change the number of holds by this; while there is one, a run without alarms goes on."""

@@ -13,16 +13,16 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 from itertools import chain, pairwise
 from types import CodeType, FunctionType, GetSetDescriptorType, MemberDescriptorType
-from typing import Any, Final
+from typing import Any
 
 from graphcore.node import MutableNode, Source
 from graphcore.output import OutputNode
 from graphcore.state import GraphState
+from graphcore.subgraph import ABSENT
 
 Node = MutableNode[Any]
 Step = Callable[[GraphState], bool]
 
-ABSENT: Final = object()
 _GROUND = frozenset(chain(MutableNode.__mro__, Source.__mro__))
 _ASSIGN = ("STORE_ATTR", "DELETE_ATTR")
 _JUMPS = frozenset(chain(dis.hasjrel, dis.hasjabs))

@@ -16,11 +16,13 @@ from graphcore.stream.functions import (
     race,
     select,
     stack,
+    switch,
     sync,
     ticked,
     total,
     zip,
 )
+from graphcore.stream.keyed import Keyed
 from graphcore.stream.stream import (
     FeedbackStream,
     LaterStream,
@@ -33,6 +35,7 @@ from graphcore.stream.stream import (
 __all__ = [
     "Demuxed",
     "FeedbackStream",
+    "Keyed",
     "LaterStream",
     "Output",
     "SourceStream",
@@ -52,6 +55,7 @@ __all__ = [
     "select",
     "stack",
     "stream_operator",
+    "switch",
     "sync",
     "ticked",
     "total",

@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from graphcore.errors import InvalidTypeError, shorten
 from graphcore.node import Active, node_of
-from graphcore.operators import several
+from graphcore.operators import keyed, several
 from graphcore.stream.families.arguments import function_of, streams_of, whole
+from graphcore.stream.keyed import outside_of, wiring
 from graphcore.stream.stream import Stream
 from graphcore.tables.libraries import tables_module
 from graphcore.time import Duration, to_period
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 U = TypeVar("U")
 V = TypeVar("V")
+K = TypeVar("K", bound=Hashable)
 
 
 def align(
@@ -71,6 +73,47 @@ def select(condition: Active[object], then: Active[T], otherwise: Active[T]) -> 
         select(condition, a, b) a1     a2     b3     b4
     """
     return Stream(several.Select(condition, then, otherwise))
+
+
+def switch(
+    key: Active[K], branches: Mapping[K, Callable[..., Active[U]]], *inputs: Active[Any]
+) -> Stream[U]:
+    """Run the branch of the present key, and tick with what it ticks.
+
+    When the key changes, the branch that ran is stopped, and the branch of the new key is wired and
+    started in the same cycle. An input that ticks in that cycle ticks in the new branch; the other
+    inputs can be read there. A key that ticks again unchanged changes nothing.
+
+    ::
+
+        time                                 1s     2s     3s     4s
+        key                                  sum           max
+        numbers                              1      2      3      4
+        switch(key, {"sum": …, "max": …}, n) 1      3      3      4
+
+    Args:
+        key: the key; a value that `branches` lacks is an error.
+        branches: for each key, a function that gets a stream for each input and returns the stream
+            to tick with.
+        *inputs: the streams that the branches read.
+
+    >>> import graphcore as gc
+    >>> seconds = gc.ticker("1s").count()
+    >>> key = seconds.map(lambda n: "squares" if n < 3 else "halves")
+    >>> branches = {"squares": lambda s: s.map(lambda n: n * n), "halves": lambda s: s / 2}
+    >>> out = gc.switch(key, branches, seconds).collect()
+    >>> report = out.run(duration="3s")
+    >>> out.values
+    [1, 4, 1.5, 2.0]
+    """
+    if not isinstance(branches, Mapping):
+        raise InvalidTypeError(f"switch takes a dict of branches, not {shorten(branches)}")
+    outside: dict[int, Active[Any]] = {}
+    for build in branches.values():
+        outside |= {id(node): node for node in outside_of(build, ())}
+    wired = {each: wiring(build, Stream) for each, build in branches.items()}
+    given = streams_of(inputs, "switch")
+    return Stream(keyed.Switch(key, given, list(outside.values()), wired))
 
 
 def multiplex(key: Active[Hashable], streams: Mapping[Any, Active[T]]) -> Stream[T]:

@@ -19,6 +19,7 @@ from graphcore.sources.retrying import SourceStatus
 from graphcore.stream.families.arithmetic import ArithmeticOperators
 from graphcore.stream.families.bursts import BurstOperators
 from graphcore.stream.families.ending import EndingOperators
+from graphcore.stream.families.keyed import KeyedOperators
 from graphcore.stream.families.rate import RateOperators
 from graphcore.stream.families.running import RunningOperators
 from graphcore.stream.families.selecting import SelectingOperators
@@ -38,6 +39,7 @@ class Stream(
     SelectingOperators[T],
     RateOperators[T],
     SeveralOperators[T],
+    KeyedOperators[T],
     BurstOperators[T],
     RunningOperators[T],
     SinkOperators[T],

@@ -442,6 +442,8 @@ class NodeIR:
         owner: of an output, the index of the node whose output it is; otherwise -1.
         case: of an output in a list, its place there; otherwise -1.
         outputs: the index of the output in each attribute.
+        begun: of a node from outside of a sub-graph, or an inlet, whether it has a value before the
+            sub-graph's first cycle.
     """
 
     index: int
@@ -465,6 +467,7 @@ class NodeIR:
     owner: int = -1
     case: int = -1
     outputs: Mapping[str, int] = field(default_factory=_nothing)
+    begun: bool = False
 
     @property
     def is_branch(self) -> bool:

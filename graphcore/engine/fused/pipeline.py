@@ -5,6 +5,8 @@
 8 clocks and blocks · 9 choose the driver · 10 lay out variables · 11 emit · 12 compile
 """
 
+from collections.abc import Sequence
+
 from graphcore.engine.collector import without_collections
 from graphcore.engine.fused.analysis.clocks import Placement
 from graphcore.engine.fused.analysis.drivers import DriverName, choose
@@ -12,6 +14,7 @@ from graphcore.engine.fused.analysis.escape import mirror
 from graphcore.engine.fused.analysis.tests import place
 from graphcore.engine.fused.backend.drivers import DRIVERS
 from graphcore.engine.fused.backend.emit import emit
+from graphcore.engine.fused.backend.instances import Compiled, ResumeDriver
 from graphcore.engine.fused.backend.layout import lay_out
 from graphcore.engine.fused.backend.program import Program
 from graphcore.engine.fused.frontend.capture import Frontend, read_plan
@@ -29,6 +32,22 @@ def read(plan: Plan, to_call: dict[int, str]) -> Frontend:
         frontend = read_plan(plan, to_call)
         mirror(frontend.nodes, frontend.held)
         return frontend
+
+
+def compile_subgraph(plan: Plan, frontend: Frontend, inlets: Sequence[int], root: int) -> Compiled:
+    """Passes 8, 10, 11 and 12: make the function of a sub-graph, of which each node is fused.
+
+    Args:
+        plan: the sub-graph.
+        frontend: its nodes as data.
+        inlets: the indices of its inlets.
+        root: the index of its root.
+    """
+    with without_collections():
+        nodes = frontend.nodes
+        placed = place(nodes, Placement(nodes))
+        layout = lay_out(nodes, plan.nodes, placed, inlets, plan.outside)
+        return Compiled(plan, nodes, placed, layout, ResumeDriver(nodes, layout, inlets, root))
 
 
 def compile_for(driver: DriverName | None, plan: Plan, frontend: Frontend) -> Program:

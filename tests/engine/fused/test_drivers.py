@@ -17,10 +17,21 @@ def driver_of(*streams: gc.Stream[Any]) -> DriverName:
     return choose(read(plan, {}).nodes)
 
 
-def of_class(cycle: str, more: str = "") -> Callable[[], gc.Stream[Any]]:
-    """Return a function that wires a node which asks to be woken."""
+def of_class(cycle: str, more: str = "", beside: bool = False) -> Callable[[], gc.Stream[Any]]:
+    """Return a function that wires a node which asks to be woken.
+
+    Args:
+        cycle: its cycle.
+        more: its other methods.
+        beside: whether it reads a second source.
+    """
     made = node_class(cycle, "source: gc.Active[Any]\nalarm: Any = gc.state(None)", more)
-    return lambda: gc.Stream(made(gc.replay([1, 2, 4], "abc")))
+
+    def make() -> gc.Stream[Any]:
+        source = gc.replay([1, 2, 4], "abc")
+        return gc.Stream(made(source.merge(gc.replay([2, 3], "de")) if beside else source))
+
+    return make
 
 
 KEEPS = (
@@ -57,26 +68,28 @@ CASES: dict[str, tuple[DriverName, Callable[[], gc.Stream[Any]]]] = {
         DriverName.HEAP,
         lambda: gc.replay([1, 1, 3], "abc").delay(2).merge(gc.replay([1, 2, 3], "uvw")),
     ),
-    "a node that wakes itself": (DriverName.HEAP, of_class(WAKES)),
-    "a node that keeps its alarm": (DriverName.SESSION, of_class(KEEPS)),
-    "a node that is called and may be woken": (
-        DriverName.SESSION,
-        of_class(f"id(self)\n{WAKES}"),
-    ),
+    "a node that wakes itself, of two sources": (DriverName.HEAP, of_class(WAKES, beside=True)),
+}
+_ASKING: dict[str, tuple[str, str]] = {
+    "a node that wakes itself": (WAKES, ""),
+    "a node that keeps its alarm": (KEEPS, ""),
+    "a node that is called and may be woken": (f"id(self)\n{WAKES}", ""),
     "a node whose start keeps an alarm": (
-        DriverName.SESSION,
-        of_class(
-            "self.value = state.due\nreturn True",
-            "def start(self, state):\n    self.kept = state.schedule(3)",
-        ),
+        "self.value = state.due\nreturn True",
+        "def start(self, state):\n    self.kept = state.schedule(3)",
     ),
     "a node that asks its state in stop": (
-        DriverName.SESSION,
-        of_class(
-            "self.value = 1\nreturn True",
-            "def stop(self, state):\n    self.left = state.cycle_at_time",
-        ),
+        "self.value = 1\nreturn True",
+        "def stop(self, state):\n    self.left = state.cycle_at_time",
     ),
+}
+CASES |= {
+    name: (DriverName.EVENTS_AND_ALARMS, of_class(*asking)) for name, asking in _ASKING.items()
+}
+CASES |= {
+    f"{name}, of two sources": (DriverName.SESSION, of_class(*asking, beside=True))
+    for name, asking in _ASKING.items()
+    if asking[0] != WAKES
 }
 
 

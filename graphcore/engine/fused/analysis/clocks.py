@@ -137,7 +137,7 @@ class Placement:
         # In a larger graph, a node without a block would keep the others' blocks out of the heap.
         self._is_small = len(nodes) <= SIDE_BY_SIDE
         for index, node in enumerate(nodes):
-            runs = self._running(index, node)
+            runs = self._running(index, node, nodes)
             self.runs.append(runs)
             if runs is self.never or node.tick_form is TickForm.NEVER:
                 self.ticks.append(self.never)
@@ -147,7 +147,7 @@ class Placement:
                 self.ticks.append(Clock(Of.CHOICE, runs, index, flag=index))
         self.top = self._blocks(nodes)
 
-    def _running(self, index: int, node: NodeIR) -> Clock:
+    def _running(self, index: int, node: NodeIR, nodes: Sequence[NodeIR]) -> Clock:
         if node.owner >= 0:
             runs = self.runs[node.owner]
             if not node.is_branch or runs is self.never:
@@ -167,7 +167,9 @@ class Placement:
         runs = self._any(triggers)
         if not node.needs_all:
             return runs
-        needed = dict.fromkeys(self.ticks[each] for each in (*node.active, *node.passive))
+        needed = dict.fromkeys(
+            self.ticks[each] for each in (*node.active, *node.passive) if not nodes[each].begun
+        )
         if self.never in needed:
             return self.never
         checked = tuple(clock for clock in needed if not runs.has_held(clock))

@@ -16,6 +16,7 @@ class DriverName(Enum):
 
     EVENTS = "the events of the only source, all of which exist before the run"
     MERGED = "the events of thousands of sources, all of which exist before the run"
+    EVENTS_AND_ALARMS = "the events of the only source that has them all, and the alarms of others"
     VARIABLES = "the sources' next times, each a variable"
     HEAP = "the heap of the alarms"
     CLOCK = "the clock, the heap of the alarms, and the session where there is more to it"
@@ -25,20 +26,23 @@ class DriverName(Enum):
 def choose(nodes: Sequence[NodeIR]) -> DriverName:
     """Return the driver for historical runs that nothing outside the graph watches."""
     woken = [node for node in nodes if node.woken]
+    recorded = [node for node in woken if node.cycle is not None and node.is_recorded]
     if any(node.asks_between_cycles for node in nodes):
-        return DriverName.SESSION
-    if len(woken) == 1 and woken[0].cycle is not None and woken[0].is_recorded:
+        return DriverName.EVENTS_AND_ALARMS if len(recorded) == 1 else DriverName.SESSION
+    if len(woken) == len(recorded) == 1:
         return DriverName.EVENTS
-    recorded = all(node.cycle is not None and node.is_recorded for node in woken)
-    if recorded and len(woken) > _MERGED:
+    if len(woken) == len(recorded) > _MERGED:
         return DriverName.MERGED
-    if not woken or any(map(_needs_session, woken)):
-        return DriverName.SESSION
     timers = [node for node in woken if not node.wakes_at_once]
     few = len(timers) <= _VARIABLES and len(woken) - len(timers) <= _VARIABLES
     alone = bool(timers) and all(not (node.active or node.passive) for node in timers)
     once = all(node.cycle is not None and node.cycle.wakes <= 1 for node in woken)
-    return DriverName.VARIABLES if few and alone and once else DriverName.HEAP
+    needs_session = not woken or any(map(_needs_session, woken))
+    if few and alone and once and not needs_session:
+        return DriverName.VARIABLES
+    if len(recorded) == 1:
+        return DriverName.EVENTS_AND_ALARMS
+    return DriverName.SESSION if needs_session else DriverName.HEAP
 
 
 def _needs_session(node: NodeIR) -> bool:

@@ -217,7 +217,11 @@ class _Placing:
             tests = {}
             for hole in node.cycle.holes:
                 if isinstance(hole, Ticked | Valid):
-                    ticks = self._placement.ticks[node.upstreams[hole.attribute, hole.place]]
+                    upstream = node.upstreams[hole.attribute, hole.place]
+                    if isinstance(hole, Valid) and self._nodes[upstream].begun:
+                        tests[hole] = Always()
+                        continue
+                    ticks = self._placement.ticks[upstream]
                     ask = self._holds if isinstance(hole, Ticked) else self._has_held
                     tests[hole] = Never() if ticks.of is Of.NEVER else ask(ticks)
         placed = PlacedNode(index, tests, is_output=node.owner >= 0 and not node.is_branch)

@@ -19,6 +19,7 @@ from graphcore.engine.fused.backend.merged import MergedEvents
 from graphcore.engine.fused.ir import NodeIR
 from graphcore.engine.session import Session
 from graphcore.node import Source
+from graphcore.subgraph import ABSENT
 
 NEVER = 1 << 10_000  # later and longer than any time, so comparing looks at lengths alone
 
@@ -35,9 +36,11 @@ class Driver(ABC):
         replaced: the indices of the sources whose events the loop iterates over instead of running
             their cycles.
         begins: the number of lines before a cycle has begun; 0 if the session counts the cycles.
+        indent: the indentation of the nodes' lines.
     """
 
     arguments = ""
+    indent = 2
 
     def __init__(self, nodes: Sequence[NodeIR], layout: Layout) -> None:
         self.count = len(nodes)
@@ -66,6 +69,9 @@ class Driver(ABC):
 
     def take_event(self, out: Lines, indent: int, index: int) -> None:  # noqa: B027  # as it has it
         """Write the line that takes the value of a replaced source's event."""
+
+    def ticked(self, out: Lines, indent: int, index: int) -> None:  # noqa: B027  # for sub-graphs
+        """Write the line that follows a node's tick."""
 
     def due_list(self, out: Lines, indent: int) -> None:  # noqa: B027  # it may be one already
         """Write the lines that make `due` a heap of the nodes that start the cycle."""
@@ -135,7 +141,9 @@ class Driver(ABC):
                 out.add(3, f"session.again(cycle, {self._due()})")
             out.add(2, "session.time, session.cycle = time, cycle")
 
-    # In a run
+
+class RunDriver(Driver):
+    """The loop of a whole graph."""
 
     @abstractmethod
     def given(self, session: Session, sources: Sequence[Any]) -> tuple[Any, ...]:
@@ -151,7 +159,7 @@ class Driver(ABC):
         session.time = variables.get("time", session.time)
 
 
-class RecordedDriver(Driver):
+class RecordedDriver(RunDriver):
     """A loop over events that all exist before the run, in place of their sources' cycles."""
 
     arguments = ", events"
@@ -233,7 +241,94 @@ class MergedDriver(RecordedDriver):
         session.end_at(self._events.following)
 
 
-class VariablesDriver(Driver):
+class EventsAndAlarmsDriver(RunDriver):
+    """A loop over the events of the only recorded source, with the cycles of alarms in between.
+
+    An alarm for the time of an event goes off in the cycle of the event (R6). The last event of the
+    loop is `absent`: it lets the alarms up to the end of the run go off.
+    """
+
+    arguments = ", events, limit"
+    indent = 3
+    _events: RecordedEvents
+
+    @classmethod
+    def replaces(cls, nodes: Sequence[NodeIR]) -> frozenset[int]:
+        return frozenset(node.index for node in nodes if node.woken and node.is_recorded)
+
+    def prologue(self, out: Lines) -> None:
+        out.add(1, "schedule, time = session.schedule, session.time")
+        out.add(1, "heap, bits, last_bit = schedule.heap, schedule.bits, schedule.last_bit")
+        out.add(1, "cycle = 0")
+        [source] = self.replaced
+        out.add(1, "for moment, given, following in events:", source)
+        self.begins = len(out)
+        out.add(2, "alone = False")
+        out.add(2, "while not alone:")
+        # An event comes before the last alarms of its time.
+        bound = "(moment << bits) + last_bit if given is not absent else moment + 1 << bits"
+        out.add(3, f"if heap and heap[0] < ({bound}):")
+        out.add(4, "entry, now = heap[0], schedule.next_time()")
+        out.add(4, "if not heap or heap[0] != entry:")
+        out.add(5, "continue")  # it was cancelled
+        out.add(4, "if given is absent and not schedule.keeps_alive():")
+        out.add(5, "break")
+        out.add(4, "woken = schedule.take(now)")
+        out.add(4, "alone = now == moment and given is not absent")
+        out.add(3, "elif given is absent:")
+        out.add(4, "break")
+        out.add(3, "else:")
+        out.add(4, "woken, now, alone = (), moment, True")
+        out.add(3, "cycle += 1")
+        out.add(3, "if now != time:")
+        out.add(4, "session.time = time = now")
+        out.add(4, "session.first_cycle = cycle")
+        out.add(3, "elif cycle > session.look_at:")
+        out.add(4, "session.look(woken)")
+        out.add(3, "session.cycle = cycle")
+        out.add(3, "for first in woken:")
+        out.add(4, "states[first].due_in = cycle")
+
+    def epilogue(self, out: Lines) -> None:
+        out.add(3, "if cycle == limit or session.interrupted and session.answer():")
+        out.add(4, "return locals()")
+
+    def due_test(self, index: int) -> str:
+        return "alone" if index in self.replaced else f"{index} in woken"
+
+    def take_event(self, out: Lines, indent: int, index: int) -> None:
+        out.add(indent, f"{self.layout.values[index]} = given", index)
+
+    def due_list(self, out: Lines, indent: int) -> None:
+        [source] = self.replaced
+        out.add(indent, f"due = [{source}, *woken] if alone else [*woken]")
+        out.add(indent, "heapify(due)")
+
+    def _tell_time(self, out: Lines, indent: int, index: int) -> None:
+        """Write nothing: the session knows the time."""
+
+    def given(self, session: Session, sources: Sequence[Any]) -> tuple[Any, ...]:
+        [index] = self.replaced
+        schedule = session.schedule
+        schedule.drop(lambda each: each == index)
+        self._events = RecordedEvents(sources[index].chunks(session.start_time), session, True)
+        last = NEVER - 1 if session.end is None else session.end
+        events = itertools.chain(
+            itertools.chain.from_iterable(self._events), [(last, ABSENT, None)]
+        )
+        return events, session.limit
+
+    def finish(self, session: Session, variables: Mapping[str, Any]) -> None:
+        schedule, times = session.schedule, [self._events.following]
+        if schedule.keeps_alive():
+            times.append(schedule.next_time())
+        session.end_at(min((time for time in times if time is not None), default=None))
+
+    def tell(self, session: Session, variables: Mapping[str, Any]) -> None:
+        """Do nothing: the session knows."""
+
+
+class VariablesDriver(RunDriver):
     """A few sources, each with its next time in a variable.
 
     Nodes that wake themselves at the present time only, such as `merge` and `unroll`, have such a
@@ -284,6 +379,9 @@ class VariablesDriver(Driver):
     def due_test(self, index: int) -> str:
         return f"{self.layout.dues[index]} == time"
 
+    def ticked(self, out: Lines, indent: int, index: int) -> None:  # for sub-graphs
+        """Write the line that follows a node's tick."""
+
     def due_list(self, out: Lines, indent: int) -> None:
         out.add(indent, "due = []")
         for index in self.woken:
@@ -321,7 +419,7 @@ class VariablesDriver(Driver):
                 session.schedule.add(at, index)
 
 
-class HeapDriver(Driver):
+class HeapDriver(RunDriver):
     """The heap of the alarms, for graphs that cancel none."""
 
     arguments = ", cycles, end"
@@ -355,7 +453,7 @@ class HeapDriver(Driver):
         session.end_at(session.schedule.next_time())
 
 
-class SessionDriver(Driver):
+class SessionDriver(RunDriver):
     """The session, which supports everything."""
 
     def prologue(self, out: Lines) -> None:
@@ -365,6 +463,9 @@ class SessionDriver(Driver):
 
     def due_test(self, index: int) -> str:
         return f"{index} in due"
+
+    def ticked(self, out: Lines, indent: int, index: int) -> None:  # for sub-graphs
+        """Write the line that follows a node's tick."""
 
     def due_list(self, out: Lines, indent: int) -> None:
         out.add(indent, "heapify(due)")
@@ -436,9 +537,10 @@ class ClockDriver(SessionDriver):
         out.add(3, "following = time + 1 << bits")
 
 
-DRIVERS: Mapping[DriverName, type[Driver]] = {
+DRIVERS: Mapping[DriverName, type[RunDriver]] = {
     DriverName.EVENTS: EventsDriver,
     DriverName.MERGED: MergedDriver,
+    DriverName.EVENTS_AND_ALARMS: EventsAndAlarmsDriver,
     DriverName.VARIABLES: VariablesDriver,
     DriverName.HEAP: HeapDriver,
     DriverName.CLOCK: ClockDriver,

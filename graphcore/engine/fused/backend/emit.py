@@ -72,6 +72,25 @@ def emit(
     return _Emitter(nodes, layout, driver).function(placed, entry)
 
 
+def emit_subgraph(
+    nodes: Sequence[NodeIR],
+    placed: Placed,
+    layout: Layout,
+    driver: Driver,
+    parameters: Sequence[str],
+) -> Lines:
+    """Return the text of the generator function of a sub-graph.
+
+    Args:
+        nodes: the nodes.
+        placed: the nodes and blocks with their tests.
+        layout: the function's variables.
+        driver: the function's loop.
+        parameters: the variables that get their first values as arguments.
+    """
+    return _Emitter(nodes, layout, driver).subgraph(placed, parameters)
+
+
 class _Emitter:
     def __init__(self, nodes: Sequence[NodeIR], layout: Layout, driver: Driver) -> None:
         self._nodes = nodes
@@ -97,9 +116,23 @@ class _Emitter:
         if placed.sparse:
             self._sparse(placed.top)
         else:
-            self._items(placed.top, 2)
+            self._items(placed.top, self._driver.indent)
         self._driver.epilogue(out)
         out.add(1, "return locals()")
+        return out
+
+    def subgraph(self, placed: Placed, parameters: Sequence[str]) -> Lines:
+        out = self._out
+        out.add(0, f"def subgraph({', '.join(parameters)}):")
+        self._first_flags()
+        self._driver.prologue(out)
+        before = len(out)
+        if placed.sparse:
+            self._sparse(placed.top)
+        else:
+            self._items(placed.top, 2)
+        if len(out) == before:
+            out.add(2, "pass")
         return out
 
     def _arguments(self) -> None:
@@ -116,10 +149,12 @@ class _Emitter:
 
     def _initial(self) -> None:
         """Write the values of the variables before the first cycle."""
-        layout, out = self._layout, self._out
-        for kept in layout.kept:
+        for kept in self._layout.kept:
             self._initial_state(kept)
-        flags = list(layout.flags.values())
+        self._first_flags()
+
+    def _first_flags(self) -> None:
+        out, flags = self._out, list(self._layout.flags.values())
         for begin in range(0, len(flags), _SEVERAL):
             out.add(1, " = ".join([*flags[begin : begin + _SEVERAL], "0"]))
 
@@ -195,15 +230,16 @@ class _Emitter:
             self._out.add(indent, "pass", block.first)
 
     def _sparse(self, top: PlacedBlock) -> None:
-        out = self._out
-        out.add(2, "last = -1")
-        self._driver.due_list(out, 2)
-        out.add(2, "while due:")
-        out.add(3, "first = heappop(due)")
-        out.add(3, "if first == last:")
-        out.add(4, "continue")
-        out.add(3, "last = first")
-        self._tree([item for item in top.items if isinstance(item, PlacedBlock)], 3)
+        out, indent = self._out, self._driver.indent
+        out.add(indent, "last = -1")
+        self._driver.due_list(out, indent)
+        out.add(indent, "while due:")
+        out.add(indent + 1, "first = heappop(due)")
+        out.add(indent + 1, "if first == last:")
+        out.add(indent + 2, "continue")
+        out.add(indent + 1, "last = first")
+        blocks = [item for item in top.items if isinstance(item, PlacedBlock)]
+        self._tree(blocks, indent + 1)
 
     def _tree(self, blocks: Sequence[PlacedBlock], indent: int) -> None:
         if len(blocks) == 1:
@@ -287,6 +323,7 @@ class _Emitter:
             if index in self._driver.replaced:
                 self._out.add(indent, f'{own}["value"] = {layout.values[index]}', index)
             self._out.add(indent, f'{own}["ticked_in"] = cycle', index)
+        self._driver.ticked(self._out, indent, index)
         if placed.sets_flag:
             self._set_flag(index, placed.starts, indent)
         if placed.dependants is not None:
@@ -393,8 +430,9 @@ class _Emitter:
         """Return whether an upstream that a node reads certainly has a value."""
         if not isinstance(hole, Upstream) or not node.needs_all:
             return False
-        cycle = self._nodes[node.upstreams[hole.attribute, hole.place]].cycle
-        return cycle is not None and cycle.sets_value
+        index = node.upstreams[hole.attribute, hole.place]
+        cycle = self._nodes[index].cycle
+        return index in self._driver.replaced or (cycle is not None and cycle.sets_value)
 
 
 def _goes_on(case: Case, following: PlacedNode | PlacedBlock | None) -> bool:

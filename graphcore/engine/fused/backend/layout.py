@@ -50,9 +50,22 @@ _TAKEN = {
         "events",
         "first",
     ),
-    *("following", "given", "heap", "heapify", "heappop", "heappush", "last", "live", "mask"),
+    *(
+        "following",
+        "given",
+        "heap",
+        "limit",
+        "moment",
+        "heapify",
+        "heappop",
+        "heappush",
+        "last",
+        "last_bit",
+        "live",
+        "mask",
+    ),
     *("attributes", "monotonic", "never", "now", "offset", "put_off", "run", "schedule", "session"),
-    *("start", "states", "steps", "time", "variables", "weak_bit", "woken"),
+    *("result", "start", "states", "steps", "time", "variables", "weak_bit", "woken"),
     *_BUILTINS,
 }
 
@@ -78,6 +91,31 @@ class Kept(NamedTuple):
     fixed: frozenset[str]
 
 
+class Symbol(NamedTuple):
+    """An object around a node, which differs between the sub-graphs of one shape.
+
+    Attributes:
+        node: the node's index.
+        hole: the hole that it fills; `None` for the node itself.
+        is_cell: whether it is the cell of a captured variable, not the variable's value.
+    """
+
+    node: int
+    hole: Function | Captured | None
+    is_cell: bool
+
+    def of(self, node: Any) -> Any:
+        """Return the object around a node of a sub-graph."""
+        match self.hole:
+            case Function(attribute):
+                return vars(node)[attribute]
+            case Captured(attribute, name):
+                function = vars(node)[attribute]
+                cell = function.__closure__[function.__code__.co_freevars.index(name)]
+                return cell if self.is_cell else cell.cell_contents
+        return node
+
+
 @dataclass(eq=False, slots=True)
 class Layout:
     """The function's variables, and its globals.
@@ -101,6 +139,8 @@ class Layout:
         asks_session: whether some node asks the session while the run goes on.
         may_linger: whether there may be further cycles at one time in which no source delivers
             (R15).
+        symbols: for each variable that stands for an object around a node of a sub-graph, what it
+            stands for.
     """
 
     names: list[Mapping[Hole, str]]
@@ -119,10 +159,15 @@ class Layout:
     asks_due: bool
     asks_session: bool
     may_linger: bool
+    symbols: Mapping[str, Symbol]
 
 
 def lay_out(
-    nodes: Sequence[NodeIR], objects: Sequence[Any], placed: Placed, replaced: Container[int]
+    nodes: Sequence[NodeIR],
+    objects: Sequence[Any],
+    placed: Placed,
+    replaced: Container[int],
+    shared: Container[int] | None = None,
 ) -> Layout:
     """Return the layout.
 
@@ -131,13 +176,19 @@ def lay_out(
         objects: the nodes' objects.
         placed: the nodes and blocks with their tests.
         replaced: the indices of the sources whose events the loop iterates over.
+        shared: of a sub-graph, the indices of the nodes that all sub-graphs of its shape share. The
+            objects around the other nodes become variables.
     """
-    return _LayingOut(nodes, objects, replaced).layout(placed)
+    return _LayingOut(nodes, objects, replaced, shared).layout(placed)
 
 
 class _LayingOut:
     def __init__(
-        self, nodes: Sequence[NodeIR], objects: Sequence[Any], replaced: Container[int]
+        self,
+        nodes: Sequence[NodeIR],
+        objects: Sequence[Any],
+        replaced: Container[int],
+        shared: Container[int] | None,
     ) -> None:
         self._nodes = nodes
         self._objects = objects
@@ -147,6 +198,8 @@ class _LayingOut:
         self._globals: dict[tuple[Any, ...], str] = {}
         self._constants: dict[str, Any] = {}
         self._needs: dict[CycleIR, _Needs] = {}
+        self._shared_nodes = shared
+        self._symbols: dict[str, Symbol] = {}
 
     def layout(self, placed: Placed) -> Layout:
         nodes = self._nodes
@@ -221,6 +274,7 @@ class _LayingOut:
             asks_due,
             asks_session,
             any(node.woken and not delivers(node) for node in nodes),
+            self._symbols,
         )
 
     def _cases(self) -> dict[int, tuple[str, str, str]]:
@@ -267,6 +321,10 @@ class _LayingOut:
         return names
 
     def _capture(self, node: NodeIR, wanted: str, hole: Hole, given: Capture) -> str:
+        if isinstance(hole, Function | Captured) and self._differs(node):
+            is_cell = isinstance(given, Contents)
+            symbol = self._symbol(f"{node.label}_{wanted.strip('_')}", node, hole, is_cell)
+            return f"{symbol}.cell_contents" if is_cell else symbol
         match given:
             case Builtin():
                 return wanted
@@ -288,8 +346,24 @@ class _LayingOut:
                 return self._shared(("constant", node.index, wanted, id(value)), name, value)
 
     def _node(self, node: NodeIR) -> str:
+        if self._differs(node):
+            return self._symbol(f"{node.label}_node", node, None)
         given = self._objects[node.index]
         return self._shared(("node", node.index), f"{node.label}_node", given)
+
+    def _differs(self, node: NodeIR) -> bool:
+        """Return whether each sub-graph of this shape has a node of its own here."""
+        return self._shared_nodes is not None and node.index not in self._shared_nodes
+
+    def _symbol(
+        self, wanted: str, node: NodeIR, hole: Function | Captured | None, is_cell: bool = False
+    ) -> str:
+        """Return the variable of an object around a node, or of the node itself."""
+        key = "symbol", node.index, hole
+        if key not in self._globals:
+            name = self._globals[key] = self._new(wanted)
+            self._symbols[name] = Symbol(node.index, hole, is_cell)
+        return self._globals[key]
 
     # Names
 

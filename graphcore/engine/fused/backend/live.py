@@ -25,9 +25,9 @@ from typing import Any, SupportsIndex
 from graphcore.engine.fused.backend.layout import Kept, Layout
 from graphcore.engine.fused.ir import NodeIR
 from graphcore.engine.plan import Node
-from graphcore.engine.withheld import ABSENT
 from graphcore.errors import NoValueError, RunError
 from graphcore.node import MutableNode, no_value
+from graphcore.subgraph import ABSENT
 
 attributes_of = vars(MutableNode)["__dict__"].__get__
 _set_class = vars(object)["__class__"].__set__

@@ -13,7 +13,7 @@ import sys
 import time
 import weakref
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from functools import partial
 from heapq import heapify, heappop, heappush
 from types import CodeType, FunctionType, TracebackType
@@ -21,7 +21,7 @@ from typing import Any
 
 from graphcore.engine.collector import without_collections
 from graphcore.engine.fused.analysis.tests import Placed, PlacedBlock
-from graphcore.engine.fused.backend.drivers import NEVER, Driver
+from graphcore.engine.fused.backend.drivers import NEVER, RunDriver
 from graphcore.engine.fused.backend.layout import Layout
 from graphcore.engine.fused.backend.lines import Lines
 from graphcore.engine.fused.backend.live import Live, attributes_of, variables_of
@@ -30,9 +30,10 @@ from graphcore.engine.interpreted import step_with_outputs
 from graphcore.engine.notes import add_note
 from graphcore.engine.plan import Plan
 from graphcore.engine.session import Session
-from graphcore.engine.withheld import ABSENT, Withholding, steps_of
+from graphcore.engine.withheld import Withholding, steps_of
 from graphcore.node import no_value
 from graphcore.parsing import without_warnings
+from graphcore.subgraph import ABSENT
 
 _numbers = itertools.count(1)
 _QUOTED = re.compile(r"'(\w+)'")
@@ -59,7 +60,7 @@ class Program:
         nodes: Sequence[NodeIR],
         placed: Placed,
         layout: Layout,
-        driver: Driver,
+        driver: RunDriver,
         text: Lines,
     ) -> None:
         self._plan = plan
@@ -73,7 +74,7 @@ class Program:
         }
         self._flag_of |= {
             index: (None if flag is None else layout.flags[flag], first, last)
-            for index, (flag, first, last) in _flag_of(placed.top).items()
+            for index, (flag, first, last) in flags_of(placed.top).items()
         }
         self._held = [
             (kept.node, tuple(name for name, _ in (*kept.state, *kept.read)))
@@ -178,7 +179,7 @@ class Program:
             The `NoValueError` to raise instead, if the error came from reading a value that a node
             does not have.
         """
-        found = self._frame(error.__traceback__)
+        found = entry_of(self._run.__code__, error.__traceback__)
         if found is None:
             return None
         traceback, last = found
@@ -186,7 +187,7 @@ class Program:
         # Some instructions belong to no line.
         line = traceback.tb_lineno or len(self._owners) + 1
         missing: Exception | None = None
-        unbound = self._unbound(error, traceback) if last else None
+        unbound = unbound_in(error, traceback, self._readers) if last else None
         if unbound is not None:
             name, line = unbound
             node = self._plan.nodes[self._readers[name].node]
@@ -206,38 +207,6 @@ class Program:
             self._live.end()  # after the write-back, because the note shows the nodes' values
             add_note(missing or error, self._plan, owner, session.time)
         return missing
-
-    def _frame(self, traceback: TracebackType | None) -> tuple[TracebackType, bool] | None:
-        """Return the traceback's entry for the function, and whether it is the last entry."""
-        while traceback is not None:
-            if traceback.tb_frame.f_code is self._run.__code__:
-                return traceback, traceback.tb_next is None
-            traceback = traceback.tb_next
-        return None
-
-    def _unbound(self, error: BaseException, traceback: TracebackType) -> tuple[str, int] | None:
-        """Return the value's variable that was read before it was bound, and the line of the read.
-
-        CPython may report the line before the read, because it joins an assignment and a following
-        read into one instruction. A `raise` in the user's code is recognized by its instruction.
-        """
-        match = _QUOTED.search(str(error)) if type(error) is UnboundLocalError else None
-        if match is None or match[1] not in self._readers:
-            return None
-        line = traceback.tb_lineno
-        for each in dis.get_instructions(self._run.__code__):
-            if each.offset < traceback.tb_lasti:
-                continue
-            if each.opname == "RAISE_VARARGS":
-                return None
-            if each.positions is not None and each.positions.lineno is not None:
-                line = each.positions.lineno
-            names = each.argval if isinstance(each.argval, tuple) else (each.argval,)
-            if "LOAD_FAST" in each.opname and match[1] in names:
-                return match[1], line
-            if each.offset > traceback.tb_lasti + 8:
-                break
-        return match[1], traceback.tb_lineno
 
     def _owner_at(self, line: int | None) -> int:
         """Return the index of the node to which a line belongs, or -1."""
@@ -311,10 +280,51 @@ class Program:
         return int(variables.get(flag, 0))
 
 
+def unbound_in(
+    error: BaseException, traceback: TracebackType, readers: Container[str]
+) -> tuple[str, int] | None:
+    """Return the value's variable that was read before it was bound, and the line of the read.
+
+    CPython may report the line before the read, because it joins an assignment and a following
+    read into one instruction. A `raise` in the user's code is recognized by its instruction.
+
+    Args:
+        error: what the function raised.
+        traceback: the traceback's entry for the function.
+        readers: the variables of values.
+    """
+    match = _QUOTED.search(str(error)) if type(error) is UnboundLocalError else None
+    if match is None or match[1] not in readers:
+        return None
+    line = traceback.tb_lineno
+    for each in dis.get_instructions(traceback.tb_frame.f_code):
+        if each.offset < traceback.tb_lasti:
+            continue
+        if each.opname == "RAISE_VARARGS":
+            return None
+        if each.positions is not None and each.positions.lineno is not None:
+            line = each.positions.lineno
+        names = each.argval if isinstance(each.argval, tuple) else (each.argval,)
+        if "LOAD_FAST" in each.opname and match[1] in names:
+            return match[1], line
+        if each.offset > traceback.tb_lasti + 8:
+            break
+    return match[1], traceback.tb_lineno
+
+
+def entry_of(code: CodeType, traceback: TracebackType | None) -> tuple[TracebackType, bool] | None:
+    """Return the traceback's entry for a function, and whether it is the last entry."""
+    while traceback is not None:
+        if traceback.tb_frame.f_code is code:
+            return traceback, traceback.tb_next is None
+        traceback = traceback.tb_next
+    return None
+
+
 _Flagged = tuple[int | None, int, int]
 
 
-def _flag_of(block: PlacedBlock) -> dict[int, _Flagged]:
+def flags_of(block: PlacedBlock) -> dict[int, _Flagged]:
     """Return for each node whose flag tells its ticks, and the first and last node of its block.
 
     A node that ticks in some of its cycles has a flag of its own and needs no block. A flag of

@@ -1,0 +1,234 @@
+"""Compiled sub-graphs: one generator function for each shape, one generator for each sub-graph.
+
+The generator holds the values and the state of the sub-graph's nodes in its local variables. Each
+cycle of the sub-graph resumes it once: it takes what starts the cycle and gives the root's value
+back. What differs between sub-graphs of one shape is an argument.
+
+A closure with `nonlocal` variables and a function with its state in a list took as long (CPython
+3.11, an average and a threshold for each key). A generator has the text of a whole graph's
+function, and its variables can be read, to go on with the nodes in another way.
+"""
+
+import itertools
+import linecache
+import weakref
+from collections.abc import Mapping, Sequence
+from heapq import heappop, heappush
+from types import FunctionType, GeneratorType
+from typing import Any, TypeAlias
+
+from graphcore.engine.fused.analysis.tests import Placed
+from graphcore.engine.fused.backend.drivers import Driver
+from graphcore.engine.fused.backend.emit import emit_subgraph
+from graphcore.engine.fused.backend.layout import Layout
+from graphcore.engine.fused.backend.lines import Lines
+from graphcore.engine.fused.backend.live import attributes_of, variables_of
+from graphcore.engine.fused.backend.program import entry_of, flags_of, unbound_in
+from graphcore.engine.fused.ir import NodeIR
+from graphcore.engine.notes import add_note
+from graphcore.engine.plan import Node, Plan
+from graphcore.node import no_value
+from graphcore.parsing import without_warnings
+from graphcore.state import GraphState
+from graphcore.subgraph import ABSENT
+
+_numbers = itertools.count(1)
+
+Generator: TypeAlias = "GeneratorType[Any, Any, None]"
+
+
+class ResumeDriver(Driver):
+    """A sub-graph's loop: the owner resumes it for each cycle.
+
+    If only the one inlet can start a cycle, and no node asks for the time, the owner sends the
+    value alone; otherwise the nodes that start the cycle, the inlets' values and the time.
+    """
+
+    def __init__(
+        self, nodes: Sequence[NodeIR], layout: Layout, inlets: Sequence[int], root: int
+    ) -> None:
+        super().__init__(nodes, layout)
+        self.inlets = inlets
+        self.root = root
+        self.replaced = frozenset(inlets)
+        self.takes_value = len(inlets) == 1 and self.woken == [*inlets] and not layout.asks_time
+
+    def prologue(self, out: Lines) -> None:
+        out.add(1, "cycle = 0")
+        out.add(1, "result = absent")
+        out.add(1, "while True:")
+        if self.takes_value:
+            out.add(2, f"{self.layout.values[self.inlets[0]]} = yield result")
+        else:
+            out.add(2, "woken, given, time = yield result")
+        self.begins = len(out)
+        out.add(2, "cycle += 1")
+        out.add(2, "result = absent")
+
+    def due_test(self, index: int) -> str:
+        return "True" if self.takes_value else f"{index} in woken"
+
+    def take_event(self, out: Lines, indent: int, index: int) -> None:
+        if not self.takes_value:
+            value = self.layout.values[index]
+            out.add(indent, f"{value} = given[{self.inlets.index(index)}]", index)
+
+    def due_list(self, out: Lines, indent: int) -> None:
+        out.add(indent, f"due = {self.inlets}" if self.takes_value else "due = sorted(woken)")
+
+    def ticked(self, out: Lines, indent: int, index: int) -> None:
+        if index == self.root:
+            out.add(indent, f"result = {self.layout.values[index]}", index)
+
+    def wake(
+        self,
+        out: Lines,
+        indent: int,
+        index: int,
+        at: str,
+        whole: bool,
+        keeps_alive: bool = True,
+        last: bool = False,
+    ) -> None:
+        method = "schedule_last" if last else "schedule"
+        more = "" if keeps_alive else ", keeps_alive=False"
+        out.add(indent, f"{self.layout.states[index]}.{method}({at}{more})", index)
+
+
+class Compiled:
+    """The function of all sub-graphs of one shape.
+
+    Args:
+        plan: one of the sub-graphs.
+        nodes: its nodes.
+        placed: the nodes and blocks with their tests.
+        layout: the function's variables.
+        driver: its loop.
+
+    Attributes:
+        takes_value: whether the generator is sent the value of the one inlet alone.
+        keeps_states: whether nodes use their states after `start`.
+        source: the function's text.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        nodes: Sequence[NodeIR],
+        placed: Placed,
+        layout: Layout,
+        driver: ResumeDriver,
+    ) -> None:
+        self._plan = plan
+        self._layout = layout
+        self._flag_of = flags_of(placed.top)
+        self._readers = {kept.value: kept.node for kept in layout.kept if kept.value}
+        self._readers |= {kept.working: kept.node for kept in layout.kept if kept.working}
+        self.takes_value = driver.takes_value
+        quiet = not any(node.asks_between_cycles for node in nodes)
+        self.keeps_states = bool(layout.states) or not (quiet and driver.takes_value)
+        self._attributes = [
+            (kept.node, name) for kept in layout.kept for name, _ in (*kept.state, *kept.read)
+        ]
+        variables = [name for kept in layout.kept for _, name in (*kept.state, *kept.read)]
+        self._withheld = [kept for kept in layout.kept if kept.working != kept.value]
+        variables += [kept.working for kept in self._withheld]
+        self._begun = [index for index in driver.inlets if nodes[index].begun]
+        variables += [layout.values[index] for index in self._begun]
+        variables += [*layout.symbols, *layout.states.values()]
+        self._asks_start = layout.asks_start
+        if layout.asks_start:
+            variables.append("start")
+        text = emit_subgraph(nodes, placed, layout, driver, variables)
+        self._owners = text.owners
+        self.source = str(text)
+        name = f"<graphcore {next(_numbers)}, sub-graph>"
+        with without_warnings():
+            code = compile(self.source, name, "exec", dont_inherit=True)
+        namespace: dict[str, Any] = {
+            "absent": ABSENT,
+            "heappop": heappop,
+            "heappush": heappush,
+            **layout.constants,
+        }
+        exec(code, namespace)
+        self._function: FunctionType = namespace["subgraph"]
+        linecache.cache[name] = (len(self.source), None, self.source.splitlines(True), name)
+        weakref.finalize(self, linecache.cache.pop, name, None)
+
+    def open(
+        self, nodes: Sequence[Node], states: Mapping[int, GraphState], start: int
+    ) -> Generator:
+        """Return the generator of a sub-graph, ready for its first cycle.
+
+        Args:
+            nodes: the sub-graph's nodes, which were started.
+            states: the states of its nodes.
+            start: engine time of its birth.
+        """
+        given: list[Any] = []
+        for index, name in self._attributes:
+            own = attributes_of(nodes[index])
+            given.append(own[name] if name in own else getattr(nodes[index], name))
+        for kept in self._withheld:
+            given.append(attributes_of(nodes[kept.node]).pop("value", ABSENT))
+        given += (nodes[index].value for index in self._begun)
+        given += (symbol.of(nodes[symbol.node]) for symbol in self._layout.symbols.values())
+        given += (states[index] for index in self._layout.states)
+        if self._asks_start:
+            given.append(start)
+        generator: Generator = self._function(*given)
+        next(generator)
+        return generator
+
+    def give_back(self, variables: Mapping[str, Any], nodes: Sequence[Node]) -> None:
+        """Give nodes the values and the state that a generator's variables hold.
+
+        Args:
+            variables: the variables.
+            nodes: the nodes.
+        """
+        for index, value, _, state, *_ in self._layout.kept:
+            own = attributes_of(nodes[index])
+            if variables.get(value, ABSENT) is not ABSENT:
+                own["value"] = variables[value]
+            for attribute, name in state:
+                own[attribute] = variables[name]
+            flag = self._flag_of.get(index, (None, 0, 0))[0]
+            # The generator counts its own cycles: all that matters is whether the node has ticked.
+            has_ticked = flag is None or variables[self._layout.flags[flag]]
+            own["ticked_in"] = 1 if has_ticked and value in variables else 0
+
+    def working(self, variables: Mapping[str, Any]) -> dict[int, Any]:
+        """Return for each node whose value may differ from its last tick's the one it set (R5)."""
+        return {kept.node: variables.get(kept.working, ABSENT) for kept in self._withheld}
+
+    def note(self, error: Exception, time: int) -> Exception:
+        """Add the note of the node that failed; return the error to raise.
+
+        The nodes of the sub-graph may be gone. The note shows the nodes of the plan, which are
+        wired in the same places, with the values of the sub-graph.
+
+        Args:
+            error: what the generator raised.
+            time: engine time, ns.
+        """
+        found = entry_of(self._function.__code__, error.__traceback__)
+        if found is None:
+            return error
+        traceback, last = found
+        line = traceback.tb_lineno or len(self._owners)
+        variables = variables_of(traceback.tb_frame)
+        unbound = unbound_in(error, traceback, self._readers) if last else None
+        raised = error
+        if unbound is not None:
+            name, line = unbound
+            missing = no_value(self._plan.nodes[self._readers[name]])
+            raised = missing.with_traceback(error.__traceback__)
+        for node in self._plan.nodes:
+            attributes_of(node).pop("value", None)
+        self.give_back(variables, self._plan.nodes)
+        owner = self._owners[line - 1] if line <= len(self._owners) else -1
+        if owner >= 0:
+            add_note(raised, self._plan, owner, time)
+        return raised

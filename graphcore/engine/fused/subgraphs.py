@@ -1,0 +1,328 @@
+"""The fused tier's sub-graphs: those of one shape share one compiled function."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, cast
+
+from graphcore.engine.fused.backend.instances import Compiled, Generator
+from graphcore.engine.fused.pipeline import compile_subgraph, read
+from graphcore.engine.fused.shapes import Shape
+from graphcore.engine.lifecycle import Started, start_nodes
+from graphcore.engine.notes import add_note
+from graphcore.engine.plan import Node, Outside, Plan
+from graphcore.engine.subgraphs import RunningSubgraph, Subgraph, Subgraphs, Subsession, described
+from graphcore.engine.withheld import Withholding
+from graphcore.node import MutableNode, nodes_made
+from graphcore.subgraph import ABSENT, Inlet, building
+
+_MOST_SHAPES = 8  # of one owner: compiling takes as long as thousands of cycles
+
+
+class FusedSubgraph:
+    """A sub-graph whose nodes are local variables of a generator.
+
+    Args:
+        owner: the sub-graphs to which it belongs.
+        birth: its number.
+        what: what it is for, as errors name it.
+        template: what it shares with others of its shape.
+        nodes: its nodes.
+    """
+
+    __slots__ = (
+        "_called",
+        "_generator",
+        "_owner",
+        "_pending",
+        "_plan",
+        "_session",
+        "_started",
+        "_template",
+        "birth",
+        "is_closing",
+        "quick",
+        "what",
+    )
+
+    def __init__(
+        self,
+        owner: "FusedSubgraphs",
+        birth: int,
+        what: tuple[str, Any],
+        template: "_Template",
+        nodes: Sequence[Node],
+    ) -> None:
+        self.birth = birth
+        self.what = what
+        self.is_closing = False
+        self._owner = owner
+        self._template = template
+        self._pending: list[int] = []
+        self._session: Subsession | None = None
+        self._plan: Plan | None = None
+        self._started: Started | None = None
+        self._called: Subgraph | None = None
+        if template.starting or template.keeps_session:
+            self._session = Subsession(owner.session, owner, birth)
+        if template.keeps_nodes:
+            self._plan = template.plan.with_nodes(nodes)
+            self._started = Started()
+        self._generator: Generator | None = None
+        self.quick: Callable[[Any], Any] | None = None
+
+    def start(self, nodes: Sequence[Node]) -> None:
+        """Start the nodes, and make the generator, which from then on holds their state."""
+        template, session = self._template, self._session
+        states: Mapping[int, Any] = {}
+        if session is not None:
+            assert session.starting is not None
+            self._start(nodes, session)
+            for index in session.starting:
+                self.wake(index)
+            session.starting = None
+            states = session.states
+        self._pending += template.ticked_outside(self._owner.session.cycle)
+        for inlet in template.begun_inlets(nodes):
+            assert inlet.source is not None
+            inlet.value = inlet.source.value
+        self._generator = template.compiled.open(nodes, states, self._owner.session.time)
+        self.quick = self._generator.send if template.is_quick else None
+        if not template.keeps_session:
+            self._session = None
+
+    def _start(self, nodes: Sequence[Node], session: Subsession) -> None:
+        if self._plan is not None:
+            assert self._started is not None
+            start_nodes(self._plan, session, self._started)
+            return
+        for index in self._template.starting:
+            try:
+                nodes[index].start(session.states[index])
+            except Exception as error:
+                plan = self._template.plan.with_nodes(nodes)
+                add_note(error, plan, index, session.time, "start")
+                raise
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether its closing instant is over."""
+        if self._called is not None:
+            return self._called.is_closed
+        waits = self._session is not None and bool(self._session.due_now())
+        return self.is_closing and not self._pending and not waits
+
+    @property
+    def is_due(self) -> bool:
+        """Whether something starts a cycle of it."""
+        return bool(self._pending) if self._called is None else self._called.is_due
+
+    def wake(self, index: int) -> None:
+        """Let the next cycle start with a node, as an alarm of it went off."""
+        if self._called is not None:
+            self._called.wake(index)
+            return
+        assert self._session is not None
+        self._pending.append(index)
+        self._session.states[index].due_in = self._session.cycle
+
+    def outside_ticked(self, index: int) -> None:
+        """Let the next cycle start with a node from outside."""
+        (self._pending if self._called is None else self._called.pending).append(index)
+
+    def run(self, values: Mapping[int, Any]) -> Any:
+        """Run a cycle; return the root's value if the root ticked, otherwise `ABSENT`."""
+        if self._called is not None:
+            return self._called.run(values)
+        assert self._generator is not None
+        compiled = self._template.compiled
+        try:
+            if compiled.takes_value:
+                return self._generator.send(values[0]) if values else ABSENT
+            pending, self._pending = self._pending, []
+            pending += (self._template.inlets[number] for number in values)
+            return self._generator.send((pending, values, self._owner.session.time))
+        except Exception as error:
+            raised = compiled.note(error, self._owner.session.time)
+            raised.add_note(f"in the sub-graph for {described(self.what)}")
+            if raised is error:
+                raise
+        raise raised  # outside the `except`, so that the error has no other as its context
+
+    def close(self) -> None:
+        """Begin the closing instant: nodes that close are called one by one from now on (R14)."""
+        self.is_closing = True
+        self._owner.is_closing(self)
+        if self._session is not None:
+            self._session.has_closed = True
+        if self._template.closes:
+            self._call().close()
+
+    def stop(self) -> None:
+        """Cancel the alarms, and stop the nodes in reverse order."""
+        if self._template.keeps_nodes:
+            self._call().stop()
+            return
+        self._owner.forget(self)
+        if self._session is not None:
+            self._session.schedule.cancel_all()
+        self._generator = None
+
+    def _call(self) -> Subgraph:
+        """Give the nodes their state back, and let them be called from now on."""
+        if self._called is None:
+            assert self._plan is not None and self._session is not None
+            assert self._started is not None
+            if self._generator is not None and self._generator.gi_frame is not None:
+                variables = self._generator.gi_frame.f_locals
+                compiled = self._template.compiled
+                compiled.give_back(variables, self._plan.nodes)
+                self._session.withheld |= {
+                    index: Withholding(self._plan.nodes[index], working)
+                    for index, working in compiled.working(variables).items()
+                }
+            self._generator = None
+            self._called = Subgraph(
+                self._owner,
+                self.birth,
+                self._plan,
+                self._session,
+                [cast(Inlet[Any], self._plan.nodes[i]) for i in self._template.inlets],
+                self._plan.wired[self._template.root],
+                self.what,
+            )
+            self._called.go_on(self._started, self._pending)
+        return self._called
+
+
+class _Template:
+    """What all sub-graphs of one shape share.
+
+    Args:
+        plan: one of the sub-graphs.
+        made: its inlets, and the nodes that its build made, in order of construction.
+        inlets: its inlets.
+        root: its root.
+        begun: the indices of the inlets and the nodes from outside that have a value already.
+        compiled: the function.
+
+    Attributes:
+        starting: the indices of the nodes that have something to do before the first cycle.
+        keeps_session: whether nodes need a session after that: for alarms, to stop or to close.
+        keeps_nodes: whether a sub-graph's nodes are needed after its birth.
+        closes: whether nodes have something to say at the end (R14).
+        is_quick: whether a sub-graph needs nothing but the next value of its inlet.
+        inlets: the indices of the inlets.
+        root: the index of the root.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        made: Sequence[Node],
+        inlets: Sequence[Inlet[Any]],
+        root: Node,
+        begun: frozenset[int],
+        compiled: Compiled,
+    ) -> None:
+        self.plan = plan
+        self.compiled = compiled
+        self.inlets = [plan.wired.index(inlet) for inlet in inlets]
+        self.root = plan.wired.index(root)
+        self._begun = begun
+        self._shape = Shape(plan, made)
+        own = [node for node in plan.nodes if not isinstance(node, Inlet | Outside)]
+        self.closes = any(_overrides(node, "close") for node in own)
+        self.keeps_nodes = self.closes or any(
+            _overrides(node, name) for node in own for name in ("stop", "reset")
+        )
+        self.starting = [i for i, node in enumerate(plan.nodes) if _overrides(node, "start")]
+        self.keeps_session = self.keeps_nodes or compiled.keeps_states
+        # Where a node may read a value that is not there, `run` names it in the error.
+        checks = all(node.valid == "all" for node in own)
+        self.is_quick = compiled.takes_value and not self.keeps_session and checks
+
+    def nodes_of(
+        self, made: Sequence[Node], root: Node, inlets: Sequence[Inlet[Any]], cycle: int
+    ) -> list[Node] | None:
+        """Return the nodes of another sub-graph in the order of the plan, if it has this shape."""
+        nodes = self._shape.nodes_of(made)
+        if nodes is None:
+            return None
+        at_root = nodes[self.root]
+        if at_root is not root and not (isinstance(at_root, Outside) and at_root.node is root):
+            return None
+        begun = _begun(self.plan, self.inlets, inlets, cycle)
+        return nodes if begun == self._begun else None
+
+    def ticked_outside(self, cycle: int) -> list[int]:
+        """Return the indices of the nodes from outside that tick in this cycle."""
+        return [i for i in self.plan.outside if self.plan.wired[i].ticked_in == cycle]
+
+    def begun_inlets(self, nodes: Sequence[Node]) -> list[Inlet[Any]]:
+        """Return the inlets of a sub-graph that have a value before its first cycle."""
+        return [cast(Inlet[Any], nodes[i]) for i in self.inlets if i in self._begun]
+
+
+def _overrides(node: Node, name: str) -> bool:
+    return getattr(type(node), name) is not getattr(MutableNode, name)
+
+
+def _begun(
+    plan: Plan, places: Sequence[int], inlets: Sequence[Inlet[Any]], cycle: int
+) -> frozenset[int]:
+    """Return the indices of the inlets and nodes from outside that had a value before now."""
+    sources = [(index, plan.wired[index]) for index in plan.outside]
+    sources += [(i, each.source) for i, each in zip(places, inlets, strict=True) if each.source]
+    return frozenset(index for index, node in sources if 0 < node.ticked_in < cycle)
+
+
+class FusedSubgraphs(Subgraphs):
+    """The sub-graphs of one node; see `Subgraphs`."""
+
+    def __init__(self, session: Any, index: int, outside: Sequence[Node]) -> None:
+        super().__init__(session, index, outside)
+        self._templates: list[_Template] = []
+
+    def _wire(
+        self,
+        build: Callable[[], MutableNode[Any]],
+        inlets: Sequence[Inlet[Any]],
+        what: tuple[str, Any],
+    ) -> RunningSubgraph:
+        with nodes_made() as made, building() as more:
+            root = build()
+        made = [*inlets, *made]
+        for template in self._templates:
+            nodes = template.nodes_of(made, root, inlets, self.session.cycle)
+            if nodes is not None:
+                return self._open_fused(template, nodes, what)
+        plan = self._plan(root, more, inlets)
+        compiled = self._template(plan, made, inlets, root)
+        if compiled is None:
+            return self._open_called(plan, inlets, root, what)
+        return self._open_fused(compiled, plan.nodes, what)
+
+    def _template(
+        self, plan: Plan, made: Sequence[Node], inlets: Sequence[Inlet[Any]], root: Node
+    ) -> _Template | None:
+        """Compile a sub-graph, unless it has to be called."""
+        if len(self._templates) >= _MOST_SHAPES:
+            return None
+        frontend = read(plan, {})
+        if any(node.cycle is None for node in frontend.nodes) or any(frontend.held):
+            return None
+        places = [plan.wired.index(inlet) for inlet in inlets]
+        begun = _begun(plan, places, inlets, self.session.cycle)
+        for index in begun:
+            frontend.nodes[index].begun = True
+        compiled = compile_subgraph(plan, frontend, places, plan.wired.index(root))
+        template = _Template(plan, made, inlets, root, begun, compiled)
+        self._templates.append(template)
+        return template
+
+    def _open_fused(
+        self, template: _Template, nodes: Sequence[Node], what: tuple[str, Any]
+    ) -> FusedSubgraph:
+        made = FusedSubgraph(self, self.next_birth(), what, template, nodes)
+        self.add(made, template.plan)
+        made.start(nodes)
+        return made

@@ -1,0 +1,344 @@
+"""Sub-graphs while a graph runs: wired, started, run and stopped by the node that owns them.
+
+A `Subgraph` is a plan in a session of its own, a `Subsession`. To a sub-graph, the cycle of its
+birth is cycle 1 of a run, and its closing instant may come before that of the run (R14).
+"""
+
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+from graphcore.engine.clock import Schedule
+from graphcore.engine.closing import Closing
+from graphcore.engine.interpreted import Cycles
+from graphcore.engine.lifecycle import Started, start_nodes, stop_nodes
+from graphcore.engine.plan import Node, Plan
+from graphcore.engine.session import Session
+from graphcore.engine.subgraphs.subsession import Subsession
+from graphcore.errors import RunError, shorten
+from graphcore.node import MutableNode, Source
+from graphcore.state import Alarm, RunMode
+from graphcore.subgraph import ABSENT, Inlet, Instance, building
+
+_NODE_BITS = (
+    24  # of an index in the owner's alarms: the lowest bits hold the node, the rest the birth
+)
+_BIRTH_BITS = 64
+
+
+def described(what: tuple[str, Any]) -> str:
+    """Return what a sub-graph is for, such as "the key 'a'"."""
+    kind, key = what
+    return f"the {kind} {shorten(key)}"
+
+
+class RunningSubgraph(Instance, Protocol):
+    """A sub-graph that was started, as its owner sees it."""
+
+    @property
+    def what(self) -> tuple[str, Any]:
+        """What it is for: a word such as "key", and which one."""
+
+    @property
+    def is_due(self) -> bool:
+        """Whether something starts a cycle of it."""
+
+    def wake(self, index: int) -> None:
+        """Let the next cycle start with a node, as an alarm of it went off."""
+
+    def outside_ticked(self, index: int) -> None:
+        """Let the next cycle start with a node from outside."""
+
+
+class Subgraph:
+    """A sub-graph that was started, its nodes called one by one.
+
+    Args:
+        owner: the sub-graphs to which it belongs.
+        birth: its number.
+        plan: its nodes.
+        session: its session.
+        inlets: its inlets.
+        root: the node whose ticks are its result.
+        what: what it is for, as errors name it.
+    """
+
+    def __init__(
+        self,
+        owner: "Subgraphs",
+        birth: int,
+        plan: Plan,
+        session: Subsession,
+        inlets: Sequence[Inlet[Any]],
+        root: Node,
+        what: tuple[str, Any],
+    ) -> None:
+        self.birth = birth
+        self.what = what
+        self.quick = None
+        self._owner = owner
+        self._plan = plan
+        self._session = session
+        places = {id(node): place for place, node in enumerate(plan.wired)}
+        self._inlets = [(inlet, places[id(inlet)]) for inlet in inlets]
+        self._root = plan.nodes[places[id(root)]]
+        self._started = Started()
+        self.pending: list[int] = []
+        self._cycles: Cycles | None = None
+        self._closing: Closing | None = None
+
+    @property
+    def is_closing(self) -> bool:
+        """Whether its closing instant has begun."""
+        return self._closing is not None
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether its closing instant is over."""
+        closing = self._closing is not None and not self._closing.left
+        return closing and not self.pending and not self._session.due_now()
+
+    def start(self) -> None:
+        """Start the nodes."""
+        session, plan = self._session, self._plan
+        start_nodes(plan, session, self._started)
+        for index in plan.outside:
+            ticked_in = plan.wired[index].ticked_in
+            if ticked_in == session.cycle:
+                self.pending.append(index)
+            else:
+                plan.nodes[index].ticked_in = ticked_in
+        for inlet, _ in self._inlets:
+            if inlet.source is not None and inlet.source.ticked_in:
+                inlet.value, inlet.ticked_in = inlet.source.value, inlet.source.ticked_in
+        assert session.starting is not None
+        for index in session.starting:
+            self.wake(index)
+        session.starting = None
+        self._cycles = Cycles(plan, session)
+
+    def go_on(self, started: Started, pending: list[int]) -> None:
+        """Go on with nodes that were started and run in another way."""
+        self._started, self.pending = started, pending
+        self._cycles = Cycles(self._plan, self._session)
+
+    def wake(self, index: int) -> None:
+        """Let the next cycle start with a node, as an alarm of it went off."""
+        self.pending.append(index)
+        self._session.states[index].due_in = self._session.cycle
+
+    def outside_ticked(self, index: int) -> None:
+        """Let the next cycle start with a node from outside."""
+        self.pending.append(index)
+
+    @property
+    def is_due(self) -> bool:
+        """Whether something starts a cycle of it."""
+        closing = self._closing
+        return bool(self.pending) or (closing is not None and bool(closing.left))
+
+    def run(self, values: Mapping[int, Any]) -> Any:
+        """Run a cycle; return the root's value if the root ticked, otherwise `ABSENT`."""
+        pending, self.pending = self.pending, []
+        for number, value in values.items():
+            inlet, place = self._inlets[number]
+            inlet.value = value
+            pending.append(place)
+        try:
+            if self._closing is not None:
+                self._closing.run(pending)
+            else:
+                assert self._cycles is not None
+                self._cycles.run(pending)
+        except Exception as error:
+            error.add_note(f"in the sub-graph for {described(self.what)}")
+            raise
+        root = self._root
+        return root.value if root.ticked_in == self._session.cycle else ABSENT
+
+    def close(self) -> None:
+        """Begin the closing instant."""
+        self._session.has_closed = True
+        self._owner.is_closing(self)
+        self._closing = Closing(self._plan, self._session)
+
+    def stop(self) -> None:
+        """Cancel the alarms, and stop the nodes in reverse order."""
+        self._owner.forget(self)
+        self._session.schedule.cancel_all()
+        stop_nodes(self._plan, self._session, self._started)
+
+
+class Subgraphs:
+    """The sub-graphs of one node.
+
+    Args:
+        session: the session of the node.
+        index: the index of the node.
+        outside: the nodes from outside that the sub-graphs may read.
+    """
+
+    def __init__(
+        self, session: "Session | Subsession", index: int, outside: Sequence[Node]
+    ) -> None:
+        self.index = index
+        self.session = session
+        self._outside = {id(node): node for node in outside}
+        self._live: dict[int, RunningSubgraph] = {}
+        self._closing: dict[int, RunningSubgraph] = {}
+        self._births = 0
+        self._alarms = Schedule((1 << _BIRTH_BITS) - 1)
+        self._woken: deque[tuple[int, int]] = deque()
+        self._retiring: list[RunningSubgraph] = []
+        # For each node from outside, the sub-graphs that read it, with its index there.
+        self._readers: dict[int, dict[int, int]] = {}
+
+    def open(
+        self,
+        build: Callable[[], MutableNode[Any]],
+        inlets: Sequence[Inlet[Any]],
+        what: tuple[str, Any],
+    ) -> "RunningSubgraph":
+        """Wire and start a sub-graph; see `graphcore.subgraph.Subgraphs`."""
+        try:
+            return self._wire(build, inlets, what)
+        except Exception as error:
+            error.add_note(f"in the sub-graph for {described(what)}")
+            raise
+
+    def _wire(
+        self,
+        build: Callable[[], MutableNode[Any]],
+        inlets: Sequence[Inlet[Any]],
+        what: tuple[str, Any],
+    ) -> "RunningSubgraph":
+        with building() as more:
+            root = build()
+        return self._open_called(self._plan(root, more, inlets), inlets, root, what)
+
+    def _plan(self, root: Node, more: Sequence[Node], inlets: Sequence[Inlet[Any]]) -> Plan:
+        oldest = min((each.serial for each in inlets), default=0)
+        plan = Plan([root, *more, *inlets], self._outside, oldest)
+        self._refuse_endless(plan)
+        return plan
+
+    def _open_called(
+        self, plan: Plan, inlets: Sequence[Inlet[Any]], root: Node, what: tuple[str, Any]
+    ) -> "Subgraph":
+        birth = self.next_birth()
+        session = Subsession(self.session, self, birth)
+        made = Subgraph(self, birth, plan, session, inlets, root, what)
+        self.add(made, plan)
+        made.start()
+        return made
+
+    def next_birth(self) -> int:
+        """Return the number of the next sub-graph."""
+        self._births += 1
+        return self._births
+
+    def add(self, made: "RunningSubgraph", plan: Plan) -> None:
+        """Own a sub-graph from now on, to stop it, and to run it when a node from outside ticks."""
+        self._live[made.birth] = made
+        for place in plan.outside:
+            self._readers.setdefault(id(plan.wired[place]), {})[made.birth] = place
+
+    def due(self) -> dict[int, RunningSubgraph]:
+        """Return the sub-graphs that something else than an inlet starts, by birth."""
+        session, live = self.session, self._live
+        time, cycle = session.time, session.cycle
+        found: dict[int, RunningSubgraph] = {}
+        for entry in self._alarms.take(time):
+            self._wake(found, entry >> _NODE_BITS, entry & ((1 << _NODE_BITS) - 1))
+        for _ in range(len(self._woken)):
+            self._wake(found, *self._woken.popleft())
+        for key, readers in self._readers.items():
+            if self._outside[key].ticked_in == cycle:
+                for birth, place in readers.items():
+                    live[birth].outside_ticked(place)
+                    found[birth] = live[birth]
+        found |= {birth: each for birth, each in self._closing.items() if each.is_due}
+        return found
+
+    def _wake(self, found: dict[int, RunningSubgraph], birth: int, index: int) -> None:
+        each = self._live.get(birth)  # it may have been stopped since it was woken from a thread
+        if each is not None:
+            each.wake(index)
+            found[birth] = each
+
+    @property
+    def are_closing(self) -> bool:
+        """Whether some sub-graph has nodes that are still to close."""
+        return any(each.is_due for each in self._closing.values())
+
+    def all(self) -> list[RunningSubgraph]:
+        """Return the sub-graphs that were not stopped, in order of birth."""
+        return list(self._live.values())
+
+    def retiring(self) -> list[RunningSubgraph]:
+        """Return, once, the sub-graphs that asked to be retired."""
+        retiring, self._retiring = self._retiring, []
+        return retiring
+
+    def stop(self) -> None:
+        """Stop all sub-graphs, the youngest first.
+
+        Raises:
+            Exception: what stopping one of them raised; several errors as an `ExceptionGroup`.
+        """
+        errors: list[Exception] = []
+        for each in reversed(self.all()):
+            try:
+                each.stop()
+            except Exception as error:  # raised again below, once all are stopped
+                errors.append(error)
+        if len(errors) == 1:
+            raise errors[0]
+        if errors:
+            raise ExceptionGroup("several sub-graphs failed to stop", errors)
+
+    # Called by the sub-graphs
+
+    def add_alarm(
+        self, at: int, birth: int, index: int, keeps_alive: bool, last: bool
+    ) -> tuple[Alarm, Alarm]:
+        """Add an alarm of a sub-graph's node, and one of the owner for the same time."""
+        inner = self._alarms.add(at, birth << _NODE_BITS | index, keeps_alive, last)
+        return inner, self.session.schedule.add(at, self.index, keeps_alive, last)
+
+    def due_now(self, birth: int) -> set[int]:
+        """Return the nodes of a sub-graph with an alarm for the present time."""
+        mask = (1 << _NODE_BITS) - 1
+        waiting = self._alarms.waiting(self.session.time)
+        return {index & mask for index in waiting if index >> _NODE_BITS == birth}
+
+    def wake(self, birth: int, index: int) -> None:
+        """From any thread: run a node of a sub-graph in the next cycle."""
+        self._woken.append((birth, index))
+        self.session.wake(self.index)
+
+    def ask_to_retire(self, birth: int) -> None:
+        """Add a sub-graph to those that `retiring` returns."""
+        self._retiring.append(self._live[birth])
+
+    def is_closing(self, subgraph: RunningSubgraph) -> None:
+        """Run a sub-graph until all its nodes have closed."""
+        self._closing[subgraph.birth] = subgraph
+
+    def forget(self, subgraph: RunningSubgraph) -> None:
+        """Give up a sub-graph that is being stopped."""
+        self._live.pop(subgraph.birth, None)
+        self._closing.pop(subgraph.birth, None)
+        for readers in self._readers.values():
+            readers.pop(subgraph.birth, None)
+
+    def _refuse_endless(self, plan: Plan) -> None:
+        session = self.session
+        if session.run_mode is RunMode.REALTIME or session.bounded:
+            return
+        for node in plan.nodes:
+            if isinstance(node, Source) and node.endless:
+                raise RunError(
+                    f"{node.name} never ends, so a historical run needs a bound: "
+                    "give duration=, until= or cycles="
+                )

@@ -1,0 +1,180 @@
+"""The session of one sub-graph: a run as its nodes see it.
+
+It passes on to the session around it whatever concerns the whole run. An alarm of a node is an
+alarm of the node that owns the sub-graph as well: it wakes the owner, which then runs the sub-graph
+at its own place in the cycle (R2).
+"""
+
+from collections.abc import Callable, Sequence
+from threading import Event
+from typing import TYPE_CHECKING
+
+from graphcore.engine.plan import Node
+from graphcore.engine.session import Session, States
+from graphcore.engine.withheld import Withholding
+from graphcore.polling import Pollable, Receive
+from graphcore.state import Alarm, EndedBy, EventLoop, RunMode
+
+if TYPE_CHECKING:
+    from graphcore.engine.subgraphs.subgraphs import Subgraphs
+
+
+class Subsession:
+    """A run as the nodes of one sub-graph see it.
+
+    Args:
+        outer: the session around it.
+        owner: the sub-graphs to which it belongs.
+        birth: the number of the sub-graph.
+
+    Attributes:
+        start_time: engine time of its birth.
+        states: the state of each node.
+        withheld: as `Session.withheld`.
+        pending: as `Session.pending`.
+        starting: the nodes that set an alarm for cycle 1 in `start`; `None` after that.
+        has_closed: whether its closing instant has begun.
+    """
+
+    def __init__(self, outer: "Session | Subsession", owner: "Subgraphs", birth: int) -> None:
+        self._outer = outer
+        self._owner = owner
+        self._birth = birth
+        self.start_time = outer.time
+        self.run_mode: RunMode = outer.run_mode
+        self.receive: Receive = outer.receive
+        self.ended: Event = outer.ended
+        self.states = States(self)
+        self.withheld: dict[int, Withholding] = {}
+        self.pending: list[int] | None = None
+        self.schedule = _Alarms(owner, birth, self)
+        self.starting: list[int] | None = []
+        self.has_closed = False
+
+    @property
+    def time(self) -> int:
+        """Engine time, ns."""
+        return self._outer.time
+
+    @property
+    def cycle(self) -> int:
+        """The number of the cycle, counted over the whole run."""
+        return self._outer.cycle
+
+    @property
+    def cycle_at_time(self) -> int:
+        """The number of this cycle among those at the present time, from 0."""
+        return self._outer.cycle_at_time
+
+    @property
+    def ended_by(self) -> EndedBy | None:
+        """What ended the run."""
+        return self._outer.ended_by
+
+    @property
+    def event_loop(self) -> EventLoop | None:
+        """The loop of the run's coroutines; `None` for one of their own."""
+        return self._outer.event_loop
+
+    @property
+    def closing(self) -> bool:
+        """Whether the ordinary cycles of the sub-graph are over."""
+        return self.has_closed or self._outer.closing
+
+    @property
+    def stopping(self) -> bool:
+        """Whether the run has been told to end, or its time is over."""
+        return self._outer.stopping
+
+    @property
+    def bounded(self) -> bool:
+        """Whether the run ends even if its sources do not."""
+        return self._outer.bounded
+
+    def request_stop(self, reason: EndedBy) -> None:
+        """End the run after the present cycle."""
+        self._outer.request_stop(reason)
+
+    def wake(self, index: int) -> None:
+        """From any thread: run the node of this index in the next cycle."""
+        self._owner.wake(self._birth, index)
+
+    def call_soon(self, index: int, function: Callable[[], None]) -> None:
+        """From any thread: call the function between two cycles."""
+        self._outer.call_soon(self._owner.index, function)
+
+    def poll(self, source: Pollable) -> None:
+        """Read a source in the graph's thread from now on."""
+        self._outer.poll(source)
+
+    def end_poll(self, source: Pollable) -> None:
+        """Read a source no more."""
+        self._outer.end_poll(source)
+
+    def hold(self, count: int) -> None:
+        """Change the number of holds by this."""
+        self._outer.hold(count)
+
+    def subgraphs(self, index: int, outside: Sequence[Node]) -> "Subgraphs":
+        """Return the sub-graphs of a node of this sub-graph."""
+        return type(self._owner)(self, index, outside)
+
+    def due_now(self) -> set[int]:
+        """Return the nodes with an alarm for the present time that has not gone off."""
+        return self._owner.due_now(self._birth)
+
+    def retire(self) -> None:
+        """Ask the owner to retire this sub-graph."""
+        self._owner.ask_to_retire(self._birth)
+
+
+class _Alarms:
+    """The alarms of one sub-graph, each of which is an alarm of its owner as well."""
+
+    def __init__(self, owner: "Subgraphs", birth: int, session: Subsession) -> None:
+        self._owner = owner
+        self._birth = birth
+        self._session = session
+        self._kept: list[_PairedAlarm] = []
+        self._enough = 16
+
+    def add(self, at: int, index: int, keeps_alive: bool = True, last: bool = False) -> Alarm:
+        """Add an alarm."""
+        session = self._session
+        if session.starting is not None and at <= session.time and not last:
+            session.starting.append(index)
+            return Alarm(self, index, -1)
+        inner, outer = self._owner.add_alarm(at, self._birth, index, keeps_alive, last)
+        alarm = _PairedAlarm(inner, outer, at)
+        if len(self._kept) >= self._enough:
+            self._kept = [each for each in self._kept if each.at >= session.time]
+            self._enough = 2 * len(self._kept) + 16
+        self._kept.append(alarm)
+        return alarm
+
+    def cancel(self, entry: int, made: int) -> None:
+        """Cancel an alarm for cycle 1, before it has gone off."""
+        starting = self._session.starting
+        if starting is not None and entry in starting:
+            starting.remove(entry)
+
+    def cancel_all(self) -> None:
+        """Cancel all alarms that have not gone off."""
+        for alarm in self._kept:
+            alarm.cancel()
+        self._kept.clear()
+
+
+class _PairedAlarm(Alarm):
+    """An alarm in a sub-graph, and the alarm that wakes the owner for it."""
+
+    __slots__ = ("_inner", "_outer", "at")
+
+    def __init__(self, inner: Alarm, outer: Alarm, at: int) -> None:
+        self._inner = inner
+        self._outer = outer
+        self.at = at
+
+    def cancel(self) -> None:
+        self._inner.cancel()
+        self._outer.cancel()

@@ -1,0 +1,91 @@
+"""The methods of `Stream` that give each key of a stream a sub-graph of its own."""
+
+import sys
+from collections.abc import Callable, Hashable, Iterable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from graphcore.node import Active
+from graphcore.operators import keyed
+from graphcore.stream.families.arguments import function_of, whole
+from graphcore.stream.families.base import StreamBase
+from graphcore.stream.keyed import Keyed, outside_of, wiring
+from graphcore.time import Duration, to_period
+
+if TYPE_CHECKING:
+    from graphcore.stream.stream import Stream
+
+T = TypeVar("T")
+U = TypeVar("U")
+K = TypeVar("K", bound=Hashable)
+
+
+class KeyedOperators(StreamBase[T]):
+    """Operators by key."""
+
+    __slots__ = ()
+
+    def group_by(
+        self,
+        key: Callable[[T], K],
+        build: "Callable[[Stream[T], K], Active[U]]",
+        *,
+        idle: Duration | None = None,
+        max_keys: int | None = None,
+        uses: Iterable[Active[Any]] = (),
+    ) -> Keyed[K, U]:
+        """Hand each value to the sub-graph of its key, which its first value brings to life.
+
+        Sub-graphs run at the place of this node, in order of birth. To a sub-graph, the cycle of
+        its birth is the first of a run: a ticker in it counts from there. A key ends when it has
+        been idle, or when `stop_key` ticks in its sub-graph; the sub-graph then says what it still
+        holds, as at the end of a run (R14). A later value of the key makes a new sub-graph.
+
+        Args:
+            key: returns the key of a value; it must be hashable.
+            build: gets the stream of a key's values, and the key; wires the sub-graph and returns
+                the stream that is its result. It may use streams from outside that it holds: in its
+                closure, default arguments, global variables or bound object.
+            idle: retire a key when no value has come for so long; by default never.
+            max_keys: how many keys there may be at a time; one more is an error. By default any
+                number.
+            uses: further streams from outside that `build` uses, if its code does not show them.
+
+        Returns:
+            The results by key: `changes` ticks with the dict of keys that ticked.
+
+        Raises:
+            InvalidValueError: in the run, for more keys than `max_keys`.
+            InvalidTypeError: in the run, if `build` returns anything but a stream.
+            WiringError: in the run, if `build` uses a stream that it may not use.
+
+        >>> import graphcore as gc
+        >>> trades = gc.from_iterable([("A", 3), ("B", 5), ("A", 4)])
+        >>> volume = trades.group_by(
+        ...     lambda trade: trade[0], lambda own, key: own.map(lambda trade: trade[1]).sum()
+        ... )
+        >>> out = volume.changes.collect()
+        >>> report = out.run()
+        >>> out.values
+        [{'A': 3}, {'B': 5}, {'A': 7}]
+        """
+        node = keyed.GroupBy(
+            source=self,
+            outside=outside_of(build, uses),
+            key=function_of(key),
+            build=wiring(build, self._stream),
+            removed=keyed.Removed(),
+            max_keys=sys.maxsize if max_keys is None else whole(max_keys, "max_keys", 1),
+            idle=None if idle is None else keyed.Idle(to_period(idle)),
+        )
+        return Keyed(node, self._stream)
+
+    def stop_key(self) -> "Stream[T]":
+        """Retire the key of the sub-graph after each cycle in which this stream ticks.
+
+        It belongs in the `build` of `group_by`, and works there whether or not the result of the
+        sub-graph needs it.
+
+        Raises:
+            WiringError: outside of a `build`.
+        """
+        return self._stream(keyed.StopKey(self))

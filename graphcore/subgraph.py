@@ -1,0 +1,141 @@
+"""Sub-graphs: graphs that a node wires and starts during a run, such as one for each key.
+
+A `build` function wires a sub-graph from its inlets and returns its root. The sub-graph consists of
+the nodes that `build` makes and the root needs. It may also read nodes from outside, which the
+enclosing graph runs. The engine's `Instance` starts such nodes, runs them at the place of the node
+that owns the sub-graph (R2), and stops them.
+"""
+
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, Final, Protocol, TypeVar
+
+from graphcore.errors import WiringError
+from graphcore.node import Active, MutableNode, Source, node_of
+from graphcore.state import GraphState
+
+T = TypeVar("T")
+
+ABSENT: Final = object()
+
+
+class Inlet(Source[T]):
+    """The stream that a `build` gets: it ticks with the values that the owner hands over.
+
+    Args:
+        source: the owner's input that it stands for, if the input's earlier value can be read.
+    """
+
+    def __init__(self, source: Active[T] | None = None) -> None:
+        super().__init__()
+        self.source = None if source is None else node_of(source)
+
+    def cycle(self, state: GraphState) -> bool:
+        """Tick with the value that the owner has set."""
+        return True
+
+
+class Instance(Protocol):
+    """A sub-graph that was started."""
+
+    @property
+    def birth(self) -> int:
+        """Its number among the sub-graphs of its owner, counted from 1."""
+
+    @property
+    def quick(self) -> Callable[[Any], Any] | None:
+        """A function that runs a cycle with the value of the one inlet, as `run` does.
+
+        `None` if anything else can start a cycle.
+        """
+
+    @property
+    def is_closing(self) -> bool:
+        """Whether `close` was called."""
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether `close` was called, and all nodes have said what they still held."""
+
+    def run(self, values: Mapping[int, Any]) -> Any:
+        """Run a cycle; return the root's value if the root ticked, otherwise `ABSENT`.
+
+        Args:
+            values: for the number of each inlet that ticks, its value.
+        """
+
+    def close(self) -> None:
+        """Begin the closing instant of this sub-graph alone (R14)."""
+
+    def stop(self) -> None:
+        """Cancel the alarms, and stop the nodes in reverse order."""
+
+
+class Subgraphs(Protocol):
+    """The sub-graphs of one node."""
+
+    def open(
+        self,
+        build: Callable[[], MutableNode[Any]],
+        inlets: Sequence[Inlet[Any]],
+        what: tuple[str, Any],
+    ) -> Instance:
+        """Wire and start a sub-graph; alarms that its nodes set for now start its first cycle.
+
+        Args:
+            build: wires it and returns its root.
+            inlets: its inlets.
+            what: what the sub-graph is for, as errors name it: a word such as "key", and which.
+
+        Raises:
+            WiringError: if it uses a stream that it may not use.
+        """
+
+    def due(self) -> dict[int, Instance]:
+        """Return the sub-graphs that something else than an inlet starts, by birth.
+
+        Such are an alarm, a node from outside that ticked, and nodes that are still to close.
+        """
+
+    @property
+    def are_closing(self) -> bool:
+        """Whether some sub-graph is still to close."""
+
+    def stop(self) -> None:
+        """Stop all sub-graphs, the youngest first."""
+
+    def retiring(self) -> list[Instance]:
+        """Return, once, the sub-graphs that asked to be retired."""
+
+
+class _Builds(threading.local):
+    """The extra roots of the builds that are in progress in this thread, the innermost last."""
+
+    def __init__(self) -> None:
+        self.roots: list[list[MutableNode[Any]]] = []
+
+
+_builds = _Builds()
+
+
+@contextmanager
+def building() -> Iterator[list[MutableNode[Any]]]:
+    """Return the list that receives the roots which the build adds to the one that it returns."""
+    roots: list[MutableNode[Any]] = []
+    _builds.roots.append(roots)
+    try:
+        yield roots
+    finally:
+        _builds.roots.pop()
+
+
+def add_root(node: MutableNode[Any], operator: str) -> None:
+    """Make a node a root of the sub-graph that is being built.
+
+    Raises:
+        WiringError: if none is being built; the message names the operator.
+    """
+    if not _builds.roots:
+        raise WiringError(f"{operator} belongs in a build function, such as that of group_by")
+    _builds.roots[-1].append(node)
