@@ -111,6 +111,66 @@ class Gate(MutableNode[T]):
 
 
 @node
+class Reopen(MutableNode[T]):
+    """A gate that on opening ticks with the present value, if that changed while it was closed."""
+
+    source: Active[T]
+    condition: Active[object]
+    changed: bool = state(True)
+
+    def cycle(self, state: GraphState) -> bool:
+        if state.ticked(self.source):
+            self.changed = True
+        if not self.changed or not self.condition.value:
+            return False
+        self.changed = False
+        self.value = self.source.value
+        return True
+
+
+@node
+class Freeze(MutableNode[T]):
+    """Lets values through until the condition is true for the first time."""
+
+    source: Active[T]
+    condition: Active[object]
+    frozen: bool = state(False)
+
+    def cycle(self, state: GraphState) -> bool:
+        if self.condition.value:
+            self.frozen = True
+        if self.frozen or not state.ticked(self.source):
+            return False
+        self.value = self.source.value
+        return True
+
+
+@node
+class Sliding(MutableNode[list[T]], Generic[T]):
+    """Ticks with the list of the last `count` values, at every `every`-th value."""
+
+    source: Active[T]
+    count: int
+    every: int
+    values: deque[T] = state(factory=deque)
+    until_next: int = state(0)
+
+    def start(self, state: GraphState) -> None:
+        self.until_next = self.count
+
+    def cycle(self, state: GraphState) -> bool:
+        self.values.append(self.source.value)
+        if len(self.values) > self.count:
+            self.values.popleft()
+        self.until_next -= 1
+        if self.until_next:
+            return False
+        self.until_next = self.every
+        self.value = list(self.values)
+        return True
+
+
+@node
 class Buffer(MutableNode[list[T]], Generic[T]):
     """Ticks with a list of every `count` values, and at the end with those that are left."""
 

@@ -39,7 +39,7 @@ class Row(tuple[float, ...]):
 # A few values of each kind, the simplest first.
 KINDS: dict[str, list[Any]] = {
     "number": [1, 2.5],
-    "bool": [True, False],
+    "bool": [False, True],
     "text": ["ab", "c"],
     "list": [[1, 2], [3]],
     "tuple": [(1, 2), (3, 4)],
@@ -59,6 +59,7 @@ SETTINGS: dict[object, list[Any]] = {
     float | None: [None, 0.5, 3.0],
     int | None: [None, 1, 3],
     Duration: [1, 2, "3ns", timedelta(microseconds=1), 0],
+    Duration | None: [None, 2, "3ns"],
     int | Duration: [1, 3, "2ns", timedelta(microseconds=1)],
 }
 
@@ -315,6 +316,8 @@ def _values(annotation: Any, call: str, parameter: str) -> list[Any]:
     for known, values in SETTINGS.items():
         if annotation == known:
             return values
+    if any(typing.get_origin(each) is _CALLABLE for each in typing.get_args(annotation)):
+        return [None, str]
     raise NoStrategy(
         f"{call} takes {parameter}: {annotation}, for which the differential test knows no values; "
         f"add some to SETTINGS in {__file__}"
@@ -357,7 +360,7 @@ def _kinds(name: str, calls: tuple[Call, ...], of_module: bool) -> dict[str, tup
     settings = list(itertools.islice(itertools.product(*[call.settings for call in calls]), 20))
     for (kind, values), chosen, other in itertools.product(KINDS.items(), settings, (True, False)):
         if kind not in taken:
-            source = gc.from_iterable([*values, *values, *values], period=1)
+            source = gc.from_iterable([*values, *values, *values], period=2)
             made: Any = gc if of_module else source
             for call, keywords in zip(calls, chosen, strict=True):
                 given = (source, source, _MADE) if other else (source.delay(1), 0, False)

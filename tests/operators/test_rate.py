@@ -74,7 +74,7 @@ def test_r6_delay_of_0_is_the_next_cycle_at_the_same_time() -> None:
 def test_r6_new_input_of_a_delay_goes_after_the_waiting_values() -> None:
     late = gc.replay([4, 4], "xy")
     early = gc.replay([1, 1, 1], "abc")
-    assert [v for _, v in ticks(early.delay(3).merge(late))][:2] == ["a", "b"]
+    assert [v for _, v in ticks(early.delay(3).merge_first(late))][:2] == ["a", "b"]
     again = gc.replay([1, 1, 4, 4], "abcd").delay(3)
     assert ticks(again) == [(4, "a"), (4, "b"), (7, "c"), (7, "d")]
 

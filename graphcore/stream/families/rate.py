@@ -1,11 +1,12 @@
 """The methods of `Stream` that decide when and how often values pass (R6, R7)."""
 
-from typing import TYPE_CHECKING, TypeVar
+from collections.abc import Callable, Hashable
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 from graphcore.errors import InvalidValueError
 from graphcore.node import Active, Passive
-from graphcore.operators import rate
-from graphcore.stream.families.arguments import flag, whole
+from graphcore.operators import pacing, rate
+from graphcore.stream.families.arguments import flag, function_of, whole
 from graphcore.stream.families.base import StreamBase
 from graphcore.time import Duration, to_duration, to_period
 
@@ -57,14 +58,236 @@ class RateOperators(StreamBase[T]):
         """Let values through while the condition's value is true; a change of it ticks nothing."""
         return self._stream(rate.Gate(self, condition))
 
-    def buffer(self, count: int, *, partial: bool = True) -> "Stream[list[T]]":
-        """Tick with a list of every `count` values, and with those that are left when the run ends.
+    def reopen(self, condition: Active[object]) -> "Stream[T]":
+        """Let values through while the condition is true, and on opening the one that was missed.
+
+        ::
+
+            time             1s     2s     3s     4s     5s
+            self             a             b             c
+            condition        True   False         True
+            reopen           a                    b      c
+        """
+        return self._stream(rate.Reopen(self, condition))
+
+    def freeze(self, condition: Active[object]) -> "Stream[T]":
+        """Let values through until the condition first is true, that cycle excluded; then none."""
+        return self._stream(rate.Freeze(self, condition))
+
+    def hold_while(self, condition: Active[object], *, capacity: int = 100_000) -> "Stream[T]":
+        """Hold values while the condition is true; they follow when it turns false.
+
+        Held values follow one a cycle at the same time, new ones behind them, and when the run
+        ends (R14).
+
+        ::
+
+            time             1s     2s     3s     4s      5s
+            self             a      b      c              d
+            condition        False  True          False
+            hold_while       a                    b, c    d
+
+        Args:
+            condition: read for its truth.
+            capacity: how many values may be held; one more ends the run with an error.
+        """
+        limit = whole(capacity, "capacity", 1)
+        return self._stream(pacing.HoldWhile(self, condition, limit))
+
+    def delay_until(self, trigger: Active[object]) -> "Stream[T]":
+        """Tick with each value when the trigger ticks next; several follow one a cycle.
+
+        A value of the trigger's own cycle counts. Values that still wait when the run ends are
+        counted in `.node.left`, and logged.
+
+        ::
+
+            time             1s   2s   3s     4s
+            self             a    b           c
+            trigger                    x      x
+            delay_until                a, b   c
+        """
+        return self._stream(pacing.DelayUntil(self, trigger))
+
+    def throttle_latest(self, interval: Duration) -> "Stream[T]":
+        """Tick with the first value, then `interval` after the last tick with the newest since.
+
+        A value that is not due when the run ends is counted in `.node.left`, and logged.
+
+        ::
+
+            time                      0s  1s  2s  3s  4s  5s
+            self                      a   b   c   d
+            throttle_latest("2s")     a       c       d
+        """
+        return self._stream(pacing.ThrottleLatest(self, to_period(interval)))
+
+    def debounce(self, duration: Duration) -> "Stream[T]":
+        """Tick with a value `duration` after it came, if no other has come by then.
+
+        One that comes at exactly that time starts anew. A value that is not due when the run ends
+        is counted in `.node.left`, and logged.
+
+        ::
+
+            time               0s  1s  2s  3s  4s  5s  6s
+            self               a   b           c
+            debounce("2s")                 b           c
+        """
+        return self._stream(pacing.Debounce(self, to_period(duration)))
+
+    def silent_for(self, duration: Duration) -> "Stream[bool]":
+        """Tick with True `duration` after the last value, and with False at the next one.
+
+        Before the first value, the time counts from the start of the run. It keeps no run alive.
+
+        ::
+
+            time               0s  1s  2s  3s  4s  5s
+            self                   a               b
+            silent_for("2s")               True    False
+        """
+        return self._stream(pacing.SilentFor(self, to_period(duration), False))
+
+    def fresh(self, duration: Duration) -> "Stream[bool]":
+        """Tick with True when a value comes, and with False when none came for `duration`.
+
+        It ticks with changes only, and keeps no run alive.
+
+        ::
+
+            time               0s  1s    2s  3s     4s  5s
+            self                   a                    b
+            fresh("2s")            True      False      True
+        """
+        return self._stream(pacing.SilentFor(self, to_period(duration), True))
+
+    def every(self, period: Duration, *, align: bool = False) -> "Stream[T]":
+        """Tick with the present value once a period, from the first value on.
+
+        It keeps no run alive.
+
+        ::
+
+            time               0s  1s  2s  3s  4s
+            self                   a       b
+            every("2s")                a       b
+
+        Args:
+            period: it counts from the start of the run.
+            align: whether to tick at multiples of the period since the epoch instead.
+        """
+        length = to_period(period)
+        return self._stream(pacing.Every(self, length, flag(align, "align")))
+
+    def every_new(self, period: Duration, *, align: bool = False) -> "Stream[T]":
+        """Tick once a period with the present value, if a value came since the last tick.
+
+        ::
+
+            time               0s  1s  2s  3s  4s  5s  6s
+            self                   a               b
+            every_new("2s")            a               b
+
+        Args:
+            period: as in `every`.
+            align: as in `every`.
+        """
+        length = to_period(period)
+        return self._stream(pacing.EveryNew(self, length, flag(align, "align")))
+
+    def pace(
+        self,
+        interval: Duration,
+        *,
+        capacity: int = 100_000,
+        on_full: Literal["raise", "drop_oldest", "drop_newest"] = "raise",
+    ) -> "Stream[T]":
+        """Tick with each value, one every `interval`, the first at once; values wait in a queue.
+
+        ::
+
+            time               0s  1s  2s  3s  4s  5s
+            self               a   b   c           d
+            pace("2s")         a       b       c
+
+        Args:
+            interval: the least time between two ticks.
+            capacity: how many values may wait.
+            on_full: what one more does: ``"raise"`` ends the run with an error, ``"drop_oldest"``
+                and ``"drop_newest"`` drop a value, counted in `.node.dropped` and logged once.
+                Values that wait when the run ends are counted in `.node.left`, and logged.
+        """
+        if on_full not in ("raise", "drop_oldest", "drop_newest"):
+            raise InvalidValueError(
+                f'on_full must be "raise", "drop_oldest" or "drop_newest", not {on_full!r}'
+            )
+        limit = whole(capacity, "capacity", 1)
+        return self._stream(pacing.Pace(self, to_period(interval), limit, on_full))
+
+    def sliding(self, count: int, *, every: int = 1) -> "Stream[list[T]]":
+        """Tick with the list of the last `count` values, from the `count`-th value on.
+
+        ::
+
+            self                     a   b    c    d    e
+            sliding(2)                   ab   bc   cd   de
+            sliding(2, every=2)          ab        cd
 
         Args:
             count: how many values a list holds.
+            every: tick at every so many values only.
+        """
+        number, step = whole(count, "count", 1), whole(every, "every", 1)
+        return self._stream(rate.Sliding(self, number, step))
+
+    def buffer(
+        self,
+        count: int,
+        *,
+        within: Duration | None = None,
+        key: Callable[[T], Hashable] | None = None,
+        partial: bool = True,
+    ) -> "Stream[list[T]]":
+        """Tick with a list of every `count` values, and with those that are left when the run ends.
+
+        Groups that are complete in one cycle follow one a cycle at the same time.
+
+        ::
+
+            time                        0s   1s   2s   3s   4s
+            self                        a    b    c    d
+            buffer(3)                             abc       [d], the run ends
+            buffer(3, within="2s")                ab        cd
+
+        Args:
+            count: how many values a list holds.
+            within: a group also ends this long after its first value; a value at that time belongs
+                to the next group.
+            key: returns the key of a value; there is a group for each key.
             partial: whether the values that are left tick, in the closing instant (R14).
         """
-        return self._stream(rate.Buffer(self, whole(count, "count", 1), flag(partial, "partial")))
+        number, emits = whole(count, "count", 1), flag(partial, "partial")
+        if within is None and key is None:
+            return self._stream(rate.Buffer(self, number, emits))
+        length = None if within is None else to_period(within)
+        function = None if key is None else function_of(key)
+        return self._stream(pacing.BufferGroups(self, number, length, function, emits))
+
+    def buffer_until(self, trigger: Active[object]) -> "Stream[list[T]]":
+        """Tick with the values since the trigger last ticked, when it ticks.
+
+        A value of the trigger's own cycle belongs to the list; without values it ticks nothing. The
+        values that are left when the run ends tick then (R14).
+
+        ::
+
+            time               1s   2s   3s    4s   5s
+            self               a    b          c
+            trigger                      x          x
+            buffer_until                 ab         c
+        """
+        return self._stream(pacing.BufferUntil(self, trigger))
 
     def window(self, span: Duration, *, partial: bool = True) -> "Stream[list[T]]":
         """Tick at the end of each time span, counted from the run's start, with its values.
