@@ -303,7 +303,7 @@ class Source(MutableNode[T]):
         skipped: how many events came before the start of the run and were skipped.
     """
 
-    endless: ClassVar[bool] = False
+    endless: bool = False
     recorded: bool = False
     skipped: int = 0
 

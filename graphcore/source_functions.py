@@ -15,12 +15,17 @@ from graphcore.sources.feedback import Feedback, Later
 from graphcore.sources.receiver import CAPACITY, Polled, ReceiverStream, Sender
 from graphcore.sources.replay import check_delivery, make_from_iterable, make_replay
 from graphcore.sources.retrying import Retry, Status
-from graphcore.sources.timer import Constant, Never, Ticker
+from graphcore.sources.timer import Constant, Never, Ticker, Timetable
 from graphcore.stream import FeedbackStream, LaterStream, SourceStream, Stream
-from graphcore.stream.families.arguments import async_generator_of, source_function_of
+from graphcore.stream.families.arguments import (
+    async_generator_of,
+    flag,
+    source_function_of,
+    whole,
+)
 from graphcore.tables.playback import is_value, make_replay_parquet
 from graphcore.tables.recording import path_of
-from graphcore.time import Duration, to_period
+from graphcore.time import Duration, to_duration, to_period
 
 T = TypeVar("T")
 
@@ -30,18 +35,46 @@ _Pairs = Iterable[tuple[Any, T]]
 _Single = Literal["each", "latest"]
 
 
-def ticker(period: Duration) -> Stream[int]:
+def ticker(
+    period: Duration,
+    *,
+    first: Duration = 0,
+    count: int | None = None,
+    align: bool = False,
+) -> Stream[int]:
     """Tick with the engine time (ns) at the run's start and then every period.
 
     In real time, a ticker that is late by more than a period ticks once, skips the ticks that it
-    missed and goes on at start + k * period (R13). It never ends: a historical run needs a bound.
+    missed and goes on at start + k * period (R13). Without `count` it never ends: a historical run
+    needs a bound.
+
+    ::
+
+        time                            0s  1s  2s  3s  4s
+        ticker("2s")                    x       x       x
+        ticker("2s", first="1s")            x       x
+        ticker("1s", count=2)           x   x
+
+    Args:
+        period: the time between two ticks.
+        first: how long after the start the first tick comes.
+        count: how many ticks come before the ticker ends; by default it does not.
+        align: whether the ticks are at multiples of the period since the epoch; the first one is
+            the earliest that is not before the start plus `first`.
 
     >>> out = ticker("1s").collect()
     >>> _ = out.run(duration="2s")
     >>> out.values
     [0, 1000000000, 2000000000]
     """
-    return Stream(Ticker(to_period(period)))
+    length, delay = to_period(period), to_duration(first)
+    if delay < 0:
+        raise InvalidValueError(f"the first tick cannot come before the start: first={first!r}")
+    if count is not None:
+        count = whole(count, "count", 1)
+    if not (delay or count or flag(align, "align")):
+        return Stream(Ticker(length))
+    return Stream(Timetable(length, delay, count, align))
 
 
 def constant(value: T) -> Stream[T]:

@@ -1,9 +1,9 @@
 """Sources that need no input: `ticker`, `constant`, `never` (R7, R13)."""
 
 from itertools import count
-from typing import ClassVar, TypeVar
+from typing import TypeVar
 
-from graphcore.declare import node
+from graphcore.declare import node, state
 from graphcore.node import Chunks, Source
 from graphcore.state import GraphState
 
@@ -16,7 +16,7 @@ _CHUNK = 4096
 class Ticker(Source[int]):
     """Ticks at start + k · period with the engine time; if it is late it skips missed ticks."""
 
-    endless: ClassVar[bool] = True
+    endless = True
     recorded = True
     period: int
 
@@ -32,6 +32,50 @@ class Ticker(Source[int]):
         step = _CHUNK * self.period
         chunks = (range(time, time + step, self.period) for time in count(start, step))
         return ((times, times) for times in chunks)
+
+
+@node
+class Timetable(Source[int]):
+    """Ticks with the engine time at first + k · period, a number of times or without an end."""
+
+    recorded = True
+    period: int
+    first: int
+    count: int | None
+    align: bool
+    origin: int = state(0)
+    left: int = state(-1)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.endless = self.count is None
+
+    def start(self, state: GraphState) -> None:
+        self.origin = self._begin(state.time)
+        self.left = -1 if self.count is None else self.count
+        state.schedule(self.origin)
+
+    def cycle(self, state: GraphState) -> bool:
+        self.value = state.time
+        self.left -= 1
+        if self.left != 0:
+            late = (state.time - self.origin) % self.period
+            state.schedule(state.time + self.period - late)
+        return True
+
+    def chunks(self, start: int) -> Chunks:
+        begin, step = self._begin(start), _CHUNK * self.period
+        if self.count is None:
+            chunks = (range(time, time + step, self.period) for time in count(begin, step))
+        else:
+            end = begin + self.count * self.period
+            some = range(begin, end, step)
+            chunks = (range(time, min(time + step, end), self.period) for time in some)
+        return ((times, times) for times in chunks)
+
+    def _begin(self, start: int) -> int:
+        begin = start + self.first
+        return begin + -begin % self.period if self.align else begin
 
 
 @node

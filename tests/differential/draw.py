@@ -282,7 +282,8 @@ def _name(picks: Picks) -> str | None:
 
 
 def _ticker(picks: Picks) -> tuple[Arguments, str]:
-    return ((picks.of([1, 2, "3ns", 5]),), {}), "number"
+    keywords = picks.of([{}, {}, {}, {"first": 3}, {"count": 4}, {"align": True}])
+    return ((picks.of([1, 2, "3ns", 5]),), keywords), "number"
 
 
 def _constant(picks: Picks) -> tuple[Arguments, str]:

@@ -1,8 +1,11 @@
 """`ticker`, `constant` and `never`: sources that need no input."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import graphcore as gc
 from graphcore.testing import ticks
@@ -44,3 +47,48 @@ def test_never_does_not_tick_and_does_not_keep_a_run_alive() -> None:
     assert (list(out), report.cycles, report.ended_by) == ([], 0, "sources")
     live = out.run(realtime=True)
     assert (live.cycles, live.ended_by) == (0, "sources")
+
+
+@given(
+    st.integers(1, 9),
+    st.integers(0, 12),
+    st.none() | st.integers(1, 9),
+    st.booleans(),
+    st.integers(0, 12),
+)
+def test_a_ticker_ticks_at_the_times_of_its_arguments(
+    period: int, first: int, count: int | None, align: bool, start: int
+) -> None:
+    begin = start + first
+    while align and begin % period:
+        begin += 1
+    expected = [begin + period * k for k in range(60 if count is None else count)]
+    out = ticks(
+        gc.ticker(period, first=first, count=count, align=align), start=start, until=start + 40
+    )
+    assert out == [(time, time) for time in expected if time <= start + 40]
+
+
+def test_a_ticker_with_a_count_ends_and_needs_no_bound() -> None:
+    counted = gc.ticker(3, count=10_000)
+    assert len(ticks(counted)) == 10_000
+    with pytest.raises(gc.RunError, match="never ends"):
+        gc.ticker(3, first=1).run()
+
+
+def test_a_live_ticker_counts_its_ticks() -> None:
+    out = ticks(gc.ticker("1ms", count=3, first="1ms"), realtime=True)
+    assert len(out) == 3
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"first": -1}, "the first tick cannot come before the start"),
+        ({"count": 0}, "count must be at least 1, not 0"),
+        ({"align": 1}, "align must be True or False, not 1"),
+    ],
+)
+def test_bad_arguments_of_a_ticker_are_refused(options: Any, said: str) -> None:
+    with pytest.raises(gc.GraphcoreError, match=said):
+        gc.ticker("1s", **options)
