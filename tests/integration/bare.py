@@ -3,6 +3,7 @@
 import zmq
 
 from graphcore_zmq.wire.frames import Trailer, check_point_frame, end_of_stream_frame, value_frame
+from graphcore_zmq.wire.signs import SIGNING, SUBSCRIBE
 
 
 def bare_context() -> "zmq.Context[zmq.Socket[bytes]]":
@@ -26,11 +27,15 @@ class Bare:
         self.port = int(self.address.rpartition(":")[2])
 
     def await_subscriber(self) -> None:
-        """Wait until a graphcore subscriber has sent its first messages."""
-        messages: list[bytes] = []
-        while not messages or not messages[-1].startswith(b"\1gc1"):
+        """Wait until a graphcore subscriber has sent its first messages.
+
+        A socket that connects sends its subscriptions in the order of their bytes. A sign of life
+        that it has given may be among them; the one that asks for signs comes after it.
+        """
+        while True:
             assert self.socket.poll(10_000)
-            messages.append(self.socket.recv())
+            if self.socket.recv() == SUBSCRIBE + SIGNING:
+                return
 
     def send(self, count: int = 1) -> list[bytes]:
         values = [b"%d:%d" % (self.instance, self.sequence + n) for n in range(count)]
