@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import zmq
 
-from graphcore import GraphState
+from graphcore import EndedBy, GraphState
 from graphcore_zmq.socket.security import Gate
 from graphcore_zmq.socket.sockets import Socket
 from graphcore_zmq.stats.stats_log import StatsLog
@@ -138,7 +138,8 @@ class Outlet:
         """Wait until so many have subscribed; return whether they have before the run stops."""
         self.read_subscriptions()
         while self.subscribers.subscriptions < count:
-            if self._state.stopping:
+            # After a signal, nobody is waited for who is not there yet.
+            if self._waits_no_more() or self._state.ended_by is EndedBy.SIGNAL:
                 return False
             self.wait(STEP)
         return True
