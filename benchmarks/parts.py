@@ -15,6 +15,7 @@ from benchmarks import (
     discovery,
     fan_out,
     idle,
+    keyed,
     latency,
     live,
     memory,
@@ -42,6 +43,7 @@ TICKS: dict[str, Part] = {
     "book": book,
     "sparse": sparse,
     "demux": demux,
+    "keyed": keyed,
     "arrays": arrays,
 }
 PARTS: dict[str, Part] = TICKS | {
