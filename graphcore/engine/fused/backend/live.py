@@ -122,7 +122,7 @@ class Live:
         kept, own = self._kept_of(node), attributes_of(node)
         variables = frame.f_locals
         if name == "ticked_in":
-            return self._ticked_in(kept.node, variables, self._owner_at(frame.f_lineno))
+            return self._tick_of(kept.node, frame)
         if name == "value":
             variable = kept.value
             if kept.working != variable and self._owner_at(frame.f_lineno) == kept.node:
@@ -134,6 +134,18 @@ class Live:
         variable = dict(kept.state)[name]
         # Until the function has read the attribute, the object holds it.
         return variables[variable] if variable in variables else own_attribute(node, name)
+
+    def _tick_of(self, index: int, frame: FrameType) -> int:
+        """Return in which cycle a node last ticked.
+
+        The line and the variables are read one after the other, and another thread may run the
+        function in between: then they belong to different moments, and are read again.
+        """
+        while True:
+            line, cycle = frame.f_lineno, frame.f_locals.get("cycle")
+            found = self._ticked_in(index, frame.f_locals, self._owner_at(line))
+            if (frame.f_lineno, frame.f_locals.get("cycle")) == (line, cycle):
+                return found
 
     def write(self, node: Node, name: str, value: Any) -> bool:
         """Set an attribute of a node; return `False` if no variable holds it now.
