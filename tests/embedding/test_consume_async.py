@@ -269,9 +269,11 @@ def test_a_call_that_returns_no_awaitable_ends_the_run() -> None:
 
 def test_r14_calls_in_flight_are_awaited_at_the_end_and_tick() -> None:
     calls = Rendezvous()
-    out = gc.from_iterable([1, 2, 3]).consume_async(calls, concurrency=2).collect()
+    seen: list[int] = []
+    fed = gc.from_iterable([1, 2, 3]).for_each(seen.append)
+    out = fed.consume_async(calls, concurrency=2).collect()
     with gc.Graph(out).running() as run:
-        wait_until(lambda: len(calls.begun) == 2)
+        wait_until(lambda: len(calls.begun) == 2 and len(seen) == 3)
         run.stop()
         for n in (2, 1, 3):
             calls.finish(n)
