@@ -362,13 +362,23 @@ class BufferGroups(QueueNode[list[T]], Generic[T]):
             group.values.append(value)
             if len(group.values) == self.count:
                 self._complete(key)
-        return self._next(state)
+        if not self.complete:
+            return False
+        self.value = self.complete.popleft()
+        if self.complete:
+            state.schedule(state.time)
+        return True
 
     def close(self, state: GraphState) -> bool:
         if self.partial:
             for key in list(self.groups):
                 self._complete(key)
-        return self._next(state)
+        if not self.complete:
+            return False
+        self.value = self.complete.popleft()
+        if self.complete:
+            state.schedule(state.time)
+        return True
 
     def queued(self, time: int) -> int:
         return len(self.complete)
@@ -386,11 +396,3 @@ class BufferGroups(QueueNode[list[T]], Generic[T]):
         if group.alarm is not None:
             group.alarm.cancel()
         self.complete.append(group.values)
-
-    def _next(self, state: GraphState) -> bool:
-        if not self.complete:
-            return False
-        self.value = self.complete.popleft()
-        if self.complete:
-            state.schedule(state.time)
-        return True

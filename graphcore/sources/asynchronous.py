@@ -38,17 +38,11 @@ class AsyncSource(ReceiverStream[T]):
     def start(self, state: GraphState) -> None:
         self._task: SpawnedTask | None = None
         self.refuse_history(state)
-        sender = self.begin(state, self.capacity)
         self._loop = state.event_loop
+        sender = self.begin(state, self.capacity, self._tell_of_room)
         self._room = asyncio.Event()
         self._held_up = False
         self._task = self._loop.spawn(self._produce(sender), self.name)
-
-    def cycle(self, state: GraphState) -> bool:
-        ticked = super().cycle(state)
-        if self._held_up:
-            self._loop.call(self._room.set)
-        return ticked
 
     def stop(self, state: GraphState) -> None:
         if self._task is None:
@@ -100,6 +94,10 @@ class AsyncSource(ReceiverStream[T]):
             close = getattr(iterator, "aclose", None)
             if close is not None:
                 await close()
+
+    def _tell_of_room(self) -> None:
+        if self._held_up:
+            self._loop.call(self._room.set)
 
     async def _wait_for_room(self, sender: Sender[T]) -> None:
         # In this order: `cycle` takes the values before it looks at the flag.

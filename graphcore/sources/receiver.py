@@ -40,8 +40,11 @@ class Sender(Generic[T]):
         has_sent: whether a value was sent; a source that begins again resets it.
     """
 
-    def __init__(self, state: GraphState, capacity: float) -> None:
+    def __init__(
+        self, state: GraphState, capacity: float, on_room: Callable[[], None] | None = None
+    ) -> None:
         self._state = state
+        self._on_room = on_room
         self._has_ended = state.ended.is_set
         self._capacity = capacity
         # Always the same list: `send` appends without the lock. Only `take` removes values.
@@ -209,6 +212,8 @@ class Sender(Generic[T]):
             if self._newest is not None:
                 self._newest = None
                 taken = [each.value if type(each) is _Newest else each for each in taken]
+        if self._on_room is not None:
+            self._on_room()
         if not taken:
             self.raise_error()
         return taken  # type: ignore[return-value]  # without `_Newest`, see above
@@ -294,10 +299,18 @@ class ReceiverStream(Source[T]):
         if state.run_mode is not RunMode.REALTIME:
             raise RunError(f"{self.name} receives live events: it only supports real-time mode")
 
-    def begin(self, state: GraphState, capacity: float) -> Sender[T]:
-        """Begin to deliver what is sent; `Sender.close` or the end of the run ends it."""
+    def begin(
+        self, state: GraphState, capacity: float, on_room: Callable[[], None] | None = None
+    ) -> Sender[T]:
+        """Begin to deliver what is sent; `Sender.close` or the end of the run ends it.
+
+        Args:
+            state: the state of this node.
+            capacity: how many values may wait.
+            on_room: called in the graph's thread when waiting values were taken.
+        """
         self._queue: deque[T] = deque()
-        self._sender: Sender[T] = Sender(state, capacity)
+        self._sender: Sender[T] = Sender(state, capacity, on_room)
         self._attempts = Attempts(self.name, self.retry, self.status, self._sender)
         state.hold()
         return self._sender
