@@ -277,7 +277,9 @@ def receiver(
     status = Status()
     whole = _capacity(capacity)
     function = source_function_of(run, "receiver")
-    source = ReceiverStream[Any](function, check_delivery(delivery), whole, retry, status)
+    source: ReceiverStream[Any] = ReceiverStream(
+        function, check_delivery(delivery), whole, retry, status
+    )
     return SourceStream(source)
 
 
@@ -334,7 +336,8 @@ def produce_async(
     status = Status()
     whole = _capacity(capacity)
     made = async_generator_of(function)
-    return SourceStream(AsyncSource[Any](made, check_delivery(delivery), whole, retry, status))
+    source: AsyncSource[Any] = AsyncSource(made, check_delivery(delivery), whole, retry, status)
+    return SourceStream(source)
 
 
 def poll(

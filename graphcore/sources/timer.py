@@ -43,23 +43,23 @@ class Timetable(Source[int]):
     first: int
     count: int | None
     align: bool
-    origin: int = state(0)
-    left: int = state(-1)
+    _origin: int = state(0)
+    _left: int = state(-1)
 
     def __post_init__(self) -> None:
         super().__post_init__()
         self.endless = self.count is None
 
     def start(self, state: GraphState) -> None:
-        self.origin = self._begin(state.time)
-        self.left = -1 if self.count is None else self.count
-        state.schedule(self.origin)
+        self._origin = self._begin(state.time)
+        self._left = -1 if self.count is None else self.count
+        state.schedule(self._origin)
 
     def cycle(self, state: GraphState) -> bool:
         self.value = state.time
-        self.left -= 1
-        if self.left != 0:
-            late = (state.time - self.origin) % self.period
+        self._left -= 1
+        if self._left != 0:
+            late = (state.time - self._origin) % self.period
             state.schedule(state.time + self.period - late)
         return True
 

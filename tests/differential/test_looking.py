@@ -160,7 +160,7 @@ class Counters:
         self.tick = gc.ticker(1)
         self.count = self.tick.count()
         self.total = self.tick.map(lambda t: 1).sum()
-        self.lots = self.tick.buffer(3)
+        self.lots = self.tick.buffer(3, partial=False)
         self.graph = gc.Graph(self.count, self.total, self.lots)
 
     def assert_in_step(self) -> None:

@@ -80,7 +80,9 @@ def test_r5_an_output_has_a_value_from_its_first_tick_on(divide: Any) -> None:
 def test_r2_what_reads_outputs_runs_once_a_cycle(divide: Any) -> None:
     node = divide(numbers())
     runs: list[int] = []
-    joined = gc.Stream(node).merge(node.rest).combine(node.rest).for_each(lambda _: runs.append(1))
+    joined = (
+        gc.Stream(node).merge_first(node.rest).combine(node.rest).for_each(lambda _: runs.append(1))
+    )
     joined.run()
     assert len(runs) == 4
 

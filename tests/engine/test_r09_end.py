@@ -203,4 +203,4 @@ def test_r9_a_run_starts_at_the_earliest_event_of_any_replay_or_at_0() -> None:
     early, late = gc.replay([7, 9], [0, 0]), gc.replay([8], [0])
     assert gc.Graph(late, early, gc.constant(1)).run().start == 7
     assert gc.constant(1).run().start == 0
-    assert ticks(gc.constant(1).merge(late)) == [(8, 1)]
+    assert ticks(gc.constant(1).merge_first(late)) == [(8, 1)]

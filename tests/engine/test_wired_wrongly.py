@@ -57,7 +57,6 @@ def test_a_class_variable_of_a_name_that_every_node_has_may_be_annotated() -> No
         ("gc.Stream[int]", lambda: gc.constant(1)),
         ("gc.Active[int] | None", lambda: gc.constant(1)),
         ("tuple[gc.Active[int], ...]", lambda: (gc.constant(1), gc.constant(2))),
-        ("dict[str, gc.Active[int]]", lambda: {"a": gc.constant(1)}),
         ("list[gc.Stream[int]]", lambda: [gc.feedback()]),
     ],
 )

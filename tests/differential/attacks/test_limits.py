@@ -169,8 +169,8 @@ def _lattice(steps: int) -> gc.Graph:
     z = gc.replay([(0, 1), (50, 1)])
     a, b = gc.replay([(0, 1)]).filter(lambda v: v), gc.replay([(1, 1)]).filter(lambda v: v)
     for _ in range(steps):
-        a, b = a.merge(b).filter(lambda v: v), b.merge(a).filter(lambda v: v)
-    return gc.Graph(a.merge(b).with_latest(z).collect())
+        a, b = a.merge_first(b).filter(lambda v: v), b.merge_first(a).filter(lambda v: v)
+    return gc.Graph(a.merge_first(b).with_latest(z).collect())
 
 
 @pytest.mark.parametrize("make", [_ladder, _lattice])
