@@ -63,6 +63,9 @@ class Timetable(Source[int]):
             state.schedule(state.time + self.period - late)
         return True
 
+    def stop(self, state: GraphState) -> None:
+        self._left = -1
+
     def chunks(self, start: int) -> Chunks:
         begin, step = self._begin(start), _CHUNK * self.period
         if self.count is None:

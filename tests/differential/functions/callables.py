@@ -134,19 +134,6 @@ def remembered() -> Function:
 
 
 @takes(1)
-def generator() -> Function:
-    def each(x: Any) -> Any:
-        yield x
-
-    return each
-
-
-@takes(1)
-def generator_in_a_lambda() -> Function:
-    return lambda x: (yield x)
-
-
-@takes(1)
 def builtin_str() -> Function:
     return str
 

@@ -271,7 +271,7 @@ class EventsAndAlarmsDriver(RunDriver):
         out.add(4, "entry, now = heap[0], schedule.next_time()")
         out.add(4, "if not heap or heap[0] != entry:")
         out.add(5, "continue")  # it was cancelled
-        out.add(4, "if given is absent and not schedule.keeps_alive():")
+        out.add(4, "if given is absent and now != time and not schedule.keeps_alive():")
         out.add(5, "break")
         out.add(4, "woken = schedule.take(now)")
         out.add(4, "alone = now == moment and given is not absent")
