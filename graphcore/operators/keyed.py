@@ -180,6 +180,14 @@ class Keys(QueueNode[dict[K, Any]], Generic[K]):
     def partners(self) -> tuple[MutableNode[Any], ...]:
         return (self.removed,)
 
+    def close(self, state: GraphState) -> bool:
+        self.runs.begin_closing()
+        changes = self.runs.run(_NOTHING)
+        if not changes:
+            return False
+        self.value = changes
+        return True
+
     def stop(self, state: GraphState) -> None:
         self.runs.stop()
 
@@ -239,14 +247,6 @@ class GroupBy(Keys[K]):
         self.value = changes
         return True
 
-    def close(self, state: GraphState) -> bool:
-        self.runs.begin_closing()
-        changes = self.runs.run(_NOTHING)
-        if not changes:
-            return False
-        self.value = changes
-        return True
-
 
 class Idle(Generic[K]):
     """Retires the keys that had no value for some time.
@@ -262,15 +262,15 @@ class Idle(Generic[K]):
         """Begin a run."""
         self._state, self._runs = state, runs
         self._last: dict[K, int] = {}  # engine time of each key's last value, oldest first
+        self._wakes_at = -1
 
     def note(self, key: K) -> None:
         """Note that a key has a value now."""
-        if self._last.pop(key, None) is None and not self._last:
-            self._wake_at(self._state.time + self._duration)
+        self._last.pop(key, None)
         self._last[key] = self._state.time
 
     def retire(self) -> None:
-        """Retire the keys whose time is over."""
+        """Retire the keys whose time is over, and wake the node for the next one's end."""
         while self._last:
             key = next(iter(self._last))
             end = self._last[key] + self._duration
@@ -281,7 +281,10 @@ class Idle(Generic[K]):
             self._runs.retire(key)
 
     def _wake_at(self, time: int) -> None:
-        self._state.schedule_last(time, keeps_alive=False)
+        # Not once more for each value: the alarms would fill the memory until that time.
+        if time != self._wakes_at:
+            self._wakes_at = time
+            self._state.schedule_last(time, keeps_alive=False)
 
 
 @node(valid="any")
@@ -311,14 +314,6 @@ class BuildKeys(Keys[K]):
         self.value = changes
         return True
 
-    def close(self, state: GraphState) -> bool:
-        self.runs.begin_closing()
-        changes = self.runs.run(_NOTHING)
-        if not changes:
-            return False
-        self.value = changes
-        return True
-
 
 @node(valid="any")
 class Latest(MutableNode[dict[K, V]], Generic[K, V]):
@@ -336,27 +331,6 @@ class Latest(MutableNode[dict[K, V]], Generic[K, V]):
             self.present.update(self.changes.value)
         self.value = self.present.copy()
         return True
-
-
-@node
-class Pairs(QueueNode[tuple[K, V]], Generic[K, V]):
-    """Ticks with (key, value) for each key that ticked, one pair a cycle."""
-
-    changes: Active[dict[K, V]]
-    waiting: deque[tuple[K, V]] = state(factory=deque)
-
-    def cycle(self, state: GraphState) -> bool:
-        if state.ticked(self.changes):
-            self.waiting.extend(self.changes.value.items())
-        if not self.waiting:
-            return False
-        self.value = self.waiting.popleft()
-        if self.waiting:
-            state.schedule(state.time)
-        return True
-
-    def queued(self, time: int) -> int:
-        return len(self.waiting)
 
 
 @node

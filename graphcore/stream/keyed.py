@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from graphcore.errors import InvalidTypeError, shorten
 from graphcore.handle import Handle
 from graphcore.node import Active, MutableNode, node_of
-from graphcore.operators import keyed
+from graphcore.operators import bursts, keyed, single
 from graphcore.operators.keyed import Keys, Removed
 from graphcore.stream.closures import nodes_used_by
 from graphcore.stream.families.arguments import function_of
@@ -59,7 +59,8 @@ class Keyed(Generic[K, V]):
 
     def pairs(self) -> "Stream[tuple[K, V]]":
         """Tick with (key, value); keys that ticked together follow one a cycle at the same time."""
-        return self._make_stream(keyed.Pairs(self._keys))
+        items = single.Map(self._keys, lambda changes: list(changes.items()))
+        return self._make_stream(bursts.Unroll(items))
 
     def build(
         self,

@@ -20,9 +20,8 @@ from graphcore.node import MutableNode, Source
 from graphcore.state import Alarm, RunMode
 from graphcore.subgraph import ABSENT, Inlet, Instance, building
 
-_NODE_BITS = (
-    24  # of an index in the owner's alarms: the lowest bits hold the node, the rest the birth
-)
+# An index in the owner's alarms: the node's index in the lowest bits, the birth in the rest.
+_NODE_BITS = 24
 _BIRTH_BITS = 64
 
 
@@ -271,10 +270,6 @@ class Subgraphs:
         """Whether some sub-graph has nodes that are still to close."""
         return any(each.is_due for each in self._closing.values())
 
-    def all(self) -> list[RunningSubgraph]:
-        """Return the sub-graphs that were not stopped, in order of birth."""
-        return list(self._live.values())
-
     def retiring(self) -> list[RunningSubgraph]:
         """Return, once, the sub-graphs that asked to be retired."""
         retiring, self._retiring = self._retiring, []
@@ -287,7 +282,7 @@ class Subgraphs:
             Exception: what stopping one of them raised; several errors as an `ExceptionGroup`.
         """
         errors: list[Exception] = []
-        for each in reversed(self.all()):
+        for each in reversed(list(self._live.values())):
             try:
                 each.stop()
             except Exception as error:  # raised again below, once all are stopped
