@@ -197,6 +197,9 @@ def start_nodes(plan: Plan, session: RunningSession, started: Started) -> None:
             if not _is_empty(node.start, MutableNode.start):
                 node.start(session.states[index])
         except Exception as error:
+            # They have not ticked with what they set in `start` (R5), and never will.
+            for earlier in plan.nodes[:index]:
+                vars(earlier).pop("value", None)
             add_note(error, plan, index, session.time, "start")
             raise
 

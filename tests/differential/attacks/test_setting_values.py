@@ -96,6 +96,18 @@ def test_value_set_in_start_is_seen_by_nobody_else_before_the_node_ticks() -> No
     assert agree(wire) == [["none", 101, 103]]
 
 
+@pytest.mark.parametrize("tier", ["interpreted", "fused"])
+def test_value_set_in_start_is_gone_after_another_node_failed_to_start(tier: Any) -> None:
+    total = gc.Stream(Total(gc.from_iterable([1])))
+    served = gc.replay(iter([(1, 1)]))
+    graph = gc.Graph(total, served)
+    graph.run(tier=tier)
+    with pytest.raises(gc.RunError, match="an iterator, which serves one run"):
+        graph.run(tier=tier, start=1)
+    with pytest.raises(gc.NoValueError):
+        _ = total.value
+
+
 def test_value_set_by_anothers_function_in_the_middle_of_a_run() -> None:
     def wire() -> Any:
         total = Total(gc.from_iterable([1, 2, 3]))
