@@ -32,6 +32,7 @@ lint: $(VENV)/.extra-dev ## check style, formatting and types
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
+	@$(BIN)/basedpyright --pythonpath $(BIN)/python
 
 # An environment of their own: csp keeps pyarrow old.
 bench: ## measure against the peers; PARTS="chain sparse" measures these alone

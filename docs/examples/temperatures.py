@@ -38,7 +38,7 @@ from rich.table import Table
 
 import graphcore as gc
 from graphcore.time import to_period, to_time
-from graphcore_examples.own_etcd import own_etcd
+from graphcore_examples.own_etcd import own_etcd  # pyright: ignore[reportMissingImports]
 from graphcore_zmq import EtcdRegistry, ZmqSubscription, msgpack, zmq_pub, zmq_sub
 
 SEATTLE, SAN_FRANCISCO = "Seattle", "San Francisco"
