@@ -45,6 +45,7 @@ from graphcore.sources.retrying import Backoff, SourceState, SourceStatus
 from graphcore.state import Alarm, EndedBy, GraphState, RunMode
 from graphcore.stream import (
     Demuxed,
+    EventTime,
     FeedbackStream,
     Keyed,
     LaterStream,
@@ -82,6 +83,7 @@ __all__ = [
     "Collected",
     "Demuxed",
     "EndedBy",
+    "EventTime",
     "Failure",
     "FeedbackStream",
     "Graph",

@@ -1,6 +1,7 @@
 """`Stream`, the fluent handle, and the functions that make one of several streams."""
 
 from graphcore.stream import math
+from graphcore.stream.event_time import EventTime
 from graphcore.stream.families.several import Demuxed
 from graphcore.stream.functions import (
     align,
@@ -34,6 +35,7 @@ from graphcore.stream.stream import (
 
 __all__ = [
     "Demuxed",
+    "EventTime",
     "FeedbackStream",
     "Keyed",
     "LaterStream",

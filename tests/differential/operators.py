@@ -78,6 +78,7 @@ NOT_WIRED = {
     "later": "a source",
     "replay_parquet": "it is a replay, of what a file holds",
     "demux": "wired as the nodes FewKeys and ManyKeys: it returns a mapping",
+    "event_time": "wired as the nodes of nodes/by_time.py: it returns a handle",
     "group_by": "test_subgraphs wires it",
     "stop_key": "it belongs in a sub-graph",
     "switch": "test_subgraphs wires it",

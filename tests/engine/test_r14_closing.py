@@ -351,6 +351,13 @@ def test_r14_nothing_runs_if_no_node_closes_and_nothing_is_due() -> None:
     assert node.ran == 0
 
 
+def test_r14_a_run_without_any_cycle_closes_at_the_time_of_its_start() -> None:
+    # The second stream may ask for further cycles at the present time: a driver of its own.
+    numbers: gc.Stream[int] = gc.from_iterable([])
+    held = numbers.map(lambda n: [n]).unroll()
+    assert ticks(numbers.fold(lambda total, n: total + n, 0).merge(held), start=7) == [(7, 0)]
+
+
 def test_r14_a_graph_closes_in_every_run() -> None:
     out = gc.from_iterable([1, 2, 3]).buffer(2).collect()
     for _ in range(3):

@@ -7,6 +7,7 @@ stands for any kind, a trailing `*` for a list of streams.
 from tests.differential.nodes import (
     alarms,
     attributes,
+    by_time,
     classes,
     closing,
     control,
@@ -22,6 +23,7 @@ __all__ = [
     "Shape",
     "alarms",
     "attributes",
+    "by_time",
     "classes",
     "closing",
     "control",

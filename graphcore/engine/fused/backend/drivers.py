@@ -156,7 +156,9 @@ class RunDriver(Driver):
     def tell(self, session: Session, variables: Mapping[str, Any]) -> None:
         """Tell the session the time and the number of cycles."""
         session.cycle = variables.get("cycle", 0)
-        session.time = variables.get("time", session.time)
+        time = variables.get("time")
+        if time is not None:  # at least one cycle has run
+            session.time = time
 
 
 class RecordedDriver(RunDriver):
