@@ -382,12 +382,17 @@ def refuse_list(given: object, function: str) -> None:
         )
 
 
+_NO_STREAMS = (FunctionType, float, int, str, type(None))
+
+
 def _refuse_stream(given: object, argument: str) -> None:
     """Refuse a stream, or a list of them, as a parameter: it would not be wired.
 
     Raises:
         InvalidTypeError: for a stream; the message names the argument.
     """
+    if isinstance(given, _NO_STREAMS):
+        return
     items: Iterable[object] = given.values() if isinstance(given, dict) else ()
     items = given if isinstance(given, list | tuple) else items
     for each in (given, next(iter(items), None)):

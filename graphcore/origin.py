@@ -7,15 +7,16 @@ constructors of the node itself.
 """
 
 import sys
+import weakref
 from collections.abc import Callable
-from types import CodeType, FrameType
+from types import FrameType
 from typing import Any
-from weakref import WeakValueDictionary
 
 _libraries = {"graphcore"}
-# By id, because two code objects are equal if their text is. Weak, so that an operator that a
-# notebook defines again is forgotten, and the id of its code with it.
-_operator_codes: WeakValueDictionary[int, CodeType] = WeakValueDictionary()
+_of_a_library: dict[str, bool] = {}  # by the name of a module; a node is made in microseconds
+# Ids, because two code objects are equal if their text is. An operator that a notebook defines
+# again takes the id of its code with it.
+_operator_codes: set[int] = set()
 
 
 def register_library(package: str) -> None:
@@ -25,21 +26,27 @@ def register_library(package: str) -> None:
         package: the name of a top-level package, such as ``"graphcore_zmq"``.
     """
     _libraries.add(package)
+    _of_a_library.clear()
 
 
 def register_operator(function: Callable[..., Any]) -> None:
     """Show nodes that this function makes as wired by the code that calls the function."""
-    _operator_codes[id(function.__code__)] = function.__code__
+    code = function.__code__
+    _operator_codes.add(id(code))
+    weakref.finalize(code, _operator_codes.discard, id(code)).atexit = False
 
 
 def origin_of(node: object) -> tuple[str, int]:
     """Return the file and line that wire a node; called by the node's constructor."""
     frame: FrameType | None = sys._getframe(2)
     while frame is not None:
-        package = frame.f_globals.get("__name__", "").partition(".")[0]
-        skipped = package in _libraries or id(frame.f_code) in _operator_codes
-        if not (skipped or _constructs(frame, node)):
-            return frame.f_code.co_filename, frame.f_lineno
+        module = frame.f_globals.get("__name__", "")
+        skipped = _of_a_library.get(module)
+        if skipped is None:
+            skipped = _of_a_library[module] = module.partition(".")[0] in _libraries
+        code = frame.f_code
+        if not (skipped or id(code) in _operator_codes or _constructs(frame, node)):
+            return code.co_filename, frame.f_lineno
         frame = frame.f_back
     return "<unknown>", 0
 

@@ -7,26 +7,42 @@ becomes an argument of the function.
 """
 
 from collections.abc import Mapping, Sequence
-from enum import Enum
+from dataclasses import dataclass, field
 from types import BuiltinFunctionType, FunctionType
-from typing import Any
 
 from graphcore.engine.fused.frontend.attributes import node_behind
 from graphcore.engine.plan import Node, Plan
+from graphcore.subgraph import ABSENT
 
 # Attributes that make no difference to the compiled function.
 _OWN = frozenset(("serial", "ticked_in", "_name"))
 
 
-class _Same(Enum):
-    """How an attribute of two nodes must agree."""
+@dataclass(frozen=True, slots=True)
+class _Checks:
+    """How a node must agree with the node at a place: by the names of its attributes.
 
-    TYPE = "objects of the same type"
-    OBJECT = "the same object"
-    EQUAL = "equal objects"
-    CODE = "functions of the same code"
-    NODE = "nodes at the same place, or the same node from outside"
-    NODES = "lists of such nodes"
+    Attributes:
+        place: the place in the order of construction.
+        cls: the node's class.
+        count: how many attributes it has.
+        types: objects of the same type.
+        same: the same object.
+        equal: equal objects.
+        functions: functions of the same code.
+        nodes: the node at the same place, or the same one from outside.
+        lists: lists of such nodes.
+    """
+
+    place: int
+    cls: type[Node]
+    count: int
+    types: list[tuple[str, type]] = field(default_factory=list)
+    same: list[tuple[str, object]] = field(default_factory=list)
+    equal: list[tuple[str, object]] = field(default_factory=list)
+    functions: list[tuple[str, FunctionType]] = field(default_factory=list)
+    nodes: list[tuple[str, int | None]] = field(default_factory=list)
+    lists: list[tuple[str, list[int | None] | None]] = field(default_factory=list)
 
 
 class Shape:
@@ -43,9 +59,7 @@ class Shape:
         self._places = [places.get(id(node), -1) for node in plan.wired]
         self._outer = [plan.nodes[i] if place < 0 else None for i, place in enumerate(self._places)]
         self._checks = [
-            (place, type(made[place]), self._checks_of(made[place], places))
-            for place in self._places
-            if place >= 0
+            self._checks_of(made[place], place, places) for place in self._places if place >= 0
         ]
 
     def nodes_of(self, made: Sequence[Node]) -> list[Node] | None:
@@ -54,65 +68,59 @@ class Shape:
         Args:
             made: the nodes that its build and its owner made, in order of construction.
         """
-        places: dict[int, int] | None = None
-        for place, cls, checks in self._checks:
-            if place >= len(made):
+        places = {id(node): place for place, node in enumerate(made)}
+        for checks in self._checks:
+            if checks.place >= len(made) or not self._agrees(made[checks.place], checks, places):
                 return None
-            node = made[place]
-            own = vars(node)
-            if type(node) is not cls or len(own) != len(checks):
-                return None
-            for name, (same, expected) in checks.items():
-                if name in _OWN:
-                    continue
-                if name not in own:
-                    return None
-                given = own[name]
-                if same is _Same.TYPE:
-                    if type(given) is not expected:
-                        return None
-                elif same is _Same.OBJECT:
-                    if given is not expected:
-                        return None
-                elif same is _Same.EQUAL:
-                    if given != expected:
-                        return None
-                elif same is _Same.CODE:
-                    if not _are_alike(given, expected):
-                        return None
-                else:
-                    if places is None:
-                        places = {id(each): number for number, each in enumerate(made)}
-                    found = (
-                        self._node(given, places)
-                        if same is _Same.NODE
-                        else self._nodes(given, places)
-                    )
-                    if found != expected:
-                        return None
         return [
             outer or made[place] for outer, place in zip(self._outer, self._places, strict=True)
         ]
 
-    def _checks_of(self, node: Node, places: Mapping[int, int]) -> dict[str, tuple[_Same, Any]]:
-        return {name: self._check(name, given, places) for name, given in vars(node).items()}
+    def _agrees(self, node: Node, checks: _Checks, places: Mapping[int, int]) -> bool:
+        # Loops and comparisons in the open: it runs for each attribute of each new key's nodes.
+        own = vars(node)
+        if type(node) is not checks.cls or len(own) != checks.count:
+            return False
+        get = own.get
+        for name, cls in checks.types:
+            if type(get(name, ABSENT)) is not cls:
+                return False
+        for name, expected in checks.same:
+            if get(name, ABSENT) is not expected:
+                return False
+        for name, expected in checks.equal:
+            if get(name, ABSENT) != expected:
+                return False
+        for name, function in checks.functions:
+            if not _are_alike(get(name), function):
+                return False
+        for name, number in checks.nodes:
+            if self._node(get(name), places) != number:
+                return False
+        return all(self._nodes(get(name), places) == numbers for name, numbers in checks.lists)
 
-    def _check(self, name: str, given: object, places: Mapping[int, int]) -> tuple[_Same, Any]:
-        if name == "wired_at":
-            return _Same.EQUAL, given
-        if node_behind(given) is not None:
-            return _Same.NODE, self._node(given, places)
-        if isinstance(given, list | tuple) and given and node_behind(given[0]) is not None:
-            return _Same.NODES, self._nodes(given, places)
-        if isinstance(given, FunctionType):
-            return _Same.CODE, given
-        if given is None or isinstance(given, bool | type | BuiltinFunctionType):
-            return _Same.OBJECT, given
-        return _Same.TYPE, type(given)
+    def _checks_of(self, node: Node, place: int, places: Mapping[int, int]) -> _Checks:
+        checks = _Checks(place, type(node), len(vars(node)))
+        for name, given in vars(node).items():
+            if name in _OWN:
+                continue
+            if name == "wired_at":
+                checks.equal.append((name, given))
+            elif node_behind(given) is not None:
+                checks.nodes.append((name, self._node(given, places)))
+            elif isinstance(given, list | tuple) and given and node_behind(given[0]) is not None:
+                checks.lists.append((name, self._nodes(given, places)))
+            elif isinstance(given, FunctionType):
+                checks.functions.append((name, given))
+            elif given is None or isinstance(given, bool | type | BuiltinFunctionType):
+                checks.same.append((name, given))
+            else:
+                checks.types.append((name, type(given)))
+        return checks
 
     def _node(self, given: object, places: Mapping[int, int]) -> int | None:
         """Return the place of a node, or for one from outside a number that no other has."""
-        node = node_behind(given)
+        node = given if id(given) in places else node_behind(given)
         if id(node) in places:
             return places[id(node)]
         return -id(node) if id(node) in self._outside else None

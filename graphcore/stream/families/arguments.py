@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from decimal import Decimal
 from math import isfinite
 from numbers import Real
+from types import FunctionType
 from typing import Any, ParamSpec, SupportsIndex, TypeVar
 
 from graphcore.errors import InvalidTypeError, InvalidValueError
@@ -110,6 +111,8 @@ def name_of(function: object) -> str:
 
 def _is(given: object, kind: Callable[[Any], bool]) -> bool:
     """Return whether a function, or the `__call__` of an object, is of a kind."""
+    if type(given) is FunctionType:
+        return kind(given)
     method = inspect.getattr_static(type(given), "__call__", None)
     return kind(given) or kind(method)
 

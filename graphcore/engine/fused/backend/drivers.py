@@ -288,15 +288,20 @@ class EventsAndAlarmsDriver(RunDriver):
         out.add(3, "elif cycle > session.look_at:")
         out.add(4, "session.look(woken)")
         out.add(3, "session.cycle = cycle")
-        out.add(3, "for first in woken:")
-        out.add(4, "states[first].due_in = cycle")
+        out.add(3, "if woken:")
+        out.add(4, "for first in woken:")
+        out.add(5, "states[first].due_in = cycle")
 
     def epilogue(self, out: Lines) -> None:
         out.add(3, "if cycle == limit or session.interrupted and session.answer():")
         out.add(4, "return locals()")
 
     def due_test(self, index: int) -> str:
-        return "alone" if index in self.replaced else f"{index} in woken"
+        # Most cycles have no alarm: to ask that first takes half the time.
+        return "alone" if index in self.replaced else f"(woken and {index} in woken)"
+
+    def went_off(self, index: int) -> str:
+        return f"{index} in woken"
 
     def take_event(self, out: Lines, indent: int, index: int) -> None:
         out.add(indent, f"{self.layout.values[index]} = given", index)
