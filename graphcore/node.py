@@ -273,6 +273,10 @@ class MutableNode(Generic[T]):
         """
         return False
 
+    def _explained(self, error: Exception) -> Exception:
+        """Return the error to raise in place of one that `cycle` raised."""
+        return error
+
     def stop(self, state: GraphState) -> None:
         """Release what `start` acquired; called also after an error in `start`."""
 

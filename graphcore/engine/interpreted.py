@@ -12,7 +12,7 @@ heap, unless other nodes wait there.
 from heapq import heapify, heappop, heappush
 from typing import Any
 
-from graphcore.engine.notes import add_note
+from graphcore.engine.notes import noted
 from graphcore.engine.plan import Node, Plan
 from graphcore.engine.session import RunningSession, Session
 from graphcore.engine.withheld import Step, steps_of
@@ -125,8 +125,12 @@ class Cycles:
         except Exception as error:
             nodes = self._plan.nodes
             failed = next(i for i, each in enumerate(nodes) if each is node)
-            add_note(error, self._plan, failed, self._session.time)
-            raise
+            raised = noted(error, self._plan, failed, self._session.time)
+            if raised is error:
+                raise
+        else:
+            return
+        raise raised  # outside the `except`, so that the error has no other as its context
 
     def step(self, index: int) -> bool:
         """Run one node in the present cycle, unless it waits for a value; return if it ticked."""
@@ -136,11 +140,14 @@ class Cycles:
         try:
             ticked = step(state)
         except Exception as error:
-            add_note(error, self._plan, index, self._session.time)
-            raise
-        if ticked:
-            self.tick(index)
-        return ticked
+            raised = noted(error, self._plan, index, self._session.time)
+            if raised is error:
+                raise
+        else:
+            if ticked:
+                self.tick(index)
+            return ticked
+        raise raised
 
     def tick(self, index: int) -> None:
         """Note that a node has ticked in the present cycle."""

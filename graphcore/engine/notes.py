@@ -4,14 +4,35 @@ import ast
 import linecache
 from collections.abc import Iterator
 from textwrap import dedent, indent
+from typing import Any
 
 from graphcore.engine.plan import Node, Plan
-from graphcore.errors import NoValueError
+from graphcore.errors import NoValueError, shorten
 from graphcore.parsing import parse
 from graphcore.time import format_time
 
 _LONGEST = 200
 _MOST_LINES = 12
+
+
+def noted(error: Exception, plan: Plan, index: int, time: int) -> Exception:
+    """Add the note of a node whose cycle raised an exception; return the exception to raise.
+
+    Args:
+        error: what the cycle raised.
+        plan: the plan of the run.
+        index: which of the plan's nodes raised it.
+        time: the engine time, ns.
+    """
+    cause = error.__cause__
+    if isinstance(cause, StopIteration) and hasattr(cause, "__notes__"):
+        # A sub-graph's generator raised it, which Python turns into a RuntimeError (PEP 479).
+        error = cause
+    raised = plan.nodes[index]._explained(error)
+    if raised is not error:
+        raised.__traceback__ = error.__traceback__
+    add_note(raised, plan, index, time)
+    return raised
 
 
 def add_note(
@@ -38,6 +59,17 @@ def add_note(
         values = ", ".join(f"{upstream.name} = {_show(upstream)}" for upstream in reading)
         lines.append(f"reading {values}")
     error.add_note("\n".join(lines))
+
+
+def add_subgraph_note(error: BaseException, what: tuple[str, Any]) -> None:
+    """Add a note to an exception from a sub-graph: what the sub-graph is for.
+
+    Args:
+        error: what one of its nodes raised.
+        what: a word such as "key", and which one.
+    """
+    kind, which = what
+    error.add_note(f"in the sub-graph for the {kind} {shorten(which)}")
 
 
 def _wiring(file: str, line: int) -> str:

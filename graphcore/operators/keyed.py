@@ -9,7 +9,7 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
 from graphcore.declare import node, state
-from graphcore.errors import InvalidValueError, shorten
+from graphcore.errors import InvalidTypeError, InvalidValueError, shorten
 from graphcore.node import Active, MutableNode, QueueNode, node_of
 from graphcore.state import GraphState
 from graphcore.subgraph import ABSENT, Inlet, Instance, Subgraphs, add_root
@@ -207,6 +207,7 @@ class GroupBy(Keys[K]):
     max_keys: int
     idle: "Idle[K] | None"
     quick: dict[K, Callable[[Any], Any]] = state(factory=dict)
+    present: Any = state(None)
 
     def start(self, state: GraphState) -> None:
         self.runs = KeyedSubgraphs(
@@ -224,7 +225,7 @@ class GroupBy(Keys[K]):
         values = _NOTHING
         if ticked:
             value = self.source.value
-            key = self.key(value)
+            key = self.present = self.key(value)
             run = self.quick.get(key)
             if run is not None and not due:
                 result = run(value)
@@ -246,6 +247,22 @@ class GroupBy(Keys[K]):
             return False
         self.value = changes
         return True
+
+    def _explained(self, error: Exception) -> Exception:
+        if not isinstance(error, TypeError) or _is_hashable(self.present):
+            return error
+        return InvalidTypeError(
+            f"the key {shorten(self.present)} of {self.name} is not hashable: the key function "
+            "must return text, a number, a tuple or another value with a hash"
+        )
+
+
+def _is_hashable(value: object) -> bool:
+    try:
+        hash(value)
+    except TypeError:
+        return False
+    return True
 
 
 class Idle(Generic[K]):

@@ -320,18 +320,29 @@ def test_a_build_that_returns_no_stream_is_refused() -> None:
 
 
 def test_a_key_without_a_hash_is_refused() -> None:
-    out = items(("a", 1)).group_by(lambda item: [item], summed).changes
-    with pytest.raises(TypeError, match="unhashable") as caught:
+    source = items(("a", 1), ("b", 2))
+    keyed = source.group_by(lambda item: [item] if item[0] == "b" else item[0], summed)
+    keyed.changes.node.name = "by letter"
+    with pytest.raises(gc.InvalidTypeError) as caught:
+        keyed.changes.run()
+    assert str(caught.value).startswith("the key [('b', 2)] of by letter is not hashable")
+    (note,) = caught.value.__notes__
+    assert "in by letter (GroupBy)" in note and "('b', 2)" in note
+
+
+def test_a_type_error_in_a_sub_graph_is_not_taken_for_a_key_without_a_hash() -> None:
+    out = items(("a", 1), ("a", 2)).group_by(first, lambda stream, key: stream + 1).changes
+    with pytest.raises(TypeError, match="concatenate"):
         out.run()
-    assert "group_by" in "".join(caught.value.__notes__)
 
 
 def test_a_key_function_that_raises_names_the_value_and_the_node() -> None:
-    out = items(("a", 1)).group_by(lambda item: item["key"], summed).changes
-    with pytest.raises(TypeError) as caught:
+    source = gc.from_iterable([{"key": 1}, {"key": 1}, {"other": 1}])
+    out = source.group_by(lambda item: item["key"], lambda stream, key: stream.count()).changes
+    with pytest.raises(KeyError) as caught:
         out.run()
-    notes = "".join(caught.value.__notes__)
-    assert "group_by" in notes and "('a', 1)" in notes
+    (note,) = caught.value.__notes__
+    assert "in group_by" in note and "{'other': 1}" in note
 
 
 def test_more_keys_than_max_keys_are_refused() -> None:
@@ -360,16 +371,67 @@ def test_an_endless_source_inside_a_sub_graph_needs_a_bound() -> None:
         out.run()
 
 
-def test_an_error_inside_a_sub_graph_names_the_node_and_the_key() -> None:
+@pytest.mark.parametrize("before", [[], [("b", 1)], [("b", 1), ("a", 3), ("b", 2)]])
+def test_an_error_inside_a_sub_graph_names_the_node_and_the_key(before: list[_Item]) -> None:
     def inverse(stream: gc.Stream[_Item], key: str) -> gc.Stream[float]:
         return stream.map(lambda item: 1 / item[1]).named("inverse")
 
-    out = items(("a", 1), ("b", 0)).group_by(first, inverse).changes
+    source = items(*before, ("b", 0)).named("items")
+    with pytest.raises(ZeroDivisionError) as caught:
+        source.group_by(first, inverse).changes.run()
+    inner, key, outer = caught.value.__notes__
+    assert inner.startswith("in inverse (Map), wired at") and inner.endswith("items = ('b', 0)")
+    assert key == "in the sub-graph for the key 'b'"
+    assert outer.startswith("in group_by") and outer.endswith("items = ('b', 0)")
+
+
+def test_an_error_two_sub_graphs_deep_names_both_keys() -> None:
+    def inner(stream: gc.Stream[_Item], key: str) -> gc.Stream[dict[int, float]]:
+        return stream.group_by(lambda item: item[1] % 2, inverse).changes
+
+    def inverse(stream: gc.Stream[_Item], key: int) -> gc.Stream[float]:
+        return stream.map(lambda item: 1 / item[1]).named("inverse")
+
+    out = items(("a", 2), ("a", 4), ("a", 0)).group_by(first, inner).changes
     with pytest.raises(ZeroDivisionError) as caught:
         out.run()
-    notes = "\n".join(caught.value.__notes__)
-    assert "in inverse (Map)" in notes and "the sub-graph for the key 'b'" in notes
-    assert "in group_by" in notes and "('b', 0)" in notes
+    starts = [note.partition(" (")[0] for note in caught.value.__notes__]
+    assert starts[0] == "in inverse"
+    assert starts[1::2] == ["in the sub-graph for the key 0", "in the sub-graph for the key 'a'"]
+    assert len(starts) == 5
+
+
+def test_a_stop_iteration_inside_a_sub_graph_is_an_error_like_any_other() -> None:
+    values = iter([1, 2])
+    out = items(("a", 1), ("a", 2), ("a", 3)).group_by(
+        first, lambda stream, key: stream.map(lambda item: next(values)).named("next")
+    )
+    with pytest.raises(StopIteration) as caught:
+        out.changes.run()
+    assert [note.partition(" (")[0] for note in caught.value.__notes__][:1] == ["in next"]
+
+
+def test_a_missing_value_inside_a_sub_graph_is_named() -> None:
+    @gc.node(valid="any")
+    class Sum(gc.MutableNode[int]):
+        source: gc.Active[_Item]
+        other: gc.Passive[_Item]
+
+        def cycle(self, state: gc.GraphState) -> bool:
+            self.value = 0
+            if self.source.value[1] > 1:
+                self.value = self.source.value[1] + self.other.value[1]
+            return True
+
+    def build(stream: gc.Stream[_Item], key: str) -> gc.Stream[int]:
+        late = stream.filter(lambda item: item[1] > 9).named("late")
+        return gc.Stream(Sum(stream, late)).named("both")
+
+    out = items(("a", 1), ("a", 2)).group_by(first, build).changes
+    with pytest.raises(gc.NoValueError, match="late has no value yet") as caught:
+        out.run()
+    assert caught.value.__notes__[0].startswith("in both (Sum)")
+    assert caught.value.__notes__[1] == "in the sub-graph for the key 'a'"
 
 
 def test_a_node_that_fails_to_stop_does_not_keep_the_others_from_stopping() -> None:

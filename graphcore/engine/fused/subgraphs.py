@@ -9,7 +9,7 @@ from graphcore.engine.fused.shapes import Shape
 from graphcore.engine.lifecycle import Started, start_nodes
 from graphcore.engine.notes import add_note
 from graphcore.engine.plan import Node, Outside, Plan
-from graphcore.engine.subgraphs import RunningSubgraph, Subgraph, Subgraphs, Subsession, described
+from graphcore.engine.subgraphs import RunningSubgraph, Subgraph, Subgraphs, Subsession
 from graphcore.engine.withheld import Withholding
 from graphcore.node import MutableNode, nodes_made
 from graphcore.subgraph import ABSENT, Inlet, building
@@ -84,7 +84,7 @@ class FusedSubgraph:
         for inlet in template.begun_inlets(nodes):
             assert inlet.source is not None
             inlet.value = inlet.source.value
-        self._generator = template.compiled.open(nodes, states, self._owner.session.time)
+        self._generator = template.compiled.open(nodes, states, self._owner.session, self.what)
         self.quick = self._generator.send if template.is_quick else None
         if not template.keeps_session:
             self._session = None
@@ -133,19 +133,11 @@ class FusedSubgraph:
         if self._called is not None:
             return self._called.run(values)
         assert self._generator is not None
-        compiled = self._template.compiled
-        try:
-            if compiled.takes_value:
-                return self._generator.send(values[0]) if values else ABSENT
-            pending, self._pending = self._pending, []
-            pending += (self._template.inlets[number] for number in values)
-            return self._generator.send((pending, values, self._owner.session.time))
-        except Exception as error:
-            raised = compiled.note(error, self._owner.session.time)
-            raised.add_note(f"in the sub-graph for {described(self.what)}")
-            if raised is error:
-                raise
-        raise raised  # outside the `except`, so that the error has no other as its context
+        if self._template.compiled.takes_value:
+            return self._generator.send(values[0]) if values else ABSENT
+        pending, self._pending = self._pending, []
+        pending += (self._template.inlets[number] for number in values)
+        return self._generator.send((pending, values, self._owner.session.time))
 
     def close(self) -> None:
         """Begin the closing instant: nodes that close are called one by one from now on (R14)."""
@@ -236,9 +228,7 @@ class _Template:
         )
         self.starting = [i for i, node in enumerate(plan.nodes) if _overrides(node, "start")]
         self.keeps_session = self.keeps_nodes or compiled.keeps_states
-        # Where a node may read a value that is not there, `run` names it in the error.
-        checks = all(node.valid == "all" for node in own)
-        self.is_quick = compiled.takes_value and not self.keeps_session and checks
+        self.is_quick = compiled.takes_value and not self.keeps_session
 
     def nodes_of(
         self, made: Sequence[Node], root: Node, inlets: Sequence[Inlet[Any]], cycle: int

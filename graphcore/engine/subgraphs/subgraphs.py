@@ -12,10 +12,11 @@ from graphcore.engine.clock import Schedule
 from graphcore.engine.closing import Closing
 from graphcore.engine.interpreted import Cycles
 from graphcore.engine.lifecycle import Started, start_nodes, stop_nodes
+from graphcore.engine.notes import add_subgraph_note
 from graphcore.engine.plan import Node, Plan
 from graphcore.engine.session import Session
 from graphcore.engine.subgraphs.subsession import Subsession
-from graphcore.errors import RunError, shorten
+from graphcore.errors import RunError
 from graphcore.node import MutableNode, Source
 from graphcore.state import Alarm, RunMode
 from graphcore.subgraph import ABSENT, Inlet, Instance, building
@@ -23,12 +24,6 @@ from graphcore.subgraph import ABSENT, Inlet, Instance, building
 # An index in the owner's alarms: the node's index in the lowest bits, the birth in the rest.
 _NODE_BITS = 24
 _BIRTH_BITS = 64
-
-
-def described(what: tuple[str, Any]) -> str:
-    """Return what a sub-graph is for, such as "the key 'a'"."""
-    kind, key = what
-    return f"the {kind} {shorten(key)}"
 
 
 class RunningSubgraph(Instance, Protocol):
@@ -150,7 +145,7 @@ class Subgraph:
                 assert self._cycles is not None
                 self._cycles.run(pending)
         except Exception as error:
-            error.add_note(f"in the sub-graph for {described(self.what)}")
+            add_subgraph_note(error, self.what)
             raise
         root = self._root
         return root.value if root.ticked_in == self._session.cycle else ABSENT
@@ -202,7 +197,7 @@ class Subgraphs:
         try:
             return self._wire(build, inlets, what)
         except Exception as error:
-            error.add_note(f"in the sub-graph for {described(what)}")
+            add_subgraph_note(error, what)
             raise
 
     def _wire(

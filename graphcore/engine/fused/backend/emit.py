@@ -130,9 +130,10 @@ class _Emitter:
         if placed.sparse:
             self._sparse(placed.top)
         else:
-            self._items(placed.top, 2)
+            self._items(placed.top, self._driver.indent)
         if len(out) == before:
-            out.add(2, "pass")
+            out.add(self._driver.indent, "pass")
+        self._driver.epilogue(out)
         return out
 
     def _arguments(self) -> None:

@@ -13,6 +13,7 @@ import itertools
 import linecache
 import weakref
 from collections.abc import Mapping, Sequence
+from functools import partial
 from heapq import heappop, heappush
 from types import FunctionType, GeneratorType
 from typing import Any, TypeAlias
@@ -25,8 +26,9 @@ from graphcore.engine.fused.backend.lines import Lines
 from graphcore.engine.fused.backend.live import attributes_of, variables_of
 from graphcore.engine.fused.backend.program import entry_of, flags_of, unbound_in
 from graphcore.engine.fused.ir import NodeIR
-from graphcore.engine.notes import add_note
+from graphcore.engine.notes import add_subgraph_note, noted
 from graphcore.engine.plan import Node, Plan
+from graphcore.engine.session import RunningSession
 from graphcore.node import no_value
 from graphcore.parsing import without_warnings
 from graphcore.state import GraphState
@@ -44,6 +46,8 @@ class ResumeDriver(Driver):
     value alone; otherwise the nodes that start the cycle, the inlets' values and the time.
     """
 
+    indent = 3
+
     def __init__(
         self, nodes: Sequence[NodeIR], layout: Layout, inlets: Sequence[int], root: int
     ) -> None:
@@ -56,14 +60,24 @@ class ResumeDriver(Driver):
     def prologue(self, out: Lines) -> None:
         out.add(1, "cycle = 0")
         out.add(1, "result = absent")
-        out.add(1, "while True:")
+        out.add(1, "try:")
+        out.add(2, "while True:")
         if self.takes_value:
-            out.add(2, f"{self.layout.values[self.inlets[0]]} = yield result")
+            out.add(3, f"{self.layout.values[self.inlets[0]]} = yield result")
         else:
-            out.add(2, "woken, given, time = yield result")
+            out.add(3, "woken, given, time = yield result")
         self.begins = len(out)
-        out.add(2, "cycle += 1")
-        out.add(2, "result = absent")
+        out.add(3, "cycle += 1")
+        out.add(3, "result = absent")
+
+    def epilogue(self, out: Lines) -> None:
+        # Here, because the owner may resume the generator with nothing around it.
+        out.add(1, "except Exception as error:")
+        out.add(2, "raised = noted(error, session, what)")
+        out.add(2, "if raised is error:")
+        out.add(3, "raise")
+        # Outside the `except`, so that the error has no other as its context.
+        out.add(1, "raise raised")
 
     def due_test(self, index: int) -> str:
         return "True" if self.takes_value else f"{index} in woken"
@@ -139,6 +153,7 @@ class Compiled:
         self._asks_start = layout.asks_start
         if layout.asks_start:
             variables.append("start")
+        variables += ["session", "what"]
         text = emit_subgraph(nodes, placed, layout, driver, variables)
         self._owners = text.owners
         self.source = str(text)
@@ -149,6 +164,8 @@ class Compiled:
             "absent": ABSENT,
             "heappop": heappop,
             "heappush": heappush,
+            # Not the method, so that the function does not keep this object alive.
+            "noted": partial(Compiled.noted, weakref.proxy(self)),
             **layout.constants,
         }
         exec(code, namespace)
@@ -157,14 +174,19 @@ class Compiled:
         weakref.finalize(self, linecache.cache.pop, name, None)
 
     def open(
-        self, nodes: Sequence[Node], states: Mapping[int, GraphState], start: int
+        self,
+        nodes: Sequence[Node],
+        states: Mapping[int, GraphState],
+        session: RunningSession,
+        what: tuple[str, Any],
     ) -> Generator:
-        """Return the generator of a sub-graph, ready for its first cycle.
+        """Return the generator of a sub-graph, ready for its first cycle, which is that of now.
 
         Args:
             nodes: the sub-graph's nodes, which were started.
             states: the states of its nodes.
-            start: engine time of its birth.
+            session: that of the node that owns it.
+            what: what it is for, as errors name it.
         """
         given: list[Any] = []
         for index, name in self._attributes:
@@ -176,7 +198,8 @@ class Compiled:
         given += (symbol.of(nodes[symbol.node]) for symbol in self._layout.symbols.values())
         given += (states[index] for index in self._layout.states)
         if self._asks_start:
-            given.append(start)
+            given.append(session.time)
+        given += (session, what)
         generator: Generator = self._function(*given)
         next(generator)
         return generator
@@ -203,15 +226,16 @@ class Compiled:
         """Return for each node whose value may differ from its last tick's the one it set (R5)."""
         return {kept.node: variables.get(kept.working, ABSENT) for kept in self._withheld}
 
-    def note(self, error: Exception, time: int) -> Exception:
-        """Add the note of the node that failed; return the error to raise.
+    def noted(self, error: Exception, session: RunningSession, what: tuple[str, Any]) -> Exception:
+        """Add the notes of the node that failed and of the sub-graph; return the error to raise.
 
         The nodes of the sub-graph may be gone. The note shows the nodes of the plan, which are
         wired in the same places, with the values of the sub-graph.
 
         Args:
-            error: what the generator raised.
-            time: engine time, ns.
+            error: what a node of the sub-graph raised.
+            session: that of the node that owns the sub-graph.
+            what: what the sub-graph is for.
         """
         found = entry_of(self._function.__code__, error.__traceback__)
         if found is None:
@@ -228,7 +252,8 @@ class Compiled:
         for node in self._plan.nodes:
             attributes_of(node).pop("value", None)
         self.give_back(variables, self._plan.nodes)
-        owner = self._owners[line - 1] if line <= len(self._owners) else -1
-        if owner >= 0:
-            add_note(raised, self._plan, owner, time)
+        index = self._owners[line - 1] if line <= len(self._owners) else -1
+        if index >= 0:
+            raised = noted(raised, self._plan, index, session.time)
+        add_subgraph_note(raised, what)
         return raised

@@ -68,6 +68,8 @@ _TAKEN = {
     *("result", "start", "states", "steps", "time", "variables", "weak_bit", "woken"),
     *_BUILTINS,
 }
+# Names that the function of a sub-graph uses as well.
+_TAKEN_IN_SUBGRAPHS = {"error", "noted", "raised", "subgraph", "what"}
 
 
 class Kept(NamedTuple):
@@ -193,7 +195,7 @@ class _LayingOut:
         self._nodes = nodes
         self._objects = objects
         self._replaced = replaced
-        self._used = set(_TAKEN)
+        self._used = _TAKEN.union(() if shared is None else _TAKEN_IN_SUBGRAPHS)
         self._numbers: dict[str, int] = {}
         self._globals: dict[tuple[Any, ...], str] = {}
         self._constants: dict[str, Any] = {}

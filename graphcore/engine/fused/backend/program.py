@@ -27,7 +27,7 @@ from graphcore.engine.fused.backend.lines import Lines
 from graphcore.engine.fused.backend.live import Live, attributes_of, variables_of
 from graphcore.engine.fused.ir import NodeIR
 from graphcore.engine.interpreted import step_with_outputs
-from graphcore.engine.notes import add_note
+from graphcore.engine.notes import noted
 from graphcore.engine.plan import Plan
 from graphcore.engine.session import Session
 from graphcore.engine.withheld import Withholding, steps_of
@@ -127,7 +127,7 @@ class Program:
             index: step_with_outputs(plan, index, step, session)
             for index, step in steps_of(called, session.withheld).items()
         }
-        missing: Exception | None = None
+        instead: Exception | None = None
         returned: dict[str, Mapping[str, Any]] = {}
         try:
             with without_collections():
@@ -141,13 +141,13 @@ class Program:
             if returned:
                 self._finish(returned["variables"], session)
                 raise
-            missing = self._fail(error, session)
-            if missing is None:
+            instead = self._fail(error, session)
+            if instead is None:
                 raise
         finally:
             self._live.end()
-        if missing is not None:
-            raise missing  # outside the `except`, so that the error has no other as its context
+        if instead is not None:
+            raise instead  # outside the `except`, so that the error has no other as its context
 
     def _attributes(self) -> list[dict[str, Any]]:
         """Return the nodes' `__dict__`s, completed with the defaults from their classes."""
@@ -176,8 +176,8 @@ class Program:
         """Write the nodes' state back after an error, and add the note of the node that failed.
 
         Returns:
-            The `NoValueError` to raise instead, if the error came from reading a value that a node
-            does not have.
+            The error to raise instead, if there is one: a `NoValueError` if the error came from
+            reading a value that a node does not have, or what the node itself makes of it.
         """
         found = entry_of(self._run.__code__, error.__traceback__)
         if found is None:
@@ -205,7 +205,8 @@ class Program:
         self._give_back(variables, session, owner if owner >= 0 else len(self._nodes))
         if owner >= 0 and isinstance(error, Exception):
             self._live.end()  # after the write-back, because the note shows the nodes' values
-            add_note(missing or error, self._plan, owner, session.time)
+            raised = noted(missing or error, self._plan, owner, session.time)
+            return None if raised is error else raised
         return missing
 
     def _owner_at(self, line: int | None) -> int:
