@@ -22,7 +22,16 @@ _NOTHING: Mapping[Any, Any] = {}
 
 
 class Removed(QueueNode[K]):
-    """Ticks with each key that was retired, one a cycle."""
+    """Ticks with each key that was retired, one a cycle.
+
+    Attributes:
+        keys: the node that feeds it, and so must be in every graph with it.
+    """
+
+    keys: "Keys[K] | None" = None
+
+    def partners(self) -> tuple[MutableNode[Any], ...]:
+        return () if self.keys is None else (self.keys,)
 
     def start(self, state: GraphState) -> None:
         self._waiting: deque[K] = deque()

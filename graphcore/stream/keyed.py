@@ -33,6 +33,7 @@ class Keyed(Generic[K, V]):
 
     def __init__(self, keys: Keys[K], make_stream: MakeStream) -> None:
         self._keys = keys
+        keys.removed.keys = keys
         self._make_stream = make_stream
 
     @property

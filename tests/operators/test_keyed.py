@@ -200,6 +200,25 @@ def test_stop_key_retires_its_key_after_the_cycle_in_which_it_ticks() -> None:
     assert latest.values[-2:] == [{"b": 7}, {"b": 7, "a": 5}]
 
 
+def test_removed_ticks_in_a_graph_that_needs_nothing_else_of_the_keys() -> None:
+    def until_zero(stream: gc.Stream[_Item], key: str) -> gc.Stream[int]:
+        values = stream.map(lambda item: item[1])
+        values.filter(lambda n: n == 0).stop_key()
+        return values
+
+    source = items(("a", 1), ("b", 0), ("a", 0))
+    for make in (
+        lambda stream: stream.group_by(first, until_zero).removed,
+        lambda stream: stream.group_by(first, until_zero).build(lambda own, key: own).removed,
+        lambda stream: gc.switch(
+            gc.constant(1), {1: lambda own: own.group_by(first, until_zero).removed}, stream
+        ),
+    ):
+        out = make(source).collect()
+        out.run()
+        assert list(out) == [(SECOND, "b"), (2 * SECOND, "a")]
+
+
 def test_retiring_a_key_closes_its_sub_graph() -> None:
     def grouped(stream: gc.Stream[_Item], key: str) -> gc.Stream[list[int]]:
         values = stream.map(lambda item: item[1])
