@@ -7,7 +7,7 @@ from graphcore.errors import InvalidTypeError
 from graphcore.graph import run_elsewhere
 from graphcore.handle import Handle
 from graphcore.operators.sinks import Collect
-from graphcore.tables.arrays import array_of, for_polars
+from graphcore.tables.arrays import array_of, check_stamp, for_polars, stamps
 from graphcore.tables.libraries import tables_module
 
 if TYPE_CHECKING:
@@ -72,6 +72,7 @@ class Collected(Handle, Generic[T]):
         Raises:
             RunError: if pyarrow, of the `tables` extra, is not installed.
             InvalidTypeError: if no Arrow column can hold the values.
+            InvalidValueError: for a time past the year 2262, where 64 bits of nanoseconds end.
         """
         arrow = tables_module("pyarrow")
         times, values = self._ticks()
@@ -79,8 +80,7 @@ class Collected(Handle, Generic[T]):
             column = array_of(values)
         except InvalidTypeError as error:
             raise InvalidTypeError(f"{error}; to_pandas takes any values") from error
-        stamps = arrow.array(times, arrow.timestamp("ns", tz="UTC"))
-        table: pyarrow.Table = arrow.table({"time": stamps, "value": column})
+        table: pyarrow.Table = arrow.table({"time": stamps(times), "value": column})
         return table
 
     def to_polars(self) -> "polars.DataFrame":
@@ -99,11 +99,10 @@ class Collected(Handle, Generic[T]):
             column = for_polars(table["value"])
         except InvalidTypeError:
             times, values = self._ticks()
-            stamps = pl.Series("time", times, dtype=pl.Int64)
-            stamps = stamps.cast(pl.Datetime("ns", time_zone="UTC"))
+            at = pl.Series("time", times, dtype=pl.Int64).cast(pl.Datetime("ns", "UTC"))
             # If the first is a member of an Enum, polars asks every one for `.value`.
             objects = pl.Series("value", [object(), *values], dtype=pl.Object).slice(1)
-            frame = pl.DataFrame([stamps, objects])
+            frame = pl.DataFrame([at, objects])
         else:
             frame = pl.from_arrow(table.set_column(1, "value", column))
         return frame
@@ -116,6 +115,8 @@ class Collected(Handle, Generic[T]):
         """
         pd = tables_module("pandas")
         times, values = self._ticks()
+        for time in times[:1] + times[-1:]:
+            check_stamp(time)
         index = pd.DatetimeIndex(times, tz="UTC", name="time").as_unit("ns")
         series: pandas.Series[Any] = pd.Series(values, index=index, name="value")
         return series

@@ -132,14 +132,15 @@ def _nanoseconds_of(value: Any) -> int:
     kind = value.dtype.name.partition("[")[0]
     if str(value) == "NaT":
         raise InvalidValueError(f"NaT is not a {'time' if kind == 'datetime64' else 'duration'}")
-    try:
-        nanoseconds = value.astype(f"{kind}[ns]")
-        fits = nanoseconds.astype(value.dtype) == value  # out of range, it may have wrapped around
-    except OverflowError:  # from numpy 2.5 on
-        fits = False
-    if not fits:
-        raise InvalidValueError(f"{value!r} does not fit in 64 bits of nanoseconds")
-    return int(nanoseconds.astype("int64"))
+    for unit in ("ns", "us", "ms", "s"):  # 64 bits of nanoseconds end in the year 2262
+        try:
+            whole = value.astype(f"{kind}[{unit}]")
+            fits = whole.astype(value.dtype) == value  # out of range, it may have wrapped around
+        except OverflowError:  # from numpy 2.5 on
+            continue
+        if fits:
+            return int(whole.astype("int64")) * _UNITS[unit]
+    raise InvalidValueError(f"{value!r} is finer than a nanosecond, or out of range")
 
 
 def _datetime_to_ns(value: datetime) -> int:

@@ -7,6 +7,7 @@ from decimal import Decimal
 from enum import Enum
 from typing import Any, NamedTuple
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import msgspec
 import numpy as np
@@ -225,6 +226,33 @@ def test_times_in_a_zone_without_a_name_in_polars_keep_their_moment() -> None:
         assert out.to_arrow()["value"].to_pylist() == values
         assert out.to_polars()["value"].to_list() == values
         assert "UTC" in str(out.to_polars().schema["value"])
+
+
+@pytest.mark.parametrize("fold", [0, 1])
+@pytest.mark.parametrize(
+    ("zone", "day"), [("America/New_York", (11, 1, 1)), ("Europe/Berlin", (10, 25, 2))]
+)
+def test_times_of_the_repeated_hour_of_autumn_make_columns(
+    zone: str, day: tuple[int, int, int], fold: int
+) -> None:
+    month, date_, hour = day
+    moment = datetime(2026, month, date_, hour, 30, tzinfo=ZoneInfo(zone), fold=fold)
+    stamp = pd.Timestamp(moment)
+    for value in (moment, stamp, [moment], {"at": moment}):
+        out = collected([value])
+        column = out.to_arrow()["value"]
+        if not isinstance(value, list | dict):
+            assert column.type.tz == zone
+            assert column.to_pylist()[0].timestamp() == moment.timestamp()
+        assert out.to_polars().schema["value"] != pl.Object()
+
+
+def test_times_past_64_bits_of_nanoseconds_are_refused_in_a_sentence() -> None:
+    out = gc.replay([1, 32_503_680_000 * 10**9], "ab").collect()
+    out.run()
+    for table in (out.to_arrow, out.to_polars, out.to_pandas):
+        with pytest.raises(gc.InvalidValueError, match="cannot hold 3000-01-01.*the year 2262"):
+            table()
 
 
 NOT_ONE_COLUMN: list[tuple[list[Any], str]] = [

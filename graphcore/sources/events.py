@@ -17,7 +17,7 @@ from typing import Any, Final, TypeGuard
 
 from graphcore.errors import InvalidTypeError, InvalidValueError
 from graphcore.node import Chunk, Chunks
-from graphcore.time import to_time
+from graphcore.time import to_duration, to_time
 
 Event = tuple[int | None, Any]
 Events = Iterator[Event]
@@ -221,6 +221,8 @@ def _chunks(values: Any) -> Iterator[list[Any]]:
     """Yield the items of a sequence, an array or a column in lists, as Python scalars."""
     to_list: Callable[[Any], list[Any]] = list
     factor = 1
+    if hasattr(getattr(values, "dtype", None), "pyarrow_dtype") and values.dtype.kind not in "iuf":
+        values = getattr(values, "array", values).__arrow_array__()
     if _is_array(values):
         values, to_list = _array(values), methodcaller("tolist")
     elif _is_polars(values):
@@ -240,15 +242,17 @@ def _array(values: Any) -> Any:
     """Return the values as a numpy array, times as nanoseconds.
 
     Raises:
-        InvalidValueError: for a time that does not fit in 64 bits of nanoseconds.
+        InvalidValueError: for a time that is NaT or finer than a nanosecond.
     """
     if values.dtype.kind in "mM":
-        values = _nanoseconds(values)
+        return _nanoseconds(values)
     if hasattr(values, "reshape"):
         return values
     if values.dtype.kind in "iu" and hasattr(values.dtype, "na_value"):
         # If a value is missing, numpy would turn all values into floats.
         return values.to_numpy(object, na_value=nan)
+    if values.dtype.kind in "bOU" and str(getattr(values.dtype, "na_value", "")) == "<NA>":
+        return values.to_numpy(object, na_value=None)
     return values.to_numpy()
 
 
@@ -257,19 +261,20 @@ def _nanoseconds(values: Any) -> Any:
         raise InvalidValueError(f"index {int((values != values).argmax())} is NaT, not a time")
     if hasattr(values.dtype, "tz"):  # pandas converts to UTC only when told to
         values = getattr(values, "dt", values).tz_convert(None)
-    unit = f"{values.dtype.kind}8[ns]"
+    if hasattr(values, "to_numpy"):
+        values = values.to_numpy()
     try:
-        nanoseconds = values.astype(unit)
-    except OverflowError:  # numpy from 2.5 on raises, and does not tell the index
-        for i, value in enumerate(values):
-            try:
-                value.astype(unit)
-            except OverflowError:
-                text = f"index {i} does not fit in 64 bits of nanoseconds"
-                raise InvalidValueError(text) from None
-        raise
-    wrapped = nanoseconds.astype(values.dtype) != values
-    if wrapped.any():
-        i = int(wrapped.argmax())
-        raise InvalidValueError(f"index {i} does not fit in 64 bits of nanoseconds")
-    return nanoseconds.astype("int64")
+        whole = values.astype(f"{values.dtype.kind}8[ns]")
+        if (whole.astype(values.dtype) == values).all():
+            return whole.astype("int64")
+    except OverflowError:  # numpy from 2.5 on; earlier it wraps around
+        pass
+    # 64 bits of nanoseconds end in the year 2262; Python's whole numbers do not.
+    convert = to_time if values.dtype.kind == "M" else to_duration
+    exact = values.astype(object)
+    for i, value in enumerate(values):
+        try:
+            exact[i] = convert(value)
+        except InvalidValueError as error:
+            raise InvalidValueError(f"index {i}: {error}") from None
+    return exact

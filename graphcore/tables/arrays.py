@@ -5,13 +5,16 @@ Records and members of an Enum become what `record` writes for them. Everything 
 """
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from enum import Enum
 from itertools import chain
 from typing import Any
 
-from graphcore.errors import InvalidTypeError
-from graphcore.tables.columns import Inferred, described, field_names, misfit
+from graphcore.errors import InvalidTypeError, InvalidValueError
+from graphcore.tables.columns import Inferred, field_names
 from graphcore.tables.libraries import tables_module
+from graphcore.tables.scalars import described, misfit
+from graphcore.time import format_time
 
 # pyarrow raises these for values, or subclasses of its own.
 _REFUSALS = (TypeError, ValueError, OverflowError, NotImplementedError)
@@ -33,6 +36,32 @@ def array_of(values: Sequence[Any]) -> Any:
             return _inferred([_unfolded(value) for value in values])
         except InvalidTypeError:
             raise error from None
+
+
+def stamps(times: Sequence[int]) -> Any:
+    """Return a column of engine times: timestamps in ns, UTC.
+
+    Raises:
+        InvalidValueError: for a time past 64 bits of nanoseconds.
+    """
+    if times:
+        check_stamp(times[0])
+        check_stamp(times[-1])
+    arrow = tables_module("pyarrow")
+    return arrow.array(times, arrow.timestamp("ns", tz="UTC"))
+
+
+def check_stamp(time: int) -> None:
+    """Refuse an engine time that a column of nanoseconds cannot hold.
+
+    Raises:
+        InvalidValueError: for such a time.
+    """
+    if not -(1 << 63) <= time < 1 << 63:
+        raise InvalidValueError(
+            f"a column of times in nanoseconds cannot hold {format_time(time)}: "
+            "it ends in the year 2262"
+        )
 
 
 def for_polars(column: Any) -> Any:
@@ -152,5 +181,11 @@ def _check(values: Sequence[Any], array: Any) -> None:
     elif types.is_temporal(kind) or types.is_binary(kind):
         for value, back in zip(values, array.to_pylist(), strict=True):
             # A value that is not equal to itself, such as NaT, comes back as None.
-            if value is not None and value != back and value == value:
+            if value is not None and value == value and _instant(value) != _instant(back):
                 raise misfit(kind, value)
+
+
+def _instant(value: Any) -> Any:
+    """Return an aware datetime in UTC: one of a repeated hour equals none of another zone."""
+    aware = isinstance(value, datetime) and value.tzinfo is not None
+    return value.astimezone(UTC) if aware else value

@@ -8,9 +8,9 @@ column.
 """
 
 import dataclasses
-import sys
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
 from enum import Enum
 from numbers import Integral, Real
 from types import NoneType, UnionType
@@ -18,16 +18,23 @@ from typing import Any, Protocol, Union, get_args, get_origin, get_type_hints
 
 from graphcore.errors import InvalidTypeError
 from graphcore.tables.libraries import tables_module
-
-_SHOWN = 80
-_TAKEN = (
-    "bool, int, float, str, bytes, an aware datetime, an Enum, None, and lists, tuples, dicts, "
-    "dataclasses, named tuples and Structs of these"
+from graphcore.tables.scalars import (
+    SCALARS,
+    Datetimes,
+    Misfit,
+    Scalar,
+    is_array,
+    is_bool,
+    items_of,
+    misfit,
+    numpy_kind,
+    shown,
 )
 
-
-class Misfit(InvalidTypeError):
-    """A value does not fit a column; a column of another type might hold it."""
+_TAKEN = (
+    "bool, int, float, Decimal, str, bytes, datetime, date, time, timedelta, an Enum, None, and "
+    "lists, tuples, dicts, arrays, dataclasses, named tuples and Structs of these"
+)
 
 
 class Column(Protocol):
@@ -45,101 +52,6 @@ class Column(Protocol):
 
     def settle(self, finally_: bool) -> bool:
         """Return whether the type is known; with `finally_`, an unknown type becomes null."""
-
-
-class _Scalar:
-    def __init__(self, kind: type, arrow: str, encode: Callable[[Any], Any]) -> None:
-        self._kind = kind
-        self._arrow = arrow
-        self._encode = encode
-
-    def __str__(self) -> str:
-        return self._kind.__name__
-
-    def encode(self, value: Any) -> Any:
-        if value is None:
-            return None
-        encoded = self._encode(value)
-        if encoded is None:
-            raise misfit(self, value)
-        return encoded
-
-    def arrow(self) -> Any:
-        arrow = tables_module("pyarrow")
-        if self._kind is datetime:
-            return arrow.timestamp("us", tz="UTC")
-        return getattr(arrow, self._arrow)()
-
-    def settle(self, finally_: bool) -> bool:
-        return True
-
-
-def _is_bool(value: Any) -> bool:
-    if isinstance(value, bool):
-        return True
-    numpy: Any = sys.modules.get("numpy")  # a value of numpy cannot exist before its import
-    return numpy is not None and isinstance(value, numpy.bool_)
-
-
-def _is_number(value: Any, kind: type) -> bool:
-    # numpy calls a timedelta64 a whole number, but `int` of it loses its unit.
-    is_number = isinstance(value, kind) and not isinstance(value, bool)
-    return is_number and getattr(getattr(value, "dtype", None), "kind", "") != "m"
-
-
-def _bool(value: Any) -> bool | None:
-    return bool(value) if _is_bool(value) else None
-
-
-def _int(value: Any) -> int | None:
-    if type(value) is not int:
-        if not _is_number(value, Integral):
-            return None
-        value = int(value)
-    return value if -(1 << 63) <= value < 1 << 63 else None
-
-
-def _float(value: Any) -> float | None:
-    if type(value) is float:
-        return value
-    if not _is_number(value, Real):
-        return None
-    try:
-        exact = float(value)
-    except OverflowError:
-        return None
-    return exact if exact == value or value != value else None
-
-
-def _str(value: Any) -> str | None:
-    if not isinstance(value, str):
-        return None
-    try:
-        value.encode()
-    except UnicodeEncodeError:  # half of a surrogate pair, which text in Arrow cannot hold
-        return None
-    return str.__str__(value)
-
-
-def _bytes(value: Any) -> bytes | None:
-    return bytes(value) if isinstance(value, bytes | bytearray | memoryview) else None
-
-
-def _datetime(value: Any) -> datetime | None:
-    if not isinstance(value, datetime) or value.tzinfo is None:
-        return None
-    # pandas' Timestamp is a datetime and may be finer than a microsecond.
-    return None if getattr(value, "nanosecond", 0) else value.astimezone(UTC)
-
-
-_SCALARS: dict[type, tuple[str, Callable[[Any], Any]]] = {
-    bool: ("bool_", _bool),
-    int: ("int64", _int),
-    float: ("float64", _float),
-    str: ("string", _str),
-    bytes: ("binary", _bytes),
-    datetime: ("timestamp", _datetime),
-}
 
 
 class Inferred:
@@ -212,7 +124,9 @@ class _List:
     def encode(self, value: Any) -> Any:
         if value is None:
             return None
-        if not isinstance(value, self._kind):
+        if is_array(value):
+            value = items_of(value)
+        elif not isinstance(value, self._kind):
             raise misfit(self, value)
         encode = self._item.encode
         return [encode(item) for item in value]
@@ -294,8 +208,10 @@ def column_of(kind: Any) -> Column:
     kind = without_none(kind)
     if kind in (Any, list, tuple, dict):
         return Inferred()
-    if kind in _SCALARS:
-        return _Scalar(kind, *_SCALARS[kind])
+    if kind is datetime:
+        return Datetimes()
+    if kind in SCALARS:
+        return Scalar(kind, *SCALARS[kind])
     origin, arguments = get_origin(kind), get_args(kind)
     if origin is list:
         return _List(column_of(arguments[0]), list)
@@ -353,9 +269,20 @@ def without_none(kind: Any) -> Any:
     return kinds[0] if len(kinds) == 1 else kind
 
 
+def fits_some_column(value: Any) -> bool:
+    """Return whether a column may hold this value, if it is made for the right type."""
+    if isinstance(value, list | tuple | dict):
+        return True
+    try:
+        Inferred().encode(value)
+    except InvalidTypeError:
+        return False
+    return True
+
+
 def _column_for(value: Any) -> Column:
     """Return the column for the type of a first value."""
-    if isinstance(value, list):
+    if isinstance(value, list) or is_array(value):
         return _List(Inferred(), list)
     if isinstance(value, tuple) and not hasattr(value, "_fields"):
         if not value:
@@ -365,9 +292,11 @@ def _column_for(value: Any) -> Column:
         return _dict(value)
     if isinstance(value, bytearray | memoryview):
         return column_of(bytes)
-    if _is_bool(value):
+    if is_bool(value):
         return column_of(bool)
-    for kind in (Enum, Integral, Real, str, bytes, datetime):
+    if numpy_kind(value) in ("m", "M"):
+        return column_of(timedelta if numpy_kind(value) == "m" else datetime)
+    for kind in (Enum, Integral, Real, Decimal, str, bytes, datetime, date, time, timedelta):
         if isinstance(value, kind):
             scalar = {Enum: type(value), Integral: int, Real: float}.get(kind, kind)
             return column_of(scalar)
@@ -387,7 +316,7 @@ def _dict(first: dict[Any, Any]) -> Column:
     names = list(first)
     if not all(isinstance(name, str) for name in names) or is_tuple(names):
         raise Misfit(
-            f"no column can hold the dict {_shown(first)}: it needs keys, all of them text, "
+            f"no column can hold the dict {shown(first)}: it needs keys, all of them text, "
             "other than '0', '1', ..."
         )
     keys = first.keys() | set()
@@ -404,18 +333,3 @@ def _dict(first: dict[Any, Any]) -> Column:
 def is_tuple(names: Sequence[str]) -> bool:
     """Return whether these are the fields of a tuple: 0, 1, ..."""
     return list(names) == [str(i) for i in range(len(names))]
-
-
-def misfit(column: object, value: Any) -> Misfit:
-    """Return the error for a value that does not fit a column; `str(column)` names the type."""
-    return Misfit(f"a column of {column} cannot hold {described(value)}")
-
-
-def described(value: Any) -> str:
-    """Return the text by which errors show a value and its type."""
-    return f"{_shown(value)}, a value of type {type(value).__qualname__}"
-
-
-def _shown(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."

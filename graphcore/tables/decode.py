@@ -6,13 +6,15 @@ gives a type.
 """
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
 from enum import Enum
 from typing import Any, get_args, get_origin
 
 from graphcore.errors import InvalidTypeError
 from graphcore.tables.columns import fields_of, is_tuple, without_none
 from graphcore.tables.libraries import tables_module
+from graphcore.time import to_duration, to_time
 
 Decode = Callable[[Any], Any]
 
@@ -52,7 +54,13 @@ def decoder(kind: Any, arrow: Any) -> Decode | None:
         if fields and fields.keys() == set(names):
             return _record(kind, _decoders(fields, arrow))
     elif _is_scalar(kind, arrow):
-        return _given(float) if kind is float and types.is_integer(arrow) else None
+        if kind is float and types.is_integer(arrow):
+            return _given(float)
+        if kind is int and types.is_timestamp(arrow):
+            return _given(to_time)
+        if kind is int and types.is_duration(arrow):
+            return _given(to_duration)
+        return None
     raise InvalidTypeError(f"a column of {arrow} cannot hold values of type {_name(kind)}")
 
 
@@ -60,18 +68,23 @@ def _is_scalar(kind: Any, arrow: Any) -> bool:
     types = tables_module("pyarrow.types")
     checks: dict[Any, tuple[Callable[[Any], bool], ...]] = {
         bool: (types.is_boolean,),
-        int: (types.is_integer,),
+        int: (types.is_integer, types.is_timestamp, types.is_duration),
         float: (types.is_floating, types.is_integer),
         str: (types.is_string, types.is_large_string, types.is_string_view),
         bytes: (types.is_binary, types.is_large_binary, types.is_binary_view),
         datetime: (types.is_timestamp,),
+        date: (types.is_date,),
+        time: (types.is_time,),
+        timedelta: (types.is_duration,),
+        Decimal: (types.is_decimal,),
     }
     return any(check(arrow) for check in checks.get(kind, ()))
 
 
 def _is_list(arrow: Any) -> bool:
     types = tables_module("pyarrow.types")
-    return bool(types.is_list(arrow) or types.is_large_list(arrow))
+    checks = (types.is_list, types.is_large_list, types.is_fixed_size_list)
+    return any(check(arrow) for check in checks)
 
 
 def _plain(arrow: Any) -> Decode | None:

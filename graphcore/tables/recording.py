@@ -18,8 +18,10 @@ from graphcore.declare import node, state
 from graphcore.errors import InvalidTypeError, RunError
 from graphcore.node import Active, MutableNode
 from graphcore.state import GraphState
-from graphcore.tables.columns import Column, Misfit, column_of
+from graphcore.tables.arrays import check_stamp
+from graphcore.tables.columns import Column, column_of, fits_some_column
 from graphcore.tables.libraries import tables_module
+from graphcore.tables.scalars import Misfit
 
 T = TypeVar("T")
 
@@ -83,11 +85,14 @@ class Recording:
 
         Raises:
             InvalidTypeError: for a value that the column cannot hold.
+            InvalidValueError: for a time past 64 bits of nanoseconds.
         """
+        check_stamp(at)
         try:
             encoded = self._column.encode(value)
         except Misfit as error:
-            raise InvalidTypeError(f"{error}; {_GIVE_TYPE}") from None
+            hint = f"; {_GIVE_TYPE}" if fits_some_column(value) else ""
+            raise InvalidTypeError(f"{error}{hint}") from None
         self._times.append(at)
         self._cycles.append(cycle)
         self._values.append(encoded)

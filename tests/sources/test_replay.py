@@ -2,7 +2,8 @@
 
 import itertools
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta, timezone
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -307,9 +308,81 @@ def test_an_error_about_nat_names_the_index() -> None:
         gc.replay(list(times), "ab").run()
 
 
-def test_times_out_of_the_range_of_nanoseconds_name_the_index() -> None:
-    with pytest.raises(gc.InvalidValueError, match="index 1 "):
-        gc.replay(np.array(["2026-01-31", "3000-01-01"], "M8[D]"), "ab").run()
+FAR = {3000: 32_503_680_000 * SECOND, 9999: 253_370_764_800 * SECOND}  # past 64 bits of ns
+
+
+@pytest.mark.parametrize("year", FAR)
+@pytest.mark.parametrize(
+    "column",
+    [
+        lambda day: np.array([day], "M8[D]"),
+        lambda day: np.array([day], "M8[us]"),
+        lambda day: [np.datetime64(day)],
+        lambda day: [pd.Timestamp(day)],
+        lambda day: pd.Series([day]).astype("M8[s]"),
+        lambda day: pd.DatetimeIndex(np.array([day], "M8[s]")).tz_localize("UTC"),
+        lambda day: pd.Series([day]).astype("M8[s]").astype(pd.ArrowDtype(pa.timestamp("s"))),
+        lambda day: pl.Series([datetime.fromisoformat(day)]),
+        lambda day: pa.array([datetime.fromisoformat(day)]),
+    ],
+)
+def test_r1_times_past_64_bits_of_nanoseconds_are_exact_in_every_form(
+    year: int, column: Callable[[str], Any]
+) -> None:
+    days = column(f"{year}-01-01")
+    assert ticks(gc.replay(days, [1])) == [(FAR[year], 1)]
+    [value] = [value for _, value in ticks(gc.from_iterable(days))]
+    assert value == (days[0] if isinstance(days, list) else FAR[year])
+
+
+def test_times_that_no_whole_number_of_nanoseconds_holds_name_the_index() -> None:
+    for times in (np.array([1_000, 1_001], "M8[ps]"), np.array([0, 10**18], "M8[Y]")):
+        with pytest.raises(gc.InvalidValueError, match="index 1: .* is finer than a nanosecond"):
+            gc.replay(times, "ab").run()
+
+
+def arrow_backed(values: list[Any], kind: pa.DataType) -> Any:
+    return pd.Series(pd.arrays.ArrowExtensionArray(pa.array(values, kind)))
+
+
+@pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
+@pytest.mark.parametrize("zone", [None, "UTC", "America/New_York"])
+def test_pandas_times_backed_by_arrow_are_times_in_any_unit_and_zone(unit: Any, zone: Any) -> None:
+    moment = pa.array([DAWN, DAWN], pa.timestamp("ns", zone)).cast(pa.timestamp(unit, zone))
+    column = pd.Series(pd.arrays.ArrowExtensionArray(moment))
+    for times in (column, pd.Index(column), column.array):
+        assert ticks(gc.replay(times, times)) == [(DAWN, DAWN), (DAWN, DAWN)]
+
+
+def test_a_missing_item_of_pandas_columns_backed_by_arrow_is_none_and_no_time() -> None:
+    for values, kind in (
+        ([5, None], pa.timestamp("ns")),
+        ([5, None], pa.timestamp("ns", "Europe/Berlin")),
+        ([5, None], pa.duration("ns")),
+    ):
+        column = arrow_backed(values, kind)
+        assert ticks(gc.replay([1, 2], column)) == [(1, 5), (2, None)]
+        if pa.types.is_timestamp(kind):
+            for times, index in ((column, 1), (column[::-1], 0)):
+                with pytest.raises(gc.InvalidTypeError, match=f"index {index}: None is not a time"):
+                    gc.replay(times, "ab").run()
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        arrow_backed(["a", None], pa.string()),
+        arrow_backed([True, None], pa.bool_()),
+        arrow_backed([date(2026, 1, 1), None], pa.date32()),
+        arrow_backed([Decimal("1.5"), None], pa.decimal128(3, 1)),
+        arrow_backed([[1], None], pa.list_(pa.int64())),
+        arrow_backed([{"a": 1}, None], pa.struct({"a": pa.int64()})),
+        pd.Series([True, None], dtype="boolean"),
+        pd.Series(["a", None], dtype="string"),
+    ],
+)
+def test_a_missing_item_is_never_the_na_of_pandas(column: Any) -> None:
+    assert [value for _, value in ticks(gc.replay([1, 2], column))] == [column[0], None]
 
 
 def test_more_values_than_times_name_where_the_shorter_ends() -> None:

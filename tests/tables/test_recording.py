@@ -7,10 +7,12 @@ import sys
 import threading
 from collections import namedtuple
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
 from enum import Enum, StrEnum
 from pathlib import Path
 from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
 
 import msgspec
 import numpy as np
@@ -25,6 +27,7 @@ import graphcore as gc
 from graphcore.testing import ticks, wait_until
 
 SECOND = 1_000_000_000
+NOON = datetime(2026, 7, 1, 12, tzinfo=UTC)
 
 
 @gc.node
@@ -248,6 +251,61 @@ def test_values_that_fit_their_type_come_back_equal(case: tuple[Any, list[Any]])
     assert recorded(values, kind) == values
 
 
+@pytest.mark.parametrize(
+    ("values", "back"),
+    [
+        ([datetime(2024, 1, 2, 3, 4, 5, 6), None], None),
+        ([datetime(2026, 11, 1, 1, 30, tzinfo=ZoneInfo("America/New_York"), fold=1)], None),
+        ([date(2024, 1, 2), date.max], None),
+        ([time(1, 2, 3, 4)], None),
+        ([timedelta(days=-5, microseconds=1)], None),
+        ([Decimal("1.50"), Decimal("99999999999999999999"), Decimal("-1E-18")], None),
+        ([Decimal("1E+5")], None),
+        ([pd.Timestamp("2024-01-02 03:04:05"), pd.Timedelta("5us")][:1], None),
+        ([pd.Timedelta("5us")], [timedelta(microseconds=5)]),
+        ([np.datetime64("2024-01-02T03:04")], [datetime(2024, 1, 2, 3, 4)]),
+        ([np.timedelta64(5, "s")], [timedelta(seconds=5)]),
+        ([np.str_("a"), np.bytes_(b"b").decode()], ["a", "b"]),
+        ([np.array([1.5, 2.5]), np.array([])], [[1.5, 2.5], []]),
+        ([np.array([[1, 2], [3, 4]])], [[[1, 2], [3, 4]]]),
+        ([np.array([5], "M8[s]")], [[datetime(1970, 1, 1, 0, 0, 5)]]),
+        ([{"at": datetime(2024, 1, 1), "cost": Decimal("0.1")}], None),
+    ],
+    ids=repr,
+)
+def test_times_decimals_and_arrays_come_back(values: list[Any], back: Any) -> None:
+    def moments(values: list[Any]) -> list[Any]:  # one of a repeated hour equals none in UTC
+        aware = isinstance(values[0], datetime) and values[0].tzinfo is not None
+        return [value.astimezone(UTC) for value in values] if aware else values
+
+    expected = moments(values if back is None else back)
+    got = recorded(values)
+    assert got == expected
+    assert [type(value) for value in got][1:] == [type(value) for value in expected][1:]
+
+
+@dataclass
+class Order:
+    at: datetime
+    due: date
+    price: Decimal
+    held: timedelta
+    opens: time | None = None
+
+
+def test_records_of_times_and_decimals_come_back_as_their_class() -> None:
+    orders = [Order(NOON, NOON.date(), Decimal("1.25"), timedelta(1), NOON.time())]
+    assert recorded(orders, Order) == orders
+    assert recorded(orders, Any, Order) == orders
+
+
+def test_a_time_past_64_bits_of_nanoseconds_ends_the_run_in_a_sentence() -> None:
+    far = gc.replay([1, 32_503_680_000 * SECOND], "ab")
+    with pytest.raises(gc.InvalidValueError, match="cannot hold 3000-01-01.*ends in the year 2262"):
+        far.record("far.parquet").run()
+    assert ticks(gc.replay_parquet("far.parquet")) == [(1, "a")]
+
+
 def test_numbers_of_numpy_come_back_as_python_numbers() -> None:
     assert recorded([np.int64(3), np.uint8(4)]) == [3, 4]
     assert recorded([np.float32(0.5), np.float64(1.5)]) == [0.5, 1.5]
@@ -260,7 +318,7 @@ def test_numbers_of_numpy_come_back_as_python_numbers() -> None:
         ([1, 2.5], Any, "a column of int cannot hold 2.5, a value of type float; give record the"),
         ([1, True], Any, "column of int cannot hold True"),
         ([1, np.True_], Any, "column of int cannot hold np.True_"),
-        ([np.timedelta64(5, "s")], Any, "column of int cannot hold np.timedelta64(5,'s')"),
+        ([1, np.timedelta64(5, "s")], Any, "column of int cannot hold np.timedelta64(5,'s')"),
         ([1.5, np.timedelta64(5, "s")], Any, "column of float cannot hold np.timedelta64(5,'s')"),
         ([1.5, 2**53 + 1], Any, "column of float cannot hold 9007199254740993"),
         ([2**63], Any, "column of int cannot hold 9223372036854775808"),
@@ -278,10 +336,23 @@ def test_numbers_of_numpy_come_back_as_python_numbers() -> None:
         ([object], Any, "no column can hold"),
         ([{1, 2}], Any, "no column can hold <class 'set'>: it takes bool, int"),
         ([[1], ["a"]], Any, "column of int cannot hold 'a'"),
-        ([datetime(2024, 1, 1)], Any, "column of datetime cannot hold"),
+        ([datetime(2024, 1, 1)], int, "column of int cannot hold datetime"),
+        ([datetime(2024, 1, 1), NOON], Any, "column of naive datetime cannot hold"),
+        ([NOON, datetime(2024, 1, 1)], Any, "a column has one of the two kinds"),
+        ([NOON, pd.NaT], Any, "column of aware datetime cannot hold NaT, a value of type NaTType"),
+        ([np.datetime64("NaT")], Any, "column of aware datetime cannot hold np.datetime64('NaT'"),
+        ([np.datetime64(1, "ns")], Any, "cannot hold np.datetime64('1970"),
+        ([NOON.date(), NOON], Any, "column of date cannot hold datetime"),
+        ([timedelta.max], Any, "column of timedelta cannot hold"),
+        ([pd.Timedelta(1)], Any, "column of timedelta cannot hold Timedelta('0 days 00:00:00.00"),
+        ([NOON.timetz()], Any, "column of time cannot hold datetime.time("),
+        ([Decimal("NaN")], Any, "column of Decimal cannot hold Decimal('NaN')"),
+        ([Decimal("1e-19")], Any, "column of Decimal cannot hold Decimal('1E-19')"),
+        ([Decimal("1e20")], Any, "column of Decimal cannot hold Decimal('1E+20')"),
+        ([np.array([1, 2]), np.array(["a"])], Any, "column of int cannot hold 'a'"),
         ([Pair(1, "a"), (1, "a")], Pair, "column of Pair cannot hold (1, 'a')"),
         ([{None: 1}], dict[str, int], "cannot hold {None: 1}"),
-        ([pd.Timestamp(1, tz="UTC")], Any, "column of datetime cannot hold Timestamp('1970"),
+        ([pd.Timestamp(1, tz="UTC")], Any, "datetime cannot hold Timestamp('1970"),
         ([()], Any, "no column can hold the tuple (), which has no fields; give record the type"),
         ([Mixed.NUMBER], Any, "Mixed has values of several types: a column of int cannot hold 'a'"),
     ],
