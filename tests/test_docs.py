@@ -14,6 +14,7 @@ import pytest
 
 import graphcore as gc
 from graphcore.stream import functions
+from graphcore.stream.event_time import EventTimeOperators
 from graphcore.stream.families.bursts import BurstOperators
 from graphcore.stream.families.running import RunningOperators
 from graphcore.stream.families.selecting import SelectingOperators
@@ -149,18 +150,20 @@ def test_the_operator_table_names_exactly_the_operators_that_exist(page: str) ->
 
 # The families whose operators are on the page one by one.
 SHOWN = (SingleOperators, SelectingOperators, SeveralOperators, BurstOperators, RunningOperators)
-# They return handles with further methods.
-NOT_SHOWN = {"rolling", "ewm"}
+BY_TIME = (EventTimeOperators, gc.EventTime)
+# They return handles with further methods, or `event_time` shows them.
+NOT_SHOWN = {"rolling", "ewm", "ordered", "EventTime.map"}
 
 
 def operators_with_diagrams() -> list[object]:
-    methods = [each for family in SHOWN for each in vars(family).values()]
+    methods = [each for family in (*SHOWN, *BY_TIME) for each in vars(family).values()]
     made = [getattr(gc, name) for name in gc.__all__]
     made = [each for each in made if getattr(each, "__module__", "") == functions.__name__]
     return [
         pytest.param(each, id=each.__name__)
         for each in (*methods, *made)
-        if inspect.isfunction(each) and each.__name__[0] != "_" and each.__name__ not in NOT_SHOWN
+        if inspect.isfunction(each) and each.__name__[0] != "_"
+        if not {each.__name__, each.__qualname__} & NOT_SHOWN
     ]
 
 

@@ -1,13 +1,13 @@
 """`EventTime`: a stream by the time that its values carry, as `event_time` makes it."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
-from graphcore.errors import InvalidValueError
+from graphcore.errors import InvalidTypeError, InvalidValueError, shorten
 from graphcore.node import MutableNode
-from graphcore.operators import event_time
+from graphcore.operators import event_joins, event_time
 from graphcore.operators.event_time import Event
-from graphcore.stream.families.arguments import function_of
+from graphcore.stream.families.arguments import flag, function_of
 from graphcore.stream.families.base import StreamBase
 from graphcore.time import Duration, Time, to_duration
 
@@ -75,6 +75,125 @@ class EventTime(Generic[T]):
         self._leaves_out(self._behind)
         return self._make_stream(event_time.Ordered(self._events))
 
+    def asof(
+        self,
+        other: "EventTime[U]",
+        *,
+        tolerance: Duration | None = None,
+        direction: Literal["backward", "forward", "nearest"] = "backward",
+    ) -> "Stream[tuple[T, U | None]]":
+        """Tick with each value and the newest of the other stream at or before its time.
+
+        A value at the very same time counts. Where there is none, it ticks with (value, None). The
+        results are those of pandas' `merge_asof`.
+
+        ::
+
+            self, at its own time            t2              t5
+            other, at its own time     q1          q3   q4          q6
+            asof(other)                      t2,q1           t5,q4
+
+        Values tick in the order of their own time, once both watermarks have passed that time;
+        `"forward"` and `"nearest"` wait for the other's watermark until it has passed the time and
+        the tolerance.
+
+        Args:
+            other: the other stream by event time.
+            tolerance: how far the two times may lie apart; by default any time. `"forward"` and
+                `"nearest"` need it.
+            direction: ``"backward"``, ``"forward"`` for the first value at or after the time, or
+                ``"nearest"``, which prefers the earlier of two that are equally near.
+
+        Raises:
+            InvalidTypeError: if `other` is not a stream by event time.
+            InvalidValueError: for another direction, a negative tolerance, or none where one is
+                needed.
+
+        >>> import graphcore as gc
+        >>> trades = gc.from_iterable([2, 5]).event_time(lambda v: v, lateness=0)
+        >>> quotes = gc.from_iterable([1, 3, 4, 6]).event_time(lambda v: v, lateness=0)
+        >>> out = trades.asof(quotes).collect()
+        >>> report = out.run()
+        >>> out.values
+        [(2, 1), (5, 4)]
+        """
+        if direction not in ("backward", "forward", "nearest"):
+            raise InvalidValueError(
+                f'direction must be "backward", "forward" or "nearest", not {direction!r}'
+            )
+        limit = None if tolerance is None else _not_negative(tolerance, "a tolerance")
+        source, events = self._events, self._joined(other, "asof")
+        if direction == "backward":
+            backward: event_joins.AsofBackward[T, U] = event_joins.AsofBackward(
+                source, events, limit
+            )
+            return self._make_stream(backward)
+        if limit is None:
+            raise InvalidValueError(f'asof with direction="{direction}" needs a tolerance')
+        ahead: event_joins.AsofAhead[T, U] = event_joins.AsofAhead(
+            source, events, limit, direction == "nearest"
+        )
+        return self._make_stream(ahead)
+
+    def interval_join(
+        self,
+        other: "EventTime[U]",
+        *,
+        before: Duration,
+        after: Duration,
+        prevailing: bool = False,
+    ) -> "Stream[tuple[T, list[U]]]":
+        """Tick with each value and the list of the other's values in [t - before, t + after].
+
+        t is the value's own time; values at both ends count. The list is in the order of event
+        time, and may be empty.
+
+        ::
+
+            self, at its own time                            t3
+            other, at its own time                q1   q2          q4   q5
+            interval_join(other, before=1, after=1)          t3,[q2, q4]
+
+        Values tick in the order of their own time, once both watermarks have passed that time, and
+        the other's the end of the interval.
+
+        Args:
+            other: the other stream by event time.
+            before: how far the interval reaches back.
+            after: how far it reaches ahead.
+            prevailing: whether the list begins with the value in force at t - before, the newest
+                one before that time, if there is none at that very time (kdb's `wj`).
+
+        Raises:
+            InvalidTypeError: if `other` is not a stream by event time.
+            InvalidValueError: for a negative duration.
+
+        >>> import graphcore as gc
+        >>> trades = gc.from_iterable([3]).event_time(lambda v: v, lateness=0)
+        >>> quotes = gc.from_iterable([1, 2, 4, 5]).event_time(lambda v: v, lateness=0)
+        >>> out = trades.interval_join(quotes, before=1, after=1).collect()
+        >>> report = out.run()
+        >>> out.values
+        [(3, [2, 4])]
+        """
+        earlier, later = _not_negative(before, "before"), _not_negative(after, "after")
+        adds = flag(prevailing, "prevailing")
+        events = self._joined(other, "interval_join")
+        joined: event_joins.IntervalJoin[T, U] = event_joins.IntervalJoin(
+            self._events, events, earlier, later, adds
+        )
+        return self._make_stream(joined)
+
+    def _joined(self, other: "EventTime[U]", name: str) -> MutableNode[Event[U]]:
+        if not isinstance(other, EventTime):
+            raise InvalidTypeError(
+                f"{name} needs another stream by event time, not {shorten(other)}: write "
+                f"{name}(other.event_time(at, lateness))"
+            )
+        self._leaves_out(self._behind)
+        other._leaves_out(other._behind)
+        return other._events
+
     def _leaves_out(self, late: MutableNode[tuple[T, int]]) -> None:
         self._late.leave_out(late, not self._has_operators)
         self._has_operators = True
@@ -113,8 +232,13 @@ class EventTimeOperators(StreamBase[T]):
         >>> out.values
         [(1, 'a'), (3, 'b'), (9, 'c')]
         """
-        nanoseconds = to_duration(lateness)
-        if nanoseconds < 0:
-            raise InvalidValueError(f"a lateness cannot be negative: {lateness!r}")
+        nanoseconds = _not_negative(lateness, "a lateness")
         events = event_time.EventTimes(self, function_of(at), nanoseconds)
         return EventTime(events, self._stream)
+
+
+def _not_negative(given: Duration, argument: str) -> int:
+    nanoseconds = to_duration(given)
+    if nanoseconds < 0:
+        raise InvalidValueError(f"{argument} cannot be negative: {given!r}")
+    return nanoseconds

@@ -1,5 +1,6 @@
 """Operators by event time, which `event_time` returns as methods of its own handle."""
 
+from collections.abc import Callable
 from math import isfinite
 from typing import Any
 
@@ -25,3 +26,18 @@ def _ordered(stream: Any) -> Any:
 
 
 SHAPES["ordered"] = Shape(_ordered, ("number",), "number", ("behind",))
+
+
+def _joined(make: Callable[[gc.EventTime[Any], gc.EventTime[Any]], gc.Stream[Any]]) -> Shape:
+    def join(stream: Any, other: Any) -> Any:
+        return make(_event_time(stream, 3), _event_time(other, 2)).node
+
+    return Shape(join, ("number", "number"), "tuple")
+
+
+SHAPES["asof"] = _joined(lambda e, other: e.asof(other, tolerance=4))
+SHAPES["asof nearest"] = _joined(lambda e, o: e.asof(o, tolerance=2, direction="nearest"))
+SHAPES["asof forward"] = _joined(lambda e, o: e.asof(o, tolerance=2, direction="forward"))
+SHAPES["interval_join"] = _joined(
+    lambda e, other: e.interval_join(other, before=2, after=1, prevailing=True)
+)

@@ -1,0 +1,227 @@
+"""Joins of two streams by event time (R14).
+
+Each value of the first stream ticks in the order of its time, once no value that belongs to it can
+come any more: both watermarks have passed its time, and that of the other stream also the latest
+time at which a value may belong to it. So a join depends on what each stream delivers, not on how
+the two streams interleave.
+
+A value waits until the other stream's watermark has passed. If that stream is silent, values wait
+without a bound: it may still deliver a value that belongs to them.
+"""
+
+from bisect import bisect_left, bisect_right
+from heapq import heappop, heappush
+from math import inf
+from typing import Any, Generic, TypeVar
+
+from graphcore.declare import node, state
+from graphcore.node import Active, QueueNode
+from graphcore.operators.event_time import Event
+from graphcore.state import GraphState
+
+T = TypeVar("T")
+U = TypeVar("U")
+
+_FEW = 64  # values that may be in memory without need; to delete them one by one would cost more
+
+
+@node(valid="any")
+class AsofBackward(QueueNode[tuple[T, U | None]], Generic[T, U]):
+    """Ticks with each value and the newest of the other stream at or before its time.
+
+    Attributes:
+        waiting: a heap of (time, number, value) of the first stream.
+        others: such a heap of the other stream.
+        newest: the newest value of the other stream that may still belong to a value.
+    """
+
+    source: Active[Event[T]]
+    other: Active[Event[U]]
+    tolerance: int | None
+    waiting: list[tuple[int, int, T]] = state(factory=list)
+    others: list[tuple[int, int, U]] = state(factory=list)
+    watermark: float = state(-inf)
+    other_watermark: float = state(-inf)
+    newest: Any = state(None)
+    newest_time: float = state(-inf)
+    number: int = state(0)
+
+    def cycle(self, state: GraphState) -> bool:
+        if state.ticked(self.source):
+            time, self.watermark, value = self.source.value
+            if time >= self.watermark:
+                self.number += 1
+                heappush(self.waiting, (time, self.number, value))
+        if state.ticked(self.other):
+            other_time, self.other_watermark, other = self.other.value
+            if other_time >= self.other_watermark:
+                self.number += 1
+                heappush(self.others, (other_time, self.number, other))
+        bound = self.watermark
+        if self.other_watermark < bound:
+            bound = self.other_watermark
+        is_due = len(self.waiting) > 0 and self.waiting[0][0] < bound
+        horizon = self.waiting[0][0] + 1 if is_due else bound
+        while self.others and self.others[0][0] < horizon:
+            self.newest_time, _, self.newest = heappop(self.others)
+        if not is_due:
+            return False
+        time, _, value = heappop(self.waiting)
+        found = self.newest
+        if self.tolerance is not None and time - self.newest_time > self.tolerance:
+            found = None
+        self.value = (value, found)
+        if self.waiting and self.waiting[0][0] < bound:
+            state.schedule(state.time)
+        return True
+
+    def close(self, state: GraphState) -> bool:
+        self.watermark = self.other_watermark = inf
+        if self.waiting:
+            state.schedule(state.time)
+        return False
+
+    def queued(self, time: int) -> int:
+        bound = min(self.watermark, self.other_watermark)
+        return sum(1 for each in self.waiting if each[0] < bound)
+
+
+@node(valid="any")
+class AsofAhead(QueueNode[tuple[T, U | None]], Generic[T, U]):
+    """Ticks with each value and the first of the other stream at or after its time.
+
+    With `nearest`, it is the nearest in time, and of two that are equally near the earlier one.
+
+    Attributes:
+        waiting: a heap of (time, number, value) of the first stream.
+        times: the times of the other stream's values, in order.
+        others: these values.
+    """
+
+    source: Active[Event[T]]
+    other: Active[Event[U]]
+    tolerance: int
+    nearest: bool
+    waiting: list[tuple[int, int, T]] = state(factory=list)
+    times: list[int] = state(factory=list)
+    others: list[U] = state(factory=list)
+    watermark: float = state(-inf)
+    other_watermark: float = state(-inf)
+    number: int = state(0)
+
+    def cycle(self, state: GraphState) -> bool:
+        if state.ticked(self.source):
+            time, self.watermark, value = self.source.value
+            if time >= self.watermark:
+                self.number += 1
+                heappush(self.waiting, (time, self.number, value))
+        if state.ticked(self.other):
+            other_time, self.other_watermark, other = self.other.value
+            if other_time >= self.other_watermark:
+                place = bisect_right(self.times, other_time)
+                self.times.insert(place, other_time)
+                self.others.insert(place, other)
+        first = self.watermark
+        if self.waiting and self.waiting[0][0] < first:
+            first = self.waiting[0][0]
+        place = bisect_left(self.times, first - self.tolerance if self.nearest else first)
+        if place > _FEW and place * 2 > len(self.times):
+            self.times = self.times[place:]
+            self.others = self.others[place:]
+        bound = self.other_watermark - self.tolerance
+        if self.watermark < bound:
+            bound = self.watermark
+        if not self.waiting or self.waiting[0][0] >= bound:
+            return False
+        time, _, value = heappop(self.waiting)
+        found = None
+        distance = self.tolerance + 1
+        if self.nearest:
+            place = bisect_right(self.times, time) - 1
+            if place >= 0 and time - self.times[place] < distance:
+                distance = time - self.times[place]
+                found = self.others[place]
+        place = bisect_left(self.times, time)
+        if place < len(self.times) and self.times[place] - time < distance:
+            found = self.others[place]
+        self.value = (value, found)
+        if self.waiting and self.waiting[0][0] < bound:
+            state.schedule(state.time)
+        return True
+
+    def close(self, state: GraphState) -> bool:
+        self.watermark = self.other_watermark = inf
+        if self.waiting:
+            state.schedule(state.time)
+        return False
+
+    def queued(self, time: int) -> int:
+        bound = min(self.watermark, self.other_watermark - self.tolerance)
+        return sum(1 for each in self.waiting if each[0] < bound)
+
+
+@node(valid="any")
+class IntervalJoin(QueueNode[tuple[T, list[U]]], Generic[T, U]):
+    """Ticks with each value and the list of the other stream's values in an interval about it.
+
+    Attributes:
+        waiting: a heap of (time, number, value) of the first stream.
+        times: the times of the other stream's values, in order.
+        others: these values.
+    """
+
+    source: Active[Event[T]]
+    other: Active[Event[U]]
+    before: int
+    after: int
+    prevailing: bool
+    waiting: list[tuple[int, int, T]] = state(factory=list)
+    times: list[int] = state(factory=list)
+    others: list[U] = state(factory=list)
+    watermark: float = state(-inf)
+    other_watermark: float = state(-inf)
+    number: int = state(0)
+
+    def cycle(self, state: GraphState) -> bool:
+        if state.ticked(self.source):
+            time, self.watermark, value = self.source.value
+            if time >= self.watermark:
+                self.number += 1
+                heappush(self.waiting, (time, self.number, value))
+        if state.ticked(self.other):
+            other_time, self.other_watermark, other = self.other.value
+            if other_time >= self.other_watermark:
+                place = bisect_right(self.times, other_time)
+                self.times.insert(place, other_time)
+                self.others.insert(place, other)
+        first = self.watermark
+        if self.waiting and self.waiting[0][0] < first:
+            first = self.waiting[0][0]
+        place = bisect_left(self.times, first - self.before) - self.prevailing
+        if place > _FEW and place * 2 > len(self.times):
+            self.times = self.times[place:]
+            self.others = self.others[place:]
+        bound = self.other_watermark - self.after
+        if self.watermark < bound:
+            bound = self.watermark
+        if not self.waiting or self.waiting[0][0] >= bound:
+            return False
+        time, _, value = heappop(self.waiting)
+        begin = bisect_left(self.times, time - self.before)
+        exact = begin < len(self.times) and self.times[begin] == time - self.before
+        if self.prevailing and begin > 0 and not exact:
+            begin -= 1
+        self.value = (value, self.others[begin : bisect_right(self.times, time + self.after)])
+        if self.waiting and self.waiting[0][0] < bound:
+            state.schedule(state.time)
+        return True
+
+    def close(self, state: GraphState) -> bool:
+        self.watermark = self.other_watermark = inf
+        if self.waiting:
+            state.schedule(state.time)
+        return False
+
+    def queued(self, time: int) -> int:
+        bound = min(self.watermark, self.other_watermark - self.after)
+        return sum(1 for each in self.waiting if each[0] < bound)
