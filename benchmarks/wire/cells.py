@@ -124,6 +124,7 @@ CELLS = [
     Cell("16 B", 200_000, transport="ipc", peer=TRAILER, bare=0.8),
     Cell("16 B", 100_000, transport="CURVE", peer=TRAILER, bare=0.8),
     Cell("16 B", 60_000, subscribers=10, bare=0.7),
+    Cell("16 B", 60_000, subscribers=10, options={"receive": "inline"}, bare=0.7),
     Cell("16 B", 100_000, peer=GRAPH),
     Cell("msgpack dict", 100_000, peer=GRAPH),
     Cell("16 B", 1_000_000, way=100, peer=GRAPH),

@@ -9,6 +9,7 @@ import select
 import threading
 import time
 
+from graphcore.errors import RunError
 from graphcore.polling import Pollable, Waker
 
 _LONGEST = 3_600.0  # s
@@ -20,9 +21,16 @@ class Poller:
 
     Args:
         spin: how long to look without sleeping before each sleep, s.
+
+    Raises:
+        RunError: if the operating system has no `select.poll`.
     """
 
     def __init__(self, spin: float) -> None:
+        if not hasattr(select, "poll"):  # Windows
+            raise RunError(
+                'receive="inline" needs select.poll, which this system lacks: use receive="thread"'
+            )
         self._spin = spin
         self._poll = select.poll()
         self._waker = Waker()

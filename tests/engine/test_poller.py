@@ -257,3 +257,9 @@ def test_what_a_run_does_not_take_is_refused(options: Any, message: str) -> None
     with pytest.raises(gc.InvalidValueError) as refused:
         gc.constant(1).run(realtime=True, **options)
     assert str(refused.value) == message
+
+
+def test_a_system_without_poll_is_told_of_the_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr("select.poll")
+    with pytest.raises(gc.RunError, match=r"needs select\.poll, .*: use receive=\"thread\""):
+        gc.Stream(Polled()).run(realtime=True)
