@@ -38,6 +38,7 @@ from graphcore.source_functions import (
     receiver,
     replay,
     replay_parquet,
+    session,
     ticker,
 )
 from graphcore.sources.receiver import ReceiverStream, Sender
@@ -139,6 +140,7 @@ __all__ = [
     "replay",
     "replay_parquet",
     "select",
+    "session",
     "stack",
     "state",
     "stream_operator",

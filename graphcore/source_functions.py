@@ -7,6 +7,7 @@ from datetime import datetime
 from math import inf
 from typing import Any, Literal, SupportsIndex, TypeVar, overload
 
+from graphcore.calendars import TimeOfDay, Zone, hours_of
 from graphcore.errors import InvalidValueError
 from graphcore.operators.single import Filter
 from graphcore.sources.asynchronous import AsyncSource
@@ -15,7 +16,7 @@ from graphcore.sources.feedback import Feedback, Later
 from graphcore.sources.receiver import CAPACITY, Polled, ReceiverStream, Sender
 from graphcore.sources.replay import check_delivery, make_from_iterable, make_replay
 from graphcore.sources.retrying import Retry, Status
-from graphcore.sources.timer import Constant, Never, Ticker, Timetable
+from graphcore.sources.timer import Constant, Never, Session, Ticker, Timetable
 from graphcore.stream import FeedbackStream, LaterStream, SourceStream, Stream
 from graphcore.stream.families.arguments import (
     async_generator_of,
@@ -75,6 +76,42 @@ def ticker(
     if not (delay or count or flag(align, "align")):
         return Stream(Ticker(length))
     return Stream(Timetable(length, delay, count, align))
+
+
+def session(
+    start: TimeOfDay | None = None,
+    end: TimeOfDay | None = None,
+    zone: Zone | None = None,
+    *,
+    calendar: str | None = None,
+) -> Stream[bool]:
+    """Tick at the start with whether the time is in the hours, and then whenever that changes.
+
+    ::
+
+        time in New York                                 09:00  09:30  16:00
+        session("09:30", "16:00", "America/New_York")    False  True   False
+
+    It keeps no run alive. The hours are those of `Stream.between`.
+
+    Args:
+        start: a time of day on the wall clock of the zone, such as ``"09:30"``.
+        end: the time of day at which the hours end; if it is before `start`, on the next day.
+        zone: a name such as ``"America/New_York"``, or a `tzinfo`.
+        calendar: in place of the others, an exchange, such as ``"XNYS"``: its sessions, without the
+            breaks in them, by the package `exchange_calendars` (the `calendars` extra).
+
+    Raises:
+        InvalidTypeError, InvalidValueError: at wiring for arguments that are wrong.
+        RunError: at wiring if `exchange_calendars` is needed and not installed; in the run, at a
+            time that its calendar does not cover.
+
+    >>> out = session("00:00:02", "00:00:04", "UTC").with_latest(ticker("1s")).collect()
+    >>> _ = out.run(duration="9s")
+    >>> list(out)
+    [(0, (False, 0)), (2000000000, (True, 2000000000)), (4000000000, (False, 4000000000))]
+    """
+    return Stream(Session(hours_of(start, end, zone, calendar, "session")))
 
 
 def constant(value: T) -> Stream[T]:

@@ -23,7 +23,7 @@ from graphcore.stream.families.single import SingleOperators
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-SOURCES = {"ticker", "constant", "never", "replay", "replay_parquet", "from_iterable"}
+SOURCES = {"ticker", "session", "constant", "never", "replay", "replay_parquet", "from_iterable"}
 SOURCES |= {"receiver", "produce_async", "poll", "feedback", "later"}
 # Attributes of a stream that are not operators: they wire nothing.
 NO_OPERATORS = {"run", "named", "value"}

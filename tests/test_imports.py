@@ -17,6 +17,7 @@ GROUND = "errors time state node declare output"
 FACE = {
     **{name: "" for name in ("errors", "version", "origin", "bytecode", "parsing", "polling")},
     "time": "errors",
+    "calendars": "errors time",
     "state": "errors time polling",
     "node": "errors state origin bytecode",
     "output": "errors state node",
@@ -44,8 +45,11 @@ FACE = {
     "handle": "node graph",
     "windows": "errors time node operators",
     "collected": "errors graph handle operators tables",
-    "stream": (f"{GROUND} origin subgraph handle collected windows operators sources tables graph"),
-    "source_functions": "errors time stream operators sources tables",
+    "stream": (
+        f"{GROUND} origin calendars subgraph handle collected windows operators sources tables "
+        "graph"
+    ),
+    "source_functions": "errors time calendars stream operators sources tables",
     "testing": "graph stream",
     "cli": "version",
 }

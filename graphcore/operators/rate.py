@@ -1,6 +1,7 @@
 """Operators that decide when and how often values pass (R6, R7)."""
 
 from collections import deque
+from collections.abc import Callable
 from itertools import takewhile
 from typing import Generic, TypeVar
 
@@ -140,6 +141,29 @@ class Freeze(MutableNode[T]):
         if self.condition.value:
             self.frozen = True
         if self.frozen or not state.ticked(self.source):
+            return False
+        self.value = self.source.value
+        return True
+
+
+@node
+class Between(MutableNode[T]):
+    """Lets values through at the times that are in the hours.
+
+    Attributes:
+        hours: returns for a time whether it is in the hours, and until when that holds.
+        until: until when the present answer holds, `None` before the first.
+    """
+
+    source: Active[T]
+    hours: Callable[[int], tuple[bool, int]]
+    is_open: bool = state(False)
+    until: int | None = state(None)
+
+    def cycle(self, state: GraphState) -> bool:
+        if self.until is None or state.time >= self.until:
+            self.is_open, self.until = self.hours(state.time)
+        if not self.is_open:
             return False
         self.value = self.source.value
         return True

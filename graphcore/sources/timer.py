@@ -1,5 +1,6 @@
-"""Sources that need no input: `ticker`, `constant`, `never` (R7, R13)."""
+"""Sources that need no input: `ticker`, `session`, `constant`, `never` (R7, R13)."""
 
+from collections.abc import Callable
 from itertools import count
 from typing import TypeVar
 
@@ -79,6 +80,30 @@ class Timetable(Source[int]):
     def _begin(self, start: int) -> int:
         begin = start + self.first
         return begin + -begin % self.period if self.align else begin
+
+
+@node
+class Session(Source[bool]):
+    """Ticks at the start with whether the time is in the hours, and then whenever that changes.
+
+    Attributes:
+        hours: returns for a time whether it is in the hours, and until when that holds.
+    """
+
+    hours: Callable[[int], tuple[bool, int]]
+    known: bool | None = state(None)
+
+    def start(self, state: GraphState) -> None:
+        state.schedule(state.time, keeps_alive=False)
+
+    def cycle(self, state: GraphState) -> bool:
+        is_open, until = self.hours(state.time)
+        state.schedule(until, keeps_alive=False)
+        if is_open == self.known:
+            return False
+        self.known = is_open
+        self.value = is_open
+        return True
 
 
 @node

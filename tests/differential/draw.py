@@ -286,6 +286,11 @@ def _ticker(picks: Picks) -> tuple[Arguments, str]:
     return ((picks.of([1, 2, "3ns", 5]),), keywords), "number"
 
 
+def _session(picks: Picks) -> tuple[Arguments, str]:
+    hours = ("00:00", "00:00:00.000001")
+    return ((*picks.of([hours, hours[::-1]]), picks.of(["UTC", "Pacific/Kiritimati"])), {}), "bool"
+
+
 def _constant(picks: Picks) -> tuple[Arguments, str]:
     kind = picks.of(list(VALUES))
     return ((picks.of(VALUES[kind]),), {}), kind
@@ -339,6 +344,7 @@ SOURCE_ARGUMENTS: dict[str, Callable[[Picks], tuple[Arguments, str]]] = {
     "replay": _replay,
     "from_iterable": _from_iterable,
     "ticker": _ticker,
+    "session": _session,
     "constant": _constant,
     "never": _no_arguments,
     "feedback": _no_arguments,

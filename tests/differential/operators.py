@@ -21,6 +21,7 @@ from typing import Any
 import numpy
 
 import graphcore as gc
+from graphcore.calendars import TimeOfDay, Zone
 from graphcore.time import Duration
 
 
@@ -60,6 +61,9 @@ SETTINGS: dict[object, list[Any]] = {
     int | None: [None, 1, 3],
     Duration: [1, 2, "3ns", timedelta(microseconds=1), 0],
     Duration | None: [None, 2, "3ns"],
+    TimeOfDay | None: ["00:00", "00:00:00.000001"],
+    Zone | None: ["UTC", "Pacific/Kiritimati"],
+    str | None: [None],
     int | Duration: [1, 3, "2ns", timedelta(microseconds=1)],
 }
 
@@ -71,6 +75,7 @@ NOT_WIRED = {
     "consume_async": "it runs in real time only",
     "ticker": "a source",
     "constant": "a source",
+    "session": "a source",
     "never": "a source",
     "replay": "a source",
     "from_iterable": "a source",

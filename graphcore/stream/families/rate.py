@@ -3,6 +3,7 @@
 from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING, Literal, TypeVar
 
+from graphcore.calendars import TimeOfDay, Zone, hours_of
 from graphcore.errors import InvalidValueError
 from graphcore.node import Active, Passive
 from graphcore.operators import pacing, rate
@@ -73,6 +74,41 @@ class RateOperators(StreamBase[T]):
     def freeze(self, condition: Active[object]) -> "Stream[T]":
         """Let values through until the condition first is true, that cycle excluded; then none."""
         return self._stream(rate.Freeze(self, condition))
+
+    def between(
+        self,
+        start: TimeOfDay | None = None,
+        end: TimeOfDay | None = None,
+        zone: Zone | None = None,
+        *,
+        calendar: str | None = None,
+    ) -> "Stream[T]":
+        """Let values through while the wall clock of the zone shows a time in [start, end).
+
+        ::
+
+            time in New York                            09:29  09:30  15:59  16:00
+            self                                        a      b      c      d
+            between("09:30", "16:00", "America/New_York")      b      c
+
+        In an hour that the clock repeats, such a time comes twice. If the clock skips `start` or
+        `end`, the first instant after it counts.
+
+        Args:
+            start: a time of day, such as ``"09:30"`` or a `datetime.time`.
+            end: the time of day from which on values are dropped; if it is before `start`, it is
+                that of the next day.
+            zone: a name such as ``"America/New_York"``, or a `tzinfo`.
+            calendar: in place of the others, an exchange, such as ``"XNYS"``: values pass during
+                its sessions, which the package `exchange_calendars` knows (the `calendars` extra).
+
+        Raises:
+            InvalidTypeError, InvalidValueError: at wiring for arguments that are wrong.
+            RunError: at wiring if `exchange_calendars` is needed and not installed; in the run, at
+                a time that its calendar does not cover.
+        """
+        hours = hours_of(start, end, zone, calendar, "between")
+        return self._stream(rate.Between(self, hours))
 
     def hold_while(self, condition: Active[object], *, capacity: int = 100_000) -> "Stream[T]":
         """Hold values while the condition is true; they follow when it turns false.
