@@ -115,12 +115,24 @@ def session(
 
 
 def constant(value: T) -> Stream[T]:
-    """Tick once with the value, in the first cycle."""
+    """Tick once with the value, in the first cycle.
+
+    ::
+
+        time           0s  1s  2s
+        constant(5)    5
+    """
     return Stream(Constant(value))
 
 
 def never() -> Stream[Any]:
-    """Never tick; a run of nothing else ends at once."""
+    """Never tick; a run of nothing else ends at once.
+
+    ::
+
+        time       0s  1s  2s
+        never()
+    """
     return Stream(Never())
 
 
@@ -144,6 +156,13 @@ def replay(
     times: Any, values: Any = None, *, delivery: _DeliveryName = "each", speed: float = inf
 ) -> Stream[Any]:
     """Tick with given values at given times.
+
+    ::
+
+        time                             10ns  20ns
+        replay([10, 20, 20], "abc")      a     b, then c
+            with delivery="burst"        [a]   [b, c]
+            with delivery="latest"       a     c
 
     Args:
         times: the times of `values`; or, without `values`, (time, value) pairs or a function that
@@ -182,6 +201,13 @@ def replay_parquet(
     Any other Parquet file will do that has a column `time` (timestamps, or whole nanoseconds) in
     order. Its values are the column `value`; without such a column they are dicts of the others.
 
+    ::
+
+        time                    10ns  20ns
+        self                    a     b, then c
+        record(file)
+        replay_parquet(file)    a     b, then c
+
     Args:
         file: the path of a Parquet file, or of the ``.partial`` that a killed run left.
         kind: the type of the values, such as a dataclass, a named tuple or a msgspec Struct;
@@ -218,6 +244,12 @@ def from_iterable(
 ) -> Stream[Any]:
     """Tick with values that carry no times.
 
+    ::
+
+        time                                 0s            1s  2s
+        from_iterable("abc", period="1s")    a             b   c
+        from_iterable("abc")                 a, b, then c
+
     Args:
         values: an iterable, or a function that returns one. An iterator serves one run.
         period: the time from each value to the next. Without it all values are due at the start of
@@ -239,6 +271,12 @@ def feedback() -> FeedbackStream[Any]:
     It makes loops possible: it ticks with the values of the bound stream, in the next cycle at the
     same time. A graph with a feedback that was never bound is refused.
 
+    ::
+
+        time                1s, cycle 1    1s, cycle 2
+        the bound stream    a
+        feedback()                         a
+
     Here orders are filled in lots of 100, and the rest of an order comes back as a new order:
 
     >>> rest = feedback()
@@ -257,6 +295,12 @@ def later() -> LaterStream[Any]:
 
     It ticks in the same cycle as the bound stream, so the bound stream must not depend on it: a
     loop needs `feedback`. A graph with a stream that was never bound is refused.
+
+    ::
+
+        time                1s  2s
+        the bound stream    a   b
+        later()             a   b
 
     >>> prices = later()
     >>> doubled = prices.map(lambda price: 2 * price).collect()
@@ -292,6 +336,12 @@ def receiver(
     retry: Retry | None = None,
 ) -> SourceStream[Any]:
     """Tick with the values that a blocking function sends from its own thread; real time only.
+
+    ::
+
+        the thread sends                 a    b, c
+        receiver(f)                      [a]  [b, c]
+        receiver(f, delivery="each")     a    b, then c
 
     Args:
         run: called as ``run(sender, stop)``. The function sends values with `sender.send(value)` or
@@ -348,6 +398,12 @@ def produce_async(
     The generator runs in the run's event loop: that of `run_async`, else one in a thread of the
     run's own. It is cancelled when the run ends, and must then end within 5 s.
 
+    ::
+
+        the generator yields                a    b, c
+        produce_async(f)                    [a]  [b, c]
+        produce_async(f, delivery="each")   a    b, then c
+
     Args:
         function: called without arguments in each run; an `async def` with `yield`, or another
             function that returns an asynchronous iterator.
@@ -384,6 +440,11 @@ def poll(
 
     The first call is made at once. A call that takes longer than the period delays none of the
     later ones: those that it missed are skipped.
+
+    ::
+
+        time             0s   1s   2s
+        poll(f, "1s")    f()  f()  f()
 
     Args:
         function: called without arguments.

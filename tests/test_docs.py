@@ -13,13 +13,18 @@ from types import FunctionType, ModuleType
 import pytest
 
 import graphcore as gc
+from graphcore import source_functions
 from graphcore.stream import functions
 from graphcore.stream.event_time import EventTimeOperators
 from graphcore.stream.families.bursts import BurstOperators
+from graphcore.stream.families.ending import EndingOperators
+from graphcore.stream.families.keyed import KeyedOperators
+from graphcore.stream.families.rate import RateOperators
 from graphcore.stream.families.running import RunningOperators
 from graphcore.stream.families.selecting import SelectingOperators
 from graphcore.stream.families.several import SeveralOperators
 from graphcore.stream.families.single import SingleOperators
+from graphcore.stream.families.sinks import SinkOperators
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -148,20 +153,33 @@ def test_the_operator_table_names_exactly_the_operators_that_exist(page: str) ->
     assert named - {"reset"} == operators | SOURCES | handles | {"named"}
 
 
-# The families whose operators are on the page one by one.
-SHOWN = (SingleOperators, SelectingOperators, SeveralOperators, BurstOperators, RunningOperators)
-BY_TIME = (EventTimeOperators, gc.EventTime)
+# The families whose operators are on the page one by one; those of arithmetic are Python's.
+SHOWN = (
+    SingleOperators,
+    SelectingOperators,
+    RateOperators,
+    SeveralOperators,
+    KeyedOperators,
+    EventTimeOperators,
+    gc.EventTime,
+    BurstOperators,
+    RunningOperators,
+    SinkOperators,
+    EndingOperators,
+)
+# The modules of functions that make streams.
+FUNCTIONS = {functions.__name__, source_functions.__name__}
 # They return handles with further methods, or `event_time` shows them.
 NOT_SHOWN = {"rolling", "ewm", "ordered", "EventTime.map"}
 
 
 def operators_with_diagrams() -> list[object]:
-    methods = [each for family in (*SHOWN, *BY_TIME) for each in vars(family).values()]
+    methods = [each for family in SHOWN for each in vars(family).values()]
     made = [getattr(gc, name) for name in gc.__all__]
-    made = [each for each in made if getattr(each, "__module__", "") == functions.__name__]
+    made = [each for each in made if getattr(each, "__module__", "") in FUNCTIONS]
     return [
         pytest.param(each, id=each.__name__)
-        for each in (*methods, *made)
+        for each in (*methods, gc.Stream.field, *made)
         if inspect.isfunction(each) and each.__name__[0] != "_"
         if not {each.__name__, each.__qualname__} & NOT_SHOWN
     ]
@@ -172,6 +190,6 @@ def test_the_page_shows_the_diagram_of_each_operators_docstring(operator: Functi
     drawn = re.search(r"^::\n\n((?:    .*\n|\n)+)", f"{inspect.getdoc(operator)}\n", re.M)
     assert drawn, f"the docstring of {operator.__name__} has no diagram of times and values"
     page = (ROOT / "docs/operators.md").read_text("utf-8")
-    prefix = "gc." if operator.__module__ == functions.__name__ else ""
+    prefix = "gc." if operator.__module__ in FUNCTIONS else ""
     assert f"### `{prefix}{operator.__name__}`" in page
     assert f"```text\n{dedent(drawn[1]).strip(chr(10))}\n```" in page

@@ -154,7 +154,13 @@ class ArithmeticOperators(StreamBase[T]):
         return self._stream(arithmetic.Unary(self, operator.abs))
 
     def field(self, name: str) -> "Stream[Any]":
-        """Tick with an attribute of each value, by its name."""
+        """Tick with an attribute of each value, by its name.
+
+        ::
+
+            self            Quote(bid=1, ask=3)    Quote(bid=2, ask=3)
+            field("bid")    1                      2
+        """
         if not isinstance(name, str):
             raise InvalidTypeError(f"the name of a field must be text, not {name!r}")
         return self._stream(arithmetic.Field(self, name))

@@ -24,9 +24,20 @@ class EndingOperators(StreamBase[T]):
 
         The first `result` is `initial`, and what ticks if no value came. Every run uses the same
         `initial`, so `function` should not change that object.
+
+        ::
+
+            self                              1  2  3  the end
+            fold(lambda r, n: r + n, 0)                6
         """
         return self._stream(ending.Fold(self, function_of(function), initial))
 
     def final(self) -> "Stream[T]":
-        """Tick once, when the run ends, with the last value; never if none came."""
+        """Tick once, when the run ends, with the last value; never if none came.
+
+        ::
+
+            self       a  b  c  the end
+            final()             c
+        """
         return self._stream(ending.Final(self))

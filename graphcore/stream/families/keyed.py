@@ -40,6 +40,15 @@ class KeyedOperators(StreamBase[T]):
         been idle, or when `stop_key` ticks in its sub-graph; the sub-graph then says what it still
         holds, as at the end of a run (R14). A later value of the key makes a new sub-graph.
 
+        ::
+
+            time                        1s        2s                3s
+            self                        ("A", 3)  ("B", 5)          ("A", 4)
+            group_by(symbol, volume)
+                .changes                {"A": 3}  {"B": 5}          {"A": 7}
+                .latest                 {"A": 3}  {"A": 3, "B": 5}  {"A": 7, "B": 5}
+                .pairs()                ("A", 3)  ("B", 5)          ("A", 7)
+
         Args:
             key: returns the key of a value; it must be hashable.
             build: gets the stream of a key's values, and the key; wires the sub-graph and returns
@@ -84,6 +93,13 @@ class KeyedOperators(StreamBase[T]):
 
         It belongs in the `build` of `group_by`, and works there whether or not the result of the
         sub-graph needs it.
+
+        ::
+
+            values of the key "A"    filled    cancelled
+            filter(is_cancelled)               cancelled
+            stop_key()                         cancelled
+            removed of group_by                "A", in a later cycle at the same time
 
         Raises:
             WiringError: outside of a `build`.

@@ -34,13 +34,27 @@ class RateOperators(StreamBase[T]):
         return self._stream(rate.Throttle(self, to_period(interval)))
 
     def sample(self, trigger: Active[object]) -> "Stream[T]":
-        """Tick with the present value when the trigger ticks; a value of the same cycle counts."""
+        """Tick with the present value when the trigger ticks; a value of the same cycle counts.
+
+        ::
+
+            time               1s  2s  3s  4s
+            self               a       b
+            trigger                x   x   x
+            sample(trigger)        a   b   b
+        """
         return self._stream(rate.Sample(self, trigger))
 
     def delay(self, duration: Duration) -> "Stream[T]":
         """Tick with each value `duration` later; 0 means the next cycle at the same time.
 
         Values that are due at the same time come one a cycle, in the order in which they came.
+
+        ::
+
+            time           0s  1s  2s  3s
+            self           a   b
+            delay("2s")            a   b
         """
         nanoseconds = to_duration(duration)
         if nanoseconds < 0:
@@ -48,15 +62,35 @@ class RateOperators(StreamBase[T]):
         return self._stream(rate.Delay(self, nanoseconds))
 
     def limit(self, count: int) -> "Stream[T]":
-        """Let the first `count` values through and no more; the run goes on."""
+        """Let the first `count` values through and no more; the run goes on.
+
+        ::
+
+            self        a  b  c  d
+            limit(2)    a  b
+        """
         return self._stream(rate.Limit(self, whole(count, "count", 0)))
 
     def skip(self, count: int) -> "Stream[T]":
-        """Drop the first `count` values and let all later ones through."""
+        """Drop the first `count` values and let all later ones through.
+
+        ::
+
+            self       a  b  c  d
+            skip(2)          c  d
+        """
         return self._stream(rate.Skip(self, whole(count, "count", 0)))
 
     def gate(self, condition: Passive[object]) -> "Stream[T]":
-        """Let values through while the condition's value is true; a change of it ticks nothing."""
+        """Let values through while the condition's value is true; a change of it ticks nothing.
+
+        ::
+
+            time               1s     2s     3s     4s     5s
+            self                      a             b      c
+            condition          True          False         True
+            gate(condition)           a                    c
+        """
         return self._stream(rate.Gate(self, condition))
 
     def reopen(self, condition: Active[object]) -> "Stream[T]":
@@ -72,7 +106,15 @@ class RateOperators(StreamBase[T]):
         return self._stream(rate.Reopen(self, condition))
 
     def freeze(self, condition: Active[object]) -> "Stream[T]":
-        """Let values through until the condition first is true, that cycle excluded; then none."""
+        """Let values through until the condition first is true, that cycle excluded; then none.
+
+        ::
+
+            time                 1s     2s     3s     4s
+            self                 a      b      c      d
+            condition            False         True   False
+            freeze(condition)    a      b
+        """
         return self._stream(rate.Freeze(self, condition))
 
     def between(

@@ -28,30 +28,66 @@ class SinkOperators(StreamBase[T]):
     __slots__ = ()
 
     def for_each(self, function: Callable[[T], object]) -> "Stream[T]":
-        """Call a function with each value; tick with the value."""
+        """Call a function with each value; tick with the value.
+
+        ::
+
+            self           a           b
+            for_each(f)    f(a), a     f(b), b
+        """
         return self._stream(sinks.ForEach(self, effect_of(function)))
 
     def inspect(self, function: Callable[[T], object]) -> "Stream[T]":
         """Call a function with each value; tick with the value.
 
         The same as `for_each`: a name for the middle of a chain.
+
+        ::
+
+            self                   1            2
+            inspect(f).map(str)    f(1), "1"    f(2), "2"
         """
         return self.for_each(function)
 
     def print(self, label: str = "") -> "Stream[T]":
-        """Write the engine time and the value to standard output; tick with the value."""
+        """Write the engine time and the value to standard output; tick with the value.
+
+        ::
+
+            self          1                                   2
+            print("n")    1970-01-01T00:00:00.000000000Z n 1  1970-01-01T00:00:01.000000000Z n 2
+        """
         return self._stream(sinks.Print(self, label_prefix(label)))
 
     def log(self, label: str = "", level: int = logging.INFO) -> "Stream[T]":
-        """Log each value to the logger `graphcore.operators.sinks`; tick with the value."""
+        """Log each value to the logger `graphcore.operators.sinks`; tick with the value.
+
+        ::
+
+            self        1                2
+            log("n")    INFO ... n 1     INFO ... n 2
+        """
         return self._stream(sinks.Log(self, label_prefix(label), whole(level, "level")))
 
     def collect(self) -> Collected[T]:
-        """Return a sink that each run empties and fills with times and values."""
+        """Return a sink that each run empties and fills with times and values.
+
+        ::
+
+            time         1ns         2ns
+            self         a           b
+            list(out)    [(1, a)]    [(1, a), (2, b)]
+        """
         return Collected(sinks.Collect(self))
 
     def accumulate(self) -> "Stream[list[T]]":
-        """Tick with the list of all values so far; it is the same list each time, and grows."""
+        """Tick with the list of all values so far; it is the same list each time, and grows.
+
+        ::
+
+            self            a    b       c
+            accumulate()    [a]  [a, b]  [a, b, c]
+        """
         return self._stream(sinks.Accumulate(self))
 
     def record(self, file: "str | os.PathLike[str]", kind: Any = Any) -> "Stream[T]":
@@ -61,6 +97,12 @@ class SinkOperators(StreamBase[T]):
         cycles at that time, from 0) and `value`. During the run the values are in an Arrow stream,
         ``FILE.partial``, which `replay_parquet` can read as well. When the run stops, the Parquet
         file is made; it replaces an existing one.
+
+        ::
+
+            time                        1ns      1ns      2ns
+            self                        a        b        c
+            rows: time, cycle, value    1, 0, a  1, 1, b  2, 0, c
 
         Args:
             file: the path. If the process is killed, ``FILE.partial`` holds all ticks but those of
@@ -128,5 +170,11 @@ class SinkOperators(StreamBase[T]):
         )
 
     def finally_(self, function: Callable[[T], object]) -> "Stream[T]":
-        """Call a function once, when the run stops, with the last value; never if none came."""
+        """Call a function once, when the run stops, with the last value; never if none came.
+
+        ::
+
+            self           a  b  c  the run stops
+            finally_(f)    a  b  c  f(c)
+        """
         return self._stream(sinks.Finally(self, effect_of(function)))
