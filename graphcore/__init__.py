@@ -47,6 +47,7 @@ from graphcore.state import Alarm, EndedBy, GraphState, RunMode
 from graphcore.stream import (
     Demuxed,
     EventTime,
+    EventWindows,
     FeedbackStream,
     Keyed,
     LaterStream,
@@ -85,6 +86,7 @@ __all__ = [
     "Demuxed",
     "EndedBy",
     "EventTime",
+    "EventWindows",
     "Failure",
     "FeedbackStream",
     "Graph",

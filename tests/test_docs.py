@@ -148,7 +148,8 @@ def test_the_operator_table_names_exactly_the_operators_that_exist(page: str) ->
         if getattr(getattr(gc, name), "__module__", "") == "graphcore.stream.functions"
     }
     operators = (operators - NO_OPERATORS) | functions
-    by_time = {name for name in vars(gc.EventTime) if not name.startswith("_")}
+    by_time = {*vars(gc.EventTime), *vars(gc.EventWindows)}
+    by_time = {name for name in by_time if not name.startswith("_")}
     handles = statistics | by_time
     assert named - {"reset"} == operators | SOURCES | handles | {"named"}
 

@@ -2,6 +2,7 @@
 
 from graphcore.stream import math
 from graphcore.stream.event_time import EventTime
+from graphcore.stream.event_windows import EventWindows
 from graphcore.stream.families.several import Demuxed
 from graphcore.stream.functions import (
     align,
@@ -36,6 +37,7 @@ from graphcore.stream.stream import (
 __all__ = [
     "Demuxed",
     "EventTime",
+    "EventWindows",
     "FeedbackStream",
     "Keyed",
     "LaterStream",

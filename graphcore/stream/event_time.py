@@ -7,9 +7,11 @@ from graphcore.errors import InvalidTypeError, InvalidValueError, shorten
 from graphcore.node import MutableNode
 from graphcore.operators import event_joins, event_time
 from graphcore.operators.event_time import Event
+from graphcore.operators.event_windows import Sessions, Spans, Window
+from graphcore.stream.event_windows import EventWindows
 from graphcore.stream.families.arguments import flag, function_of
 from graphcore.stream.families.base import StreamBase
-from graphcore.time import Duration, Time, to_duration
+from graphcore.time import Duration, Time, to_duration, to_period
 
 if TYPE_CHECKING:
     from graphcore.stream.stream import Stream
@@ -39,6 +41,13 @@ class EventTime(Generic[T]):
         self._behind = event_time.Behind(events)
         self._late: event_time.Late[T] = event_time.Late([self._behind])
         self._has_operators = False
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name):
+            """Say that a stream by event time is no stream."""
+            text = f"a stream by event time has no {name}: make a stream first, such as .ordered()"
+            raise AttributeError(text, name=name, obj=self)
 
     @property
     def late(self) -> "Stream[tuple[T, int]]":
@@ -74,6 +83,83 @@ class EventTime(Generic[T]):
         """
         self._leaves_out(self._behind)
         return self._make_stream(event_time.Ordered(self._events))
+
+    def tumbling(self, period: Duration, *, partial: bool = True) -> EventWindows[T]:
+        """Return the windows [k * period, (k + 1) * period), counted from the epoch.
+
+        A window ticks when the watermark reaches its end, an empty one not at all. A late value
+        counts while its window is open.
+
+        ::
+
+            time of the run             1s    2s    3s    4s       the end
+            self, by its own time       at1   at4   at2   at9
+            watermark, lateness="2s"    -1    2     2     7
+            tumbling("5s").values()                       [1,2,4]  [9]
+
+        Args:
+            period: the length of a window.
+            partial: whether the windows tick that are open when the run ends (R14).
+
+        Returns:
+            The windows: `.values()`, `.ohlc()`, `.mean()` and so on are streams over them.
+
+        >>> import graphcore as gc
+        >>> e = gc.from_iterable([1, 4, 2, 9]).event_time(lambda v: v, lateness=2)
+        >>> out = e.tumbling(5).sum().collect()
+        >>> report = out.run()
+        >>> out.values
+        [7, 9]
+        """
+        return self.sliding(period, every=period, partial=partial)
+
+    def sliding(
+        self, length: Duration, *, every: Duration, partial: bool = True
+    ) -> EventWindows[T]:
+        """Return the windows [k * every, k * every + length), counted from the epoch.
+
+        They tick as those of `tumbling`. A value counts in each window that holds its time.
+
+        ::
+
+            self, at its own time                 t1   t4   t6
+            sliding(6, every=3).values(), [-3,3)  [1]
+            [0,6)                                 [1, 4]
+            [3,9)                                 [4, 6]
+            [6,12)                                [6]
+
+        Args:
+            length: the length of a window.
+            every: the time from the start of one window to that of the next.
+            partial: as for `tumbling`.
+        """
+        emits = flag(partial, "partial")
+        spans: Spans[T] = Spans(self._events, to_period(length), to_period(every), emits)
+        return self._windows(spans, spans.late)
+
+    def session(self, gap: Duration, *, partial: bool = True) -> EventWindows[T]:
+        """Return windows of values between which no more than `gap` passes.
+
+        A session ends `gap` after its last value, and ticks when the watermark has passed its end.
+        A value in between joins two sessions to one.
+
+        ::
+
+            self, at its own time    t1   t3           t9   t7
+            session(2).values()      [1, 3]            [7, 9]
+
+        Args:
+            gap: the longest time between a value and the next one.
+            partial: as for `tumbling`.
+        """
+        sessions: Sessions[T] = Sessions(self._events, to_period(gap), flag(partial, "partial"))
+        return self._windows(sessions, sessions.late)
+
+    def _windows(
+        self, windows: MutableNode[Window[T]], late: MutableNode[tuple[T, int]]
+    ) -> EventWindows[T]:
+        self._leaves_out(late)
+        return EventWindows(windows, self._make_stream)
 
     def asof(
         self,

@@ -41,3 +41,20 @@ SHAPES["asof forward"] = _joined(lambda e, o: e.asof(o, tolerance=2, direction="
 SHAPES["interval_join"] = _joined(
     lambda e, other: e.interval_join(other, before=2, after=1, prevailing=True)
 )
+
+
+def _windows(make: Callable[[gc.EventTime[Any]], gc.EventWindows[Any]]) -> Shape:
+    def windows(stream: Any) -> Any:
+        times = _event_time(stream, 3)
+        made = make(times)
+        node: Any = made.values().node
+        node.behind = times.late.map(lambda pair: pair[1])
+        node.mean = made.mean()
+        return node
+
+    return Shape(windows, ("number",), "list", ("behind", "mean"))
+
+
+SHAPES["tumbling"] = _windows(lambda e: e.tumbling(4))
+SHAPES["sliding windows"] = _windows(lambda e: e.sliding(5, every=2, partial=False))
+SHAPES["session"] = _windows(lambda e: e.session(2))
