@@ -9,6 +9,7 @@ from typing import Any, Literal, SupportsIndex, TypeVar, overload
 
 from graphcore.calendars import TimeOfDay, Zone, hours_of
 from graphcore.errors import InvalidValueError
+from graphcore.node import Active, MutableNode
 from graphcore.operators.single import Filter
 from graphcore.sources.asynchronous import AsyncSource
 from graphcore.sources.events import Delivery
@@ -16,7 +17,7 @@ from graphcore.sources.feedback import Feedback, Later
 from graphcore.sources.receiver import CAPACITY, Polled, ReceiverStream, Sender
 from graphcore.sources.replay import check_delivery, make_from_iterable, make_replay
 from graphcore.sources.retrying import Retry, Status
-from graphcore.sources.timer import Constant, Never, Session, Ticker, Timetable
+from graphcore.sources.timer import Constant, Never, PeriodTicker, Session, Ticker, Timetable
 from graphcore.stream import FeedbackStream, LaterStream, SourceStream, Stream
 from graphcore.stream.families.arguments import (
     async_generator_of,
@@ -36,8 +37,14 @@ _Pairs = Iterable[tuple[Any, T]]
 _Single = Literal["each", "latest"]
 
 
+@overload
 def ticker(
-    period: Duration,
+    period: Duration, *, first: Duration = 0, count: int | None = None, align: bool = False
+) -> Stream[int]: ...
+@overload
+def ticker(period: Active[Duration]) -> Stream[int]: ...
+def ticker(
+    period: Any,
     *,
     first: Duration = 0,
     count: int | None = None,
@@ -55,9 +62,13 @@ def ticker(
         ticker("2s")                    x       x       x
         ticker("2s", first="1s")            x       x
         ticker("1s", count=2)           x   x
+        periods                         2s      1s
+        ticker(periods)                 x       x   x   x
 
     Args:
-        period: the time between two ticks.
+        period: the time between two ticks. It may be a stream of periods: the first tick comes with
+            the first period, and a period that changes counts from the last tick. Such a ticker
+            takes no other argument; a period that is not longer than 0 ends the run.
         first: how long after the start the first tick comes.
         count: how many ticks come before the ticker ends; by default it does not.
         align: whether the ticks are at multiples of the period since the epoch; the first one is
@@ -68,6 +79,13 @@ def ticker(
     >>> out.values
     [0, 1000000000, 2000000000]
     """
+    if isinstance(period, Stream | MutableNode):
+        if (first, count, align) != (0, None, False):
+            raise InvalidValueError(
+                "a ticker of a stream of periods takes no first, count or align, not "
+                f"{first=}, {count=}, {align=}"
+            )
+        return Stream(PeriodTicker(period))
     length, delay = to_period(period), to_duration(first)
     if delay < 0:
         raise InvalidValueError(f"the first tick cannot come before the start: first={first!r}")

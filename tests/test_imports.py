@@ -49,7 +49,7 @@ FACE = {
         f"{GROUND} origin calendars subgraph handle collected windows operators sources tables "
         "graph"
     ),
-    "source_functions": "errors time calendars stream operators sources tables",
+    "source_functions": "errors time node calendars stream operators sources tables",
     "testing": "graph stream",
     "cli": "version",
 }

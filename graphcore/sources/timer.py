@@ -1,12 +1,13 @@
-"""Sources that need no input: `ticker`, `session`, `constant`, `never` (R7, R13)."""
+"""Sources that make their ticks themselves: `ticker`, `session`, `constant`, `never` (R7, R13)."""
 
 from collections.abc import Callable
 from itertools import count
 from typing import TypeVar
 
 from graphcore.declare import node, state
-from graphcore.node import Chunks, Source
-from graphcore.state import GraphState
+from graphcore.node import Active, Chunks, Source
+from graphcore.state import Alarm, GraphState
+from graphcore.time import Duration, to_period
 
 T = TypeVar("T")
 
@@ -80,6 +81,47 @@ class Timetable(Source[int]):
     def _begin(self, start: int) -> int:
         begin = start + self.first
         return begin + -begin % self.period if self.align else begin
+
+
+@node
+class PeriodTicker(Source[int]):
+    """Ticks when the first period comes, and then a period after each tick.
+
+    Attributes:
+        origin: the tick from which on the present period counts.
+        next_time: engine time of the next tick, ns.
+    """
+
+    endless = True
+    periods: Active[Duration]
+    period: int = state(0)
+    origin: int = state(0)
+    next_time: int = state(0)
+    alarm: Alarm | None = state(None)
+
+    def cycle(self, state: GraphState) -> bool:
+        now = state.time
+        if state.ticked(self.periods):
+            period = to_period(self.periods.value)
+            if period != self.period:
+                if not self.period:
+                    self.next_time = now
+                else:
+                    self.origin = self.next_time - self.period
+                    self.next_time = self.origin + period
+                if self.alarm is not None:
+                    self.alarm.cancel()
+                if self.next_time <= now:
+                    self.origin = now
+                else:
+                    self.alarm = state.schedule(self.next_time)
+                self.period = period
+        if now < self.next_time:
+            return False
+        self.next_time = now + self.period - (now - self.origin) % self.period
+        self.alarm = state.schedule(self.next_time)
+        self.value = now
+        return True
 
 
 @node

@@ -92,3 +92,44 @@ def test_a_live_ticker_counts_its_ticks() -> None:
 def test_bad_arguments_of_a_ticker_are_refused(options: Any, said: str) -> None:
     with pytest.raises(gc.GraphcoreError, match=said):
         gc.ticker("1s", **options)
+
+
+@given(st.lists(st.tuples(st.integers(0, 40), st.integers(1, 9)), min_size=1, max_size=6))
+def test_a_ticker_of_periods_counts_a_new_period_from_the_last_tick(
+    changes: list[tuple[int, int]],
+) -> None:
+    changes = sorted(dict(changes).items())
+    expected: list[int] = []
+    for now in range(changes[0][0], 61):
+        period = [period for time, period in changes if time <= now][-1]
+        if not expected or now >= expected[-1] + period:
+            expected.append(now)
+    out = ticks(gc.ticker(gc.replay(changes)), start=0, until=60)
+    assert out == [(time, time) for time in expected]
+
+
+def test_a_ticker_of_periods_takes_durations_in_any_form() -> None:
+    # The longer period comes in the cycle in which the shorter one has passed, and counts first.
+    periods = gc.replay([0, SECOND], ["1s", timedelta(seconds=2)])
+    times = [time for time, _ in ticks(gc.ticker(periods), until="1970-01-01T00:00:05Z")]
+    assert times == [0, 2 * SECOND, 4 * SECOND]
+
+
+def test_a_period_of_0_ends_the_run_in_one_sentence() -> None:
+    with pytest.raises(gc.InvalidValueError) as caught:
+        gc.ticker(gc.replay([0, 5], [2, 0])).run(until=9)
+    assert str(caught.value) == "a period must be longer than 0, not 0"
+
+
+def test_a_ticker_of_periods_needs_a_bound_and_takes_nothing_else() -> None:
+    periods = gc.constant(3)
+    with pytest.raises(gc.RunError, match="never ends"):
+        gc.ticker(periods).run()
+    with pytest.raises(gc.InvalidValueError, match="takes no first, count or align"):
+        gc.ticker(periods, count=3)  # type: ignore[call-overload]
+
+
+def test_a_live_ticker_of_periods_goes_on_at_the_new_pace() -> None:
+    periods = gc.replay([0, 1], ["1h", "1ms"])
+    out = ticks(gc.ticker(periods).limit(3), realtime=True, cycles=4)
+    assert len(out) == 3

@@ -4,7 +4,7 @@ from collections import deque
 from typing import Any
 
 import graphcore as gc
-from tests.differential.nodes.shape import shape
+from tests.differential.nodes.shape import SHAPES, Shape, shape
 from tests.differential.observe import record
 
 
@@ -253,3 +253,11 @@ class EndsTheInstant(gc.MutableNode[Any]):
             state.schedule(state.time, keeps_alive=False)
         self.value = self.source.value
         return True
+
+
+def _ticker_of(stream: gc.Stream[Any]) -> gc.MutableNode[int]:
+    periods = stream.map(lambda number: 1 + abs(int(number)) % 5 if abs(number) < 9 else 3)
+    return gc.ticker(periods).node
+
+
+SHAPES["ticker of periods"] = Shape(_ticker_of, ("number",), "number")
