@@ -9,6 +9,7 @@ from typing import Any, Generic, TypeVar
 from graphcore.declare import node, state
 from graphcore.errors import InvalidValueError
 from graphcore.node import Active, MutableNode, Passive, QueueNode
+from graphcore.operators.pacing import tell_left
 from graphcore.output import OutputNode
 from graphcore.state import GraphState
 
@@ -208,6 +209,7 @@ class Zip(MutableNode[tuple[Any, ...]]):
         passed: how many tuples were ticked or given up.
         dropped: how many values were dropped, oldest first, because too many waited; and as many of
             other streams as they were to be in a tuple with.
+        left: how many values waited for others when the run ended.
     """
 
     sources: list[Active[Any]]
@@ -216,6 +218,7 @@ class Zip(MutableNode[tuple[Any, ...]]):
     come: list[int] = state(factory=list)
     passed: int = state(0)
     dropped: int = state(0)
+    left: int = state(0)
     label: str = state("")
 
     def start(self, state: GraphState) -> None:
@@ -247,6 +250,11 @@ class Zip(MutableNode[tuple[Any, ...]]):
                 if queue:
                     queue.popleft()
                     self.dropped += 1
+        return False
+
+    def close(self, state: GraphState) -> bool:
+        self.left = sum(map(len, self.queues))
+        tell_left(self.label, self.left)
         return False
 
 
@@ -360,68 +368,6 @@ class Stack(MutableNode[Any]):
             values.append(source.value if state.valid(source) else nan)
         self.value = self.array(values)
         return True
-
-
-@node(valid="any")
-class Align(QueueNode[tuple[T, ...]], Generic[T]):
-    """Ticks with a tuple when every stream has delivered a key, whatever the order of arrival.
-
-    If a stream delivers a key again before the other streams have delivered it once, the second
-    value waits for their second. If several tuples become complete in one cycle, each gets a cycle
-    of its own at the same time.
-
-    Attributes:
-        dropped: how many values were dropped, oldest key first, because too many waited.
-    """
-
-    sources: list[Active[T]]
-    key: Callable[[T], Hashable]
-    capacity: int
-    partial: dict[Hashable, list[deque[T]]] = state(factory=dict)
-    complete: deque[tuple[T, ...]] = state(factory=deque)
-    waiting: int = state(0)
-    dropped: int = state(0)
-
-    def cycle(self, state: GraphState) -> bool:
-        for position, source in enumerate(self.sources):
-            if state.ticked(source):
-                self._take(position, source.value)
-        if not self.complete:
-            return False
-        self.value = self.complete.popleft()
-        if self.complete:
-            state.schedule(state.time)
-        return True
-
-    def queued(self, time: int) -> int:
-        return len(self.complete)
-
-    def _take(self, position: int, value: T) -> None:
-        key = self.key(value)
-        queues = self.partial.get(key)
-        if queues is None:
-            queues = self.partial[key] = [deque() for _ in self.sources]
-        queues[position].append(value)
-        self.waiting += 1
-        if all(queues):
-            self.complete.append(tuple([queue.popleft() for queue in queues]))
-            self.waiting -= len(queues)
-            if not any(queues):
-                del self.partial[key]
-        elif self.waiting > self.capacity:
-            self._drop_oldest()
-
-    def _drop_oldest(self) -> None:
-        oldest = next(iter(self.partial))
-        count = sum(len(queue) for queue in self.partial.pop(oldest))
-        if not self.dropped:
-            _logger.warning(
-                "%s: more than %d values wait for a partner; the oldest are dropped",
-                self.name,
-                self.capacity,
-            )
-        self.waiting -= count
-        self.dropped += count
 
 
 @node

@@ -3,14 +3,14 @@
 from collections.abc import Callable, Hashable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from graphcore.errors import InvalidTypeError, shorten
+from graphcore.errors import InvalidTypeError, InvalidValueError, shorten
 from graphcore.node import Active, node_of
-from graphcore.operators import keyed, several
+from graphcore.operators import aligning, keyed, several
 from graphcore.stream.families.arguments import function_of, streams_of, whole
 from graphcore.stream.keyed import outside_of, wiring
 from graphcore.stream.stream import Stream
 from graphcore.tables.libraries import tables_module
-from graphcore.time import Duration, to_period
+from graphcore.time import Duration, Time, to_duration, to_period
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,12 +21,24 @@ V = TypeVar("V")
 K = TypeVar("K", bound=Hashable)
 
 
+@overload
 def align(
     *streams: Active[T], key: Callable[[T], Hashable], capacity: int = 10_000
+) -> Stream[tuple[T, ...]]: ...
+@overload
+def align(
+    *streams: Active[T], key: Callable[[T], Time], tolerance: Duration, capacity: int = 10_000
+) -> Stream[tuple[T, ...]]: ...
+def align(
+    *streams: Active[T],
+    key: Callable[[T], Any],
+    tolerance: Duration | None = None,
+    capacity: int = 10_000,
 ) -> Stream[tuple[T, ...]]:
     """Tick with a tuple when every stream has delivered a key, whatever the order of arrival.
 
-    It joins live streams by the time that their values carry.
+    It joins live streams by the time that their values carry. With a tolerance, the times of a
+    tuple may differ by so much: for sensors whose clocks are milliseconds apart.
 
     ::
 
@@ -35,14 +47,26 @@ def align(
         b                             y7      x8
         align(a, b, key=first)        (y2,y7) (x1,x8)
 
+    Values that still wait for partners when the run ends are counted in `.node.left`, and logged.
+
     Args:
         streams: the streams, one or more.
-        key: returns the key of a value, such as its timestamp; keys must be hashable.
+        key: returns the key of a value, such as its timestamp; keys must be hashable. With a
+            tolerance it returns a time.
+        tolerance: how far the times of a tuple may lie apart. A value joins the tuple whose first
+            time is the nearest. If the tolerance is less than half the time between two values of a
+            stream, the order of arrival makes no difference.
         capacity: how many values may wait for their partners. If more wait, the values of the
             oldest key are dropped, counted in `.node.dropped`, and logged once.
     """
-    number = whole(capacity, "capacity", 1)
-    return Stream(several.Align(streams_of(streams, "align"), function_of(key), number))
+    number, function = whole(capacity, "capacity", 1), function_of(key)
+    nodes = streams_of(streams, "align")
+    if tolerance is None:
+        return Stream(aligning.Align(nodes, function, number))
+    apart = to_duration(tolerance)
+    if apart < 0:
+        raise InvalidValueError(f"a tolerance cannot be negative: {tolerance!r}")
+    return Stream(aligning.AlignNear(nodes, function, apart, number))
 
 
 def merge_all(*streams: Active[T]) -> Stream[list[T]]:

@@ -97,7 +97,16 @@ GROWING = {"__mul__", "__rmul__", "__pow__", "__rpow__", "__lshift__", "__rlshif
 # The name of an argument that may have any name, and the key of the values of the kind "dict".
 FIELD = "field"
 FROM_THE_FUNCTION = "from the function"
-_MADE = object()  # the result of functions while an operator is tried
+
+
+class _Made:
+    """The result of functions while an operator is tried; it may be a time."""
+
+    def __index__(self) -> int:
+        return 1
+
+
+_MADE = _Made()
 
 
 class NoStrategy(Exception):
