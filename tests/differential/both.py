@@ -4,6 +4,8 @@ import itertools
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
+from hypothesis import settings
+
 import graphcore as gc
 from tests.differential.judge import Judge
 from tests.differential.observe import (
@@ -14,6 +16,9 @@ from tests.differential.observe import (
     run_by_judge,
 )
 from tests.differential.recipe import graph_of
+
+# Whether the random cases are those of `make test-thorough`.
+THOROUGH = settings.default.max_examples > 100
 
 
 class Seen(NamedTuple):

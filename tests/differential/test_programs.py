@@ -8,11 +8,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.differential.both import THOROUGH
 from tests.differential.observe import difference, difference_from_judge
 from tests.differential.programs.program import JUDGE, Program, make_program, rounds
 
-# 3,000 by default, 30,000 with the profile "thorough"; 5,000 and 50,000 with the random graphs.
-PROGRAMS = 30 * settings.default.max_examples
+PROGRAMS = 30_000 if THOROUGH else 1_000
 
 
 def programs() -> st.SearchStrategy[Program]:
