@@ -52,7 +52,7 @@ class Align(QueueNode[tuple[T, ...]], Generic[T]):
 
     def close(self, state: GraphState) -> bool:
         self.left = self.waiting
-        tell_left(self.name, self.left)
+        tell_left(self.name, self.left, "values had partners")
         return False
 
     def queued(self, time: int) -> int:
@@ -177,7 +177,7 @@ class AlignNear(QueueNode[tuple[T, ...]], Generic[T]):
 
     def close(self, state: GraphState) -> bool:
         self.left = self.waiting
-        tell_left(self.label, self.left)
+        tell_left(self.label, self.left, "values had partners")
         return False
 
     def queued(self, time: int) -> int:

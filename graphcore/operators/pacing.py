@@ -15,10 +15,10 @@ T = TypeVar("T")
 _logger = logging.getLogger(__name__)
 
 
-def tell_left(name: str, count: int) -> None:
-    """Log that values were still waiting when a run ended."""
+def tell_left(name: str, count: int, before: str = "values were due") -> None:
+    """Log that values were still waiting when a run ended, and what had not happened to them."""
     if count:
-        _logger.warning("%s: the run ended before values were due; not delivered: %d", name, count)
+        _logger.warning("%s: the run ended before %s; not delivered: %d", name, before, count)
 
 
 @node

@@ -7,6 +7,7 @@ from typing import Generic, TypeVar
 
 from graphcore.declare import node, state
 from graphcore.node import Active, MutableNode, Passive, QueueNode
+from graphcore.operators.pacing import tell_left
 from graphcore.state import GraphState
 
 T = TypeVar("T")
@@ -42,11 +43,16 @@ class Sample(MutableNode[T]):
 
 @node
 class Delay(QueueNode[T]):
-    """Ticks with each value a duration later; values of one time get a cycle each."""
+    """Ticks with each value a duration later; values of one time get a cycle each.
+
+    Attributes:
+        left: how many values were not due when the run ended.
+    """
 
     source: Active[T]
     duration: int
     waiting: deque[tuple[int, T]] = state(factory=deque)
+    left: int = state(0)
 
     def cycle(self, state: GraphState) -> bool:
         delivers = state.due and bool(self.waiting) and self.waiting[0][0] <= state.time
@@ -60,6 +66,11 @@ class Delay(QueueNode[T]):
         if self.waiting and self.waiting[0][0] <= state.time:
             state.schedule(state.time)
         return True
+
+    def close(self, state: GraphState) -> bool:
+        self.left = len(self.waiting)
+        tell_left(self.name, self.left)
+        return False
 
     def queued(self, time: int) -> int:
         return sum(1 for _ in takewhile(lambda item: item[0] <= time, self.waiting))

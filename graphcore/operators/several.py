@@ -254,7 +254,7 @@ class Zip(MutableNode[tuple[Any, ...]]):
 
     def close(self, state: GraphState) -> bool:
         self.left = sum(map(len, self.queues))
-        tell_left(self.label, self.left)
+        tell_left(self.label, self.left, "values had partners")
         return False
 
 

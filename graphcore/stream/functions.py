@@ -57,7 +57,8 @@ def align(
             time is the nearest. If the tolerance is less than half the time between two values of a
             stream, the order of arrival makes no difference.
         capacity: how many values may wait for their partners. If more wait, the values of the
-            oldest key are dropped, counted in `.node.dropped`, and logged once.
+            oldest key are dropped, counted in `.node.dropped`, and logged once. Values that wait
+            when the run ends are counted in `.node.left`, and logged.
     """
     number, function = whole(capacity, "capacity", 1), function_of(key)
     nodes = streams_of(streams, "align")
@@ -210,7 +211,8 @@ def zip(*streams: Active[Any], capacity: int) -> Stream[Any]:
         streams: the streams.
         capacity: how many values of a stream may wait for the others. If more wait, the oldest is
             dropped, and so are the values that would be in its tuple. They are counted in
-            `.node.dropped`, and logged once.
+            `.node.dropped`, and logged once. Values that wait when the run ends are counted in
+            `.node.left`, and logged.
     """
     number = whole(capacity, "capacity", 1)
     return Stream(several.Zip(streams_of(streams, "zip"), number))

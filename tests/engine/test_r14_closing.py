@@ -441,3 +441,33 @@ def test_r14_queues_of_several_nodes_drain_at_once() -> None:
     numbers = gc.from_iterable([1, 2, 3])
     one, other = gc.Stream(Held(numbers)), gc.Stream(Held(numbers.filter(lambda n: n > 1)))
     assert [v for _, v in ticks(one.combine(other))] == [(1, 2), (2, 3), (3, 3)]
+
+
+@pytest.mark.parametrize(
+    ("wire", "delivered", "left"),
+    [
+        (lambda s: s.debounce(10), [], 1),
+        (lambda s: s.throttle_latest(10), ["a"], 1),
+        (lambda s: s.pace(10), ["a"], 4),
+        (lambda s: s.delay(2), ["a", "b", "c"], 2),
+        (lambda s: s.delay(0), ["a", "b", "c", "d", "e"], 0),
+        (lambda s: s.delay_until(gc.replay([1], [0])), ["a", "b"], 3),
+        (lambda s: gc.zip(s, s.limit(2), capacity=9), [("a", "a"), ("b", "b")], 3),
+        (
+            lambda s: gc.align(s, s.filter(lambda v: v in "bd"), key=str),
+            [("b", "b"), ("d", "d")],
+            3,
+        ),
+    ],
+)
+def test_r14_values_that_were_not_due_or_not_complete_are_counted_and_logged_once(
+    wire: Any, delivered: list[Any], left: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    stream = wire(gc.replay(range(5), "abcde")).named("waiting")
+    assert [value for _, value in ticks(stream, until=4)] == delivered
+    assert stream.node.left == left
+    said = [each for each in caplog.messages if each.startswith("waiting: the run ended before")]
+    assert [each.endswith(f"not delivered: {left}") for each in said] == [True] * min(left, 1)
+    caplog.clear()
+    assert [value for _, value in ticks(stream, until=4)] == delivered
+    assert stream.node.left == left

@@ -66,7 +66,7 @@ def test_the_earliest_values_are_dropped_where_too_many_wait(caplog: Any) -> Non
     assert (node.dropped, node.left) == (1, 1)
     assert caplog.messages == [
         "pairs: more than 2 values wait for a partner; the oldest are dropped",
-        "pairs: the run ended before values were due; not delivered: 1",
+        "pairs: the run ended before values had partners; not delivered: 1",
     ]
 
 
@@ -77,7 +77,7 @@ def test_values_without_partners_are_counted_at_the_end(make: Any, caplog: Any) 
     joined = make(gc.replay([1, 2, 3], [7, 8, 9]), gc.replay([1], [7])).named("pairs")
     assert ticks(joined) == [(1, (7, 7))]
     assert joined.node.left == 2
-    assert caplog.messages == ["pairs: the run ended before values were due; not delivered: 2"]
+    assert caplog.messages == ["pairs: the run ended before values had partners; not delivered: 2"]
 
 
 def test_times_may_have_any_form_and_a_negative_tolerance_is_refused() -> None:
