@@ -32,6 +32,7 @@ class Schedule:
         put_off: the entries that the last `take` left in the heap though their time had come.
         takes: how many times nodes were taken.
         taken_to: the greatest entry that was taken.
+        took_last: whether the last `take` that returned nodes took alarms of `schedule_last`.
     """
 
     def __init__(self, nodes: int) -> None:
@@ -45,6 +46,7 @@ class Schedule:
         self.put_off: list[int] = []
         self.takes = 0
         self.taken_to = -1
+        self.took_last = False
 
     def add(self, at: int, index: int, keeps_alive: bool = True, last: bool = False) -> Alarm:
         """Add an alarm."""
@@ -94,6 +96,10 @@ class Schedule:
                 self.weak += bool(entry & self.weak_bit)
                 heappush(heap, entry)
         return heap[0] >> self.bits if heap else None
+
+    def last_is_next(self) -> bool:
+        """Return whether the earliest alarm is one of `schedule_last`."""
+        return self.next_time() is not None and bool(self.heap[0] & self.last_bit)
 
     def waiting(self, now: int) -> set[int]:
         """Return the nodes with an alarm for this time or before, which `take` would return."""
@@ -167,6 +173,7 @@ class Schedule:
     def _set_taken(self, entry: int, put_off: list[int]) -> None:
         self.takes += 1
         self.taken_to = max(self.taken_to, entry)
+        self.took_last = bool(entry & self.last_bit)
         if put_off or self.put_off:
             self.put_off[:] = put_off
             for each in put_off:

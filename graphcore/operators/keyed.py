@@ -218,13 +218,16 @@ class GroupBy(Keys[K]):
     quick: dict[K, Callable[[Any], Any]] = state(factory=dict)
     present: Any = state(None)
 
+    def partners(self) -> tuple[MutableNode[Any], ...]:
+        return super().partners() if self.idle is None else (*super().partners(), self.idle)
+
     def start(self, state: GraphState) -> None:
         self.runs = KeyedSubgraphs(
             self.build, self.removed, node_of(self.source).name, state, self.outside
         )
         self.quick = self.runs.quick if self.idle is None else {}
         if self.idle is not None:
-            self.idle.start(state, self.runs)
+            self.idle.begin(self.runs)
 
     def cycle(self, state: GraphState) -> bool:
         ticked = state.ticked(self.source)
@@ -249,8 +252,6 @@ class GroupBy(Keys[K]):
             values = {key: value}
             if self.idle is not None:
                 self.idle.note(key)
-        if self.idle is not None:
-            self.idle.retire()
         changes = self.runs.run(values)
         if not changes:
             return False
@@ -274,43 +275,53 @@ def _is_hashable(value: object) -> bool:
     return True
 
 
-class Idle(Generic[K]):
+class Idle(MutableNode[None], Generic[K]):
     """Retires the keys that had no value for some time.
+
+    It is a node of its own for its alarm: a key's value at the very time of the alarm, in whatever
+    cycle, comes first.
 
     Args:
         duration: how long, ns.
     """
 
     def __init__(self, duration: int) -> None:
+        super().__init__()
         self._duration = duration
 
-    def start(self, state: GraphState, runs: KeyedSubgraphs[K]) -> None:
-        """Begin a run."""
-        self._state, self._runs = state, runs
+    def start(self, state: GraphState) -> None:
+        self._state = state
         self._last: dict[K, int] = {}  # engine time of each key's last value, oldest first
-        self._wakes_at = -1
+        self._waits = False
+
+    def begin(self, runs: KeyedSubgraphs[K]) -> None:
+        """Retire keys of these sub-graphs."""
+        self._runs = runs
 
     def note(self, key: K) -> None:
         """Note that a key has a value now."""
         self._last.pop(key, None)
         self._last[key] = self._state.time
+        # One alarm, not one for each value: they would fill the memory until that time.
+        if not self._waits:
+            self._wait()
 
-    def retire(self) -> None:
-        """Retire the keys whose time is over, and wake the node for the next one's end."""
+    def cycle(self, state: GraphState) -> bool:
         while self._last:
             key = next(iter(self._last))
-            end = self._last[key] + self._duration
-            if end > self._state.time:
-                self._wake_at(end)
-                return
+            if self._last[key] + self._duration > state.time:
+                break
             del self._last[key]
             self._runs.retire(key)
+        self._waits = False
+        if self._last:
+            self._wait()
+        return False
 
-    def _wake_at(self, time: int) -> None:
-        # Not once more for each value: the alarms would fill the memory until that time.
-        if time != self._wakes_at:
-            self._wakes_at = time
-            self._state.schedule_last(time, keeps_alive=False)
+    def _wait(self) -> None:
+        self._waits = True
+        end = next(iter(self._last.values())) + self._duration
+        self._state.schedule_last(end, keeps_alive=False)
 
 
 @node(valid="any")

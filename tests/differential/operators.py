@@ -85,7 +85,7 @@ NOT_WIRED = {
     "demux": "wired as the nodes FewKeys and ManyKeys: it returns a mapping",
     "event_time": "wired as the nodes of nodes/by_time.py: it returns a handle",
     "group_by": "test_subgraphs wires it",
-    "stop_key": "it belongs in a sub-graph",
+    "stop_key": "test_subgraphs wires it: it belongs in a sub-graph",
     "switch": "test_subgraphs wires it",
     "record": "it writes a file, and graphs that run again and again would share it",
 }

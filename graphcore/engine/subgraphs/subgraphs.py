@@ -242,8 +242,10 @@ class Subgraphs:
         session, live = self.session, self._live
         time, cycle = session.time, session.cycle
         found: dict[int, RunningSubgraph] = {}
-        for entry in self._alarms.take(time):
-            self._wake(found, entry >> _NODE_BITS, entry & ((1 << _NODE_BITS) - 1))
+        alarms = self._alarms
+        if alarms.heap and (self._is_last() or not alarms.last_is_next()):
+            for entry in alarms.take(time):
+                self._wake(found, entry >> _NODE_BITS, entry & ((1 << _NODE_BITS) - 1))
         for _ in range(len(self._woken)):
             self._wake(found, *self._woken.popleft())
         for key, readers in self._readers.items():
@@ -253,6 +255,14 @@ class Subgraphs:
                     found[birth] = live[birth]
         found |= {birth: each for birth, each in self._closing.items() if each.is_due}
         return found
+
+    def _is_last(self) -> bool:
+        """Return whether alarms of `schedule_last` go off in this cycle: those of the owner do.
+
+        The owner may run in earlier cycles at the same time, in which they have to wait.
+        """
+        session = self.session
+        return session.schedule.took_last and session.states[self.index].due_in == session.cycle
 
     def _wake(self, found: dict[int, RunningSubgraph], birth: int, index: int) -> None:
         each = self._live.get(birth)  # it may have been stopped since it was woken from a thread
@@ -295,6 +305,11 @@ class Subgraphs:
         """Add an alarm of a sub-graph's node, and one of the owner for the same time."""
         inner = self._alarms.add(at, birth << _NODE_BITS | index, keeps_alive, last)
         return inner, self.session.schedule.add(at, self.index, keeps_alive, last)
+
+    @property
+    def took_last(self) -> bool:
+        """Whether the nodes whose alarms went off last had set them by `schedule_last`."""
+        return self._alarms.took_last
 
     def due_now(self, birth: int) -> set[int]:
         """Return the nodes of a sub-graph with an alarm for the present time."""

@@ -138,6 +138,11 @@ class _Alarms:
         self._kept: list[_PairedAlarm] = []
         self._enough = 16
 
+    @property
+    def took_last(self) -> bool:
+        """Whether the nodes that are due now are so by alarms of `schedule_last`."""
+        return self._owner.took_last
+
     def add(self, at: int, index: int, keeps_alive: bool = True, last: bool = False) -> Alarm:
         """Add an alarm."""
         session = self._session
