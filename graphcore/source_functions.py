@@ -1,6 +1,5 @@
 """The functions that begin a graph: each makes a source and returns its stream."""
 
-import os
 import threading
 from collections.abc import AsyncIterable, Callable, Iterable
 from datetime import datetime
@@ -10,7 +9,6 @@ from typing import Any, Literal, SupportsIndex, TypeVar, overload
 from graphcore.calendars import TimeOfDay, Zone, hours_of
 from graphcore.errors import InvalidValueError
 from graphcore.node import Active, MutableNode
-from graphcore.operators.single import Filter
 from graphcore.sources.asynchronous import AsyncSource
 from graphcore.sources.events import Delivery
 from graphcore.sources.feedback import Feedback, Later
@@ -25,8 +23,6 @@ from graphcore.stream.families.arguments import (
     source_function_of,
     whole,
 )
-from graphcore.tables.playback import is_value, make_replay_parquet
-from graphcore.tables.recording import path_of
 from graphcore.time import Duration, to_duration, to_period
 
 T = TypeVar("T")
@@ -205,42 +201,6 @@ def replay(
     [(10, ['a']), (20, ['b', 'c'])]
     """
     return Stream(make_replay(times, values, delivery, speed))
-
-
-def replay_parquet(
-    file: str | os.PathLike[str],
-    kind: Any = Any,
-    *,
-    delivery: _DeliveryName = "each",
-    speed: float = inf,
-) -> Stream[Any]:
-    """Tick with the values that `Stream.record` wrote, in a historical run in the same cycles.
-
-    Any other Parquet file will do that has a column `time` (timestamps, or whole nanoseconds) in
-    order. Its values are the column `value`; without such a column they are dicts of the others.
-
-    ::
-
-        time                    10ns  20ns
-        self                    a     b, then c
-        record(file)
-        replay_parquet(file)    a     b, then c
-
-    Args:
-        file: the path of a Parquet file, or of the ``.partial`` that a killed run left.
-        kind: the type of the values, such as a dataclass, a named tuple or a msgspec Struct;
-            without it records become dicts.
-        delivery: what happens to values at one time, as for `replay`. With ``"each"`` each value
-            ticks in the cycle in which it was recorded; the others ignore those cycles.
-        speed: how many times faster than recorded a real-time run goes, as for `replay`.
-
-    Raises:
-        RunError: at wiring if pyarrow, of the `tables` extra, is not installed; in the run for a
-            file that cannot be read.
-        InvalidTypeError: in the run, for a column that cannot hold values of that type.
-    """
-    source = make_replay_parquet(path_of(file), kind, delivery, speed)
-    return Stream(source) if delivery != "each" else Stream(Filter(source, is_value, True))
 
 
 @overload

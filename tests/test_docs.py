@@ -14,7 +14,7 @@ import pytest
 
 import graphcore as gc
 from graphcore import source_functions
-from graphcore.stream import functions
+from graphcore.stream import functions, tables
 from graphcore.stream.event_time import EventTimeOperators
 from graphcore.stream.families.bursts import BurstOperators
 from graphcore.stream.families.ending import EndingOperators
@@ -29,7 +29,8 @@ from graphcore.stream.families.sinks import SinkOperators
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 SOURCES = {"ticker", "session", "constant", "never", "replay", "replay_parquet", "from_iterable"}
-SOURCES |= {"receiver", "produce_async", "poll", "feedback", "later"}
+SOURCES |= {"from_table", "read_parquet", "read_csv", "receiver", "produce_async", "poll"}
+SOURCES |= {"feedback", "later"}
 # Attributes of a stream that are not operators: they wire nothing.
 NO_OPERATORS = {"run", "named", "value"}
 
@@ -169,7 +170,7 @@ SHOWN = (
     EndingOperators,
 )
 # The modules of functions that make streams.
-FUNCTIONS = {functions.__name__, source_functions.__name__}
+FUNCTIONS = {functions.__name__, source_functions.__name__, tables.__name__}
 # They return handles with further methods, or `event_time` shows them.
 NOT_SHOWN = {"rolling", "ewm", "ordered", "EventTime.map"}
 

@@ -214,7 +214,8 @@ def make_replay(times: Any, values: Any, delivery: str, speed: float) -> Replay[
         return Replay(lambda _: chunks_of_pairs(_made(times)), False, False, policy, speed)
     if hasattr(times, "columns") or hasattr(values, "columns"):
         raise InvalidTypeError(
-            'replay takes columns, such as replay(frame["time"], frame["price"]), not a frame'
+            'replay takes columns, such as replay(frame["time"], frame["price"]), not a frame; '
+            "from_table takes a frame"
         )
     if not _has_items(times) or isinstance(times, str | bytes):
         raise InvalidTypeError(f"replay needs times to iterate over, not {times!r}")

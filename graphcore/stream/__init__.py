@@ -33,6 +33,7 @@ from graphcore.stream.stream import (
     Stream,
     stream_operator,
 )
+from graphcore.stream.tables import from_table, read_csv, read_parquet, replay_parquet
 
 __all__ = [
     "Demuxed",
@@ -49,6 +50,7 @@ __all__ = [
     "any_of",
     "average",
     "first_valid",
+    "from_table",
     "make",
     "math",
     "maximum",
@@ -56,6 +58,9 @@ __all__ = [
     "minimum",
     "multiplex",
     "race",
+    "read_csv",
+    "read_parquet",
+    "replay_parquet",
     "select",
     "stack",
     "stream_operator",

@@ -1,30 +1,23 @@
-"""`replay_parquet`: events from a Parquet file, or from the Arrow stream that a killed run left.
+"""Sources of the rows of tables: one table, one file, or several files in order of time.
 
 A recording holds for each value in which of the cycles at its time the value ticked. To deliver the
 value in the same cycle again, an event with the value `WAIT` stands for each earlier cycle at that
 time in which the recorded stream did not tick.
 """
 
-import logging
-import os
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
-from graphcore.errors import RunError
-from graphcore.node import Chunks
+from graphcore.errors import InvalidTypeError, InvalidValueError
 from graphcore.sources.events import WAIT, Delivery, side_by_side
 from graphcore.sources.replay import Replay, check_delivery, check_speed
-from graphcore.tables.decode import Decode, decoder
+from graphcore.tables.files import OpenTable, files_of, opened_parquet, opened_table, opens_csv
 from graphcore.tables.libraries import tables_module
-from graphcore.tables.recording import MARK
+from graphcore.tables.merging import Events, merged
+from graphcore.tables.rows import Chunk, Rows, Wanted
 
-_logger = logging.getLogger(__name__)
-
-_BATCH_ROWS = 8_192
-_MAGIC = b"PAR1"
-_Chunk = tuple[list[int], list[Any]]
-_Rows = tuple[list[int], list[int] | None, list[Any]]
+_IN_MEMORY = ("pandas", "polars", "pyarrow")
 
 
 def is_value(value: object) -> bool:
@@ -32,127 +25,141 @@ def is_value(value: object) -> bool:
     return value is not WAIT
 
 
-def make_replay_parquet(path: str, kind: Any, delivery: str, speed: float) -> Replay[Any]:
-    """Return the source for a file.
+def make_from_table(table: Any, wanted: Wanted, delivery: str, speed: float) -> Replay[Any]:
+    """Return the source for a table.
+
+    Raises:
+        RunError: if pyarrow is not installed, or a column is missing.
+        InvalidTypeError, InvalidValueError: for anything but a table, a column that cannot hold
+            values of the type, or a wrong argument.
+    """
+    policy = _checked(wanted, delivery)
+    check_speed(speed)
+    tables_module("pyarrow")
+    is_reader = hasattr(table, "read_next_batch")
+    if is_reader:
+        _check_schema(table.schema, wanted)
+    elif type(table).__module__.partition(".")[0] in _IN_MEMORY or not hasattr(
+        table, "__arrow_c_stream__"
+    ):  # opening any other may run a query
+        with opened_table(table) as opened:
+            _check_schema(opened.schema, wanted)
+
+    def open_one(_: str) -> Any:
+        return opened_table(table)
+
+    def events(_: int) -> Any:
+        return side_by_side(_alone(_chunks("the table", wanted, open_one)))
+
+    return Replay(events, is_reader or not hasattr(table, "shape"), True, policy, speed)
+
+
+def make_read_parquet(path: str, wanted: Wanted, delivery: str, speed: float) -> Replay[Any]:
+    """Return the source for Parquet files.
 
     Raises:
         RunError: if pyarrow is not installed.
-        InvalidTypeError, InvalidValueError: for an unknown delivery, or a speed of 0 or less.
+        InvalidTypeError, InvalidValueError: for a wrong argument.
     """
-    policy = check_delivery(delivery)
+    return _make_read(path, ".parquet", opened_parquet, wanted, delivery, speed)
+
+
+def make_read_csv(
+    path: str, wanted: Wanted, delimiter: str, delivery: str, speed: float
+) -> Replay[Any]:
+    """Return the source for CSV files.
+
+    Raises:
+        RunError: if pyarrow is not installed.
+        InvalidTypeError, InvalidValueError: for a wrong argument.
+    """
+    if not isinstance(delimiter, str) or len(delimiter) != 1:
+        raise InvalidValueError(f'delimiter must be one character, such as ";", not {delimiter!r}')
+    return _make_read(path, ".csv", opens_csv(wanted, delimiter), wanted, delivery, speed)
+
+
+def _make_read(
+    path: str, ending: str, open_file: OpenTable, wanted: Wanted, delivery: str, speed: float
+) -> Replay[Any]:
+    policy = _checked(wanted, delivery)
     tables_module("pyarrow")
-    return Replay(lambda _: _events(path, kind, policy), False, True, policy, check_speed(speed))
+    waits = policy is Delivery.EACH
+
+    def events(_: int) -> Any:
+        return side_by_side(_of_files(files_of(path, ending), wanted, open_file, waits))
+
+    return Replay(events, False, True, policy, check_speed(speed))
 
 
-def _events(path: str, kind: Any, delivery: Delivery) -> Chunks:
-    waits = delivery is Delivery.EACH
-    return side_by_side(_with_waits(_chunks(path, kind)) if waits else _chunks_alone(path, kind))
+def _checked(wanted: Wanted, delivery: str) -> Delivery:
+    names = {"time": wanted.time, "value": wanted.value, "by": wanted.by}
+    for name, given in names.items():
+        if not isinstance(given, str) and (given is not None or name == "time"):
+            raise InvalidTypeError(f"{name} must be the name of a column, not {given!r}")
+    policy = check_delivery(delivery)
+    if wanted.by is not None and policy is not Delivery.EACH:
+        raise InvalidValueError(f'with by=, delivery must be "each", not {delivery!r}')
+    return policy
 
 
-def _chunks_alone(path: str, kind: Any) -> Iterator[_Chunk]:
-    for times, _, values in _chunks(path, kind):
-        yield times, values
+def _check_schema(schema: Any, wanted: Wanted) -> None:
+    Rows(schema, wanted, "the table")
 
 
-def _with_waits(
-    chunks: Iterator[_Rows],
-) -> Iterator[_Chunk]:
+def _of_files(
+    paths: list[str], wanted: Wanted, open_file: OpenTable, waits: bool
+) -> Iterator[Events]:
+    if len(paths) == 1:
+        chunks = _chunks(paths[0], wanted, open_file)
+        return _with_waits(chunks) if waits else _alone(chunks)
+    firsts = [_first_time(path, wanted, open_file) for path in paths]
+    sequences = [partial(_alone_of, path, wanted, open_file) for path in paths]
+    return merged(sequences, firsts)
+
+
+def _first_time(path: str, wanted: Wanted, open_file: OpenTable) -> int | None:
+    only_times = Wanted(wanted.time, wanted.time)
+    first = next(_chunks(path, only_times, open_file), None)
+    return None if first is None else first.times[0]
+
+
+def _alone_of(path: str, wanted: Wanted, open_file: OpenTable) -> Iterator[Events]:
+    return _alone(_chunks(path, wanted, open_file))
+
+
+def _chunks(where: str, wanted: Wanted, open_file: Callable[[str], Any]) -> Iterator[Chunk]:
+    """Yield the rows of one table."""
+    with open_file(where) as table:
+        rows = Rows(table.schema, wanted, where)
+        for batch in table.batches(rows.columns):
+            yield from rows.chunks(batch)
+
+
+def _alone(chunks: Iterator[Chunk]) -> Iterator[Events]:
+    for chunk in chunks:
+        yield chunk.times, chunk.values
+
+
+def _with_waits(chunks: Iterator[Chunk]) -> Iterator[Events]:
     last, following = None, 0
-    for times, cycles, values in chunks:
-        if cycles is None:
-            yield times, values
+    for chunk in chunks:
+        if chunk.cycles is None:
+            yield chunk.times, chunk.values
             continue
-        if not any(cycles):
-            last, following = times[-1], 1
-            yield times, values
+        if not any(chunk.cycles):
+            last, following = chunk.times[-1], 1
+            yield chunk.times, chunk.values
             continue
-        all_times: list[int] = []
-        all_values: list[Any] = []
-        for time, cycle, value in zip(times, cycles, values, strict=True):
+        times: list[int] = []
+        values: list[Any] = []
+        for time, cycle, value in zip(chunk.times, chunk.cycles, chunk.values, strict=True):
             if time != last:
                 last, following = time, 0
             missing = cycle - following
             if missing > 0:
-                all_times += [time] * missing
-                all_values += [WAIT] * missing
-            all_times.append(time)
-            all_values.append(value)
+                times += [time] * missing
+                values += [WAIT] * missing
+            times.append(time)
+            values.append(value)
             following = cycle + 1
-        yield all_times, all_values
-
-
-def _chunks(path: str, kind: Any) -> Iterator[_Rows]:
-    """Yield times, cycles (`None` if the file is not a recording) and values."""
-    arrow = tables_module("pyarrow")
-    decode: Decode | None = None
-    checked = False
-    for batch in _batches(path):
-        names = batch.schema.names
-        is_recording = MARK.items() <= (batch.schema.metadata or {}).items()
-        if "time" not in names:
-            raise RunError(f"{path} has no column `time`; its columns are {', '.join(names)}")
-        if "value" in names:
-            column = batch.column("value")
-        else:
-            others = [name for name in names if name != "time"]
-            column = arrow.StructArray.from_arrays([batch.column(n) for n in others], others)
-        if not checked:
-            decode, checked = decoder(kind, column.type), True
-        if not batch.num_rows:
-            continue
-        values = column.to_pylist()
-        if decode is not None:
-            values = [decode(value) for value in values]
-        cycles = batch.column("cycle").to_pylist() if is_recording else None
-        yield _nanoseconds(path, batch.column("time")), cycles, values
-
-
-def _nanoseconds(path: str, column: Any) -> list[int]:
-    arrow, types = tables_module("pyarrow"), tables_module("pyarrow.types")
-    if column.null_count:
-        raise RunError(f"{path} has rows without a time")
-    if types.is_timestamp(column.type):
-        column = column.cast(arrow.timestamp("ns", tz=column.type.tz)).cast(arrow.int64())
-    elif not types.is_integer(column.type):
-        raise RunError(
-            f"{path} has times of type {column.type}; they must be timestamps or whole nanoseconds"
-        )
-    times: list[int] = column.to_pylist()
-    return times
-
-
-def _batches(path: str) -> Iterator[Any]:
-    """Yield the record batches of a file; of an Arrow stream, the complete ones."""
-    arrow, ipc = tables_module("pyarrow"), tables_module("pyarrow.ipc")
-    parquet = tables_module("pyarrow.parquet")
-    with ExitStack() as opened:
-        try:
-            file = opened.enter_context(open(path, "rb"))
-        except OSError as error:
-            raise RunError(f"cannot read {path}: {error.strerror}") from None
-        if file.read(len(_MAGIC)) == _MAGIC:
-            file.seek(0)
-            try:
-                whole = opened.enter_context(parquet.ParquetFile(file))
-            except arrow.ArrowInvalid as error:
-                raise RunError(f"{path} is not a complete Parquet file: {error}") from None
-            yield from whole.iter_batches(_BATCH_ROWS)
-            return
-        file.seek(0)
-        try:
-            stream = opened.enter_context(ipc.open_stream(file))
-        except arrow.ArrowInvalid:
-            if os.path.getsize(path):
-                raise RunError(f"{path} is neither a Parquet file nor an Arrow stream") from None
-            raise RunError(f"{path} is empty") from None
-        while True:
-            try:
-                batch = stream.read_next_batch()
-            except StopIteration:
-                return
-            except (arrow.ArrowInvalid, OSError):  # its process ended while it wrote this batch
-                _logger.warning(
-                    "%s ends in the middle of a batch; the complete batches are read", path
-                )
-                return
-            yield batch
+        yield times, values

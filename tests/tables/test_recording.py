@@ -514,17 +514,8 @@ def test_tables_of_other_programs_are_replayed() -> None:
 
 def test_a_table_without_times_is_refused() -> None:
     pl.DataFrame({"when": [1]}).write_parquet("a.parquet")
-    pl.DataFrame({"time": ["x"], "value": [1]}).write_parquet("b.parquet")
-    pl.DataFrame({"time": [1, None], "value": [1, 2]}).write_parquet("c.parquet")
-    pl.DataFrame({"time": [2, 1], "value": [1, 2]}).write_parquet("d.parquet")
-    for name, error, message in [
-        ("a", gc.RunError, "a.parquet has no column `time`; its columns are when"),
-        ("b", gc.RunError, "b.parquet has times of type .*; they must be timestamps"),
-        ("c", gc.RunError, "c.parquet has rows without a time"),
-        ("d", gc.InvalidValueError, "times must not go back: 1 at index 1 comes after 2"),
-    ]:
-        with pytest.raises(error, match=message):
-            gc.replay_parquet(f"{name}.parquet").run()
+    with pytest.raises(gc.RunError, match="a.parquet has no column `time`; its columns are when"):
+        gc.replay_parquet("a.parquet").run()
 
 
 def test_without_pyarrow_one_sentence_says_what_to_install() -> None:
