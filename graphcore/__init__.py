@@ -24,9 +24,10 @@ from graphcore.errors import (
     Stopped,
     WiringError,
 )
-from graphcore.graph import Graph, RunReport
+from graphcore.graph import Graph
 from graphcore.handle import Handle
 from graphcore.node import Active, MutableNode, Passive, QueueNode, Source, Upstreams
+from graphcore.seeing import Drawing, RunReport
 from graphcore.source_functions import (
     constant,
     feedback,
@@ -87,6 +88,7 @@ __all__ = [
     "CheckError",
     "Collected",
     "Demuxed",
+    "Drawing",
     "EndedBy",
     "EventTime",
     "EventWindows",

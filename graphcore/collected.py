@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from graphcore.errors import InvalidTypeError
 from graphcore.graph import run_elsewhere
 from graphcore.handle import Handle
+from graphcore.node import node_of
 from graphcore.operators.sinks import Collect
+from graphcore.seeing import plot_of, ticks_table
 from graphcore.tables.arrays import array_of, check_stamp, for_polars, stamps
 from graphcore.tables.libraries import tables_module
 
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
     import pandas
     import polars
     import pyarrow
+    from matplotlib.axes import Axes
 
 T = TypeVar("T")
 
@@ -62,6 +65,33 @@ class Collected(Handle, Generic[T]):
     def __len__(self) -> int:
         """Return how many values there are."""
         return len(self.node.values)
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
+        """Return what a notebook shows: how many ticks, the first and last ones, and a line."""
+        table = ticks_table(self._title, *self._ticks())
+        return {"text/html": table, "text/plain": f"<Collected {self._title}: {len(self):,} ticks>"}
+
+    @property
+    def _title(self) -> str:
+        """The name that was given, else that of the stream."""
+        node = self.node
+        return node.name if node._name else node_of(node.source).name
+
+    def plot(self, axes: "Axes | None" = None, **options: Any) -> "Axes":
+        """Draw the values over time with matplotlib, as steps: a value holds until the next.
+
+        Args:
+            axes: where to draw; by default new axes.
+            options: those of `matplotlib.axes.Axes.step`, such as ``color``.
+
+        Returns:
+            The axes.
+
+        Raises:
+            RunError: if matplotlib, of the `plot` extra, is not installed.
+            InvalidTypeError: for values that are not numbers.
+        """
+        return plot_of(self._title, *self._ticks(), axes, options)
 
     def to_arrow(self) -> "pyarrow.Table":
         """Return a table with columns `time` (timestamp in ns, UTC) and `value`.

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass
 from functools import partial
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any, Literal, SupportsIndex, TypedDict, Unpack
@@ -24,7 +23,8 @@ from graphcore.errors import InvalidTypeError, InvalidValueError, RunError
 from graphcore.node import MutableNode, Source, node_of, refuse_list
 from graphcore.polling import Receive
 from graphcore.progress import showing_progress
-from graphcore.state import EndedBy, RunMode
+from graphcore.seeing import Drawing, RunReport, picture_of
+from graphcore.state import RunMode
 from graphcore.time import Duration, Time, to_duration, to_time
 
 if TYPE_CHECKING:
@@ -50,27 +50,6 @@ class RunOptions(TypedDict, total=False):
     receive: ReceiveName
     spin: Duration
     progress: bool
-
-
-@dataclass(frozen=True, slots=True)
-class RunReport:
-    """How a run went.
-
-    Attributes:
-        cycles: how many cycles ran.
-        start: engine time of the start, ns.
-        end: engine time of the last cycle, ns.
-        wall_time: how long the run took, compilation, start and stop of the nodes included, ns.
-        ended_by: what ended the run.
-        skipped: how many events came before `start` and were skipped.
-    """
-
-    cycles: int
-    start: int
-    end: int
-    wall_time: int
-    ended_by: EndedBy
-    skipped: int
 
 
 class Graph:
@@ -115,6 +94,37 @@ class Graph:
                 apart, because of a class's own `__eq__`.
         """
         return self._plan.graph()
+
+    def draw(self) -> Drawing:
+        """Draw the graph: what reads what, and which nodes tick in the same cycles.
+
+        Sub-graphs, such as those of `group_by`, are drawn once a run has made them: the first of
+        the keys, and each branch.
+
+        Returns:
+            A `Drawing`: its text is Mermaid, and it has `mermaid`, `dot` and `svg`.
+
+        >>> import graphcore as gc
+        >>> prices = gc.from_iterable([1, 2]).named("prices")
+        >>> print(gc.Graph(prices.map(str).named("texts")).draw())
+        flowchart TB
+            n0(["prices<br/><small>FromIterable</small>"]):::c0
+            n1[["texts<br/><small>Map</small>"]]:::c0
+            n0 --> n1
+            classDef c0 fill:#cfe8fa,stroke:#0072b2,color:#111111
+        """
+        return Drawing(picture_of(self._plan, self._clocks))
+
+    def _clocks(self, plan: Plan) -> list[int]:
+        return (self._fused() if plan is self._plan else Fused(plan)).clocks()
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
+        """Return what a notebook shows: the drawing."""
+        return {**self.draw()._repr_mimebundle_(), "text/plain": repr(self)}
+
+    def __repr__(self) -> str:
+        """Show how many nodes there are."""
+        return f"<Graph of {len(self._plan.nodes):,} nodes>"
 
     def fused_source(self) -> str:
         """Return the source of the function to which the fused tier compiles the graph."""

@@ -2,8 +2,10 @@
 
 from typing import Any, Self, Unpack
 
-from graphcore.graph import Graph, RunOptions, RunReport
+from graphcore.errors import GraphcoreError
+from graphcore.graph import Graph, RunOptions
 from graphcore.node import MutableNode
+from graphcore.seeing import RunReport
 
 
 class Handle:
@@ -27,6 +29,14 @@ class Handle:
     def run(self, **options: Unpack[RunOptions]) -> RunReport:
         """Run the graph that this node needs; short for ``Graph(self).run(...)``."""
         return Graph(self).run(**options)
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
+        """Return what a notebook shows: a drawing of the graph that this node needs."""
+        try:
+            drawn = Graph(self)._repr_mimebundle_()
+        except GraphcoreError as error:  # such as a feedback that is not bound yet
+            return {"text/plain": f"{self!r}, which cannot be drawn: {error}"}
+        return {**drawn, "text/plain": repr(self)}
 
     def __repr__(self) -> str:
         """Show the kind of handle and the node's name."""

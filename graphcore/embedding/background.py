@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from graphcore.engine.lifecycle import Control
 
 if TYPE_CHECKING:
-    from graphcore.graph import RunReport
+    from graphcore.seeing import RunReport
 
 
 class Background:

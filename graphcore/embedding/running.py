@@ -10,7 +10,7 @@ from graphcore.errors import RunError
 from graphcore.time import Duration, to_duration
 
 if TYPE_CHECKING:
-    from graphcore.graph import RunReport
+    from graphcore.seeing import RunReport
 
 
 class Running:

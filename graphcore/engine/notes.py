@@ -47,16 +47,16 @@ def add_note(
         time: the engine time, ns, `None` before the run has one.
         method: ``"start"``, ``"close"`` or ``"stop"``; by default the node was running its cycle.
     """
-    node = plan.nodes[index]
+    node, names = plan.nodes[index], plan.names()
     file, line = node.wired_at
-    where = node.name if method is None else f"{method} of {node.name}"
+    where = names[index] if method is None else f"{method} of {names[index]}"
     lines = [f"in {where} ({type(node).__name__}), wired at {file}:{line}"]
     lines += indent(_wiring(file, line), "    ").splitlines()
     if time is not None:
         lines.append(f"at {format_time(time)} ({time} ns)")
-    reading = [plan.nodes[i] for i in plan.active[index] + plan.passive[index]]
+    reading = plan.active[index] + plan.passive[index]
     if reading and method != "start":  # no stream has a value before the first cycle
-        values = ", ".join(f"{upstream.name} = {_show(upstream)}" for upstream in reading)
+        values = ", ".join(f"{names[i]} = {_show(plan.nodes[i])}" for i in reading)
         lines.append(f"reading {values}")
     error.add_note("\n".join(lines))
 

@@ -66,6 +66,8 @@ class Plan:
         gated: for each node, the indices of the nodes that wait for its first value.
         inputs: for each node, how many distinct upstreams must have a value before it may run.
         outputs: for each node with further outputs, their indices.
+        subgraphs: for each node that has owned sub-graphs, some of their plans, by what they were
+            for: the first of its keys, or each branch. Drawings show them.
     """
 
     def __init__(
@@ -102,10 +104,31 @@ class Plan:
         if outside:
             self.outside = tuple(i for i, node in enumerate(self.wired) if id(node) in outside)
             self.nodes = [Outside(node) if id(node) in outside else node for node in self.wired]
+        self.subgraphs: dict[int, dict[tuple[str, Any], Plan]] = {}
         self.outputs: dict[int, list[int]] = {}
         for number, node in enumerate(self.nodes):
             if isinstance(node, OutputNode):
                 self.outputs.setdefault(index[id(node.owner)], []).append(number)
+
+    def names(self) -> list[str]:
+        """Return the names of the nodes, no two alike: among namesakes, the later get a number.
+
+        A default name, such as ``map_3``, never passes to another node.
+        """
+        own = [node.name for node in self.nodes]
+        used = {name for name, node in zip(own, self.nodes, strict=True) if node._name is None}
+        names: list[str] = []
+        numbers: dict[str, int] = {}
+        for name, node in zip(own, self.nodes, strict=True):
+            unique = name
+            if node._name is not None:
+                while unique in used:
+                    # The count goes on from the last number: starting over would be quadratic.
+                    numbers[name] = numbers.get(name, 1) + 1
+                    unique = f"{name}_{numbers[name]}"
+                used.add(unique)
+            names.append(unique)
+        return names
 
     @cached_property
     def closing(self) -> tuple[int, ...]:

@@ -387,7 +387,8 @@ class Session:
         since = max(delivered, self.cycle - _LATELY)
         recent = {index for index, state in list(self.states.items()) if state.due_in > since}
         indices = sorted(recent.union(due))
-        names = [self.plan.nodes[index].name for index in indices]
+        every = self.plan.names()
+        names = [every[index] for index in indices]
         if len(names) > _MOST_NAMES:
             names[_MOST_NAMES:] = [f"{len(names) - _MOST_NAMES} more"]
         error = RunError(

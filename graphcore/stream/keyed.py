@@ -36,6 +36,14 @@ class Keyed(Generic[K, V]):
         keys.removed.keys = keys
         self._make_stream = make_stream
 
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
+        """Return what a notebook shows: a drawing of the graph up to here."""
+        return {**self.changes._repr_mimebundle_(), "text/plain": repr(self)}
+
+    def __repr__(self) -> str:
+        """Show the name of the node that owns the sub-graphs."""
+        return f"<Keyed {self._keys.name}>"
+
     @property
     def changes(self) -> "Stream[dict[K, V]]":
         """Tick with a dict of the keys that ticked in this cycle, in order of birth.

@@ -62,7 +62,7 @@ class FusedSubgraph:
         self._started: Started | None = None
         self._called: Subgraph | None = None
         if template.starting or template.keeps_session:
-            self._session = Subsession(owner.session, owner, birth)
+            self._session = Subsession(owner.session, owner, birth, template.plan)
         if template.keeps_nodes:
             self._plan = template.plan.with_nodes(nodes)
             self._started = Started()
@@ -312,6 +312,7 @@ class FusedSubgraphs(Subgraphs):
     def _open_fused(
         self, template: _Template, nodes: Sequence[Node], what: tuple[str, Any]
     ) -> FusedSubgraph:
+        self.show(template.plan, what)
         made = FusedSubgraph(self, self.next_birth(), what, template, nodes)
         self.add(made, template.plan)
         made.start(nodes)

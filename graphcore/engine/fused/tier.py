@@ -1,5 +1,6 @@
 """The fused tier: compile a plan when a run first needs it, and keep the programs."""
 
+from graphcore.engine.fused.analysis.clocks import Placement
 from graphcore.engine.fused.analysis.drivers import DriverName, choose
 from graphcore.engine.fused.backend.program import Program
 from graphcore.engine.fused.frontend.capture import Frontend
@@ -46,8 +47,23 @@ class Fused:
 
     def explain(self) -> list[tuple[str, str]]:
         """Return for each node its name, and the reason why it is called; empty if it is fused."""
-        nodes = zip(self._plan.nodes, self._frontend().nodes, strict=True)
-        return [(node.name, read.why) for node, read in nodes]
+        return [
+            (name, read.why)
+            for name, read in zip(self._plan.names(), self._frontend().nodes, strict=True)
+        ]
+
+    def clocks(self) -> list[int]:
+        """Return a number for each node: nodes with the same number tick in the same cycles.
+
+        A node that never ticks has the number of the nodes that tick whenever it runs.
+        """
+        placement = Placement(self._frontend().nodes)
+        numbers: dict[int, int] = {}
+        clocks = [
+            runs if ticks is placement.never else ticks
+            for runs, ticks in zip(placement.runs, placement.ticks, strict=True)
+        ]
+        return [numbers.setdefault(id(clock), len(numbers)) for clock in clocks]
 
     def _frontend(self) -> Frontend:
         if self._read is None:

@@ -24,6 +24,8 @@ from graphcore.subgraph import ABSENT, Inlet, Instance, building
 # An index in the owner's alarms: the node's index in the lowest bits, the birth in the rest.
 _NODE_BITS = 24
 _BIRTH_BITS = 64
+_KEY = "key"
+_MOST_SHOWN = 20
 
 
 class RunningSubgraph(Instance, Protocol):
@@ -181,6 +183,7 @@ class Subgraphs:
         self._live: dict[int, RunningSubgraph] = {}
         self._closing: dict[int, RunningSubgraph] = {}
         self._births = 0
+        self._shown = session.plan.subgraphs.setdefault(index, {})
         self._alarms = Schedule((1 << _BIRTH_BITS) - 1)
         self._woken: deque[tuple[int, int]] = deque()
         self._retiring: list[RunningSubgraph] = []
@@ -220,11 +223,20 @@ class Subgraphs:
         self, plan: Plan, inlets: Sequence[Inlet[Any]], root: Node, what: tuple[str, Any]
     ) -> "Subgraph":
         birth = self.next_birth()
-        session = Subsession(self.session, self, birth)
+        self.show(plan, what)
+        session = Subsession(self.session, self, birth, plan)
         made = Subgraph(self, birth, plan, session, inlets, root, what)
         self.add(made, plan)
         made.start()
         return made
+
+    def show(self, plan: Plan, what: tuple[str, Any]) -> None:
+        """Let drawings of the graph show a sub-graph: the first of the keys, or each branch."""
+        kind, _ = what
+        if kind == _KEY and self._shown:
+            return
+        if what not in self._shown and len(self._shown) < _MOST_SHOWN:
+            self._shown[what] = plan
 
     def next_birth(self) -> int:
         """Return the number of the next sub-graph."""

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from threading import Event
 from typing import TYPE_CHECKING
 
-from graphcore.engine.plan import Node
+from graphcore.engine.plan import Node, Plan
 from graphcore.engine.session import Session, States
 from graphcore.engine.withheld import Withholding
 from graphcore.polling import Pollable, Receive
@@ -26,8 +26,10 @@ class Subsession:
         outer: the session around it.
         owner: the sub-graphs to which it belongs.
         birth: the number of the sub-graph.
+        plan: its nodes, or those of another sub-graph of its shape.
 
     Attributes:
+        plan: the argument.
         start_time: engine time of its birth.
         states: the state of each node.
         withheld: as `Session.withheld`.
@@ -36,8 +38,11 @@ class Subsession:
         has_closed: whether its closing instant has begun.
     """
 
-    def __init__(self, outer: "Session | Subsession", owner: "Subgraphs", birth: int) -> None:
+    def __init__(
+        self, outer: "Session | Subsession", owner: "Subgraphs", birth: int, plan: Plan
+    ) -> None:
         self._outer = outer
+        self.plan = plan
         self._owner = owner
         self._birth = birth
         self.start_time = outer.time

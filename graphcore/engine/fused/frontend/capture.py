@@ -125,6 +125,7 @@ class _Capture:
     def __init__(self, plan: Plan, to_call: dict[int, str]) -> None:
         self._plan = plan
         self._to_call = to_call
+        self._names = plan.names()
         self._indices = {id(node): index for index, node in enumerate(plan.nodes)}
         self._guards = Guards()
         self._modules: dict[int, ModuleGlobals] = {}
@@ -152,7 +153,7 @@ class _Capture:
         by_itself = "start" in own or "cycle" in own
         read = NodeIR(
             index,
-            _identifier(node.name),
+            _identifier(self._names[index]),
             node.serial,
             active,
             passive,

@@ -1,0 +1,5 @@
+"""`python -m graphcore` is the command `graphcore`."""
+
+from graphcore.cli import main
+
+main()

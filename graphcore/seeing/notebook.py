@@ -1,0 +1,76 @@
+"""Tables for notebooks: a stream's ticks with a line of its values, and the report of a run."""
+
+import html
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from graphcore.errors import shorten
+from graphcore.time import format_time
+
+_SHOWN = 5
+_WIDTH, _HEIGHT = 240, 32
+_MOST_POINTS = 240
+_LARGEST = 1e300  # differences of larger numbers may be infinite
+
+
+def report_table(fields: Iterable[tuple[str, str]]) -> str:
+    """Return a table of names and values as HTML."""
+    rows = "".join(_row((name, value)) for name, value in fields)
+    return f"<table>{rows}</table>"
+
+
+def ticks_table(name: str, times: Sequence[int], values: Sequence[Any]) -> str:
+    """Return a stream's ticks as HTML: how many, the first and the last, and a line of the values.
+
+    Args:
+        name: the name of the stream.
+        times: engine times, ns.
+        values: as many values.
+    """
+    count = len(values)
+    head = f"<b>{html.escape(name)}</b>: {count:,} tick{'' if count == 1 else 's'}"
+    if not count:
+        return f"<div>{head}</div>"
+    places: list[int | None] = list(range(count))
+    if count > 2 * _SHOWN:
+        places[_SHOWN:-_SHOWN] = [None]
+    rows = [
+        _row(("…", "…")) if i is None else _row((format_time(times[i]), shorten(values[i])))
+        for i in places
+    ]
+    header = "<tr><th>time</th><th>value</th></tr>"
+    line = sparkline(times, values)
+    return f"<div>{head}<br/>{line}<table>{header}{''.join(rows)}</table></div>"
+
+
+def sparkline(times: Sequence[int], values: Sequence[Any]) -> str:
+    """Return a line of the values over time as SVG; empty if they are not numbers.
+
+    Of many values, every n-th is drawn, and the last.
+    """
+    step = max(1, math.ceil(len(values) / _MOST_POINTS))
+    places = [*range(0, len(values) - 1, step), len(values) - 1] if len(values) else []
+    if not all(isinstance(values[i], int | float) for i in places):
+        return ""
+    finite = [(times[i], float(values[i])) for i in places if abs(values[i]) < _LARGEST]
+    if len(finite) < 2:
+        return ""
+    first, last = finite[0][0], finite[-1][0]
+    low, high = min(v for _, v in finite), max(v for _, v in finite)
+    drawn = " ".join(
+        f"{_share(time, first, last) * _WIDTH:.1f},{(1 - _share(value, low, high)) * _HEIGHT:.1f}"
+        for time, value in finite
+    )
+    return (
+        f'<svg width="{_WIDTH}" height="{_HEIGHT}" viewBox="-2 -2 {_WIDTH + 4} {_HEIGHT + 4}">'
+        f'<polyline points="{drawn}" fill="none" stroke="#0072b2" stroke-width="1.5"/></svg><br/>'
+    )
+
+
+def _share(value: float, low: float, high: float) -> float:
+    return (value - low) / (high - low) if high > low else 0.5
+
+
+def _row(cells: Iterable[str]) -> str:
+    return f"<tr>{''.join(f'<td>{html.escape(cell)}</td>' for cell in cells)}</tr>"

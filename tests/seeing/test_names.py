@@ -1,0 +1,41 @@
+"""A node has one name, in errors, `explain()`, `fused_source()` and drawings."""
+
+import re
+
+import pytest
+
+import graphcore as gc
+
+
+def chain() -> tuple[gc.Graph, list[str]]:
+    """Return a graph of namesakes, one of which fails, and the names that its nodes must have."""
+    start = gc.from_iterable([1]).named("price")
+    plus = (start + 1).named("price")
+    unnamed = plus.map(lambda n: n + 1)
+    taken = unnamed.map(lambda n: n // 0).named(unnamed.node.name)
+    own = unnamed.node.name
+    return gc.Graph(taken), ["price", "price_2", own, f"{own}_2"]
+
+
+@pytest.mark.parametrize("tier", ["fused", "interpreted"])
+def test_namesakes_get_numbers_and_keep_them_everywhere(tier: gc.graph.TierName) -> None:
+    graph, names = chain()
+    assert [line.split("  ")[0] for line in graph.explain().splitlines()] == names
+    assert [vertex.name for vertex in graph.draw()._picture.top.vertices] == names
+    source = graph.fused_source()
+    assert all(re.search(rf"\b{name}\b", source) for name in names)
+    with pytest.raises(ZeroDivisionError) as caught:
+        graph.run(tier=tier)
+    (note,) = caught.value.__notes__
+    assert f"in {names[3]} (Map)" in note and f"reading {names[2]} = 3" in note
+
+
+def test_a_number_that_another_node_has_by_default_is_left_to_it() -> None:
+    start = gc.from_iterable([1])
+    first = start.map(str)
+    operator, _, serial = first.node.name.rpartition("_")
+    assert operator == "map" and int(serial) > 1
+    same = [start.map(str).named("map") for _ in range(int(serial))]
+    names = gc.Graph(first, *same)._plan.names()
+    assert len(set(names)) == len(names)
+    assert names[1] == first.node.name

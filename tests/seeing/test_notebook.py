@@ -1,0 +1,73 @@
+"""What notebooks show of collected ticks and reports, and plots."""
+
+import math
+from xml.etree import ElementTree
+
+import pytest
+
+import graphcore as gc
+from graphcore.seeing.notebook import sparkline
+
+
+def shown(collected: gc.Collected[object]) -> str:
+    return collected._repr_mimebundle_()["text/html"]
+
+
+def test_collected_ticks_show_their_number_the_first_and_the_last() -> None:
+    out = gc.replay(range(0, 1000), range(1000, 2000)).named("<n>").collect()
+    assert "0 ticks" in shown(out)
+    out.run()
+    table = ElementTree.fromstring(shown(out))
+    cells = [row[1].text for row in table.iter("tr")]
+    assert cells == ["value", *map(str, range(1000, 1005)), "…", *map(str, range(1995, 2000))]
+    assert "&lt;n&gt;</b>: 1,000 ticks" in shown(out)
+    (line,) = table.iter("polyline")
+    points = [tuple(map(float, each.split(","))) for each in line.attrib["points"].split()]
+    assert points == sorted(points) and points[0] == (0, 32) and points[-1] == (240, 0)
+    assert len(points) <= 241
+
+
+@pytest.mark.parametrize(
+    "values", [[], [1], ["a", "b"], [math.nan] * 3, [None, 1, 2], [math.inf, 1.0]]
+)
+def test_values_without_a_line_have_none(values: list[object]) -> None:
+    assert sparkline(range(len(values)), values) == ""
+
+
+@pytest.mark.parametrize("values", [[1, 1], [1.0, math.nan, 2.0], [True, False], [-1e299, 1e299]])
+def test_a_line_has_finite_points(values: list[object]) -> None:
+    drawn = sparkline(range(len(values)), values)
+    assert "polyline" in drawn and "nan" not in drawn and "inf" not in drawn
+
+
+def test_a_report_shows_how_the_run_ended() -> None:
+    table = gc.from_iterable([1, 2]).run()._repr_html_()
+    assert "<td>cycles</td><td>2</td>" in table and "<td>ended by</td><td>sources</td>" in table
+
+
+def test_streams_by_key_are_drawn() -> None:
+    keyed = gc.from_iterable([1, 2]).group_by(lambda n: n, lambda own, key: own.count())
+    bundle = keyed._repr_mimebundle_()
+    assert bundle["text/plain"] == repr(keyed) and len(bundle) == 2
+
+
+def test_a_plot_has_the_values_as_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    matplotlib = pytest.importorskip("matplotlib")
+    matplotlib.use("agg")
+    out = gc.replay([1, 2, 3], [1.0, None, 3.0]).named("price").collect()
+    out.run()
+    axes = out.plot(color="red")
+    (line,) = axes.lines
+    assert list(line.get_ydata())[::2] == [1.0, 3.0] and line.get_label() == "price"
+    assert out.plot(axes) is axes and len(axes.lines) == 2
+    matplotlib.pyplot.close(axes.figure)
+    texts = gc.from_iterable(["high"]).named("word").collect()
+    texts.run()
+    with pytest.raises(gc.InvalidTypeError, match=r"word has 'high' \(str\): take a field"):
+        texts.plot()
+
+
+def test_a_plot_without_matplotlib_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "matplotlib", None)
+    with pytest.raises(gc.RunError, match=r"pip install 'graphcore\[plot\]'"):
+        gc.from_iterable([1]).collect().plot()
