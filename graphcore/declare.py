@@ -94,10 +94,15 @@ def output(*, init: Literal[False] = False) -> Any:
 @overload
 def node(cls: type[N]) -> type[N]: ...
 @overload
-def node(*, valid: Literal["all", "any"] = "all") -> Callable[[type[N]], type[N]]: ...
+def node(
+    *, valid: Literal["all", "any"] = "all", live_only: bool = False
+) -> Callable[[type[N]], type[N]]: ...
 @dataclass_transform(eq_default=False, field_specifiers=(state, output, dataclasses.field))
 def node(
-    cls: type[N] | None = None, *, valid: Literal["all", "any"] = "all"
+    cls: type[N] | None = None,
+    *,
+    valid: Literal["all", "any"] = "all",
+    live_only: bool = False,
 ) -> type[N] | Callable[[type[N]], type[N]]:
     """Write a node class's constructor and `upstreams()` from its annotations.
 
@@ -111,6 +116,9 @@ def node(
         cls: a subclass of `MutableNode`.
         valid: ``"all"`` runs `cycle` only when every input has a value, ``"any"`` as soon as one
             has.
+        live_only: whether `cycle` and `close` run only while the run is in the present: for nodes
+            that reach out to others, such as one that sends orders. They do nothing in a historical
+            run, and in a real-time run that starts in the past not before it has caught up.
 
     Raises:
         InvalidTypeError: if the class is not a `MutableNode`, if it declares a name that nodes
@@ -119,6 +127,8 @@ def node(
             in the next run (R12).
         InvalidValueError: if `valid` is neither of the two, or a default is mutable.
     """
+    if not isinstance(live_only, bool):
+        raise InvalidTypeError(f"live_only must be True or False, not {live_only!r}")
     if valid not in ("all", "any"):
         raise InvalidValueError(f'valid must be "all" or "any", not {valid!r}')
     # A quoted annotation may name a local variable of the function that declares the class.
@@ -171,6 +181,7 @@ def node(
                     )
                 parameters.append(field.name)
         made._inputs, made._states, made.valid = inputs, states, valid
+        made.live_only = live_only or cls.live_only
         made._parameters, made._outputs = tuple(parameters), outputs
         return made
 

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from contextlib import nullcontext
 from functools import partial
-from time import perf_counter_ns
+from time import perf_counter_ns, time_ns
 from typing import TYPE_CHECKING, Any, Literal, SupportsIndex, TypedDict, Unpack
 
 from graphcore.embedding.background import Background
@@ -162,10 +162,12 @@ class Graph:
         Args:
             realtime: whether engine time is the wall clock.
             start: engine time of the start; earlier events are skipped and counted. By default the
-                time of the first event of any replay, or 0 without a replay. A real-time run always
-                starts now.
+                time of the first event of any replay, or 0 without a replay. A real-time run starts
+                now by default, and otherwise in the past: it runs all events up to now at once, in
+                the order of history, and then goes on live. `GraphState.live` tells which.
             until: the last engine time at which cycles run.
-            duration: the same, counted from the start.
+            duration: the same, counted from the start; in a real-time run, from the time at which
+                it is live.
             cycles: the largest number of cycles to run.
             max_cycles_at_once: how many cycles may run at one engine time while no source delivers
                 and no queue gets shorter; more are an endless loop, which is an error.
@@ -185,7 +187,7 @@ class Graph:
                 node that is in another run, or for an endless loop at one time.
             InvalidTypeError: for an argument of a wrong type.
             InvalidValueError: for an unknown tier or `receive`, a bound that makes no sense, or a
-                `start` of a real-time run.
+                `start` of a real-time run that lies in the future.
             Exception: what a node raised, with a note about the node; several errors as an
                 `ExceptionGroup`.
         """
@@ -307,8 +309,10 @@ class Graph:
         spinning = to_duration(spin)
         if spinning < 0:
             raise InvalidValueError(f"spin is a duration of 0 or more, not {spin!r}")
-        if realtime and start is not None:
-            raise InvalidValueError(f"a real-time run starts now: start={start!r} cannot be given")
+        if realtime and start is not None and to_time(start) > time_ns():
+            raise InvalidValueError(
+                f"a real-time run starts now or in the past: start={start!r} lies in the future"
+            )
         bounded = not (until is None and duration is None and cycles is None)
         if not realtime and not bounded:
             self._refuse_endless_sources()
@@ -370,13 +374,17 @@ class Graph:
         if not realtime:
             with without_collections():
                 begin = self._first_event() if start is None else to_time(start)
-        session = Session(self._plan, begin, None, cycles, watched, max_cycles_at_once)
+        since = to_time(start) if realtime and start is not None else None
+        session = Session(self._plan, begin, None, cycles, watched, max_cycles_at_once, since)
         ends = [] if until is None else [to_time(until)]
         if duration is not None:
             length = to_duration(duration)
             if length < 0:
                 raise InvalidValueError(f"a duration cannot be negative: {duration!r}")
-            ends.append(session.start_time + length)
+            if since is None:
+                ends.append(session.start_time + length)
+            else:
+                session.duration = length
         session.end = min(ends, default=None)
         if session.end is not None and session.end < session.start_time:
             raise InvalidValueError(

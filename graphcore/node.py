@@ -143,6 +143,8 @@ class MutableNode(Generic[T]):
         name: the name that `named` gave, else the operator and the node's serial number, as in
             ``map_5``. Errors, `explain()`, `fused_source()`, tracebacks and drawings show it.
         operator: the first part of the default name; by default the name of the class.
+        live_only: whether `cycle` and `close` run only while the run is in the present, because the
+            node reaches out to others: see `GraphState.live`.
         serial: the node's place in the order of construction, counted over all nodes of the
             process, so that no two nodes have the same default name.
         ticked_in: the number of the cycle in which the node last ticked, 0 if it has not ticked in
@@ -162,6 +164,7 @@ class MutableNode(Generic[T]):
         map = _OfStreams("map")
 
     valid: ClassVar[Literal["all", "any"]] = "any"
+    live_only: ClassVar[bool] = False
     operator: ClassVar[str] = "node"
     _inputs: ClassVar[dict[str, Input]] = {}
     _states: ClassVar[dict[str, Callable[[], Any]]] = {}

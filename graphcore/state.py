@@ -106,6 +106,10 @@ class Session(Protocol):
         """How time passes."""
 
     @property
+    def live(self) -> bool:
+        """Whether the present is reached: never in a historical run."""
+
+    @property
     def receive(self) -> Receive:
         """Which thread reads the sockets of sources that do not say so themselves."""
 
@@ -199,6 +203,15 @@ class GraphState:
     def run_mode(self) -> RunMode:
         """Whether the run is historical or real-time."""
         return self._session.run_mode
+
+    @property
+    def live(self) -> bool:
+        """Whether the run is in the present.
+
+        It is false in a historical run, and in a real-time run that starts in the past until all
+        events up to now have run.
+        """
+        return self._session.live
 
     @property
     def receive(self) -> Receive:

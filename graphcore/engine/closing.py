@@ -82,6 +82,8 @@ class Closing:
 
     def _close(self, index: int) -> bool:
         session, node = self._session, self._plan.nodes[index]
+        if node.live_only and not session.live:
+            return False
         withholding, state = session.withheld.get(index), session.states[index]
         try:
             if withholding is None:

@@ -213,8 +213,17 @@ class _Emitting:
         return ticked
 
 
+def _while_live(step: Step, session: RunningSession) -> Step:
+    return lambda state: session.live and step(state)
+
+
 def step_with_outputs(plan: Plan, index: int, step: Step, session: RunningSession) -> Step:
-    """Return the step of a node, so that its outputs run when it ticks them."""
+    """Return the step of a node, so that its outputs run when it ticks them.
+
+    A node that is for the live part of a run alone does nothing before.
+    """
+    if plan.nodes[index].live_only and not session.live:
+        step = _while_live(step, session)
     places = plan.outputs.get(index)
     if places is None:
         return step

@@ -83,6 +83,7 @@ class Session:
         cycles: how many cycles may run, or `None`.
         watched: whether code other than the nodes reads the session during the run.
         max_cycles_at_once: how many cycles that lead nowhere may run at one time (R15).
+        since: engine time of the start of a real-time run that begins in the past, ns.
 
     Attributes:
         make_subgraphs: makes what wires and runs the sub-graphs of a node, given the session, the
@@ -100,6 +101,12 @@ class Session:
         look_at: the number of cycles after which a further one at the same time makes `look` due.
         alone_until: the number of cycles from which on only `next_cycle` may begin one: the limit
             or `look_at` is reached, or sockets have to be read.
+        live: whether the run is in the present: not in a historical run, and in one that began in
+            the past only once no event up to now is left.
+        duration: how long the run may go on from then on, ns; `None` without such a bound, and once
+            `end` says it.
+        past: before the run is live, the alarms below this entry go off as in a historical run; 0
+            otherwise.
         closing: whether the ordinary cycles are over (R14).
         last_time: engine time of the last ordinary cycle, once these are over.
         last_cycle: how many there were.
@@ -115,10 +122,18 @@ class Session:
         cycles: int | None,
         watched: bool,
         max_cycles_at_once: int = MAX_CYCLES_AT_ONCE,
+        since: int | None = None,
     ) -> None:
         self.clock = RealTimeClock() if start is None else None
         self.run_mode = RunMode.HISTORICAL if self.clock is None else RunMode.REALTIME
-        self.start_time = self.time = self.clock.start if self.clock else start or 0
+        self.live = self.clock is not None and since is None
+        start = since if start is None else start
+        self.start_time = self.time = (
+            self.clock.start if start is None and self.clock else start or 0
+        )
+        self.duration: int | None = None
+        self.past = 0
+        self._caught_up_to = 0  # a reading of the clock in the past part of the run
         self.end = end
         self.watched = watched
         self.receive = Receive.THREAD
@@ -156,7 +171,9 @@ class Session:
         """Whether the run has been told to end, or its time is over."""
         if self.ended_by is not None:
             return True
-        return self.clock is not None and self.end is not None and self.clock.now() > self.end
+        if self.clock is None or not self.live or self.end is None:
+            return False
+        return self.clock.now() > self.end
 
     @property
     def cycle_at_time(self) -> int:
@@ -255,7 +272,7 @@ class Session:
         self._end_time()
 
     def _end_time(self) -> None:
-        if self.clock is not None:
+        if self.clock is not None and self.live:
             self.time = max(self.time, self.clock.now())
         elif self.ended_by is EndedBy.UNTIL and self.end is not None:
             self.time = self.end
@@ -290,7 +307,7 @@ class Session:
     @property
     def bounded(self) -> bool:
         """Whether the run ends even if its sources do not."""
-        return self.end is not None or self.limit is not None
+        return not (self.end is None and self.limit is None and self.duration is None)
 
     def subgraphs(self, index: int, outside: Sequence[Any]) -> Any:
         """Return what wires and runs the sub-graphs of a node."""
@@ -313,7 +330,10 @@ class Session:
         if self.ended_by is not None:
             return None
         before = self.time
-        due = self._next_historical() if self.clock is None else self._next_live(self.clock)
+        if self.clock is None:
+            due = self._next_historical()
+        else:
+            due = self._next_live(self.clock) if self.live else self._next_past(self.clock)
         if not due and not self._woken:
             return None
         if self.time != before:
@@ -431,6 +451,36 @@ class Session:
         """Return whether nothing would keep the run alive until a time, that of the next alarm."""
         schedule = self.schedule
         return bool(schedule.weak) and time > self.time and not schedule.keeps_alive()
+
+    def _next_past(self, clock: RealTimeClock) -> list[int]:
+        """Begin a cycle of the past, in the order of history; after the last one go on live.
+
+        What comes from threads waits in the inbox meanwhile.
+        """
+        time = self.schedule.next_time()
+        if time is None or time > self._caught_up_to:
+            self._caught_up_to = clock.now()
+        last = self._caught_up_to if self.end is None else min(self._caught_up_to, self.end)
+        self.past = last + 1 << self.schedule.bits
+        if time is not None and time <= last:
+            if self._held == 0 and self._is_idle(time):
+                self.ended_by = EndedBy.SOURCES
+                return []
+            self.time = time
+            return self.schedule.take(time)
+        if self.end is not None and self.end < self._caught_up_to:
+            self.ended_by = EndedBy.UNTIL if time is not None or self._held else EndedBy.SOURCES
+            return []
+        self._hand_over(clock)
+        return self._next_live(clock)
+
+    def _hand_over(self, clock: RealTimeClock) -> None:
+        self.live = True
+        self.past = 0
+        if self.duration is not None:
+            end = clock.now() + self.duration
+            self.end = end if self.end is None else min(self.end, end)
+            self.duration = None
 
     def _next_live(self, clock: RealTimeClock) -> list[int]:
         if self.cycle:

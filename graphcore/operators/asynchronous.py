@@ -40,6 +40,7 @@ class ConsumeAsync(QueueNode[U], Generic[T, U]):
         waits_at_end: whether the calls in flight are awaited when the run ends.
     """
 
+    live_only = True
     source: Active[T]
     function: Callable[[T], Awaitable[U]]
     concurrency: int

@@ -69,13 +69,15 @@ class Replay(Source[T], Generic[T]):
         return None if values[0] is FAILED else times[0]
 
     def start(self, state: GraphState) -> None:
-        historical = state.run_mode is RunMode.HISTORICAL
         chunks = self._open(state.start_time)
-        self.skipped, self._first = begin(chunks, state.start_time if historical else None)
+        self.skipped, self._first = begin(chunks, None if state.live else state.start_time)
         self._rest = chunks
         self._events = one_by_one(chain(self._first, self._rest), self.delivery)
         if state.run_mode is RunMode.REALTIME:
-            self._events = _paced(self._events, self.speed, state)
+            if state.live:
+                self._events = _paced(self._events, self.speed, state)
+            else:
+                self._events = _caught_up(self._events, state)
         self._next_time, self._next_value = next(self._events)
         if self._next_value is FAILED:
             self._next_time = state.time
@@ -138,6 +140,16 @@ def _paced(events: Events, speed: float, state: GraphState) -> Events:
             if due <= now:
                 due = now + 1
         yield due, value
+        previous = time
+
+
+def _caught_up(events: Events, state: GraphState) -> Events:
+    """Yield the events of a run that starts in the past, each with its own time."""
+    previous = None
+    for time, value in events:
+        late = state.live and time is not None and time <= state.time and time != previous
+        # A nanosecond from now, as in `_paced`.
+        yield state.time + 1 if late else time, value
         previous = time
 
 

@@ -40,6 +40,7 @@ class State:
     """What `GraphState` offers, for one node of a historical run."""
 
     run_mode = gc.RunMode.HISTORICAL
+    live = False
 
     def __init__(self, run: "Run", node: Node) -> None:
         self._run, self._node = run, node

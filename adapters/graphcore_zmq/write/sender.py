@@ -43,6 +43,7 @@ class ZeroMqSenderNode(MutableNode[None]):
     """Publishes what its upstream ticks with; ticks nothing itself."""
 
     operator = "zmq_pub"
+    live_only = True
     source: Active[Any]
     binding: Binding
     registration: ZmqPubRegistration

@@ -92,6 +92,11 @@ class Subsession:
         return self._outer.stopping
 
     @property
+    def live(self) -> bool:
+        """Whether the run is in the present."""
+        return self._outer.live
+
+    @property
     def bounded(self) -> bool:
         """Whether the run ends even if its sources do not."""
         return self._outer.bounded

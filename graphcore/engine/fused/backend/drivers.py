@@ -506,14 +506,17 @@ class ClockDriver(SessionDriver):
         out.add(1, "weak_bit = schedule.weak_bit")
         out.add(1, "cancelled, put_off = schedule.cancelled, schedule.put_off")
         out.add(1, "offset = session.clock.offset")
-        out.add(1, "cycle = alone = 0")
+        out.add(1, "cycle = alone = past = 0")
         out.add(1, "while True:")
         out.add(2, "due = None")
         plain = "not cancelled and not put_off and not session.interrupted"
         out.add(2, f"if heap and cycle < alone and {plain}:")
         # All cycles at one time come before the clock and the inbox are read again (R6).
         out.add(3, "entry, now = heap[0], time")
-        out.add(3, "if entry >= following and not entries:")
+        out.add(3, "if past:")
+        out.add(4, "now = entry >> bits")
+        out.add(4, "following = now + 1 << bits if entry < past else 0")
+        out.add(3, "elif entry >= following and not entries:")
         out.add(4, "now = monotonic() + offset")
         out.add(4, "if end is None or now <= end:")
         out.add(5, "following = now + 1 << bits")
@@ -541,6 +544,7 @@ class ClockDriver(SessionDriver):
         out.add(3, "if due is None:")
         out.add(4, "break")
         out.add(3, "time, cycle, alone = session.time, session.cycle, session.alone_until")
+        out.add(3, "end, past = session.end, session.past")  # the hand-over sets both
         out.add(3, "following = time + 1 << bits")
 
 

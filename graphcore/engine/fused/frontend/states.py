@@ -20,7 +20,7 @@ from graphcore.state import RunMode
 _ASKED = frozenset(
     (
         *("time", "start_time", "elapsed", "run_mode", "ticked", "valid"),
-        *("stopping", "closing", "ended_by"),
+        *("stopping", "closing", "ended_by", "live"),
     )
 )
 # Attributes that only a session can answer while no cycle runs.

@@ -8,7 +8,8 @@ attribute.
 import ast
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from copy import copy
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from types import FunctionType
 from typing import Any
@@ -96,7 +97,16 @@ def cycle_of(cls: type[Any]) -> Cycle:
         raise Refused(found)
     for name in found.attributes:
         _check_attribute(cls, name)
-    return found
+    return _while_live(found) if cls.live_only else found
+
+
+@lru_cache(256)
+def _while_live(cycle: Cycle) -> Cycle:
+    """Return the cycle of a class whose nodes do nothing before the run is live."""
+    (test,) = ast.parse(f"if not {cycle.state}.live:\n    return False").body
+    tree = copy(cycle.tree)
+    tree.body = [ast.copy_location(test, cycle.tree.body[0]), *cycle.tree.body]
+    return replace(cycle, tree=ast.fix_missing_locations(tree))
 
 
 def _check_class(cls: type[Any]) -> None:
