@@ -18,6 +18,7 @@ Duration = SupportsIndex | timedelta | str
 """A length of time: `int` ns, `timedelta`, or text such as ``"250us"``, ``"1s"``, ``"5min"``."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_LONGEST = timedelta.max.days * 86_400_000_000_000
 _UNITS = {
     "ns": 1,
     "us": 1_000,
@@ -138,8 +139,9 @@ def _nanoseconds_of(value: Any) -> int:
             fits = whole.astype(value.dtype) == value  # out of range, it may have wrapped around
         except OverflowError:  # from numpy 2.5 on
             continue
-        if fits:
-            return int(whole.astype("int64")) * _UNITS[unit]
+        nanoseconds = int(whole.astype("int64")) * _UNITS[unit]
+        if fits and abs(nanoseconds) <= _LONGEST:
+            return nanoseconds
     raise InvalidValueError(f"{value!r} is finer than a nanosecond, or out of range")
 
 
