@@ -159,7 +159,7 @@ class Session(Protocol):
     def hold(self, count: int) -> None:
         """Add `count` to the holds; while there are any, a run without alarms goes on."""
 
-    def subgraphs(self, index: int, outside: Sequence[Any]) -> Any:
+    def subgraphs(self, index: int, outside: Sequence[Any], resumable: bool) -> Any:
         """Return what wires and runs the sub-graphs of the node with this index."""
 
     def retire(self) -> None:
@@ -352,13 +352,14 @@ class GraphState:
         """End one `hold`."""
         self._session.hold(-1)
 
-    def subgraphs(self, outside: Sequence[Any]) -> Any:
+    def subgraphs(self, outside: Sequence[Any], resumable: bool = False) -> Any:
         """Return what wires and runs the sub-graphs of this node: a `graphcore.subgraph.Subgraphs`.
 
         Args:
             outside: the nodes from outside that the sub-graphs may read.
+            resumable: whether the sub-graphs may go on after a cycle in which a node raised.
         """
-        return self._session.subgraphs(self._index, outside)
+        return self._session.subgraphs(self._index, outside, resumable)
 
     def retire(self) -> None:
         """Retire the sub-graph of this node after the present cycle, as `stop_key` does."""

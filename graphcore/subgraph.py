@@ -9,15 +9,29 @@ that owns the sub-graph (R2), and stops them.
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
-from graphcore.errors import WiringError
+from graphcore.errors import Failure, WiringError
 from graphcore.node import Active, MutableNode, Source, node_of
 from graphcore.state import GraphState
 
 T = TypeVar("T")
 
 ABSENT: Final = object()
+
+
+class Failed(NamedTuple):
+    """What a resumable sub-graph's cycle comes to if a node raises.
+
+    Attributes:
+        exception: what the node raised.
+        result: the root's value if the root had ticked before that, otherwise `ABSENT`.
+        node: the index of that node.
+    """
+
+    exception: Exception
+    result: Any
+    node: int
 
 
 class Inlet(Source[T]):
@@ -47,8 +61,13 @@ class Instance(Protocol):
     def quick(self) -> Callable[[Any], Any] | None:
         """A function that runs a cycle with the value of the one inlet, as `run` does.
 
-        `None` if anything else can start a cycle.
+        Where `run` raises, that of a resumable sub-graph returns a `Failed`. `None` if anything
+        else can start a cycle.
         """
+
+    @property
+    def is_due(self) -> bool:
+        """Whether something else than an inlet starts a cycle, after a call of `due`."""
 
     @property
     def is_closing(self) -> bool:
@@ -65,6 +84,12 @@ class Instance(Protocol):
             values: for the number of each inlet that ticks, its value.
         """
 
+    def attempt(self, values: Mapping[int, Any]) -> tuple[Any, Failure | None]:
+        """Run a cycle; return what `run` returns, and what a node raised, if one did.
+
+        The owner has to be one whose sub-graphs are resumable.
+        """
+
     def close(self) -> None:
         """Begin the closing instant of this sub-graph alone (R14)."""
 
@@ -74,6 +99,10 @@ class Instance(Protocol):
 
 class Subgraphs(Protocol):
     """The sub-graphs of one node."""
+
+    @property
+    def resumable(self) -> bool:
+        """Whether they may go on after a cycle in which a node raised."""
 
     def open(
         self,
@@ -105,8 +134,19 @@ class Subgraphs(Protocol):
     def stop(self) -> None:
         """Stop all sub-graphs, the youngest first."""
 
+    def failure(self, error: Exception) -> Failure | None:
+        """Return which node raised an error in `open`; `None` if `build` raised it."""
+
     def retiring(self) -> list[Instance]:
         """Return, once, the sub-graphs that asked to be retired."""
+
+
+def resume(quick: Callable[[Any], Any], value: Any) -> Any:
+    """Run a cycle by the `quick` of a resumable sub-graph, and raise what a node raises."""
+    result = quick(value)
+    if type(result) is Failed:
+        raise result.exception
+    return result
 
 
 class _Builds(threading.local):

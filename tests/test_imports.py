@@ -29,8 +29,8 @@ FACE = {
     "engine": "errors time state node output subgraph parsing bytecode polling",
     "engine.subgraphs": "errors node state polling subgraph engine",
     "engine.fused": (
-        "state node subgraph engine engine.subgraphs engine.fused.frontend engine.fused.analysis "
-        "engine.fused.backend"
+        "errors state node subgraph engine engine.subgraphs engine.fused.frontend "
+        "engine.fused.analysis engine.fused.backend"
     ),
     "engine.fused.frontend": "state node output parsing engine engine.fused",
     "engine.fused.analysis": "engine.fused",

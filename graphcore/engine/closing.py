@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from heapq import heapify, heappop, heappush
 
 from graphcore.engine.interpreted import Cycles
-from graphcore.engine.notes import add_note
+from graphcore.engine.notes import noted
 from graphcore.engine.plan import Plan
 from graphcore.engine.session import RunningSession, Session
 
@@ -31,13 +31,14 @@ class Closing:
         session: its session.
 
     Attributes:
+        cycles: the nodes' cycles.
         left: the nodes that are still to close.
     """
 
     def __init__(self, plan: Plan, session: RunningSession) -> None:
         self._plan = plan
         self._session = session
-        self._cycles = Cycles(plan, session)
+        self.cycles = Cycles(plan, session)
         self.left = set(plan.closing)
         self._readers: list[list[int]] = []
         self._awaited: tuple[frozenset[int], frozenset[int]] = (frozenset(), frozenset())
@@ -51,11 +52,11 @@ class Closing:
         if self.left:
             self._cycle(due)
         else:
-            self._cycles.run(due)
+            self.cycles.run(due)
 
     def _cycle(self, due: list[int]) -> None:
         """Run a cycle in which nodes may close."""
-        cycles, triggers = self._cycles, self._plan.triggers
+        cycles, triggers = self.cycles, self._plan.triggers
         started = self._session.pending = []
         triggered = set(due)
         pending = [*due, *self.left]
@@ -91,10 +92,10 @@ class Closing:
             else:
                 ticked = withholding.call(node.close, state)
         except Exception as error:
-            add_note(error, self._plan, index, session.time, "close")
+            noted(error, self._plan, index, session, "close")
             raise
         if ticked:
-            self._cycles.tick(index)
+            self.cycles.tick(index)
         return ticked
 
     def _may_run_again(self, index: int, triggered: Iterable[int]) -> bool:

@@ -10,7 +10,7 @@ heap, unless other nodes wait there.
 """
 
 from heapq import heapify, heappop, heappush
-from typing import Any
+from typing import Any, cast
 
 from graphcore.engine.notes import noted
 from graphcore.engine.plan import Node, Plan
@@ -69,7 +69,7 @@ class Cycles:
     def __init__(self, plan: Plan, session: RunningSession) -> None:
         self._plan = plan
         self._session = session
-        steps = steps_of(enumerate(plan.nodes), session.withheld)
+        steps = steps_of(enumerate(plan.nodes), session.withheld, session.resumable)
         self._steps: list[_Step] = [
             (step_with_outputs(plan, index, steps[index], session), session.states[index], node)
             for index, node in enumerate(plan.nodes)
@@ -125,7 +125,7 @@ class Cycles:
         except Exception as error:
             nodes = self._plan.nodes
             failed = next(i for i, each in enumerate(nodes) if each is node)
-            raised = noted(error, self._plan, failed, self._session.time)
+            raised = noted(error, self._plan, failed, self._session)
             if raised is error:
                 raise
         else:
@@ -140,7 +140,7 @@ class Cycles:
         try:
             ticked = step(state)
         except Exception as error:
-            raised = noted(error, self._plan, index, self._session.time)
+            raised = noted(error, self._plan, index, self._session)
             if raised is error:
                 raise
         else:
@@ -155,6 +155,21 @@ class Cycles:
         if not node.ticked_in:
             self._has_begun(index)
         node.ticked_in = self._session.cycle
+
+    def recover(self) -> None:
+        """Make ready to go on after a cycle that failed: outputs that ticked in it have ticked."""
+        for places in self._plan.outputs.values():
+            places_of = {id(self._plan.nodes[place]): place for place in places}
+            turn = cast(OutputNode[Any], self._plan.nodes[places[0]]).turn
+            for output, before in turn.ticked:
+                output.ticked_in = before
+                turn.waiting.append(output)
+            for output in turn.waiting:
+                # One of a list that was chosen gets its value when it runs, and so it has none.
+                if output.place < 0:
+                    self.tick(places_of[id(output)])
+            turn.ticked.clear()
+            turn.waiting.clear()
 
     def _has_begun(self, index: int) -> None:
         """Open the gates that wait for a node's first tick."""

@@ -13,7 +13,7 @@ from typing import Protocol, TypeVar
 
 from graphcore.engine.closing import close
 from graphcore.engine.collector import without_collections
-from graphcore.engine.notes import add_note
+from graphcore.engine.notes import add_note, noted
 from graphcore.engine.plan import Node, Plan
 from graphcore.engine.session import RunningSession, Session
 from graphcore.engine.signals import ending_by_signal
@@ -200,7 +200,7 @@ def start_nodes(plan: Plan, session: RunningSession, started: Started) -> None:
             # They have not ticked with what they set in `start` (R5), and never will.
             for earlier in plan.nodes[:index]:
                 vars(earlier).pop("value", None)
-            add_note(error, plan, index, session.time, "start")
+            noted(error, plan, index, session, "start")
             raise
 
 

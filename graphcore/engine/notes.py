@@ -2,9 +2,10 @@
 
 import ast
 import linecache
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from textwrap import dedent, indent
-from typing import Any
+from typing import Any, Protocol
 
 from graphcore.engine.plan import Node, Plan
 from graphcore.errors import NoValueError, shorten
@@ -15,24 +16,53 @@ _LONGEST = 200
 _MOST_LINES = 12
 
 
-def noted(error: Exception, plan: Plan, index: int, time: int) -> Exception:
-    """Add the note of a node whose cycle raised an exception; return the exception to raise.
+class Failing(Protocol):
+    """The session of a node that raised an exception."""
+
+    @property
+    def time(self) -> int:
+        """Engine time, ns."""
+
+    def note_failure(
+        self, error: Exception, index: int, node: str, values: Mapping[str, Any]
+    ) -> None:
+        """Keep which node raised an error; of the nodes that an error passes, the first."""
+
+
+def noted(
+    error: Exception, plan: Plan, index: int, session: Failing, method: str | None = None
+) -> Exception:
+    """Add the note of a node that raised an exception in a run; return the exception to raise.
 
     Args:
-        error: what the cycle raised.
+        error: what the node raised.
         plan: the plan of the run.
         index: which of the plan's nodes raised it.
-        time: the engine time, ns.
+        session: the session of the run, or of the sub-graph.
+        method: as for `add_note`.
     """
     cause = error.__cause__
     if isinstance(cause, StopIteration) and hasattr(cause, "__notes__"):
         # A sub-graph's generator raised it, which Python turns into a RuntimeError (PEP 479).
         error = cause
-    raised = plan.nodes[index]._explained(error)
+    raised = error if method else plan.nodes[index]._explained(error)
     if raised is not error:
         raised.__traceback__ = error.__traceback__
-    add_note(raised, plan, index, time)
+    add_note(raised, plan, index, session.time, method)
+    names = plan.names()
+    values: dict[str, Any] = {}
+    for each in _reading(plan, index, method):
+        with suppress(NoValueError):
+            values[names[each]] = plan.nodes[each].value
+    session.note_failure(raised, index, names[index], values)
     return raised
+
+
+def _reading(plan: Plan, index: int, method: str | None) -> tuple[int, ...]:
+    """Return the indices of the nodes that a node was reading."""
+    if method == "start":  # no stream has a value before the first cycle
+        return ()
+    return plan.active[index] + plan.passive[index]
 
 
 def add_note(
@@ -54,8 +84,8 @@ def add_note(
     lines += indent(_wiring(file, line), "    ").splitlines()
     if time is not None:
         lines.append(f"at {format_time(time)} ({time} ns)")
-    reading = plan.active[index] + plan.passive[index]
-    if reading and method != "start":  # no stream has a value before the first cycle
+    reading = _reading(plan, index, method)
+    if reading:
         values = ", ".join(f"{names[i]} = {_show(plan.nodes[i])}" for i in reading)
         lines.append(f"reading {values}")
     error.add_note("\n".join(lines))

@@ -7,7 +7,7 @@ before the clock and the inbox are read again (R6, R13).
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from itertools import count
 from typing import Any, Protocol, TypeVar
@@ -18,7 +18,7 @@ from graphcore.engine.notes import add_note
 from graphcore.engine.plan import Node, Plan
 from graphcore.engine.poller import Poller
 from graphcore.engine.withheld import Withholding
-from graphcore.errors import RunError
+from graphcore.errors import Failure, RunError
 from graphcore.node import QueueNode, Source
 from graphcore.polling import Pollable, Receive
 from graphcore.state import EndedBy, EventLoop, GraphState, RunMode
@@ -58,8 +58,31 @@ class RunningSession(GraphSession, Protocol):
         By index; so one tier can go on with them after another.
         """
 
+    @property
+    def is_starting(self) -> bool:
+        """Whether nodes are being started, before cycle 1."""
+
+    @property
+    def resumable(self) -> bool:
+        """Whether cycles may follow one in which a node raised."""
+
     def due_now(self) -> set[int]:
         """Return the nodes with an alarm for the present time that has not gone off."""
+
+    def note_failure(
+        self, error: Exception, index: int, node: str, values: Mapping[str, Any]
+    ) -> None:
+        """Keep which node raised an error; of the nodes that an error passes, the first.
+
+        Args:
+            error: what it raised.
+            index: its index.
+            node: its name.
+            values: what it was reading, by the names of its upstreams.
+        """
+
+    def take_failure(self, error: Exception) -> Failure | None:
+        """Return what was kept of an error, if anything, and keep it no more."""
 
 
 class States(dict[int, GraphState]):
@@ -87,7 +110,7 @@ class Session:
 
     Attributes:
         make_subgraphs: makes what wires and runs the sub-graphs of a node, given the session, the
-            node's index, and the nodes from outside that they may read.
+            node's index, the nodes from outside that they may read, and whether they are resumable.
         pending: the heap of the nodes that are still to run in the present cycle, if there is one.
         receive: which thread reads the sockets of sources that do not say so themselves.
         spin: how long to look at sockets without sleeping before each sleep, ns.
@@ -112,7 +135,10 @@ class Session:
         last_cycle: how many there were.
         withheld: how the nodes are called whose value may differ from what they last ticked with
             (R5), by index. So one tier can go on with them after another.
+        resumable: no: an error ends the run.
     """
+
+    resumable = False
 
     def __init__(
         self,
@@ -137,7 +163,7 @@ class Session:
         self.end = end
         self.watched = watched
         self.receive = Receive.THREAD
-        self.make_subgraphs: Callable[[Session, int, Sequence[Node]], Any]
+        self.make_subgraphs: Callable[[Session, int, Sequence[Node], bool], Any]
         self.spin = 0
         self.event_loop: EventLoop | None = None
         self._poller: Poller | None = None
@@ -155,6 +181,7 @@ class Session:
         self.withheld: dict[int, Withholding] = {}
         self.inbox = Inbox()
         self._held = 0
+        self._failure: Failure | None = None
         self._woken: list[int] = []
         self._time_is_over = False
         self._began = self.time  # the clock's reading when the cycles at the present time began
@@ -309,9 +336,26 @@ class Session:
         """Whether the run ends even if its sources do not."""
         return not (self.end is None and self.limit is None and self.duration is None)
 
-    def subgraphs(self, index: int, outside: Sequence[Any]) -> Any:
+    def subgraphs(self, index: int, outside: Sequence[Any], resumable: bool) -> Any:
         """Return what wires and runs the sub-graphs of a node."""
-        return self.make_subgraphs(self, index, outside)
+        return self.make_subgraphs(self, index, outside, resumable)
+
+    @property
+    def is_starting(self) -> bool:
+        """Whether nodes are being started, before cycle 1."""
+        return not self.cycle
+
+    def note_failure(
+        self, error: Exception, index: int, node: str, values: Mapping[str, Any]
+    ) -> None:
+        """Keep which node raised an error; of the nodes that an error passes, the first."""
+        if self._failure is None or self._failure.exception is not error:
+            self._failure = Failure(self.time, node, values, error)
+
+    def take_failure(self, error: Exception) -> Failure | None:
+        """Return what was kept of an error, if anything, and keep it no more."""
+        failure, self._failure = self._failure, None
+        return failure if failure is not None and failure.exception is error else None
 
     def retire(self) -> None:
         """Refuse: the graph itself has no owner that could retire it."""

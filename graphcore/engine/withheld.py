@@ -29,6 +29,8 @@ _JUMPS = frozenset(chain(dis.hasjrel, dis.hasjabs))
 _NEVER_FALL_THROUGH = frozenset(
     ["JUMP_FORWARD", "JUMP_BACKWARD", "JUMP_BACKWARD_NO_INTERRUPT", "RAISE_VARARGS", "RERAISE"]
 )
+# The beginnings of names. Nodes have no setters, so that storing an attribute raises nothing.
+_HARMLESS = ("COPY", "LOAD_CONST", "LOAD_FAST", "NOP", "POP_TOP", "RETURN", "STORE", "SWAP")
 _RETURNS = ("RETURN_VALUE", "RETURN_CONST")
 # Names of functions that may assign `value` though the code does not show it.
 _WAYS_ROUND = frozenset(
@@ -56,18 +58,21 @@ class Withholding:
     Args:
         node: a node whose `value` is what all others read now.
         working: the value that the node itself reads in its next cycle, `ABSENT` if there is none.
+        resumable: whether cycles may follow one in which the node raised. If it raises, the node
+            otherwise stays as its cycle left it.
     """
 
-    __slots__ = ("_cycle", "_node", "_shown", "_working")
+    __slots__ = ("_cycle", "_node", "_resumable", "_shown", "_working")
 
-    def __init__(self, node: Node, working: Any) -> None:
+    def __init__(self, node: Node, working: Any, resumable: bool = False) -> None:
         self._node = node
+        self._resumable = resumable
         self._cycle: Step = node.cycle
         self._working = working
         self._shown: Any = vars(node).get("value", ABSENT)
 
     def __call__(self, state: GraphState) -> bool:
-        """Run the node's cycle; if it raises, the node stays as the cycle left it."""
+        """Run the node's cycle."""
         return self.call(self._cycle, state)
 
     def call(self, method: Step, state: GraphState) -> bool:
@@ -77,7 +82,19 @@ class Withholding:
         shown = attributes.get("value", ABSENT)
         if shown is self._shown and shown is not self._working:
             _put(attributes, self._working)
-        ticked = bool(method(state))
+        ticked = False
+        try:
+            ticked = bool(method(state))
+        except Exception:
+            if self._resumable:
+                self._take(shown, ticked)
+            raise
+        self._take(shown, ticked)
+        return ticked
+
+    def _take(self, shown: Any, ticked: bool) -> None:
+        """Note the value that the node has set, and show to others what it has ticked with."""
+        node = self._node
         attributes = vars(node)  # a node may replace its dict
         self._working = attributes.get("value", ABSENT)
         if ticked:
@@ -86,7 +103,6 @@ class Withholding:
             self._shown = shown
             if shown is not self._working:
                 _put(attributes, shown)
-        return ticked
 
 
 def _put(attributes: dict[str, Any], value: Any) -> None:
@@ -97,13 +113,14 @@ def _put(attributes: dict[str, Any], value: Any) -> None:
 
 
 def steps_of(
-    nodes: Iterable[tuple[int, Node]], withheld: dict[int, Withholding]
+    nodes: Iterable[tuple[int, Node]], withheld: dict[int, Withholding], resumable: bool = False
 ) -> dict[int, Step]:
     """Return what to call for each node's `cycle`: `cycle` itself if nothing is withheld.
 
     Args:
         nodes: nodes whose `start` has been called, with their indices.
         withheld: what is called already for some of them, by index; those that are made are added.
+        resumable: whether cycles may follow one in which a node raised.
     """
     plain: dict[type, bool] = {}
     steps: dict[int, Step] = {}
@@ -113,23 +130,28 @@ def steps_of(
             continue
         cls = type(node)
         if cls not in plain:
-            plain[cls] = sets_only_what_it_ticks_with(cls)
+            plain[cls] = sets_only_what_it_ticks_with(cls, resumable)
         if plain[cls] and "cycle" not in vars(node):  # one of its own, so its class does not tell
             steps[index] = node.cycle
             continue
         # A value that the node already has was set in `start`: only the node reads it before its
         # first tick.
         working = vars(node).pop("value", ABSENT)
-        steps[index] = withheld[index] = Withholding(node, working)
+        steps[index] = withheld[index] = Withholding(node, working, resumable)
     return steps
 
 
-def sets_only_what_it_ticks_with(cls: type[Node]) -> bool:
+def sets_only_what_it_ticks_with(cls: type[Node], resumable: bool = False) -> bool:
     """Return whether the class's code shows that its nodes tick with every value that they set.
 
     It does so if `cycle` and `close` return the constant True, or raise, on each path on which they
     may have assigned `value`, and no other method of the class, or of the user's classes among its
     bases, assigns it. If the code does not prove it, the answer is False.
+
+    Args:
+        cls: the class.
+        resumable: whether cycles may follow one in which a node raised. Then nothing may raise on a
+            path once `value` may have been assigned.
     """
     if cls is OutputNode:  # its owner sets its value, in a cycle in which it ticks
         return True
@@ -150,7 +172,7 @@ def sets_only_what_it_ticks_with(cls: type[Node]) -> bool:
         return False
     if ticking[1] is not MutableNode.close and any({"cycle", "close"} & _names(c) for c in codes):
         return False  # one may call the other, and not return what that says
-    return all(_shows(code, tuple(methods)) for code in codes)
+    return all(_shows(code, tuple(methods), resumable) for code in codes)
 
 
 # A method's name, its code, and whether its first argument is the node.
@@ -191,7 +213,7 @@ def _inner(function: FunctionType) -> Iterator[FunctionType]:
 
 
 @lru_cache(maxsize=1024)
-def _shows(cycle: CodeType, methods: tuple[_Method, ...]) -> bool:
+def _shows(cycle: CodeType, methods: tuple[_Method, ...], resumable: bool) -> bool:
     names = set(chain.from_iterable(_names(code) for _, code, _ in methods))
     for name, code, _ in methods:
         # The new method can call an overridden one only by passing the node to it, which
@@ -208,7 +230,7 @@ def _shows(cycle: CodeType, methods: tuple[_Method, ...]) -> bool:
             if name not in leaks and (hands_on or leaks & _names(code)):
                 leaks.add(name)
                 found = True
-    return bool(cycle.co_argcount) and _shows_in(cycle, leaks)
+    return bool(cycle.co_argcount) and _shows_in(cycle, leaks, resumable)
 
 
 def _names(code: CodeType) -> set[str]:
@@ -262,12 +284,13 @@ def _hands_on(
     return not (asks or augmented)
 
 
-def _shows_in(code: CodeType, leaks: set[str]) -> bool:
+def _shows_in(code: CodeType, leaks: set[str], resumable: bool) -> bool:
     """Follow the paths through a `cycle` or a `close`; see `sets_only_what_it_ticks_with`.
 
     Args:
         code: that of the method.
         leaks: names of globals and methods whose use may assign `value`.
+        resumable: whether an instruction that may raise once `value` is assigned is refused.
     """
     instructions = list(_instructions(code))
     places = {each.offset: place for place, each in enumerate(instructions)}
@@ -282,6 +305,8 @@ def _shows_in(code: CodeType, leaks: set[str]) -> bool:
         following = instructions[place + 1] if place + 1 < len(instructions) else instruction
         assigned[place] = before
         after = before or _may_assign(instruction, following, code, leaks)
+        if resumable and before and not _is_harmless(instruction):
+            return False
         if instruction.opname in _RETURNS:
             if after and not _returns_true(instruction, instructions[place - 1]):
                 return False
@@ -295,6 +320,11 @@ def _shows_in(code: CodeType, leaks: set[str]) -> bool:
         if instruction.opname not in _NEVER_FALL_THROUGH:
             waiting.append((place + 1, after))
     return True
+
+
+def _is_harmless(instruction: dis.Instruction) -> bool:
+    """Return whether an instruction raises nothing: it moves values, jumps or returns."""
+    return instruction.opcode in _JUMPS or instruction.opname.startswith(_HARMLESS)
 
 
 def _may_assign(

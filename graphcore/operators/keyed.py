@@ -6,13 +6,14 @@ with what their roots tick.
 
 from collections import deque
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 from graphcore.declare import node, state
 from graphcore.errors import InvalidTypeError, InvalidValueError, shorten
 from graphcore.node import Active, MutableNode, QueueNode, node_of
 from graphcore.state import GraphState
-from graphcore.subgraph import ABSENT, Inlet, Instance, Subgraphs, add_root
+from graphcore.subgraph import ABSENT, Inlet, Instance, Subgraphs, add_root, resume
 
 T = TypeVar("T")
 K = TypeVar("K", bound=Hashable)
@@ -167,8 +168,9 @@ class KeyedSubgraphs(Generic[K]):
         instance = self._subgraphs.open(lambda: self._build(inlet, key), (inlet,), ("key", key))
         self._instances[key] = instance
         self._keys[instance.birth] = key
-        if instance.quick is not None:
-            self.quick[key] = instance.quick
+        quick = instance.quick
+        if quick is not None:
+            self.quick[key] = partial(resume, quick) if self._subgraphs.resumable else quick
         return instance
 
     def _end_leaving(self) -> None:

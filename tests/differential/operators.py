@@ -89,6 +89,7 @@ NOT_WIRED = {
     "event_time": "wired as the nodes of nodes/by_time.py: it returns a handle",
     "group_by": "test_subgraphs wires it",
     "stop_key": "test_subgraphs wires it: it belongs in a sub-graph",
+    "catch": "test_subgraphs wires it",
     "switch": "test_subgraphs wires it",
     "record": "it writes a file, and graphs that run again and again would share it",
 }

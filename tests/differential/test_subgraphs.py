@@ -1,5 +1,6 @@
 """Sub-graphs of random operators: alike on both tiers, and like a filter for each key."""
 
+import re
 from collections.abc import Callable, Hashable
 from itertools import groupby
 from typing import Any
@@ -231,3 +232,71 @@ def test_switch_runs_a_new_branch_for_each_stretch_of_a_key(
 
 def first_key(event: tuple[int, str, int]) -> str:
     return event[1]
+
+
+def picky(value: float) -> float:
+    if int(value) % 3 == 2:
+        raise ValueError(value)
+    return value
+
+
+def caught(stream: Number, operators: list[str], place: int, after: Any) -> gc.Stream[Any]:
+    """Return what a chain ticks in which one place fails for some values, and its failures."""
+
+    def build(given: Number) -> Number:
+        return chain(chain(given, operators[:place]).map(picky), operators[place:])
+
+    values, failures = stream.catch(build, after=after)
+    told = failures.map(lambda each: (each.time, each.node.rstrip("0123456789"), str(each)))
+    return gc.ticked(value=values, failure=told)
+
+
+def without_addresses(ticks: Any) -> list[Any]:
+    """Return ticks without what differs from run to run: serial numbers of nodes, addresses."""
+    return [(time, re.sub(r"_\d+|0x\w+", "", str(value))) for time, value in ticks]
+
+
+@given(
+    events,
+    names,
+    st.integers(0, 4),
+    st.sampled_from(["continue", "restart"]),
+    st.booleans(),
+    st.integers(1, 30) | st.none(),
+)
+def test_both_tiers_catch_alike(
+    given: list[tuple[int, str, int]],
+    operators: list[str],
+    place: int,
+    after: str,
+    by_keys: bool,
+    cycles: int | None,
+) -> None:
+    source = by_key(given)
+    if by_keys:
+        out = source.group_by(
+            first,
+            lambda stream, key: caught(stream.map(lambda item: item[1]), operators, place, after),
+        ).changes.collect()
+    else:
+        out = caught(source.map(lambda item: item[1]), operators, place, after).collect()
+    graph = gc.Graph(out)
+    bound: Any = {} if cycles is None else {"cycles": cycles}
+    results = []
+    for tier in ("fused", "interpreted"):
+        report = graph.run(tier=tier, **bound)  # type: ignore[arg-type]  # a name of a tier
+        results.append((report.cycles, report.end, without_addresses(out)))
+    assert results[0] == results[1]
+
+
+@given(events, names, st.sampled_from(["fused", "interpreted"]))
+def test_catch_changes_nothing_where_nothing_fails(
+    given: list[tuple[int, str, int]], operators: list[str], tier: Any
+) -> None:
+    numbers = [(time, number) for time, _, number in given]
+    expected = chain(gc.replay(numbers), operators).collect()
+    expected.run(tier=tier)
+    values, failures = gc.replay(numbers).catch(lambda stream: chain(stream, operators))
+    out, failed = values.collect(), failures.collect()
+    gc.Graph(out, failed).run(tier=tier)
+    assert list(out) == list(expected) and not failed.values

@@ -57,6 +57,25 @@ def test_a_cycle_that_returns_true_wherever_it_may_have_set_value_shows_it(body:
 
 
 @pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ("self.value = 1 / self.source.value\nreturn True", True),
+        ("self.other = self.value = self.source.value\nself.seen = 5\nreturn True", True),
+        ("x = self.value = self.source.value\nself.other = x\nreturn True", True),
+        ("self.value = 1\nself.other = 1 / self.source.value\nreturn True", False),
+        ("self.value = 1\nself.help(1)\nreturn True", False),
+        ("self.value = 1\nif self.other:\n    raise ValueError\nreturn True", False),
+        ("self.value += self.source.value\nassert self.other\nreturn True", False),
+    ],
+)
+def test_in_a_resumable_sub_graph_nothing_may_raise_once_value_is_set(
+    body: str, expected: bool
+) -> None:
+    assert sets_only_what_it_ticks_with(class_of(body))
+    assert sets_only_what_it_ticks_with(class_of(body), resumable=True) is expected
+
+
+@pytest.mark.parametrize(
     "body",
     [
         "self.value = 1\nreturn False",

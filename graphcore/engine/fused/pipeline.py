@@ -21,20 +21,23 @@ from graphcore.engine.fused.frontend.capture import Frontend, read_plan
 from graphcore.engine.plan import Plan
 
 
-def read(plan: Plan, to_call: dict[int, str]) -> Frontend:
+def read(plan: Plan, to_call: dict[int, str], resumable: bool = False) -> Frontend:
     """Passes 1 to 7: the nodes as data, each fused, mirrored or called.
 
     Args:
         plan: the plan.
         to_call: nodes that have to be called, with the reason.
+        resumable: whether cycles may follow one in which a node raised.
     """
     with without_collections():
-        frontend = read_plan(plan, to_call)
+        frontend = read_plan(plan, to_call, resumable)
         mirror(frontend.nodes, frontend.held)
         return frontend
 
 
-def compile_subgraph(plan: Plan, frontend: Frontend, inlets: Sequence[int], root: int) -> Compiled:
+def compile_subgraph(
+    plan: Plan, frontend: Frontend, inlets: Sequence[int], root: int, resumable: bool
+) -> Compiled:
     """Passes 8, 10, 11 and 12: make the function of a sub-graph, of which each node is fused.
 
     Args:
@@ -42,12 +45,14 @@ def compile_subgraph(plan: Plan, frontend: Frontend, inlets: Sequence[int], root
         frontend: its nodes as data.
         inlets: the indices of its inlets.
         root: the index of its root.
+        resumable: whether cycles may follow one in which a node raised.
     """
     with without_collections():
         nodes = frontend.nodes
-        placed = place(nodes, Placement(nodes))
+        placed = place(nodes, Placement(nodes, resumable))
         layout = lay_out(nodes, plan.nodes, placed, inlets, plan.outside)
-        return Compiled(plan, nodes, placed, layout, ResumeDriver(nodes, layout, inlets, root))
+        driver = ResumeDriver(nodes, layout, inlets, root, resumable)
+        return Compiled(plan, nodes, placed, layout, driver)
 
 
 def compile_for(driver: DriverName | None, plan: Plan, frontend: Frontend) -> Program:

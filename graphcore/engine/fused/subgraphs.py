@@ -7,12 +7,13 @@ from graphcore.engine.fused.backend.instances import Compiled, Generator
 from graphcore.engine.fused.pipeline import compile_subgraph, read
 from graphcore.engine.fused.shapes import Shape
 from graphcore.engine.lifecycle import Started, start_nodes
-from graphcore.engine.notes import add_note
+from graphcore.engine.notes import noted
 from graphcore.engine.plan import Node, Outside, Plan
 from graphcore.engine.subgraphs import RunningSubgraph, Subgraph, Subgraphs, Subsession
 from graphcore.engine.withheld import Withholding
+from graphcore.errors import Failure
 from graphcore.node import MutableNode, nodes_made
-from graphcore.subgraph import ABSENT, Inlet, building
+from graphcore.subgraph import ABSENT, Failed, Inlet, building
 
 _MOST_SHAPES = 8  # of one owner: compiling takes as long as thousands of cycles
 
@@ -74,11 +75,9 @@ class FusedSubgraph:
         template, session = self._template, self._session
         states: Mapping[int, Any] = {}
         if session is not None:
-            assert session.starting is not None
             self._start(nodes, session)
-            for index in session.starting:
+            for index in session.end_start():
                 self.wake(index)
-            session.starting = None
             states = session.states
         self._pending += template.ticked_outside(self._owner.session.cycle)
         for inlet in template.begun_inlets(nodes):
@@ -99,7 +98,7 @@ class FusedSubgraph:
                 nodes[index].start(session.states[index])
             except Exception as error:
                 plan = self._template.plan.with_nodes(nodes)
-                add_note(error, plan, index, session.time, "start")
+                noted(error, plan, index, session, "start")
                 raise
 
     @property
@@ -132,12 +131,33 @@ class FusedSubgraph:
         """Run a cycle; return the root's value if the root ticked, otherwise `ABSENT`."""
         if self._called is not None:
             return self._called.run(values)
+        result = self._send(values)
+        if type(result) is Failed:
+            raise result.exception
+        return result
+
+    def attempt(self, values: Mapping[int, Any]) -> tuple[Any, Failure | None]:
+        """Run a cycle; return what `run` returns, and what a node raised, if one did."""
+        if self._called is not None:
+            return self._called.attempt(values)
+        result = self._send(values)
+        if type(result) is not Failed:
+            return result, None
+        failure = self._owner.session.take_failure(result.exception)
+        assert failure is not None, "the generator notes which node failed"
+        return result.result, failure
+
+    def _send(self, values: Mapping[int, Any]) -> Any:
         assert self._generator is not None
         if self._template.compiled.takes_value:
             return self._generator.send(values[0]) if values else ABSENT
         pending, self._pending = self._pending, []
         pending += (self._template.inlets[number] for number in values)
-        return self._generator.send((pending, values, self._owner.session.time))
+        result = self._generator.send((pending, values, self._owner.session.time))
+        if type(result) is Failed and self._session is not None:
+            self._session.failed = result.node
+            self._session.wake_again(pending)
+        return result
 
     def close(self) -> None:
         """Begin the closing instant: nodes that close are called one by one from now on (R14)."""
@@ -168,7 +188,7 @@ class FusedSubgraph:
                 compiled = self._template.compiled
                 compiled.give_back(variables, self._plan.nodes)
                 self._session.withheld |= {
-                    index: Withholding(self._plan.nodes[index], working)
+                    index: Withholding(self._plan.nodes[index], working, compiled.resumable)
                     for index, working in compiled.working(variables).items()
                 }
             self._generator = None
@@ -223,12 +243,13 @@ class _Template:
         self._shape = Shape(plan, made)
         own = [node for node in plan.nodes if not isinstance(node, Inlet | Outside)]
         self.closes = any(_overrides(node, "close") for node in own)
-        self.keeps_nodes = self.closes or any(
+        ends = self.closes or any(
             _overrides(node, name) for node in own for name in ("stop", "reset")
         )
+        self.keeps_nodes = ends or compiled.resumable  # to name a node that fails
         self.starting = [i for i, node in enumerate(plan.nodes) if _overrides(node, "start")]
         self.keeps_session = self.keeps_nodes or compiled.keeps_states
-        self.is_quick = compiled.takes_value and not self.keeps_session
+        self.is_quick = compiled.takes_value and not ends and not compiled.keeps_states
 
     def nodes_of(
         self, made: Sequence[Node], root: Node, inlets: Sequence[Inlet[Any]], cycle: int
@@ -245,7 +266,7 @@ class _Template:
 
     def ticked_outside(self, cycle: int) -> list[int]:
         """Return the indices of the nodes from outside that tick in this cycle."""
-        return [i for i in self.plan.outside if self.plan.wired[i].ticked_in == cycle]
+        return [i for i in self.plan.outside if self.plan.wired[i].ticked_in == cycle > 0]
 
     def begun_inlets(self, nodes: Sequence[Node]) -> list[Inlet[Any]]:
         """Return the inlets of a sub-graph that have a value before its first cycle."""
@@ -268,8 +289,10 @@ def _begun(
 class FusedSubgraphs(Subgraphs):
     """The sub-graphs of one node; see `Subgraphs`."""
 
-    def __init__(self, session: Any, index: int, outside: Sequence[Node]) -> None:
-        super().__init__(session, index, outside)
+    def __init__(
+        self, session: Any, index: int, outside: Sequence[Node], resumable: bool = False
+    ) -> None:
+        super().__init__(session, index, outside, resumable)
         self._templates: list[_Template] = []
 
     def _wire(
@@ -297,14 +320,14 @@ class FusedSubgraphs(Subgraphs):
         """Compile a sub-graph, unless it has to be called."""
         if len(self._templates) >= _MOST_SHAPES:
             return None
-        frontend = read(plan, {})
+        frontend = read(plan, {}, self.resumable)
         if any(node.cycle is None for node in frontend.nodes) or any(frontend.held):
             return None
         places = [plan.wired.index(inlet) for inlet in inlets]
         begun = _begun(plan, places, inlets, self.session.cycle)
         for index in begun:
             frontend.nodes[index].begun = True
-        compiled = compile_subgraph(plan, frontend, places, plan.wired.index(root))
+        compiled = compile_subgraph(plan, frontend, places, plan.wired.index(root), self.resumable)
         template = _Template(plan, made, inlets, root, begun, compiled)
         self._templates.append(template)
         return template

@@ -12,11 +12,11 @@ from graphcore.engine.clock import Schedule
 from graphcore.engine.closing import Closing
 from graphcore.engine.interpreted import Cycles
 from graphcore.engine.lifecycle import Started, start_nodes, stop_nodes
-from graphcore.engine.notes import add_subgraph_note
+from graphcore.engine.notes import add_note, add_subgraph_note
 from graphcore.engine.plan import Node, Plan
 from graphcore.engine.session import Session
 from graphcore.engine.subgraphs.subsession import Subsession
-from graphcore.errors import RunError
+from graphcore.errors import Failure, RunError
 from graphcore.node import MutableNode, Source
 from graphcore.state import Alarm, RunMode
 from graphcore.subgraph import ABSENT, Inlet, Instance, building
@@ -26,6 +26,14 @@ _NODE_BITS = 24
 _BIRTH_BITS = 64
 _KEY = "key"
 _MOST_SHOWN = 20
+
+
+def raise_all(errors: Sequence[Exception], message: str) -> None:
+    """Raise a lone error itself, and several in an `ExceptionGroup`."""
+    if len(errors) == 1:
+        raise errors[0]
+    if errors:
+        raise ExceptionGroup(message, errors)
 
 
 class RunningSubgraph(Instance, Protocol):
@@ -100,17 +108,15 @@ class Subgraph:
         start_nodes(plan, session, self._started)
         for index in plan.outside:
             ticked_in = plan.wired[index].ticked_in
-            if ticked_in == session.cycle:
+            if ticked_in == session.cycle > 0:
                 self.pending.append(index)
             else:
                 plan.nodes[index].ticked_in = ticked_in
         for inlet, _ in self._inlets:
             if inlet.source is not None and inlet.source.ticked_in:
                 inlet.value, inlet.ticked_in = inlet.source.value, inlet.source.ticked_in
-        assert session.starting is not None
-        for index in session.starting:
+        for index in session.end_start():
             self.wake(index)
-        session.starting = None
         self._cycles = Cycles(plan, session)
 
     def go_on(self, started: Started, pending: list[int]) -> None:
@@ -140,15 +146,33 @@ class Subgraph:
             inlet, place = self._inlets[number]
             inlet.value = value
             pending.append(place)
+        due = pending.copy() if self._session.resumable else pending
+        assert self._cycles is not None
         try:
             if self._closing is not None:
                 self._closing.run(pending)
             else:
-                assert self._cycles is not None
                 self._cycles.run(pending)
         except Exception as error:
             add_subgraph_note(error, self.what)
+            if self._session.resumable:
+                cycles = self._cycles if self._closing is None else self._closing.cycles
+                cycles.recover()
+                self._session.wake_again(due)
             raise
+        return self._result()
+
+    def attempt(self, values: Mapping[int, Any]) -> tuple[Any, Failure | None]:
+        """Run a cycle; return what `run` returns, and what a node raised, if one did."""
+        try:
+            return self.run(values), None
+        except Exception as error:
+            failure = self._session.take_failure(error)
+            assert failure is not None, "all that runs nodes notes which one failed"
+            return self._result(), failure
+
+    def _result(self) -> Any:
+        """Return the root's value if the root ticked in the present cycle, otherwise `ABSENT`."""
         root = self._root
         return root.value if root.ticked_in == self._session.cycle else ABSENT
 
@@ -161,8 +185,17 @@ class Subgraph:
     def stop(self) -> None:
         """Cancel the alarms, and stop the nodes in reverse order."""
         self._owner.forget(self)
-        self._session.schedule.cancel_all()
-        stop_nodes(self._plan, self._session, self._started)
+        session, started = self._session, self._started
+        session.schedule.cancel_all()
+        errors: list[Exception] = []
+        while started.count:
+            try:
+                stop_nodes(self._plan, session, started)
+            except Exception as error:  # raised again below, once all are stopped
+                add_note(error, self._plan, started.count, session.time, "stop")
+                add_subgraph_note(error, self.what)
+                errors.append(error)
+        raise_all(errors, "several nodes failed to stop")
 
 
 class Subgraphs:
@@ -172,12 +205,18 @@ class Subgraphs:
         session: the session of the node.
         index: the index of the node.
         outside: the nodes from outside that the sub-graphs may read.
+        resumable: whether the sub-graphs may go on after a cycle in which a node raised.
     """
 
     def __init__(
-        self, session: "Session | Subsession", index: int, outside: Sequence[Node]
+        self,
+        session: "Session | Subsession",
+        index: int,
+        outside: Sequence[Node],
+        resumable: bool = False,
     ) -> None:
         self.index = index
+        self.resumable = resumable
         self.session = session
         self._outside = {id(node): node for node in outside}
         self._live: dict[int, RunningSubgraph] = {}
@@ -197,11 +236,30 @@ class Subgraphs:
         what: tuple[str, Any],
     ) -> "RunningSubgraph":
         """Wire and start a sub-graph; see `graphcore.subgraph.Subgraphs`."""
+        births = self._births
         try:
             return self._wire(build, inlets, what)
         except Exception as error:
             add_subgraph_note(error, what)
+            if self.resumable and self._births > births:
+                # The run may go on without it; otherwise it is stopped with all others.
+                self.stop_after(error, self._live[self._births])
             raise
+
+    def stop_after(self, error: Exception, failed: Instance) -> None:
+        """Stop a sub-graph in which a node raised.
+
+        Raises:
+            ExceptionGroup: of both errors, if stopping raises as well.
+        """
+        try:
+            failed.stop()
+        except Exception as another:
+            both = ExceptionGroup("a sub-graph failed, and so did stopping it", [error, another])
+            failure = self.session.take_failure(error)
+            if failure is not None:
+                self.session.note_failure(both, -1, failure.node, failure.values)
+            raise both from None
 
     def _wire(
         self,
@@ -292,6 +350,10 @@ class Subgraphs:
         retiring, self._retiring = self._retiring, []
         return retiring
 
+    def failure(self, error: Exception) -> Failure | None:
+        """Return which node raised an error in `open`; `None` if `build` raised it."""
+        return self.session.take_failure(error)
+
     def stop(self) -> None:
         """Stop all sub-graphs, the youngest first.
 
@@ -304,10 +366,7 @@ class Subgraphs:
                 each.stop()
             except Exception as error:  # raised again below, once all are stopped
                 errors.append(error)
-        if len(errors) == 1:
-            raise errors[0]
-        if errors:
-            raise ExceptionGroup("several sub-graphs failed to stop", errors)
+        raise_all(errors, "several sub-graphs failed to stop")
 
     # Called by the sub-graphs
 

@@ -5,13 +5,14 @@ alarm of the node that owns the sub-graph as well: it wakes the owner, which the
 at its own place in the cycle (R2).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from threading import Event
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from graphcore.engine.plan import Node, Plan
 from graphcore.engine.session import Session, States
 from graphcore.engine.withheld import Withholding
+from graphcore.errors import Failure
 from graphcore.polling import Pollable, Receive
 from graphcore.state import Alarm, EndedBy, EventLoop, RunMode
 
@@ -35,6 +36,8 @@ class Subsession:
         withheld: as `Session.withheld`.
         pending: as `Session.pending`.
         starting: the nodes that set an alarm for cycle 1 in `start`; `None` after that.
+        resumable: whether cycles may follow one in which a node raised.
+        failed: the index of the node that raised last.
         has_closed: whether its closing instant has begun.
     """
 
@@ -53,7 +56,11 @@ class Subsession:
         self.withheld: dict[int, Withholding] = {}
         self.pending: list[int] | None = None
         self.schedule = _Alarms(owner, birth, self)
-        self.starting: list[int] | None = []
+        # Where the owner itself is being started, the owner's alarm starts the first cycle.
+        self.starting: list[int] | None = None if outer.is_starting else []
+        self._is_starting = True
+        self.resumable = owner.resumable
+        self.failed = -1
         self.has_closed = False
 
     @property
@@ -125,9 +132,40 @@ class Subsession:
         """Change the number of holds by this."""
         self._outer.hold(count)
 
-    def subgraphs(self, index: int, outside: Sequence[Node]) -> "Subgraphs":
+    def subgraphs(self, index: int, outside: Sequence[Node], resumable: bool) -> "Subgraphs":
         """Return the sub-graphs of a node of this sub-graph."""
-        return type(self._owner)(self, index, outside)
+        return type(self._owner)(self, index, outside, resumable or self.resumable)
+
+    @property
+    def is_starting(self) -> bool:
+        """Whether nodes are being started, before the first cycle."""
+        return self._is_starting
+
+    def end_start(self) -> list[int]:
+        """Return the nodes that set an alarm for the first cycle in `start`, which is over."""
+        starting, self.starting, self._is_starting = self.starting, None, False
+        return starting or []
+
+    def wake_again(self, due: Iterable[int]) -> None:
+        """Wake the nodes that the present cycle, which failed, has not reached.
+
+        Args:
+            due: the nodes that started the cycle.
+        """
+        for index in sorted(set(due)):
+            if index > self.failed and self.states[index].due_in == self.cycle:
+                self.schedule.add(self.time, index)
+
+    def note_failure(
+        self, error: Exception, index: int, node: str, values: Mapping[str, Any]
+    ) -> None:
+        """Keep which node raised an error; of the nodes that an error passes, the first."""
+        self.failed = index
+        self._outer.note_failure(error, index, node, values)
+
+    def take_failure(self, error: Exception) -> Failure | None:
+        """Return what was kept of an error, if anything, and keep it no more."""
+        return self._outer.take_failure(error)
 
     def due_now(self) -> set[int]:
         """Return the nodes with an alarm for the present time that has not gone off."""

@@ -1,11 +1,12 @@
-"""The methods of `Stream` that give each key of a stream a sub-graph of its own."""
+"""The methods of `Stream` that run sub-graphs: one for each key, or one that may fail."""
 
 import sys
 from collections.abc import Callable, Hashable, Iterable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
+from graphcore.errors import Failure, InvalidValueError
 from graphcore.node import Active
-from graphcore.operators import keyed
+from graphcore.operators import catching, keyed
 from graphcore.stream.families.arguments import function_of, whole
 from graphcore.stream.families.base import StreamBase
 from graphcore.stream.keyed import Keyed, outside_of, wiring
@@ -87,6 +88,61 @@ class KeyedOperators(StreamBase[T]):
             idle=None if idle is None else keyed.Idle(to_period(idle)),
         )
         return Keyed(node, self._stream)
+
+    def catch(
+        self,
+        build: "Callable[[Stream[T]], Active[U]]",
+        *,
+        after: Literal["continue", "restart"] = "continue",
+        uses: Iterable[Active[Any]] = (),
+    ) -> "tuple[Stream[U], Stream[Failure]]":
+        """Run a sub-graph, and tick what its nodes raise in place of ending the run.
+
+        ::
+
+            time                       1s   2s                       3s
+            self                       2    0                        4
+            catch(lambda s: 8 / s)[0]  4.0                           2.0
+            catch(lambda s: 8 / s)[1]       Failure(… ZeroDivision…)
+
+        The sub-graph begins with the run. When a node raises, the rest of that cycle does not run.
+        What `build` itself raises ends the run, and so does what a node raises when it is first
+        started.
+
+        Args:
+            build: gets this stream; wires the sub-graph and returns the stream that is its result.
+                It may use streams from outside as that of `group_by` may.
+            after: ``"continue"`` goes on with the state that the nodes have then. ``"restart"``
+                stops the nodes in reverse order, without closing them (R14), and begins a new
+                sub-graph in a further cycle at the same time. If that one fails in its first cycle,
+                or cannot be started, the next begins with the next value of this stream.
+            uses: further streams from outside that `build` uses, if its code does not show them.
+
+        Returns:
+            What the sub-graph's result ticks with, and a `Failure` for each exception: the engine
+            time, the name of the node that raised, what it was reading, and the exception with its
+            notes (R11).
+
+        Raises:
+            InvalidValueError: if `after` is neither of the two.
+
+        >>> import graphcore as gc
+        >>> prices = gc.from_iterable(["1.5", "?", "2.5"])
+        >>> total, failures = prices.catch(lambda texts: texts.map(float).sum())
+        >>> out, failed = total.collect(), failures.map(lambda each: each.exception).collect()
+        >>> report = gc.Graph(out, failed).run()
+        >>> out.values, failed.values
+        ([1.5, 4.0], [ValueError("could not convert string to float: '?'")])
+        """
+        if after not in ("continue", "restart"):
+            raise InvalidValueError(f'after must be "continue" or "restart", not {after!r}')
+        node: catching.Catch[U] = catching.Catch(
+            source=self,
+            outside=outside_of(build, uses),
+            build=wiring(build, self._stream),
+            restarts=after == "restart",
+        )
+        return self._stream(node), self._stream(node.failures)
 
     def stop_key(self) -> "Stream[T]":
         """Retire the key of the sub-graph after each cycle in which this stream ticks.

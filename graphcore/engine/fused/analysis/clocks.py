@@ -120,6 +120,8 @@ class Placement:
 
     Args:
         nodes: the nodes in the order of R2.
+        resumable: whether cycles may follow one in which a node raised, so that no node's tick
+            tells that another ticked.
 
     Attributes:
         runs: for each node, the clock under which it runs.
@@ -127,7 +129,7 @@ class Placement:
         top: the block of every cycle.
     """
 
-    def __init__(self, nodes: Sequence[NodeIR]) -> None:
+    def __init__(self, nodes: Sequence[NodeIR], resumable: bool = False) -> None:
         self.every = Clock(Of.EVERY)
         self.never = Clock(Of.NEVER, self.every)
         self.runs: list[Clock] = []
@@ -141,7 +143,7 @@ class Placement:
             self.runs.append(runs)
             if runs is self.never or node.tick_form is TickForm.NEVER:
                 self.ticks.append(self.never)
-            elif node.tick_form is TickForm.ALWAYS:
+            elif node.tick_form is TickForm.ALWAYS and not resumable:
                 self.ticks.append(runs)
             else:
                 self.ticks.append(Clock(Of.CHOICE, runs, index, flag=index))
@@ -226,7 +228,7 @@ class Placement:
                 stack.append(block)
             block = stack[-1]
             block.items += [index, *outputs.get(index, ())]
-            always_ticks = nodes[index].tick_form is TickForm.ALWAYS
+            always_ticks = self.ticks[index] is clock
             if always_ticks and block.counter is None and block is not top:
                 block.counter = index
                 if clock.flag is None:

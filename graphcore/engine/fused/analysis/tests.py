@@ -190,7 +190,9 @@ class _Placing:
             node = self._node(item)
             placed.items.append(node)
             ticks = self._placement.ticks[item]
-            own = self._nodes[item].tick_form is TickForm.TAIL and ticks.node == item
+            # A node that ticks whenever it runs has a clock of its own in a resumable sub-graph.
+            at_end = self._nodes[item].tick_form in (TickForm.TAIL, TickForm.ALWAYS)
+            own = at_end and ticks.of is Of.CHOICE and ticks.node == item
             if own and isinstance(following, Block) and following.clock is ticks:
                 node.dependants = self._block(following, Always())
                 position += 1

@@ -32,7 +32,7 @@ from graphcore.engine.session import RunningSession
 from graphcore.node import no_value
 from graphcore.parsing import without_warnings
 from graphcore.state import GraphState
-from graphcore.subgraph import ABSENT
+from graphcore.subgraph import ABSENT, Failed
 
 _numbers = itertools.count(1)
 
@@ -49,29 +49,44 @@ class ResumeDriver(Driver):
     indent = 3
 
     def __init__(
-        self, nodes: Sequence[NodeIR], layout: Layout, inlets: Sequence[int], root: int
+        self,
+        nodes: Sequence[NodeIR],
+        layout: Layout,
+        inlets: Sequence[int],
+        root: int,
+        resumable: bool,
     ) -> None:
         super().__init__(nodes, layout)
         self.inlets = inlets
         self.root = root
+        self.resumable = resumable
         self.replaced = frozenset(inlets)
         self.takes_value = len(inlets) == 1 and self.woken == [*inlets] and not layout.asks_time
 
     def prologue(self, out: Lines) -> None:
         out.add(1, "cycle = 0")
         out.add(1, "result = absent")
-        out.add(1, "try:")
-        out.add(2, "while True:")
+        indent = 1
+        if not self.resumable:
+            out.add(1, "try:")
+            indent = 2
+        out.add(indent, "while True:")
         if self.takes_value:
-            out.add(3, f"{self.layout.values[self.inlets[0]]} = yield result")
+            out.add(indent + 1, f"{self.layout.values[self.inlets[0]]} = yield result")
         else:
-            out.add(3, "woken, given, time = yield result")
+            out.add(indent + 1, "woken, given, time = yield result")
         self.begins = len(out)
-        out.add(3, "cycle += 1")
-        out.add(3, "result = absent")
+        out.add(indent + 1, "cycle += 1")
+        out.add(indent + 1, "result = absent")
+        if self.resumable:
+            out.add(indent + 1, "try:")
 
     def epilogue(self, out: Lines) -> None:
         # Here, because the owner may resume the generator with nothing around it.
+        if self.resumable:
+            out.add(2, "except Exception as error:")
+            out.add(3, "result = failed(error, session, what, nodes, result)")
+            return
         out.add(1, "except Exception as error:")
         out.add(2, "raised = noted(error, session, what)")
         out.add(2, "if raised is error:")
@@ -121,6 +136,8 @@ class Compiled:
 
     Attributes:
         takes_value: whether the generator is sent the value of the one inlet alone.
+        resumable: whether the generator goes on after a cycle in which a node raised; it then gives
+            a `Failed` back.
         keeps_states: whether nodes use their states after `start`.
         source: the function's text.
     """
@@ -139,6 +156,7 @@ class Compiled:
         self._readers = {kept.value: kept.node for kept in layout.kept if kept.value}
         self._readers |= {kept.working: kept.node for kept in layout.kept if kept.working}
         self.takes_value = driver.takes_value
+        self.resumable = driver.resumable
         quiet = not any(node.asks_between_cycles for node in nodes)
         self.keeps_states = bool(layout.states) or not (quiet and driver.takes_value)
         self._attributes = [
@@ -154,6 +172,8 @@ class Compiled:
         if layout.asks_start:
             variables.append("start")
         variables += ["session", "what"]
+        if self.resumable:
+            variables.append("nodes")
         text = emit_subgraph(nodes, placed, layout, driver, variables)
         self._owners = text.owners
         self.source = str(text)
@@ -165,6 +185,7 @@ class Compiled:
             "heappop": heappop,
             "heappush": heappush,
             # Not the method, so that the function does not keep this object alive.
+            "failed": partial(Compiled.failed, weakref.proxy(self)),
             "noted": partial(Compiled.noted, weakref.proxy(self)),
             **layout.constants,
         }
@@ -200,6 +221,8 @@ class Compiled:
         if self._asks_start:
             given.append(session.time)
         given += (session, what)
+        if self.resumable:
+            given.append(nodes)
         generator: Generator = self._function(*given)
         next(generator)
         return generator
@@ -226,6 +249,27 @@ class Compiled:
         """Return for each node whose value may differ from its last tick's the one it set (R5)."""
         return {kept.node: variables.get(kept.working, ABSENT) for kept in self._withheld}
 
+    def failed(
+        self,
+        error: Exception,
+        session: RunningSession,
+        what: tuple[str, Any],
+        nodes: Sequence[Node],
+        result: Any,
+    ) -> Failed:
+        """Return what the cycle of a resumable sub-graph comes to; see `noted`.
+
+        Args:
+            error: what a node of the sub-graph raised.
+            session: that of the node that owns the sub-graph.
+            what: what the sub-graph is for.
+            nodes: its nodes.
+            result: the root's value, if the root had ticked.
+        """
+        plan = self._plan.with_nodes(nodes)
+        raised, index = self._noted(error, session, what, plan)
+        return Failed(raised, result, index)
+
     def noted(self, error: Exception, session: RunningSession, what: tuple[str, Any]) -> Exception:
         """Add the notes of the node that failed and of the sub-graph; return the error to raise.
 
@@ -237,9 +281,15 @@ class Compiled:
             session: that of the node that owns the sub-graph.
             what: what the sub-graph is for.
         """
+        return self._noted(error, session, what, self._plan)[0]
+
+    def _noted(
+        self, error: Exception, session: RunningSession, what: tuple[str, Any], plan: Plan
+    ) -> tuple[Exception, int]:
+        """Add the notes; return the error to raise, and the index of the node that failed."""
         found = entry_of(self._function.__code__, error.__traceback__)
         if found is None:
-            return error
+            return error, -1
         traceback, last = found
         line = traceback.tb_lineno or len(self._owners)
         variables = variables_of(traceback.tb_frame)
@@ -247,13 +297,13 @@ class Compiled:
         raised = error
         if unbound is not None:
             name, line = unbound
-            missing = no_value(self._plan.nodes[self._readers[name]])
+            missing = no_value(plan.nodes[self._readers[name]])
             raised = missing.with_traceback(error.__traceback__)
-        for node in self._plan.nodes:
+        for node in plan.nodes:
             attributes_of(node).pop("value", None)
-        self.give_back(variables, self._plan.nodes)
+        self.give_back(variables, plan.nodes)
         index = self._owners[line - 1] if line <= len(self._owners) else -1
         if index >= 0:
-            raised = noted(raised, self._plan, index, session.time)
+            raised = noted(raised, plan, index, session)
         add_subgraph_note(raised, what)
-        return raised
+        return raised, index

@@ -69,7 +69,7 @@ _TAKEN = {
     *_BUILTINS,
 }
 # Names that the function of a sub-graph uses as well.
-_TAKEN_IN_SUBGRAPHS = {"error", "noted", "raised", "subgraph", "what"}
+_TAKEN_IN_SUBGRAPHS = {"error", "failed", "noted", "nodes", "raised", "subgraph", "what"}
 
 
 class Kept(NamedTuple):

@@ -205,7 +205,7 @@ class Program:
         self._give_back(variables, session, owner if owner >= 0 else len(self._nodes))
         if owner >= 0 and isinstance(error, Exception):
             self._live.end()  # after the write-back, because the note shows the nodes' values
-            raised = noted(missing or error, self._plan, owner, session.time)
+            raised = noted(missing or error, self._plan, owner, session)
             return None if raised is error else raised
         return missing
 

@@ -88,14 +88,15 @@ class Frontend:
     held: list[tuple[int, ...]]
 
 
-def read_plan(plan: Plan, to_call: dict[int, str]) -> Frontend:
+def read_plan(plan: Plan, to_call: dict[int, str], resumable: bool = False) -> Frontend:
     """Return the nodes of a plan, each with its `CycleIR` or the reason why it is called.
 
     Args:
         plan: the plan.
         to_call: nodes that have to be called, with the reason.
+        resumable: whether cycles may follow one in which a node raised.
     """
-    return _Capture(plan, to_call).frontend()
+    return _Capture(plan, to_call, resumable).frontend()
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +123,9 @@ class _Class:
 
 
 class _Capture:
-    def __init__(self, plan: Plan, to_call: dict[int, str]) -> None:
+    def __init__(self, plan: Plan, to_call: dict[int, str], resumable: bool) -> None:
         self._plan = plan
+        self._resumable = resumable
         self._to_call = to_call
         self._names = plan.names()
         self._indices = {id(node): index for index, node in enumerate(plan.nodes)}
@@ -188,7 +190,7 @@ class _Capture:
                 cycle: Cycle | str = cycle_of(cls)
             except Refused as reason:
                 cycle = str(reason)
-            withheld = not sets_only_what_it_ticks_with(cls)
+            withheld = not sets_only_what_it_ticks_with(cls, self._resumable)
             asks = may_schedule(cls), keeps_alarms(cls), asks_between_cycles(cls)
             alarms = has_plain_alarms(cls), starts_quietly(cls)
             found = self._classes[cls] = _Class(cycle, withheld, *asks, *alarms)
