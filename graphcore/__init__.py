@@ -27,6 +27,7 @@ from graphcore.errors import (
 from graphcore.graph import Graph
 from graphcore.handle import Handle
 from graphcore.node import Active, MutableNode, Passive, QueueNode, Source, Upstreams
+from graphcore.operators.aggregates import Bar
 from graphcore.seeing import Drawing, RunReport
 from graphcore.source_functions import (
     constant,
@@ -45,6 +46,7 @@ from graphcore.sources.receiver import ReceiverStream, Sender
 from graphcore.sources.retrying import Backoff, SourceState, SourceStatus
 from graphcore.state import Alarm, EndedBy, GraphState, RunMode
 from graphcore.stream import (
+    Bars,
     Demuxed,
     EventTime,
     EventWindows,
@@ -85,6 +87,8 @@ __all__ = [
     "Active",
     "Alarm",
     "Backoff",
+    "Bar",
+    "Bars",
     "CheckError",
     "Collected",
     "Demuxed",

@@ -15,6 +15,7 @@ import pytest
 import graphcore as gc
 from graphcore import source_functions
 from graphcore.stream import functions, tables
+from graphcore.stream.bars import BarOperators
 from graphcore.stream.event_time import EventTimeOperators
 from graphcore.stream.families.bursts import BurstOperators
 from graphcore.stream.families.ending import EndingOperators
@@ -149,7 +150,7 @@ def test_the_operator_table_names_exactly_the_operators_that_exist(page: str) ->
         if getattr(getattr(gc, name), "__module__", "") == "graphcore.stream.functions"
     }
     operators = (operators - NO_OPERATORS) | functions
-    by_time = {*vars(gc.EventTime), *vars(gc.EventWindows)}
+    by_time = {*vars(gc.EventTime), *vars(gc.EventWindows), *vars(gc.Bars)}
     by_time = {name for name in by_time if not name.startswith("_")}
     handles = statistics | by_time
     assert named - {"reset"} == operators | SOURCES | handles | {"named"}
@@ -162,6 +163,7 @@ SHOWN = (
     RateOperators,
     SeveralOperators,
     KeyedOperators,
+    BarOperators,
     EventTimeOperators,
     gc.EventTime,
     BurstOperators,

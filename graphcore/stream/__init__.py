@@ -1,6 +1,7 @@
 """`Stream`, the fluent handle, and the functions that make one of several streams."""
 
 from graphcore.stream import math
+from graphcore.stream.bars import Bars
 from graphcore.stream.event_time import EventTime
 from graphcore.stream.event_windows import EventWindows
 from graphcore.stream.families.several import Demuxed
@@ -36,6 +37,7 @@ from graphcore.stream.stream import (
 from graphcore.stream.tables import from_table, read_csv, read_parquet, replay_parquet
 
 __all__ = [
+    "Bars",
     "Demuxed",
     "EventTime",
     "EventWindows",

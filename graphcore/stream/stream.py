@@ -16,6 +16,7 @@ from graphcore.node import Active, MutableNode, node_of
 from graphcore.origin import register_operator
 from graphcore.output import IsOutput
 from graphcore.sources.retrying import SourceStatus
+from graphcore.stream.bars import BarOperators
 from graphcore.stream.event_time import EventTimeOperators
 from graphcore.stream.families.arithmetic import ArithmeticOperators
 from graphcore.stream.families.bursts import BurstOperators
@@ -41,6 +42,7 @@ class Stream(
     RateOperators[T],
     SeveralOperators[T],
     KeyedOperators[T],
+    BarOperators[T],
     EventTimeOperators[T],
     BurstOperators[T],
     RunningOperators[T],

@@ -335,8 +335,11 @@ def _values(annotation: Any, call: str, parameter: str) -> list[Any]:
     for known, values in SETTINGS.items():
         if annotation == known:
             return values
-    if any(typing.get_origin(each) is _CALLABLE for each in typing.get_args(annotation)):
+    options = typing.get_args(annotation)
+    if any(typing.get_origin(each) is _CALLABLE for each in options):
         return [None, str]
+    if type(None) in options and typing.get_origin(options[0]) is typing.Literal:
+        return list(typing.get_args(options[0]))
     raise NoStrategy(
         f"{call} takes {parameter}: {annotation}, for which the differential test knows no values; "
         f"add some to SETTINGS in {__file__}"
@@ -376,7 +379,7 @@ def _try(
 def _kinds(name: str, calls: tuple[Call, ...], of_module: bool) -> dict[str, tuple[str, ...]]:
     """Find out which kinds of values an operator takes, and the kinds of its results."""
     taken: dict[str, tuple[str, ...]] = {}
-    settings = list(itertools.islice(itertools.product(*[call.settings for call in calls]), 20))
+    settings = list(itertools.islice(itertools.product(*[call.settings for call in calls]), 5))
     for (kind, values), chosen, other in itertools.product(KINDS.items(), settings, (True, False)):
         if kind not in taken:
             source = gc.from_iterable([*values, *values, *values], period=2)

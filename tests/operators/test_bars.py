@@ -1,0 +1,143 @@
+"""Bars beside pandas' `resample`, in UTC, in zones where the clock changes, and by sessions."""
+
+from collections.abc import Sequence
+from math import isnan, nan
+from time import monotonic_ns
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import graphcore as gc
+from graphcore.testing import ticks
+
+MINUTE = 60_000_000_000
+HOUR = 60 * MINUTE
+DAY = 24 * HOUR
+Side = Literal["left", "right"]
+sides = st.sampled_from(["left", "right"])
+FIGURES = ["first", "last", "min", "max", "count", "sum", "mean", "var", "std", "median"]
+numbers = st.integers(-99, 99) | st.floats(-1e6, 1e6) | st.just(nan)
+
+
+def same(found: Sequence[Any], expected: Sequence[Any]) -> None:
+    assert found == pytest.approx(expected, rel=1e-9, abs=1e-9, nan_ok=True)
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 60), numbers), min_size=1, max_size=25),
+    st.integers(1, 13),
+    sides,
+    sides,
+    st.sampled_from([None, "ffill", "nan"]),
+)
+def test_bars_are_those_of_pandas(
+    events: list[tuple[int, float]], period: int, closed: Side, label: Side, fill: Any
+) -> None:
+    times, values = zip(*sorted(events, key=lambda event: event[0]), strict=True)
+    source = gc.replay(times, values)
+    bars = source.resample(period, closed=closed, label=label, fill=fill)
+    labels, starts = bars.label().collect(), bars.start().collect()
+    ends = bars.end().collect()
+    outs = {name: getattr(bars, name)().collect() for name in FIGURES}
+    ohlc = bars.ohlc().collect()
+    gc.Graph(labels, starts, ends, ohlc, *outs.values()).run()
+
+    series = pd.Series(values, pd.DatetimeIndex(np.array(times, dtype="M8[ns]")), dtype=float)
+    spans = series.resample(pd.Timedelta(period), closed=closed, label=label, origin="epoch")
+    came = spans.size() > 0
+    kept = came if fill is None else came | True
+    assert labels.values == list(came.index.astype("int64")[kept])
+    assert all(end - start == period for start, end in zip(starts.values, ends.values, strict=True))
+    assert labels.values == (starts if label == "left" else ends).values
+    # The last one ticks when the run ends.
+    assert labels.times[:-1] == ends.values[:-1]
+    assert labels.times[-1] == times[-1]
+    for name in FIGURES:
+        figures = getattr(spans, name)()
+        if fill == "ffill":
+            known = figures[came]
+            figures = pd.Series(known.to_numpy()[came.cumsum() - 1], figures.index)
+        same(outs[name].values, list(figures[kept]))
+    prices = spans.ohlc()
+    prices = prices[came].reindex(prices.index, method="ffill") if fill == "ffill" else prices
+    for name in ("open", "high", "low", "close"):
+        same([getattr(bar, name) for bar in ohlc.values], list(prices[name][kept]))
+    counts = [bar.count for bar in ohlc.values]
+    assert counts == list(spans.count()[kept])
+    assert [bar.label for bar in ohlc.values] == labels.values
+
+
+def test_the_incomplete_bar_at_the_end_carries_its_whole_span() -> None:
+    source = gc.replay([5, 12], [1.0, 2.0])
+    assert ticks(source.resample(10, label="right").ohlc()) == [
+        (10, gc.Bar(1.0, 1.0, 1.0, 1.0, 1, start=0, end=10, label=10)),
+        (12, gc.Bar(2.0, 2.0, 2.0, 2.0, 1, start=10, end=20, label=20)),
+    ]
+    assert ticks(source.resample(10, partial=False).sum()) == [(10, 1.0)]
+
+
+def test_bars_keep_no_run_alive_and_end_with_it() -> None:
+    out = gc.replay([5], [1.0]).resample(10, fill="ffill").sum().collect()
+    report = out.run()
+    assert (list(out), report.end, report.ended_by) == ([(5, 1.0)], 5, gc.EndedBy.SOURCES)
+    bounded = out.run(until=50)
+    assert (list(out), bounded.end) == ([(5, 1.0)], 5)
+
+
+def test_without_align_spans_are_counted_from_the_start_of_the_run() -> None:
+    source = gc.replay([7, 9, 16, 17, 30], [1, 2, 3, 4, 5])
+    bars = source.resample(10, align=False)
+    assert ticks(bars.values()) == [(17, [1, 2, 3]), (27, [4]), (30, [5])]
+    assert [start for _, start in ticks(bars.start(), start=5)] == [5, 15, 25]
+
+
+def test_all_values_at_the_end_of_a_span_that_is_closed_there_belong_to_it() -> None:
+    # They come in several cycles, of which the last is one of the source's own alarm.
+    source = gc.replay([4, 10, 10, 10, 11], "abcde").merge(gc.replay([10], "x"))
+    late = gc.replay([6], "y").debounce(4)
+    bars = source.merge(late).resample(10, closed="right")
+    assert ticks(bars.values())[0][1][:5] == ["a", "b", "x", "c", "d"]
+    own = ticks(late.resample(10, closed="right").values())
+    assert own == [(10, ["y"])]
+
+
+def test_vwap_weights_each_price_by_the_present_size() -> None:
+    prices = gc.replay([1, 2, 3, 12], [10.0, 20.0, 40.0, 5.0])
+    sizes = gc.replay([2, 3, 12, 12], [1, 3, 0, nan])
+    # The first price has no size yet; 35 = (20 * 1 + 40 * 3) / 4.
+    [(_, first), (_, second)] = ticks(prices.resample(10).vwap(sizes))
+    assert first == 35.0
+    assert isnan(second)
+
+
+def test_a_live_run_gives_the_bars_of_a_historical_run_over_the_same_values() -> None:
+    def hold_up(number: int) -> None:
+        late = monotonic_ns() + 6_000_000  # for several spans
+        while number % 10 == 0 and monotonic_ns() < late:
+            pass
+
+    source = gc.ticker("1ms").count()
+    stamped = source.with_time().collect()
+    held = source.inspect(hold_up)
+    outs = [
+        held.resample("2ms", closed=closed, fill="nan").ohlc().collect()
+        for closed in ("left", "right")
+    ]
+    gc.Graph(stamped, *outs).run(realtime=True, cycles=100)
+    replayed = [
+        gc.replay(stamped.times, [number for _, number in stamped.values])
+        .resample("2ms", closed=closed, fill="nan")
+        .ohlc()
+        .collect()
+        for closed in ("left", "right")
+    ]
+    gc.Graph(*replayed).run(start=stamped.times[0])
+    for live, later in zip(outs, replayed, strict=True):
+        # The live run went on for a while after the last value.
+        assert repr(live.values[: len(later)]) == repr(later.values)
+        assert not any(bar.count for bar in live.values[len(later) :])
+        assert any(bar.count == 0 for bar in later.values)
