@@ -363,8 +363,11 @@ def node_of(given: object, argument: str = "argument") -> "MutableNode[Any]":
             raise InvalidTypeError(
                 f"{argument} is the class {name}: make a node of it, {name}(...)"
             )
+        instead = getattr(type(given), "INSTEAD", "")
+        hint = f": {instead}" if instead else ""
         raise InvalidTypeError(
-            f"{argument} must be a stream or a node, not {shorten(given)} ({type(given).__name__})"
+            f"{argument} must be a stream or a node, not {shorten(given)} "
+            f"({type(given).__name__}){hint}"
         )
     if "serial" not in vars(found):  # the node's own constructor has not called MutableNode's
         cls = type(found)

@@ -53,6 +53,11 @@ def test_a_non_stream_in_place_of_a_stream(operator: str, given: object) -> None
     assert f"must be a stream or a node, not {given!r} ({type(given).__name__})" in message
 
 
+def test_a_missing_argument_is_told_with_the_name_that_users_know() -> None:
+    with pytest.raises(TypeError, match=r"^Stream\.buffer\(\) missing .*'count'"):
+        source.buffer(within="5s")
+
+
 @pytest.mark.parametrize("operator", ["Stream", "sample", "gate", "bind"])
 def test_a_list_in_place_of_one_stream(operator: str) -> None:
     message = sentence(lambda: NOT_A_STREAM[operator]([source]), gc.InvalidTypeError)
@@ -398,7 +403,11 @@ WRONG: list[tuple[Callable[[], object], type[Exception], str]] = [
     (lambda: source.run(realtime="yes"), TypeError, "realtime must be True or False, not 'yes'"),
     (lambda: source.run(realtime=1), TypeError, "realtime must be True or False, not 1"),
     (lambda: source.run(progress="no"), TypeError, "progress must be True or False, not 'no'"),
-    (lambda: source.run(realtime=True, start=5), ValueError, "start=5 cannot be given"),
+    (
+        lambda: source.run(realtime=True, start="2100-01-01"),
+        ValueError,
+        "start='2100-01-01' lies in the future",
+    ),
     (lambda: source.run(start=9, until=5), ValueError, "until=5 lies before the start"),
     (lambda: anything.ticker("1s").named("clock").run(), RuntimeError, "clock never ends"),
 ]

@@ -1,7 +1,7 @@
 """Waiting for a background run: `Running`, in a `with` block, and `awaited`, in an event loop."""
 
 import asyncio
-from contextlib import suppress
+import logging
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -11,6 +11,8 @@ from graphcore.time import Duration, to_duration
 
 if TYPE_CHECKING:
     from graphcore.seeing import RunReport
+
+_logger = logging.getLogger(__name__)
 
 
 class Running:
@@ -106,8 +108,12 @@ async def awaited(background: Background) -> "RunReport":
     ended = asyncio.Event()
 
     def on_end() -> None:
-        with suppress(RuntimeError):  # in a closed loop nobody waits any more
+        try:
             loop.call_soon_threadsafe(ended.set)
+        except RuntimeError:  # in a closed loop nobody waits any more
+            error = background.error
+            if error is not None:
+                _logger.error("the run failed after its event loop was closed", exc_info=error)
 
     background.start(on_end)
     cancelled: asyncio.CancelledError | None = None

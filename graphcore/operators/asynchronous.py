@@ -16,7 +16,7 @@ from time import monotonic
 from typing import Any, Generic, TypeVar
 
 from graphcore.declare import node, state
-from graphcore.errors import RunError, shorten
+from graphcore.errors import InvalidTypeError, RunError, shorten
 from graphcore.node import Active, QueueNode
 from graphcore.state import GraphState, RunMode
 
@@ -255,7 +255,13 @@ class Calls:
                 continue
             call = waiting.popleft()
             try:
-                call.result = await function(call.value)
+                awaitable = function(call.value)
+                if not isinstance(awaitable, Awaitable):
+                    raise InvalidTypeError(
+                        f"{self._name} needs a function that returns an awaitable, as an async def "
+                        f"does; it returned {shorten(awaitable)}"
+                    )
+                call.result = await awaitable
             except asyncio.CancelledError as error:
                 task = asyncio.current_task()
                 if task is not None and task.cancelling():

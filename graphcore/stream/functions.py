@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 from graphcore.errors import InvalidTypeError, InvalidValueError, shorten
 from graphcore.node import Active, node_of
 from graphcore.operators import aligning, keyed, several
-from graphcore.stream.families.arguments import function_of, streams_of, whole
+from graphcore.stream.families.arguments import build_of, function_of, streams_of, whole
 from graphcore.stream.keyed import outside_of, wiring
 from graphcore.stream.stream import Stream
 from graphcore.tables.libraries import tables_module
@@ -134,7 +134,8 @@ def switch(
     if not isinstance(branches, Mapping):
         raise InvalidTypeError(f"switch takes a dict of branches, not {shorten(branches)}")
     outside: dict[int, Active[Any]] = {}
-    for build in branches.values():
+    for each, build in branches.items():
+        build_of(build, f"the branch of {shorten(each)}", *["stream"] * len(inputs))
         outside |= {id(node): node for node in outside_of(build, ())}
     wired = {each: wiring(build, Stream) for each, build in branches.items()}
     given = streams_of(inputs, "switch")

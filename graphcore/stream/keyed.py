@@ -9,7 +9,7 @@ from graphcore.node import Active, MutableNode, node_of
 from graphcore.operators import bursts, keyed, single
 from graphcore.operators.keyed import Keys, Removed
 from graphcore.stream.closures import nodes_used_by
-from graphcore.stream.families.arguments import function_of
+from graphcore.stream.families.arguments import build_of
 from graphcore.subgraph import Inlet
 
 if TYPE_CHECKING:
@@ -31,6 +31,9 @@ class Keyed(Generic[K, V]):
         make_stream: makes the stream of a node.
     """
 
+    # What errors say to those who take it for a stream.
+    INSTEAD = "take one of its streams, .changes, .latest or .pairs()"
+
     def __init__(self, keys: Keys[K], make_stream: MakeStream) -> None:
         self._keys = keys
         keys.removed.keys = keys
@@ -43,6 +46,12 @@ class Keyed(Generic[K, V]):
     def __repr__(self) -> str:
         """Show the name of the node that owns the sub-graphs."""
         return f"<Keyed {self._keys.name}>"
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name):
+            """Say which attributes are streams, to those who take this for one."""
+            raise AttributeError(f"a Keyed has no {name}: {self.INSTEAD}", name=name, obj=self)
 
     @property
     def changes(self) -> "Stream[dict[K, V]]":
@@ -85,7 +94,7 @@ class Keyed(Generic[K, V]):
         made = keyed.BuildKeys(
             changes=self._keys,
             retired=self._keys.removed,
-            outside=outside_of(build, uses),
+            outside=outside_of(build_of(build, "build", "stream", "key"), uses),
             build=wiring(build, self._make_stream),
             removed=Removed(),
         )
@@ -101,7 +110,7 @@ def outside_of(build: Callable[..., Any], uses: Iterable[Active[Any]]) -> list[A
     if isinstance(uses, Handle | MutableNode):
         raise InvalidTypeError("uses must be a tuple of streams: write uses=(stream,)")
     named = [node_of(each, "a stream of uses") for each in uses]
-    found = nodes_used_by(function_of(build))
+    found = nodes_used_by(build)
     return list({id(node): node for node in (*named, *found)}.values())
 
 
@@ -112,8 +121,10 @@ def wiring(build: Callable[..., Any], make_stream: MakeStream) -> Callable[..., 
         made = build(*(make_stream(each) if isinstance(each, Inlet) else each for each in given))
         if not isinstance(made, Handle | MutableNode):
             name = getattr(build, "__qualname__", repr(build))
+            hint = f": {made.INSTEAD}" if isinstance(made, Keyed) else ""
             raise InvalidTypeError(
-                f"build {name} must return a stream, not {shorten(made)} ({type(made).__name__})"
+                f"build {name} must return a stream, not {shorten(made)} "
+                f"({type(made).__name__}){hint}"
             )
         return node_of(made)
 

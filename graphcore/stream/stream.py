@@ -96,6 +96,14 @@ class Stream(
         )
 
 
+# Python's errors about arguments name a method by where it was defined, and users know no mixins.
+for _family in Stream.__mro__:
+    if _family.__module__.startswith(f"{__package__}.families."):
+        for _method in vars(_family).values():
+            if isinstance(_method, FunctionType):
+                _method.__qualname__ = f"Stream.{_method.__name__}"
+
+
 class FeedbackStream(Stream[T]):
     """A stream to be bound later: it ticks in the cycle after the one that fed it."""
 

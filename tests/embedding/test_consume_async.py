@@ -152,6 +152,12 @@ def test_a_call_that_cancels_itself_ends_the_run_in_one_sentence() -> None:
         gc.constant(1).consume_async(give_up).run(realtime=True)
 
 
+def test_a_function_that_returns_nothing_to_await_is_refused() -> None:
+    out: Any = gc.constant(1).consume_async(lambda n: n + 1).named("post")  # type: ignore[arg-type]
+    with pytest.raises(gc.InvalidTypeError, match=r"post needs a function .* async def .* 2\b"):
+        out.run(realtime=True)
+
+
 def test_a_call_that_swallows_its_cancellation_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     from graphcore.operators import asynchronous
 

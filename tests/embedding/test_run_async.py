@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 import graphcore as gc
+from graphcore.testing import wait_until
 
 
 def threads() -> list[str]:
@@ -235,6 +236,30 @@ def test_a_run_whose_loop_is_thrown_away_is_stopped() -> None:
             thread.join(20)
     assert threads() == []
     assert live.graph.stop() is False
+
+
+def test_what_a_run_raises_after_its_loop_was_closed_is_logged(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    failing, ticked = threading.Event(), threading.Event()
+
+    def fail(n: int) -> int:
+        ticked.set()
+        if failing.is_set():
+            raise ValueError("too late")
+        return n
+
+    graph = gc.Graph(gc.ticker("1ms").map(fail))
+    loop = asyncio.new_event_loop()
+    task = loop.create_task(graph.run_async(realtime=True))
+    loop.run_until_complete(until(ticked))
+    loop.close()
+    failing.set()
+    wait_until(lambda: threads() == [])
+    task._log_destroy_pending = False  # type: ignore[attr-defined]  # it would log that it is lost
+    (record,) = caplog.records
+    assert record.getMessage() == "the run failed after its event loop was closed"
+    assert record.exc_info is not None and str(record.exc_info[1]) == "too late"
 
 
 def test_a_web_application_serves_what_a_graph_computes_until_it_is_shut_down() -> None:

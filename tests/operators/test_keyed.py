@@ -338,6 +338,36 @@ def test_a_build_that_returns_no_stream_is_refused() -> None:
         out.run()
 
 
+def test_a_build_that_returns_a_keyed_is_told_of_its_streams() -> None:
+    out = items(("a", 1)).group_by(first, lambda stream, key: stream.group_by(first, summed))
+    with pytest.raises(gc.InvalidTypeError, match=r"must return a stream, not <Keyed .*\.changes"):
+        out.changes.run()
+
+
+def test_a_keyed_in_place_of_a_stream_is_told_of_its_streams() -> None:
+    keyed: Any = items(("a", 1)).group_by(first, summed).build(lambda stream, key: stream)
+    with pytest.raises(AttributeError, match=r"a Keyed has no map: take one .* \.changes, "):
+        keyed.map(str)
+    with pytest.raises(gc.InvalidTypeError, match=r"root 1 must be a stream .* \.changes, "):
+        gc.Graph(keyed)
+
+
+def test_what_cannot_be_called_with_a_stream_and_a_key_is_refused_at_wiring() -> None:
+    source: Any = items(("a", 1))
+    with pytest.raises(gc.InvalidTypeError, match="key must be a function, not 'symbol'"):
+        source.group_by("symbol", summed)
+    with pytest.raises(gc.InvalidTypeError, match="build must be a function, not None"):
+        source.group_by(first, None)
+    for build in (lambda stream: stream, lambda stream, key, more: stream):
+        with pytest.raises(gc.InvalidTypeError, match=r"is called with \(stream, key\), and .* \("):
+            source.group_by(first, build)
+        with pytest.raises(gc.InvalidTypeError, match=r"is called with \(stream, key\), and .* \("):
+            source.group_by(first, summed).build(build)
+    with pytest.raises(gc.InvalidTypeError, match=r"branch of 'a' is called with \(stream\), and"):
+        gc.switch(gc.constant("a"), {"a": lambda one, two: one}, source)
+    assert source.group_by(first, lambda *both: both[0]).changes.run().cycles == 1
+
+
 def test_a_key_without_a_hash_is_refused() -> None:
     source = items(("a", 1), ("b", 2))
     keyed = source.group_by(lambda item: [item] if item[0] == "b" else item[0], summed)

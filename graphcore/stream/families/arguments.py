@@ -16,20 +16,46 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-def function_of(given: Callable[P, R]) -> Callable[P, R]:
+def function_of(given: Callable[P, R], argument: str | None = None) -> Callable[P, R]:
     """Return a function that an operator was given.
 
     Raises:
         InvalidTypeError: if it cannot be called, or is async.
     """
     if not callable(given):
-        raise InvalidTypeError(f"a function is needed, not {given!r}")
+        is_needed = "a function is needed" if argument is None else f"{argument} must be a function"
+        raise InvalidTypeError(f"{is_needed}, not {given!r}")
     if _is(given, inspect.iscoroutinefunction) or _is(given, inspect.isasyncgenfunction):
         raise InvalidTypeError(
             f"{name_of(given)} is async, and nobody would await what it returns: "
             "stream.consume_async(function) awaits it for each value"
         )
     return given
+
+
+def build_of(given: Callable[P, R], argument: str, *gets: str) -> Callable[P, R]:
+    """Return a function that wires a sub-graph.
+
+    Args:
+        given: the function.
+        argument: what it is, for an error.
+        gets: what it is called with, for an error.
+
+    Raises:
+        InvalidTypeError: as `function_of`, and if it does not take so many arguments.
+    """
+    function = function_of(given, argument)
+    try:
+        signature = inspect.signature(function)
+    except ValueError:  # some functions of C have none
+        return function
+    try:
+        signature.bind(*gets)
+    except TypeError:
+        raise InvalidTypeError(
+            f"{argument} is called with ({', '.join(gets)}), and {name_of(given)} takes {signature}"
+        ) from None
+    return function
 
 
 def effect_of(given: Callable[P, R]) -> Callable[P, R]:

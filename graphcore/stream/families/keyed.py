@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from graphcore.errors import Failure, InvalidValueError
 from graphcore.node import Active
 from graphcore.operators import catching, keyed
-from graphcore.stream.families.arguments import function_of, whole
+from graphcore.stream.families.arguments import build_of, function_of, whole
 from graphcore.stream.families.base import StreamBase
 from graphcore.stream.keyed import Keyed, outside_of, wiring
 from graphcore.time import Duration, to_period
@@ -64,6 +64,7 @@ class KeyedOperators(StreamBase[T]):
             The results by key: `changes` ticks with the dict of keys that ticked.
 
         Raises:
+            InvalidTypeError: at wiring if `key` or `build` cannot be called so.
             InvalidValueError: in the run, for more keys than `max_keys`.
             InvalidTypeError: in the run, if `build` returns anything but a stream.
             WiringError: in the run, if `build` uses a stream that it may not use.
@@ -80,8 +81,8 @@ class KeyedOperators(StreamBase[T]):
         """
         node = keyed.GroupBy(
             source=self,
-            outside=outside_of(build, uses),
-            key=function_of(key),
+            outside=outside_of(build_of(build, "build", "stream", "key"), uses),
+            key=function_of(key, "key"),
             build=wiring(build, self._stream),
             removed=keyed.Removed(),
             max_keys=sys.maxsize if max_keys is None else whole(max_keys, "max_keys", 1),
@@ -138,7 +139,7 @@ class KeyedOperators(StreamBase[T]):
             raise InvalidValueError(f'after must be "continue" or "restart", not {after!r}')
         node: catching.Catch[U] = catching.Catch(
             source=self,
-            outside=outside_of(build, uses),
+            outside=outside_of(build_of(build, "build", "stream"), uses),
             build=wiring(build, self._stream),
             restarts=after == "restart",
         )
