@@ -9,8 +9,8 @@ from graphcore.operators.single import Filter
 from graphcore.stream.keyed import Keyed
 from graphcore.stream.stream import Stream
 from graphcore.tables.playback import is_value, make_from_table, make_read_csv, make_read_parquet
-from graphcore.tables.recording import path_of
 from graphcore.tables.rows import Wanted
+from graphcore.tables.writing import path_of
 
 T = TypeVar("T")
 

@@ -17,7 +17,7 @@ from graphcore.errors import InvalidTypeError, InvalidValueError, RunError
 from graphcore.tables.columns import fields_of, without_none
 from graphcore.tables.decode import decoder
 from graphcore.tables.libraries import tables_module
-from graphcore.tables.recording import MARK
+from graphcore.tables.writing import MARK
 from graphcore.time import format_time, to_time
 
 BATCH_ROWS = 8_192

@@ -13,7 +13,9 @@ from graphcore.stream.families.arguments import async_function_of, effect_of, la
 from graphcore.stream.families.base import StreamBase
 from graphcore.tables.columns import column_of
 from graphcore.tables.libraries import tables_module
-from graphcore.tables.recording import Record, path_of
+from graphcore.tables.recording import Record, WriteTable
+from graphcore.tables.writing import CSV, IPC, PARQUET, Format, Layout, path_of
+from graphcore.time import Duration, to_period
 
 if TYPE_CHECKING:
     from graphcore.stream.stream import Stream
@@ -118,7 +120,132 @@ class SinkOperators(StreamBase[T]):
         """
         tables_module("pyarrow")
         column_of(kind)
-        return self._stream(Record(self, path_of(file), kind))
+        layout = Layout("record", PARQUET, kind, recording=True)
+        return self._stream(Record(self, path_of(file), layout, None))
+
+    def write_parquet(
+        self,
+        file: "str | os.PathLike[str]",
+        kind: Any = Any,
+        *,
+        time: str = "time",
+        every: Duration | None = None,
+    ) -> "Stream[T]":
+        """Write each value to a Parquet file as a row of a table; tick with the value.
+
+        The columns are `time` (timestamp in ns, UTC) and one for each field of the values; values
+        that are no records are in a column `value`. During the run the rows are in an Arrow stream,
+        ``FILE.partial``, which `read_parquet` reads as well, written every 1,024 rows and, in a
+        live run, every second. When the run stops, also by an error or Ctrl-C, the Parquet file is
+        made; it replaces an existing one.
+
+        ::
+
+            self                         Quote(1, 2)   Quote(3, 4)
+            write_parquet("q.parquet")   Quote(1, 2)   Quote(3, 4)
+            time in the file             10ns          20ns
+            bid in the file              1             3
+            ask in the file              2             4
+
+        Args:
+            file: the path. If the process is killed, ``FILE.partial`` holds what was written, and a
+                new run is refused as long as that file exists.
+            kind: the type of the values, such as a class of records; by default that of the first
+                value.
+            time: the name of the column of engine times.
+            every: a period, such as ``"1h"``: a new file begins at each multiple of it since the
+                epoch, in which a value comes, and the one before is complete. Before its ending the
+                name of each has the time of its first row, as in
+                ``q-20260131T093000.000000000Z.parquet``.
+
+        Raises:
+            RunError: at wiring if pyarrow, of the `tables` extra, is not installed; in the run if a
+                file cannot be written.
+            InvalidTypeError: at wiring for a type that no column can hold, or with a field of the
+                name of the column of times; in `cycle` for such a value, or one that does not fit
+                its column.
+        """
+        return self._write("write_parquet", PARQUET, file, kind, time, every)
+
+    def write_csv(
+        self,
+        file: "str | os.PathLike[str]",
+        kind: Any = Any,
+        *,
+        time: str = "time",
+        every: Duration | None = None,
+    ) -> "Stream[T]":
+        """Write each value to a CSV file as a row of a table; tick with the value.
+
+        The columns and ``FILE.partial`` are those of `write_parquet`; the partial file is CSV too.
+        `None` is an empty field.
+
+        ::
+
+            self                    Quote(1, 2)   Quote(3, 4)
+            write_csv("q.csv")      Quote(1, 2)   Quote(3, 4)
+            bid in the file         1             3
+            ask in the file         2             4
+
+        Args:
+            file: the path, as for `write_parquet`.
+            kind: the type of the values; by default that of the first value.
+            time: the name of the column of engine times.
+            every: a period after which a new file begins, as for `write_parquet`.
+
+        Raises:
+            RunError, InvalidTypeError: as `write_parquet`; the latter also for lists and for
+                records in records.
+        """
+        return self._write("write_csv", CSV, file, kind, time, every)
+
+    def write_ipc(
+        self,
+        file: "str | os.PathLike[str]",
+        kind: Any = Any,
+        *,
+        time: str = "time",
+        every: Duration | None = None,
+    ) -> "Stream[T]":
+        """Write each value to an Arrow stream as a row of a table; tick with the value.
+
+        The columns and ``FILE.partial`` are those of `write_parquet`; at the end the partial file
+        gets the name of the file. `read_parquet` reads both.
+
+        ::
+
+            self                      Quote(1, 2)   Quote(3, 4)
+            write_ipc("q.arrows")     Quote(1, 2)   Quote(3, 4)
+            bid in the file           1             3
+            ask in the file           2             4
+
+        Args:
+            file: the path, as for `write_parquet`.
+            kind: the type of the values; by default that of the first value.
+            time: the name of the column of engine times.
+            every: a period after which a new file begins, as for `write_parquet`.
+
+        Raises:
+            RunError, InvalidTypeError: as `write_parquet`.
+        """
+        return self._write("write_ipc", IPC, file, kind, time, every)
+
+    def _write(
+        self,
+        operator: str,
+        format_: Format,
+        file: "str | os.PathLike[str]",
+        kind: Any,
+        time: str,
+        every: Duration | None,
+    ) -> "Stream[T]":
+        tables_module("pyarrow")
+        if not isinstance(time, str):
+            raise InvalidTypeError(f"time must be the name of a column, not {time!r}")
+        layout = Layout(operator, format_, kind, time)
+        layout.check(column_of(kind).arrow())
+        period = None if every is None else to_period(every)
+        return self._stream(WriteTable(self, path_of(file), layout, period))
 
     def consume_async(
         self,
