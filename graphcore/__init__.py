@@ -27,7 +27,7 @@ from graphcore.errors import (
 from graphcore.graph import Graph
 from graphcore.handle import Handle
 from graphcore.node import Active, MutableNode, Passive, QueueNode, Source, Upstreams
-from graphcore.operators.aggregates import Bar
+from graphcore.operators.spans.aggregates import Bar
 from graphcore.seeing import Drawing, RunReport
 from graphcore.source_functions import (
     constant,

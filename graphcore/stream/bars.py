@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 from graphcore.calendars import Zone, grid_of
 from graphcore.errors import InvalidTypeError, InvalidValueError
 from graphcore.node import Active, MutableNode, Passive
-from graphcore.operators import aggregates, bars
-from graphcore.operators.aggregates import Aggregate, Bar
 from graphcore.operators.single import Map
+from graphcore.operators.spans import aggregates, bars
+from graphcore.operators.spans.aggregates import Aggregate, Bar
 from graphcore.stream.families.arguments import flag
 from graphcore.stream.families.base import StreamBase
 from graphcore.time import Duration, to_period

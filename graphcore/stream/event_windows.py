@@ -5,9 +5,9 @@ from functools import reduce
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from graphcore.node import MutableNode
-from graphcore.operators import aggregates
-from graphcore.operators.aggregates import Aggregate, Bar
 from graphcore.operators.event_windows import Figure, Window
+from graphcore.operators.spans import aggregates
+from graphcore.operators.spans.aggregates import Aggregate, Bar
 from graphcore.stream.families.arguments import function_of
 
 if TYPE_CHECKING:

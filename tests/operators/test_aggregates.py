@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graphcore.operators import aggregates
+from graphcore.operators.spans import aggregates
 
 ROUND = st.integers(-(2**30), 2**30).map(lambda n: n / 1024)  # pandas loses no digits of these
 PANDAS: dict[str, Any] = {

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from graphcore.declare import node, state
 from graphcore.node import Active, MutableNode, Passive, QueueNode
-from graphcore.operators.aggregates import Bar
+from graphcore.operators.spans.aggregates import Bar
 from graphcore.state import GraphState
 
 
