@@ -176,11 +176,51 @@ def test_r13_a_bound_in_the_past_ends_the_run_before_it_is_live() -> None:
     assert (report.ended_by, report.cycles) == (gc.EndedBy.CYCLES, 2)
 
 
-def test_r13_a_run_whose_sources_end_in_the_past_ends_there() -> None:
+def test_r13_a_run_that_ends_in_the_past_closes_there() -> None:
     now = time.time_ns()
-    watched = recorded(now, 3).silent_for("10h")
-    report = watched.run(realtime=True, start=now - 9 * SECOND)
-    assert report.ended_by is gc.EndedBy.SOURCES
+    asked: list[bool] = []
+
+    @gc.node
+    class Asks(gc.MutableNode[int]):
+        source: gc.Active[int]
+
+        def cycle(self, state: gc.GraphState) -> bool:
+            asked.append(state.stopping)
+            self.value = self.source.value
+            return True
+
+    until = now - 3 * SECOND
+    total = gc.Stream(Asks(recorded(now, 5))).fold(lambda total, n: total + n, 0)
+    assert ticks(total, realtime=True, start=now - 9 * SECOND, until=until) == [(until, -12)]
+    assert asked == [False] * 3
+
+
+def test_r13_alarms_that_keep_no_run_alive_do_not_lead_it_to_the_present() -> None:
+    now = time.time_ns()
+    numbers, start = recorded(now, 3).limit(2), now - 9 * SECOND
+    expected = ticks(numbers.every("100ms"), start=start)
+    report = numbers.every("100ms").run(realtime=True, start=start)
+    assert (report.ended_by, report.cycles) == (gc.EndedBy.SOURCES, len(expected) + 60)
+    assert report.end == now - SECOND
+
+
+def test_r13_a_replay_that_is_late_in_the_live_part_does_not_keep_receivers_waiting() -> None:
+    now = time.time_ns()
+    asked, sent = threading.Event(), threading.Event()
+
+    def run(sender: gc.Sender[int], stop: threading.Event) -> None:
+        asked.wait(10)
+        sender.send(-1)
+        sent.set()
+
+    def hold_up(number: int) -> None:
+        asked.set()
+        sent.wait(10)
+
+    events = gc.replay([now + 30 * MS + k for k in range(300)], range(300))
+    out = events.for_each(hold_up).merge(gc.receiver(run, delivery="each")).collect()
+    out.run(realtime=True, start=now)
+    assert out.values.index(-1) < 100
 
 
 def test_r13_stop_and_questions_of_other_threads_are_answered_in_the_past() -> None:
