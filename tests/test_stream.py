@@ -124,7 +124,7 @@ def test_the_words_of_other_libraries_lead_to_graphcores(word: str) -> None:
 def test_what_is_said_for_a_word_exists(word: str) -> None:
     said = WORDS[word]
     named = re.findall(r"(gc\.)?\b([a-z_]+)(?=\()", said)
-    owners = (gc.Stream, gc.EventTime, gc.Collected, gc.Handle, Rolling, Ewm, builtins)
+    owners = (gc.Stream, gc.Collected, gc.Handle, gc.EventTime, gc.Bars, Rolling, Ewm, builtins)
     for module, name in named:
         assert hasattr(gc, name) if module else any(hasattr(each, name) for each in owners), said
 

@@ -9,7 +9,7 @@ with several inputs does not tick before each of them has a value (R5).
 
 from collections.abc import Callable
 from types import FunctionType
-from typing import TYPE_CHECKING, NoReturn, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, NoReturn, ParamSpec, TypeVar, get_overloads, overload
 
 from graphcore.errors import InvalidTypeError, WiringError
 from graphcore.node import Active, MutableNode, node_of
@@ -101,7 +101,11 @@ for _family in Stream.__mro__:
     if _family.__module__.startswith(f"{__package__}.families."):
         for _method in vars(_family).values():
             if isinstance(_method, FunctionType):
+                _signatures = get_overloads(_method)
                 _method.__qualname__ = f"Stream.{_method.__name__}"
+                for _signature in _signatures:  # Python finds them by that name
+                    _signature.__qualname__ = _method.__qualname__
+                    overload(_signature)
 
 
 class FeedbackStream(Stream[T]):
