@@ -234,25 +234,41 @@ class Buffer(MutableNode[list[T]], Generic[T]):
 class Window(MutableNode[list[T]], Generic[T]):
     """Ticks at the end of each time span with the list of the values that came in it.
 
-    Spans are counted from the start of the run; a value at the boundary belongs to the later one,
-    and a span without values ticks nothing. The last span ends with the run.
+    A span without values ticks nothing. The last span ends with the run.
+
+    Attributes:
+        aligned: whether spans lie at multiples of their length, not counted from the start.
+        right: whether a value at the end of a span belongs to it, and not to the next one.
     """
 
     source: Active[T]
     span: int
+    aligned: bool
+    right: bool
     partial: bool
     group: list[T] = state(factory=list)
-    end: int = state(0)
+    end: int = state(-(2**63))
 
     def cycle(self, state: GraphState) -> bool:
-        group = self.group
-        complete = bool(group) and state.time >= self.end
+        now, group = state.time, self.group
+        at_end = self.right and now == self.end
+        complete = bool(group) and now >= self.end and (not at_end or state.due)
+        came = state.ticked(self.source)
+        if came and group and (at_end or not complete):
+            group.append(self.source.value)
+            came = False
         if complete:
             self.group = []
-        if state.ticked(self.source):
-            if not self.group:
-                self.end = state.time + self.span - state.elapsed % self.span
+        if came:
+            passed = (now if self.aligned else state.elapsed) % self.span
+            if not self.right:
+                self.end = now + self.span - passed
                 state.schedule(self.end)
+            else:
+                # If a span that ends now has ticked, the rest of this instant is the next one's.
+                end = now + -passed % self.span
+                self.end = end + self.span if end == self.end else end
+                state.schedule_last(self.end)
             self.group.append(self.source.value)
         if not complete:
             return False

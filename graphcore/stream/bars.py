@@ -4,12 +4,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 from graphcore.calendars import Zone, grid_of
-from graphcore.errors import InvalidTypeError, InvalidValueError
+from graphcore.errors import InvalidValueError
 from graphcore.node import Active, MutableNode, Passive
 from graphcore.operators.single import Map
 from graphcore.operators.spans import aggregates, bars
 from graphcore.operators.spans.aggregates import Aggregate, Bar
-from graphcore.stream.families.arguments import flag
+from graphcore.stream.families.arguments import flag, is_right
 from graphcore.stream.families.base import StreamBase
 from graphcore.time import Duration, to_period
 
@@ -206,7 +206,7 @@ class BarOperators(StreamBase[T]):
         [(2000000000, 3), (3000000000, 7)]
         """
         length, aligned = to_period(period), flag(align, "align")
-        right, label_right = _is_right(closed, "closed"), _is_right(label, "label")
+        right, label_right = is_right(closed, "closed"), is_right(label, "label")
         if fill not in (None, "ffill", "nan"):
             raise InvalidValueError(f'fill must be "ffill", "nan" or None, not {fill!r}')
         grid = grid_of(length, aligned, zone, calendar)
@@ -214,11 +214,3 @@ class BarOperators(StreamBase[T]):
             self, grid, aligned, right, label_right, fill is not None, flag(partial, "partial")
         )
         return Bars(self.node, spans, fill, self._stream)
-
-
-def _is_right(given: str, argument: str) -> bool:
-    if not isinstance(given, str):
-        raise InvalidTypeError(f'{argument} must be "left" or "right", not {given!r}')
-    if given not in ("left", "right"):
-        raise InvalidValueError(f'{argument} must be "left" or "right", not {given!r}')
-    return given == "right"

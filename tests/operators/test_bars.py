@@ -141,3 +141,46 @@ def test_a_live_run_gives_the_bars_of_a_historical_run_over_the_same_values() ->
         assert repr(live.values[: len(later)]) == repr(later.values)
         assert not any(bar.count for bar in live.values[len(later) :])
         assert any(bar.count == 0 for bar in later.values)
+
+
+@given(
+    st.lists(st.integers(0, 60), min_size=1, max_size=20).map(sorted),
+    st.integers(1, 13),
+    st.booleans(),
+    sides,
+    st.integers(0, 9),
+)
+def test_windows_are_the_values_of_bars_but_keep_the_run_alive(
+    times: list[int], length: int, align: bool, closed: Side, start: int
+) -> None:
+    source = gc.replay(times, range(len(times)))
+    bars = source.resample(length, align=align, closed=closed)
+    values, ends = bars.values().collect(), bars.end().collect()
+    gc.Graph(values, ends).run(start=start)
+    expected = list(zip(ends.values, values.values, strict=True))
+    assert ticks(source.window(length, align=align, closed=closed), start=start) == expected
+
+
+@pytest.mark.parametrize(
+    ("wire", "said"),
+    [
+        (lambda s: s.resample(0), "a period must be longer than 0, not 0"),
+        (
+            lambda s: s.resample("1min", closed="both"),
+            'closed must be "left" or "right", not \'both',
+        ),
+        (lambda s: s.resample("1min", label=1), 'label must be "left" or "right", not 1'),
+        (lambda s: s.window("1min", closed=None), 'closed must be "left" or "right", not None'),
+        (lambda s: s.resample("1min", fill=0), 'fill must be "ffill", "nan" or None, not 0'),
+        (lambda s: s.resample("1min", align=False, zone="UTC"), "need align=True"),
+        (lambda s: s.resample("1min", zone="UTC", calendar="XNYS"), "a zone or a calendar, not"),
+        (lambda s: s.resample("1min", zone="Mars"), "'Mars' is not a time zone"),
+        (lambda s: s.resample("1min", calendar="MARS"), "'MARS' is not a calendar"),
+        (lambda s: s.resample("1min").map(str), "bars have no map: call a figure on them first"),
+    ],
+)
+def test_bad_arguments_are_refused_in_one_sentence(wire: Any, said: str) -> None:
+    with pytest.raises((gc.GraphcoreError, AttributeError)) as caught:
+        wire(gc.constant(1.0))
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)

@@ -169,6 +169,19 @@ def flag(given: bool, argument: str) -> bool:
     return given
 
 
+def is_right(given: str, argument: str) -> bool:
+    """Return whether a side is the right one, not the left one.
+
+    Raises:
+        InvalidTypeError: if it is not text.
+        InvalidValueError: for another text.
+    """
+    if given in ("left", "right"):
+        return given == "right"
+    error = InvalidValueError if isinstance(given, str) else InvalidTypeError
+    raise error(f'{argument} must be "left" or "right", not {given!r}')
+
+
 def amount(given: float, argument: str) -> Any:
     """Return a number that says how much.
 

@@ -7,7 +7,7 @@ from graphcore.calendars import TimeOfDay, Zone, hours_of
 from graphcore.errors import InvalidValueError
 from graphcore.node import Active, Passive
 from graphcore.operators import pacing, rate
-from graphcore.stream.families.arguments import flag, function_of, whole
+from graphcore.stream.families.arguments import flag, function_of, is_right, whole
 from graphcore.stream.families.base import StreamBase
 from graphcore.time import Duration, to_duration, to_period
 
@@ -367,20 +367,34 @@ class RateOperators(StreamBase[T]):
         """
         return self._stream(pacing.BufferUntil(self, trigger))
 
-    def window(self, span: Duration, *, partial: bool = True) -> "Stream[list[T]]":
-        """Tick at the end of each time span, counted from the run's start, with its values.
-
-        A value at a boundary belongs to the later span. A span without values ticks nothing.
+    def window(
+        self,
+        span: Duration,
+        *,
+        align: bool = False,
+        closed: Literal["left", "right"] = "left",
+        partial: bool = True,
+    ) -> "Stream[list[T]]":
+        """Tick at the end of each time span with its values; a span without values ticks nothing.
 
         ::
 
-            time             0s   1s   2s   3s   4s   5s, the end
-            self             a    b    c    d    e
-            window("2s")               [ab]      [cd] [e]
+            time                            0s   1s   2s   3s   4s   5s, the end
+            self                            a    b    c    d    e
+            window("2s")                              [ab]      [cd] [e]
+            window("2s", closed="right")    [a]       [bc]      [de]
 
         Args:
             span: the length of a span.
+            align: whether spans lie at multiples of their length since the epoch; otherwise they
+                are counted from the start of the run.
+            closed: the end of a span that belongs to it. With ``"right"`` a span ticks once nothing
+                more comes at the time of its end.
             partial: whether a span that the end of the run cuts off ticks, in the closing instant
                 (R14).
         """
-        return self._stream(rate.Window(self, to_period(span), flag(partial, "partial")))
+        length, aligned = to_period(span), flag(align, "align")
+        node = rate.Window(
+            self, length, aligned, is_right(closed, "closed"), flag(partial, "partial")
+        )
+        return self._stream(node)
