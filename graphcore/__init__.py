@@ -10,6 +10,7 @@ Declare a graph of streams once, and run the same wiring over history or live:
 101
 """
 
+from graphcore.checking import CheckWarning, Finding
 from graphcore.collected import Collected
 from graphcore.declare import node, output, state
 from graphcore.embedding.running import Running
@@ -90,6 +91,7 @@ __all__ = [
     "Bar",
     "Bars",
     "CheckError",
+    "CheckWarning",
     "Collected",
     "Demuxed",
     "Drawing",
@@ -98,6 +100,7 @@ __all__ = [
     "EventWindows",
     "Failure",
     "FeedbackStream",
+    "Finding",
     "Graph",
     "GraphState",
     "GraphcoreError",

@@ -5,8 +5,9 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from functools import partial
 from time import perf_counter_ns, time_ns
-from typing import TYPE_CHECKING, Any, Literal, SupportsIndex, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, Literal, SupportsIndex, TypedDict, Unpack, get_args
 
+from graphcore.checking import CheckName, Finding, check, tell
 from graphcore.embedding.background import Background
 from graphcore.embedding.event_loop import RunLoop
 from graphcore.embedding.running import Running, awaited
@@ -58,11 +59,14 @@ class Graph:
     Args:
         roots: streams, sinks or nodes. The graph holds them and every node that they read, directly
             or through other nodes.
+        check: what to do about the findings of `check()`: ``"warn"`` warns of each of them, a
+            `CheckWarning` at the line that wired the node, and ``"error"`` refuses the graph.
 
     Raises:
         InvalidTypeError: for a root that is not a stream, a sink or a node.
+        InvalidValueError: for another `check`.
         WiringError: for a cycle in the wiring, a feedback that was not bound, or a node that
-            nothing can ever run.
+            nothing can ever run; with ``check="error"``, if there are findings.
 
     >>> import graphcore as gc
     >>> out = gc.ticker("1s").count().collect()
@@ -72,13 +76,19 @@ class Graph:
     [1, 2, 3]
     """
 
-    def __init__(self, *roots: object) -> None:
+    def __init__(self, *roots: object, check: CheckName = "off") -> None:
         if not roots:
             raise InvalidValueError("a graph needs at least one stream or node")
         for root in roots:
             refuse_list(root, "Graph")
         self._plan = Plan([node_of(root, f"root {i}") for i, root in enumerate(roots, 1)])
         self._tiers: dict[str, Tier] = {}
+        for node in self._plan.nodes:
+            node._in_graph = True
+        if check not in get_args(CheckName):
+            raise InvalidValueError(f'check is "off", "warn" or "error", not {check!r}')
+        if check != "off":
+            tell(self.check(), check)
 
     @property
     def nodes(self) -> tuple[MutableNode[Any], ...]:
@@ -94,6 +104,25 @@ class Graph:
                 apart, because of a class's own `__eq__`.
         """
         return self._plan.graph()
+
+    def check(self) -> list[Finding]:
+        """Return what is probably wrong with the graph; it need not have run.
+
+        The findings are: nodes that can never tick, and the input that keeps them from it; nodes
+        that were wired to this graph's nodes and that no graph has; operators on both sides of a
+        filter; queues that only grow; functions made in a loop that look at its variable;
+        functions that return what an async function returned; and what adapters add for their own
+        nodes.
+
+        To find nodes that no graph has, it looks at all objects of the process, which takes some
+        time; a graph that has been made by then counts.
+
+        >>> import graphcore as gc
+        >>> total = gc.from_iterable([]).named("prices").sum().named("total")
+        >>> [finding.problem for finding in gc.Graph(total).check()]
+        ['total can never tick: it waits for prices, which has no events']
+        """
+        return check(self._plan, self._fused().facts())
 
     def draw(self) -> Drawing:
         """Draw the graph: what reads what, and which nodes tick in the same cycles.

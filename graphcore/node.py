@@ -12,6 +12,8 @@ import inspect
 import itertools
 import re
 import threading
+import weakref
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import FunctionType, MemberDescriptorType
@@ -171,6 +173,7 @@ class MutableNode(Generic[T]):
     _parameters: ClassVar[tuple[str, ...]] = ()
     _outputs: ClassVar[dict[str, Callable[["MutableNode[Any]", str], Any]]] = {}
     _name: str | None = None
+    _in_graph = False  # whether a `Graph` has held it
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Name the operator after the class, and refuse a `cycle` that can never return True.
@@ -343,6 +346,40 @@ class QueueNode(MutableNode[T]):
         Values that wait for a later time, or for anything but the next cycle, do not count.
         """
         raise NotImplementedError(f"{type(self).__name__} has no queued method")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Dropped:
+    """A node with an effect that was freed before any graph held it.
+
+    Attributes:
+        cls: its class.
+        name: its name.
+        wired_at: the file and line that wired it.
+        source: the node that it read.
+    """
+
+    cls: "type[EffectNode[Any]]"
+    name: str
+    wired_at: tuple[str, int]
+    source: "weakref.ref[MutableNode[Any]]"
+
+
+dropped: "deque[Dropped]" = deque(maxlen=1_000)
+
+
+class EffectNode(MutableNode[T]):
+    """A node that is wired for what it does to the outside world, and reads a node `source`.
+
+    `graph.check()` tells of those that were wired and belong to no graph. Usually nobody holds them
+    any more, as after the statement ``prices.print()``; so they leave a record when they are freed.
+    """
+
+    def __del__(self) -> None:
+        """Leave a record, unless a graph has held the node."""
+        source = vars(self).get("source")
+        if not self._in_graph and isinstance(source, MutableNode) and "serial" in vars(self):
+            dropped.append(Dropped(type(self), self.name, self.wired_at, weakref.ref(source)))
 
 
 def construct_now(node: MutableNode[Any]) -> None:

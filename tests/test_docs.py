@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from textwrap import dedent
 from types import FunctionType, ModuleType
+from typing import Any
 
 import pytest
 
@@ -76,6 +77,19 @@ def with_zmq_marked() -> list[object]:
     return pages
 
 
+def checking(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Let each run check its graph before, and return the list that gets the findings."""
+    found: list[str] = []
+    execute = gc.Graph._execute
+
+    def check_and_execute(graph: gc.Graph, *given: Any, **options: Any) -> gc.RunReport:
+        found.extend(map(str, graph.check()))
+        return execute(graph, *given, **options)
+
+    monkeypatch.setattr(gc.Graph, "_execute", check_and_execute)
+    return found
+
+
 @pytest.mark.parametrize("page", with_zmq_marked())
 def test_the_blocks_of_a_page_run_in_order_and_print_what_is_shown(
     page: Path,
@@ -86,6 +100,7 @@ def test_the_blocks_of_a_page_run_in_order_and_print_what_is_shown(
     module = ModuleType(f"page_{page.stem}")
     monkeypatch.setitem(sys.modules, module.__name__, module)
     monkeypatch.chdir(tmp_path)
+    found = checking(monkeypatch)
     printed: str | None = None
     for block in blocks(page):
         where = f"{name_of(page)}:{block.line}"
@@ -102,6 +117,7 @@ def test_the_blocks_of_a_page_run_in_order_and_print_what_is_shown(
             assert block.language in ("", "text"), where
             assert printed == block.text, where
         printed = None
+    assert found == [] or page.name == "seeing.md"  # which shows mistakes
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)

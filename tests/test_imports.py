@@ -42,7 +42,11 @@ FACE = {
     "seeing": "errors time state subgraph engine",
     "graph": (
         "errors time state node polling embedding engine engine.subgraphs engine.fused progress "
-        "seeing"
+        "seeing checking"
+    ),
+    "checking": (
+        "errors node output subgraph operators sources engine engine.fused engine.fused.analysis "
+        "engine.fused.frontend"
     ),
     "handle": "errors node graph seeing",
     "windows": "errors time node operators",
@@ -69,6 +73,7 @@ ADAPTER = {
     "read": ADAPTER_GROUND,
     "write": ADAPTER_GROUND,
     "metrics": "read write stats",
+    "own_subscriber": "config read write",
     "testing": "registry",
     "commands": f"{ADAPTER_GROUND} registries.etcd read write",
 }

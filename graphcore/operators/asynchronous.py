@@ -17,7 +17,7 @@ from typing import Any, Generic, TypeVar
 
 from graphcore.declare import node, state
 from graphcore.errors import InvalidTypeError, RunError, shorten
-from graphcore.node import Active, QueueNode
+from graphcore.node import Active, EffectNode, QueueNode
 from graphcore.state import GraphState, RunMode
 
 T = TypeVar("T")
@@ -30,7 +30,7 @@ _STEP = 0.05  # s; after that long a wait for the loop, the graph's thread looks
 
 
 @node
-class ConsumeAsync(QueueNode[U], Generic[T, U]):
+class ConsumeAsync(EffectNode[U], QueueNode[U], Generic[T, U]):
     """Awaits a function for each value and ticks with its results, one a cycle.
 
     Attributes:

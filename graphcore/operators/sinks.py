@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
 from graphcore.declare import node, state
-from graphcore.node import Active, MutableNode
+from graphcore.node import Active, EffectNode, MutableNode
 from graphcore.state import GraphState
 from graphcore.time import format_time
 
@@ -16,7 +16,7 @@ _logger = logging.getLogger(__name__)
 
 
 @node
-class ForEach(MutableNode[T]):
+class ForEach(EffectNode[T]):
     """Calls a function with each value."""
 
     source: Active[T]
@@ -29,7 +29,7 @@ class ForEach(MutableNode[T]):
 
 
 @node
-class Print(MutableNode[T]):
+class Print(EffectNode[T]):
     """Writes each value to standard output, with its engine time."""
 
     source: Active[T]
@@ -42,7 +42,7 @@ class Print(MutableNode[T]):
 
 
 @node
-class Log(MutableNode[T]):
+class Log(EffectNode[T]):
     """Logs each value, with its engine time."""
 
     source: Active[T]
@@ -84,7 +84,7 @@ class Accumulate(MutableNode[list[T]], Generic[T]):
 
 
 @node
-class Finally(MutableNode[T]):
+class Finally(EffectNode[T]):
     """Calls a function with the last value when the run stops; never, if no value came."""
 
     source: Active[T]

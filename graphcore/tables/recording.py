@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from graphcore.declare import node, state
 from graphcore.errors import RunError
-from graphcore.node import Active, MutableNode
+from graphcore.node import Active, EffectNode
 from graphcore.state import GraphState, RunMode
 from graphcore.tables.writing import Layout, TableFile
 
@@ -17,7 +17,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @node
-class WriteTable(MutableNode[T]):
+class WriteTable(EffectNode[T]):
     """Writes each value, with its engine time, to a file, or to a new file every period.
 
     Attributes:

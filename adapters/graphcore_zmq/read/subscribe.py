@@ -38,14 +38,16 @@ class ZmqReceiver(ReceiverStream[Any]):
     """Ticks with a burst (a list) or a status, in the order in which they came.
 
     Args:
+        target: what it subscribes to.
         make: makes the reader of each run.
         receive: which thread reads; `None` is as the run says.
     """
 
     operator = "zmq_sub"
 
-    def __init__(self, make: Callable[[], Reader], receive: Receive | None) -> None:
+    def __init__(self, target: Target, make: Callable[[], Reader], receive: Receive | None) -> None:
         self._make = make
+        self.target = target
         self._receive_in = receive
         self.reader = make()
         super().__init__(self._run, Delivery.EACH)
@@ -231,5 +233,5 @@ def zmq_sub(
         None if topics is None else Topics(topics),
     )
     make = partial(Reader, target, check_codec(codec), conflate)
-    receiver = ZmqReceiver(make, None if receive is None else Receive(receive))
+    receiver = ZmqReceiver(target, make, None if receive is None else Receive(receive))
     return ZmqSubscription(Stream(ZmqData(receiver)), Stream(ZmqStatusNode(receiver)))

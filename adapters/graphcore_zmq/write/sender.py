@@ -10,7 +10,8 @@ from collections.abc import Callable
 from concurrent.futures import wait
 from typing import Any
 
-from graphcore import Active, EndedBy, GraphState, MutableNode, node, state
+from graphcore import Active, EndedBy, GraphState, node, state
+from graphcore.node import EffectNode
 from graphcore_zmq.codec.codec import CodecError
 from graphcore_zmq.config import ZmqPubRegistration
 from graphcore_zmq.registries.asking import answered, ask
@@ -39,7 +40,7 @@ def _publish_nothing(value: object, at: int) -> None:
 
 
 @node
-class ZeroMqSenderNode(MutableNode[None]):
+class ZeroMqSenderNode(EffectNode[None]):
     """Publishes what its upstream ticks with; ticks nothing itself."""
 
     operator = "zmq_pub"

@@ -1,9 +1,12 @@
 """The fused tier: compile a plan when a run first needs it, and keep the programs."""
 
+from collections.abc import Sequence
+
 from graphcore.engine.fused.analysis.clocks import Placement
 from graphcore.engine.fused.analysis.drivers import DriverName, choose
 from graphcore.engine.fused.backend.program import Program
 from graphcore.engine.fused.frontend.capture import Frontend
+from graphcore.engine.fused.ir import NodeIR
 from graphcore.engine.fused.pipeline import compile_for, read
 from graphcore.engine.plan import Plan
 from graphcore.engine.session import Session
@@ -51,6 +54,10 @@ class Fused:
             (name, read.why)
             for name, read in zip(self._plan.names(), self._frontend().nodes, strict=True)
         ]
+
+    def facts(self) -> Sequence[NodeIR]:
+        """Return what the compiler knows of each node."""
+        return self._frontend().nodes
 
     def clocks(self) -> list[int]:
         """Return a number for each node: nodes with the same number tick in the same cycles.

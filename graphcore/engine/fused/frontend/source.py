@@ -95,6 +95,13 @@ class SourceFile:
         key = (*(getattr(code, name) for name in _OF_CODE), *constants)
         return self._numbers.setdefault(key, len(self._numbers))
 
+    def around(self, node: ast.AST) -> Iterator[ast.AST]:
+        """Yield what stands around a part of the tree, the innermost first."""
+        parent = self._parents.get(node)
+        while parent is not None:
+            yield parent
+            parent = self._parents.get(parent)
+
     def rebinds_global(self, name: str) -> bool:
         """Return whether a function of the file declares this name `global`."""
         return name in self._rebound
