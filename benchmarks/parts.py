@@ -15,6 +15,7 @@ from benchmarks import (
     discovery,
     fan_out,
     idle,
+    joins,
     keyed,
     latency,
     live,
@@ -47,6 +48,7 @@ TICKS: dict[str, Part] = {
     "arrays": arrays,
 }
 PARTS: dict[str, Part] = TICKS | {
+    "joins": joins,
     "wiring": wiring,
     "allocation": allocation,
     "throughput": throughput,
