@@ -10,6 +10,8 @@ Declare a graph of streams once, and run the same wiring over history or live:
 101
 """
 
+from typing import TYPE_CHECKING
+
 from graphcore.checking import CheckWarning, Finding
 from graphcore.collected import Collected
 from graphcore.declare import node, output, state
@@ -168,3 +170,15 @@ __all__ = [
     "total",
     "zip",
 ]
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name):
+        """Say that a name is a method, to those who look for a function."""
+        hint = ""
+        if name[:1] != "_":
+            if hasattr(Stream, name):
+                hint = f": it is a method of a stream, stream.{name}(...)"
+            elif hasattr(Graph, name):
+                hint = f": it is a method of a graph, gc.Graph(stream).{name}(...)"
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}{hint}", name=name)

@@ -12,7 +12,7 @@ from graphcore.node import Active, MutableNode
 from graphcore.sources.asynchronous import AsyncSource
 from graphcore.sources.events import Delivery
 from graphcore.sources.feedback import Feedback, Later
-from graphcore.sources.receiver import CAPACITY, Polled, ReceiverStream, Sender
+from graphcore.sources.receiver import CAPACITY, Poll, Polled, ReceiverStream, Sender
 from graphcore.sources.replay import check_delivery, make_from_iterable, make_replay
 from graphcore.sources.retrying import Retry, Status
 from graphcore.sources.timer import Constant, Never, PeriodTicker, Session, Ticker, Timetable
@@ -441,7 +441,7 @@ def poll(
     """
     status = Status()
     polled = Polled(source_function_of(function, "poll"), to_period(period))
-    return SourceStream(ReceiverStream(polled, Delivery.EACH, CAPACITY, retry, status))
+    return SourceStream(Poll(polled, Delivery.EACH, CAPACITY, retry, status))
 
 
 def _capacity(given: int) -> int:

@@ -4,12 +4,14 @@ Bad input to the ZeroMQ nodes is tested with the adapter.
 """
 
 import dataclasses
+import math
 from collections import deque
 from collections.abc import Callable
 from math import nan
 from typing import Any, ClassVar
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import graphcore as gc
@@ -51,6 +53,46 @@ NOT_A_STREAM: dict[str, Callable[[Any], object]] = {
 def test_a_non_stream_in_place_of_a_stream(operator: str, given: object) -> None:
     message = sentence(lambda: NOT_A_STREAM[operator](given), gc.InvalidTypeError)
     assert f"must be a stream or a node, not {given!r} ({type(given).__name__})" in message
+
+
+def test_a_name_that_a_stream_lacks_is_told_where_to_look() -> None:
+    @gc.node
+    class Two(gc.MutableNode[int]):
+        source: gc.Active[int]
+        rest: gc.Output[int] = gc.output()
+
+        def cycle(self, state: gc.GraphState) -> bool:
+            return False
+
+    two: Any = gc.Stream(Two(source))
+    told = {
+        lambda: source.price: r"a stream has no price: .* write \.field\('price'\); .* its import",
+        lambda: source.shift: "a stream has no shift: graphcore's word is lag",
+        lambda: two.rest: r"a stream has no rest: it is an output .* node\.rest",
+        lambda: source._price: "a stream has no _price$",
+        lambda: anything.merge: r"no attribute 'merge': it is a method of a stream, stream\.merge",
+        lambda: anything.running: r"method of a graph, gc\.Graph\(stream\)\.running\(",
+        lambda: anything.no_such: "no attribute 'no_such'$",
+    }
+    for look, message in told.items():
+        with pytest.raises(AttributeError, match=message):
+            look()
+
+
+def test_functions_of_numbers_are_told_what_does_it_for_streams() -> None:
+    with pytest.raises(TypeError, match=r"no number while the graph is wired; gc\.math has"):
+        math.log(source)
+    with pytest.raises(TypeError, match=r"gc\.maximum and gc\.minimum instead of max and min"):
+        max(source, source * 2)
+
+
+def test_what_belongs_to_another_operator_is_told_with_that_operator() -> None:
+    assert "every(period) ticks" in sentence(lambda: source.sample("1s"), gc.InvalidTypeError)
+    assert "window(span) ticks" in sentence(lambda: source.buffer("1s"), gc.InvalidTypeError)
+    assert "combine(other)" in sentence(lambda: source.join(source), gc.InvalidTypeError)
+    series = pd.Series([1.5], index=pd.to_datetime(["2026-01-02"]))
+    message = sentence(lambda: anything.replay(series), gc.InvalidTypeError)
+    assert "write replay(series.index, series)" in message
 
 
 def test_a_missing_argument_is_told_with_the_name_that_users_know() -> None:

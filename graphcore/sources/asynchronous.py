@@ -24,6 +24,8 @@ class AsyncSource(ReceiverStream[T]):
         status: the node that ticks with what this source does; it was made before this one.
     """
 
+    operator = "produce_async"
+
     def __init__(
         self,
         function: Callable[[], AsyncIterable[Any]],

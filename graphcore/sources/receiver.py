@@ -264,6 +264,8 @@ class ReceiverStream(Source[T]):
         status: the node that ticks with what this source does; it was made before this one.
     """
 
+    operator = "receiver"
+
     def __init__(
         self,
         run: Callable[[Sender[Any], threading.Event], None],
@@ -395,3 +397,9 @@ class Polled(Generic[T]):
         while not stop.wait(wait / 1e9):
             sender.send(self._function())
             wait = self._period - (monotonic_ns() - began) % self._period
+
+
+class Poll(ReceiverStream[T]):
+    """Delivers what a function returns that a thread calls every period."""
+
+    operator = "poll"

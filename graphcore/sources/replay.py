@@ -229,6 +229,8 @@ def make_replay(times: Any, values: Any, delivery: str, speed: float) -> Replay[
             'replay takes columns, such as replay(frame["time"], frame["price"]), not a frame; '
             "from_table takes a frame"
         )
+    if values is None and hasattr(times, "index") and hasattr(times, "to_numpy"):
+        raise InvalidTypeError("replay needs times as well: write replay(series.index, series)")
     if not _has_items(times) or isinstance(times, str | bytes):
         raise InvalidTypeError(f"replay needs times to iterate over, not {times!r}")
     if values is not None and not _has_items(values):

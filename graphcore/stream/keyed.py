@@ -53,6 +53,13 @@ class Keyed(Generic[K, V]):
             """Say which attributes are streams, to those who take this for one."""
             raise AttributeError(f"a Keyed has no {name}: {self.INSTEAD}", name=name, obj=self)
 
+        def __getitem__(self, key):
+            """Refuse: the keys come during the run."""
+            raise TypeError(
+                f"a Keyed has no streams by key, as the keys come during the run: {self.INSTEAD}, "
+                "or demux(key, keys) for keys that are known"
+            )
+
     @property
     def changes(self) -> "Stream[dict[K, V]]":
         """Tick with a dict of the keys that ticked in this cycle, in order of birth.

@@ -77,9 +77,25 @@ class Stream(
 
         def __getattr__(self, name):
             """Name graphcore's word to those who try the word of another library."""
-            word = WORDS.get(name)
-            text = f"a stream has no {name}" + (f": graphcore's word is {word}" if word else "")
-            raise AttributeError(text, name=name, obj=self)
+            if name in WORDS:
+                hint = f": graphcore's word is {WORDS[name]}"
+            elif isinstance(vars(self.node).get(name), IsOutput):
+                hint = f": it is an output of the node, so write it as node.{name}"
+            elif name[:1] != "_":
+                hint = (
+                    f": for an attribute of its values write .field({name!r}); the methods of an "
+                    "adapter come with its import"
+                )
+            else:
+                hint = ""
+            raise AttributeError(f"a stream has no {name}{hint}", name=name, obj=self)
+
+        def __float__(self):
+            """Refuse: the functions of `math` call this method."""
+            raise TypeError(
+                f"{self!r} is a stream, which is no number while the graph is wired; gc.math has "
+                "the functions of math, and map(function) calls any other with each value"
+            )
 
     def __iter__(self) -> NoReturn:
         """Refuse: without this method Python would iterate by `[]` and never end."""
@@ -92,7 +108,8 @@ class Stream(
         """Refuse: a stream has no truth value."""
         raise TypeError(
             f"{self!r} is a stream, which is neither true nor false while the graph is wired; "
-            "use & | ~ instead of and, or, not, and (a < b) & (b < c) instead of a < b < c"
+            "use & | ~ instead of and, or, not, and (a < b) & (b < c) instead of a < b < c, "
+            "gc.maximum and gc.minimum instead of max and min"
         )
 
 

@@ -60,6 +60,8 @@ WORDS = {
     "peek": "inspect(function)",
     "prod": "product()",
     "rename": "named(name)",
+    "run_async": "gc.Graph(stream).run_async()",
+    "running": "gc.Graph(stream).running()",
     "rolling_mean": "rolling(window).mean()",
     "rolling_std": "rolling(window).std()",
     "rolling_sum": "rolling(window).sum()",

@@ -317,4 +317,4 @@ def test_calls_begin_at_multiples_of_the_period_and_one_that_takes_longer_skips_
 def test_an_error_of_a_polled_function_ends_the_run() -> None:
     with pytest.raises(ZeroDivisionError) as caught:
         gc.poll(lambda: 1 // 0, "1ms").named("meter").run(realtime=True)
-    assert "in meter (ReceiverStream)" in caught.value.__notes__[0]
+    assert "in meter (Poll)" in caught.value.__notes__[0]

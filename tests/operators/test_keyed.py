@@ -348,6 +348,8 @@ def test_a_keyed_in_place_of_a_stream_is_told_of_its_streams() -> None:
     keyed: Any = items(("a", 1)).group_by(first, summed).build(lambda stream, key: stream)
     with pytest.raises(AttributeError, match=r"a Keyed has no map: take one .* \.changes, "):
         keyed.map(str)
+    with pytest.raises(TypeError, match=r"no streams by key, .* demux\(key, keys\)"):
+        keyed["a"]
     with pytest.raises(gc.InvalidTypeError, match=r"root 1 must be a stream .* \.changes, "):
         gc.Graph(keyed)
 

@@ -1,10 +1,11 @@
 """The methods of `Stream` that decide when and how often values pass (R6, R7)."""
 
 from collections.abc import Callable, Hashable
+from datetime import timedelta
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 from graphcore.calendars import TimeOfDay, Zone, hours_of
-from graphcore.errors import InvalidValueError
+from graphcore.errors import InvalidTypeError, InvalidValueError
 from graphcore.node import Active, Passive
 from graphcore.operators import pacing, rate
 from graphcore.stream.families.arguments import flag, function_of, is_right, whole
@@ -43,6 +44,11 @@ class RateOperators(StreamBase[T]):
             trigger                x   x   x
             sample(trigger)        a   b   b
         """
+        if isinstance(trigger, str | timedelta):
+            raise InvalidTypeError(
+                f"trigger of Sample must be a stream or a node, not {trigger!r} "
+                f"({type(trigger).__name__}): every(period) ticks once a period"
+            )
         return self._stream(rate.Sample(self, trigger))
 
     def delay(self, duration: Duration) -> "Stream[T]":
@@ -345,6 +351,11 @@ class RateOperators(StreamBase[T]):
             key: returns the key of a value; there is a group for each key.
             partial: whether the values that are left tick, in the closing instant (R14).
         """
+        if isinstance(count, str | timedelta):
+            raise InvalidTypeError(
+                f"buffer needs a count, not {count!r}: window(span) ticks with the values of each "
+                "span, and within= ends a group after a time as well"
+            )
         number, emits = whole(count, "count", 1), flag(partial, "partial")
         if within is None and key is None:
             return self._stream(rate.Buffer(self, number, emits))
