@@ -309,3 +309,11 @@ def test_r7_a_cancelled_alarm_keeps_no_run_alive_beside_one_that_keeps_none() ->
         (5, 5),
         (5, 5),
     ]
+
+
+def test_r7_an_event_after_the_bound_keeps_the_run_alive_up_to_the_bound() -> None:
+    letters = gc.replay([0, 4, 9], "abc").every(2)
+    expected = [(0, "a"), (2, "a"), (4, "b"), (6, "b")]
+    assert ticks(letters, until=7) == expected
+    assert ticks(letters, until=7, progress=True) == expected
+    assert ticks(gc.replay([0, 4], "ab").every(2), until=7) == expected[:3]

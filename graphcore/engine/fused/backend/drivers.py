@@ -247,7 +247,8 @@ class EventsAndAlarmsDriver(RunDriver):
     """A loop over the events of the only recorded source, with the cycles of alarms in between.
 
     An alarm for the time of an event goes off in the cycle of the event (R6). The last event of the
-    loop is `absent`: it lets the alarms up to the end of the run go off.
+    loop is `absent`: it lets the alarms up to the end of the run go off. There `following` is the
+    time of the event after the end, which keeps the run alive up to the end.
     """
 
     arguments = ", events, limit"
@@ -273,7 +274,8 @@ class EventsAndAlarmsDriver(RunDriver):
         out.add(4, "entry, now = heap[0], schedule.next_time()")
         out.add(4, "if not heap or heap[0] != entry:")
         out.add(5, "continue")  # it was cancelled
-        out.add(4, "if given is absent and now != time and not schedule.keeps_alive():")
+        over = "following is None and now != time and not schedule.keeps_alive()"
+        out.add(4, f"if given is absent and {over}:")
         out.add(5, "break")
         out.add(4, "woken = schedule.take(now)")
         out.add(4, "alone = now == moment and given is not absent")
@@ -320,9 +322,8 @@ class EventsAndAlarmsDriver(RunDriver):
         schedule.drop(lambda each: each == index)
         self._events = RecordedEvents(sources[index].chunks(session.start_time), session, True)
         last = NEVER - 1 if session.end is None else session.end
-        events = itertools.chain(
-            itertools.chain.from_iterable(self._events), [(last, ABSENT, None)]
-        )
+        at_the_end = ((last, ABSENT, self._events.following) for _ in range(1))
+        events = itertools.chain(itertools.chain.from_iterable(self._events), at_the_end)
         return events, session.limit
 
     def finish(self, session: Session, variables: Mapping[str, Any]) -> None:
