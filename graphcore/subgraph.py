@@ -97,6 +97,37 @@ class Instance(Protocol):
         """Cancel the alarms, and stop the nodes in reverse order."""
 
 
+class Separate(Protocol):
+    """A sub-graph that runs apart: in a real-time run and a thread of its own.
+
+    Attributes:
+        error: what the run raised once all nodes had started.
+    """
+
+    error: BaseException | None
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the run has ended."""
+
+    @property
+    def has_stopped_itself(self) -> bool:
+        """Whether a node of the sub-graph has ended the run."""
+
+    def start(self) -> None:
+        """Start the thread, and wait until all nodes have started.
+
+        Raises:
+            BaseException: what starting a node raised.
+        """
+
+    def abandon(self) -> None:
+        """End the run as an error would: after the present cycle, without closing (R14)."""
+
+    def join(self, seconds: float) -> bool:
+        """Wait until the run has ended, but no longer than this; return whether it has."""
+
+
 class Subgraphs(Protocol):
     """The sub-graphs of one node."""
 
@@ -119,6 +150,24 @@ class Subgraphs(Protocol):
 
         Raises:
             WiringError: if it uses a stream that it may not use.
+        """
+
+    def apart(
+        self,
+        build: Callable[[], MutableNode[Any]],
+        entry: MutableNode[Any],
+        what: tuple[str, Any],
+        on_idle: Callable[[], object],
+        on_end: Callable[[], object],
+    ) -> Separate:
+        """Wire a sub-graph that is to run apart; it reads no streams from outside.
+
+        Args:
+            build: wires it and returns a root.
+            entry: the oldest of its nodes, which holds the run.
+            what: as for `open`; its second part is in the name of the thread.
+            on_idle: called in the thread before a wait in which only one hold keeps the run alive.
+            on_end: called in the thread when the run has ended, however it ended.
         """
 
     def due(self) -> dict[int, Instance]:

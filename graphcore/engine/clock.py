@@ -227,14 +227,17 @@ def last_bit(nodes: int) -> int:
 class RealTimeClock:
     """The wall clock at the start plus the monotonic time since, so a stepped clock is harmless.
 
+    Args:
+        offset: that of another clock, to go on with its time.
+
     Attributes:
         start: engine time of the start.
         offset: engine time less the monotonic time.
     """
 
-    def __init__(self) -> None:
-        self.start = time.time_ns()
-        self.offset = self.start - time.monotonic_ns()
+    def __init__(self, offset: int | None = None) -> None:
+        self.start = time.time_ns() if offset is None else offset + time.monotonic_ns()
+        self.offset = self.start - time.monotonic_ns() if offset is None else offset
 
     def now(self) -> int:
         """Return engine time, ns since the epoch."""

@@ -107,6 +107,7 @@ class Session:
         watched: whether code other than the nodes reads the session during the run.
         max_cycles_at_once: how many cycles that lead nowhere may run at one time (R15).
         since: engine time of the start of a real-time run that begins in the past, ns.
+        offset: the offset of another run's clock, with which this real-time run shares its time.
 
     Attributes:
         make_subgraphs: makes what wires and runs the sub-graphs of a node, given the session, the
@@ -115,6 +116,7 @@ class Session:
         receive: which thread reads the sockets of sources that do not say so themselves.
         spin: how long to look at sockets without sleeping before each sleep, ns.
         event_loop: where coroutines of the nodes run.
+        on_idle: called before a wait in which only one hold keeps the run alive.
         limit: how many cycles may run, or `None`.
         watched: the argument.
         interrupted: whether `answer` has to be called before the next cycle: the run has been told
@@ -149,8 +151,9 @@ class Session:
         watched: bool,
         max_cycles_at_once: int = MAX_CYCLES_AT_ONCE,
         since: int | None = None,
+        offset: int | None = None,
     ) -> None:
-        self.clock = RealTimeClock() if start is None else None
+        self.clock = RealTimeClock(offset) if start is None else None
         self.run_mode = RunMode.HISTORICAL if self.clock is None else RunMode.REALTIME
         self.live = self.clock is not None and since is None
         start = since if start is None else start
@@ -166,6 +169,7 @@ class Session:
         self.make_subgraphs: Callable[[Session, int, Sequence[Node], bool], Any]
         self.spin = 0
         self.event_loop: EventLoop | None = None
+        self.on_idle: Callable[[], object] | None = None
         self._poller: Poller | None = None
         self.cycle = 0
         self.pending: list[int] | None = None
@@ -563,6 +567,8 @@ class Session:
             if time is None and self._held == 0:
                 self.ended_by = EndedBy.SOURCES
                 return []
+            if self.on_idle is not None and self._held == 1 and not self.schedule.keeps_alive():
+                self.on_idle()
             self._wait(clock, time)
             waited = True
 

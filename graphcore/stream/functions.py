@@ -3,9 +3,11 @@
 from collections.abc import Callable, Hashable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from graphcore.errors import InvalidTypeError, InvalidValueError, shorten
+from graphcore.errors import InvalidTypeError, InvalidValueError, WiringError, shorten
 from graphcore.node import Active, node_of
 from graphcore.operators import aligning, keyed, several
+from graphcore.operators.threaded import Threaded
+from graphcore.stream.closures import nodes_used_by
 from graphcore.stream.families.arguments import build_of, function_of, streams_of, whole
 from graphcore.stream.keyed import outside_of, wiring
 from graphcore.stream.stream import Stream
@@ -140,6 +142,56 @@ def switch(
     wired = {each: wiring(build, Stream) for each, build in branches.items()}
     given = streams_of(inputs, "switch")
     return Stream(keyed.Switch(key, given, list(outside.values()), wired))
+
+
+def threaded(
+    build: Callable[..., Active[U]], *inputs: Active[Any], capacity: int = 10_000
+) -> Stream[U]:
+    """Run a sub-graph in a thread of its own, and tick with what it ticks.
+
+    In real time, values go over by bounded queues and results come back so: the graph goes on
+    meanwhile, and a result ticks in a cycle of its own when it is there. In a historical run the
+    sub-graph runs in step with engine time, in the graph's own thread, and the results are those of
+    the same operators without `threaded`. So does a run that starts in the past, also once it is
+    live.
+
+    ::
+
+        time                                        1s  2s  3s
+        numbers                                     1   2   3
+        threaded(lambda own: own.map(f), numbers)   f1  f2  f3
+
+    The sub-graph begins with the run. It closes (R14) once it has taken all that came before the
+    end of the run, for which the run waits up to 5 s. An error in it ends the run, with the notes
+    of the node that raised and of this one (R11). Python runs one thread at a time: a thread of its
+    own helps where the sub-graph waits, or computes in a library that lets others run, such as
+    numpy.
+
+    Args:
+        build: gets a stream for each input; wires the sub-graph and returns the stream that is its
+            result. It may use no other streams from outside.
+        *inputs: the streams that the sub-graph reads.
+        capacity: how many values may wait for the sub-graph, and how many results for the graph.
+            The thread that hands one over waits while they are so many.
+
+    Raises:
+        WiringError: if `build` uses a stream from outside.
+
+    >>> import graphcore as gc
+    >>> numbers = gc.from_iterable([1, 2, 3])
+    >>> out = gc.threaded(lambda own: own.map(lambda n: n * n), numbers).collect()
+    >>> report = out.run(realtime=True)
+    >>> out.values
+    [1, 4, 9]
+    """
+    given = streams_of(inputs, "threaded")
+    for used in nodes_used_by(build_of(build, "build", *["stream"] * len(inputs))):
+        raise WiringError(
+            f"build of threaded uses {used.name}, which runs in another thread: give its stream to "
+            "threaded as a further argument"
+        )
+    node: Threaded[U] = Threaded(given, wiring(build, Stream), whole(capacity, "capacity", 1))
+    return Stream(node)
 
 
 def multiplex(key: Active[Hashable], streams: Mapping[Any, Active[T]]) -> Stream[T]:

@@ -8,6 +8,7 @@ from graphcore.handle import Handle
 from graphcore.node import Active, MutableNode, node_of
 from graphcore.operators import bursts, keyed, single
 from graphcore.operators.keyed import Keys, Removed
+from graphcore.operators.threaded import Part
 from graphcore.stream.closures import nodes_used_by
 from graphcore.stream.families.arguments import build_of
 from graphcore.subgraph import Inlet
@@ -125,7 +126,9 @@ def wiring(build: Callable[..., Any], make_stream: MakeStream) -> Callable[..., 
     """Return a function of inlets that wires a sub-graph by `build` and returns its root."""
 
     def wire(*given: Any) -> MutableNode[Any]:
-        made = build(*(make_stream(each) if isinstance(each, Inlet) else each for each in given))
+        made = build(
+            *(make_stream(each) if isinstance(each, Inlet | Part) else each for each in given)
+        )
         if not isinstance(made, Handle | MutableNode):
             name = getattr(build, "__qualname__", repr(build))
             hint = f": {made.INSTEAD}" if isinstance(made, Keyed) else ""

@@ -91,6 +91,7 @@ NOT_WIRED = {
     "stop_key": "test_subgraphs wires it: it belongs in a sub-graph",
     "catch": "test_subgraphs wires it",
     "switch": "test_subgraphs wires it",
+    "threaded": "test_subgraphs wires it",
     "record": "it writes a file, and graphs that run again and again would share it",
     "write_parquet": "it writes a file, as record does",
     "write_csv": "it writes a file, as record does",

@@ -300,3 +300,15 @@ def test_catch_changes_nothing_where_nothing_fails(
     out, failed = values.collect(), failures.collect()
     gc.Graph(out, failed).run(tier=tier)
     assert list(out) == list(expected) and not failed.values
+
+
+@given(events, names, st.sampled_from(["fused", "interpreted"]))
+def test_threaded_changes_nothing_in_history(
+    given: list[tuple[int, str, int]], operators: list[str], tier: Any
+) -> None:
+    numbers = [(time, number) for time, _, number in given]
+    expected = chain(gc.replay(numbers), operators).collect()
+    expected.run(tier=tier)
+    out = gc.threaded(lambda own: chain(own, operators), gc.replay(numbers)).collect()
+    out.run(tier=tier)
+    assert list(out) == list(expected)

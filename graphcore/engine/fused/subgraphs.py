@@ -6,7 +6,8 @@ from typing import Any, cast
 from graphcore.engine.fused.backend.instances import Compiled, Generator
 from graphcore.engine.fused.pipeline import compile_subgraph, read
 from graphcore.engine.fused.shapes import Shape
-from graphcore.engine.lifecycle import Started, start_nodes
+from graphcore.engine.fused.tier import Fused
+from graphcore.engine.lifecycle import Started, Tier, start_nodes
 from graphcore.engine.notes import noted
 from graphcore.engine.plan import Node, Outside, Plan
 from graphcore.engine.subgraphs import RunningSubgraph, Subgraph, Subgraphs, Subsession
@@ -294,6 +295,10 @@ class FusedSubgraphs(Subgraphs):
     ) -> None:
         super().__init__(session, index, outside, resumable)
         self._templates: list[_Template] = []
+
+    def make_tier(self, plan: Plan) -> Tier:
+        """Return how to run a sub-graph that runs apart."""
+        return Fused(plan)
 
     def _wire(
         self,

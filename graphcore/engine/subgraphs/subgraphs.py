@@ -10,11 +10,12 @@ from typing import Any, Protocol
 
 from graphcore.engine.clock import Schedule
 from graphcore.engine.closing import Closing
-from graphcore.engine.interpreted import Cycles
-from graphcore.engine.lifecycle import Started, start_nodes, stop_nodes
+from graphcore.engine.interpreted import Cycles, Interpreted
+from graphcore.engine.lifecycle import Started, Tier, start_nodes, stop_nodes
 from graphcore.engine.notes import add_note, add_subgraph_note
 from graphcore.engine.plan import Node, Plan
 from graphcore.engine.session import Session
+from graphcore.engine.subgraphs.apart import Apart
 from graphcore.engine.subgraphs.subsession import Subsession
 from graphcore.errors import Failure, RunError
 from graphcore.node import MutableNode, Source
@@ -295,6 +296,33 @@ class Subgraphs:
             return
         if what not in self._shown and len(self._shown) < _MOST_SHOWN:
             self._shown[what] = plan
+
+    def make_tier(self, plan: Plan) -> Tier:
+        """Return how to run a sub-graph that runs apart."""
+        return Interpreted(plan)
+
+    def apart(
+        self,
+        build: Callable[[], MutableNode[Any]],
+        entry: Node,
+        what: tuple[str, Any],
+        on_idle: Callable[[], object],
+        on_end: Callable[[], object],
+    ) -> Apart:
+        """Wire a sub-graph that runs apart; see `graphcore.subgraph.Subgraphs`."""
+        try:
+            with building() as more:
+                root = build()
+            plan = Plan([root, *more, entry], {}, entry.serial)
+        except Exception as error:
+            add_subgraph_note(error, what)
+            raise
+        outer = self.session
+        assert outer.clock is not None, "only a real-time run has sub-graphs that run apart"
+        session = Session(plan, None, None, None, False, offset=outer.clock.offset)
+        session.receive, session.event_loop = outer.receive, outer.event_loop
+        session.make_subgraphs, session.on_idle = type(self), on_idle
+        return Apart(plan, session, self.make_tier(plan), f"graphcore-{what[1]}", on_end)
 
     def next_birth(self) -> int:
         """Return the number of the next sub-graph."""

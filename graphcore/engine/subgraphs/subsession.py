@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from threading import Event
 from typing import TYPE_CHECKING, Any
 
+from graphcore.engine.clock import RealTimeClock
 from graphcore.engine.plan import Node, Plan
 from graphcore.engine.session import Session, States
 from graphcore.engine.withheld import Withholding
@@ -102,6 +103,11 @@ class Subsession:
     def live(self) -> bool:
         """Whether the run is in the present."""
         return self._outer.live
+
+    @property
+    def clock(self) -> RealTimeClock | None:
+        """The clock of a real-time run."""
+        return self._outer.clock
 
     @property
     def bounded(self) -> bool:
