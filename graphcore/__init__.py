@@ -13,7 +13,7 @@ Declare a graph of streams once, and run the same wiring over history or live:
 from typing import TYPE_CHECKING
 
 from graphcore.checking import CheckWarning, Finding
-from graphcore.collected import Collected
+from graphcore.collected import Collected, Frame
 from graphcore.declare import node, output, state
 from graphcore.embedding.running import Running
 from graphcore.errors import (
@@ -64,6 +64,7 @@ from graphcore.stream import (
     any_of,
     average,
     first_valid,
+    frame,
     from_table,
     make,
     math,
@@ -104,6 +105,7 @@ __all__ = [
     "Failure",
     "FeedbackStream",
     "Finding",
+    "Frame",
     "Graph",
     "GraphState",
     "GraphcoreError",
@@ -139,6 +141,7 @@ __all__ = [
     "constant",
     "feedback",
     "first_valid",
+    "frame",
     "from_iterable",
     "from_table",
     "later",

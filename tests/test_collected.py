@@ -1,6 +1,9 @@
 """`collect`: the ticks of a run, and the tables made from them."""
 
+import threading
+import tracemalloc
 from collections import namedtuple
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
@@ -106,6 +109,86 @@ def test_empty_tables_have_their_columns() -> None:
     assert len(series) == 0
     assert isinstance(series.index, pd.DatetimeIndex)
     assert str(series.index.dtype) == "datetime64[ns, UTC]"
+
+
+MANY = 40_000  # so many that most of them are kept in arrays
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        float,
+        int,
+        lambda i: i * 2**40 if i % 2 else i,
+        lambda i: 2**63 + i,
+        lambda i: i if i < MANY // 2 else i + 0.5,
+        lambda i: None if i == MANY - 1 else i + 0.5,
+        bool,
+        np.float64,
+        str,
+        lambda i: Quote(i, i + 1),
+    ],
+)
+def test_many_ticks_are_those_that_came_of_their_types_and_in_tables(value: Any) -> None:
+    values = [value(i) for i in range(MANY)]
+    out = collected(values)
+    assert len(out) == MANY
+    assert out.times == [TIME + i for i in range(MANY)]
+    assert out.values == values
+    assert set(map(type, out.values)) == set(map(type, values))
+    assert list(out)[-1] == (TIME + MANY - 1, values[-1])
+    assert out.values is out.values
+    series, frame = out.to_pandas(), out.to_polars()
+    assert isinstance(series.index, pd.DatetimeIndex)
+    assert series.index.as_unit("ns").asi8.tolist() == out.times
+    assert pd.Series(values).equals(series.reset_index(drop=True))
+    assert series.dtype == pd.Series(values).dtype
+    assert frame["time"].cast(pl.Int64).to_list() == out.times
+    if 2**63 not in values:
+        table = out.to_arrow()
+        assert table["time"].cast(pa.int64()).to_pylist() == out.times
+        assert table["value"].to_pylist() == frame["value"].to_list() == plain(values)
+
+
+def test_r12_many_ticks_are_gone_in_the_next_run() -> None:
+    out = gc.from_iterable(range(MANY), period=1).collect()
+    out.run()
+    first = out.values
+    out.run(duration=4)
+    assert out.values == list(range(5)) and len(first) == MANY
+    out.run()
+    assert out.values == first and out.values is not first
+
+
+def test_many_ticks_take_less_than_half_the_memory_of_lists() -> None:
+    def used(make: Callable[[], Any]) -> int:
+        tracemalloc.start()
+        made = make()
+        size = tracemalloc.get_traced_memory()[0]
+        tracemalloc.stop()
+        del made
+        return size
+
+    out = gc.ticker(1).map(lambda time: time * 0.5).collect()
+    out.run(cycles=1)  # compiles it
+    kept = used(lambda: out.run(start=TIME, cycles=100_000))
+    assert len(out) == 100_000
+    assert kept < used(lambda: (out.times, out.values)) / 2
+
+
+def test_a_thread_that_reads_while_ticks_move_to_arrays_sees_whole_ticks() -> None:
+    out = gc.from_iterable(lambda: iter(range(150_000)), period=1).collect()
+    thread = threading.Thread(target=out.run)
+    thread.start()
+    lengths = []
+    while thread.is_alive():
+        times, values = out.times, out.values
+        assert times == list(range(len(times)))
+        assert values == list(range(len(values)))
+        lengths.append(len(values))
+    thread.join()
+    assert lengths == sorted(lengths)
+    assert len(out) == 150_000
 
 
 def test_a_missing_library_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -338,6 +421,8 @@ _VALUES = st.recursive(
 
 def plain(value: Any) -> Any:
     """Return a value as it comes back from a table."""
+    if isinstance(value, Quote):
+        return value._asdict()
     if isinstance(value, Loose):
         return {"a": plain(value.a), "b": plain(value.b)}
     if isinstance(value, Side):

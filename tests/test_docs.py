@@ -32,7 +32,7 @@ ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 SOURCES = {"ticker", "session", "constant", "never", "replay", "replay_parquet", "from_iterable"}
 SOURCES |= {"from_table", "read_parquet", "read_csv", "receiver", "produce_async", "poll"}
-SOURCES |= {"feedback", "later"}
+SOURCES |= {"frame", "feedback", "later"}
 # Attributes of a stream that are not operators: they wire nothing.
 NO_OPERATORS = {"run", "named", "value"}
 

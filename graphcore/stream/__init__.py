@@ -35,7 +35,7 @@ from graphcore.stream.stream import (
     Stream,
     stream_operator,
 )
-from graphcore.stream.tables import from_table, read_csv, read_parquet, replay_parquet
+from graphcore.stream.tables import frame, from_table, read_csv, read_parquet, replay_parquet
 
 __all__ = [
     "Bars",
@@ -53,6 +53,7 @@ __all__ = [
     "any_of",
     "average",
     "first_valid",
+    "frame",
     "from_table",
     "make",
     "math",

@@ -5,7 +5,11 @@ from math import inf
 from operator import itemgetter
 from typing import Any, Literal, TypeVar, overload
 
+from graphcore.collected import Frame
+from graphcore.errors import InvalidTypeError, InvalidValueError
+from graphcore.node import Active, node_of
 from graphcore.operators.single import Filter
+from graphcore.operators.sinks import CollectRows
 from graphcore.stream.keyed import Keyed
 from graphcore.stream.stream import Stream
 from graphcore.tables.playback import is_value, make_from_table, make_read_csv, make_read_parquet
@@ -322,6 +326,58 @@ def replay_parquet(
         RunError, InvalidTypeError, InvalidValueError: as `read_parquet`.
     """
     return read_parquet(file, kind=kind, delivery=delivery, speed=speed)
+
+
+def frame(
+    *,
+    fill: Literal["last"] | None = None,
+    on: Active[Any] | None = None,
+    **streams: Active[Any],
+) -> Frame:
+    """Return a sink that each run empties and fills with rows of the values of several streams.
+
+    A row is added in each cycle in which any of the streams ticks.
+
+    ::
+
+        time                                1s       2s        3s      4s
+        a                                   a1                 a3
+        b                                            b2        b3
+        s                                                              s4
+        rows of frame(a=a, b=b)             a1 None  None b2   a3 b3
+        rows of frame(…, fill="last")       a1 None  a1 b2     a3 b3
+        rows of frame(…, fill="last", on=s)                            a3 b3
+
+    Args:
+        fill: what a row has of a stream that did not tick in its cycle: by default `None`; with
+            ``"last"`` its present value, or `None` before it has one.
+        on: the stream at whose ticks a row is added, in place of those of the streams.
+        streams: for each column, the stream.
+
+    Raises:
+        InvalidTypeError: without streams, or for a column named ``time``, which is the column of
+            the engine times.
+
+    >>> import graphcore as gc
+    >>> bid = gc.replay([1, 2], [99.0, 99.5])
+    >>> ask = gc.replay([2, 3], [101.0, 100.5])
+    >>> out = gc.frame(bid=bid, ask=ask, fill="last")
+    >>> _ = out.run()
+    >>> out.times, out.columns
+    ([1, 2, 3], {'bid': [99.0, 99.5, 99.5], 'ask': [None, 101.0, 100.5]})
+    """
+    if not streams or "time" in streams:
+        raise InvalidTypeError(
+            "frame needs streams, each with the name of its column, as in frame(bid=a); the column "
+            "`time` has the engine times"
+        )
+    if fill not in ("last", None):
+        raise InvalidValueError(f'fill is "last" or None, not {fill!r}')
+    sources: list[Active[Any]] = [
+        node_of(each, f"{name} of frame") for name, each in streams.items()
+    ]
+    triggers: list[Active[Any]] = [] if on is None else [node_of(on, "on of frame")]
+    return Frame(CollectRows(sources, triggers, fill == "last"), list(streams))
 
 
 def _by_key(stream: Stream[Any], by: str | None) -> Any:

@@ -4,6 +4,7 @@ pyarrow infers the type. Its array is accepted if the values come back equal, se
 Records and members of an Enum become what `record` writes for them. Everything else is refused.
 """
 
+from array import array
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from enum import Enum
@@ -38,17 +39,17 @@ def array_of(values: Sequence[Any]) -> Any:
             raise error from None
 
 
-def stamps(times: Sequence[int]) -> Any:
-    """Return a column of engine times: timestamps in ns, UTC.
-
-    Raises:
-        InvalidValueError: for a time past 64 bits of nanoseconds.
-    """
-    if times:
-        check_stamp(times[0])
-        check_stamp(times[-1])
+def array_of_numbers(parts: Sequence[Sequence[Any]]) -> Any:
+    """Return a column of parts that are arrays of one type; `None` for other parts."""
+    codes = {part.typecode if isinstance(part, array) else "" for part in parts}
+    if codes not in ({"d"}, {"q"}):
+        return None
     arrow = tables_module("pyarrow")
-    return arrow.array(times, arrow.timestamp("ns", tz="UTC"))
+    kind = arrow.float64() if codes == {"d"} else arrow.int64()
+    arrays = [
+        arrow.Array.from_buffers(kind, len(part), [None, arrow.py_buffer(part)]) for part in parts
+    ]
+    return arrow.chunked_array(arrays, kind)
 
 
 def check_stamp(time: int) -> None:
