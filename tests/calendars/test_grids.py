@@ -1,7 +1,9 @@
 """Bars in zones where the clock changes beside pandas, and by the sessions of exchanges."""
 
+from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Literal
+from zoneinfo import ZoneInfo
 
 import exchange_calendars
 import numpy as np
@@ -28,7 +30,10 @@ NIGHTS = [
     ("Australia/Lord_Howe", "2026-04-04T02:00Z"),
     ("Australia/Lord_Howe", "2026-10-03T02:00Z"),
 ]
-minutes = st.lists(st.integers(0, 36 * 60), min_size=1, max_size=30).map(sorted)
+# Many of them are within two hours of the change.
+minutes = st.lists(st.integers(0, 36 * 60) | st.integers(690, 930), min_size=1, max_size=30).map(
+    sorted
+)
 
 
 @given(st.sampled_from(NIGHTS), minutes, sides)
@@ -53,6 +58,27 @@ def test_bars_of_hours_and_days_in_a_zone_are_those_of_pandas(
         assert [pair for _, pair in ticks(out)] == expected
 
 
+def instants(zone: str, around: int, period: int) -> list[int]:
+    """Return when the clock shows multiples of so many minutes, by `zoneinfo`.
+
+    pandas moves skipped times too far in Lord Howe, by an hour instead of half an hour.
+    """
+    known = ZoneInfo(zone)
+
+    def shown(at: int) -> datetime:
+        return datetime.fromtimestamp(at // 10**9, known).replace(tzinfo=None)
+
+    found: set[int] = set()
+    first = (around // MINUTE // period - 6000 // period) * period
+    for minute in range(first, first + 12_000, period):
+        wall = datetime(1970, 1, 1) + timedelta(minutes=minute)
+        both = [to_time(wall.replace(tzinfo=known, fold=fold)) for fold in (0, 1)]
+        exact = {at for at in both if shown(at) == wall}
+        later = range(both[1], both[0] + 1, MINUTE)
+        found |= exact or {next(at for at in later if shown(at) >= wall)}
+    return sorted(found)
+
+
 @given(
     st.sampled_from(NIGHTS),
     minutes,
@@ -63,20 +89,7 @@ def test_spans_in_a_zone_begin_at_the_multiples_that_its_clock_shows(
     night: tuple[str, str], after: list[int], closed: Side, period: int
 ) -> None:
     zone, begin = night
-    shown = pd.Timestamp(begin).tz_convert(zone).tz_localize(None).value // MINUTE
-    # All multiples around, on the wall; a skipped one moves forward, a repeated one is two.
-    first = (shown // period - 7200 // period - 2) * period
-    wall = pd.to_datetime(range(first, shown + 7200, period), unit="m")
-    edges = {
-        edge.value
-        for ambiguous in (True, False)
-        for edge in wall.tz_localize(
-            zone,
-            ambiguous=np.full(len(wall), ambiguous),
-            nonexistent="shift_forward",
-        )
-    }
-    bounds = np.array(sorted(edges))
+    bounds = np.array(instants(zone, to_time(begin), period))
     times = [to_time(begin) + minute * MINUTE for minute in after]
     places = np.searchsorted(bounds, times, side="right" if closed == "left" else "left")
     expected: dict[tuple[int, int], list[int]] = {}
@@ -123,3 +136,12 @@ def test_empty_spans_of_an_exchange_are_filled_only_while_it_is_open() -> None:
     assert [pair for _, pair in ticks(out)] == list(
         zip(starts, [1, 0, 0, 0, 0, 0, 1, 1], strict=True)
     )
+
+
+def test_sessions_that_follow_each_other_without_a_break_are_open_all_the_time() -> None:
+    times = ["2026-03-05T23:30Z", "2026-03-06T00:30Z", "2026-03-06T07:00Z"]
+    source = gc.replay(times, [1, 2, 3])
+    assert [value for _, value in ticks(source.between(calendar="24/7"))] == [1, 2, 3]
+    starts = ticks(source.resample("7h", calendar="24/7").start())
+    expected = ["2026-03-05T21:00Z", "2026-03-06T00:00Z", "2026-03-06T07:00Z"]
+    assert [start for _, start in starts] == list(map(to_time, expected))

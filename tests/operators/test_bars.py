@@ -18,7 +18,8 @@ MINUTE = 60_000_000_000
 HOUR = 60 * MINUTE
 DAY = 24 * HOUR
 Side = Literal["left", "right"]
-sides = st.sampled_from(["left", "right"])
+SIDES: list[Side] = ["left", "right"]
+sides = st.sampled_from(SIDES)
 FIGURES = ["first", "last", "min", "max", "count", "sum", "mean", "var", "std", "median"]
 numbers = st.integers(-99, 99) | st.floats(-1e6, 1e6) | st.just(nan)
 
@@ -96,13 +97,30 @@ def test_without_align_spans_are_counted_from_the_start_of_the_run() -> None:
 
 
 def test_all_values_at_the_end_of_a_span_that_is_closed_there_belong_to_it() -> None:
-    # They come in several cycles, of which the last is one of the source's own alarm.
-    source = gc.replay([4, 10, 10, 10, 11], "abcde").merge(gc.replay([10], "x"))
+    # "y" comes in the cycle in which the span ends, and "z" in one after it: then it has ticked.
     late = gc.replay([6], "y").debounce(4)
-    bars = source.merge(late).resample(10, closed="right")
-    assert ticks(bars.values())[0][1][:5] == ["a", "b", "x", "c", "d"]
-    own = ticks(late.resample(10, closed="right").values())
-    assert own == [(10, ["y"])]
+    after = late.delay(0).map(lambda _: "z")
+    source = gc.replay([4, 10, 10, 14], "abcd").merge(late, after)
+    expected = [(10, ["a", "b", "c", "y"]), (14, ["z", "d"])]
+    assert ticks(source.resample(10, closed="right").values()) == expected
+    assert ticks(source.window(10, align=True, closed="right")) == [expected[0], (20, ["z", "d"])]
+    source = gc.replay([4, 34], "ab").merge(late)
+    assert ticks(source.resample(10, closed="right").values()) == [(10, ["a", "y"]), (34, ["b"])]
+    # Alone, they begin the span that ends at once.
+    alone = late.merge(after).resample(10, closed="right", fill="nan")
+    assert ticks(alone.values()) == [(10, ["y", "z"])]
+
+
+def test_bars_of_each_key_are_those_of_its_own_values() -> None:
+    trades = gc.replay([1, 2, 12, 25], [("a", 1.0), ("b", 5.0), ("a", 2.0), ("b", 7.0)])
+    keyed = trades.group_by(
+        lambda trade: trade[0], lambda own, key: own[1].resample(10, fill="nan").sum()
+    )
+    assert ticks(keyed.changes) == [
+        (10, {"a": 1.0, "b": 5.0}),
+        (20, {"a": 2.0, "b": 0}),
+        (25, {"b": 7.0}),
+    ]
 
 
 def test_vwap_weights_each_price_by_the_present_size() -> None:
@@ -116,31 +134,23 @@ def test_vwap_weights_each_price_by_the_present_size() -> None:
 
 def test_a_live_run_gives_the_bars_of_a_historical_run_over_the_same_values() -> None:
     def hold_up(number: int) -> None:
-        late = monotonic_ns() + 6_000_000  # for several spans
+        late = monotonic_ns() + 9_000_000  # for several spans
         while number % 10 == 0 and monotonic_ns() < late:
             pass
 
     source = gc.ticker("1ms").count()
     stamped = source.with_time().collect()
     held = source.inspect(hold_up)
-    outs = [
-        held.resample("2ms", closed=closed, fill="nan").ohlc().collect()
-        for closed in ("left", "right")
-    ]
-    gc.Graph(stamped, *outs).run(realtime=True, cycles=100)
-    replayed = [
-        gc.replay(stamped.times, [number for _, number in stamped.values])
-        .resample("2ms", closed=closed, fill="nan")
-        .ohlc()
-        .collect()
-        for closed in ("left", "right")
-    ]
+    # The run ends while empty spans are still to tick, because of the value before.
+    end = held.filter(lambda number: number == 31).stop_run()
+    outs = [held.resample("2ms", closed=side, fill="nan").ohlc().collect() for side in SIDES]
+    gc.Graph(stamped, end, *outs).run(realtime=True)
+    again = gc.replay(stamped.times, range(1, 32))
+    replayed = [again.resample("2ms", closed=side, fill="nan").ohlc().collect() for side in SIDES]
     gc.Graph(*replayed).run(start=stamped.times[0])
     for live, later in zip(outs, replayed, strict=True):
-        # The live run went on for a while after the last value.
-        assert repr(live.values[: len(later)]) == repr(later.values)
-        assert not any(bar.count for bar in live.values[len(later) :])
-        assert any(bar.count == 0 for bar in later.values)
+        assert repr(live.values) == repr(later.values)
+        assert any(bar.count == 0 for bar in live.values)
 
 
 @given(

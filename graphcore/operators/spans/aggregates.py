@@ -70,18 +70,17 @@ def _number(value: Any) -> Any:
     return value.item() if hasattr(value, "item") else value
 
 
-def _add(total: Any, lost: Any, value: Any) -> tuple[Any, Any]:
-    """Return a sum with one more value, and the rounding errors of all additions so far."""
-    further = total + value
-    rest = further - total
-    return further, lost + ((total - (further - rest)) + (value - rest))
-
-
 def _sum_further(state: tuple[Any, Any, int], value: Any) -> tuple[Any, Any, int]:
+    """Return a sum with one more value, the rounding errors of all additions, and the count."""
+    kind = type(value)
+    if kind is not float and kind is not int:
+        value = _number(value)
     if value != value:
         return state
-    total, lost = _add(state[0], state[1], _number(value))
-    return total, lost, state[2] + 1
+    total, lost, count = state
+    further = total + value
+    rest = further - total
+    return further, lost + ((total - (further - rest)) + (value - rest)), count + 1
 
 
 def _sum(state: tuple[Any, Any, int]) -> Any:
@@ -97,14 +96,18 @@ _Spread = tuple[int, float, float, float]
 
 
 def _spread_further(state: _Spread, value: Any) -> _Spread:
-    if value != value:
-        return state
+    """Return the count, the mean, its rounding errors and the squares about it."""
     number = float(value)
+    if number != number:
+        return state
     count, mean, lost, squares = state
     count += 1
     before = (number - mean) - lost
-    mean, lost = _add(mean, lost, before / count)
-    return count, mean, lost, squares + before * ((number - mean) - lost)
+    step = before / count
+    further = mean + step
+    rest = further - mean
+    lost += (mean - (further - rest)) + (step - rest)
+    return count, further, lost, squares + before * ((number - further) - lost)
 
 
 def _var(state: _Spread) -> float:

@@ -105,9 +105,6 @@ class Spans(QueueNode[Span]):
     def close(self, state: GraphState) -> bool:
         if not self.filled or not self.partial:
             return False
-        if self.behind:
-            time = state.time - 1 if self.right else state.time
-            self.first, self.last, _ = self.grid(time, self.origin)
         self.filled = False
         label = self.last if self.label_right else self.first
         self.value = Span(self.first, self.last, label, False, False)
