@@ -15,7 +15,8 @@ from graphcore.engine.closing import close
 from graphcore.engine.collector import without_collections
 from graphcore.engine.notes import add_note, noted
 from graphcore.engine.plan import Node, Plan
-from graphcore.engine.session import RunningSession, Session
+from graphcore.engine.running import RunningSession
+from graphcore.engine.session import Session
 from graphcore.engine.signals import ending_by_signal
 from graphcore.errors import RunError
 from graphcore.node import MutableNode

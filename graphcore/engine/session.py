@@ -6,94 +6,30 @@ before the clock and the inbox are read again (R6, R13).
 """
 
 import threading
-from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import Future
 from itertools import count
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from graphcore.engine.clock import RealTimeClock, Schedule
+from graphcore.engine.endless import MAX_CYCLES_AT_ONCE, EndlessWatch
 from graphcore.engine.inbox import Inbox
 from graphcore.engine.notes import add_note
 from graphcore.engine.plan import Node, Plan
 from graphcore.engine.poller import Poller
+from graphcore.engine.questions import Questions
+from graphcore.engine.running import States
 from graphcore.engine.withheld import Withholding
 from graphcore.errors import Failure, RunError
-from graphcore.node import QueueNode, Source
+from graphcore.node import QueueNode
 from graphcore.polling import Pollable, Receive
-from graphcore.state import EndedBy, EventLoop, GraphState, RunMode
-from graphcore.state import Session as GraphSession
-from graphcore.time import format_time
+from graphcore.state import EndedBy, EventLoop, RunMode
 
 T = TypeVar("T")
 
-MAX_CYCLES_AT_ONCE = 1_000_000
-
 _LONGEST_WAIT = 3_600_000_000_000  # ns
 _GRACE = 250_000_000  # ns
-_LATELY = 1_000  # the last cycles at one time; an error names the nodes due in them
-_MOST_NAMES = 5
-_PATIENCE = 1.0  # s
 _UNREAD = 16  # cycles that may run, one right after the other, until sockets are read again
 _LIVE_ONLY = "events from threads reach a graph in real-time runs only"
-
-
-class RunningSession(GraphSession, Protocol):
-    """The session of a graph or of a sub-graph, as what calls its nodes needs it.
-
-    Attributes:
-        pending: the heap of the nodes that are still to run in the present cycle, if there is one.
-    """
-
-    pending: list[int] | None
-
-    @property
-    def states(self) -> "States":
-        """The state of each node."""
-
-    @property
-    def withheld(self) -> dict[int, Withholding]:
-        """How nodes are called whose value may differ from what they last ticked with (R5).
-
-        By index; so one tier can go on with them after another.
-        """
-
-    @property
-    def is_starting(self) -> bool:
-        """Whether nodes are being started, before cycle 1."""
-
-    @property
-    def resumable(self) -> bool:
-        """Whether cycles may follow one in which a node raised."""
-
-    def due_now(self) -> set[int]:
-        """Return the nodes with an alarm for the present time that has not gone off."""
-
-    def note_failure(
-        self, error: Exception, index: int, node: str, values: Mapping[str, Any]
-    ) -> None:
-        """Keep which node raised an error; of the nodes that an error passes, the first.
-
-        Args:
-            error: what it raised.
-            index: its index.
-            node: its name.
-            values: what it was reading, by the names of its upstreams.
-        """
-
-    def take_failure(self, error: Exception) -> Failure | None:
-        """Return what was kept of an error, if anything, and keep it no more."""
-
-
-class States(dict[int, GraphState]):
-    """The state of each node, by its index; made on first use."""
-
-    def __init__(self, session: RunningSession) -> None:
-        self._session = session
-
-    def __missing__(self, index: int) -> GraphState:
-        state = self[index] = GraphState(self._session, index)
-        return state
 
 
 class Session:
@@ -176,8 +112,7 @@ class Session:
         self.ended_by: EndedBy | None = None
         self.ended = threading.Event()
         self.interrupted = False
-        self._answers = False  # whether the graph's thread answers questions
-        self._questions: deque[tuple[Future[Any], Callable[[], Any]]] = deque()
+        self._questions = Questions(self._interrupt)
         self.plan = plan
         self.states = States(self)
         self.limit = cycles
@@ -190,9 +125,8 @@ class Session:
         self._time_is_over = False
         self._began = self.time  # the clock's reading when the cycles at the present time began
         self.first_cycle = 1
-        self._most = max_cycles_at_once
-        self._look_again_at(self._most + 1)
-        self._mark: tuple[int, list[int]] = (0, [])  # a number of cycles, and the queues after it
+        self._watch = EndlessWatch(max_cycles_at_once)
+        self._look_again_at(max_cycles_at_once + 1)
         self.closing = False
         self.last_time = self.time
         self.last_cycle = 0
@@ -220,28 +154,16 @@ class Session:
 
     def begin_answering(self) -> None:
         """Say that from now on `answer` is called between cycles."""
-        self._answers = True
+        self._questions.are_answered = True
 
     def ask(self, question: Callable[[], T]) -> T:
-        """From another thread: call a function between two cycles, and return its result.
+        """From another thread: call a function between two cycles; see `Questions.ask`."""
+        return self._questions.ask(question)
 
-        While no cycles run, and if the present cycle takes more than a second, perhaps because it
-        waits for this very thread, the calling thread calls the function itself.
-        """
-        if not self._answers:
-            return question()
-        answer: Future[T] = Future()
-        self._questions.append((answer, question))
-        # Again, now that the question is there: `finish` sees it, or this thread sees the end.
-        if not self._answers:
-            return question()
+    def _interrupt(self) -> None:
         self.interrupted = True
         if self.clock is not None:
             self.inbox.put((0, self.answer))  # ends a wait
-        try:
-            return answer.result(_PATIENCE)
-        except TimeoutError:
-            return question()
 
     def answer(self) -> bool:
         """In the graph's thread, between two cycles: answer what other threads ask.
@@ -251,12 +173,7 @@ class Session:
         """
         # First, so that whoever interrupts after this has it called again.
         self.interrupted = False
-        for _ in range(len(self._questions)):  # not those that come meanwhile: they may not end
-            answer, question = self._questions.popleft()
-            try:
-                answer.set_result(question())
-            except Exception as error:  # raised in the thread that asked
-                answer.set_exception(error)
+        self._questions.answer()
         if self.ended_by is not None:
             self.interrupted = True
         return self.interrupted
@@ -272,7 +189,7 @@ class Session:
         self._end_time()
         if self.time != self.last_time:
             self.first_cycle = self.cycle + 1
-        self._look_again_at(self.cycle + self._most + 1)
+        self._look_again_at(self.cycle + self._watch.most + 1)
         nodes = self.plan.nodes
         self.schedule.drop(lambda index: not isinstance(nodes[index], QueueNode))
 
@@ -298,7 +215,7 @@ class Session:
 
     def finish(self) -> None:
         """Set the time to that at which the run ended, for `stop` (R10)."""
-        self._answers = False
+        self._questions.are_answered = False
         self.answer()
         self._end_time()
 
@@ -387,7 +304,7 @@ class Session:
         if self.time != before:
             self.first_cycle = self.cycle + 1
             if self.cycle >= self.look_at:
-                self._look_again_at(self.cycle + self._most + 1)
+                self._look_again_at(self.cycle + self._watch.most + 1)
         elif self.cycle >= self.look_at:
             self.look(due)
         self.cycle += 1
@@ -415,10 +332,6 @@ class Session:
     def look(self, due: Iterable[int]) -> None:
         """Fail if the cycles at the present time lead nowhere (R15), and set `look_at` anew.
 
-        They lead nowhere if, over more than `max_cycles_at_once` of them, no source delivered and
-        the queues got no shorter. Queues are compared in the order of R2, and the first one that
-        changed decides, since it feeds the later ones.
-
         A driver that counts cycles itself calls this before a further cycle at the same time, if
         `cycle` has reached `look_at`. It sets `time`, `cycle` and `first_cycle` before, and the
         `ticked_in` of each source.
@@ -429,45 +342,17 @@ class Session:
         Raises:
             RunError: if they lead nowhere; it names the nodes that kept scheduling.
         """
-        nodes = self.plan.nodes
-        ticks = [node.ticked_in for node in nodes if isinstance(node, Source)]
-        delivered = max(self.first_cycle - 1, *ticks, 0)
-        if self.cycle - delivered <= self._most:
-            self._look_again_at(delivered + self._most + 1)
-            return
-        queues = [node.queued(self.time) for node in nodes if isinstance(node, QueueNode)]
-        marked, before = self._mark
-        if marked <= delivered and any(queues):
-            self._mark = (self.cycle, queues)
-        elif marked <= delivered or (self.cycle - marked > self._most and queues >= before):
-            raise self._endless(due, delivered)
-        elif self.cycle - marked > self._most:
-            self._mark = (self.cycle, queues)
-        self._look_again_at(self._mark[0] + self._most + 1)
+        self._look_again_at(self._watch.look(self, due))
+
+    def lately_due(self, since: int) -> set[int]:
+        """Return the nodes that were due in a cycle after this one."""
+        return {index for index, state in list(self.states.items()) if state.due_in > since}
 
     def _look_again_at(self, cycle: int) -> None:
         self.look_at = cycle
         self.alone_until = cycle if self.limit is None else min(cycle, self.limit)
         if self._poller is not None:
             self.alone_until = min(self.alone_until, self.cycle + _UNREAD)
-
-    def _endless(self, due: Iterable[int], delivered: int) -> RunError:
-        since = max(delivered, self.cycle - _LATELY)
-        recent = {index for index, state in list(self.states.items()) if state.due_in > since}
-        indices = sorted(recent.union(due))
-        every = self.plan.names()
-        names = [every[index] for index in indices]
-        if len(names) > _MOST_NAMES:
-            names[_MOST_NAMES:] = [f"{len(names) - _MOST_NAMES} more"]
-        error = RunError(
-            f"more than {self._most:,} cycles ran at {format_time(self.time)} ({self.time} ns) in "
-            "which no source delivered and no queue got shorter: "
-            f"{', '.join(names[:-1]) + ' and ' if names[1:] else ''}{names[-1]} kept scheduling at "
-            "the present time; have the loop settle, or raise max_cycles_at_once"
-        )
-        for index in indices[:_MOST_NAMES]:
-            add_note(error, self.plan, index, self.time)
-        return error
 
     def numbers(self) -> Iterable[int]:
         """Return the numbers of the cycles that may run, for a driver that counts them itself."""

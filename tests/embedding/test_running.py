@@ -108,7 +108,7 @@ def test_errors_of_both_are_raised_together() -> None:
     [
         ({"tier": "quick"}, gc.InvalidValueError),
         ({"duration": "-1s"}, gc.InvalidValueError),
-        ({"start": 0}, gc.InvalidValueError),
+        ({"start": "2200-01-01"}, gc.InvalidValueError),
         ({"cycles": 0}, gc.InvalidValueError),
         ({"colour": "red"}, TypeError),
     ],

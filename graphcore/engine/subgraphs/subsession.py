@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from graphcore.engine.clock import RealTimeClock
 from graphcore.engine.plan import Node, Plan
-from graphcore.engine.session import Session, States
+from graphcore.engine.running import States
+from graphcore.engine.session import Session
 from graphcore.engine.withheld import Withholding
 from graphcore.errors import Failure
 from graphcore.polling import Pollable, Receive
