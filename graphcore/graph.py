@@ -12,14 +12,14 @@ from graphcore.embedding.background import Background
 from graphcore.embedding.event_loop import RunLoop
 from graphcore.embedding.running import Running, awaited
 from graphcore.engine.collector import without_collections
-from graphcore.engine.endless import MAX_CYCLES_AT_ONCE
 from graphcore.engine.fused import Fused
 from graphcore.engine.fused.subgraphs import FusedSubgraphs
 from graphcore.engine.interpreted import Interpreted
-from graphcore.engine.lifecycle import Control, Tier, control_of, execute
 from graphcore.engine.notes import add_note
 from graphcore.engine.plan import Plan
-from graphcore.engine.session import Session
+from graphcore.engine.run.endless import MAX_CYCLES_AT_ONCE
+from graphcore.engine.run.lifecycle import Control, Tier, control_of, execute
+from graphcore.engine.run.session import Session
 from graphcore.engine.subgraphs import Subgraphs
 from graphcore.errors import InvalidTypeError, InvalidValueError, RunError
 from graphcore.node import MutableNode, Source, node_of, refuse_list

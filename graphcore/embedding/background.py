@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from graphcore.engine.lifecycle import Control
+from graphcore.engine.run.lifecycle import Control
 
 if TYPE_CHECKING:
     from graphcore.seeing import RunReport

@@ -14,8 +14,8 @@ from typing import Any, cast
 
 from graphcore.engine.notes import noted
 from graphcore.engine.plan import Node, Plan
-from graphcore.engine.running import RunningSession
-from graphcore.engine.session import Session
+from graphcore.engine.run.running import RunningSession
+from graphcore.engine.run.session import Session
 from graphcore.engine.withheld import Step, steps_of
 from graphcore.output import OutputNode
 from graphcore.state import GraphState, RunMode

@@ -7,9 +7,9 @@ from graphcore.engine.fused.backend.instances import Compiled, Generator
 from graphcore.engine.fused.pipeline import compile_subgraph, read
 from graphcore.engine.fused.shapes import Shape
 from graphcore.engine.fused.tier import Fused
-from graphcore.engine.lifecycle import Started, Tier, start_nodes
 from graphcore.engine.notes import noted
 from graphcore.engine.plan import Node, Outside, Plan
+from graphcore.engine.run.lifecycle import Started, Tier, start_nodes
 from graphcore.engine.subgraphs import RunningSubgraph, Subgraph, Subgraphs, Subsession
 from graphcore.engine.withheld import Withholding
 from graphcore.errors import Failure

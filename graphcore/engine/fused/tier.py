@@ -9,7 +9,7 @@ from graphcore.engine.fused.frontend.capture import Frontend
 from graphcore.engine.fused.ir import NodeIR
 from graphcore.engine.fused.pipeline import compile_for, read
 from graphcore.engine.plan import Plan
-from graphcore.engine.session import Session
+from graphcore.engine.run.session import Session
 from graphcore.state import RunMode
 
 

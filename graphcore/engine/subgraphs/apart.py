@@ -9,9 +9,9 @@ import os
 import threading
 from collections.abc import Callable
 
-from graphcore.engine.lifecycle import Tier, execute
 from graphcore.engine.plan import Plan
-from graphcore.engine.session import Session
+from graphcore.engine.run.lifecycle import Tier, execute
+from graphcore.engine.run.session import Session
 from graphcore.state import EndedBy, RunMode
 
 

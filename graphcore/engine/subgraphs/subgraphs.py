@@ -9,12 +9,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from graphcore.engine.clock import Schedule
-from graphcore.engine.closing import Closing
 from graphcore.engine.interpreted import Cycles, Interpreted
-from graphcore.engine.lifecycle import Started, Tier, start_nodes, stop_nodes
 from graphcore.engine.notes import add_note, add_subgraph_note
 from graphcore.engine.plan import Node, Plan
-from graphcore.engine.session import Session
+from graphcore.engine.run.closing import Closing
+from graphcore.engine.run.lifecycle import Started, Tier, start_nodes, stop_nodes
+from graphcore.engine.run.session import Session
 from graphcore.engine.subgraphs.apart import Apart
 from graphcore.engine.subgraphs.subsession import Subsession
 from graphcore.errors import Failure, RunError

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from graphcore.engine.clock import RealTimeClock
 from graphcore.engine.plan import Node, Plan
-from graphcore.engine.running import States
-from graphcore.engine.session import Session
+from graphcore.engine.run.running import States
+from graphcore.engine.run.session import Session
 from graphcore.engine.withheld import Withholding
 from graphcore.errors import Failure
 from graphcore.polling import Pollable, Receive

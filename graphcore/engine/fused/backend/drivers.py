@@ -17,7 +17,7 @@ from graphcore.engine.fused.backend.layout import Layout, delivers
 from graphcore.engine.fused.backend.lines import Lines
 from graphcore.engine.fused.backend.merged import MergedEvents
 from graphcore.engine.fused.ir import NodeIR
-from graphcore.engine.session import Session
+from graphcore.engine.run.session import Session
 from graphcore.node import Source
 from graphcore.subgraph import ABSENT
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import count
 from typing import Any
 
-from graphcore.engine.session import Session
+from graphcore.engine.run.session import Session
 from graphcore.node import Chunks
 
 

@@ -28,7 +28,7 @@ from graphcore.engine.fused.backend.program import entry_of, flags_of, unbound_i
 from graphcore.engine.fused.ir import NodeIR
 from graphcore.engine.notes import add_subgraph_note, noted
 from graphcore.engine.plan import Node, Plan
-from graphcore.engine.running import RunningSession
+from graphcore.engine.run.running import RunningSession
 from graphcore.node import no_value
 from graphcore.parsing import without_warnings
 from graphcore.state import GraphState

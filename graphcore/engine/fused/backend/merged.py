@@ -13,7 +13,7 @@ from operator import itemgetter
 from typing import Any
 
 from graphcore.engine.collector import without_collections
-from graphcore.engine.session import Session
+from graphcore.engine.run.session import Session
 from graphcore.node import Chunks
 
 _ENOUGH = 4096  # events of a source that are read at once

@@ -29,7 +29,7 @@ from graphcore.engine.fused.ir import NodeIR
 from graphcore.engine.interpreted import step_with_outputs
 from graphcore.engine.notes import noted
 from graphcore.engine.plan import Plan
-from graphcore.engine.session import Session
+from graphcore.engine.run.session import Session
 from graphcore.engine.withheld import Withholding, steps_of
 from graphcore.node import no_value
 from graphcore.parsing import without_warnings

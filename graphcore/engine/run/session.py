@@ -11,13 +11,13 @@ from itertools import count
 from typing import Any, TypeVar
 
 from graphcore.engine.clock import RealTimeClock, Schedule
-from graphcore.engine.endless import MAX_CYCLES_AT_ONCE, EndlessWatch
 from graphcore.engine.inbox import Inbox
 from graphcore.engine.notes import add_note
 from graphcore.engine.plan import Node, Plan
 from graphcore.engine.poller import Poller
-from graphcore.engine.questions import Questions
-from graphcore.engine.running import States
+from graphcore.engine.run.endless import MAX_CYCLES_AT_ONCE, EndlessWatch
+from graphcore.engine.run.questions import Questions
+from graphcore.engine.run.running import States
 from graphcore.engine.withheld import Withholding
 from graphcore.errors import Failure, RunError
 from graphcore.node import QueueNode

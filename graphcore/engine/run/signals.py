@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from graphcore.engine.session import Session
+from graphcore.engine.run.session import Session
 from graphcore.state import EndedBy
 
 

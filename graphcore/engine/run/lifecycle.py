@@ -11,13 +11,13 @@ from functools import partial
 from itertools import repeat
 from typing import Protocol, TypeVar
 
-from graphcore.engine.closing import close
 from graphcore.engine.collector import without_collections
 from graphcore.engine.notes import add_note, noted
 from graphcore.engine.plan import Node, Plan
-from graphcore.engine.running import RunningSession
-from graphcore.engine.session import Session
-from graphcore.engine.signals import ending_by_signal
+from graphcore.engine.run.closing import close
+from graphcore.engine.run.running import RunningSession
+from graphcore.engine.run.session import Session
+from graphcore.engine.run.signals import ending_by_signal
 from graphcore.errors import RunError
 from graphcore.node import MutableNode
 from graphcore.state import EndedBy, RunMode

@@ -10,8 +10,8 @@ from heapq import heapify, heappop, heappush
 from graphcore.engine.interpreted import Cycles
 from graphcore.engine.notes import noted
 from graphcore.engine.plan import Plan
-from graphcore.engine.running import RunningSession
-from graphcore.engine.session import Session
+from graphcore.engine.run.running import RunningSession
+from graphcore.engine.run.session import Session
 
 
 def close(plan: Plan, session: Session) -> None:
