@@ -169,6 +169,15 @@ class Judge:
             left = [other for other in left if other is not node]
             placed[id(node)] = node
             self.nodes.append(node)
+        self.names: dict[int, str] = {}
+        taken = {node.name for node in self.nodes if node._name is None}
+        for node in self.nodes:
+            name, number = node.name, 1
+            while node._name is not None and name in taken:  # namesakes are numbered
+                number += 1
+                name = f"{node.name}_{number}"
+            taken.add(name)
+            self.names[id(node)] = name
 
     def run(
         self,
@@ -181,7 +190,9 @@ class Judge:
         """Run the graph; return what a `RunReport` says, but for the time on the wall."""
         sources: list[Any] = [node for node in self.nodes if isinstance(node, gc.Source)]
         if start is None:
-            firsts = [_noting(source, source.name, source.first_event) for source in sources]
+            firsts = [
+                _noting(source, self.names[id(source)], source.first_event) for source in sources
+            ]
             start = min((first for first in firsts if first is not None), default=0)
         run = Run(to_time(start))
         ends = [] if until is None else [to_time(until)]
@@ -213,7 +224,7 @@ class Judge:
             for node in self.nodes:
                 vars(node).pop("value", None)
                 run.current = node
-                where = f"start of {node.name}"
+                where = f"start of {self.names[id(node)]}"
                 _noting(node, where, node.reset)
                 started.append(node)
                 _noting(node, where, node.start, states[id(node)])
@@ -232,7 +243,7 @@ class Judge:
         run.ended.set()
         for node in reversed(started):
             try:
-                _noting(node, f"stop of {node.name}", node.stop, states[id(node)])
+                _noting(node, f"stop of {self.names[id(node)]}", node.stop, states[id(node)])
             except Exception as error:
                 errors.append(error)
         if len(errors) == 1:
@@ -324,13 +335,14 @@ class Judge:
             if self._is_run(run, node, ticked) and (
                 node.valid != "all" or all(each.ticked_in for each in self.inputs[id(node)])
             ):
-                self._step(run, states, node, node.cycle, node.name, ticked)
+                self._step(run, states, node, node.cycle, self.names[id(node)], ticked)
             if left is None or node in ticked or not any(node is each for each in left):
                 continue
             later = [each for each in self.nodes[place + 1 :] if self._is_run(run, each, ticked)]
             if not self._may_get_more(run, node, later):
                 left[:] = [each for each in left if each is not node]
-                self._step(run, states, node, node.close, f"close of {node.name}", ticked)
+                where = f"close of {self.names[id(node)]}"
+                self._step(run, states, node, node.close, where, ticked)
 
     def _is_run(self, run: Run, node: Node, ticked: _ById) -> bool:
         if isinstance(node, OutputNode):  # its owner's cycle has ticked it
