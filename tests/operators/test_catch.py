@@ -1,5 +1,6 @@
 """`catch`: a sub-graph whose exceptions tick in place of ending the run."""
 
+import threading
 from typing import Any
 
 import pytest
@@ -401,6 +402,26 @@ def test_stop_key_inside_a_catch_retires_the_key_around_it() -> None:
     out, removed = keyed.changes.collect(), keyed.removed.collect()
     gc.Graph(out, removed).run()
     assert out.values == [{"a": 1}, {"a": 2}, {"a": 1}] and removed.values == ["a"]
+
+
+def test_a_receiver_inside_is_told_to_end_and_begins_again_after_a_restart() -> None:
+    attempts: list[threading.Event] = []
+
+    def receive(sender: gc.Sender[int], stop: threading.Event) -> None:
+        attempts.append(stop)
+        sender.send(len(attempts))
+        if len(attempts) > 2:
+            return
+        sender.error(OSError(len(attempts)))
+        stop.wait()  # of this attempt, not of the run
+
+    def build(stream: gc.Stream[int]) -> gc.Stream[int]:
+        return gc.receiver(receive).unroll()
+
+    made = each_second([]).catch(build, after="restart")
+    ticks, failures = run(made, realtime=True)  # which ends, as no receiver is left
+    assert [value for _, value in ticks] == [1, 2, 3]
+    assert [str(each.exception) for each in failures] == ["1", "2"]
 
 
 # Bad input

@@ -1,5 +1,6 @@
 """`group_by`, `Keyed` and `switch`: sub-graphs that come and go during a run."""
 
+import threading
 from collections import defaultdict
 from collections.abc import Hashable
 from typing import Any
@@ -9,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import graphcore as gc
+from graphcore.testing import wait_until
 
 SECOND = 1_000_000_000
 
@@ -292,6 +294,25 @@ def test_build_of_keyed_wires_a_further_sub_graph_for_each_key() -> None:
 
 
 # Switch
+
+
+def test_a_receiver_in_a_branch_is_told_to_end_with_the_branch() -> None:
+    stopped: list[str] = []
+
+    def branch(name: str) -> Any:
+        def receive(sender: gc.Sender[str], stop: threading.Event) -> None:
+            sender.send(name)
+            stop.wait()
+            stopped.append(name)
+
+        return lambda own: gc.receiver(receive).unroll()
+
+    key = gc.ticker("100ms", count=2).count()
+    out = gc.switch(key, {1: branch("a"), 2: branch("b")}, key).collect()
+    with gc.Graph(out).running():
+        wait_until(lambda: len(out) == 2)
+        assert stopped == ["a"]
+    assert out.values == ["a", "b"] and stopped == ["a", "b"]
 
 
 def test_switch_starts_the_branch_of_the_present_key_anew_at_each_change() -> None:

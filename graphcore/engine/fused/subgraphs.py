@@ -177,6 +177,7 @@ class FusedSubgraph:
         self._owner.forget(self)
         if self._session is not None:
             self._session.schedule.cancel_all()
+            self._session.end()
         self._generator = None
 
     def _call(self) -> Subgraph:

@@ -188,6 +188,7 @@ class Subgraph:
         self._owner.forget(self)
         session, started = self._session, self._started
         session.schedule.cancel_all()
+        session.end()
         errors: list[Exception] = []
         while started.count:
             try:

@@ -53,7 +53,6 @@ class Subsession:
         self.start_time = outer.time
         self.run_mode: RunMode = outer.run_mode
         self.receive: Receive = outer.receive
-        self.ended: Event = outer.ended
         self.states = States(self)
         self.withheld: dict[int, Withholding] = {}
         self.pending: list[int] | None = None
@@ -63,6 +62,9 @@ class Subsession:
         self._is_starting = True
         self.resumable = owner.resumable
         self.failed = -1
+        self._ended: Event | None = None
+        self._has_ended = False
+        self._holds = 0
         self.has_closed = False
 
     @property
@@ -136,8 +138,27 @@ class Subsession:
         self._outer.end_poll(source)
 
     def hold(self, count: int) -> None:
-        """Change the number of holds by this."""
-        self._outer.hold(count)
+        """Change the number of holds by this; those of a sub-graph end with it."""
+        if not self._has_ended:
+            self._holds += count
+            self._outer.hold(count)
+
+    @property
+    def ended(self) -> Event:
+        """An event that is set when the sub-graph has ended, before its nodes are stopped."""
+        if self._ended is None:  # few sub-graphs need one, and it takes as much memory as a key
+            self._ended = Event()
+            if self._has_ended:
+                self._ended.set()
+        return self._ended
+
+    def end(self) -> None:
+        """Note that the sub-graph has ended."""
+        if not self._has_ended:
+            self._outer.hold(-self._holds)
+            self._has_ended = True
+            if self._ended is not None:
+                self._ended.set()
 
     def subgraphs(self, index: int, outside: Sequence[Node], resumable: bool) -> "Subgraphs":
         """Return the sub-graphs of a node of this sub-graph."""
