@@ -1,18 +1,20 @@
 """Payload codecs: they turn a value into bytes and back.
 
 `msgpack` and `json` take any value that msgspec knows, and those that `plain` turns into one.
-Called with a type (`msgpack(Quote)`) they decode to it and refuse other values. `raw` takes and
+Called with a type (`msgpack(Quote)`) they decode to it and refuse other values. JSON has no NaN and
+no infinities: `json` refuses them unless it is told what to send in their place. `raw` takes and
 returns bytes. No payload can make a codec run code.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from operator import countOf
-from typing import Any, Generic, Protocol, TypeVar, cast, runtime_checkable
+from typing import Any, Generic, Literal, Protocol, TypeVar, cast, overload, runtime_checkable
 
 import msgspec
 
-from graphcore import GraphcoreError, InvalidTypeError
+from graphcore import GraphcoreError, InvalidTypeError, InvalidValueError
 from graphcore_zmq.codec.plain import as_declared, plain
 
 T = TypeVar("T")
@@ -119,6 +121,86 @@ class MsgspecCodec(Generic[T]):
         return value
 
 
+class JsonCodec(MsgspecCodec[T]):
+    """The codec `json`, which says what becomes of NaN and the infinities.
+
+    Called with a type it returns a codec that decodes to the type; called with `nan`, one that
+    sends these numbers as ``null`` or as the texts ``"NaN"``, ``"Infinity"`` and ``"-Infinity"``.
+
+    Raises:
+        InvalidValueError: if it is called with another `nan`.
+    """
+
+    def __init__(self, name: str, kind: Any, nan: Literal["null", "text"] | None = None) -> None:
+        super().__init__(name, kind, msgspec.json)
+        self._kind = kind
+        self._nan = nan
+        # Accepts the texts as floats.
+        self._lax = msgspec.json.Decoder(kind, dec_hook=as_declared, strict=False)
+
+    @overload
+    def __call__(
+        self, kind: type[U], *, nan: Literal["null", "text"] | None = None
+    ) -> "JsonCodec[U]": ...
+    @overload
+    def __call__(self, *, nan: Literal["null", "text"]) -> "JsonCodec[T]": ...
+    def __call__(self, kind: Any = None, *, nan: Any = None) -> "JsonCodec[Any]":
+        """Return this codec for one type, or with another rule for NaN, or both."""
+        if nan not in (None, "null", "text"):
+            raise InvalidValueError(f'nan must be "null" or "text", not {nan!r}')
+        kind = self._kind if kind is None else kind
+        nan = nan or self._nan
+        shown = [] if kind is Any else [getattr(kind, "__name__", str(kind))]
+        shown += [f"nan={nan!r}"] if nan else []
+        return JsonCodec(f"json({', '.join(shown)})", kind, nan)
+
+    def encode(self, value: T) -> bytes:
+        """Return the value's bytes."""
+        payload = super().encode(value)
+        if self._nan == "null" or b"null" not in payload:  # as msgspec writes such a number
+            return payload
+        plain_value = msgspec.to_builtins(value, str_keys=True, enc_hook=plain)
+        found: list[float] = []
+        as_text = _as_text(plain_value, found)
+        if not found:
+            return payload
+        if self._nan == "text":
+            return self._encoder.encode(as_text)
+        raise CodecError(
+            f"{self.name} cannot encode {found[0]}, a number that JSON does not have: "
+            'json(nan="null") sends null, json(nan="text") sends a text'
+        )
+
+    def decode(self, payload: bytes) -> T:
+        """Return the value of these bytes."""
+        try:
+            return super().decode(payload)
+        except CodecError:
+            if self._nan != "text":
+                raise
+            try:
+                value: T = self._lax.decode(payload)
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+                pass
+            else:
+                return value
+            raise
+
+
+def _as_text(value: Any, found: list[float]) -> Any:
+    """Return a plain value with NaN and infinities as texts; add each of them to `found`."""
+    if isinstance(value, float):
+        if math.isfinite(value):
+            return value
+        found.append(value)
+        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    if isinstance(value, dict):
+        return {key: _as_text(each, found) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_as_text(each, found) for each in value]
+    return value
+
+
 class RawCodec:
     """Passes bytes through."""
 
@@ -158,6 +240,17 @@ def burst_encoder(codec: Codec[T]) -> Callable[[Sequence[T]], Sequence[bytes]]:
             return list(map(encode, values))
 
         return encoded
+    if kind is JsonCodec:
+        at_once = cast(JsonCodec[T], codec)._encoder.encode
+
+        def encoded_json(values: Sequence[T]) -> Sequence[bytes]:
+            with suppress(*_REFUSALS):
+                payloads = list(map(at_once, values))
+                if not any(b"null" in payload for payload in payloads):
+                    return payloads
+            return list(map(encode, values))
+
+        return encoded_json
     return lambda values: list(map(encode, values))
 
 
@@ -167,11 +260,11 @@ def plain_decoder(codec: Any) -> Callable[[bytes], Any]:
     If it raises an error, call `codec.decode`, which names the error.
     """
     # A class derived from MsgspecCodec may decode in another way.
-    decoder = codec._decoder if type(codec) is MsgspecCodec else codec
+    decoder = codec._decoder if type(codec) in (MsgspecCodec, JsonCodec) else codec
     decode: Callable[[bytes], Any] = decoder.decode
     return decode
 
 
 msgpack: MsgspecCodec[Any] = MsgspecCodec("msgpack", Any, msgspec.msgpack)
-json: MsgspecCodec[Any] = MsgspecCodec("json", Any, msgspec.json)
+json: JsonCodec[Any] = JsonCodec("json", Any)
 raw = RawCodec()

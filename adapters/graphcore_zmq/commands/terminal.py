@@ -15,11 +15,12 @@ from typing import Any
 import msgspec
 
 import graphcore as gc
-from graphcore_zmq.codec.codec import json
+from graphcore_zmq.codec.codec import JsonCodec
 
 _POLL = 100  # ms between two checks whether the run ends
 _CHUNK = 1 << 16
 _LONGEST = 1 << 26
+_JSON: JsonCodec[Any] = JsonCodec("json", Any, "null")
 
 
 class LineError(gc.GraphcoreError, ValueError):
@@ -110,12 +111,12 @@ def encode_output(in_json: bool) -> None:
 
 
 def as_json(value: Any) -> str:
-    """Return a value in JSON, bytes in base 64.
+    """Return a value in JSON, bytes in base 64, NaN and the infinities as null.
 
     Raises:
         CodecError: for a value that JSON cannot express.
     """
-    return json.encode(value).decode()
+    return _JSON.encode(value).decode()
 
 
 @gc.node

@@ -12,8 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from graphcore import InvalidValueError
 from graphcore_zmq import CodecError, bincode, json, msgpack, raw
 from graphcore_zmq.codec.codec import MsgspecCodec, RawCodec, burst_encoder
+from graphcore_zmq.codec.plain import plain
 
 VALUES = st.recursive(
     st.none()
@@ -66,6 +68,65 @@ def test_a_value_that_nests_too_deeply_is_refused_like_any_other():
     endless.append(endless)
     with pytest.raises(CodecError, match="msgpack cannot encode a value of type list"):
         msgpack.encode(endless)
+
+
+class Levels(msgspec.Struct, rename={"bid": "b"}):
+    bid: float
+    sizes: list[float | None]
+    note: str | None = None
+
+
+NOT_FINITE = [math.nan, math.inf, -math.inf, np.float64("nan"), np.float32("inf")]
+IN = [
+    lambda number: number,
+    lambda number: [1.0, number],
+    lambda number: {"a": {"b": (number,)}},
+    lambda number: Levels(number, []),
+    lambda number: Levels(1.0, [None, number]),
+    lambda number: np.array([1.0, number]),
+]
+
+
+@pytest.mark.parametrize("holds", IN)
+@pytest.mark.parametrize("number", NOT_FINITE, ids=repr)
+def test_json_refuses_numbers_that_json_does_not_have_unless_it_is_told_what_to_send(holds, number):
+    value, text = holds(number), "NaN" if number != number else "Infinity"
+    text = "-Infinity" if number < 0 else text
+    for codec in (json, json(Levels)):
+        with pytest.raises(
+            CodecError, match=r"json.* cannot encode -?(nan|inf), a number that JSON"
+        ):
+            codec.encode(value)
+        with pytest.raises(CodecError, match="cannot encode"):
+            burst_encoder(codec)([1.0, value])
+    as_null, as_text = json(nan="null").encode(value), json(nan="text").encode(value)
+    assert as_null == msgspec.json.encode(value, enc_hook=plain)
+    assert standard_json.loads(as_text, parse_constant=pytest.fail) is not None
+    assert f'"{text}"'.encode() in as_text
+    assert list(burst_encoder(json(nan="text"))([value, 1])) == [as_text, b"1"]
+
+
+def test_json_with_nan_as_text_is_decoded_to_floats_and_to_nothing_else():
+    codec = json(Levels, nan="text")
+    assert codec.name == "json(Levels, nan='text')"
+    found = codec.decode(codec.encode(Levels(math.nan, [math.inf, -math.inf, None], "NaN")))
+    assert math.isnan(found.bid)
+    assert (found.sizes, found.note) == ([math.inf, -math.inf, None], "NaN")
+    assert json(nan="text")(Levels).name == codec.name
+    with pytest.raises(CodecError, match="cannot decode"):
+        codec.decode(b'{"b": "much", "sizes": []}')
+    with pytest.raises(CodecError, match="cannot decode"):
+        json(Levels).decode(b'{"b": "NaN", "sizes": []}')
+
+
+def test_json_sends_what_is_none_as_before():
+    for value in ([None, 1.5], {"null": "null"}, Levels(1.0, [None])):
+        assert json.encode(value) == json(nan="text").encode(value) == msgspec.json.encode(value)
+
+
+def test_json_takes_no_other_rule_for_nan():
+    with pytest.raises(InvalidValueError, match='nan must be "null" or "text", not \'zero\''):
+        json(nan="zero")
 
 
 def test_raw_takes_all_kinds_of_bytes():
