@@ -7,6 +7,7 @@ from benchmarks import (
     arrays,
     arrow_rows,
     awaiting,
+    bars,
     book,
     branches,
     chain,
@@ -49,6 +50,7 @@ TICKS: dict[str, Part] = {
 }
 PARTS: dict[str, Part] = TICKS | {
     "joins": joins,
+    "bars": bars,
     "wiring": wiring,
     "allocation": allocation,
     "throughput": throughput,
