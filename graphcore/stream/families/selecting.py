@@ -84,7 +84,11 @@ class SelectingOperators(StreamBase[T]):
         function = _itself if key is None else function_of(key)
         return self._stream(selecting.Unique(self, function, whole(last, "last", 1)))
 
-    def dropna(self: "SelectingOperators[V | None]") -> "Stream[V]":
+    @overload
+    def dropna(self: "SelectingOperators[V | None]") -> "Stream[V]": ...
+    @overload
+    def dropna(self: "SelectingOperators[V]") -> "Stream[V]": ...
+    def dropna(self) -> "Stream[Any]":
         """Tick with the values that are neither NaN nor None.
 
         ::

@@ -259,7 +259,11 @@ class SingleOperators(StreamBase[T]):
         """
         return self._stream(single.TimeInterval(self))
 
-    def ffill(self: "SingleOperators[V | None]") -> "Stream[V]":
+    @overload
+    def ffill(self: "SingleOperators[V | None]") -> "Stream[V]": ...
+    @overload
+    def ffill(self: "SingleOperators[V]") -> "Stream[V]": ...
+    def ffill(self) -> "Stream[Any]":
         """Tick with the last value that is neither NaN nor None, once there is one.
 
         ::
@@ -269,7 +273,11 @@ class SingleOperators(StreamBase[T]):
         """
         return self._stream(single.Ffill(self))
 
-    def fillna(self: "SingleOperators[V | None]", constant: V) -> "Stream[V]":
+    @overload
+    def fillna(self: "SingleOperators[V | None]", constant: V) -> "Stream[V]": ...
+    @overload
+    def fillna(self: "SingleOperators[V]", constant: V) -> "Stream[V]": ...
+    def fillna(self, constant: Any) -> "Stream[Any]":
         """Tick with each value, and with the constant in place of NaN and None.
 
         ::
