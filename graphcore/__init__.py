@@ -31,6 +31,7 @@ from graphcore.graph import Graph
 from graphcore.handle import Handle
 from graphcore.node import Active, MutableNode, Passive, QueueNode, Source, Upstreams
 from graphcore.operators.spans.aggregates import Bar
+from graphcore.profiling import Profile
 from graphcore.seeing import Drawing, RunReport
 from graphcore.source_functions import (
     constant,
@@ -118,6 +119,7 @@ __all__ = [
     "NoValueError",
     "Output",
     "Passive",
+    "Profile",
     "QueueNode",
     "ReceiverStream",
     "RunError",

@@ -42,8 +42,9 @@ FACE = {
     "seeing": "errors time state subgraph engine",
     "graph": (
         "errors time state node polling embedding engine engine.subgraphs engine.fused progress "
-        "seeing checking"
+        "seeing checking profiling"
     ),
+    "profiling": "errors node state sources engine engine.fused engine.fused.backend",
     "checking": (
         "errors node output subgraph operators sources engine engine.fused engine.fused.analysis "
         "engine.fused.frontend"

@@ -20,17 +20,17 @@ from graphcore.engine.withheld import Step, steps_of
 from graphcore.output import OutputNode
 from graphcore.state import GraphState, RunMode
 
-_Step = tuple[Step, GraphState, Node]
+NodeStep = tuple[Step, GraphState, Node]
 
 
-class _Line:
+class Line:
     """The steps of a line, the index of the first, and how many nodes have not ticked yet."""
 
     __slots__ = ("first", "steps", "triggered", "unticked")
 
     def __init__(self, first: int) -> None:
         self.first = first
-        self.steps: list[_Step] = []
+        self.steps: list[NodeStep] = []
         self.triggered: tuple[int, ...] = ()
         self.unticked = 0
 
@@ -65,20 +65,23 @@ class Cycles:
     Args:
         plan: what is run.
         session: the run; another tier may have run the plan's cycles up to now.
+
+    Attributes:
+        steps: for each node, what runs it, with its state and itself.
+        lines: the line of each node.
+        ticked_lines: the lines of which every node has ticked, by the index of the first node.
     """
 
     def __init__(self, plan: Plan, session: RunningSession) -> None:
         self._plan = plan
         self._session = session
         steps = steps_of(enumerate(plan.nodes), session.withheld, session.resumable)
-        self._steps: list[_Step] = [
+        self.steps: list[NodeStep] = [
             (step_with_outputs(plan, index, steps[index], session), session.states[index], node)
             for index, node in enumerate(plan.nodes)
         ]
-        self._lines = _lines(self._steps, plan.triggers)
-        for index in plan.outputs:  # their lines always use the heap, in which the outputs wait
-            self._lines[index].unticked += 1
-        self._ticked_lines: dict[int, _Line] = {}
+        self.lines = lines_of(self.steps, plan)
+        self.ticked_lines: dict[int, Line] = {}
         self._waiting = plan.inputs.copy()
         for index, node in enumerate(plan.nodes):
             if node.ticked_in:
@@ -90,8 +93,8 @@ class Cycles:
         Args:
             pending: the nodes that start it; the list is used up.
         """
-        steps, triggers, waiting = self._steps, self._plan.triggers, self._waiting
-        ticked_lines, cycle = self._ticked_lines, self._session.cycle
+        steps, triggers, waiting = self.steps, self._plan.triggers, self._waiting
+        ticked_lines, cycle = self.ticked_lines, self._session.cycle
         heapify(pending)
         self._session.pending = pending
         index = -1
@@ -137,7 +140,7 @@ class Cycles:
         """Run one node in the present cycle, unless it waits for a value; return if it ticked."""
         if self._waiting[index]:
             return False
-        step, state, _ = self._steps[index]
+        step, state, _ = self.steps[index]
         try:
             ticked = step(state)
         except Exception as error:
@@ -176,24 +179,26 @@ class Cycles:
         """Open the gates that wait for a node's first tick."""
         for gated in self._plan.gated[index]:
             self._waiting[gated] -= 1
-        line = self._lines[index]
+        line = self.lines[index]
         line.unticked -= 1
         if not line.unticked:
-            self._ticked_lines[line.first] = line
+            self.ticked_lines[line.first] = line
 
 
-def _lines(steps: list[_Step], triggers: list[tuple[int, ...]]) -> list[_Line]:
+def lines_of(steps: list[NodeStep], plan: Plan) -> list[Line]:
     """Return the line of each node; where several lines meet, the first goes on."""
-    lines: list[_Line] = []
-    going_on: dict[int, _Line] = {}
-    for index, (step, triggered) in enumerate(zip(steps, triggers, strict=True)):
-        line = going_on.pop(index, None) or _Line(index)
+    lines: list[Line] = []
+    going_on: dict[int, Line] = {}
+    for index, (step, triggered) in enumerate(zip(steps, plan.triggers, strict=True)):
+        line = going_on.pop(index, None) or Line(index)
         line.steps.append(step)
         line.triggered = triggered
         line.unticked += 1
         lines.append(line)
         if len(triggered) == 1:
             going_on.setdefault(triggered[0], line)
+    for index in plan.outputs:  # their lines always use the heap, in which the outputs wait
+        lines[index].unticked += 1
     return lines
 
 

@@ -1,10 +1,14 @@
 """`RunReport`: how a run went."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from graphcore.seeing.notebook import report_table
 from graphcore.state import EndedBy
 from graphcore.time import format_time
+
+if TYPE_CHECKING:
+    from graphcore.profiling import Profile
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +22,7 @@ class RunReport:
         wall_time: how long the run took, compilation, start and stop of the nodes included, ns.
         ended_by: what ended the run.
         skipped: how many events came before `start` and were skipped.
+        profile: where the time went, of a run with ``profile=True``; otherwise `None`.
     """
 
     cycles: int
@@ -26,6 +31,7 @@ class RunReport:
     wall_time: int
     ended_by: EndedBy
     skipped: int
+    profile: "Profile | None" = None
 
     def _repr_html_(self) -> str:
         """Return what a notebook shows: a table."""

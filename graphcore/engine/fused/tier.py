@@ -18,6 +18,9 @@ class Fused:
 
     Args:
         plan: the plan to run.
+
+    Attributes:
+        running: the program of the present run, or of the last one.
     """
 
     def __init__(self, plan: Plan) -> None:
@@ -25,6 +28,7 @@ class Fused:
         self._to_call: dict[int, str] = {}
         self._read: Frontend | None = None
         self._programs: dict[DriverName, Program] = {}
+        self.running: Program | None = None
 
     def prepare(self, mode: RunMode, watched: bool) -> None:
         """Compile the program that such a run needs."""
@@ -39,6 +43,7 @@ class Fused:
             self._read = None
             self._programs.clear()
             program = self._program(self._driver(session))
+        self.running = program
         try:
             program.run(session)
         finally:
@@ -58,6 +63,11 @@ class Fused:
     def facts(self) -> Sequence[NodeIR]:
         """Return what the compiler knows of each node."""
         return self._frontend().nodes
+
+    def ticking_always(self) -> list[bool]:
+        """Return for each node whether it surely ticks in every cycle."""
+        placement = Placement(self._frontend().nodes)
+        return [clock is placement.every for clock in placement.ticks]
 
     def clocks(self) -> list[int]:
         """Return a number for each node: nodes with the same number tick in the same cycles.

@@ -8,6 +8,7 @@ before the clock and the inbox are read again (R6, R13).
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import count
+from time import perf_counter_ns
 from typing import Any, TypeVar
 
 from graphcore.engine.clock import RealTimeClock, Schedule
@@ -58,6 +59,7 @@ class Session:
         interrupted: whether `answer` has to be called before the next cycle: the run has been told
             to end, or another thread asks something.
         inbox: where events from other threads arrive, and where the run waits.
+        waited: how long the run has waited, ns.
         first_cycle: the number of the first cycle at the present time.
         look_at: the number of cycles after which a further one at the same time makes `look` due.
         alone_until: the number of cycles from which on only `next_cycle` may begin one: the limit
@@ -119,6 +121,7 @@ class Session:
         self.schedule = Schedule(len(plan.nodes))
         self.withheld: dict[int, Withholding] = {}
         self.inbox = Inbox()
+        self.waited = 0
         self._held = 0
         self._failure: Failure | None = None
         self._woken: list[int] = []
@@ -484,9 +487,8 @@ class Session:
 
     def _wait(self, clock: RealTimeClock, time: int | None) -> None:
         ends = [t for t in (time, None if self.end is None else self.end + 1) if t is not None]
-        if not ends:
-            self.inbox.wait(None)
-            return
-        nanoseconds = min(ends) - clock.now()
-        if nanoseconds > 0:
-            self.inbox.wait(min(nanoseconds, _LONGEST_WAIT))
+        nanoseconds = min(ends) - clock.now() if ends else None
+        if nanoseconds is None or nanoseconds > 0:
+            began = perf_counter_ns()
+            self.inbox.wait(None if nanoseconds is None else min(nanoseconds, _LONGEST_WAIT))
+            self.waited += perf_counter_ns() - began

@@ -105,6 +105,15 @@ class Program:
         weakref.finalize(self, linecache.cache.pop, name, None)
 
     @property
+    def code(self) -> CodeType:
+        """The code of the function."""
+        return self._run.__code__
+
+    def owner_of(self, line: int | None) -> int:
+        """Return the index of the node to which a line of the function belongs, or -1."""
+        return self._owner_at(line)
+
+    @property
     def source(self) -> str:
         """The text of the function."""
         return "".join(self._lines).rstrip()
