@@ -111,7 +111,7 @@ class Sessions(QueueNode[Window[T]], Generic[T]):
 
     Attributes:
         times: the times of the values in open sessions, in order.
-        known: how many of the first values are known to be of the first session.
+        known: how many of the first values, at least, are of the first session.
         late: ticks with each value that belongs to no open session, and how late it is, ns.
     """
 
@@ -130,18 +130,15 @@ class Sessions(QueueNode[Window[T]], Generic[T]):
             time, watermark, value = self.source.value
             self.watermark = watermark
             place = bisect_right(self.times, time)
-            size = len(self.times)
-            joins_next = place < size and self.times[place] - time <= self.gap
-            joins_last = place > 0 and time - self.times[place - 1] <= self.gap
-            if time + self.gap < watermark and not joins_next and not joins_last:
+            joins_next = place < len(self.times) and self.times[place] - time <= self.gap
+            # A late value that joins an open session lies before that session's last value.
+            if time + self.gap < watermark and not joins_next:
                 self.late.tick((value, watermark - time))
             else:
                 self.times.insert(place, time)
                 self.values.insert(place, value)
                 if place == 0 and not joins_next:
                     self.known = 1
-                elif place < self.known:
-                    self.known += 1
         while self.times and self.times[self.known - 1] + self.gap < self.watermark:
             last = self.times[self.known - 1]
             if self.known < len(self.times) and self.times[self.known] - last <= self.gap:

@@ -1,7 +1,8 @@
 """Joins by event time beside pandas' `merge_asof` and plain lists."""
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from itertools import accumulate
+from random import Random
 from typing import Any
 
 import pandas as pd
@@ -134,6 +135,26 @@ def test_a_join_forgets_what_no_value_needs_any_more() -> None:
     ]
     gc.Graph(*joins).run(cycles=2000)
     assert all(len(joined.node.others) < 300 for joined in joins)  # type: ignore[attr-defined]
+
+
+def test_joins_of_many_values_still_have_what_they_need() -> None:
+    random = Random(7)
+    times, others = ([random.randrange(3000) for _ in range(1500)] for _ in range(2))
+    for each in (times, others):  # nearly in order, as they arrive
+        each.sort(key=lambda time: time + random.randrange(30))
+    e = gc.from_iterable(times, period=2).event_time(lambda v: v, 30)
+    other = gc.from_iterable(others, period=2).event_time(lambda v: v, 30)
+    left, right = pd.DataFrame({"at": sorted(times)}), pd.DataFrame({"at": sorted(others)})
+    right["other"] = right["at"]
+    nearest = pd.merge_asof(left, right, on="at", tolerance=20, direction="nearest")["other"]
+    found = values(e.asof(other, tolerance=20, direction="nearest"))
+    assert [o for _, o in found] == [None if pd.isna(o) else int(o) for o in nearest]
+    intervals = values(e.interval_join(other, before=20, after=5, prevailing=True))
+    for time, inside in intervals:
+        begin = bisect_left(right["at"], time - 20)
+        exact = begin < len(right) and right["at"][begin] == time - 20
+        begin = max(0, begin - (not exact))
+        assert inside == list(right["at"][begin : bisect_right(right["at"], time + 5)])
 
 
 def test_bad_arguments_are_refused_in_one_sentence() -> None:
