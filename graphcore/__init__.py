@@ -87,6 +87,7 @@ from graphcore.stream import (
     total,
     zip,
 )
+from graphcore.tables.comparing import Difference
 from graphcore.version import __version__
 
 __all__ = [
@@ -99,6 +100,7 @@ __all__ = [
     "CheckWarning",
     "Collected",
     "Demuxed",
+    "Difference",
     "Drawing",
     "EndedBy",
     "EventTime",

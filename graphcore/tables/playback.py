@@ -7,6 +7,7 @@ time in which the recorded stream did not tick.
 
 from collections.abc import Callable, Iterator
 from functools import partial
+from math import inf
 from typing import Any
 
 from graphcore.errors import InvalidTypeError, InvalidValueError
@@ -89,6 +90,26 @@ def _make_read(
         return side_by_side(_of_files(files_of(path, ending), wanted, open_file, waits))
 
     return Replay(events, False, True, policy, check_speed(speed))
+
+
+def make_recorded(path: str) -> Replay[Any]:
+    """Return the source for the values of a recording, each in the cycle of its tick."""
+    return make_read_parquet(path, Wanted("time"), "each", inf)
+
+
+def events_of(path: str, wanted: Wanted) -> Iterator[tuple[int, int, Any]]:
+    """Yield the time of each row, how many rows of that time come before, and its value.
+
+    Raises:
+        RunError, InvalidTypeError, InvalidValueError: as a run that reads the files.
+    """
+    tables_module("pyarrow")
+    previous, number = None, 0
+    for times, values in _of_files(files_of(path, ".parquet"), wanted, opened_parquet, False):
+        for time, value in zip(times, values, strict=True):
+            number = number + 1 if time == previous else 0
+            previous = time
+            yield time, number, value
 
 
 def _checked(wanted: Wanted, delivery: str) -> Delivery:

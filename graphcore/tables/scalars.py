@@ -88,7 +88,7 @@ class Datetimes:
         """Return a value in the form that pyarrow takes."""
         if value is None:
             return None
-        moment = _whole_microseconds(value)
+        moment = whole_microseconds(value)
         if not isinstance(moment, datetime):
             raise misfit(self, value)
         aware = moment.tzinfo is not None
@@ -177,7 +177,7 @@ def _bytes(value: Any) -> bytes | None:
     return bytes(value) if isinstance(value, bytes | bytearray | memoryview) else None
 
 
-def _whole_microseconds(value: Any) -> Any:
+def whole_microseconds(value: Any) -> Any:
     """Return a time or duration as Python's own type; `None` for NaT or one that it cannot hold."""
     if numpy_kind(value) in ("m", "M") and not getattr(value, "ndim", 0):
         kind = value.dtype.kind
@@ -194,7 +194,7 @@ def _whole_microseconds(value: Any) -> Any:
 
 
 def _timedelta(value: Any) -> timedelta | None:
-    length = _whole_microseconds(value)
+    length = whole_microseconds(value)
     if not isinstance(length, timedelta):
         return None
     fits = abs(length) // timedelta(microseconds=1) < 1 << 63

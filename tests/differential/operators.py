@@ -93,6 +93,7 @@ NOT_WIRED = {
     "switch": "test_subgraphs wires it",
     "threaded": "test_subgraphs wires it",
     "record": "it writes a file, and graphs that run again and again would share it",
+    "compare": "it reads a file",
     "write_parquet": "it writes a file, as record does",
     "write_csv": "it writes a file, as record does",
     "write_ipc": "it writes a file, as record does",

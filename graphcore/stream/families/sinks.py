@@ -9,10 +9,13 @@ from graphcore.collected import Collected
 from graphcore.errors import InvalidTypeError, InvalidValueError
 from graphcore.operators import sinks
 from graphcore.operators.asynchronous import ConsumeAsync
+from graphcore.operators.single import Filter
 from graphcore.stream.families.arguments import async_function_of, effect_of, label_prefix, whole
 from graphcore.stream.families.base import StreamBase
 from graphcore.tables.columns import column_of
+from graphcore.tables.comparing import Compare, Difference, sameness
 from graphcore.tables.libraries import tables_module
+from graphcore.tables.playback import is_value, make_recorded
 from graphcore.tables.recording import Record, WriteTable
 from graphcore.tables.writing import CSV, IPC, PARQUET, Format, Layout, path_of
 from graphcore.time import Duration, to_period
@@ -122,6 +125,38 @@ class SinkOperators(StreamBase[T]):
         column_of(kind)
         layout = Layout("record", PARQUET, kind, recording=True)
         return self._stream(Record(self, path_of(file), layout, None))
+
+    def compare(
+        self, recording: "str | os.PathLike[str]", *, tolerance: float = 0.0
+    ) -> "Stream[Difference]":
+        """Tick where this stream differs from a recording of it; historical runs only.
+
+        The values of one time are compared in the cycles in which they tick and were recorded. A
+        `Difference` has `time`, `kind` (``"changed"``, ``"missing"`` or ``"added"``), `expected`
+        and `actual`. Records are compared field by field, and NaN equals NaN.
+
+        ::
+
+            time                        1s   2s                3s           4s
+            values in the recording     a    b                 c
+            self                        a    x                              d
+            compare(recording)               changed: b, x     missing: c   added: d
+
+        Args:
+            recording: the path of a file that `record` wrote, or of another Parquet file.
+            tolerance: how much numbers may differ, relative to the greater of the two.
+
+        Raises:
+            RunError: at wiring if pyarrow, of the `tables` extra, is not installed; in the run for
+                a file that cannot be read, and in `start` of a real-time run.
+            InvalidTypeError, InvalidValueError: for a tolerance that is no number, or below 0.
+        """
+        if isinstance(tolerance, bool) or not isinstance(tolerance, int | float):
+            raise InvalidTypeError(f"tolerance must be a number, not {tolerance!r}")
+        if not tolerance >= 0:
+            raise InvalidValueError(f"tolerance must be at least 0, not {tolerance!r}")
+        recorded = Filter(make_recorded(path_of(recording)), is_value, True)
+        return self._stream(Compare(self, recorded, sameness(tolerance)))
 
     def write_parquet(
         self,
