@@ -15,6 +15,9 @@ from graphcore.time import format_time
 _LONGEST = 200
 _MOST_LINES = 12
 
+# What was shown, by file and line, with the text of the file: as many as lines that wire nodes.
+_wirings: dict[tuple[str, int], tuple[list[str], str]] = {}
+
 
 class Failing(Protocol):
     """The session of a node that raised an exception."""
@@ -105,9 +108,16 @@ def add_subgraph_note(error: BaseException, what: tuple[str, Any]) -> None:
 def _wiring(file: str, line: int) -> str:
     """Return the source that wires a node: the line, and the further lines of a call on it."""
     text = linecache.getlines(file)
+    known = _wirings.get((file, line))
+    # `linecache` returns the same list as long as the file is the same. To parse a file takes a
+    # millisecond, and each failure of a `catch` would do it again.
+    if known is not None and known[0] is text:
+        return known[1]
     last = max(_last_lines(text, line), default=line)
     shown = text[line - 1 : min(last, line - 1 + _MOST_LINES)]
-    return dedent("".join(shown)) + "…" * (last - line >= _MOST_LINES)
+    wiring = dedent("".join(shown)) + "…" * (last - line >= _MOST_LINES)
+    _wirings[file, line] = text, wiring
+    return wiring
 
 
 def _last_lines(text: list[str], line: int) -> Iterator[int]:

@@ -440,6 +440,8 @@ class Branches(Generic[V]):
             return ABSENT
         self._subgraphs.due()
         result = self._present.run(values)
+        if self._subgraphs.retiring():  # it is the key around the switch that retires
+            self._state.retire()
         if self._subgraphs.are_closing:
             self._state.schedule(self._state.time)
         return result

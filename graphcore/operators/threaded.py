@@ -370,6 +370,8 @@ class Local:
         if not (values or self._instance.is_due):
             return ABSENT
         result = self._instance.run(values)
+        if self._subgraphs.retiring():  # it is the key around this node that retires
+            self._state.retire()
         if self._subgraphs.are_closing:
             self._state.schedule(self._state.time)
         return result

@@ -296,6 +296,23 @@ def test_build_of_keyed_wires_a_further_sub_graph_for_each_key() -> None:
 # Switch
 
 
+@pytest.mark.parametrize("inside", ["switch", "threaded"])
+def test_stop_key_in_a_sub_graph_inside_retires_the_key_around_it(inside: str) -> None:
+    def until_zero(own: gc.Stream[_Item]) -> gc.Stream[int]:
+        own.filter(lambda item: item[1] == 0).stop_key()
+        return own.count()
+
+    def build(stream: gc.Stream[_Item], key: str) -> gc.Stream[int]:
+        if inside == "threaded":
+            return gc.threaded(until_zero, stream)
+        return gc.switch(stream.map(lambda item: "one"), {"one": until_zero}, stream)
+
+    keyed = items(("a", 1), ("a", 0), ("a", 5)).group_by(first, build)
+    changes, removed = keyed.changes.collect(), keyed.removed.collect()
+    gc.Graph(changes, removed).run()
+    assert changes.values == [{"a": 1}, {"a": 2}, {"a": 1}] and removed.values == ["a"]
+
+
 def test_a_receiver_in_a_branch_is_told_to_end_with_the_branch() -> None:
     stopped: list[str] = []
 
