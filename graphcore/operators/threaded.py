@@ -7,9 +7,9 @@ thread would only wait for it, and it for the other.
 """
 
 import logging
+import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from queue import Empty, Full, Queue
 from time import monotonic
 from typing import Any, Generic, TypeVar
 
@@ -28,6 +28,46 @@ _PATIENCE = 5.0  # s
 _STEP = 0.005  # s; after that long a wait for the other thread, a thread looks at the rest again
 
 
+class Handover(Generic[V]):
+    """A bounded queue from one thread to another; a lock is taken only when it is full.
+
+    Args:
+        capacity: how many items may wait.
+    """
+
+    def __init__(self, capacity: int) -> None:
+        self._capacity = capacity
+        self._items: deque[V] = deque()
+        self._has_room = threading.Event()
+        self._is_awaited = False
+
+    def put(self, item: V, seconds: float) -> bool:
+        """In the one thread: add an item; return whether there was room within this time."""
+        if len(self._items) >= self._capacity:
+            self._has_room.clear()
+            self._is_awaited = True
+            # Again, now that the flag is set: `move` sees the flag, or this thread the room.
+            if len(self._items) >= self._capacity:
+                self._has_room.wait(seconds)
+            self._is_awaited = False
+            if len(self._items) >= self._capacity:
+                return False
+        self._items.append(item)
+        return True
+
+    def move(self, to: deque[V]) -> None:
+        """In the other thread: move what waits now."""
+        items = self._items
+        for _ in range(len(items)):
+            to.append(items.popleft())
+        if self._is_awaited:
+            self._has_room.set()
+
+    def __len__(self) -> int:
+        """Return how many items wait."""
+        return len(self._items)
+
+
 class Entry(Source[Mapping[int, Any]]):
     """In the sub-graph's thread: ticks with what `give` was given, one a cycle.
 
@@ -44,7 +84,7 @@ class Entry(Source[Mapping[int, Any]]):
         self._capacity = capacity
 
     def start(self, state: GraphState) -> None:
-        self._queue: Queue[Mapping[int, Any]] = Queue(self._capacity)
+        self._queue: Handover[Mapping[int, Any]] = Handover(self._capacity)
         self._batch: deque[Mapping[int, Any]] = deque()
         self._woken = False
         self._state = state
@@ -57,9 +97,7 @@ class Entry(Source[Mapping[int, Any]]):
             values: for the number of each input that ticks, its value; none at all ends the run.
             seconds: how long to wait.
         """
-        try:
-            self._queue.put(values, timeout=seconds)
-        except Full:
+        if not self._queue.put(values, seconds):
             return False
         if not self._woken:
             self._woken = True
@@ -69,7 +107,7 @@ class Entry(Source[Mapping[int, Any]]):
     def cycle(self, state: GraphState) -> bool:
         if not self._batch:
             self._woken = False  # first, so that whoever puts after the queue is empty wakes it
-            _empty(self._queue, self._batch)
+            self._queue.move(self._batch)
         if not self._batch:
             return False
         self.value = self._batch.popleft()
@@ -106,7 +144,7 @@ class Exit(MutableNode[None]):
     """
 
     def __init__(
-        self, source: MutableNode[Any], queue: "Queue[Any]", wake: Callable[[], None]
+        self, source: MutableNode[Any], queue: Handover[Any], wake: Callable[[], None]
     ) -> None:
         super().__init__()
         self.source = source
@@ -119,12 +157,9 @@ class Exit(MutableNode[None]):
 
     def cycle(self, state: GraphState) -> bool:
         while self.is_open:
-            try:
-                self.queue.put(self.source.value, timeout=_STEP)
-            except Full:
-                continue
-            self.wake()
-            return False
+            if self.queue.put(self.source.value, _STEP):
+                self.wake()
+                return False
         raise Stopped("the run around the sub-graph has ended")
 
 
@@ -152,7 +187,7 @@ class Remote:
         self._inputs = inputs
         self._capacity = capacity
         self._state = state
-        self._queue: Queue[Any] = Queue(capacity)
+        self._queue: Handover[Any] = Handover(capacity)
         self._batch: deque[Any] = deque()
         self._woken = False
         self._given = 0
@@ -196,7 +231,7 @@ class Remote:
         deadline = 0.0
         while not (self._has_ended() or self._entry.give(values, _STEP)):
             # The sub-graph may be waiting for this thread to take results.
-            _empty(self._queue, self._batch)
+            self._queue.move(self._batch)
             if self._state.stopping:
                 deadline = deadline or monotonic() + _PATIENCE
                 if monotonic() > deadline:
@@ -214,7 +249,7 @@ class Remote:
         if not self._batch:
             self._woken = False  # first, so that whoever puts after the queue is empty wakes it
             has_ended = self._has_ended()
-            _empty(self._queue, self._batch)
+            self._queue.move(self._batch)
             if has_ended and not self._batch:
                 self._raise()
         result = self._batch.popleft() if self._batch else ABSENT
@@ -223,7 +258,7 @@ class Remote:
         else:
             # `_give` may have moved results to the batch, and so missed that others came.
             self._woken = False
-            if not self._queue.empty():
+            if self._queue:
                 self._wake()
         return result
 
@@ -234,7 +269,7 @@ class Remote:
             self._give(_NOTHING)
         deadline = monotonic() + _PATIENCE
         while self._apart is not None and not self._apart.join(_STEP):
-            _empty(self._queue, self._batch)
+            self._queue.move(self._batch)
             if monotonic() > deadline:
                 _logger.warning(
                     "%s: its thread goes on %.0f s after the end of the run: what it still ticks "
@@ -316,15 +351,6 @@ class Remote:
         if self._apart is not None and self._apart.has_stopped_itself:
             self._state.call_soon(self._state.stop)
         self._state.wake()
-
-
-def _empty(queue: "Queue[V]", batch: deque[V]) -> None:
-    """Move what waits in a queue now to a batch."""
-    for _ in range(queue.qsize()):
-        try:
-            batch.append(queue.get_nowait())
-        except Empty:
-            return
 
 
 class Local:
