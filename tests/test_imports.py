@@ -57,7 +57,9 @@ FACE = {
         "graph"
     ),
     "source_functions": "errors time node calendars stream operators sources tables",
-    "testing": "graph stream",
+    "testing": (
+        "errors time state node graph stream source_functions sources engine engine.subgraphs"
+    ),
     "commands": "errors graph handle node",
     "cli": "version",
     "__main__": "cli",
