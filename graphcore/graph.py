@@ -15,6 +15,7 @@ from graphcore.engine.collector import without_collections
 from graphcore.engine.fused import Fused
 from graphcore.engine.fused.subgraphs import FusedSubgraphs
 from graphcore.engine.interpreted import Interpreted
+from graphcore.engine.native import explain, native
 from graphcore.engine.notes import add_note
 from graphcore.engine.plan import Plan
 from graphcore.engine.run.endless import MAX_CYCLES_AT_ONCE
@@ -33,11 +34,15 @@ from graphcore.time import Duration, Time, to_duration, to_time
 if TYPE_CHECKING:
     import networkx as nx
 
-TierName = Literal["fused", "interpreted"]
+TierName = Literal["fused", "interpreted", "native"]
 ReceiveName = Literal["thread", "inline"]
 
-_SUBGRAPHS = {"fused": FusedSubgraphs, "interpreted": Subgraphs}
-_TIERS: dict[str, Callable[[Plan], Tier]] = {"fused": Fused, "interpreted": Interpreted}
+_SUBGRAPHS = {"fused": FusedSubgraphs, "interpreted": Subgraphs, "native": FusedSubgraphs}
+_TIERS: dict[str, Callable[[Plan], Tier]] = {
+    "fused": Fused,
+    "interpreted": Interpreted,
+    "native": native,
+}
 
 
 class RunOptions(TypedDict, total=False):
@@ -162,11 +167,27 @@ class Graph:
         """Return the source of the function to which the fused tier compiles the graph."""
         return self._fused().source()
 
-    def explain(self) -> str:
-        """Return a line for each node: its name, and whether it is fused.
+    def explain(self, tier: Literal["fused", "native"] = "fused") -> str:
+        """Return a line for each node: its name, and how a tier runs it.
 
-        A node that cannot be fused is called, as on the interpreted tier; its line says why.
+        A node that cannot be fused is called, as on the interpreted tier; its line says why. For
+        the native tier it tells of the last native run: how many cycles ran in machine code, which
+        nodes left cycles for Python, and why.
+
+        Args:
+            tier: ``"fused"`` or ``"native"``.
+
+        Raises:
+            InvalidValueError: for another tier.
+            RunError: for the native tier if there was no native run yet.
         """
+        if tier == "native":
+            last = self._tiers.get("native")
+            if last is None:
+                raise RunError('no run of this graph was native yet: run(tier="native")')
+            return explain(last)
+        if tier != "fused":
+            raise InvalidValueError(f'explain is of the tier "fused" or "native", not {tier!r}')
         told = self._fused().explain()
         return "\n".join(f"{name}  {f'called: {why}' if why else 'fused'}" for name, why in told)
 
@@ -205,7 +226,9 @@ class Graph:
             max_cycles_at_once: how many cycles may run at one engine time while no source delivers
                 and no queue gets shorter; more are an endless loop, which is an error.
             tier: how to run: ``"fused"`` compiles the graph to one function at its first run,
-                ``"interpreted"`` calls node by node. The results are the same.
+                ``"interpreted"`` calls node by node, and ``"native"`` compiles the loop over a
+                recorded source of numbers to machine code; it needs the `native` extra, and takes
+                any other run as ``"fused"`` does. The results are the same.
             receive: which thread reads the sockets of sources that do not say so themselves, such
                 as `zmq_sub`: ``"thread"`` is one of each source's own, ``"inline"`` the graph's.
             spin: how long the graph's thread looks at such sockets without sleeping before it
@@ -220,7 +243,8 @@ class Graph:
 
         Raises:
             RunError: for a historical run that has no bound and a source that never ends, for a
-                node that is in another run, or for an endless loop at one time.
+                node that is in another run, for an endless loop at one time, or for
+                ``tier="native"`` without llvmlite.
             InvalidTypeError: for an argument of a wrong type.
             InvalidValueError: for an unknown tier or `receive`, a bound that makes no sense, or a
                 `start` of a real-time run that lies in the future.
@@ -362,7 +386,11 @@ class Graph:
             control.claim()
             began = perf_counter_ns()
             # Before the session is made, because with it the time of a real-time run begins.
-            profiler = Profiler(self._plan, tier, self._fused()) if profile else None
+            profiler: Profiler | None = None
+            if profile:
+                # Machine code cannot be sampled, so a native run is profiled as a fused one.
+                profiled: Literal["fused", "interpreted"] = "fused" if tier == "native" else tier
+                profiler = Profiler(self._plan, profiled, self._fused())
             way = profiler or self._tier(tier)
             way.prepare(RunMode.REALTIME if realtime else RunMode.HISTORICAL, progress)
             session = self._session(realtime, start, until, duration, cycles, progress, most)

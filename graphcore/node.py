@@ -332,6 +332,20 @@ class Source(MutableNode[T]):
         """
         raise NotImplementedError(f"{type(self).__name__} has no chunks method")
 
+    def columns(self, start: int) -> "tuple[Any, Any] | None":
+        """Return the same events as two numpy arrays; `None` if the source has no such arrays.
+
+        A tier that wants arrays asks here before it asks for `chunks`.
+
+        Args:
+            start: the run's first engine time, ns.
+
+        Returns:
+            The times, int64 in nanoseconds and none before the one before it, and as many values,
+            float64, int64 or bool; both contiguous.
+        """
+        return None
+
 
 class QueueNode(MutableNode[T]):
     """A node that keeps values in a queue, of which it delivers one a cycle at the same time.

@@ -37,12 +37,18 @@ FACE = {
     "engine.fused.backend": (
         "errors node state parsing subgraph engine engine.fused engine.fused.analysis"
     ),
+    "engine.native": (
+        "errors state node engine engine.fused engine.fused.frontend engine.fused.analysis "
+        "engine.fused.backend engine.native.frontend engine.native.backend"
+    ),
+    "engine.native.frontend": "node subgraph engine.fused.frontend engine.native",
+    "engine.native.backend": "engine.native engine.native.frontend",
     "embedding": "errors time engine",
     "progress": "errors time",
     "seeing": "errors time state subgraph engine",
     "graph": (
-        "errors time state node polling embedding engine engine.subgraphs engine.fused progress "
-        "seeing checking profiling"
+        "errors time state node polling embedding engine engine.subgraphs engine.fused "
+        "engine.native progress seeing checking profiling"
     ),
     "profiling": "errors node state sources engine engine.fused engine.fused.backend",
     "checking": (

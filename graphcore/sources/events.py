@@ -64,6 +64,29 @@ def is_in_memory(values: object) -> TypeGuard[Sequence[Any]]:
     return type(values) in (list, tuple, range, str) or _is_columnar(values)
 
 
+def arrays_from(start: int, times: Any, values: Any) -> tuple[Any, Any] | None:
+    """Return the events from `start` on as numpy arrays, for `Source.columns`.
+
+    Returns:
+        `None` unless both are arrays or columns of pandas, as many times as values, the times whole
+        and in order, and the values float64, int64 or bool.
+    """
+    if not (_is_array(times) and _is_array(values) and len(times) == len(values)):
+        return None
+    try:
+        times, values = _array(times), _array(values)
+    except InvalidValueError:  # `chunks` raises it at its event
+        return None
+    whole = times.ndim == values.ndim == 1 and times.dtype == "int64"
+    if not (whole and values.dtype in ("float64", "int64", "bool")):
+        return None
+    if not (times[1:] >= times[:-1]).all():
+        return None
+    first = times.searchsorted(start)
+    both = times[first:], values[first:]
+    return both if all(each.flags.c_contiguous for each in both) else None
+
+
 def begin(chunks: Chunks, start: int | None) -> tuple[int, list[Chunk]]:
     """Skip the events before `start`, if that is given.
 

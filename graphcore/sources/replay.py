@@ -16,6 +16,7 @@ from graphcore.sources.events import (
     FAILED,
     Delivery,
     Events,
+    arrays_from,
     begin,
     chunks_of,
     chunks_of_pairs,
@@ -57,6 +58,7 @@ class Replay(Source[T], Generic[T]):
         self._first: list[Chunk] = []
         self._rest: Chunks = iter(())
         self._used = False
+        self._given: tuple[Any, Any] | None = None
 
     def first_event(self) -> int | None:
         chunks = self._open(0)
@@ -99,6 +101,13 @@ class Replay(Source[T], Generic[T]):
 
     def chunks(self, start: int) -> Chunks:
         return until_failure(chain(self._first, self._rest))
+
+    def columns(self, start: int) -> tuple[Any, Any] | None:
+        return None if self._given is None else arrays_from(start, *self._given)
+
+    def keep(self, times: Any, values: Any) -> None:
+        """Keep what the source was made of, for `columns`."""
+        self._given = times, values
 
     def _open(self, start: int) -> Chunks:
         if self._peeked is not None:
@@ -244,4 +253,6 @@ def make_replay(times: Any, values: Any, delivery: str, speed: float) -> Replay[
         )
     once = isinstance(times, Iterator) or isinstance(values, Iterator)
     all_there = is_in_memory(times) and is_in_memory(values)
-    return Replay(lambda _: chunks_of(times, values), once, all_there, policy, speed)
+    source = Replay[Any](lambda _: chunks_of(times, values), once, all_there, policy, speed)
+    source.keep(times, values)
+    return source

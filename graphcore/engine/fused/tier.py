@@ -36,6 +36,10 @@ class Fused:
 
     def run(self, session: Session) -> None:
         """Run the plan until the session is over."""
+        self._run(self._ready(session), session)
+
+    def _ready(self, session: Session) -> Program:
+        """Return the program of a run, compiled again if something has changed."""
         program = self._program(self._driver(session))
         lacking = program.without_state()
         if lacking or not self._frontend().guards.hold():
@@ -43,6 +47,9 @@ class Fused:
             self._read = None
             self._programs.clear()
             program = self._program(self._driver(session))
+        return program
+
+    def _run(self, program: Program, session: Session) -> None:
         self.running = program
         try:
             program.run(session)

@@ -1,0 +1,323 @@
+"""Write the operations of the kernel in LLVM.
+
+No operation may be reordered or contracted (no fast-math flags). Functions of the C library get
+names that LLVM does not know, because it would turn ``pow(x, 2.0)`` into ``x * x``, which is not
+always what Python computes.
+"""
+
+import struct
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from llvmlite import ir
+
+from graphcore.engine.native.ir import Const as Known
+from graphcore.engine.native.ir import Expr, Kind
+
+WORD, BIT, BYTE, DOUBLE = ir.IntType(64), ir.IntType(1), ir.IntType(8), ir.DoubleType()
+TYPES = {Kind.BOOL: BIT, Kind.INT: WORD, Kind.FLOAT: DOUBLE}
+LIBRARY_PREFIX = "graphcore.c."
+_LEAST = -(1 << 63)
+_EXACT = 1 << 53
+_SMALLEST_NORMAL = 2.2250738585072014e-308
+Llvm = Any  # llvmlite carries no types
+
+
+def constant(kind: Kind, value: float) -> Llvm:
+    """Return a number as a constant of LLVM."""
+    if kind is Kind.FLOAT:
+        bits = struct.unpack("q", struct.pack("d", value))[0]
+        return ir.Constant(WORD, bits).bitcast(DOUBLE)  # text of floats loses nan
+    return ir.Constant(TYPES[kind], int(value))
+
+
+class Arithmetic:
+    """Writes operations.
+
+    Args:
+        module: the module, to which declarations are added.
+        trap_if: writes that a cycle traps if a bit is set.
+    """
+
+    def __init__(self, module: Llvm, trap_if: Callable[[Llvm], None]) -> None:
+        self._module = module
+        self._trap_if = trap_if
+        self.build: Llvm = None
+
+    def operation(self, name: str, given: Sequence[Expr], values: Sequence[Llvm]) -> Llvm:
+        """Write an operation, and return its result.
+
+        Args:
+            name: the operation's name.
+            given: its operands.
+            values: their values.
+        """
+        word, _, rest = name.partition(" ")
+        if rest:
+            return self._compare(word, rest, *values)
+        word, _, rest = name.partition(".")
+        if word == "math":
+            return self._finite(self._library(rest, values))
+        if name in ("int_multiply", "int_add", "int_subtract"):
+            return self._checked(name, *values)
+        if name in ("int_floor_divide", "int_modulo"):
+            return self._divided(name, given[1], *values)
+        if name == "int_power":
+            exponent = given[1]
+            assert isinstance(exponent, Known)
+            return self._power(values[0], int(exponent.value))
+        result: Llvm = getattr(self, name)(*values)
+        return result
+
+    # Bools
+
+    def bool_and(self, x: Llvm, y: Llvm) -> Llvm:
+        """Write ``x & y``."""
+        return self.build.and_(x, y)
+
+    def bool_or(self, x: Llvm, y: Llvm) -> Llvm:
+        """Write ``x | y``."""
+        return self.build.or_(x, y)
+
+    def bool_xor(self, x: Llvm, y: Llvm) -> Llvm:
+        """Write ``x ^ y``."""
+        return self.build.xor(x, y)
+
+    def select(self, test: Llvm, x: Llvm, y: Llvm) -> Llvm:
+        """Write ``x if test else y``."""
+        return self.build.select(test, x, y)
+
+    def _compare(self, word: str, sign: str, x: Llvm, y: Llvm) -> Llvm:
+        if word == "int":
+            return self.build.icmp_signed(sign, x, y)
+        if sign == "!=":
+            return self.build.fcmp_unordered(sign, x, y)
+        return self.build.fcmp_ordered(sign, x, y)
+
+    # Integers
+
+    def int_of_bool(self, x: Llvm) -> Llvm:
+        """Write ``int(x)``."""
+        return self.build.zext(x, WORD)
+
+    def int_negate(self, x: Llvm) -> Llvm:
+        """Write ``-x``."""
+        return self._checked("int_subtract", self._int(0), x)
+
+    def int_abs(self, x: Llvm) -> Llvm:
+        """Write ``abs(x)``."""
+        return self.select(self.build.icmp_signed("<", x, self._int(0)), self.int_negate(x), x)
+
+    def int_and(self, x: Llvm, y: Llvm) -> Llvm:
+        """Write ``x & y``."""
+        return self.build.and_(x, y)
+
+    def int_or(self, x: Llvm, y: Llvm) -> Llvm:
+        """Write ``x | y``."""
+        return self.build.or_(x, y)
+
+    def int_xor(self, x: Llvm, y: Llvm) -> Llvm:
+        """Write ``x ^ y``."""
+        return self.build.xor(x, y)
+
+    def int_shift_left(self, x: Llvm, y: Llvm) -> Llvm:
+        """Write ``x << y``."""
+        b = self.build
+        self._trap_if(b.icmp_unsigned(">", y, self._int(62)))
+        shifted = b.shl(x, y)
+        self._trap_if(b.icmp_signed("!=", b.ashr(shifted, y), x))
+        return shifted
+
+    def int_shift_right(self, x: Llvm, y: Llvm) -> Llvm:
+        """Write ``x >> y``."""
+        self._trap_if(self.build.icmp_unsigned(">", y, self._int(63)))
+        return self.build.ashr(x, y)
+
+    def _checked(self, name: str, x: Llvm, y: Llvm) -> Llvm:
+        short = {"int_add": "sadd", "int_subtract": "ssub", "int_multiply": "smul"}[name]
+        pair = self._call(
+            f"llvm.{short}.with.overflow.i64", ir.LiteralStructType([WORD, BIT]), [x, y]
+        )
+        self._trap_if(self.build.extract_value(pair, 1))
+        return self.build.extract_value(pair, 0)
+
+    def _divided(self, name: str, divisor: Expr, x: Llvm, y: Llvm) -> Llvm:
+        b, zero = self.build, self._int(0)
+        if not isinstance(divisor, Known) or divisor.value in (0, -1):
+            self._trap_if(b.icmp_signed("==", y, zero))
+            least = b.icmp_signed("==", x, self._int(_LEAST))
+            self._trap_if(b.and_(least, b.icmp_signed("==", y, self._int(-1))))
+        remainder = b.srem(x, y)
+        apart = b.and_(
+            b.icmp_signed("!=", remainder, zero),
+            b.icmp_signed("<", b.xor(remainder, y), zero),
+        )
+        if name == "int_modulo":
+            return self.select(apart, b.add(remainder, y), remainder)
+        quotient = b.sdiv(x, y)
+        return self.select(apart, b.sub(quotient, self._int(1)), quotient)
+
+    def _power(self, x: Llvm, exponent: int) -> Llvm:
+        result = None
+        while exponent:
+            if exponent & 1:
+                result = x if result is None else self._checked("int_multiply", result, x)
+            exponent >>= 1
+            if exponent:
+                x = self._checked("int_multiply", x, x)
+        return self._int(1) if result is None else result
+
+    # Between integers and floats
+
+    def float_of_int(self, x: Llvm) -> Llvm:
+        """Write ``float(x)``."""
+        return self.build.sitofp(x, DOUBLE)
+
+    def exact_float_of_int(self, x: Llvm) -> Llvm:
+        """Write ``float(x)`` where that does not round."""
+        b = self.build
+        self._trap_if(b.icmp_unsigned(">", b.add(x, self._int(_EXACT)), self._int(2 * _EXACT)))
+        return b.sitofp(x, DOUBLE)
+
+    def truncate(self, x: Llvm) -> Llvm:
+        """Write ``int(x)``."""
+        return self._whole("trunc", x)
+
+    def floor(self, x: Llvm) -> Llvm:
+        """Write ``math.floor(x)``."""
+        return self._whole("floor", x)
+
+    def ceil(self, x: Llvm) -> Llvm:
+        """Write ``math.ceil(x)``."""
+        return self._whole("ceil", x)
+
+    def round_half_even(self, x: Llvm) -> Llvm:
+        """Write ``round(x)``."""
+        return self._whole("roundeven", x)
+
+    def _whole(self, name: str, x: Llvm) -> Llvm:
+        b = self.build
+        whole = self._intrinsic(name, x)
+        low = b.fcmp_ordered(">=", whole, self._float(-(2.0**63)))
+        high = b.fcmp_ordered("<", whole, self._float(2.0**63))
+        self._trap_if(b.not_(b.and_(low, high)))
+        return b.fptosi(whole, WORD)
+
+    # Floats
+
+    def float_add(self, x: Llvm, y: Llvm) -> Llvm:
+        """Write ``x + y``."""
+        return self.build.fadd(x, y)
+
+    def float_subtract(self, x: Llvm, y: Llvm) -> Llvm:
+        """Write ``x - y``."""
+        return self.build.fsub(x, y)
+
+    def float_multiply(self, x: Llvm, y: Llvm) -> Llvm:
+        """Write ``x * y``."""
+        return self.build.fmul(x, y)
+
+    def float_divide(self, x: Llvm, y: Llvm) -> Llvm:
+        """Write ``x / y``."""
+        self._trap_if_zero(y)
+        return self.build.fdiv(x, y)
+
+    def float_modulo(self, x: Llvm, y: Llvm) -> Llvm:
+        """Write ``x % y`` as `float_rem` of CPython's floatobject.c does."""
+        self._trap_if_zero(y)
+        return self._modulo(x, y)[0]
+
+    def _modulo(self, x: Llvm, y: Llvm) -> tuple[Llvm, Llvm, Llvm]:
+        b, zero = self.build, self._float(0.0)
+        rest = b.frem(x, y)
+        some = b.fcmp_unordered("!=", rest, zero)
+        apart = b.xor(b.fcmp_ordered("<", y, zero), b.fcmp_ordered("<", rest, zero))
+        moved = b.and_(some, apart)
+        none = self._intrinsic("copysign", zero, y)
+        return self.select(moved, b.fadd(rest, y), self.select(some, rest, none)), rest, moved
+
+    def float_floor_divide(self, x: Llvm, y: Llvm) -> Llvm:
+        """Write ``x // y`` as `_float_div_mod` of CPython's floatobject.c does."""
+        self._trap_if_zero(y)
+        b, zero, one = self.build, self._float(0.0), self._float(1.0)
+        _, rest, moved = self._modulo(x, y)
+        quotient = b.fdiv(b.fsub(x, rest), y)
+        quotient = self.select(moved, b.fsub(quotient, one), quotient)
+        down = self._intrinsic("floor", quotient)
+        far = b.fcmp_ordered(">", b.fsub(quotient, down), self._float(0.5))
+        whole = self.select(far, b.fadd(down, one), down)
+        none = self._intrinsic("copysign", zero, b.fdiv(x, y))
+        return self.select(b.fcmp_unordered("!=", quotient, zero), whole, none)
+
+    def float_power(self, x: Llvm, y: Llvm) -> Llvm:
+        """Write ``x ** y`` for finite operands and a normal result."""
+        b, zero = self.build, self._float(0.0)
+        # CPython raises the magnitude, and a negative base only to whole powers.
+        whole = b.fcmp_ordered("==", self._intrinsic("floor", y), y)
+        below = b.fcmp_ordered("<", x, zero)
+        self._trap_if(b.and_(below, b.not_(whole)))
+        raised = self._library("pow", [self._intrinsic("fabs", x), y])
+        # A C library may report that a result below this is too small, and Python raises then.
+        small = b.fcmp_ordered("<", raised, self._float(_SMALLEST_NORMAL))
+        self._trap_if(b.or_(small, b.not_(self.is_finite(raised))))
+        self._trap_if(b.not_(b.and_(self.is_finite(x), self.is_finite(y))))
+        half = b.fmul(y, self._float(0.5))
+        odd = b.fcmp_unordered("!=", self._intrinsic("floor", half), half)
+        return self.select(b.and_(below, odd), b.fneg(raised), raised)
+
+    def float_negate(self, x: Llvm) -> Llvm:
+        """Write ``-x``."""
+        return self.build.fneg(x)
+
+    def float_abs(self, x: Llvm) -> Llvm:
+        """Write ``abs(x)``."""
+        return self._intrinsic("fabs", x)
+
+    def copy_sign(self, x: Llvm, y: Llvm) -> Llvm:
+        """Write ``math.copysign(x, y)``."""
+        return self._intrinsic("copysign", x, y)
+
+    def square_root(self, x: Llvm) -> Llvm:
+        """Write ``math.sqrt(x)``."""
+        self._trap_if(self.build.fcmp_ordered("<", x, self._float(0.0)))
+        return self._intrinsic("sqrt", x)
+
+    def is_nan(self, x: Llvm) -> Llvm:
+        """Write ``math.isnan(x)``."""
+        return self.build.fcmp_unordered("uno", x, x)
+
+    def is_infinite(self, x: Llvm) -> Llvm:
+        """Write ``math.isinf(x)``."""
+        return self.build.fcmp_ordered("==", self._intrinsic("fabs", x), self._float(float("inf")))
+
+    def is_finite(self, x: Llvm) -> Llvm:
+        """Write ``math.isfinite(x)``."""
+        return self.build.fcmp_ordered("<", self._intrinsic("fabs", x), self._float(float("inf")))
+
+    def _finite(self, x: Llvm) -> Llvm:
+        self._trap_if(self.build.not_(self.is_finite(x)))
+        return x
+
+    def _trap_if_zero(self, x: Llvm) -> None:
+        self._trap_if(self.build.fcmp_ordered("==", x, self._float(0.0)))
+
+    # Parts
+
+    def _int(self, value: int) -> Llvm:
+        return ir.Constant(WORD, value)
+
+    def _float(self, value: float) -> Llvm:
+        return constant(Kind.FLOAT, value)
+
+    def _intrinsic(self, name: str, *given: Llvm) -> Llvm:
+        return self._call(f"llvm.{name}.f64", DOUBLE, list(given))
+
+    def _library(self, name: str, given: Sequence[Llvm]) -> Llvm:
+        return self._call(f"{LIBRARY_PREFIX}{name}", DOUBLE, list(given))
+
+    def _call(self, name: str, result: Llvm, given: list[Llvm]) -> Llvm:
+        function = self._module.globals.get(name)
+        if function is None:
+            of = ir.FunctionType(result, [each.type for each in given])
+            function = ir.Function(self._module, of, name)
+        return self.build.call(function, given)

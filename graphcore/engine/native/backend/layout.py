@@ -1,0 +1,39 @@
+"""Where everything is in the words of memory that a kernel and Python share.
+
+A word has 64 bits. The kernel reads the words when it is called, and writes them when it has run
+all of its cycles; if it traps, it writes the reason alone.
+"""
+
+from graphcore.engine.native.ir import Kernel
+
+# A reason below 0: the ring or list of this number, from -1 down, has no room.
+STATUS, REASON, CYCLE, DONE, TIMES, VALUES = range(6)
+CLEAN, DIRTY = 0, 1  # the status: whether the last call has run all of its cycles
+
+
+class Words:
+    """The places of a kernel's words.
+
+    Attributes:
+        variables: for each carried variable, its word.
+        rings: for each ring, the word of its head; its length and its mask follow, then the address
+            of the memory of each part.
+        lists: for each list, the word of the number of new items; their room and the number of
+            older items follow, then the addresses.
+        count: how many words there are.
+    """
+
+    def __init__(self, kernel: Kernel) -> None:
+        self.count = VALUES + 1
+        self.rings: dict[str, int] = {}
+        self.lists: dict[str, int] = {}
+        for name, parts in kernel.rings.items():
+            self.rings[name] = self._take(3 + len(parts))
+        for name, parts in kernel.lists.items():
+            self.lists[name] = self._take(3 + len(parts))
+        self.variables = {name: self._take(1) for name in kernel.carried}
+
+    def _take(self, words: int) -> int:
+        place = self.count
+        self.count += words
+        return place

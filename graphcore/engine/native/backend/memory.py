@@ -1,0 +1,319 @@
+"""The memory that a kernel works on, and the way of Python's variables into it and back (R12).
+
+Deques and lists stay the objects that they are: the kernel works on copies of deques, and its items
+of lists are appended when Python gets them back. Giving back may be repeated, because Ctrl-C may
+have broken into it.
+"""
+
+from array import array
+from collections import deque
+from collections.abc import Mapping, MutableMapping
+from typing import Any
+
+from graphcore.engine.native.backend.layout import (
+    CLEAN,
+    CYCLE,
+    DONE,
+    REASON,
+    STATUS,
+    TIMES,
+    VALUES,
+    Words,
+)
+from graphcore.engine.native.frontend.translation import Translation
+from graphcore.engine.native.frontend.values import ring_item
+from graphcore.engine.native.frontend.variables import Variables, kind_of, slot, tag_of
+from graphcore.engine.native.ir import SCALARS, Kind
+
+CODES = {Kind.BOOL: "B", Kind.INT: "q", Kind.FLOAT: "d"}
+KINDS = {float: Kind.FLOAT, int: Kind.INT, bool: Kind.BOOL}
+_ROOM = 64
+_MISSING = object()
+
+
+def column_of(values: Any) -> "tuple[Kind, array[Any]] | None":
+    """Return the kind of some values and an array of them; `None` if they are not of one kind."""
+    types = set(map(type, values))
+    if len(types) != 1:
+        return None
+    kind = KINDS.get(types.pop())
+    if kind is None:
+        return None
+    try:
+        return kind, array(CODES[kind], values)
+    except OverflowError:
+        return None
+
+
+class Unfit(Exception):
+    """A variable holds what the kernel was not made for."""
+
+
+class Memory:
+    """The memory of one kernel.
+
+    Args:
+        translation: the kernel, and what belongs to it.
+        words: where everything is.
+    """
+
+    def __init__(self, translation: Translation, words: Words) -> None:
+        self._translation = translation
+        self._words = words
+        kernel = translation.kernel
+        self.words = array("q", bytes(8 * words.count))
+        self._floats = memoryview(self.words).cast("B").cast("d")
+        self._rings = {name: _parts(kernel.rings[name]) for name in kernel.rings}
+        self._lists = {name: _parts(kernel.lists[name]) for name in kernel.lists}
+        self._of_tuples = frozenset(
+            name
+            for name in (*kernel.rings, *kernel.lists)
+            if translation.variables.kinds.get(ring_item(name)) == {Kind.TUPLE}
+        )
+        for place in words.rings.values():
+            self.words[place + 2] = _ROOM - 1
+        for place in words.lists.values():
+            self.words[place + 1] = _ROOM
+        self._places = {name: self._places_of(name) for name in translation.carried}
+        self._inputs = {name: self._places_of(name) for name in translation.inputs}
+        self._saved: dict[str, list[bytes]] = {}
+
+    @property
+    def address(self) -> int:
+        """The address of the words."""
+        return self.words.buffer_info()[0]
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether the last call has run all of its cycles."""
+        return self.words[STATUS] == CLEAN
+
+    @property
+    def done(self) -> int:
+        """The number of the last cycle that the kernel has run."""
+        return self.words[DONE]
+
+    @property
+    def reason(self) -> int:
+        """Why the last call trapped."""
+        return self.words[REASON]
+
+    # Variables of Python
+
+    def load(self, variables: Mapping[str, Any], done: int) -> None:
+        """Take Python's variables.
+
+        Args:
+            variables: the variables.
+            done: the number of the last cycle.
+
+        Raises:
+            Unfit: if one holds what the kernel was not made for.
+        """
+        ids = [id(variables[name]) for name in (*self._rings, *self._lists) if name in variables]
+        objects = self._translation.objects
+        if len(set(ids)) < len(ids) or any(
+            variables.get(name) is not expected for name, expected in objects.items()
+        ):
+            raise Unfit
+        self.words[DONE], self.words[STATUS] = done, CLEAN
+        for name, places in self._places.items():
+            self._put(places, variables.get(name, _MISSING))
+        for name, parts in self._rings.items():
+            self._take_ring(name, parts, variables.get(name))
+        for name in self._lists:
+            held = variables.get(name)
+            if type(held) is not list:
+                raise Unfit
+            place = self._words.lists[name]
+            self.words[place], self.words[place + 2] = 0, len(held)
+
+    def load_inputs(self) -> None:
+        """Read the numbers around the function.
+
+        Raises:
+            Unfit: if one is of another kind than before.
+        """
+        for name, get in self._translation.surroundings.inputs.items():
+            try:
+                self._put(self._inputs[name], get())
+            except (AttributeError, KeyError, ValueError):  # it has been deleted
+                raise Unfit from None
+
+    def store(self, variables: MutableMapping[str, Any]) -> None:
+        """Give the variables back to Python."""
+        for name, places in self._places.items():
+            value = self._get(places)
+            if value is not _MISSING:
+                variables[name] = value
+        for name, parts in self._rings.items():
+            held: deque[Any] = variables[name]
+            items = self._items(name, parts)
+            held.clear()
+            held.extend(items)
+        for name, parts in self._lists.items():
+            count, _, begin = self.words[self._words.lists[name] :][:3]
+            kinds = self._translation.kernel.lists[name]
+            columns = [_tolist(part, kind, count) for part, kind in zip(parts, kinds, strict=True)]
+            variables[name][begin:] = self._joined(name, columns)
+
+    # Calls of the kernel
+
+    def set_events(self, times: int, values: int, base: int) -> None:
+        """Set where the events are.
+
+        Args:
+            times: the address of their times.
+            values: the address of their values.
+            base: how many cycles come before those of the first.
+        """
+        self.words[TIMES], self.words[VALUES], self.words[CYCLE] = times, values, base + 1
+        for name, place in self._words.rings.items():
+            for at, part in enumerate(self._rings[name]):
+                self.words[place + 3 + at] = part.buffer_info()[0]
+        for name, place in self._words.lists.items():
+            for at, part in enumerate(self._lists[name]):
+                self.words[place + 3 + at] = part.buffer_info()[0]
+
+    def save(self) -> None:
+        """Keep the deques' items, before a call."""
+        self._saved = {
+            name: [part.tobytes() for part in parts] for name, parts in self._rings.items()
+        }
+
+    def restore(self) -> None:
+        """Put them back after a trap; the kernel has changed nothing else."""
+        for name, saved in self._saved.items():
+            for part, data in zip(self._rings[name], saved, strict=True):
+                memoryview(part).cast("B")[:] = data
+        self.words[STATUS] = CLEAN
+
+    def grow(self, number: int) -> None:
+        """Give a deque or list more room, by its number in the kernel."""
+        rings = list(self._rings)
+        if number < len(rings):
+            name = rings[number]
+            place = self._words.rings[name]
+            for part in self._rings[name]:
+                # What had wrapped around is found after the end; what had not is where it was.
+                part.extend(part)
+            self.words[place + 2] = 2 * self.words[place + 2] + 1
+            return
+        name = list(self._lists)[number - len(rings)]
+        place = self._words.lists[name]
+        for part in self._lists[name]:
+            part.extend(part)
+        self.words[place + 1] *= 2
+
+    # Parts
+
+    def _places_of(self, name: str) -> "_Places":
+        variables: Variables = self._translation.variables
+        words, kinds = self._words.variables, variables.kinds[name]
+        return _Places(
+            name,
+            frozenset(kinds),
+            next(iter(kinds)),
+            words.get(tag_of(name), -1) if len(kinds) > 1 else -1,
+            {kind: words[slot(name, kind)] for kind in kinds if kind in SCALARS},
+            [self._places_of(f"{name}.{at}") for at in range(variables.lengths[name])]
+            if Kind.TUPLE in kinds
+            else [],
+        )
+
+    def _put(self, places: "_Places", value: Any) -> None:
+        kind = kind_of(value)
+        if kind is Kind.TUPLE and len(value) != len(places.items):
+            kind = Kind.OTHER
+        if kind not in places.kinds:
+            raise Unfit
+        if places.tag >= 0:
+            self.words[places.tag] = kind
+        if kind is Kind.FLOAT:
+            self._floats[places.of[kind]] = value
+        elif kind is Kind.TUPLE:
+            for item, inner in zip(value, places.items, strict=True):
+                self._put(inner, item)
+        elif kind in places.of:
+            self.words[places.of[kind]] = value
+
+    def _get(self, places: "_Places") -> Any:
+        kind = places.only if places.tag < 0 else Kind(self.words[places.tag])
+        match kind:
+            case Kind.OTHER:
+                return _MISSING
+            case Kind.NONE:
+                return None
+            case Kind.FLOAT:
+                return self._floats[places.of[kind]]
+            case Kind.TUPLE:
+                return tuple(self._get(inner) for inner in places.items)
+        value = self.words[places.of[kind]]
+        return bool(value) if kind is Kind.BOOL else value
+
+    def _take_ring(self, name: str, parts: "list[array[Any]]", held: Any) -> None:
+        kinds = self._translation.kernel.rings[name]
+        place = self._words.rings[name]
+        if type(held) is not deque or (held and not kinds):
+            raise Unfit
+        columns: list[Any] = [held]
+        if held and name in self._of_tuples:
+            if set(map(type, held)) != {tuple} or set(map(len, held)) != {len(kinds)}:
+                raise Unfit
+            columns = list(zip(*held, strict=True))
+        self.words[place], self.words[place + 1] = 0, len(held)
+        while held and self.words[place + 2] + 1 < len(held):
+            self.grow(list(self._rings).index(name))
+        for part, kind, column in zip(parts, kinds, columns, strict=bool(held)):
+            found = column_of(column) if held else None
+            if held and (found is None or found[0] is not kind):
+                raise Unfit
+            if found is not None:
+                part[: len(held)] = found[1]
+
+    def _items(self, name: str, parts: "list[array[Any]]") -> list[Any]:
+        kinds = self._translation.kernel.rings[name]
+        head, length, mask = self.words[self._words.rings[name] :][:3]
+        columns = []
+        for part, kind in zip(parts, kinds, strict=True):
+            unrolled = part[head : head + length]
+            unrolled += part[: max(0, head + length - mask - 1)]
+            columns.append(_tolist(unrolled, kind, length))
+        return self._joined(name, columns)
+
+    def _joined(self, name: str, columns: list[list[Any]]) -> list[Any]:
+        if name in self._of_tuples:
+            return list(zip(*columns, strict=True))
+        return columns[0] if columns else []
+
+
+class _Places:
+    """The words of one variable of Python."""
+
+    __slots__ = ("items", "kinds", "name", "of", "only", "tag")
+
+    def __init__(
+        self,
+        name: str,
+        kinds: frozenset[Kind],
+        only: Kind,
+        tag: int,
+        of: dict[Kind, int],
+        items: "list[_Places]",
+    ) -> None:
+        self.name = name
+        self.kinds = kinds
+        self.only = only
+        self.tag = tag
+        self.of = of
+        self.items = items
+
+
+def _parts(kinds: tuple[Kind, ...]) -> "list[array[Any]]":
+    return [array(CODES[kind], bytes(_ROOM * (1 if kind is Kind.BOOL else 8))) for kind in kinds]
+
+
+def _tolist(part: "array[Any]", kind: Kind, count: int) -> list[Any]:
+    if kind is Kind.BOOL:
+        return memoryview(part)[:count].cast("?").tolist()
+    return memoryview(part)[:count].tolist()

@@ -1,0 +1,1 @@
+"""From the text of a fused function to a kernel."""

@@ -1,0 +1,221 @@
+"""Translate calls: of known functions, of deques' methods, and of users' functions, by inlining."""
+
+import ast
+import builtins
+from collections.abc import Sequence
+from inspect import CO_ASYNC_GENERATOR, CO_COROUTINE, CO_GENERATOR, CO_VARARGS, CO_VARKEYWORDS
+from types import FunctionType
+
+from graphcore.engine.fused.frontend.source import file_of
+from graphcore.engine.native.frontend import operations
+from graphcore.engine.native.frontend.expressions import Expressions
+from graphcore.engine.native.frontend.operations import Untranslated
+from graphcore.engine.native.frontend.values import Out, Scope, parts
+from graphcore.engine.native.frontend.variables import NOTHING, Appended, Group, Known, Ring, Value
+from graphcore.engine.native.ir import (
+    Block,
+    Clear,
+    Const,
+    If,
+    Kind,
+    Leave,
+    Length,
+    Op,
+    Push,
+    Statement,
+)
+
+_SUSPENDS = CO_ASYNC_GENERATOR | CO_COROUTINE | CO_GENERATOR | CO_VARARGS | CO_VARKEYWORDS
+_DEEPEST = 8
+_MOST_INLINED = 2_000
+_SCOPES = ast.Lambda, ast.FunctionDef, ast.ListComp, ast.GeneratorExp, ast.SetComp, ast.DictComp
+
+
+class Calls(Expressions):
+    """Translates calls."""
+
+    inlined = 0
+
+    def call(self, node: ast.Call, scope: Scope, out: Out) -> Value:
+        """Return the value of a call."""
+        if node.keywords or any(isinstance(each, ast.Starred) for each in node.args):
+            raise Untranslated("a call with keywords")
+        if isinstance(node.func, ast.Attribute):
+            owner = self.value(node.func.value, scope, out)
+            if isinstance(owner, Ring):
+                return self._method(node, owner, node.func.attr, scope, out)
+            if not isinstance(owner, Known):
+                raise Untranslated(f"a call of the method {node.func.attr}")
+            function = self.surroundings.of_attribute(owner.value, node.func.attr)
+        else:
+            function = self.value(node.func, scope, out)
+        if not isinstance(function, Known):
+            raise Untranslated("a call of what may not be a function")
+        return self._called(node, function.value, scope, out)
+
+    def _called(self, node: ast.Call, function: object, scope: Scope, out: Out) -> Value:
+        name = self.place(node, scope)
+        if function is builtins.bool and len(node.args) == 1:
+            return self.test(node.args[0], scope, out)
+        if (
+            function is builtins.tuple
+            and len(node.args) == 1
+            and isinstance(node.args[0], ast.List)
+        ):
+            # What the fused tier makes of a list of upstreams that becomes a tuple.
+            items = self.operands(node.args[0].elts, scope, out)
+            return self.kept(Group(tuple(items)), name, out)
+        arguments = self.operands(node.args, scope, out)
+        if isinstance(function, FunctionType):
+            return self._inline(node, function, arguments, scope, out)
+        if function is builtins.len and len(arguments) == 1:
+            return self._length(arguments[0])
+        if (function is builtins.min or function is builtins.max) and len(arguments) > 1:
+            return self._extreme(function is builtins.max, arguments, name, out)
+
+        def build(given: list[Value], _: Out) -> Value:
+            found = operations.call(function, [self.scalar(each) for each in given])
+            if found is None:
+                raise Untranslated(f"a call of {getattr(function, '__name__', 'an object')}")
+            return found
+
+        return self.each_kind(arguments, build, name, out)
+
+    def _length(self, value: Value) -> Value:
+        match value:
+            case Ring(name) | Appended(name):
+                return Length(Kind.INT, name)
+            case Group(items):
+                return Const(Kind.INT, len(items))
+        raise Untranslated("a call of len")
+
+    def _extreme(self, greatest: bool, values: Sequence[Value], name: str, out: Out) -> Value:
+        """Return the least or greatest value; of equals it is the first, as in Python."""
+        best = values[0]
+        sign = ast.Gt() if greatest else ast.Lt()
+        for number, each in enumerate(values[1:]):
+
+            def build(given: list[Value], inner: Out, place: str = f"{name}m{number}") -> Value:
+                one, other = map(self.scalar, given)
+                test = operations.compare(sign, other, one)
+                if one.kind is other.kind:
+                    return Op(one.kind, "select", (test, other, one))
+                left: Out = []
+                right: Out = []
+                self.variables.assign(place, other, left)
+                self.variables.assign(place, one, right)
+                inner.append(If(test, tuple(left), tuple(right)))
+                return self.variables.read(place, inner, self.traps)
+
+            best = self.each_kind([best, each], build, f"{name}e{number}", out)
+        return best
+
+    # Deques
+
+    def _method(self, node: ast.Call, ring: Ring, method: str, scope: Scope, out: Out) -> Value:
+        name = self.place(node, scope)
+        match method, node.args:
+            case (("popleft" | "pop"), []):
+                return self.removed(ring.name, method == "popleft", name, out)
+            case "clear", []:
+                out.append(Clear(ring.name))
+                return NOTHING
+            case "append", [item]:
+                value = self.kept(self.value(item, scope, out), name, out)
+                self.check_item(ring.name, value)
+                if ring.longest is not None:
+                    if ring.longest == 0:
+                        return NOTHING
+                    full = Op(
+                        Kind.BOOL,
+                        "int >=",
+                        (Length(Kind.INT, ring.name), Const(Kind.INT, ring.longest)),
+                    )
+                    dropped: Out = []
+                    self.removed(ring.name, True, f"{name}d", dropped)
+                    out.append(If(full, tuple(dropped)))
+                out.append(Push(ring.name, parts(value)))
+                return NOTHING
+        raise Untranslated(f"a call of the method {method} of a deque")
+
+    # Inlined functions
+
+    def _inline(
+        self,
+        node: ast.Call,
+        function: FunctionType,
+        arguments: Sequence[Value],
+        scope: Scope,
+        out: Out,
+    ) -> Value:
+        name, code = function.__name__, function.__code__
+        file = file_of(function)
+        tree = None if file is None else file.find(code)
+        if tree is None:
+            raise Untranslated(f"a call of {name}, whose source is not available")
+        if code.co_flags & _SUSPENDS or function.__defaults__ or code.co_kwonlyargcount:
+            raise Untranslated(f"a call of {name}")
+        if code.co_argcount != len(arguments) or getattr(tree, "decorator_list", None):
+            raise Untranslated(f"a call of {name}")
+        self.inlined += 1
+        if scope.depth >= _DEEPEST or self.inlined > _MOST_INLINED:
+            raise Untranslated(f"a call of {name}, which calls itself or is nested too deep")
+        body = [tree.body] if isinstance(tree, ast.Lambda) else tree.body
+        _check(body, name)
+        self.surroundings.guard(("code", id(function)), lambda: function.__code__)
+        prefix = self.place(node, scope)
+        names: dict[str, str] = {}
+        values: dict[str, Value] = {}
+        assigned = {
+            each.id
+            for part in body
+            for each in ast.walk(part)
+            if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store)
+        }
+        for parameter, value in zip(code.co_varnames, arguments, strict=False):
+            if isinstance(value, Ring | Appended | Known):
+                if parameter in assigned:
+                    raise Untranslated(f"a call of {name}, which assigns its argument")
+                values[parameter] = value
+                continue
+            names[parameter] = f"{prefix}.{parameter}"
+            self.variables.assign(names[parameter], value, out)
+        names |= {each: f"{prefix}.{each}" for each in assigned}
+        inner = Scope(
+            names,
+            values,
+            prefix,
+            function,
+            None,
+            (f"{prefix}.end", f"{prefix}.return"),
+            scope.depth + 1,
+        )
+        if isinstance(tree, ast.Lambda):
+            return self.value(tree.body, inner, out)
+        return self._function_body(tree.body, inner, out)
+
+    def _function_body(self, body: Sequence[ast.stmt], inner: Scope, out: Out) -> Value:
+        assert inner.result is not None
+        label, result = inner.result
+        statements: Out = []
+        ended = self.block(body, inner, statements)
+        if not ended:
+            self.variables.assign(result, NOTHING, statements)
+        elif statements and statements[-1] == Leave(label):
+            statements.pop()
+        out.append(Block(label, tuple(statements)))
+        return self.variables.read(result, out, self.traps)
+
+    def block(self, body: Sequence[ast.stmt], scope: Scope, out: list[Statement]) -> bool:
+        """Write statements; return whether the last one leads elsewhere."""
+        raise NotImplementedError
+
+
+def _check(body: Sequence[ast.AST], name: str) -> None:
+    """Refuse what the translation would get wrong, not just leave to Python."""
+    for part in body:
+        for each in ast.walk(part):
+            if isinstance(each, (*_SCOPES, ast.Global, ast.Nonlocal, ast.NamedExpr, ast.Delete)):
+                raise Untranslated(f"a call of {name}")
+            if isinstance(each, ast.Name) and each.id == "__class__":
+                raise Untranslated(f"a call of {name}")

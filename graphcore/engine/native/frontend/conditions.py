@@ -1,0 +1,183 @@
+"""Translate tests: what is true of a value, comparisons, ``and``, ``or`` and ``is``."""
+
+import ast
+from collections.abc import Sequence
+from functools import partial
+
+from graphcore.engine.native.frontend import operations
+from graphcore.engine.native.frontend.operations import Untranslated
+from graphcore.engine.native.frontend.values import Out, Scope, Values
+from graphcore.engine.native.frontend.variables import (
+    NOTHING,
+    Group,
+    Known,
+    Ring,
+    Several,
+    Unsettled,
+    Value,
+)
+from graphcore.engine.native.ir import (
+    Const,
+    Expr,
+    If,
+    Kind,
+    Lazy,
+    Length,
+    Op,
+    Trap,
+)
+from graphcore.subgraph import ABSENT
+
+_TYPES: dict[object, Kind] = {
+    int: Kind.INT,
+    float: Kind.FLOAT,
+    bool: Kind.BOOL,
+    type(None): Kind.NONE,
+}
+
+
+class Conditions(Values):
+    """Translates tests."""
+
+    def _is_test(self, node: ast.expr) -> bool:
+        """Return whether an expression always gives a bool."""
+        if isinstance(node, ast.BoolOp):
+            return all(map(self._is_test, node.values))
+        return isinstance(node, ast.Compare) or (
+            isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not)
+        )
+
+    def test(self, node: ast.expr, scope: Scope, out: Out) -> Expr:
+        """Return whether an expression is true."""
+        match node:
+            case ast.UnaryOp(ast.Not(), operand):
+                return operations.negate(self.test(operand, scope, out))
+            case ast.BoolOp(operator, values):
+                return self._several_tests(node, isinstance(operator, ast.And), values, scope, out)
+            case ast.Compare(left, comparisons, others):
+                return self._comparison(node, left, comparisons, others, scope, out)
+        return self.truth(self.value(node, scope, out), self.place(node, scope), out)
+
+    def truth(self, value: Value, name: str, out: Out) -> Expr:
+        """Return whether a value is true."""
+        match value:
+            case Ring(ring):
+                return Op(Kind.BOOL, "int !=", (Length(Kind.INT, ring), Const(Kind.INT, 0)))
+            case Group(items):
+                return Const(Kind.BOOL, bool(items))
+            case Several():
+                found = self.each_kind(
+                    [value],
+                    lambda given, inner: self.truth(given[0], name, inner),
+                    f"{name}t",
+                    out,
+                )
+                return self.scalar(found)
+        return operations.truth(self.scalar(value))
+
+    def _several_tests(
+        self, node: ast.expr, both: bool, values: Sequence[ast.expr], scope: Scope, out: Out
+    ) -> Expr:
+        found = self.test(values[0], scope, out)
+        for number, each in enumerate(values[1:]):
+            if isinstance(found, Const):
+                if bool(found.value) is not both:
+                    return found
+                found = self.test(each, scope, out)
+                continue
+            held = f"{self.place(node, scope)}t{number}"
+            inner: Out = []
+            try:
+                result = self.test(each, scope, inner)
+            except Untranslated as error:
+                inner.append(Trap(self.traps.reason(str(error))))
+            else:
+                if not inner:
+                    found = Lazy(Kind.BOOL, both, found, result)
+                    continue
+                self.variables.assign(held, result, inner)
+            self.variables.assign(held, found, out)
+            test = self.scalar(self.variables.read(held, out, self.traps))
+            out.append(If(test if both else operations.negate(test), tuple(inner)))
+            found = test
+        return found
+
+    def _comparison(
+        self,
+        node: ast.expr,
+        left: ast.expr,
+        comparisons: Sequence[ast.cmpop],
+        others: Sequence[ast.expr],
+        scope: Scope,
+        out: Out,
+    ) -> Expr:
+        # Later operands of a chain may stay unevaluated in Python; here they only trap early.
+        if len(others) == 1 and isinstance(comparisons[0], ast.Is | ast.IsNot):
+            return self._identity(node, left, comparisons[0], others[0], scope, out)
+        nodes = [left, *others]
+        if len(others) > 1 and not all(map(_is_plain, nodes)):
+            raise Untranslated("a chain of comparisons with calls")
+        values = self.operands(nodes, scope, out)
+        tests: list[Expr] = []
+        for number, operator in enumerate(comparisons):
+            pair, place = values[number : number + 2], f"{self.place(node, scope)}c{number}"
+            found = self.each_kind(pair, partial(self._compared, operator), place, out)
+            tests.append(self.scalar(found))
+        whole = tests[0]
+        for each in tests[1:]:
+            whole = Lazy(Kind.BOOL, True, whole, each)
+        return whole
+
+    def _compared(self, operator: ast.cmpop, given: list[Value], out: Out) -> Value:
+        return operations.compare(operator, *map(self.scalar, given))
+
+    def _identity(
+        self,
+        node: ast.expr,
+        left: ast.expr,
+        operator: ast.cmpop,
+        right: ast.expr,
+        scope: Scope,
+        out: Out,
+    ) -> Expr:
+        """Return the test of ``left is right``, where `right` is `None`, `absent` or a type."""
+        match left:
+            case ast.Call(ast.Name("type"), [given], []):
+                other = self.value(right, scope, out)
+                is_type = isinstance(other, Known) and isinstance(other.value, type)
+                kind = _TYPES.get(other.value) if isinstance(other, Known) and is_type else None
+                if kind is None:
+                    raise Untranslated("a comparison of types")
+                test = self._is_of(self.value(given, scope, out), kind)
+            case _:
+                test = self._is_nothing(left, self.value(right, scope, out), scope, out)
+        return test if isinstance(operator, ast.Is) else operations.negate(test)
+
+    def _is_nothing(self, left: ast.expr, right: Value, scope: Scope, out: Out) -> Expr:
+        if isinstance(right, Known) and right.value is ABSENT and isinstance(left, ast.Name):
+            name = scope.names.get(left.id, "")
+            kinds = self.variables.kinds.get(name)
+            if not kinds:
+                raise Unsettled(left.id)
+            if Kind.OTHER not in kinds:
+                return Const(Kind.BOOL, False)
+            if len(kinds) == 1:
+                raise Untranslated(f"{left.id}, which holds no number")
+            return Several(name, ()).is_of(Kind.OTHER)
+        if right is NOTHING:
+            return self._is_of(self.value(left, scope, out), Kind.NONE)
+        raise Untranslated("is")
+
+    def _is_of(self, value: Value, kind: Kind) -> Expr:
+        match value:
+            case Expr():
+                return Const(Kind.BOOL, value.kind is kind)
+            case Several(_, kinds):
+                return value.is_of(kind) if kind in kinds else Const(Kind.BOOL, False)
+            case Group() | Ring():
+                return Const(Kind.BOOL, False)
+        raise Untranslated("a comparison of an object")
+
+
+def _is_plain(node: ast.expr) -> bool:
+    return not any(isinstance(each, ast.Call | ast.Subscript) for each in ast.walk(node))

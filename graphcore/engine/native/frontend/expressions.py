@@ -1,0 +1,177 @@
+"""Translate expressions of Python into those of the kernel."""
+
+import ast
+from collections.abc import Sequence
+
+from graphcore.engine.native.frontend import operations
+from graphcore.engine.native.frontend.conditions import Conditions
+from graphcore.engine.native.frontend.operations import Untranslated
+from graphcore.engine.native.frontend.values import NUMBERS, Out, Scope, ring_item
+from graphcore.engine.native.frontend.variables import (
+    NOTHING,
+    Appended,
+    Group,
+    Known,
+    Ring,
+    Several,
+    Value,
+)
+from graphcore.engine.native.ir import (
+    Const,
+    Expr,
+    If,
+    Kind,
+    Op,
+)
+
+
+class Expressions(Conditions):
+    """Translates expressions."""
+
+    def value(self, node: ast.expr, scope: Scope, out: Out) -> Value:
+        """Return the value of an expression."""
+        match node:
+            case ast.Constant(given):
+                return self._constant(given)
+            case ast.Name(name):
+                return self.name(name, scope, out)
+            case ast.Attribute(owner, name):
+                held = self.value(owner, scope, out)
+                if isinstance(held, Known):
+                    return self.surroundings.of_attribute(held.value, name)
+                raise Untranslated(f"the attribute {name}")
+            case ast.BinOp(left, operator, right):
+                return self._binary(node, operator, [left, right], scope, out)
+            case ast.UnaryOp(ast.Not()) | ast.Compare() | ast.BoolOp() if self._is_test(node):
+                return self.test(node, scope, out)
+            case ast.UnaryOp(operator, operand):
+                return self.each_kind(
+                    [self.value(operand, scope, out)],
+                    lambda given, _: operations.unary(operator, self.scalar(given[0])),
+                    self.place(node, scope),
+                    out,
+                )
+            case ast.BoolOp():
+                return self._last(node, scope, out)
+            case ast.IfExp(test, body, orelse):
+                return self._choice(node, self.test(test, scope, out), body, orelse, scope, out)
+            case ast.Tuple(items):
+                values = self.operands(items, scope, out)
+                return self.kept(Group(tuple(values)), self.place(node, scope), out)
+            case ast.Subscript():
+                return self._subscript(node, scope, out)
+            case ast.Call():
+                return self.call(node, scope, out)
+        raise Untranslated(f"an expression of the kind {type(node).__name__}")
+
+    def call(self, node: ast.Call, scope: Scope, out: Out) -> Value:
+        """Return the value of a call."""
+        raise NotImplementedError
+
+    def name(self, name: str, scope: Scope, out: Out) -> Value:
+        """Return what a name stands for."""
+        if name in scope.values:
+            return scope.values[name]
+        variable = scope.names.get(name)
+        if variable is None:
+            if scope.function is None:
+                return self.surroundings.of_text(name)
+            return self.surroundings.of_function(scope.function, name)
+        if variable in self.rings or variable in self.lists:
+            if not self.is_uniform(ring_item(variable)):
+                raise Untranslated(f"{name}, which holds items of several kinds")
+            if variable in self.lists:
+                return Appended(variable)
+            return Ring(variable, self.rings[variable])
+        return self.variables.read(variable, out, self.traps)
+
+    def _constant(self, given: object) -> Value:
+        match given:
+            case None:
+                return NOTHING
+            case bool():
+                return Const(Kind.BOOL, given)
+            case int() if -(1 << 63) <= given < 1 << 63:
+                return Const(Kind.INT, given)
+            case float():
+                return Const(Kind.FLOAT, given)
+        raise Untranslated(f"the constant {given!r:.40}")
+
+    def _binary(
+        self,
+        node: ast.AST,
+        operator: ast.operator,
+        operands: Sequence[ast.expr],
+        scope: Scope,
+        out: Out,
+    ) -> Value:
+        values = self.operands(operands, scope, out)
+        if not isinstance(operator, ast.Div) and any(
+            isinstance(each, Expr) and each.kind is Kind.FLOAT for each in values
+        ):
+            values = [self._converted(each) for each in values]
+        return self.each_kind(
+            values,
+            lambda given, _: operations.binary(operator, *map(self.scalar, given)),
+            self.place(node, scope),
+            out,
+        )
+
+    def _converted(self, value: Value) -> Value:
+        """Return a number of several kinds as arithmetic with a float sees it: as a float."""
+        if not isinstance(value, Several) or not NUMBERS.issuperset(value.kinds):
+            return value
+        parts = [
+            operations.as_float(self.scalar(self.variables.part(value.name, kind)))
+            for kind in value.kinds
+        ]
+        found = parts[-1]
+        for kind, part in zip(value.kinds[:-1], parts, strict=False):
+            found = Op(Kind.FLOAT, "select", (value.is_of(kind), part, found))
+        return found
+
+    # Choices
+
+    def _choice(
+        self,
+        node: ast.expr,
+        test: Expr,
+        body: ast.expr,
+        orelse: ast.expr,
+        scope: Scope,
+        out: Out,
+    ) -> Value:
+        if isinstance(test, Const):
+            return self.value(body if test.value else orelse, scope, out)
+        name = self.place(node, scope)
+        bodies = [self.assigned(name, each, scope) for each in (body, orelse)]
+        out.append(If(test, *bodies))
+        return self.variables.read(name, out, self.traps)
+
+    def _last(self, node: ast.BoolOp, scope: Scope, out: Out) -> Value:
+        """Return the value of ``a and b`` or ``a or b``: the operand that decides."""
+        name = self.place(node, scope)
+        both = isinstance(node.op, ast.And)
+        self.variables.assign(name, self.value(node.values[0], scope, out), out)
+        for number, each in enumerate(node.values[1:]):
+            held = self.variables.read(name, out, self.traps)
+            test = self.truth(held, f"{name}b{number}", out)
+            body = self.assigned(name, each, scope)
+            out.append(If(test if both else operations.negate(test), body))
+        return self.variables.read(name, out, self.traps)
+
+    # Items
+
+    def _subscript(self, node: ast.Subscript, scope: Scope, out: Out) -> Value:
+        owner = self.value(node.value, scope, out)
+        if isinstance(owner, Several):
+            raise Untranslated("an item of what may be no tuple")
+        index = self.value(node.slice, scope, out)
+        if isinstance(owner, Known) and isinstance(owner.value, dict | list | tuple):
+            raise Untranslated("an item of an object")
+        match owner, index:
+            case Group(items), Const(Kind.INT, place) if -len(items) <= place < len(items):
+                return items[int(place)]
+            case Ring(ring), Expr(Kind.INT):
+                return self.item(ring, index, f"{self.place(node, scope)}", out)
+        raise Untranslated("an item")

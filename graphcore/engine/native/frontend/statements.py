@@ -1,0 +1,208 @@
+"""Translate statements, and with them the whole loop of a fused function."""
+
+import ast
+from collections.abc import Sequence
+
+from graphcore.engine.native.frontend import operations
+from graphcore.engine.native.frontend.calls import Calls
+from graphcore.engine.native.frontend.operations import Untranslated
+from graphcore.engine.native.frontend.values import Out, Scope, parts
+from graphcore.engine.native.frontend.variables import NOTHING, Appended, Group, Ring, Value, slot
+from graphcore.engine.native.ir import (
+    Again,
+    Append,
+    Assign,
+    At,
+    Clear,
+    Const,
+    Drop,
+    If,
+    Kind,
+    Leave,
+    Length,
+    Loop,
+    Op,
+    Push,
+    Read,
+    Trap,
+)
+
+
+class Statements(Calls):
+    """Translates statements."""
+
+    def block(self, body: Sequence[ast.stmt], scope: Scope, out: Out) -> bool:
+        """Write statements; return whether the last one leads elsewhere."""
+        for each in body:
+            if scope.function is None:
+                self.traps.line = each.lineno
+            inner: Out = []
+            if scope.function is None:
+                inner.append(At(self.traps.reason("arithmetic that Python decides")))
+            try:
+                ended = self._statement(each, scope, inner)
+            except Untranslated as error:
+                inner.append(Trap(self.traps.reason(str(error))))
+                ended = True
+            out += inner
+            if ended:
+                return True
+        return False
+
+    def _statement(self, node: ast.stmt, scope: Scope, out: Out) -> bool:
+        match node:
+            case ast.Assign(targets, value):
+                self._assign(node, targets, value, scope, out)
+            case ast.AnnAssign(ast.Name(), _, value):
+                if value is not None:
+                    self._assign(node, [node.target], value, scope, out)
+            case ast.AugAssign(ast.Name() as target, operator, value):
+                load = self._made.setdefault(node, ast.Name(target.id, ast.Load()))
+                found = self._binary(node, operator, [load, value], scope, out)
+                self._store(target, found, scope, out)
+            case ast.If():
+                return self._if(node, scope, out)
+            case ast.While(test, body, []):
+                self._while(node, test, body, scope, out)
+            case ast.For(ast.Name() as target, iterable, body, []):
+                self._for(node, target, iterable, body, scope, out)
+            case ast.Break() | ast.Continue():
+                if scope.loop is None:
+                    raise Untranslated(type(node).__name__.lower())
+                again, leave = scope.loop
+                out.append(Leave(leave) if isinstance(node, ast.Break) else Again(again))
+                return True
+            case ast.Return(value):
+                self._return(value, scope, out)
+                return True
+            case ast.Expr(value):
+                self._expression(value, scope, out)
+            case ast.Pass():
+                pass
+            case _:
+                raise Untranslated(_WORDS.get(type(node), type(node).__name__.lower()))
+        return False
+
+    def _expression(self, node: ast.expr, scope: Scope, out: Out) -> None:
+        match node:
+            case ast.Constant():
+                return
+            case ast.Call(ast.Attribute(owner, "append"), [item], []):
+                held = self.value(owner, scope, out)
+                if isinstance(held, Appended):
+                    value = self.value(item, scope, out)
+                    self.check_item(held.name, value)
+                    out.append(Append(held.name, parts(value)))
+                    return
+        self.value(node, scope, out)
+
+    # Assignments
+
+    def _assign(
+        self,
+        node: ast.stmt,
+        targets: Sequence[ast.expr],
+        given: ast.expr,
+        scope: Scope,
+        out: Out,
+    ) -> None:
+        value = self.value(given, scope, out)
+        if len(targets) > 1 or isinstance(targets[0], ast.Tuple):
+            value = self.kept(value, self.place(node, scope), out)
+        for target in targets:
+            self._store(target, value, scope, out)
+
+    def _store(self, target: ast.expr, value: Value, scope: Scope, out: Out) -> None:
+        match target, value:
+            case ast.Name(name), _:
+                if name not in scope.names:
+                    raise Untranslated(f"an assignment to {name}")
+                variable = scope.names[name]
+                if variable in self.rings or variable in self.lists:
+                    raise Untranslated(f"{name} gets another object")
+                self.variables.assign(variable, value, out)
+            case ast.Tuple(targets), Group(items) if len(targets) == len(items):
+                for each, item in zip(targets, items, strict=True):
+                    self._store(each, item, scope, out)
+            case _:
+                raise Untranslated("an assignment to an attribute or an item")
+
+    # Choices and loops
+
+    def _if(self, node: ast.If, scope: Scope, out: Out) -> bool:
+        line = self.traps.line
+        test = self.test(node.test, scope, out)
+        if isinstance(test, Const):
+            return self.block(node.body if test.value else node.orelse, scope, out)
+        body: Out = []
+        orelse: Out = []
+        ended = self.block(node.body, scope, body)
+        self.traps.line = line
+        other = self.block(node.orelse, scope, orelse)
+        self.traps.line = line
+        out.append(If(test, tuple(body), tuple(orelse)))
+        return ended and other
+
+    def _while(
+        self, node: ast.While, test: ast.expr, body: Sequence[ast.stmt], scope: Scope, out: Out
+    ) -> None:
+        name = self.place(node, scope)
+        again, leave = f"{name}.again", f"{name}.leave"
+        inner: Out = []
+        holds = self.test(test, scope, inner)
+        if not (isinstance(holds, Const) and holds.value):
+            inner.append(If(operations.negate(holds), (Leave(leave),)))
+        if not self.block(body, scope.inside(again, leave), inner):
+            inner.append(Again(again))
+        out.append(Loop(leave, again, tuple(inner)))
+
+    def _for(
+        self,
+        node: ast.For,
+        target: ast.Name,
+        iterable: ast.expr,
+        body: Sequence[ast.stmt],
+        scope: Scope,
+        out: Out,
+    ) -> None:
+        ring = self.value(iterable, scope, out)
+        if not isinstance(ring, Ring):
+            raise Untranslated("a loop over what is no deque")
+        name = self.place(node, scope)
+        again, leave, place = f"{name}.again", f"{name}.leave", f"{name}.place"
+        self.variables.assign(place, Const(Kind.INT, 0), out)
+        index = Read(Kind.INT, slot(place, Kind.INT))
+        inner: Out = []
+        over = Op(Kind.BOOL, "int >=", (index, Length(Kind.INT, ring.name)))
+        inner.append(If(over, (Leave(leave),)))
+        self._store(target, self.item(ring.name, index, f"{name}.item", inner), scope, inner)
+        following = Op(Kind.INT, "int_add", (index, Const(Kind.INT, 1)))
+        inner.append(Assign(slot(place, Kind.INT), following))
+        before = len(inner)
+        if not self.block(body, scope.inside(again, leave), inner):
+            inner.append(Again(again))
+        if _changes(inner[before:], ring.name):
+            raise Untranslated("a loop that changes its deque")
+        out.append(Loop(leave, again, tuple(inner)))
+
+    def _return(self, value: ast.expr | None, scope: Scope, out: Out) -> None:
+        if scope.result is None:
+            raise Untranslated("return")
+        label, result = scope.result
+        given = NOTHING if value is None else self.value(value, scope, out)
+        self.variables.assign(result, given, out)
+        out.append(Leave(label))
+
+
+_WORDS = {ast.Raise: "raise", ast.Assert: "assert", ast.With: "with", ast.Try: "try"}
+
+
+def _changes(body: Sequence[object], ring: str) -> bool:
+    """Return whether some statements change a ring."""
+    for each in body:
+        if isinstance(each, Push | Drop | Clear) and each.ring == ring:
+            return True
+        for inner in (getattr(each, "body", ()), getattr(each, "orelse", ())):
+            if _changes(inner, ring):
+                return True
+    return False

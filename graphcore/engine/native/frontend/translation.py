@@ -1,0 +1,181 @@
+"""Translate the loop of a fused function into a kernel.
+
+The text is the one that the fused tier wrote: which nodes run, when, and on what, is decided there.
+"""
+
+import ast
+from collections import Counter, deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from graphcore.engine.native.frontend.statements import Statements
+from graphcore.engine.native.frontend.surroundings import Surroundings
+from graphcore.engine.native.frontend.values import Out, Scope, ring_item
+from graphcore.engine.native.frontend.variables import Known, Value, Variables, kind_of
+from graphcore.engine.native.ir import Input, Kernel, Kind, Reason
+
+
+@dataclass(frozen=True)
+class Text:
+    """What a translation needs to know of a fused function.
+
+    Attributes:
+        source: the function's text.
+        namespace: its globals.
+        carried: the variables that keep their values from one cycle to the next, and those that
+            only one cycle uses but that are written back.
+        read: those of `carried` that no cycle assigns.
+        value: the variable of the source's value.
+    """
+
+    source: str
+    namespace: Mapping[str, Any]
+    carried: frozenset[str]
+    read: frozenset[str]
+    value: str
+
+
+@dataclass(frozen=True)
+class Translation:
+    """A kernel, and what in Python belongs to it.
+
+    Attributes:
+        kernel: the kernel.
+        variables: the kinds of Python's variables.
+        surroundings: the numbers and objects around the function.
+        carried: Python's variables that the kernel holds.
+        inputs: the variables of the numbers around the function.
+        objects: what Python's variables hold that are no numbers and are never assigned.
+    """
+
+    kernel: Kernel
+    variables: Variables
+    surroundings: Surroundings
+    carried: tuple[str, ...]
+    inputs: tuple[str, ...]
+    objects: Mapping[str, object]
+
+
+class Loop:
+    """The loop of a fused function, parsed.
+
+    Args:
+        text: the function.
+    """
+
+    def __init__(self, text: Text) -> None:
+        self.text = text
+        [function] = ast.parse(text.source).body
+        assert isinstance(function, ast.FunctionDef)
+        [loop] = [each for each in function.body if isinstance(each, ast.For)]
+        assert isinstance(loop.target, ast.Tuple)
+        self.targets = [each.id for each in loop.target.elts if isinstance(each, ast.Name)]
+        self.body = loop.body[:-1]  # without the question whether the run is to end
+        self.names = {
+            each.id
+            for each in ast.walk(function)
+            if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store)
+        }
+        used = {
+            each.id for part in self.body for each in ast.walk(part) if isinstance(each, ast.Name)
+        }
+        used.update(self.targets)
+        self.refused = _refusal(self.body)
+        self.carried = tuple(sorted(used & text.carried))
+
+
+def translate(
+    loop: Loop, variables: Variables, observed: Mapping[str, object], value_kind: Kind
+) -> Translation:
+    """Return the kernel of a loop.
+
+    Args:
+        loop: the loop.
+        variables: the kinds that earlier translations of this loop have found.
+        observed: what the function's variables hold now.
+        value_kind: the kind of the source's values.
+    """
+    rings: dict[str, int | None] = {}
+    lists: set[str] = set()
+    objects: dict[str, object] = {}
+    missing = object()
+    shared = Counter(id(observed.get(name, missing)) for name in loop.carried)
+    for name in loop.carried:
+        value = observed.get(name, missing)
+        if type(value) in (deque, list) and shared[id(value)] > 1:
+            variables.observe(name, value)  # what one variable does to it, the other sees
+        elif type(value) is deque:
+            rings[name] = value.maxlen
+            for item in value:
+                variables.observe(ring_item(name), item)
+        elif type(value) is list:
+            lists.add(name)
+        elif name in loop.text.read and kind_of(value) is Kind.OTHER:
+            objects[name] = value
+        else:
+            variables.observe(name, value)
+    surroundings = Surroundings(loop.text.namespace, variables)
+    statements = Statements(variables, surroundings, rings, frozenset(lists))
+    known: dict[str, Value] = {name: Known(value) for name, value in objects.items()}
+    scope = Scope({name: name for name in loop.names | set(loop.carried)}, known)
+    while True:
+        variables.changed = False
+        body: Out = []
+        statements.inlined = 0
+        for name in loop.targets:
+            kind = value_kind if name == loop.text.value else Kind.INT
+            word = "value" if name == loop.text.value else name
+            variables.assign(name, Input(kind, word), body)
+        statements.block(loop.body, scope, body)
+        if not variables.changed:
+            break
+    apart = {*rings, *lists, *objects}
+    held = tuple(name for name in loop.carried if name not in apart)
+    inputs = tuple(surroundings.inputs)
+    kernel = Kernel(
+        tuple(body),
+        variables.slots(sorted(variables.kinds)),
+        tuple(sorted(variables.slots((*held, *inputs)))),
+        {name: _parts(variables, name) for name in sorted(rings) if _is_held(statements, name)},
+        {name: _parts(variables, name) for name in sorted(lists) if _is_held(statements, name)},
+        tuple(Reason(text, line) for text, line in statements.traps.reasons),
+    )
+    return Translation(kernel, variables, surroundings, held, inputs, objects)
+
+
+def _is_held(statements: Statements, name: str) -> bool:
+    return statements.is_uniform(ring_item(name))
+
+
+def _parts(variables: Variables, name: str) -> tuple[Kind, ...]:
+    item = ring_item(name)
+    kinds = variables.kinds.get(item, set())
+    if kinds == {Kind.TUPLE}:
+        names = [f"{item}.{place}" for place in range(variables.lengths[item])]
+        return tuple(next(iter(variables.kinds[each])) for each in names)
+    return tuple(kinds)
+
+
+def _refusal(body: list[ast.stmt]) -> str:
+    """Return why a loop must not run as a kernel at all; empty if it may.
+
+    A number or tuple that a kernel gives back is another object than before.
+    """
+    for part in body:
+        for node in ast.walk(part):
+            if not isinstance(node, ast.Compare):
+                continue
+            for operator, other in zip(node.ops, node.comparators, strict=True):
+                if isinstance(operator, ast.Is | ast.IsNot) and not _is_lasting(node.left, other):
+                    return f"it asks whether two values are the same object: {ast.unparse(node)}"
+    return ""
+
+
+def _is_lasting(left: ast.expr, right: ast.expr) -> bool:
+    match left, right:
+        case _, ast.Constant(None | True | False) | ast.Name("absent"):
+            return True
+        case ast.Call(ast.Name("type")), _:
+            return True
+    return False

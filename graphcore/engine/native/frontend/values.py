@@ -1,0 +1,259 @@
+"""What the translation of expressions stands on: scopes, names, and values of several kinds.
+
+An expression gives a value, and may write statements that have to run before it. Python evaluates
+from left to right: if an operand writes statements, what came before it is kept in variables first.
+"""
+
+import ast
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any
+
+from graphcore.engine.native.frontend.operations import Untranslated
+from graphcore.engine.native.frontend.surroundings import Surroundings
+from graphcore.engine.native.frontend.variables import (
+    Appended,
+    Group,
+    Known,
+    Ring,
+    Several,
+    Traps,
+    Unsettled,
+    Value,
+    Variables,
+)
+from graphcore.engine.native.ir import (
+    Body,
+    Const,
+    Drop,
+    Expr,
+    If,
+    Item,
+    Kind,
+    Length,
+    Op,
+    Statement,
+    Trap,
+)
+
+Out = list[Statement]
+Build = Callable[[list[Value], Out], Value]
+NUMBERS = frozenset((Kind.BOOL, Kind.INT, Kind.FLOAT))
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Where a name is looked up.
+
+    Attributes:
+        names: the kernel's name of each variable.
+        values: what other names stand for: deques and lists that were given to a function.
+        prefix: the beginning of the names of variables that belong to this place.
+        function: the inlined function; `None` in the fused function itself.
+        loop: the labels of the loop around: where `continue` and where `break` go.
+        result: the label to leave and the variable for the result of an inlined function.
+        depth: how many inlined functions are around.
+    """
+
+    names: dict[str, str]
+    values: dict[str, Value] = field(default_factory=dict)
+    prefix: str = ""
+    function: Any = None  # mypy would take a function for a method
+    loop: tuple[str, str] | None = None
+    result: tuple[str, str] | None = None
+    depth: int = 0
+
+    def inside(self, again: str, leave: str) -> "Scope":
+        """Return the scope inside of a loop."""
+        return replace(self, loop=(again, leave))
+
+
+class Values:
+    """Translates values: what all expressions share.
+
+    Args:
+        variables: the kinds of the variables.
+        surroundings: the objects around the function.
+        rings: the deques that the kernel holds, by variable, with their `maxlen`.
+        lists: the lists that the kernel appends to, by variable.
+    """
+
+    def __init__(
+        self,
+        variables: Variables,
+        surroundings: Surroundings,
+        rings: dict[str, int | None],
+        lists: frozenset[str],
+    ) -> None:
+        self.variables = variables
+        self.surroundings = surroundings
+        self.rings = rings
+        self.lists = lists
+        self.traps = Traps()
+        self._numbers: dict[ast.AST, int] = {}
+        self._made: dict[ast.AST, Any] = {}
+
+    # Names of the kernel's own variables
+
+    def place(self, node: ast.AST, scope: Scope) -> str:
+        """Return a name that is the same for this node of the text in each round."""
+        number = self._numbers.setdefault(node, len(self._numbers))
+        return f"{scope.prefix}${number}"
+
+    def kept(self, value: Value, name: str, out: Out) -> Value:
+        """Return the value from a variable of its own, so that later statements do not change it.
+
+        Constants, deques and objects stay as they are.
+        """
+        match value:
+            case Const() | Ring() | Appended() | Known():
+                return value
+            case Group(items):
+                return Group(
+                    tuple(self.kept(item, f"{name}.{at}", out) for at, item in enumerate(items))
+                )
+        self.variables.assign(name, value, out)
+        return self.variables.read(name, out, self.traps)
+
+    def operands(self, nodes: Sequence[ast.expr], scope: Scope, out: Out) -> list[Value]:
+        """Return the values of expressions that Python evaluates one after the other."""
+        values: list[Value] = []
+        for node in nodes:
+            inner: Out = []
+            value = self.value(node, scope, inner)
+            if inner:
+                values = [
+                    self.kept(each, f"{self.place(other, scope)}k", out)
+                    for each, other in zip(values, nodes, strict=False)
+                ]
+                out += inner
+            values.append(value)
+        return values
+
+    # Values of several kinds
+
+    def each_kind(
+        self,
+        values: Sequence[Value],
+        build: Build,
+        name: str,
+        out: Out,
+    ) -> Value:
+        """Return what `build` makes of some values, whichever kinds they are of.
+
+        Args:
+            values: the values; of those of several kinds, `build` gets one kind after the other.
+            build: makes a value, and may write statements.
+            name: the variable for the result.
+            out: where to write.
+        """
+        place = next((at for at, each in enumerate(values) if isinstance(each, Several)), None)
+        if place is None:
+            return build(list(values), out)
+        value = values[place]
+        assert isinstance(value, Several)
+        chosen: Out = []
+        for kind in reversed(value.kinds):
+            given = [*values[:place], self.variables.part(value.name, kind), *values[place + 1 :]]
+            inner = f"{name}{kind.name[0]}"
+            write = partial(self._assign_each, name, given, build, inner)
+            body = self.attempt(write)
+            # The last kind needs no test.
+            chosen = [If(value.is_of(kind), body, tuple(chosen))] if chosen else list(body)
+        out += chosen
+        return self.variables.read(name, out, self.traps)
+
+    def _assign_each(
+        self, name: str, given: Sequence[Value], build: Build, inner: str, out: Out
+    ) -> None:
+        self.variables.assign(name, self.each_kind(given, build, inner, out), out)
+
+    def attempt(self, write: Callable[[Out], None]) -> Body:
+        """Return statements, with a trap from the point on at which there is no translation."""
+        out: Out = []
+        try:
+            write(out)
+        except Untranslated as error:
+            out.append(Trap(self.traps.reason(str(error))))
+        return tuple(out)
+
+    def assigned(self, name: str, node: ast.expr, scope: Scope) -> Body:
+        """Return statements by which a variable gets the value of an expression, or a trap."""
+
+        def write(out: Out) -> None:
+            self.variables.assign(name, self.value(node, scope, out), out)
+
+        return self.attempt(write)
+
+    def scalar(self, value: Value) -> Expr:
+        """Return a number or `None`, of one kind."""
+        if not isinstance(value, Expr):
+            raise Untranslated("an operation on what is no number")
+        return value
+
+    def value(self, node: ast.expr, scope: Scope, out: Out) -> Value:
+        """Return the value of an expression."""
+        raise NotImplementedError
+
+    # Deques
+
+    def item(self, ring: str, index: Expr, name: str, out: Out) -> Value:
+        """Return an item of a deque, from a variable: later statements may remove it."""
+        self.variables.assign(name, self._in_ring(ring, index), out)
+        return self.variables.read(name, out, self.traps)
+
+    def _in_ring(self, ring: str, index: Expr) -> Value:
+        first = ring_item(ring)
+        kinds = self.variables.kinds.get(first)
+        if not kinds:
+            raise Unsettled(ring)
+        (kind,) = kinds
+        if kind is not Kind.TUPLE:
+            return Item(kind, ring, 0, index)
+        items: list[Value] = []
+        for place in range(self.variables.lengths[first]):
+            (inner,) = self.variables.kinds[f"{first}.{place}"]
+            items.append(Item(inner, ring, place, index))
+        return Group(tuple(items))
+
+    def check_item(self, ring: str, value: Value) -> None:
+        """Add the kind of a further item; refuse it if the items are then of several kinds."""
+        self.variables.assign(ring_item(ring), value, [])
+        if not self.is_uniform(ring_item(ring)):
+            raise Untranslated(f"{ring}, which holds items of several kinds")
+
+    def is_uniform(self, item: str) -> bool:
+        """Return whether items are numbers of one kind, or tuples of such."""
+        kinds = self.variables.kinds.get(item, set())
+        if kinds == {Kind.TUPLE}:
+            places = (f"{item}.{at}" for at in range(self.variables.lengths[item]))
+            held = [self.variables.kinds[at] for at in places]
+            return all(len(each) == 1 and each <= NUMBERS for each in held)
+        return len(kinds) < 2 and kinds <= NUMBERS
+
+    def removed(self, ring: str, first: bool, name: str, out: Out) -> Value:
+        """Return the first or last item of a deque, and write that it is removed."""
+        last = Op(Kind.INT, "int_subtract", (Length(Kind.INT, ring), Const(Kind.INT, 1)))
+        value = self.item(ring, Const(Kind.INT, 0) if first else last, name, out)
+        out.append(Drop(ring, first))
+        return value
+
+
+def ring_item(ring: str) -> str:
+    """Return the variable whose kinds are those of a ring's items."""
+    return f"{ring}[]"
+
+
+def parts(value: Value) -> tuple[Expr, ...]:
+    """Return the scalars of which a value consists.
+
+    Raises:
+        Untranslated: if it is of several kinds, or no number.
+    """
+    match value:
+        case Expr(kind) if kind in NUMBERS:
+            return (value,)
+        case Group(items):
+            return tuple(part for item in items for part in parts(item))
+    raise Untranslated("an item of several kinds")

@@ -1,0 +1,245 @@
+"""The kinds of the variables, which the translation finds by fixpoint.
+
+A variable of Python may hold several kinds: `None`, then a float. In the kernel it is a variable
+for each kind, named `name:KIND`, and a tag, named `name#`, that says which of them holds. A tuple's
+items are variables of their own, `name.0`, `name.1`. Where only one kind is ever assigned, there is
+no tag. Kinds are only ever added, so translating again until nothing changes comes to an end.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from graphcore.engine.native.frontend.operations import Untranslated
+from graphcore.engine.native.ir import (
+    SCALARS,
+    Assign,
+    Const,
+    Expr,
+    Kind,
+    Op,
+    Read,
+    Statement,
+    TrapIf,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Several:
+    """A value of one of several kinds, in a variable."""
+
+    name: str
+    kinds: tuple[Kind, ...]
+
+    def is_of(self, kind: Kind) -> Expr:
+        """Return the test of whether it is of this kind."""
+        return tag_is(self.name, kind)
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A tuple."""
+
+    items: tuple["Value", ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Ring:
+    """A deque that the kernel holds; `longest` is its `maxlen`."""
+
+    name: str
+    longest: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """A list that the kernel appends to."""
+
+    name: str
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Known:
+    """An object that stays the same."""
+
+    value: object
+
+
+Value = Expr | Several | Group | Ring | Appended | Known
+NOTHING = Const(Kind.NONE, 0)
+
+
+class Unsettled(Untranslated):
+    """Nothing is known of a variable's kinds; the next round may know."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"{name}, which has had no value")
+
+
+def tag_of(name: str) -> str:
+    """Return the variable that tells which kind of value a variable holds."""
+    return f"{name}#"
+
+
+def slot(name: str, kind: Kind) -> str:
+    """Return the variable for a variable's value of one kind."""
+    return f"{name}:{kind.name}"
+
+
+def tag_is(name: str, kind: Kind) -> Expr:
+    """Return the test of whether a variable holds this kind."""
+    return Op(Kind.BOOL, "int ==", (Read(Kind.INT, tag_of(name)), Const(Kind.INT, int(kind))))
+
+
+class Variables:
+    """The kinds of variables.
+
+    Attributes:
+        kinds: for each variable, the kinds that it may hold.
+        lengths: for each variable that may hold a tuple, the number of its items.
+        changed: whether a kind has been added; the caller sets it back.
+    """
+
+    def __init__(self) -> None:
+        self.kinds: dict[str, set[Kind]] = {}
+        self.lengths: dict[str, int] = {}
+        self.changed = False
+
+    def observe(self, name: str, value: object) -> None:
+        """Add the kind of a value that a variable of Python holds."""
+        kind = kind_of(value)
+        if kind is Kind.TUPLE:
+            assert isinstance(value, tuple)
+            if self.lengths.setdefault(name, len(value)) != len(value):
+                kind = Kind.OTHER
+            else:
+                for place, item in enumerate(value):
+                    self.observe(f"{name}.{place}", item)
+        self._add(name, kind)
+
+    def holds(self, name: str, value: object) -> bool:
+        """Return whether a variable may hold this value."""
+        kind = kind_of(value)
+        if kind is Kind.TUPLE:
+            assert isinstance(value, tuple)
+            if self.lengths.get(name) != len(value):
+                kind = Kind.OTHER
+            elif not all(self.holds(f"{name}.{at}", item) for at, item in enumerate(value)):
+                return False
+        return kind in self.kinds.get(name, ())
+
+    def slots(self, names: Iterable[str]) -> dict[str, Kind]:
+        """Return the kernel's variables for some variables of Python."""
+        found: dict[str, Kind] = {}
+        for name in names:
+            kinds = self.kinds.get(name, set())
+            if len(kinds) > 1:
+                found[tag_of(name)] = Kind.INT
+            found |= {slot(name, kind): kind for kind in sorted(kinds) if kind in SCALARS}
+            if Kind.TUPLE in kinds:
+                found |= self.slots(f"{name}.{at}" for at in range(self.lengths[name]))
+        return found
+
+    def read(self, name: str, out: list[Statement], traps: "Traps") -> Value:
+        """Return the value of a variable, with a trap where it has none that the kernel holds."""
+        kinds = self.kinds.get(name)
+        if not kinds:
+            raise Unsettled(name)
+        if kinds == {Kind.OTHER}:
+            raise Untranslated(f"{name}, which holds no number")
+        if Kind.OTHER in kinds:
+            traps.trap_if(tag_is(name, Kind.OTHER), f"{name} has no value yet", out)
+        left = tuple(sorted(kinds - {Kind.OTHER}))
+        return self.part(name, left[0]) if len(left) == 1 else Several(name, left)
+
+    def part(self, name: str, kind: Kind) -> Value:
+        """Return the value of a variable that holds this kind."""
+        if kind is Kind.NONE:
+            return NOTHING
+        if kind is Kind.TUPLE:
+            items = []
+            for place in range(self.lengths[name]):
+                item = f"{name}.{place}"
+                kinds = tuple(sorted(self.kinds.get(item, ())))
+                if not kinds:
+                    raise Unsettled(name)
+                if Kind.OTHER in kinds:
+                    raise Untranslated(f"{name}, which holds a tuple of other things than numbers")
+                items.append(self.part(item, kinds[0]) if len(kinds) == 1 else Several(item, kinds))
+            return Group(tuple(items))
+        return Read(kind, slot(name, kind))
+
+    def assign(self, name: str, value: Value, out: list[Statement]) -> None:
+        """Write that a variable gets a value."""
+        match value:
+            case Expr(kind):
+                self._add(name, kind)
+                if kind is not Kind.NONE:
+                    out.append(Assign(slot(name, kind), value))
+                self._tag(name, Const(Kind.INT, int(kind)), out)
+            case Several(other, kinds):
+                if other == name:
+                    return
+                for kind in kinds:
+                    self._add(name, kind)
+                    if kind in SCALARS:
+                        out.append(Assign(slot(name, kind), Read(kind, slot(other, kind))))
+                    elif kind is Kind.TUPLE:
+                        part = self.part(other, kind)
+                        assert isinstance(part, Group)
+                        self._items(name, part, out)
+                self._tag(name, Read(Kind.INT, tag_of(other)), out)
+            case Group():
+                self._items(name, value, out)
+                self._add(name, Kind.TUPLE)
+                self._tag(name, Const(Kind.INT, int(Kind.TUPLE)), out)
+            case _:
+                raise Untranslated(f"{name} gets an object that is no number")
+
+    def _items(self, name: str, value: Group, out: list[Statement]) -> None:
+        if self.lengths.setdefault(name, len(value.items)) != len(value.items):
+            raise Untranslated(f"{name} gets tuples of several lengths")
+        for place, item in enumerate(value.items):
+            self.assign(f"{name}.{place}", item, out)
+
+    def _tag(self, name: str, tag: Expr, out: list[Statement]) -> None:
+        if len(self.kinds[name]) > 1:
+            out.append(Assign(tag_of(name), tag))
+
+    def _add(self, name: str, kind: Kind) -> None:
+        kinds = self.kinds.setdefault(name, set())
+        if kind not in kinds:
+            kinds.add(kind)
+            self.changed = True
+
+
+class Traps:
+    """Collects the reasons of traps; those of one line and text are one."""
+
+    def __init__(self) -> None:
+        self.reasons: dict[tuple[str, int], int] = {}
+        self.line = 0
+
+    def reason(self, text: str) -> int:
+        """Return the number of a reason at the present line."""
+        return self.reasons.setdefault((text, self.line), len(self.reasons))
+
+    def trap_if(self, test: Expr, text: str, out: list[Statement]) -> None:
+        """Write a trap that a test decides."""
+        out.append(TrapIf(test, self.reason(text)))
+
+
+_WORD = range(-(1 << 63), 1 << 63)
+
+
+def kind_of(value: object) -> Kind:
+    """Return the kind of a value; of integers past 64 bits and all that is no number, `OTHER`."""
+    if value is None:
+        return Kind.NONE
+    of = type(value)
+    if of is bool:
+        return Kind.BOOL
+    if of is int:
+        return Kind.INT if value in _WORD else Kind.OTHER
+    if of is float:
+        return Kind.FLOAT
+    return Kind.TUPLE if of is tuple else Kind.OTHER

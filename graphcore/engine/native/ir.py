@@ -1,0 +1,231 @@
+"""The native tier's intermediate representation: typed, scalar, and free of Python.
+
+A `Kernel` is the code of one cycle. Each of its variables has one kind. Where the kernel cannot do
+exactly what Python does, it traps: it stops, and Python runs the cycle. `Trap` always traps,
+`TrapIf` for a test, and some operations for some operands; `operations.py` names those.
+"""
+
+from dataclasses import dataclass, field
+from enum import IntEnum
+
+
+class Kind(IntEnum):
+    """What a variable holds; the number is its tag, where a variable may hold several kinds."""
+
+    OTHER = 0  # no value yet, or an object that stays in Python
+    NONE = 1
+    BOOL = 2
+    INT = 3  # 64 bits
+    FLOAT = 4
+    TUPLE = 5  # its items are variables of their own
+
+
+SCALARS = (Kind.BOOL, Kind.INT, Kind.FLOAT)
+
+
+# Expressions
+
+
+@dataclass(frozen=True, slots=True)
+class Expr:
+    """A number; computing it changes nothing, so it may be left out but for its traps."""
+
+    kind: Kind
+
+
+@dataclass(frozen=True, slots=True)
+class Const(Expr):
+    """A number that is known."""
+
+    value: bool | int | float
+
+
+@dataclass(frozen=True, slots=True)
+class Read(Expr):
+    """A variable."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Op(Expr):
+    """An operation, by its name in `operations.py`."""
+
+    name: str
+    args: tuple[Expr, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Lazy(Expr):
+    """``left and right`` or ``left or right`` of two bools; `right` is computed only if needed."""
+
+    both: bool
+    left: Expr
+    right: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class Input(Expr):
+    """The present event: its `time`, its `value`, or the number of the `cycle`."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Length(Expr):
+    """The length of a ring or list."""
+
+    ring: str
+
+
+@dataclass(frozen=True, slots=True)
+class Item(Expr):
+    """A part of an item of a ring; it traps if there is no such item."""
+
+    ring: str
+    part: int
+    index: Expr
+
+
+# Statements
+
+
+@dataclass(frozen=True, slots=True)
+class Assign:
+    """Set a variable."""
+
+    name: str
+    value: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class If:
+    """A choice."""
+
+    test: Expr
+    body: "Body"
+    orelse: "Body" = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Loop:
+    """Run `body` again and again, until it leaves the label; it traps after very many rounds."""
+
+    label: str
+    again: str
+    body: "Body"
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Run `body` once; it may leave the label before its end."""
+
+    label: str
+    body: "Body"
+
+
+@dataclass(frozen=True, slots=True)
+class Leave:
+    """Go to the end of a block or loop."""
+
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """Begin the next round of a loop, by its `again`."""
+
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Trap:
+    """Leave the cycle to Python; `reason` is an index into `Kernel.reasons`."""
+
+    reason: int
+
+
+@dataclass(frozen=True, slots=True)
+class TrapIf:
+    """Leave the cycle to Python if a test holds."""
+
+    test: Expr
+    reason: int
+
+
+@dataclass(frozen=True, slots=True)
+class At:
+    """From here on, operations that trap do so for this reason."""
+
+    reason: int
+
+
+@dataclass(frozen=True, slots=True)
+class Push:
+    """Append an item to a ring, part by part."""
+
+    ring: str
+    parts: tuple[Expr, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """Remove the first or the last item of a ring; it traps if there is none."""
+
+    ring: str
+    first: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Clear:
+    """Remove all items of a ring."""
+
+    ring: str
+
+
+@dataclass(frozen=True, slots=True)
+class Append:
+    """Append an item to a list that the kernel only appends to, part by part."""
+
+    list: str
+    parts: tuple[Expr, ...]
+
+
+Statement = (
+    Assign | If | Loop | Block | Leave | Again | Trap | TrapIf | At | Push | Drop | Clear | Append
+)
+Body = tuple[Statement, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why a cycle is left for Python.
+
+    Attributes:
+        text: the reason.
+        line: the line of the fused function, for the node to which it belongs; 0 for none.
+    """
+
+    text: str
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
+class Kernel:
+    """The code of one cycle.
+
+    Attributes:
+        body: its statements.
+        variables: the kind of each variable.
+        carried: the variables that keep their values from one cycle to the next, sorted.
+        rings: for each ring, the kinds of an item's parts.
+        lists: for each list, the same.
+        reasons: why it may trap.
+    """
+
+    body: Body
+    variables: dict[str, Kind]
+    carried: tuple[str, ...]
+    rings: dict[str, tuple[Kind, ...]]
+    lists: dict[str, tuple[Kind, ...]]
+    reasons: tuple[Reason, ...] = field(compare=False)

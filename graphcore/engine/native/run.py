@@ -1,0 +1,321 @@
+"""One run: stretches of cycles in Python, and chunks of cycles in a kernel.
+
+A trap never raises. What runs is deterministic, so the chunk starts again from the state that it
+began with and stops before the cycle that trapped; Python runs that cycle. Where traps are frequent
+Python runs ever longer stretches, up to the rest of the run.
+"""
+
+from collections import Counter
+from collections.abc import MutableMapping
+from dataclasses import dataclass, field
+from time import perf_counter_ns
+from typing import Any
+
+from graphcore.engine.fused.backend.emit import Entry
+from graphcore.engine.native.backend.layout import Words
+from graphcore.engine.native.backend.machine import Code, code_of
+from graphcore.engine.native.backend.memory import Memory, Unfit
+from graphcore.engine.native.feed import Columns, Feed
+from graphcore.engine.native.frontend.translation import Loop, Translation, translate
+from graphcore.engine.native.frontend.variables import Variables
+from graphcore.engine.native.ir import Block, Body, Kind, Trap
+from graphcore.engine.native.stretches import NotBegunError, Stretch
+from graphcore.engine.run.session import Session
+
+_MOST_TRANSLATIONS = 20
+_FOR_EVER = 1 << 62
+_LONG = 10_000_000  # ns that one call of the kernel may take
+_SHORTEST = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How a run is divided.
+
+    Attributes:
+        warm_up: how many cycles run in Python first, so that the variables show their types.
+        chunk: how many cycles one call of the kernel runs at most; between two calls the run looks
+            at `stop`, Ctrl-C and the questions of other threads.
+    """
+
+    warm_up: int = 256
+    chunk: int = 65_536
+
+
+@dataclass(slots=True)
+class Told:
+    """What `explain` tells of a run.
+
+    Attributes:
+        cycles: how many cycles ran in machine code.
+        all: how many cycles ran.
+        left: how many cycles were left for Python, by the index of the node and the reason.
+        why: why a run, or the rest of it, was not in machine code.
+    """
+
+    cycles: int = 0
+    all: int = 0
+    left: Counter[tuple[int, str]] = field(default_factory=Counter)
+    why: str = ""
+
+
+class Machine:
+    """A kernel that is ready to run."""
+
+    def __init__(self, translation: Translation) -> None:
+        words = Words(translation.kernel)
+        self.translation = translation
+        self.memory = Memory(translation, words)
+        self.code: Code = code_of(translation.kernel, words)
+
+
+@dataclass(eq=False)
+class Prepared:
+    """What serves all runs of a graph.
+
+    Attributes:
+        stretches: the function for each entry.
+        loop: the function's loop.
+        timed: whether the loop needs the times of the events.
+        machines: the kernels, by the kind of the source's values.
+        variables: the kinds that were found, by the same.
+    """
+
+    stretches: dict[Entry, Stretch]
+    loop: Loop
+    timed: bool
+    machines: dict[Kind, Machine] = field(default_factory=dict)
+    variables: dict[Kind, Variables] = field(default_factory=dict)
+
+
+class Run:
+    """One run.
+
+    Args:
+        prepared: what serves all runs.
+        session: the run.
+        feed: the events of its source.
+        pace: how it is divided.
+
+    Attributes:
+        told: what `explain` tells of it.
+    """
+
+    def __init__(self, prepared: Prepared, session: Session, feed: Feed, pace: Pace) -> None:
+        self._prepared = prepared
+        self._session = session
+        self._feed = feed
+        for stretch in prepared.stretches.values():
+            stretch.feed_to(feed)
+        self._pace = pace
+        self._size = pace.chunk
+        self._variables: MutableMapping[str, Any] | None = None
+        self._done = 0
+        self._machine: Machine | None = None  # it holds the state, instead of the variables
+        self._left = pace.warm_up  # how many cycles are to run in Python
+        self._patience = 1
+        self._last_trap = 0
+        self._translations = 0
+        self.told = Told()
+
+    def run(self) -> None:
+        """Run all cycles."""
+        raised = False
+        try:
+            while self._feed.advance():
+                if not self._chunk():
+                    break
+            if self._session.ended_by is None and self._feed.error is not None:
+                self._take()
+                raised = True
+                self._in_python(self._feed.failing())
+            if self._variables is None:
+                self._in_python(())
+        except NotBegunError as error:
+            self._give_back()
+            cause = error.__cause__
+            assert cause is not None
+            raise cause from None
+        except BaseException:
+            if self._is_left_open(raised):
+                self._give_back()
+            raise
+        self._give_back()
+        self._session.end_at(self._feed.following)
+
+    def _is_left_open(self, raised: bool) -> bool:
+        """Return whether Ctrl-C came outside of the fused function, so the state is still here."""
+        if self._machine is not None:
+            return True
+        stretch = self._current()
+        if stretch.returned:
+            self._variables = stretch.returned["variables"]
+            self._done = self._variables.get("cycle", self._done)
+            return True
+        return False
+
+    def _current(self) -> Stretch:
+        entry = Entry.START if self._variables is None else Entry.VARIABLES
+        return self._prepared.stretches[entry]
+
+    # The state
+
+    def _take(self) -> None:
+        """Take the state from the kernel's memory into the variables."""
+        machine = self._machine
+        if machine is None:
+            return
+        if not machine.memory.is_clean:
+            machine.memory.restore()
+        assert self._variables is not None
+        machine.memory.store(self._variables)
+        self._done = machine.memory.done
+        self._variables["cycle"] = self._done
+        self._machine = None
+
+    def _take_for_parameters(self) -> None:
+        """Take the state, but leave the parameters as they have been read anew."""
+        assert self._variables is not None
+        anew = dict(self._variables)
+        self._take()
+        for name in self._prepared.loop.text.read:
+            self._variables[name] = anew[name]
+
+    def _give_back(self) -> None:
+        """Give the nodes their state."""
+        self._take()
+        self.told.all = self._done
+        assert self._variables is not None
+        stretch = self._prepared.stretches[Entry.VARIABLES]
+        stretch.give_back(self._variables, self._session, self._done)
+
+    # Chunks
+
+    def _chunk(self) -> bool:
+        """Run the cycles of the feed's present chunk; return whether the run goes on."""
+        feed, session, at = self._feed, self._session, 0
+        columns: Columns | None = None
+        while at < feed.count:
+            if session.interrupted:
+                if self._variables is not None:
+                    self._give_back()
+                if session.answer():
+                    return False
+            if self._left <= 0 and columns is None:
+                columns = feed.columns()
+            if self._left > 0 or columns is None:
+                last = min(feed.count, at + self._left) if self._left > 0 else feed.count
+                self._take()
+                self._in_python(feed.events(at, last, self._prepared.timed))
+                self._left -= last - at
+                at = self._done - feed.before
+                if session.ended_by is not None:
+                    return False
+            elif self._enter(columns.kind):
+                at = self._in_kernel(columns, at, min(feed.count, at + self._size))
+        return True
+
+    def _in_python(self, events: Any) -> None:
+        session, stretch = self._session, self._current()
+        self._variables = stretch.go(session, events, self._done, self._variables)
+        self._done = self._variables.get("cycle", self._done)
+        stretch.returned = {}
+
+    # Kernels
+
+    def _enter(self, kind: Kind) -> bool:
+        """Have the kernel for this kind of values hold the state; return whether it does."""
+        assert self._variables is not None
+        if self._prepared.stretches[Entry.VARIABLES].read_anew(self._variables):
+            self._take_for_parameters()
+        machine = self._prepared.machines.get(kind)
+        if self._machine is not None and self._machine is machine:
+            try:
+                if machine.translation.surroundings.hold():
+                    machine.memory.load_inputs()
+                    return True
+            except Unfit:
+                pass
+        self._take()
+        while True:
+            try:
+                if machine is None or not machine.translation.surroundings.hold():
+                    raise Unfit
+                machine.memory.load(self._variables, self._done)
+                machine.memory.load_inputs()
+            except Unfit:
+                machine = self._made(kind)
+                if machine is None:
+                    self._left = _FOR_EVER
+                    return False
+                continue
+            self._machine = machine
+            return True
+
+    def _made(self, kind: Kind) -> Machine | None:
+        """Return a kernel for the present variables; `None` if there is no use in one."""
+        assert self._variables is not None
+        self._translations += 1
+        if self._translations > _MOST_TRANSLATIONS:
+            self.told.why = "the types of its values kept changing"
+            return None
+        prepared = self._prepared
+        variables = prepared.variables.setdefault(kind, Variables())
+        translation = translate(prepared.loop, variables, self._variables, kind)
+        trap = _first_trap(translation.kernel.body)
+        if trap is not None:
+            reason = translation.kernel.reasons[trap]
+            self.told.why = f"each cycle is left for Python, because of {reason.text}"
+            return None
+        machine = prepared.machines[kind] = Machine(translation)
+        return machine
+
+    def _in_kernel(self, columns: Columns, first: int, last: int) -> int:
+        """Run cycles of the chunk; return the event up to which they ran."""
+        machine = self._machine
+        assert machine is not None
+        memory, code = machine.memory, machine.code
+        memory.set_events(columns.times, columns.values, self._feed.before)
+        memory.save()
+        began = perf_counter_ns()
+        reached: int = code.run(memory.address, first, last)
+        if memory.is_clean:
+            self._adapt(perf_counter_ns() - began)
+            self.told.cycles += last - first
+            return last
+        reason = memory.reason
+        memory.restore()
+        if reached > first:
+            code.run(memory.address, first, reached)
+            assert memory.is_clean
+            self.told.cycles += reached - first
+        if reason < 0:
+            memory.grow(-1 - reason)
+            return reached
+        why = machine.translation.kernel.reasons[reason]
+        self.told.left[self._current().owner_at(why.line), why.text] += 1
+        # Cycles that trap one soon after the other are better run in Python.
+        cycle = self._feed.before + reached
+        frequent = cycle - self._last_trap < 4 * self._patience
+        self._last_trap = cycle
+        self._patience = min(2 * self._patience, _FOR_EVER) if frequent else 1
+        self._left = self._patience
+        return reached
+
+    def _adapt(self, took: int) -> None:
+        if took > _LONG:
+            self._size = max(self._size // 2, _SHORTEST)
+        elif took < _LONG // 4:
+            self._size = min(2 * self._size, self._pace.chunk)
+
+
+def _first_trap(body: Body) -> int | None:
+    """Return the reason for which each cycle traps, if there is one."""
+    for each in body:
+        if isinstance(each, Trap):
+            return each.reason
+        if isinstance(each, Block):
+            found = _first_trap(each.body)
+            if found is not None:
+                return found
+    return None

@@ -1,0 +1,310 @@
+"""Random graphs over numbers with one recorded source, which the native tier takes."""
+
+import math
+import random
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+import graphcore as gc
+
+FACTOR = 2.5
+
+
+@gc.node
+class Accumulated(gc.MutableNode[float]):
+    """Has state of every kind: numbers, None at first, a deque."""
+
+    first: gc.Active[float]
+    second: gc.Passive[float]
+    step: float
+    total: float = gc.state(0.0)
+    count: int = gc.state(0)
+    last: float | None = gc.state(None)
+    recent: deque[float] = gc.state(factory=deque)
+
+    def cycle(self, state: gc.GraphState) -> bool:
+        self.count += 1
+        if self.last is not None and self.first.value < self.last:
+            self.total -= self.step
+            self.last = self.first.value
+            return False
+        self.last = self.first.value
+        self.recent.append(self.first.value * self.second.value)
+        while len(self.recent) > 4:
+            self.total += self.recent.popleft()
+        if self.count % 3 == 0:
+            return False
+        self.value = self.total / self.count if self.count > 2 else self.recent[-1]
+        return True
+
+
+@gc.node(valid="any")
+class Either(gc.MutableNode[float]):
+    """Sets its value though it does not tick (R5)."""
+
+    first: gc.Active[float]
+    second: gc.Active[float]
+
+    def cycle(self, state: gc.GraphState) -> bool:
+        if state.ticked(self.first) and state.ticked(self.second):
+            value = self.first.value - self.second.value
+        elif state.ticked(self.first):
+            value = self.first.value
+        else:
+            value = self.second.value
+        self.value = value
+        return value > 0
+
+
+@gc.node
+class Greatest(gc.MutableNode[float]):
+    """Loops over a deque with a longest length, and over pairs."""
+
+    source: gc.Active[float]
+    recent: deque[float] = gc.state(factory=lambda: deque(maxlen=5))
+    pairs: deque[tuple[int, float]] = gc.state(factory=deque)
+
+    def cycle(self, state: gc.GraphState) -> bool:
+        self.recent.append(self.source.value)
+        self.pairs.append((state.time, self.source.value))
+        if len(self.pairs) > 7:
+            self.pairs.popleft()
+        best = None
+        for each in self.recent:
+            if each != each:
+                continue
+            if best is None or each > best:
+                best = each
+        if best is None or self.pairs[0][1] > best:
+            return False
+        self.value = best + self.pairs[0][0]
+        return True
+
+
+@gc.node
+class Halving(gc.MutableNode[float]):
+    """Raises an error for some values."""
+
+    source: gc.Active[float]
+
+    def cycle(self, state: gc.GraphState) -> bool:
+        left = self.source.value
+        rounds = 0
+        while left > 1:
+            left = left / 2
+            rounds += 1
+            if rounds > 60:
+                raise ValueError(f"{self.source.value} is too great")
+        self.value = rounds + left
+        return True
+
+
+def longer(x: float) -> float:
+    y = x * 2
+    if y > 3:
+        return y - 1
+    while y < 0 and y > -100:
+        y = y * 2 + 1
+    return -y
+
+
+def split(x: float) -> tuple[float, float]:
+    whole = x // 1
+    return whole, x - whole
+
+
+def sign(x: float) -> int:
+    if x > 0:
+        return 1
+    elif x < 0:
+        return -1
+    return 0
+
+
+MAPS: list[Callable[[Any], Any]] = [
+    lambda x: x + 1,
+    lambda x: x * 0.5,
+    lambda x: x - FACTOR,
+    lambda x: -x,
+    lambda x: x * x,
+    lambda x: x / 3,
+    lambda x: x // 2,
+    lambda x: x % 3,
+    lambda x: x % -0.7,
+    lambda x: x // 0.3,
+    lambda x: abs(x),
+    lambda x: x > 1,
+    lambda x: 1 / x,
+    lambda x: x**2,
+    lambda x: x**3,
+    lambda x: x**0.5 if x > 0 else 0.0,
+    lambda x: 2.0**x if abs(x) < 50 else x,
+    lambda x: math.exp(x / 10),
+    lambda x: math.log(x) if x > 0 else x,
+    lambda x: math.sqrt(x) if x >= 0 else -1.0,
+    lambda x: math.sin(x) if math.isfinite(x) else x,
+    lambda x: math.tanh(x),
+    lambda x: int(x) if math.isfinite(x) else 0,
+    lambda x: round(x) if abs(x) < 1e6 else 0,
+    lambda x: math.floor(x) if math.isfinite(x) else 0,
+    lambda x: max(x, 0),
+    lambda x: max(x, 0) * 2,
+    lambda x: min(x, 1.5),
+    lambda x: min(1, x, 2.5),
+    lambda x: float(x),
+    lambda x: x * 10**9,
+    lambda x: x * 1000003,
+    lambda x: (x, x + 1)[0],
+    lambda x: split(x)[1] if math.isfinite(x) else x,
+    lambda x: x if x == x else 0.0,
+    lambda x: x and 1,
+    lambda x: x or 2.5,
+    lambda x: not x,
+    lambda x: 0 < x < 3,
+    lambda x: x == 1,
+    lambda x: 1 if x > 0 else False,
+    lambda x: None if x > 2 else x,
+    lambda x: sign(x),
+    longer,
+    sign,
+    abs,
+    float,
+    str,
+]
+PREDICATES: list[Callable[[Any], Any]] = [
+    lambda x: x > 0,
+    lambda x: x < 1,
+    lambda x: x != 0,
+    lambda x: int(x) % 2 if math.isfinite(x) else 0,
+    lambda x: x,
+    lambda x: x == x,
+    math.isfinite,
+    lambda x: (x > 0 and x < 2) or x != x,
+]
+SCANS: list[tuple[Callable[[Any, Any], Any], Any]] = [
+    (lambda a, x: a + x, 0),
+    (lambda a, x: a * 0.9 + x, 0.0),
+    (lambda a, x: a + 1, 0),
+    (lambda a, x: x if x > a else a, 0),
+    (lambda a, x: a * 3 + 1 if a < 10**17 else 0, 1),
+    (lambda a, x: a * 31 + 7, 1),
+]
+JOINS: list[Callable[[Any, Any], Any]] = [
+    lambda a, b: a + b,
+    lambda a, b: a * b,
+    lambda a, b: a > b,
+    lambda a, b: a - b if a > b else b - a,
+    lambda a, b: a / b if b else 0.0,
+    lambda a, b: a % b,
+    lambda a, b: (a, b),
+]
+FLOATS = [0.0, 1.0, -0.0, 1.5, 2.0, math.nan, math.inf, -math.inf, 1e300, 5e-324, 2.0**53 + 2]
+WHOLE = [2**62, -(2**63), 2**53 + 1, 2**63 - 1]
+
+
+def events(draw: random.Random) -> tuple[list[int], list[Any]]:
+    """Return random times and values."""
+    count = draw.choice([1, 5, 60, 120, 120, 300])
+    strange = draw.choice([0.0, 0.0, 0.02, 0.3])
+    values: list[Any] = []
+    for _ in range(count):
+        if draw.random() < strange:
+            values.append(draw.choice(FLOATS))
+        else:
+            values.append(draw.choice([draw.gauss(0, 2), float(draw.randint(-3, 3))]))
+    kind = draw.choice("ffffiibm")
+    if kind == "i":
+        values = [
+            draw.choice(WHOLE) if draw.random() < strange / 3 else draw.randint(-9, 9)
+            for _ in values
+        ]
+    elif kind == "b":
+        values = [draw.random() < 0.5 for _ in values]
+    elif kind == "m":
+        values = [draw.randint(0, 5) if draw.random() < strange else x for x in values]
+    time, times = 0, []
+    for _ in values:
+        time += draw.choice([0, 1, 1, 1, 2, 5])
+        times.append(time)
+    return times, values
+
+
+def graph(seed: int) -> tuple[gc.Graph, dict[str, Any]]:
+    """Return a random graph, and the bounds of its run."""
+    draw = random.Random(seed)
+    times, values = events(draw)
+    streams: list[Any] = [gc.replay(times, values)]
+    pairs: set[Any] = set()
+    for _ in range(draw.randint(1, 9)):
+        one = streams[-1 - min(int(draw.expovariate(0.5)), len(streams) - 1)]
+        other = draw.choice(streams)
+        if one in pairs:
+            streams.append(one.map(lambda pair: pair[0] - pair[1]))
+            continue
+        if other in pairs:
+            other = streams[0]
+        made, is_pair = _step(draw, one, other)
+        streams.append(made)
+        if is_pair:
+            pairs.add(made)
+    outs = [stream.collect() for stream in streams[-3:]]
+    made_graph = gc.Graph(*outs)
+    for number, node in enumerate(made_graph.nodes, 1):
+        node.serial = number
+    options: dict[str, Any] = {}
+    if draw.random() < 0.2:
+        options["until"] = draw.randint(0, 150)
+    if draw.random() < 0.2:
+        options["cycles"] = draw.randint(1, 100)
+    if draw.random() < 0.1:
+        options["start"] = draw.randint(0, 50)
+        options.pop("until", None)
+    return made_graph, options
+
+
+def _step(draw: random.Random, one: Any, other: Any) -> tuple[Any, bool]:
+    """Return a stream made of one or two others, and whether its values are pairs."""
+    steps: list[Callable[[], Any]] = [
+        *[lambda: one.map(draw.choice(MAPS))] * 8,
+        lambda: one.filter(draw.choice(PREDICATES)),
+        lambda: one.filter(draw.choice(PREDICATES)),
+        draw.choice(
+            [
+                lambda: one + other,
+                lambda: one - other,
+                lambda: one * other,
+                lambda: one > other,
+                lambda: one * 2,
+                lambda: 1 - one,
+                lambda: one <= 1.5,
+                lambda: -one,
+                lambda: one / 2.0,
+            ]
+        ),
+        lambda: one.ewm(span=draw.choice([2, 5])).mean(),
+        lambda: getattr(one.rolling(draw.choice([2, 3, 5])), draw.choice(["mean", "std", "sum"]))(),
+        lambda: getattr(one.rolling("5ns"), draw.choice(["mean", "std", "sum"]))(),
+        lambda: getattr(one, draw.choice(["sum", "mean", "count", "min", "max"]))(),
+        lambda: one.distinct(),
+        lambda: one.difference(),
+        lambda: one.pairwise(),
+        lambda: one.lag(draw.choice([1, 3])),
+        lambda: one.sample(other),
+        lambda: one.gate(other > 0),
+        lambda: draw.choice(
+            [lambda: one.throttle("2ns"), lambda: one.limit(3), lambda: one.skip(2)]
+        )(),
+        lambda: one.scan(*draw.choice(SCANS)),
+        lambda: one.join(other, draw.choice(JOINS[:-1])),
+        lambda: one.join(other, JOINS[-1]),
+        lambda: draw.choice([lambda: one.with_latest(other), lambda: one.with_time()])(),
+        lambda: gc.Stream(Accumulated(one, other, draw.choice([1.0, 2.0]))),
+        lambda: gc.Stream(Either(one, other)),
+        lambda: gc.Stream(Greatest(one)),
+        *[lambda: gc.Stream(Halving(one))] * (draw.random() < 0.3),
+    ]
+    made = draw.choice(steps)()
+    return made, made.node.operator in ("pairwise", "with_latest", "with_time") or (
+        getattr(made.node, "function", None) is JOINS[-1]
+    )

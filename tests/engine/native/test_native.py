@@ -1,0 +1,242 @@
+"""What a native run does beyond giving the same values: it traps, tells, stops, and keeps code."""
+
+import importlib.util
+import math
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import graphcore as gc
+
+np = pytest.importorskip("numpy")
+pytest.importorskip("llvmlite")
+
+from graphcore.engine.native import tier as native_tier
+from graphcore.engine.native.backend import machine, object_cache
+from graphcore.engine.native.run import Pace
+
+factor = 2.0
+
+
+@pytest.fixture(autouse=True)
+def short_pace(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(native_tier, "PACE", Pace(3, 50))
+    monkeypatch.setenv("GRAPHCORE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(machine, "_kept", type(machine._kept)())
+
+
+def both(wire: Callable[[], Any], **options: Any) -> tuple[gc.Graph, list[Any]]:
+    """Run a wiring on the fused and on the native tier; return the native graph and the ticks."""
+    outs = [wire() for _ in range(2)]
+    graphs = [gc.Graph(out) for out in outs]
+    for graph, tier in zip(graphs, ("fused", "native"), strict=True):
+        graph.run(tier=tier, **options)  # type: ignore[arg-type]  # a tier's name
+    assert list(map(repr, outs[0])) == list(map(repr, outs[1]))
+    return graphs[1], outs[1].values
+
+
+def floats(count: int = 500) -> "gc.Stream[float]":
+    return gc.replay(np.arange(count), np.arange(count) * 0.5)
+
+
+def first_line(graph: gc.Graph) -> str:
+    return graph.explain("native").partition("\n")[0]
+
+
+def test_numbers_run_in_machine_code() -> None:
+    graph, values = both(lambda: floats().map(lambda x: x * factor).ewm(span=5).mean().collect())
+    assert len(values) == 500
+    assert first_line(graph) == "native: 497 of 500 cycles ran in machine code"
+    assert graph.explain("native").count("  native") == 4
+
+
+def test_a_list_of_numbers_runs_in_machine_code() -> None:
+    graph, _ = both(lambda: gc.replay(list(range(90)), list(range(90))).sum().collect())
+    assert first_line(graph) == "native: 87 of 90 cycles ran in machine code"
+
+
+def test_a_cycle_that_needs_python_is_left_to_it() -> None:
+    def shorter(x: float) -> float:
+        return float(str(x)) if x == 100.0 else x
+
+    graph, values = both(lambda: floats().map(shorter).named("shorter").collect())
+    assert values[200] == 100.0
+    assert first_line(graph) == "native: 496 of 500 cycles ran in machine code"
+    assert "shorter  native, but for Python: a call of str (1 cycle)" in graph.explain("native")
+
+
+def test_integers_that_leave_64_bits_are_pythons() -> None:
+    _, values = both(lambda: floats(200).map(lambda _: 2).product().collect())
+    assert values[-1] == 2**200
+
+
+def test_a_run_that_always_needs_python_says_so() -> None:
+    graph, _ = both(lambda: floats().map(str).named("text").collect())
+    assert first_line(graph) == "fused: each cycle is left for Python, because of a call of str"
+
+
+def test_an_error_in_the_middle_of_a_chunk_is_pythons() -> None:
+    def inverse(x: float) -> float:
+        return 1 / (x - 100.0)
+
+    raised = []
+    for tier in ("fused", "native"):
+        out = floats().map(inverse).named("inverse").collect()
+        with pytest.raises(ZeroDivisionError) as caught:
+            gc.Graph(out).run(tier=tier)
+        notes = [note.partition(", wired at")[0] for note in caught.value.__notes__]
+        raised.append((str(caught.value), notes, list(out)))
+    assert raised[0] == raised[1]
+    assert len(raised[1][2]) == 200
+
+
+@pytest.mark.parametrize("tier", ["fused", "native"])
+def test_a_global_is_read_anew(tier: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    out = floats().map(lambda x: x * factor).collect()
+    graph = gc.Graph(out)
+    graph.run(tier=tier)
+    monkeypatch.setitem(globals(), "factor", 3)
+    graph.run(tier=tier)
+    assert out.values == [0.5 * i * 3 for i in range(500)]
+
+
+def test_deques_and_lists_stay_the_same_objects() -> None:
+    @gc.node
+    class Recent(gc.MutableNode[float]):
+        source: gc.Active[float]
+        recent: deque[float] = gc.state(factory=deque)
+
+        def start(self, state: gc.GraphState) -> None:
+            self.given = self.recent
+
+        def cycle(self, state: gc.GraphState) -> bool:
+            self.recent.append(self.source.value)
+            if len(self.recent) > 100:  # the ring has to grow
+                self.recent.popleft()
+            self.value = self.recent[0] + self.recent[-1]
+            return True
+
+    node = Recent(floats())
+    out = gc.Stream(node).collect()
+    graph = gc.Graph(out)
+    graph.run(tier="native")
+    assert first_line(graph).startswith("native: 497")
+    assert node.recent is node.given and list(node.recent) == [0.5 * i for i in range(400, 500)]
+    assert out.values[-1] == 200.0 + 249.5
+
+
+def test_other_runs_are_fused_and_say_why() -> None:
+    graph = gc.Graph(floats().named("one").merge(floats().named("two")).named("merge").collect())
+    graph.run(tier="native")
+    assert first_line(graph) == (
+        "fused: one, two and merge start cycles, but machine code takes them from one recorded "
+        "source"
+    )
+    live = gc.Graph(gc.constant(1).collect())
+    live.run(realtime=True, tier="native")
+    assert first_line(live) == "fused: the run is in real time"
+
+
+def test_numbers_compared_by_identity_are_left_to_python() -> None:
+    @gc.node
+    class Same(gc.MutableNode[bool]):
+        source: gc.Active[float]
+        last: Any = gc.state(None)
+
+        def cycle(self, state: gc.GraphState) -> bool:
+            value = self.source.value
+            self.value = value is self.last
+            self.last = value
+            return True
+
+    graph = gc.Graph(gc.Stream(Same(floats())).collect())
+    graph.run(tier="native")
+    assert first_line(graph).startswith("fused: it asks whether two values are the same object")
+
+
+def test_explain_before_a_native_run_and_of_an_unknown_tier_is_refused() -> None:
+    graph = gc.Graph(floats())
+    with pytest.raises(gc.RunError, match="no run of this graph was native yet"):
+        graph.explain("native")
+    with pytest.raises(ValueError, match="not 'interpreted'"):
+        graph.explain("interpreted")  # type: ignore[arg-type]  # what is refused
+
+
+def test_without_llvmlite_the_tier_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("graphcore.engine.native.find_spec", lambda name: None)
+    assert importlib.util.find_spec("llvmlite")
+    with pytest.raises(gc.RunError, match="needs llvmlite: pip install 'graphcore\\[native\\]'"):
+        gc.Graph(floats()).run(tier="native")
+
+
+def test_bounds_end_a_native_run_as_any_other() -> None:
+    for options in ({"cycles": 123}, {"until": 222}, {"start": 100, "duration": 77}):
+        both(lambda: floats().count().collect(), **options)
+        reports = [
+            gc.Graph(floats().count()).run(tier=tier, **options) for tier in ("fused", "native")
+        ]
+        assert reports[0].cycles == reports[1].cycles
+        assert (reports[0].end, reports[0].ended_by) == (reports[1].end, reports[1].ended_by)
+
+
+def test_another_thread_reads_and_stops_a_native_run() -> None:
+    # 3e7 cycles: far more than run before the other thread stops them.
+    count = gc.replay(np.arange(30_000_000), np.zeros(30_000_000)).map(math.cos).sum()
+    seen: list[float] = []
+    with gc.Graph(count).running(realtime=False, tier="native") as run:
+        while len(seen) < 3 or seen[-1] < 10:
+            try:
+                seen.append(count.value)
+            except gc.NoValueError:
+                continue
+        run.stop()
+    assert run.report is not None
+    assert run.report.ended_by is gc.EndedBy.STOP
+    assert seen == sorted(seen)
+    assert count.value == run.report.cycles < 30_000_000
+
+
+def test_machine_code_is_kept_in_a_file_and_a_damaged_one_is_made_anew(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    compiled: list[str] = []
+    compile_text = machine._compiled
+
+    def counted(text: str) -> bytes:
+        compiled.append(text)
+        return compile_text(text)
+
+    monkeypatch.setattr(machine, "_compiled", counted)
+
+    def again() -> list[float]:
+        machine._kept.clear()  # as in another process
+        out = floats().map(lambda x: x + 1.25).named("more").collect()
+        graph = gc.Graph(out)
+        for number, node in enumerate(graph.nodes):
+            node.serial = number
+        graph.run(tier="native")
+        return out.values
+
+    first = again()
+    assert again() == first and len(compiled) == 1
+    folder = object_cache.folder()
+    assert folder is not None
+    [file] = folder.iterdir()
+    file.write_bytes(file.read_bytes()[:-1] + b"?")
+    assert again() == first and len(compiled) == 2
+    assert again() == first and len(compiled) == 2
+
+
+def test_a_cache_folder_that_cannot_be_written_is_logged_once(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("GRAPHCORE_CACHE", str(tmp_path / "file"))
+    for _ in range(2):
+        machine._kept.clear()
+        gc.Graph(floats().map(lambda x: x - 1.25)).run(tier="native")
+    [record] = [each for each in caplog.records if "machine code is not kept" in each.message]
+    assert record.levelname == "WARNING"

@@ -1,0 +1,149 @@
+"""Each pass alone: the kinds of variables, the kernel of a loop, and its memory."""
+
+from collections import deque
+from typing import Any
+
+import pytest
+
+from graphcore.engine.native.backend.layout import Words
+from graphcore.engine.native.backend.memory import Memory, Unfit
+from graphcore.engine.native.frontend.translation import Loop, Text, Translation, translate
+from graphcore.engine.native.frontend.variables import Variables, kind_of
+from graphcore.engine.native.ir import Assign, If, Kind, Push, Trap
+from graphcore.engine.native.ir import Loop as Rounds
+
+HEAD = "def run(events):\n    for time, value, cycle in events:\n"
+END = "        if session.interrupted and session.answer():\n            break\n"
+
+
+def translated(body: str, observed: dict[str, Any], kind: Kind = Kind.FLOAT) -> Translation:
+    """Translate the body of a loop."""
+    lines = "".join(f"        {line}\n" for line in body.splitlines())
+    text = Text(HEAD + lines + END, {"limit": 3}, frozenset(observed), frozenset(), "value")
+    return translate(Loop(text), Variables(), observed, kind)
+
+
+def traps(translation: Translation) -> list[str]:
+    """Return why the statements that always trap do so."""
+    reasons = translation.kernel.reasons
+
+    def of(body: Any) -> list[str]:
+        found = [reasons[each.reason].text for each in body if isinstance(each, Trap)]
+        for each in body:
+            for inner in (getattr(each, "body", ()), getattr(each, "orelse", ())):
+                found += of(inner)
+        return found
+
+    return of(translation.kernel.body)
+
+
+@pytest.mark.parametrize(
+    ("value", "kind"),
+    [
+        (None, Kind.NONE),
+        (True, Kind.BOOL),
+        (2**63 - 1, Kind.INT),
+        (2**63, Kind.OTHER),
+        (1.5, Kind.FLOAT),
+        ((1, 2.0), Kind.TUPLE),
+        ("1", Kind.OTHER),
+    ],
+)
+def test_a_value_has_a_kind(value: object, kind: Kind) -> None:
+    assert kind_of(value) is kind
+
+
+def test_a_variable_gets_the_kind_that_is_assigned() -> None:
+    kernel = translated("total = total + value", {"total": 0.0}).kernel
+    assert kernel.variables["total:FLOAT"] is Kind.FLOAT
+    assert kernel.carried == ("total:FLOAT",)
+
+
+def test_a_variable_of_two_kinds_gets_a_tag() -> None:
+    kernel = translated("last = value", {"last": None}).kernel
+    assert kernel.carried == ("last#", "last:FLOAT")
+
+
+def test_a_local_that_begins_as_an_integer_becomes_a_float() -> None:
+    found = translated("total = 0\ntotal += value\nlast = total", {"last": 0.0})
+    assert not traps(found)
+    assert "last:FLOAT" in found.kernel.carried
+
+
+def test_what_has_no_translation_is_a_trap_where_it_stands() -> None:
+    found = translated("if value > limit:\n    last = repr(value)\nlast = value", {"last": 1.0})
+    assert traps(found) == ["a call of repr"]
+    assert any(isinstance(each, If) for each in found.kernel.body)
+
+
+def test_a_deque_becomes_a_ring_and_a_loop_over_it_rounds() -> None:
+    body = "recent.append(value)\nbest = value\nfor each in recent:\n    best = max(best, each)"
+    kernel = translated(body, {"recent": deque([1.0]), "best": 0.0}).kernel
+    assert kernel.rings == {"recent": (Kind.FLOAT,)}
+    assert any(isinstance(each, Push) for each in kernel.body)
+    assert any(isinstance(each, Rounds) for each in kernel.body)
+
+
+def test_a_deque_of_several_kinds_stays_in_python() -> None:
+    found = translated("recent.append(value)", {"recent": deque([1, 2.0])})
+    assert not found.kernel.rings
+    assert traps(found) == ["recent, which holds items of several kinds"]
+
+
+def test_two_variables_with_one_deque_leave_it_in_python() -> None:
+    one: deque[float] = deque([1.0])
+    found = translated(
+        "recent.append(value)\nlast = other", {"recent": one, "other": one, "last": 1}
+    )
+    assert not found.kernel.rings
+
+
+def test_equal_loops_give_equal_kernels() -> None:
+    body = "if value > 1:\n    last = (value, 1)\nelse:\n    last = (0.0, 2)"
+    one, other = (translated(body, {"last": None}).kernel for _ in range(2))
+    assert one == other
+    assert any(isinstance(each, If) for each in one.body)
+    assert not any(isinstance(each, Assign) and each.name == "last" for each in one.body)
+
+
+@pytest.mark.parametrize(
+    "observed",
+    [
+        {"last": 1.5, "seen": 7, "flag": True, "pair": (1, 2.5)},
+        {"last": None, "seen": -(2**63), "flag": False, "pair": (0, float("inf"))},
+    ],
+)
+def test_memory_gives_back_what_it_takes(observed: dict[str, Any]) -> None:
+    body = "last = value\nseen = seen\nflag = flag\npair = pair\nrecent.append(value)"
+    items = {"recent": deque([float(i) for i in range(100)], maxlen=200), "values": [1, "2"]}
+    body += "\nvalues.append(value)"
+    found = translated(body, observed | items)
+    memory = Memory(found, Words(found.kernel))
+    memory.load(observed | items, 5)
+    given: dict[str, Any] = {**dict.fromkeys(observed), **items}
+    memory.store(given)
+    assert repr(given) == repr(observed | items)
+    assert memory.done == 5 and memory.is_clean
+    memory.store(given)  # as after Ctrl-C
+    assert repr(given) == repr(observed | items)
+
+
+def test_memory_refuses_what_the_kernel_was_not_made_for() -> None:
+    found = translated("last = value", {"last": 1.0})
+    memory = Memory(found, Words(found.kernel))
+    with pytest.raises(Unfit):
+        memory.load({"last": 1}, 0)
+
+
+def test_a_ring_grows_and_keeps_its_items() -> None:
+    found = translated("recent.append(value)", {"recent": deque([1.0])})
+    memory = Memory(found, Words(found.kernel))
+    held = deque([float(i) for i in range(60)])
+    memory.load({"recent": held}, 0)
+    place = Words(found.kernel).rings["recent"]
+    memory.words[place] = 10  # as if 10 had left, and the last 6 of 60 had wrapped around
+    memory.store(before := {"recent": deque()})
+    memory.grow(0)
+    memory.store(after := {"recent": deque()})
+    assert len(before["recent"]) == 60
+    assert before == after
