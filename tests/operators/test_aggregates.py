@@ -24,7 +24,7 @@ PANDAS: dict[str, Any] = {
     "MEAN": pd.Series.mean,
     "VAR": pd.Series.var,
     "STD": pd.Series.std,
-    "MEDIAN": pd.Series.median,
+    "MEDIAN": lambda s: s.median() if s.count() else nan,  # pandas 2.2 warns
 }
 
 
