@@ -282,6 +282,14 @@ def test_alarms_of_a_retired_key_keep_no_run_alive() -> None:
     assert keyed.changes.run().end == 0
 
 
+def test_r7_a_last_alarm_in_a_sub_graph_waits_for_all_cycles_of_its_time() -> None:
+    # At 4 s the cycle of "b" comes before that of "a", whose alarm is due then.
+    source = gc.replay([(2 * SECOND, ("a", 1)), (4 * SECOND, ("b", 2)), (4 * SECOND, ("a", 3))])
+    settled = source.group_by(first, lambda stream, key: stream.debounce("2s")).pairs().collect()
+    settled.run()
+    assert list(settled) == [(6 * SECOND, ("a", ("a", 3))), (6 * SECOND, ("b", ("b", 2)))]
+
+
 # Keyed
 
 
