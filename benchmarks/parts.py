@@ -21,6 +21,7 @@ from benchmarks import (
     latency,
     live,
     memory,
+    profiled,
     publishing,
     sparse,
     throughput,
@@ -63,4 +64,5 @@ PARTS: dict[str, Part] = TICKS | {
     "discovery": discovery,
     "idle": idle,
     "memory": memory,
+    "profiled": profiled,
 }

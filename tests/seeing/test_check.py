@@ -3,12 +3,15 @@
 import gc as collector
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 
 import graphcore as gc
 from graphcore.checking import Kind
+from graphcore.commands.check import check
 from graphcore_zmq import zmq_sub
 
 
@@ -188,12 +191,19 @@ def test_functions_of_a_loop_that_keep_their_values_are_no_finding(
         return prices.map(lambda price: price * by)
 
     kept = [prices.map(lambda price, by=by: price * by) for by in (1, 2)]
+
+    def once(by: int) -> gc.Stream[float]:
+        for factor in (by,):
+            stream = prices.map(lambda price: price * factor)  # noqa: B023  # the last is the only
+        return stream
+
     limit = 3
     for _ in range(2):
         kept.append(prices.map(lambda price: price * limit))
     function = str
     kept += [prices.map(lambda price: function(price)) for _ in range(2)]  # type: ignore[misc]
-    assert problems(*kept, *map(scaled, (1, 2))) == []
+    # Each call has a variable of its own.
+    assert problems(*kept, *map(scaled, (1, 2)), once(1), once(2)) == []
 
 
 async def send(price: float) -> None:
@@ -232,3 +242,18 @@ def test_a_graph_warns_at_the_line_that_wired_the_node_or_refuses() -> None:
     with pytest.raises(gc.InvalidValueError, match='"off", "warn" or "error", not True'):
         gc.Graph(total, check=True)  # type: ignore[arg-type]
     assert gc.Graph(gc.constant(1).sum(), check="error").run().cycles == 1
+
+
+def test_the_command_prints_the_findings_and_exits_with_1(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "path", sys.path.copy())
+    file = tmp_path / "wired_badly.py"
+    file.write_text("import graphcore as gc\nbad = gc.from_iterable([]).sum().named('total')\n")
+    for name, code in (("bad", 1), ("good", 2)):
+        with pytest.raises(typer.Exit) as exit:
+            check(f"{file}:{name}")
+        assert exit.value.exit_code == code
+    out, err = capsys.readouterr()
+    assert out.startswith(f"{file}:2: total can never tick") and out.count("\n") == 1
+    assert err.startswith(f"graphcore: {file} has no good; it has bad")
