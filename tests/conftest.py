@@ -17,7 +17,7 @@ settings.load_profile("default")
 
 # These tests hold on every tier, so they run on each. All other tests run on the default
 # tier.
-_FOLDERS = ("embedding", "engine", "operators", "sources")
+_FOLDERS = ("embedding", "engine", "operators", "operators/statistics", "sources")
 _ON_EACH_TIER = [Path(__file__).parent / folder for folder in _FOLDERS]
 
 # These, on what can go wrong between two processes, hold for each way of receiving.

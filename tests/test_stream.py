@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 import graphcore as gc
+from graphcore.stream.ewm import Ewm
+from graphcore.stream.windows import Rolling
 from graphcore.stream.words import WORDS
 from graphcore.testing import ticks
-from graphcore.windows import Ewm, Rolling
 
 
 def test_a_stream_is_not_iterable() -> None:

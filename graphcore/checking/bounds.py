@@ -17,10 +17,11 @@ from graphcore.operators.aligning import Align
 from graphcore.operators.ending import Fold
 from graphcore.operators.pacing import DelayUntil
 from graphcore.operators.rate import Skip
-from graphcore.operators.rolling import RollingCount
 from graphcore.operators.selecting import SkipUntil
 from graphcore.operators.several import Multiplex, Select, Zip
 from graphcore.operators.single import Lag, Pairwise, TimeInterval
+from graphcore.operators.statistics.ewm import Ewm
+from graphcore.operators.statistics.window import Window
 from graphcore.output import OutputNode
 from graphcore.sources.feedback import Feedback
 from graphcore.sources.replay import Replay
@@ -37,6 +38,8 @@ _NEEDS: dict[type[Node], tuple[str, ...]] = {
     Select: ("condition",),
     SkipUntil: ("until",),
     Zip: ("sources",),
+    Window: ("source", "trigger"),
+    Ewm: ("source", "trigger"),
 }
 
 
@@ -131,8 +134,8 @@ def withheld(node: Node) -> int:
             return node.count
         case Pairwise() | TimeInterval():
             return 1
-        case RollingCount():
-            return node.minimum - 1
+        case Window() if node.trigger is node.source:
+            return max(node.minimum - node.includes_present, 0)
     return 0
 
 

@@ -5,9 +5,18 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from graphcore.node import Active
 from graphcore.operators import running
+from graphcore.stream.ewm import Ewm, weights_of
 from graphcore.stream.families.base import StreamBase
+from graphcore.stream.windows import (
+    Closed,
+    Expanding,
+    Extent,
+    OnReset,
+    Rolling,
+    extent_of,
+    periods_of,
+)
 from graphcore.time import Duration
-from graphcore.windows import Ewm, Rolling
 
 if TYPE_CHECKING:
     from graphcore.stream.stream import Stream
@@ -115,26 +124,106 @@ class RunningOperators(StreamBase[T]):
         return self._stream(running.Since(self, reset, first, further))
 
     def rolling(
-        self: "RunningOperators[int] | RunningOperators[float]", window: int | Duration
-    ) -> "Rolling[Stream[float]]":
-        """Return a sliding window: `.sum()`, `.mean()` and `.std()` are streams over it.
+        self: "RunningOperators[int] | RunningOperators[float]",
+        window: int | Duration,
+        *,
+        min_periods: int | None = None,
+        closed: Closed = "right",
+        on: Active[object] | None = None,
+        reset: Active[object] | None = None,
+        on_reset: OnReset = "drop",
+    ) -> Rolling:
+        """Return a sliding window; each of its methods, such as `.mean()`, is a stream over it.
+
+        ::
+
+            time                                    0s   1s  2s  3s  4s
+            self                                         1   2
+            rolling(2).sum()                                 3
+            rolling("2s").sum()                          1   3
+            ticker("1s")                            *    *   *   *   *
+            rolling("2s", on=ticker("1s")).sum()         1   3   2   0
 
         Args:
             window: an `int` is a number of values; text or a `timedelta` is a time span,
                 (t - window, t].
+            min_periods: with fewer values a figure does not tick, and once it has ticked it is NaN;
+                by default the number of values of the window, and 1 for a time span.
+            closed: which ends of the window belong to it. Without the right one, a value counts
+                only after the instant in which it came.
+            on: when it ticks, the figure is computed, and old values leave the window; by default
+                the figure is computed for each value.
+            reset: when it ticks, the window is emptied; a value in that cycle is the first of the
+                new one.
+            on_reset: ``"emit"`` ticks the figure before a reset empties the window.
+
+        Raises:
+            InvalidTypeError: if an argument has another type.
+            InvalidValueError: if the window is empty, or can never hold `min_periods` values.
         """
-        return Rolling(self.node, window, self._stream)
+        extent = extent_of(window, min_periods, closed)
+        return Rolling(self.node, extent, on, reset, on_reset, self._stream)
+
+    def expanding(
+        self: "RunningOperators[int] | RunningOperators[float]",
+        min_periods: int = 1,
+        *,
+        on: Active[object] | None = None,
+        reset: Active[object] | None = None,
+        on_reset: OnReset = "drop",
+    ) -> Expanding:
+        """Return a window of all values so far; its methods, as `.mean()`, are streams over it.
+
+        ::
+
+            self                  2    4    6
+            expanding().mean()    2.0  3.0  4.0
+
+        Args:
+            min_periods: with fewer values a figure does not tick, and after a reset it is NaN.
+            on: when it ticks, the figure is computed; by default for each value.
+            reset: when it ticks, the window is emptied; a value in that cycle is the first of the
+                new one.
+            on_reset: ``"emit"`` ticks the figure before a reset empties the window.
+        """
+        minimum = periods_of(min_periods)
+        minimum = None if minimum == 1 else minimum
+        extent = Extent(False, False, False, 0, 0, True, minimum, 1)
+        return Expanding(self.node, extent, on, reset, on_reset, self._stream)
 
     def ewm(
         self: "RunningOperators[int] | RunningOperators[float]",
         *,
         span: float | None = None,
         alpha: float | None = None,
-    ) -> "Ewm[Stream[float]]":
-        """Return exponential weights; `.mean()` is a stream over them.
+        com: float | None = None,
+        halflife: float | Duration | None = None,
+        adjust: bool = True,
+        ignore_na: bool = False,
+        min_periods: int = 0,
+        on: Active[object] | None = None,
+        reset: Active[object] | None = None,
+    ) -> Ewm:
+        """Return exponential weights; its methods, such as `.mean()`, are streams over them.
+
+        ::
+
+            self                     4    2
+            ewm(alpha=0.5).mean()    4.0  2.6666666666666665
 
         Args:
             span: at least 1; alpha is 2 / (span + 1).
             alpha: the weight of the newest value, above 0 and at most 1.
+            com: the centre of mass, at least 0; alpha is 1 / (1 + com).
+            halflife: after so many values, or after such a time (text or `timedelta`) by engine
+                time, a weight has halved.
+            adjust: whether weights are relative to those of all values so far; otherwise the newest
+                has alpha, and all others 1 - alpha together.
+            ignore_na: whether a missing value leaves the weights of the others as they are.
+            min_periods: with fewer values a figure does not tick.
+            on: when it ticks, the figure is computed; by default for each value.
+            reset: when it ticks, all values so far are forgotten; a value in that cycle is the
+                first of the new ones.
         """
-        return Ewm(self.node, span, alpha, self._stream)
+        weights = weights_of(span, alpha, com, halflife, adjust, ignore_na)
+        return Ewm(self.node, weights, min_periods, on, reset, self._stream)

@@ -271,6 +271,8 @@ class _Capture:
     def _found_global(self, cycle: Cycle, name: str) -> Capture:
         function = cycle.function
         names = function.__globals__
+        if name in cycle.names:
+            return Constant(cycle.names[name])
         if name in names and cycle.is_ours:
             return Constant(
                 names[name]
@@ -289,7 +291,7 @@ class _Capture:
     # What is guarded
 
     def _guard(self, node: Node, cycle: Cycle, found: CycleIR) -> None:
-        self._guard_class(type(node), found, found.kinds)
+        self._guard_class(type(node), found, (*found.kinds, *cycle.methods))
         own = vars(node)
         self._guards.entry(own, "cycle")
         for name, kind in found.kinds.items():

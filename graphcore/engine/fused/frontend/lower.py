@@ -23,7 +23,7 @@ from graphcore.engine.fused.frontend.ticks import (
     returns_in,
     wakes_at_most,
 )
-from graphcore.engine.fused.frontend.unroll import unrolled
+from graphcore.engine.fused.frontend.unroll import pruned, unrolled
 from graphcore.engine.fused.ir import (
     Body,
     Break,
@@ -82,7 +82,7 @@ class _Lowering:
         if ast.get_docstring(cycle.tree, clean=False) is not None:
             body = body[1:]
         hidden = cycle.local | cycle.free | cycle.function.__globals__.keys()
-        body = unrolled(body, cycle.me, self._kinds, hidden)
+        body = pruned(unrolled(body, cycle.me, self._kinds, hidden), cycle.me, self._kinds)
         for each in body:
             for loop in ast.walk(each):
                 if isinstance(loop, ast.For | ast.While) and returns_in(loop.body):

@@ -14,8 +14,9 @@ from functools import lru_cache
 from types import FunctionType
 from typing import Any
 
+from graphcore.engine.fused.frontend.methods import NotInlined, with_methods
 from graphcore.engine.fused.frontend.source import SourceFile, file_of, is_mangled
-from graphcore.node import MutableNode
+from graphcore.node import MutableNode, Source
 
 Node = MutableNode[Any]
 
@@ -50,6 +51,8 @@ class Cycle:
         local: the names of its local variables.
         free: the names of variables of enclosing functions.
         is_ours: whether one of graphcore's own modules defines it.
+        methods: the names of the methods that are inlined in it.
+        names: the global variables of these methods that its own module does not have.
     """
 
     function: FunctionType
@@ -63,6 +66,8 @@ class Cycle:
     local: frozenset[str]
     free: frozenset[str]
     is_ours: bool
+    methods: tuple[str, ...]
+    names: Mapping[str, Any]
 
 
 def is_ours(names: dict[str, Any]) -> bool:
@@ -90,7 +95,8 @@ def cycle_of(cls: type[Any]) -> Cycle:
         raise Refused("its cycle is not a plain function")
     _check_class(cls)
     file = file_of(function)
-    found = None if file is None else _read(function, function.__code__, file)
+    methods = _methods(cls) if is_ours(function.__globals__) else ()
+    found = None if file is None else _read(function, function.__code__, file, methods)
     if found is None:
         raise Refused("the source of its cycle is not available")
     if isinstance(found, str):
@@ -131,15 +137,33 @@ def _check_attribute(cls: type[Any], name: str) -> None:
         raise Refused(f"{name} is a property or another descriptor of its class")
 
 
+# A method's name, itself, and its code, which autoreload may replace.
+_Methods = tuple[tuple[str, FunctionType, object], ...]
+
+
+def _methods(cls: type[Any]) -> _Methods:
+    """Return the methods of a class that its `cycle` may call."""
+    found: dict[str, FunctionType] = {}
+    for base in cls.__mro__:
+        if base in (MutableNode, Source):
+            break
+        for name, item in vars(base).items():
+            if isinstance(item, FunctionType) and not name.startswith("__"):
+                found.setdefault(name, item)
+    return tuple((name, method, method.__code__) for name, method in found.items())
+
+
 @lru_cache(256)
-def _read(function: FunctionType, code: object, file: SourceFile) -> Cycle | str | None:
+def _read(
+    function: FunctionType, code: object, file: SourceFile, methods: _Methods
+) -> Cycle | str | None:
     """Return the cycle, or why it is outside the subset; `None` if there is no source."""
     tree = file.find(function.__code__)
     if not isinstance(tree, ast.FunctionDef):
         return None
     try:
-        return _Reader(function, file, tree).cycle()
-    except Refused as reason:
+        return _Reader(function, file, tree, methods).cycle()
+    except (Refused, NotInlined) as reason:
         return str(reason)
     except RecursionError:
         return "its cycle is nested too deeply"
@@ -148,7 +172,9 @@ def _read(function: FunctionType, code: object, file: SourceFile) -> Cycle | str
 class _Reader(ast.NodeVisitor):
     """Walks through a `cycle` and refuses code that cannot be moved into the fused function."""
 
-    def __init__(self, function: FunctionType, file: SourceFile, tree: ast.FunctionDef) -> None:
+    def __init__(
+        self, function: FunctionType, file: SourceFile, tree: ast.FunctionDef, methods: _Methods
+    ) -> None:
         if tree.decorator_list:
             raise Refused("its cycle is decorated")
         arguments = tree.args
@@ -156,8 +182,14 @@ class _Reader(ast.NodeVisitor):
         more = arguments.vararg or arguments.kwarg or arguments.kwonlyargs or arguments.defaults
         if more or len(names) != 2:
             raise Refused("its cycle takes other arguments than self and state")
-        self._function, self._file, self._tree = function, file, tree
         self._me, self._state = names
+        self._function, self._file = function, file
+        own = {name: method for name, method, _ in methods}
+        self._inlined = with_methods(tree.body, self._me, function, own)
+        self._tree = tree
+        if self._inlined.methods:
+            self._tree = copy(tree)
+            self._tree.body = self._inlined.body
         self._free = frozenset(function.__code__.co_freevars)
         self._attributes: dict[str, None] = {}
         self._written: set[str] = set()
@@ -181,6 +213,8 @@ class _Reader(ast.NodeVisitor):
             frozenset(self._local),
             self._free,
             is_ours(self._function.__globals__),
+            tuple(self._inlined.methods),
+            self._inlined.names,
         )
 
     def visit(self, node: ast.AST) -> None:

@@ -1,4 +1,9 @@
-"""Pass 4: unroll loops and list comprehensions over a list or a dict of upstreams."""
+"""Pass 4: unroll loops and list comprehensions over upstreams, and prune branches.
+
+A branch that a folded parameter rules out is dropped, so that what it uses costs nothing: ``if
+self.by_time: ... state.time ...`` of a window that counts values would make the driver keep the
+time.
+"""
 
 import ast
 from collections.abc import Container, Iterable
@@ -9,6 +14,8 @@ from graphcore.engine.fused.frontend.subset import Refused, attribute_of, is_dou
 from graphcore.engine.fused.ir import Is, Kinds
 
 _MOST = 50  # upstreams in one list; with more, the text of a node would get too long
+
+UNKNOWN = object()  # what a test says that may change
 
 # What each variable of a loop stands for in one round.
 _Round = dict[str, ast.expr]
@@ -145,3 +152,69 @@ class _Replace(ast.NodeTransformer):
         if not isinstance(node.ctx, ast.Load):
             raise Refused("its cycle sets the variable of a loop over its upstreams")
         return self._variables[node.id]
+
+
+def pruned(body: Iterable[ast.stmt], me: str, kinds: Kinds) -> list[ast.stmt]:
+    """Return the statements without branches that never run.
+
+    Args:
+        body: the statements of a `cycle`; they are changed.
+        me: the name of the cycle's first parameter.
+        kinds: the kinds of the node's attributes.
+    """
+    if not any(kind.of in (Is.FOLDED, Is.INPUTS) for kind in kinds.values()):
+        return list(body)
+    return _Prune(me, kinds).statements(body)
+
+
+class _Prune:
+    def __init__(self, me: str, kinds: Kinds) -> None:
+        self._me = me
+        self._kinds = kinds
+
+    def statements(self, body: Iterable[ast.stmt]) -> list[ast.stmt]:
+        written: list[ast.stmt] = []
+        for each in body:
+            if isinstance(each, ast.If):
+                each.test = self._shortened(each.test)
+                known = self._known(each.test)
+                if known is not UNKNOWN:
+                    written += self.statements(each.body if known else each.orelse)
+                    if written and isinstance(written[-1], ast.Return | ast.Raise):
+                        return written
+                    continue
+            if isinstance(each, ast.If | ast.For | ast.While):
+                each.body = self.statements(each.body) or [ast.Pass()]
+                each.orelse = self.statements(each.orelse)
+            written.append(each)
+        return written
+
+    def _known(self, test: ast.expr) -> object:
+        """Return what a test says in each cycle, `UNKNOWN` if that may change."""
+        match test:
+            case ast.Constant(value):
+                return value
+            case ast.UnaryOp(ast.Not(), inner):
+                known = self._known(inner)
+                return known if known is UNKNOWN else not known
+        name = attribute_of(test, self._me)
+        kind = None if name is None else self._kinds.get(name)
+        if kind is not None and kind.of is Is.INPUTS:
+            return len(kind.detail) > 0
+        return kind.detail if kind is not None and kind.of is Is.FOLDED else UNKNOWN
+
+    def _shortened(self, test: ast.expr) -> ast.expr:
+        """Return a test without the parts of `and` and `or` that are known."""
+        if not isinstance(test, ast.BoolOp):
+            return test
+        decides = isinstance(test.op, ast.Or)
+        values: list[ast.expr] = []
+        for each in map(self._shortened, test.values):
+            known = self._known(each)
+            if known is not UNKNOWN and bool(known) is decides:
+                return ast.Constant(decides)
+            if known is UNKNOWN:
+                values.append(each)
+        if not values:
+            return ast.Constant(not decides)
+        return values[0] if len(values) == 1 else ast.BoolOp(test.op, values)

@@ -1,0 +1,282 @@
+"""Exponentially weighted figures, with the results of pandas' `ewm`.
+
+A value's weight is (1 - alpha)^k once k values have come after it, or (1/2)^(age / halflife) by
+engine time. The mean and the variance are updated for each value (Finch 2009, "Incremental
+calculation of weighted mean and variance"): with the newest value's share s of all weights, its
+distance d from the mean moves the mean by s*d, and the variance becomes (1 - s) * (variance +
+s*d^2). A value that is not finite is missing: it ages the weights of the others, unless `ignore_na`
+is set.
+"""
+
+from math import nan, sqrt
+from typing import Any
+
+from graphcore.declare import node, state
+from graphcore.node import Active, MutableNode
+from graphcore.operators.statistics.numerics import number
+from graphcore.state import GraphState
+
+_SMALL = 2.0**-600  # the unit of a variance whose values are too great to be squared
+_BACK = 2.0**-300
+
+
+@node(valid="any")
+class Ewm(MutableNode[Any]):
+    """A figure of all values so far, which loses weight with age.
+
+    A class for a figure defines `clear`, `add` and `figure`, and may define `read` and `age`.
+
+    Attributes:
+        source: the values.
+        trigger: when it ticks, the figure is computed; the source, if there is no `on`.
+        resets: the stream that empties the window, if there is one.
+        decay: the weight of a value after the next one.
+        newest: the weight of a new value.
+        adjusts: whether weights are relative to those of all values so far.
+        ignores: whether a missing value leaves the weights as they are.
+        by_time: whether weights follow engine time.
+        halflife: the time after which a weight has halved, ns.
+        minimum: with fewer values the figure is NaN.
+        count: how many values there are.
+        weight: the sum of the weights.
+        updated: the engine time of the weights.
+        begun: whether the figure has been defined.
+    """
+
+    source: Active[Any]
+    trigger: Active[object]
+    resets: list[Active[object]]
+    decay: float
+    newest: float
+    adjusts: bool
+    ignores: bool
+    by_time: bool
+    halflife: int
+    minimum: int
+    count: int = state(0)
+    weight: float = state(0.0)
+    updated: int = state(0)
+    begun: bool = state(False)
+
+    def start(self, state: GraphState) -> None:
+        self.clear()
+
+    def cycle(self, state: GraphState) -> bool:
+        for reset in self.resets:
+            if state.ticked(reset):
+                self.count = 0
+                self.weight = 0.0
+                self.clear()
+        if state.ticked(self.source):
+            value = self.read()
+            if self.by_time:
+                factor = 0.5 ** ((state.time - self.updated) / self.halflife)
+                self.updated = state.time
+            else:
+                factor = self.decay
+            if value == value:
+                self.count += 1
+                self.age(factor)
+                self.add(value)
+            elif not self.ignores:
+                self.age(factor)
+        if not state.ticked(self.trigger):
+            return False
+        if self.count >= self.minimum:
+            self.begun = True
+            if self.by_time:
+                figure = self.figure_at(0.5 ** ((state.time - self.updated) / self.halflife))
+            else:
+                figure = self.figure()
+        elif self.begun:
+            figure = nan
+        else:
+            return False
+        self.value = figure
+        return True
+
+    def read(self) -> Any:
+        """Return the source's value, NaN for a missing one."""
+        value = self.source.value
+        if type(value) is not float:
+            value = number(value)
+        if value - value != 0.0:
+            return nan
+        return value
+
+    def age(self, factor: float) -> None:
+        """Multiply the weights of all values."""
+        self.weight *= factor
+
+    def weigh(self) -> float:
+        """Return the weight of a new value."""
+        if self.by_time and not self.adjusts:
+            return 1.0 - self.weight
+        return self.newest
+
+    def clear(self) -> None:
+        """Set the state before the first value."""
+        raise NotImplementedError
+
+    def add(self, value: Any) -> None:
+        """Take in a value."""
+        raise NotImplementedError
+
+    def figure(self) -> Any:
+        """Return the figure."""
+        raise NotImplementedError
+
+    def figure_at(self, factor: float) -> Any:
+        """Return the figure once all weights have been multiplied by a factor."""
+        return self.figure()
+
+
+@node(valid="any")
+class EwmMean(Ewm):
+    """The weighted mean; of equal values it is exactly that value."""
+
+    mean: float = state(0.0)
+
+    def clear(self) -> None:
+        self.mean = 0.0
+
+    def add(self, value: Any) -> None:
+        if self.weight:
+            newest = self.weigh()
+            weight = self.weight + newest
+            share = newest / weight
+            mean = self.mean + (value - self.mean) * share
+            if mean - mean != 0.0:  # the distance is too great for a float
+                mean = self.mean * (1.0 - share) + value * share
+            self.mean = mean
+            self.weight = weight if self.adjusts else 1.0
+        else:
+            self.mean = value
+            self.weight = 1.0
+
+    def figure(self) -> Any:
+        return self.mean
+
+
+@node(valid="any")
+class EwmSum(Ewm):
+    """The weighted sum, in which the newest value has the weight 1."""
+
+    total: float = state(0.0)
+
+    def clear(self) -> None:
+        self.total = 0.0
+
+    def age(self, factor: float) -> None:
+        self.total *= factor
+
+    def add(self, value: Any) -> None:
+        self.total += value
+
+    def figure(self) -> Any:
+        return self.total
+
+    def figure_at(self, factor: float) -> Any:
+        return self.total * factor
+
+
+@node(valid="any")
+class EwmVar(Ewm):
+    """The weighted variance.
+
+    Attributes:
+        biased: whether it is left as it is, not multiplied so that its expectation is right.
+        spread: the variance, biased, of the values times `unit`.
+        unit: 1, or small while the variance itself is too great for a float.
+        squares: the sum of the squared weights.
+    """
+
+    biased: bool
+    mean: float = state(0.0)
+    spread: float = state(0.0)
+    unit: float = state(1.0)
+    squares: float = state(0.0)
+
+    def clear(self) -> None:
+        self.mean = self.spread = self.squares = 0.0
+        self.unit = 1.0
+
+    def age(self, factor: float) -> None:
+        self.weight *= factor
+        self.squares *= factor * factor
+
+    def add(self, value: Any) -> None:
+        if self.weight:
+            newest = self.weigh()
+            weight = self.weight + newest
+            share = newest / weight
+            distance = value * self.unit - self.mean * self.unit
+            spread = (1.0 - share) * (self.spread + share * distance * distance)
+            if spread - spread != 0.0:
+                self.unit = _SMALL
+                distance = value * _SMALL - self.mean * _SMALL
+                spread = (1.0 - share) * (
+                    self.spread * _SMALL * _SMALL + share * distance * distance
+                )
+            elif self.unit != 1.0 and spread < _BACK:
+                self.unit = 1.0
+                spread = spread / _SMALL / _SMALL
+            self.spread = spread
+            mean = self.mean + (value - self.mean) * share
+            if mean - mean != 0.0:
+                mean = self.mean * (1.0 - share) + value * share
+            self.mean = mean
+            self.squares += newest * newest
+            if self.adjusts:
+                self.weight = weight
+            else:
+                self.squares /= weight * weight
+                self.weight = 1.0
+        else:
+            self.mean = value
+            self.weight = self.squares = 1.0
+
+    def variance(self) -> float:
+        """Return the variance in units of `unit` squared, NaN if it is not defined."""
+        if self.biased:
+            return self.spread
+        whole = self.weight * self.weight
+        left = whole - self.squares
+        if left > 0.0:
+            return self.spread * (whole / left)
+        return nan
+
+    def figure(self) -> Any:
+        variance = self.variance()
+        return variance / self.unit / self.unit
+
+
+@node(valid="any")
+class EwmStd(EwmVar):
+    """The root of the weighted variance."""
+
+    def figure(self) -> Any:
+        variance = self.variance()
+        return sqrt(variance) / self.unit
+
+
+@node(valid="any")
+class EwmZScore(EwmVar):
+    """How many standard deviations the newest value lies above the mean; NaN if it is missing."""
+
+    present: float = state(nan)
+
+    def read(self) -> Any:
+        value = self.source.value
+        if type(value) is not float:
+            value = number(value)
+        if value - value != 0.0:
+            value = nan
+        self.present = value
+        return value
+
+    def figure(self) -> Any:
+        variance = self.variance()
+        if variance > 0.0:
+            return (self.present * self.unit - self.mean * self.unit) / sqrt(variance)
+        return nan

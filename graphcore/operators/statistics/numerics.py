@@ -1,0 +1,142 @@
+"""Sums that lose no digits, for the rare case in which updating them has lost too many.
+
+`math.fsum` adds without any rounding but the last (Shewchuk 1997, "Adaptive precision
+floating-point arithmetic and fast robust geometric predicates").
+"""
+
+from collections.abc import Iterable
+from math import frexp, fsum, inf, isfinite, ldexp, nan, sqrt
+from numbers import Real
+from typing import Any
+
+from graphcore.errors import InvalidTypeError, shorten
+
+_SCALE = 80  # binary places: a sum of up to 2^80 scaled values stays finite
+_TINY = 680  # and so does a sum of scaled squares
+
+
+def number(value: Any) -> float:
+    """Return a number of any kind as a float.
+
+    Raises:
+        InvalidTypeError: for anything else.
+    """
+    if isinstance(value, Real) or hasattr(value, "__float__"):
+        return float(value)
+    raise InvalidTypeError(f"a statistic is computed of numbers, not of {shorten(value)}")
+
+
+def exact_sum(values: Iterable[float]) -> tuple[float, float]:
+    """Return the sum of the values that are not NaN, as a float and what it lacks.
+
+    A sum beyond the greatest float is infinite, and its second part NaN.
+    """
+    finite = [value for value in values if value == value]
+    try:
+        high = fsum(finite)
+    except OverflowError:
+        high = scaled(fsum([ldexp(value, -_SCALE) for value in finite]), _SCALE)
+    if not isfinite(high):
+        return high, nan
+    try:
+        return high, fsum([*finite, -high])
+    except OverflowError:
+        return high, nan
+
+
+def exact_mean(values: Iterable[float]) -> float:
+    """Return the mean of the values that are not NaN, also where their sum is infinite."""
+    finite = [value for value in values if value == value]
+    return ldexp(fsum([ldexp(value, -_SCALE) for value in finite]) / len(finite), _SCALE)
+
+
+def powers(values: Iterable[float]) -> tuple[float, float, float, float, float]:
+    """Return a pivot, and the sums of the first four powers of the values' distances from it.
+
+    The pivot is the value next to the mean, so equal values have the distance 0 exactly. If a
+    power is too great for a float, all sums are NaN.
+    """
+    finite = [value for value in values if value == value]
+    try:
+        centre = exact_mean(finite)
+        pivot = min(finite, key=lambda value: abs(value - centre))
+        distances = [value - pivot for value in finite]
+        squares = [distance * distance for distance in distances]
+        return (
+            pivot,
+            fsum(distances),
+            fsum(squares),
+            fsum([square * distance for square, distance in zip(squares, distances, strict=True)]),
+            fsum([square * square for square in squares]),
+        )
+    except (OverflowError, ValueError):  # ValueError: fsum met both infinities
+        return nan, nan, nan, nan, nan
+
+
+def wide_deviation(values: Iterable[float], degrees: int, divisor: float = 1.0) -> float:
+    """Return the standard deviation of values whose squares are too great for a float.
+
+    Args:
+        values: the values; NaN does not count.
+        degrees: what is subtracted from their number in the denominator.
+        divisor: what the variance is divided by.
+    """
+    deviation, _ = _scaled_spread(values, degrees)
+    return scaled(deviation / sqrt(divisor), _TINY)
+
+
+def wide_score(values: Iterable[float], degrees: int) -> float:
+    """Return the last value's distance from the mean in standard deviations, for such values."""
+    deviation, distance = _scaled_spread(values, degrees)
+    return distance / deviation if deviation else nan
+
+
+def _scaled_spread(values: Iterable[float], degrees: int) -> tuple[float, float]:
+    """Return the standard deviation and the last value's distance from the mean, times 2^-TINY."""
+    small = [ldexp(value, -_TINY) for value in values if value == value]
+    centre = fsum(small) / len(small)
+    squares = fsum([(value - centre) ** 2 for value in small])
+    return sqrt(squares / (len(small) - degrees)), small[-1] - centre
+
+
+def central_powers(values: Iterable[float]) -> tuple[float, float, float]:
+    """Return the sums of the second, third and fourth power of the distances from the mean.
+
+    The values are scaled so that the greatest distance is about 1: neither skewness nor kurtosis
+    depend on the scale.
+    """
+    finite = [value for value in values if value == value]
+    small = [ldexp(value, -_SCALE) for value in finite]
+    centre = fsum(small) / len(small)
+    nearest = min(small, key=lambda value: abs(value - centre))
+    distances = [value - nearest for value in small]
+    greatest = max(map(abs, distances))
+    if not greatest:
+        return 0.0, 0.0, 0.0
+    distances = [distance / greatest for distance in distances]
+    mean = fsum(distances) / len(distances)
+    distances = [distance - mean for distance in distances]
+    return (
+        fsum([distance**2 for distance in distances]),
+        fsum([distance**3 for distance in distances]),
+        fsum([distance**4 for distance in distances]),
+    )
+
+
+def scaled(mantissa: float, exponent: int) -> float:
+    """Return ``mantissa * 2**exponent``, infinite if that is too great for a float."""
+    try:
+        return ldexp(mantissa, exponent)
+    except OverflowError:
+        return inf if mantissa > 0 else -inf
+
+
+def product(values: Iterable[float]) -> tuple[float, int]:
+    """Return the product of the values that are neither NaN nor 0, as mantissa and exponent."""
+    mantissa, exponent = 1.0, 0
+    for value in values:
+        if value == value and value:
+            part, power = frexp(value)
+            mantissa, shift = frexp(mantissa * part)
+            exponent += power + shift
+    return mantissa, exponent

@@ -1,0 +1,143 @@
+"""The handle that `.ewm(...)` returns; each method is a statistic."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from math import exp, isfinite, log
+from numbers import Real
+from typing import TYPE_CHECKING, Any
+
+from graphcore.errors import InvalidTypeError, InvalidValueError
+from graphcore.node import Active, MutableNode, node_of
+from graphcore.operators.statistics import ewm
+from graphcore.stream.families.arguments import flag, whole
+from graphcore.stream.windows import Handle, MakeStream
+from graphcore.time import Duration, to_period
+
+if TYPE_CHECKING:
+    from graphcore.stream.stream import Stream
+
+
+@dataclass(frozen=True)
+class Weights:
+    """How weights fall with age: by `alpha` with each value, or by `halflife` in ns."""
+
+    alpha: float
+    halflife: int | None
+    adjusts: bool
+    ignores: bool
+
+
+def weights_of(
+    span: float | None,
+    alpha: float | None,
+    com: float | None,
+    halflife: float | Duration | None,
+    adjust: bool,
+    ignore_na: bool,
+) -> Weights:
+    """Return the weights that `ewm` was asked for.
+
+    Raises:
+        InvalidTypeError: if an argument has another type.
+        InvalidValueError: if not exactly one of the first four is given, or it is out of range.
+    """
+    given = {"span": span, "alpha": alpha, "com": com, "halflife": halflife}
+    named = {name: value for name, value in given.items() if value is not None}
+    if len(named) != 1:
+        shown = ", ".join(f"{name}={value!r}" for name, value in named.items()) or "none of them"
+        raise InvalidValueError(f"ewm takes one of span, alpha, com and halflife, not {shown}")
+    adjusts, ignores = flag(adjust, "adjust"), flag(ignore_na, "ignore_na")
+    [(name, value)] = named.items()
+    if name == "halflife" and isinstance(value, str | timedelta):
+        return Weights(0.5, to_period(value), adjusts, ignores)
+    if isinstance(value, bool) or not isinstance(value, Real):
+        kinds = "a number of values or a duration" if name == "halflife" else "a number"
+        raise InvalidTypeError(f"{name} must be {kinds}, not {value!r}")
+    number = float(value)
+    # pandas computes alpha from the centre of mass; this way the rounding is the same.
+    match name:
+        case "span":
+            _check(number >= 1, "span must be at least 1", number, value)
+            centre = (number - 1.0) / 2.0
+        case "alpha":
+            _check(0 < number <= 1, "alpha must be above 0 and at most 1", number, value)
+            centre = (1.0 - number) / number
+        case "com":
+            _check(number >= 0, "com must be at least 0", number, value)
+            centre = number
+        case _:
+            _check(number > 0, "halflife must be above 0", number, value)
+            centre = 1.0 / (1.0 - exp(log(0.5) / number)) - 1.0
+    return Weights(1.0 / (1.0 + centre), None, adjusts, ignores)
+
+
+def _check(holds: bool, must: str, number: float, value: object) -> None:
+    if not (holds and isfinite(number)):
+        raise InvalidValueError(f"{must}, not {value}")
+
+
+class Ewm(Handle):
+    """Exponential weights over a stream."""
+
+    def __init__(
+        self,
+        source: MutableNode[Any],
+        weights: Weights,
+        min_periods: int,
+        on: Active[object] | None,
+        reset: Active[object] | None,
+        make_stream: MakeStream,
+    ) -> None:
+        self._source = source
+        self._weights = weights
+        self._minimum = max(whole(min_periods, "min_periods", 0), 1)
+        self._on = None if on is None else node_of(on, "on")
+        self._resets: list[Active[object]] = [] if reset is None else [node_of(reset, "reset")]
+        self._make_stream = make_stream
+
+    def mean(self) -> "Stream[float]":
+        """Return the weighted mean."""
+        return self._figure(ewm.EwmMean)
+
+    def sum(self) -> "Stream[float]":
+        """Return the weighted sum, in which the newest value has the weight 1."""
+        return self._figure(ewm.EwmSum)
+
+    def var(self, bias: bool = False) -> "Stream[float]":
+        """Return the weighted variance, from the second value on; if biased, from the first.
+
+        Args:
+            bias: whether to leave out the factor that makes its expectation right.
+        """
+        return self._spread(ewm.EwmVar, bias)
+
+    def std(self, bias: bool = False) -> "Stream[float]":
+        """Return the root of the weighted variance."""
+        return self._spread(ewm.EwmStd, bias)
+
+    def zscore(self, bias: bool = False) -> "Stream[float]":
+        """Return ``(newest value - mean) / std``; NaN if the newest is missing or all are equal."""
+        return self._spread(ewm.EwmZScore, bias)
+
+    def _spread(self, cls: type[ewm.Ewm], bias: bool) -> "Stream[float]":
+        biased = flag(bias, "bias")
+        least = 1 if biased and cls is not ewm.EwmZScore else 2
+        return self._figure(cls, least, biased=biased)
+
+    def _figure(self, cls: type[ewm.Ewm], least: int = 1, **parameters: Any) -> "Stream[Any]":
+        weights = self._weights
+        return self._make_stream(
+            cls(
+                source=self._source,
+                trigger=self._source if self._on is None else self._on,
+                resets=self._resets,
+                decay=1.0 - weights.alpha,
+                newest=1.0 if weights.adjusts else weights.alpha,
+                adjusts=weights.adjusts,
+                ignores=weights.ignores,
+                by_time=weights.halflife is not None,
+                halflife=weights.halflife or 0,
+                minimum=max(self._minimum, least),
+                **parameters,
+            )
+        )
