@@ -1,10 +1,12 @@
 """The README and the site: their code runs, its output is as shown, and the things that they name
 exist."""
 
+import gc as collector
 import inspect
 import linecache
 import re
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from textwrap import dedent
@@ -92,6 +94,16 @@ def checking(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return found
 
 
+@pytest.fixture
+def alone() -> Iterator[None]:
+    """Hide the objects of other tests from `check`, which looks at all that there are."""
+    collector.collect()
+    collector.freeze()
+    yield
+    collector.unfreeze()
+
+
+@pytest.mark.usefixtures("alone")
 @pytest.mark.parametrize("page", with_zmq_marked())
 def test_the_blocks_of_a_page_run_in_order_and_print_what_is_shown(
     page: Path,

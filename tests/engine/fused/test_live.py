@@ -776,10 +776,10 @@ def test_a_real_ctrl_c_leaves_each_node_its_class_and_its_state() -> None:
             counted = gc.Stream(summed).count()
             graph = gc.Graph(counted)
             graph.fused_source()
-            signal.setitimer(signal.ITIMER_REAL, 0.0003 * (n + 1))
             with contextlib.suppress(KeyboardInterrupt):
+                signal.setitimer(signal.ITIMER_REAL, 0.0003 * (n + 1))
                 graph.run(cycles=500_000)
-            signal.setitimer(signal.ITIMER_REAL, 0)
+                signal.setitimer(signal.ITIMER_REAL, 0)
             assert classes_of(graph) == [type(source.node), Summed, type(counted.node)]
             # All state is of the last complete cycle, or of the cycle that was begun.
             assert vars(summed).get("total", 0) - vars(summed).get("value", 0) in (0, 1)
