@@ -149,8 +149,10 @@ def test_a_live_run_gives_the_bars_of_a_historical_run_over_the_same_values() ->
     replayed = [again.resample("2ms", closed=side, fill="nan").ohlc().collect() for side in SIDES]
     gc.Graph(*replayed).run(start=stamped.times[0])
     for live, later in zip(outs, replayed, strict=True):
-        assert repr(live.values) == repr(later.values)
-        assert any(bar.count == 0 for bar in live.values)
+        # On a busy machine time goes on between the last value and the end of the live run.
+        assert repr(live.values[: len(later)]) == repr(later.values)
+        assert not any(bar.count for bar in live.values[len(later) :])
+        assert any(bar.count == 0 for bar in later.values)
 
 
 @given(
