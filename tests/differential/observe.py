@@ -169,7 +169,8 @@ def _seen(
             report = run()
         except raising as raised:
             error = raised
-    report.pop("wall_time", None)
+    for name in ("wall_time", "profile"):  # the judge measures nothing
+        report.pop(name, None)
     shower = _Shower(list(graph.nodes))
     outcome: Outcome = {"raised": "\n".join(show_raised(error))}
     outcome |= {"error": "\n".join(show_error(error)), "report": str(report)}
