@@ -61,7 +61,7 @@ class Native(Fused):
         told = self._told
         if told is None:
             return "there was no native run yet"
-        if not told.cycles:
+        if not (told.cycles or told.left):
             return f"fused: {told.why or 'the run was too short to leave Python'}"
         lines = [f"native: {told.cycles:,} of {told.all:,} cycles ran in machine code"]
         if told.why:

@@ -78,6 +78,20 @@ def test_a_run_that_always_needs_python_says_so() -> None:
     assert first_line(graph) == "fused: each cycle is left for Python, because of a call of str"
 
 
+def test_a_run_whose_cycles_all_turn_out_to_need_python_names_the_node() -> None:
+    def same(x: float) -> float:
+        return float(str(x)) if x >= 0 else x
+
+    graph, _ = both(lambda: floats().map(same).named("same").collect())
+    assert first_line(graph) == "native: 0 of 500 cycles ran in machine code"
+    assert "same  native, but for Python: a call of str" in graph.explain("native")
+
+
+def test_a_run_of_texts_says_that_there_are_no_numbers() -> None:
+    graph, _ = both(lambda: floats().map(lambda x: str(x) if x >= 0 else "").collect())
+    assert first_line(graph).endswith("because of an expression that gives no number")
+
+
 def test_an_error_in_the_middle_of_a_chunk_is_pythons() -> None:
     def inverse(x: float) -> float:
         return 1 / (x - 100.0)

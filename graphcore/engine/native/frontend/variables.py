@@ -72,7 +72,9 @@ class Unsettled(Untranslated):
     """Nothing is known of a variable's kinds; the next round may know."""
 
     def __init__(self, name: str) -> None:
-        super().__init__(f"{name}, which has had no value")
+        # A name with a dollar is the translation's own.
+        its_own = "an expression that gives no number"
+        super().__init__(its_own if "$" in name else f"{name}, which has had no value")
 
 
 def tag_of(name: str) -> str:
