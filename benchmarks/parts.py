@@ -24,6 +24,7 @@ from benchmarks import (
     profiled,
     publishing,
     sparse,
+    tables,
     throughput,
     wiring,
 )
@@ -51,6 +52,7 @@ TICKS: dict[str, Part] = {
 }
 PARTS: dict[str, Part] = TICKS | {
     "joins": joins,
+    "tables": tables,
     "bars": bars,
     "wiring": wiring,
     "allocation": allocation,

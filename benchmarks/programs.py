@@ -10,6 +10,7 @@ import sys
 import tracemalloc
 from collections.abc import Callable, Iterable
 from operator import sub
+from pathlib import Path
 from statistics import median
 from time import perf_counter_ns
 from typing import Any
@@ -181,6 +182,26 @@ def _wire_and_run(nodes: int, shape: str, tier: str) -> list[int]:
     assert len(graph.nodes) == nodes
     assert stream.value == (nodes - 1 if shape == "chain" else 0)
     return ends
+
+
+def replay_folder(runs: int, folder: str) -> None:
+    """Replay all rows of a Parquet folder; say how many, the time of a run, ns, and the memory."""
+    count = gc.read_parquet(folder).count()
+    began = perf_counter_ns()
+    for _ in range(runs):
+        count.run()
+    taken = (perf_counter_ns() - began) / runs
+    say(rows=count.value, taken=taken, peak=_peak_memory())
+
+
+def _peak_memory() -> int:
+    """Return the greatest size of this process, bytes; Linux only.
+
+    `getrusage` would count the size of the process that started it.
+    """
+    lines = Path("/proc/self/status").read_text().splitlines()
+    [kilobytes] = [line.split()[1] for line in lines if line.startswith("VmHWM:")]
+    return int(kilobytes) * 1024
 
 
 # Bare sockets
