@@ -44,6 +44,8 @@ def _receive(cell: Cell, sender: Worker, worker: Worker, receiver: str) -> dict[
 def figures(measured: Measured) -> list[Figure]:
     found = []
     for cell in CELLS:
+        if cell.name not in measured:  # measured before this cell was there
+            continue
         figures = measured[cell.name]
         ours = figures["graphcore rate"]
         for peer, target in cell.targets().items():
