@@ -59,7 +59,13 @@ class Bounds:
         count = len(look.nodes)
         self.runs: list[float] = [0] * count
         self.ticks: list[float] = [0] * count
-        self._events = {i: _events(node) for i, node in enumerate(look.nodes) if not _reads(node)}
+        # By the plan: a run may have deleted the attributes that name a node's upstreams.
+        self._events = {
+            index: _events(node)
+            for index, node in enumerate(look.nodes)
+            if not look.plan.active[index] + look.plan.passive[index]
+            if not isinstance(node, Feedback | OutputNode)
+        }
         for number in range(_PASSES + 1):
             before = self.ticks.copy()
             for index, node in enumerate(look.nodes):
@@ -137,11 +143,6 @@ def withheld(node: Node) -> int:
         case Window() if node.trigger is node.source:
             return max(node.minimum - node.includes_present, 0)
     return 0
-
-
-def _reads(node: Node) -> bool:
-    given = node.upstreams()
-    return bool(given.active or given.passive or isinstance(node, Feedback | OutputNode))
 
 
 def _events(node: Node) -> float:

@@ -244,6 +244,22 @@ def test_a_graph_warns_at_the_line_that_wired_the_node_or_refuses() -> None:
     assert gc.Graph(gc.constant(1).sum(), check="error").run().cycles == 1
 
 
+@gc.node
+class Forgetful(gc.MutableNode[float]):
+    source: gc.Active[float]
+
+    def cycle(self, state: gc.GraphState) -> bool:
+        self.value = self.source.value
+        del self.source
+        return True
+
+
+def test_a_graph_is_checked_after_a_run_that_deleted_attributes() -> None:
+    graph = gc.Graph(Forgetful(gc.constant(1.0)))
+    graph.run(tier="interpreted")
+    assert graph.check() == []
+
+
 def test_the_command_prints_the_findings_and_exits_with_1(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
