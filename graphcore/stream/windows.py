@@ -6,8 +6,8 @@ from numbers import Real
 from typing import TYPE_CHECKING, Any, Literal, Protocol, SupportsIndex, TypeVar, overload
 
 from graphcore.errors import InvalidTypeError, InvalidValueError
-from graphcore.node import Active, MutableNode, node_of
-from graphcore.operators.statistics import extremes, moments, order, whole
+from graphcore.node import Active, MutableNode, Passive, node_of
+from graphcore.operators.statistics import extremes, joint, moments, order, whole
 from graphcore.operators.statistics.window import Window
 from graphcore.stream.families.arguments import function_of
 from graphcore.stream.families.arguments import whole as whole_number
@@ -123,6 +123,7 @@ class Statistics(Handle):
         on: Active[object] | None,
         reset: Active[object] | None,
         on_reset: OnReset,
+        weights: Passive[float] | None,
         make_stream: MakeStream,
     ) -> None:
         if on_reset not in ("drop", "emit"):
@@ -136,6 +137,9 @@ class Statistics(Handle):
         self._on = None if on is None else node_of(on, "on")
         self._resets: list[Active[object]] = [] if reset is None else [node_of(reset, "reset")]
         self._emits = on_reset == "emit"
+        self._weights: list[Passive[float]] = []
+        if weights is not None:
+            self._weights = [node_of(weights, "weights")]
         self._make_stream = make_stream
 
     def count(self) -> "Stream[float]":
@@ -144,10 +148,14 @@ class Statistics(Handle):
 
     def sum(self) -> "Stream[float]":
         """Return the sum, correctly rounded."""
+        if self._weights:
+            return self._joint(joint.WeightedSum, 0, sums_nothing=True)
         return self._figure(moments.Sum, 0, sums_nothing=True)
 
     def mean(self) -> "Stream[float]":
         """Return the arithmetic mean."""
+        if self._weights:
+            return self._joint(joint.WeightedMean, 1, degrees=0)
         return self._figure(moments.Mean, 1)
 
     def var(self, ddof: int = 1) -> "Stream[float]":
@@ -156,19 +164,28 @@ class Statistics(Handle):
         Args:
             ddof: what is subtracted from the number of values in the denominator.
         """
-        return self._spread(moments.Var, ddof)
+        return self._spread(joint.WeightedVar if self._weights else moments.Var, ddof)
 
     def std(self, ddof: int = 1) -> "Stream[float]":
         """Return the standard deviation, the root of the variance."""
-        return self._spread(moments.Std, ddof)
+        return self._spread(joint.WeightedStd if self._weights else moments.Std, ddof)
 
     def sem(self, ddof: int = 1) -> "Stream[float]":
         """Return the standard error of the mean, ``std / sqrt(count)``."""
-        return self._spread(moments.Sem, ddof)
+        return self._spread(joint.WeightedSem if self._weights else moments.Sem, ddof)
 
     def zscore(self, ddof: int = 1) -> "Stream[float]":
         """Return ``(newest value - mean) / std``; NaN if the newest is missing or all are equal."""
         return self._spread(moments.ZScore, ddof)
+
+    def cov(self, other: Active[float], ddof: int = 1) -> "Stream[float]":
+        """Return the covariance with another stream, of the cycles in which both tick."""
+        degrees = whole_number(ddof, "ddof", 0)
+        return self._joint(joint.Cov, degrees + 1, other, degrees=degrees)
+
+    def corr(self, other: Active[float]) -> "Stream[float]":
+        """Return the correlation with another stream, of the cycles in which both tick."""
+        return self._joint(joint.Corr, 2, other, degrees=0)
 
     def skew(self) -> "Stream[float]":
         """Return the unbiased skewness of at least 3 values; NaN if all are equal."""
@@ -260,7 +277,25 @@ class Statistics(Handle):
 
     def _spread(self, cls: type[Window], ddof: int) -> "Stream[Any]":
         degrees = whole_number(ddof, "ddof", 0)
+        if issubclass(cls, joint.Joint):
+            return self._joint(cls, 1, degrees=degrees)
         return self._figure(cls, degrees + 1, degrees=degrees)
+
+    def _joint(
+        self,
+        cls: type[Window],
+        least: int,
+        other: Active[float] | None = None,
+        *,
+        sums_nothing: bool = False,
+        **parameters: Any,
+    ) -> "Stream[Any]":
+        """Return the stream of a figure of values with weights, or of pairs of values."""
+        sources: list[Active[Any]] = [self._source]
+        if other is not None:
+            sources.append(node_of(other, "other"))
+        together = joint.Together(sources=sources, weights=self._weights)
+        return self._wired(together, cls, least, sums_nothing, False, False, parameters)
 
     def _figure(
         self,
@@ -282,12 +317,29 @@ class Statistics(Handle):
             keeps: whether it needs the values of an expanding window.
             parameters: those of the class.
         """
+        if self._weights:
+            raise InvalidValueError(
+                "weights= is for sum, mean, var, std, sem, cov and corr: wire the other figures "
+                "with a window without weights"
+            )
+        return self._wired(self._source, cls, least, sums_nothing, timed, keeps, parameters)
+
+    def _wired(
+        self,
+        source: MutableNode[Any],
+        cls: type[Window],
+        least: int,
+        sums_nothing: bool,
+        timed: bool,
+        keeps: bool,
+        parameters: dict[str, Any],
+    ) -> "Stream[Any]":
         extent = self._extent
         minimum = extent.usual if extent.minimum is None else extent.minimum
         return self._make_stream(
             cls(
-                source=self._source,
-                trigger=self._source if self._on is None else self._on,
+                source=source,
+                trigger=source if self._on is None else self._on,
                 resets=self._resets,
                 keeps=keeps or extent.keeps,
                 by_count=extent.by_count,

@@ -38,6 +38,17 @@ class Sum(Window):
         self.high = self.low = self.most_low = self.last = 0.0
 
     def add(self, value: Any) -> None:
+        self.put(value)
+
+    def remove(self, value: Any) -> None:
+        self.take(value)
+
+    def terms(self) -> Any:
+        """Return the terms of the sum, NaN for missing ones."""
+        return self.values
+
+    def put(self, value: float) -> None:
+        """Add a term."""
         high = self.high + value
         part = high - self.high
         self.low += (self.high - (high - part)) + (value - part)
@@ -46,7 +57,8 @@ class Sum(Window):
         if not -self.most_low <= self.low <= self.most_low:
             self.most_low = abs(self.low)
 
-    def remove(self, value: Any) -> None:
+    def take(self, value: float) -> None:
+        """Take a term away."""
         high = self.high - value
         part = high - self.high
         self.low += (self.high - (high - part)) - (value + part)
@@ -56,7 +68,8 @@ class Sum(Window):
 
     def total(self) -> float:
         if self.keeps and not abs(self.high + self.low) >= self.most_low * LOST:
-            self.high, self.low = exact_sum(self.values)
+            terms = self.terms()
+            self.high, self.low = exact_sum(terms)
             self.most_low = abs(self.low)
             return self.high
         total = self.high + self.low
@@ -121,6 +134,8 @@ class Var(Window):
             self.pivot, self.first, self.second, _, _ = powers(self.values)
             self.doubt = self.second
             squares = self.second - self.first * self.first / self.count
+        if squares < 0.0:  # but for rounding errors it is 0
+            return 0.0
         return squares
 
     def figure(self) -> Any:

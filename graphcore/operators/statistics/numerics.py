@@ -140,3 +140,39 @@ def product(values: Iterable[float]) -> tuple[float, int]:
             mantissa, shift = frexp(mantissa * part)
             exponent += power + shift
     return mantissa, exponent
+
+
+def weighed(values: Iterable[Any]) -> list[float]:
+    """Return the products of x and weight of the (x, y, weight) among the values."""
+    return [value[0] * value[2] for value in values if value == value]
+
+
+def joint_powers(values: Iterable[Any]) -> tuple[float, ...]:
+    """Return pivots and sums of the (x, y, weight) among the values.
+
+    They are the pivots of x and y, the sum of the weights and the weighted sums of x, y, their
+    squares and their product, from the pivots; all NaN if one is too great for a float.
+    """
+    known = [value for value in values if value == value]
+    total = fsum([weight for _, _, weight in known])
+    if not total > 0.0:
+        return (0.0,) * 8
+    try:
+        pivots = []
+        for place in (0, 1):
+            given = [value[place] for value in known if value[2] > 0.0]
+            centre = fsum([value[place] * value[2] for value in known]) / total
+            _, nearest = min([(abs(value - centre), value) for value in given])
+            pivots.append(nearest)
+        across = [(x - pivots[0], y - pivots[1], weight) for x, y, weight in known]
+        return (
+            *pivots,
+            total,
+            fsum([weight * x for x, _, weight in across]),
+            fsum([weight * y for _, y, weight in across]),
+            fsum([weight * x * x for x, _, weight in across]),
+            fsum([weight * y * y for _, y, weight in across]),
+            fsum([weight * x * y for x, y, weight in across]),
+        )
+    except (OverflowError, ValueError):
+        return (nan,) * 8

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from graphcore.node import Active
+from graphcore.node import Active, Passive
 from graphcore.operators import running
 from graphcore.stream.ewm import Ewm, weights_of
 from graphcore.stream.families.base import StreamBase
@@ -132,6 +132,7 @@ class RunningOperators(StreamBase[T]):
         on: Active[object] | None = None,
         reset: Active[object] | None = None,
         on_reset: OnReset = "drop",
+        weights: Passive[float] | None = None,
     ) -> Rolling:
         """Return a sliding window; each of its methods, such as `.mean()`, is a stream over it.
 
@@ -156,13 +157,16 @@ class RunningOperators(StreamBase[T]):
             reset: when it ticks, the window is emptied; a value in that cycle is the first of the
                 new one.
             on_reset: ``"emit"`` ticks the figure before a reset empties the window.
+            weights: each value counts as often as the present value of this stream says, for the
+                sum, mean, var, std, sem, cov and corr. A value without a weight, or with NaN, is
+                missing.
 
         Raises:
             InvalidTypeError: if an argument has another type.
             InvalidValueError: if the window is empty, or can never hold `min_periods` values.
         """
         extent = extent_of(window, min_periods, closed)
-        return Rolling(self.node, extent, on, reset, on_reset, self._stream)
+        return Rolling(self.node, extent, on, reset, on_reset, weights, self._stream)
 
     def expanding(
         self: "RunningOperators[int] | RunningOperators[float]",
@@ -171,6 +175,7 @@ class RunningOperators(StreamBase[T]):
         on: Active[object] | None = None,
         reset: Active[object] | None = None,
         on_reset: OnReset = "drop",
+        weights: Passive[float] | None = None,
     ) -> Expanding:
         """Return a window of all values so far; its methods, as `.mean()`, are streams over it.
 
@@ -185,11 +190,14 @@ class RunningOperators(StreamBase[T]):
             reset: when it ticks, the window is emptied; a value in that cycle is the first of the
                 new one.
             on_reset: ``"emit"`` ticks the figure before a reset empties the window.
+            weights: each value counts as often as the present value of this stream says, for the
+                sum, mean, var, std, sem, cov and corr. A value without a weight, or with NaN, is
+                missing.
         """
         minimum = periods_of(min_periods)
         minimum = None if minimum == 1 else minimum
         extent = Extent(False, False, False, 0, 0, True, minimum, 1)
-        return Expanding(self.node, extent, on, reset, on_reset, self._stream)
+        return Expanding(self.node, extent, on, reset, on_reset, weights, self._stream)
 
     def ewm(
         self: "RunningOperators[int] | RunningOperators[float]",

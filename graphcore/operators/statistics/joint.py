@@ -1,0 +1,230 @@
+"""Figures of values with weights, and of pairs of values: covariance and correlation.
+
+They are sums of powers of the distances from a pivot, as in `moments`, each term times its weight.
+A weight says how often a value counts (frequency weights).
+"""
+
+from math import nan, sqrt
+from typing import Any
+
+from graphcore.declare import node, state
+from graphcore.errors import InvalidValueError
+from graphcore.node import Active, MutableNode, Passive
+from graphcore.operators.statistics.moments import DOUBTED, Sum
+from graphcore.operators.statistics.numerics import joint_powers, number, weighed
+from graphcore.operators.statistics.window import Window
+from graphcore.state import GraphState
+
+
+@node(valid="any")
+class Together(MutableNode[Any]):
+    """Ticks with (x, y, weight) when all sources tick in one cycle; NaN if one is missing.
+
+    Attributes:
+        sources: x, or x and y; without y it is x.
+        weights: the stream of weights, if there is one; without it the weight is 1.
+    """
+
+    sources: list[Active[Any]]
+    weights: list[Passive[Any]]
+
+    def cycle(self, state: GraphState) -> bool:
+        values = []
+        for source in self.sources:
+            if not state.ticked(source):
+                return False
+            values.append(number(source.value))
+        weight = 1.0
+        for given in self.weights:
+            weight = number(given.value) if state.valid(given) else nan
+        if weight < 0.0:
+            raise InvalidValueError(f"a weight must be at least 0, not {weight}")
+        x, y = values[0], values[-1]
+        if x - x == 0.0 and y - y == 0.0 and weight - weight == 0.0:
+            self.value = (x, y, weight)
+        else:
+            self.value = nan
+        return True
+
+
+@node(valid="any")
+class WeightedSum(Sum):
+    """The sum of the values, each times its weight."""
+
+    def read(self) -> Any:
+        return self.source.value
+
+    def add(self, value: Any) -> None:
+        self.put(value[0] * value[2])
+
+    def remove(self, value: Any) -> None:
+        self.take(value[0] * value[2])
+
+    def terms(self) -> Any:
+        return weighed(self.values)
+
+
+@node(valid="any")
+class Joint(Window):
+    """The sums of x, y, their squares and their product, about pivots.
+
+    Attributes:
+        degrees: what is subtracted from the sum of the weights in the denominator.
+    """
+
+    degrees: int
+    pivot_x: float = state(0.0)
+    pivot_y: float = state(0.0)
+    weight: float = state(0.0)
+    x: float = state(0.0)
+    y: float = state(0.0)
+    xx: float = state(0.0)
+    yy: float = state(0.0)
+    xy: float = state(0.0)
+    doubt: float = state(0.0)
+    doubt_x: float = state(0.0)
+    doubt_y: float = state(0.0)
+
+    def read(self) -> Any:
+        return self.source.value
+
+    def clear(self) -> None:
+        self.pivot_x = self.pivot_y = self.weight = self.x = self.y = 0.0
+        self.xx = self.yy = self.xy = self.doubt = self.doubt_x = self.doubt_y = 0.0
+
+    def add(self, value: Any) -> None:
+        x, y, weight = value
+        if not self.keeps and self.count == 1:
+            self.pivot_x, self.pivot_y = x, y
+        x -= self.pivot_x
+        y -= self.pivot_y
+        self.weight += weight
+        self.x += weight * x
+        self.y += weight * y
+        self.xx += weight * x * x
+        self.yy += weight * y * y
+        self.xy += weight * x * y
+        if self.keeps:
+            self.doubt += self.weight
+            self.doubt_x += self.xx
+            self.doubt_y += self.yy
+        elif self.count & (self.count - 1) == 0 and self.weight:
+            self.move()
+
+    def remove(self, value: Any) -> None:
+        x, y, weight = value
+        x -= self.pivot_x
+        y -= self.pivot_y
+        self.weight -= weight
+        self.x -= weight * x
+        self.y -= weight * y
+        self.xx -= weight * x * x
+        self.yy -= weight * y * y
+        self.xy -= weight * x * y
+
+    def move(self) -> None:
+        """Move the pivots to the means."""
+        pivot = self.pivot_x + self.x / self.weight
+        right = pivot - self.pivot_x
+        self.pivot_x = pivot
+        pivot = self.pivot_y + self.y / self.weight
+        up = pivot - self.pivot_y
+        self.pivot_y = pivot
+        self.xx += right * (self.weight * right - 2.0 * self.x)
+        self.yy += up * (self.weight * up - 2.0 * self.y)
+        self.xy += right * (self.weight * up - self.y) - up * self.x
+        self.x -= self.weight * right
+        self.y -= self.weight * up
+
+    def renew(self) -> None:
+        """Take the sums anew if they may have lost too many digits."""
+        if self.keeps and not (
+            self.weight * DOUBTED >= self.doubt
+            and (self.xx * self.weight - self.x * self.x) * DOUBTED >= self.doubt_x * self.weight
+            and (self.yy * self.weight - self.y * self.y) * DOUBTED >= self.doubt_y * self.weight
+        ):
+            sums = joint_powers(self.values)
+            self.pivot_x, self.pivot_y, self.weight, self.x, self.y = sums[:5]
+            self.xx, self.yy, self.xy = sums[5:]
+            self.doubt, self.doubt_x, self.doubt_y = self.weight, self.xx, self.yy
+
+    def squares(self) -> float:
+        """Return the sum of the squares of x about the mean."""
+        squares = self.xx - self.x * self.x / self.weight
+        if squares < 0.0:  # but for rounding errors it is 0
+            return 0.0
+        return squares
+
+
+@node(valid="any")
+class WeightedMean(Joint):
+    """The sum of the values, each times its weight, by the sum of the weights."""
+
+    def figure(self) -> Any:
+        self.renew()
+        if not self.weight > 0.0:
+            return nan
+        return self.pivot_x + self.x / self.weight
+
+
+@node(valid="any")
+class WeightedVar(Joint):
+    """The variance; each value counts as often as its weight says."""
+
+    def figure(self) -> Any:
+        self.renew()
+        if not self.weight > self.degrees:
+            return nan
+        squares = self.squares()
+        return squares / (self.weight - self.degrees)
+
+
+@node(valid="any")
+class WeightedStd(Joint):
+    """The root of the variance."""
+
+    def figure(self) -> Any:
+        self.renew()
+        if not self.weight > self.degrees:
+            return nan
+        squares = self.squares()
+        return sqrt(squares / (self.weight - self.degrees))
+
+
+@node(valid="any")
+class WeightedSem(Joint):
+    """The standard deviation divided by the root of the sum of the weights."""
+
+    def figure(self) -> Any:
+        self.renew()
+        if not self.weight > self.degrees:
+            return nan
+        squares = self.squares()
+        return sqrt(squares / (self.weight - self.degrees) / self.weight)
+
+
+@node(valid="any")
+class Cov(Joint):
+    """The covariance."""
+
+    def figure(self) -> Any:
+        self.renew()
+        if not self.weight > self.degrees:
+            return nan
+        return (self.xy - self.x * self.y / self.weight) / (self.weight - self.degrees)
+
+
+@node(valid="any")
+class Corr(Joint):
+    """The correlation (Pearson's), from -1 to 1; NaN if all x or all y are equal."""
+
+    def figure(self) -> Any:
+        self.renew()
+        if not self.weight > 0.0:
+            return nan
+        xx = self.xx - self.x * self.x / self.weight
+        yy = self.yy - self.y * self.y / self.weight
+        if not (xx > 0.0 and yy > 0.0):
+            return nan
+        corr = (self.xy - self.x * self.y / self.weight) / sqrt(xx) / sqrt(yy)
+        return -1.0 if corr < -1.0 else 1.0 if corr > 1.0 else corr
