@@ -7,7 +7,6 @@ from benchmarks import (
     arrays,
     arrow_rows,
     awaiting,
-    bars,
     book,
     branches,
     chain,
@@ -53,7 +52,6 @@ TICKS: dict[str, Part] = {
 PARTS: dict[str, Part] = TICKS | {
     "joins": joins,
     "tables": tables,
-    "bars": bars,
     "wiring": wiring,
     "allocation": allocation,
     "throughput": throughput,
