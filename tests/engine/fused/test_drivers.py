@@ -140,3 +140,28 @@ def test_the_events_of_thousands_of_recorded_sources_are_merged() -> None:
     assert driver_of(*sources) is DriverName.MERGED
     assert driver_of(*sources[1:]) is DriverName.HEAP
     assert driver_of(*sources, gc.replay(iter([(1, 1)]))) is DriverName.HEAP
+
+
+@pytest.mark.parametrize("cycles", [None, 1, 2, 3, 4, 5])
+@pytest.mark.parametrize("good", [[], [(0, "a")], [(0, "a"), (2, "b")]], ids=len)
+def test_the_nodes_before_a_recorded_source_run_in_the_cycle_in_which_it_fails(
+    good: list[tuple[int, str]], cycles: int | None
+) -> None:
+    def wire() -> list[Any]:
+        lists = gc.replay([0, 1, 2, 2, 2, 3], range(6), delivery="burst")
+        before: list[Any] = [lists.collect(), lists.unroll().collect()]
+        failing = gc.replay([*good, "no pair"])
+        return [*before, failing.collect(), failing.every(1).collect(), lists.count().collect()]
+
+    def run_on(tier: Any) -> Any:
+        outs = wire()
+        caught = None
+        try:
+            gc.Graph(*outs).run(tier=tier, cycles=cycles)
+        except gc.InvalidTypeError as error:
+            assert "in replay" in error.__notes__[0]
+            caught = str(error)
+        return caught, [(list(out), out.node.ticked_in) for out in outs]
+
+    assert driver_of(*wire()) is DriverName.EVENTS_AND_ALARMS
+    assert run_on("fused") == run_on("interpreted")

@@ -247,8 +247,9 @@ class EventsAndAlarmsDriver(RunDriver):
     """A loop over the events of the only recorded source, with the cycles of alarms in between.
 
     An alarm for the time of an event goes off in the cycle of the event (R6). The last event of the
-    loop is `absent`: it lets the alarms up to the end of the run go off. There `following` is the
-    time of the event after the end, which keeps the run alive up to the end.
+    loop is `absent`: it lets the alarms up to the end of the run go off. There `detail` is the time
+    of the event after the end, which keeps the run alive up to the end. An event that the source
+    fails to give is `failed`, and `detail` the error, which is raised at the place of the source.
     """
 
     arguments = ", events, limit"
@@ -264,7 +265,7 @@ class EventsAndAlarmsDriver(RunDriver):
         out.add(1, "heap, bits, last_bit = schedule.heap, schedule.bits, schedule.last_bit")
         out.add(1, "cycle = 0")
         [source] = self.replaced
-        out.add(1, "for moment, given, following in events:", source)
+        out.add(1, "for moment, given, detail in events:", source)
         self.begins = len(out)
         out.add(2, "alone = False")
         out.add(2, "while not alone:")
@@ -274,7 +275,7 @@ class EventsAndAlarmsDriver(RunDriver):
         out.add(4, "entry, now = heap[0], schedule.next_time()")
         out.add(4, "if not heap or heap[0] != entry:")
         out.add(5, "continue")  # it was cancelled
-        over = "following is None and now != time and not schedule.keeps_alive()"
+        over = "detail is None and now != time and not schedule.keeps_alive()"
         out.add(4, f"if given is absent and {over}:")
         out.add(5, "break")
         out.add(4, "woken = schedule.take(now)")
@@ -306,6 +307,8 @@ class EventsAndAlarmsDriver(RunDriver):
         return f"{index} in woken"
 
     def take_event(self, out: Lines, indent: int, index: int) -> None:
+        out.add(indent, "if given is failed:", index)
+        out.add(indent + 1, "raise detail", index)
         out.add(indent, f"{self.layout.values[index]} = given", index)
 
     def due_list(self, out: Lines, indent: int) -> None:
@@ -323,8 +326,8 @@ class EventsAndAlarmsDriver(RunDriver):
         self._events = RecordedEvents(sources[index].chunks(session.start_time), session, True)
         last = NEVER - 1 if session.end is None else session.end
         at_the_end = ((last, ABSENT, self._events.following) for _ in range(1))
-        events = itertools.chain(itertools.chain.from_iterable(self._events), at_the_end)
-        return events, session.limit
+        events = itertools.chain.from_iterable(self._events.with_failure())
+        return itertools.chain(events, at_the_end), session.limit
 
     def finish(self, session: Session, variables: Mapping[str, Any]) -> None:
         schedule, times = session.schedule, [self._events.following]

@@ -7,10 +7,12 @@ loop needs no test for each event.
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import count
-from typing import Any
+from typing import Any, Final
 
 from graphcore.engine.run.session import Session
 from graphcore.node import Chunks
+
+FAILED: Final = object()  # stands for the value of an event that a source failed to give
 
 
 class RecordedEvents:
@@ -62,6 +64,17 @@ class RecordedEvents:
                 yield zip(values, cycles, strict=False)
             if self.following is not None or done == limit:
                 return
+
+    def with_failure(self) -> Iterator[Iterable[Any]]:
+        """Yield the same chunks; if the source fails, the last one is the failure as an event.
+
+        It is (time, `FAILED`, error), and further nodes may be due in its cycle. The time is that
+        of the event before it, or of the start.
+        """
+        try:
+            yield from self
+        except Exception as error:  # raised in its cycle, when the source's turn comes
+            yield ((self._times[-1] if self._times else self._time_before, FAILED, error),)
 
     def time_of(self, cycle: int) -> int:
         """Return the time of the last cycle, given its number; 0 means that there was none."""

@@ -22,6 +22,7 @@ from typing import Any
 from graphcore.engine.collector import without_collections
 from graphcore.engine.fused.analysis.tests import Placed, PlacedBlock
 from graphcore.engine.fused.backend.drivers import NEVER, RunDriver
+from graphcore.engine.fused.backend.events import FAILED
 from graphcore.engine.fused.backend.layout import Layout
 from graphcore.engine.fused.backend.lines import Lines
 from graphcore.engine.fused.backend.live import Live, attributes_of, variables_of
@@ -93,6 +94,7 @@ class Program:
             "heappop": heappop,
             "heappush": heappush,
             "absent": ABSENT,
+            "failed": FAILED,
             "monotonic": time.monotonic_ns,
             "never": NEVER,
             **layout.constants,
