@@ -101,6 +101,9 @@ class KeyedSubgraphs(Generic[K]):
         Returns:
             The keys whose sub-graphs ticked, in order of birth, with their values.
         """
+        for leaving in self._leaving.values():
+            if not leaving.is_closing:
+                leaving.close()  # before alarms go off that its closing instant drops
         due = self._subgraphs.due()
         given: dict[int, Mapping[int, Any]] = {}
         for key, value in self._ready(values).items():
@@ -109,10 +112,7 @@ class KeyedSubgraphs(Generic[K]):
                 instance = self._open(key)
             due[instance.birth] = instance
             given[instance.birth] = {0: value}
-        for instance in self._leaving.values():
-            if not instance.is_closing:
-                instance.close()
-            due[instance.birth] = instance
+        due |= {leaving.birth: leaving for leaving in self._leaving.values()}
         changes: dict[K, Any] = {}
         for birth in sorted(due):
             result = due[birth].run(given.get(birth, _NOTHING))

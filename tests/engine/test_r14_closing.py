@@ -471,3 +471,75 @@ def test_r14_values_that_were_not_due_or_not_complete_are_counted_and_logged_onc
     caplog.clear()
     assert [value for _, value in ticks(stream, until=4)] == delivered
     assert stream.node.left == left
+
+
+@gc.node
+class Twice(gc.MutableNode[Any]):
+    """Ticks with each value, and once more in the next cycle."""
+
+    source: gc.Active[Any]
+
+    def cycle(self, state: gc.GraphState) -> bool:
+        self.value = self.source.value
+        if state.ticked(self.source):
+            state.schedule(state.time)
+        return True
+
+
+@gc.node
+class TwiceAndOnce(Twice):
+    """Ticks like `Twice`, then in `close`, and once more in a cycle that `close` asked for."""
+
+    def close(self, state: gc.GraphState) -> bool:
+        self.value = "closed"
+        state.schedule(state.time)
+        return True
+
+
+SUBGRAPHS: dict[str, Any] = {
+    "of a key": lambda source, build: source.group_by(len, lambda values, _: build(values)),
+    "of a key of a key": lambda source, build: source.group_by(
+        len,
+        lambda values, _: values.group_by(len, lambda each, _: build(each)).changes.map(
+            lambda changes: changes[1]
+        ),
+    ),
+    "of a switch in a key": lambda source, build: source.group_by(
+        len, lambda values, _: gc.switch(values.map(len), {1: build}, values)
+    ),
+    "of a key that retires": lambda source, build: source.group_by(
+        len, lambda values, _: build(values.stop_key())
+    ),
+}
+
+
+@pytest.mark.parametrize("tier", ["interpreted", "fused"])
+@pytest.mark.parametrize("cls", [Twice, TwiceAndOnce])
+@pytest.mark.parametrize("where", SUBGRAPHS)
+@pytest.mark.parametrize("queue", [False, True])
+def test_r14_in_a_sub_graph_only_queues_go_on_as_in_a_flat_graph(
+    where: str, cls: Any, queue: bool, tier: Any
+) -> None:
+    def build(values: gc.Stream[str]) -> gc.Stream[Any]:
+        after = values.map(lambda value: [value] * 3).unroll() if queue else values
+        return gc.Stream(cls(after))
+
+    source = gc.replay([1, 2], "ab")
+    flat = build(source).collect()
+    keyed = SUBGRAPHS[where](source, build).changes.collect()
+    gc.Graph(flat).run(cycles=1, tier=tier)
+    gc.Graph(keyed).run(cycles=1, tier=tier)
+    assert [changes[1] for changes in keyed.values] == flat.values
+    assert flat.values == ["a"] * (4 if queue else 1) + ["closed", "a"] * (cls is TwiceAndOnce)
+
+
+@pytest.mark.parametrize("tier", ["interpreted", "fused"])
+def test_r14_a_key_that_retires_drops_its_alarms_while_the_run_goes_on(tier: Any) -> None:
+    keyed = gc.replay([1, 2], "ab").group_by(
+        len, lambda values, _: gc.Stream(TwiceAndOnce(values.stop_key()))
+    )
+    out = keyed.changes.collect()
+    out.run(tier=tier)
+    assert [(time, changes[1]) for time, changes in out] == [
+        (time, value) for time, letter in enumerate("ab", 1) for value in (letter, "closed", letter)
+    ]

@@ -103,6 +103,11 @@ class FusedSubgraph:
                 raise
 
     @property
+    def plan(self) -> Plan:
+        """Its nodes, or those of another sub-graph of its shape."""
+        return self._template.plan
+
+    @property
     def is_closed(self) -> bool:
         """Whether its closing instant is over."""
         if self._called is not None:
@@ -164,10 +169,10 @@ class FusedSubgraph:
         """Begin the closing instant: nodes that close are called one by one from now on (R14)."""
         self.is_closing = True
         self._owner.is_closing(self)
-        if self._session is not None:
-            self._session.has_closed = True
         if self._template.closes:
             self._call().close()
+        elif self._session is not None:
+            self._session.begin_closing()
 
     def stop(self) -> None:
         """Cancel the alarms, and stop the nodes in reverse order."""

@@ -18,7 +18,7 @@ from graphcore.engine.run.session import Session
 from graphcore.engine.subgraphs.apart import Apart
 from graphcore.engine.subgraphs.subsession import Subsession
 from graphcore.errors import Failure, RunError
-from graphcore.node import MutableNode, Source
+from graphcore.node import MutableNode, QueueNode, Source
 from graphcore.state import Alarm, RunMode
 from graphcore.subgraph import ABSENT, Inlet, Instance, building
 
@@ -43,6 +43,10 @@ class RunningSubgraph(Instance, Protocol):
     @property
     def what(self) -> tuple[str, Any]:
         """What it is for: a word such as "key", and which one."""
+
+    @property
+    def plan(self) -> Plan:
+        """Its nodes, or those of another sub-graph of its shape."""
 
     @property
     def is_due(self) -> bool:
@@ -82,7 +86,7 @@ class Subgraph:
         self.what = what
         self.quick = None
         self._owner = owner
-        self._plan = plan
+        self.plan = plan
         self._session = session
         places = {id(node): place for place, node in enumerate(plan.wired)}
         self._inlets = [(inlet, places[id(inlet)]) for inlet in inlets]
@@ -105,7 +109,7 @@ class Subgraph:
 
     def start(self) -> None:
         """Start the nodes."""
-        session, plan = self._session, self._plan
+        session, plan = self._session, self.plan
         start_nodes(plan, session, self._started)
         for index in plan.outside:
             ticked_in = plan.wired[index].ticked_in
@@ -123,7 +127,7 @@ class Subgraph:
     def go_on(self, started: Started, pending: list[int]) -> None:
         """Go on with nodes that were started and run in another way."""
         self._started, self.pending = started, pending
-        self._cycles = Cycles(self._plan, self._session)
+        self._cycles = Cycles(self.plan, self._session)
 
     def wake(self, index: int) -> None:
         """Let the next cycle start with a node, as an alarm of it went off."""
@@ -179,9 +183,9 @@ class Subgraph:
 
     def close(self) -> None:
         """Begin the closing instant."""
-        self._session.has_closed = True
+        self._session.begin_closing()
         self._owner.is_closing(self)
-        self._closing = Closing(self._plan, self._session)
+        self._closing = Closing(self.plan, self._session)
 
     def stop(self) -> None:
         """Cancel the alarms, and stop the nodes in reverse order."""
@@ -192,9 +196,9 @@ class Subgraph:
         errors: list[Exception] = []
         while started.count:
             try:
-                stop_nodes(self._plan, session, started)
+                stop_nodes(self.plan, session, started)
             except Exception as error:  # raised again below, once all are stopped
-                add_note(error, self._plan, started.count, session.time, "stop")
+                add_note(error, self.plan, started.count, session.time, "stop")
                 add_subgraph_note(error, self.what)
                 errors.append(error)
         raise_all(errors, "several nodes failed to stop")
@@ -226,6 +230,7 @@ class Subgraphs:
         self._births = 0
         self._shown = session.plan.subgraphs.setdefault(index, {})
         self._alarms = Schedule((1 << _BIRTH_BITS) - 1)
+        self._only_queues = False  # as the closing instant of the run has begun (R14)
         self._woken: deque[tuple[int, int]] = deque()
         self._retiring: list[RunningSubgraph] = []
         # For each node from outside, the sub-graphs that read it, with its index there.
@@ -342,6 +347,9 @@ class Subgraphs:
         time, cycle = session.time, session.cycle
         found: dict[int, RunningSubgraph] = {}
         alarms = self._alarms
+        if session.closing and not self._only_queues:
+            self._only_queues = True
+            alarms.drop(lambda entry: not self._is_queue(entry))
         if alarms.heap and (self._is_last() or not alarms.last_is_next()):
             for entry in alarms.take(time):
                 self._wake(found, entry >> _NODE_BITS, entry & ((1 << _NODE_BITS) - 1))
@@ -354,6 +362,13 @@ class Subgraphs:
                     found[birth] = live[birth]
         found |= {birth: each for birth, each in self._closing.items() if each.is_due}
         return found
+
+    def _is_queue(self, entry: int) -> bool:
+        """Return whether an alarm is one of a queue, given its node and birth."""
+        each = self._live.get(entry >> _NODE_BITS)
+        if each is None:
+            return False
+        return isinstance(each.plan.nodes[entry & ((1 << _NODE_BITS) - 1)], QueueNode)
 
     def _is_last(self) -> bool:
         """Return whether alarms of `schedule_last` go off in this cycle: those of the owner do.

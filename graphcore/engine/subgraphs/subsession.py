@@ -15,6 +15,7 @@ from graphcore.engine.run.running import States
 from graphcore.engine.run.session import Session
 from graphcore.engine.withheld import Withholding
 from graphcore.errors import Failure
+from graphcore.node import QueueNode
 from graphcore.polling import Pollable, Receive
 from graphcore.state import Alarm, EndedBy, EventLoop, RunMode
 
@@ -199,6 +200,12 @@ class Subsession:
         """Return the nodes with an alarm for the present time that has not gone off."""
         return self._owner.due_now(self._birth)
 
+    def begin_closing(self) -> None:
+        """Begin the closing instant (R14)."""
+        if not self.closing:  # in that of what is around it, the owner drops the alarms
+            self.schedule.cancel_ordinary()
+        self.has_closed = True
+
     def retire(self) -> None:
         """Ask the owner to retire this sub-graph."""
         self._owner.ask_to_retire(self._birth)
@@ -226,7 +233,7 @@ class _Alarms:
             session.starting.append(index)
             return Alarm(self, index, -1)
         inner, outer = self._owner.add_alarm(at, self._birth, index, keeps_alive, last)
-        alarm = _PairedAlarm(inner, outer, at)
+        alarm = _PairedAlarm(inner, outer, at, index)
         if len(self._kept) >= self._enough:
             self._kept = [each for each in self._kept if each.at >= session.time]
             self._enough = 2 * len(self._kept) + 16
@@ -239,6 +246,13 @@ class _Alarms:
         if starting is not None and entry in starting:
             starting.remove(entry)
 
+    def cancel_ordinary(self) -> None:
+        """Cancel the alarms of all nodes but queues; the ordinary cycles are over (R14)."""
+        nodes = self._session.plan.nodes
+        for alarm in self._kept:
+            if not isinstance(nodes[alarm.index], QueueNode):
+                alarm.cancel()
+
     def cancel_all(self) -> None:
         """Cancel all alarms that have not gone off."""
         for alarm in self._kept:
@@ -249,12 +263,13 @@ class _Alarms:
 class _PairedAlarm(Alarm):
     """An alarm in a sub-graph, and the alarm that wakes the owner for it."""
 
-    __slots__ = ("_inner", "_outer", "at")
+    __slots__ = ("_inner", "_outer", "at", "index")
 
-    def __init__(self, inner: Alarm, outer: Alarm, at: int) -> None:
+    def __init__(self, inner: Alarm, outer: Alarm, at: int, index: int) -> None:
         self._inner = inner
         self._outer = outer
         self.at = at
+        self.index = index
 
     def cancel(self) -> None:
         self._inner.cancel()
