@@ -1,131 +1,146 @@
 """Running statistics over all values since the start of the run, or since a stream ticked."""
 
-from collections.abc import Callable
-from typing import Any, TypeVar
+from math import nan
+from typing import Any
 
 from graphcore.declare import node, state
 from graphcore.node import Active, MutableNode
+from graphcore.operators.scalars import plain
 from graphcore.state import GraphState
 
-T = TypeVar("T")
+
+@node(valid="any")
+class Figure(MutableNode[Any]):
+    """A figure of all values so far; NaN is a missing value, as in pandas.
+
+    A class for a figure defines `first` and `further`. The figure ticks with each value from the
+    first known one on. After a reset it is NaN until a value is known. A value in the cycle of a
+    reset is the first of the new stretch.
+
+    Attributes:
+        source: the values.
+        resets: the stream that starts the figure again, if there is one.
+        figure: the figure, `None` before the first known value.
+        known: whether a value since the last reset is known.
+    """
+
+    source: Active[Any]
+    resets: list[Active[object]]
+    figure: Any = state(None)
+    known: bool = state(False)
+
+    def cycle(self, state: GraphState) -> bool:
+        for reset in self.resets:
+            if state.ticked(reset) and self.known:
+                self.known = False
+                self.figure = nan
+        if not state.ticked(self.source):
+            return False
+        value = self.source.value
+        if type(value) is not float and type(value) is not int and type(value) is not bool:
+            value = plain(value)
+        if type(value) is float and value != value:
+            if self.figure is None:
+                return False
+        elif self.known:
+            self.further(value)
+        else:
+            self.first(value)
+            self.known = True
+        self.value = self.figure
+        return True
+
+    def first(self, value: Any) -> None:
+        """Set the figure of a first value."""
+        raise NotImplementedError
+
+    def further(self, value: Any) -> None:
+        """Set the figure with a further value."""
+        raise NotImplementedError
 
 
-@node
+@node(valid="any")
 class Count(MutableNode[int]):
-    """Ticks with the number of values so far."""
+    """Ticks with the number of known values so far."""
 
     source: Active[object]
+    resets: list[Active[object]]
     count: int = state(0)
 
     def cycle(self, state: GraphState) -> bool:
-        self.count += 1
+        for reset in self.resets:
+            if state.ticked(reset):
+                self.count = 0
+        if not state.ticked(self.source):
+            return False
+        value: Any = self.source.value
+        if type(value) is not float and type(value) is not int and type(value) is not bool:
+            value = plain(value)
+        if type(value) is not float or value == value:
+            self.count += 1
         self.value = self.count
         return True
 
 
-@node
-class Sum(MutableNode[T]):
-    """Ticks with the sum of the values so far, added from left to right."""
+@node(valid="any")
+class Sum(Figure):
+    """The sum, added from left to right."""
 
-    source: Active[T]
-    total: Any = state(0)
+    def first(self, value: Any) -> None:
+        self.figure = 0 + value
 
-    def cycle(self, state: GraphState) -> bool:
-        self.total = self.total + self.source.value
-        self.value = self.total
-        return True
-
-
-@node
-class Mean(MutableNode[float]):
-    """Ticks with the arithmetic mean of the values so far."""
-
-    source: Active[float]
-    count: int = state(0)
-    total: float = state(0)
-
-    def cycle(self, state: GraphState) -> bool:
-        self.count += 1
-        self.total = self.total + self.source.value
-        self.value = self.total / self.count
-        return True
-
-
-@node
-class Min(MutableNode[T]):
-    """Ticks with the least value so far."""
-
-    source: Active[T]
-    least: Any = state(None)
-    begun: bool = state(False)
-
-    def cycle(self, state: GraphState) -> bool:
-        value: Any = self.source.value
-        if not self.begun or value < self.least:
-            self.least = value
-            self.begun = True
-        self.value = self.least
-        return True
-
-
-@node
-class Max(MutableNode[T]):
-    """Ticks with the greatest value so far."""
-
-    source: Active[T]
-    greatest: Any = state(None)
-    begun: bool = state(False)
-
-    def cycle(self, state: GraphState) -> bool:
-        value: Any = self.source.value
-        if not self.begun or value > self.greatest:
-            self.greatest = value
-            self.begun = True
-        self.value = self.greatest
-        return True
-
-
-@node
-class Product(MutableNode[T]):
-    """Ticks with the product of the values so far."""
-
-    source: Active[T]
-    product: Any = state(1)
-
-    def cycle(self, state: GraphState) -> bool:
-        self.product = self.product * self.source.value
-        self.value = self.product
-        return True
+    def further(self, value: Any) -> None:
+        self.figure = self.figure + value
 
 
 @node(valid="any")
-class Since(MutableNode[Any]):
-    """Ticks with a figure of the values since another stream ticked.
+class Mean(Figure):
+    """The arithmetic mean."""
 
-    A value in the cycle of such a tick is the first of the new stretch.
+    count: int = state(0)
+    total: Any = state(0)
 
-    Attributes:
-        first: returns the figure of a stretch's first value.
-        further: returns the figure for the figure before and a further value.
-    """
+    def first(self, value: Any) -> None:
+        self.count = 1
+        self.total = value
+        self.figure = value / 1
 
-    source: Active[Any]
-    reset_by: Active[object]
-    first: Callable[[Any], Any]
-    further: Callable[[Any, Any], Any]
-    figure: Any = state(None)
-    begun: bool = state(False)
+    def further(self, value: Any) -> None:
+        self.count += 1
+        self.total = self.total + value
+        self.figure = self.total / self.count
 
-    def cycle(self, state: GraphState) -> bool:
-        if state.ticked(self.reset_by):
-            self.begun = False
-        if not state.ticked(self.source):
-            return False
-        value = self.source.value
-        if self.begun:
-            self.figure = self.further(self.figure, value)
-        else:
-            self.figure = self.first(value)
-        self.begun = True
-        self.value = self.figure
-        return True
+
+@node(valid="any")
+class Min(Figure):
+    """The least value, the first of equals."""
+
+    def first(self, value: Any) -> None:
+        self.figure = value
+
+    def further(self, value: Any) -> None:
+        if value < self.figure:
+            self.figure = value
+
+
+@node(valid="any")
+class Max(Figure):
+    """The greatest value, the first of equals."""
+
+    def first(self, value: Any) -> None:
+        self.figure = value
+
+    def further(self, value: Any) -> None:
+        if value > self.figure:
+            self.figure = value
+
+
+@node(valid="any")
+class Product(Figure):
+    """The product, multiplied from left to right."""
+
+    def first(self, value: Any) -> None:
+        self.figure = 1 * value
+
+    def further(self, value: Any) -> None:
+        self.figure = self.figure * value

@@ -168,7 +168,7 @@ class Counters:
         count, total, lots = (stream.node for stream in (self.count, self.total, self.lots))
         begun = self.tick.node.value + 1
         assert begun > 1
-        figures = [count.count, count.value, total.total, self.tick.node.ticked_in]
+        figures = [count.count, count.value, total.figure or 0, self.tick.node.ticked_in]
         figures += [count.ticked_in, total.ticked_in, lots.ticked_in + len(lots.group)]
         assert {begun - figure for figure in figures} <= {0, 1}, (begun, figures)
 

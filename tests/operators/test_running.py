@@ -4,8 +4,12 @@ import itertools
 import math
 import statistics
 from collections.abc import Callable
+from decimal import Decimal
+from math import nan
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -85,3 +89,69 @@ def test_a_figure_whose_reset_never_ticks_is_that_of_all_values(
 
 def test_product_multiplies() -> None:
     assert ticks(gc.replay([1, 2, 3], [2, 3, 4]).product()) == [(1, 2), (2, 6), (3, 24)]
+
+
+CUMULATIVE: dict[str, Callable[[Any], Any]] = {
+    "sum": lambda values: values.cumsum().ffill(),
+    "min": lambda values: values.cummin().ffill(),
+    "max": lambda values: values.cummax().ffill(),
+    "product": lambda values: values.cumprod().ffill(),
+    "count": lambda values: values.notna().cumsum(),
+    "mean": lambda values: values.expanding().mean(),
+    "var": lambda values: values.expanding().var(),
+    "std": lambda values: values.expanding().std(),
+}
+known_or_missing = st.one_of(
+    st.just(nan), st.integers(-9, 9), st.floats(-9, 9).map(lambda value: round(value, 2))
+)
+
+
+@pytest.mark.parametrize("figure", CUMULATIVE)
+@given(
+    rows=st.lists(st.tuples(known_or_missing, st.sampled_from([False, False, True])), min_size=1)
+)
+def test_a_missing_value_leaves_a_figure_as_pandas_does(
+    figure: str, rows: list[tuple[float, bool]]
+) -> None:
+    series = pd.Series([value for value, _ in rows], dtype=float)
+    stretch = pd.Series([resets for _, resets in rows]).cumsum()
+    expected = pd.concat([CUMULATIVE[figure](each) for _, each in series.groupby(stretch)])
+    expected = expected[expected.notna().cummax()]
+    source = gc.replay([(time, value) for time, (value, _) in enumerate(rows)])
+    reset = gc.replay([(time, None) for time, (_, resets) in enumerate(rows) if resets])
+    got = ticks(getattr(source, figure)(reset=reset))
+    assert [time for time, _ in got] == expected.index.tolist()
+    approximately = pytest.approx(expected.tolist(), rel=1e-9, abs=1e-9, nan_ok=True)
+    assert [value for _, value in got] == approximately
+    if not any(resets for _, resets in rows):
+        assert repr(got) == repr(ticks(getattr(source, figure)()))
+
+
+@pytest.mark.parametrize("missing", [nan, np.float64(nan), np.float32(nan), Decimal("nan")])
+@pytest.mark.parametrize("figure", ["sum", "mean", "min", "max", "product"])
+def test_nan_of_any_kind_is_missing(figure: str, missing: Any) -> None:
+    two = [missing, 2, missing]
+    assert ticks(getattr(gc.replay([1, 2, 3], two), figure)()) == [(2, 2), (3, 2)]
+    assert ticks(gc.replay([1, 2, 3], two).count()) == [(1, 0), (2, 1), (3, 1)]
+
+
+def test_sums_and_products_of_ints_are_exact() -> None:
+    large = [2**62, 2**62, 3]
+    assert values(gc.from_iterable(large).sum()) == [2**62, 2**63, 2**63 + 3]
+    assert values(gc.from_iterable(large).product()) == [2**62, 2**124, 3 * 2**124]
+
+
+def test_arrays_are_added_element_by_element() -> None:
+    sums = values(gc.from_iterable([np.array([1.0, 2.0]), np.array([3.0, nan])]).sum())
+    np.testing.assert_array_equal(sums, [[1.0, 2.0], [4.0, nan]])
+
+
+@pytest.mark.parametrize("figure", CUMULATIVE)
+@pytest.mark.parametrize("kind", ["int8", "uint8", "int16", "float32", "float64", "bool"])
+def test_figures_of_scalars_of_numpy_are_those_of_pythons_numbers(figure: str, kind: str) -> None:
+    scalars = list(np.array([100, 100, 3, 0.1, 200 if kind == "uint8" else 100]).astype(kind))
+    plain = [each.item() for each in scalars]
+    mapped = gc.from_iterable(range(5)).map(lambda i: scalars[i])
+    got = values(getattr(mapped, figure)())
+    assert got == values(getattr(gc.from_iterable(plain), figure)())
+    assert not any(isinstance(value, np.generic) for value in got)

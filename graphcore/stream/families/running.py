@@ -1,9 +1,8 @@
 """The methods of `Stream` for figures of all values so far, or of a window."""
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from graphcore.node import Active, Passive
+from graphcore.node import Active, Passive, node_of
 from graphcore.operators import running
 from graphcore.stream.ewm import Ewm, weights_of
 from graphcore.stream.families.base import StreamBase
@@ -30,7 +29,7 @@ class RunningOperators(StreamBase[T]):
     __slots__ = ()
 
     def count(self, reset: Active[object] | None = None) -> "Stream[int]":
-        """Tick with the number of values so far, this one included.
+        """Tick with the number of values so far, this one included; NaN does not count.
 
         ::
 
@@ -44,21 +43,20 @@ class RunningOperators(StreamBase[T]):
             reset: when it ticks, the figure starts again; a value in that cycle is the first of the
                 new stretch. The other running figures take it as well.
         """
-        if reset is None:
-            return self._stream(running.Count(self))
-        return self._since(reset, lambda value: 1, lambda count, value: count + 1)
+        return self._running(running.Count, reset)
 
     def sum(self, reset: Active[object] | None = None) -> "Stream[T]":
         """Tick with the sum of the values so far, or since `reset` ticked.
+
+        NaN is a missing value, for the other running figures as well: a figure leaves it out. It
+        ticks first with the first known value, and after a reset it is NaN until one is known.
 
         ::
 
             self     1  2  3
             sum()    1  3  6
         """
-        if reset is None:
-            return self._stream(running.Sum(self))
-        return self._since(reset, lambda value: 0 + value, lambda total, value: total + value)
+        return self._running(running.Sum, reset)
 
     def mean(
         self: "RunningOperators[int] | RunningOperators[float]",
@@ -71,9 +69,49 @@ class RunningOperators(StreamBase[T]):
             self      1    2    6
             mean()    1.0  1.5  3.0
         """
-        if reset is None:
-            return self._stream(running.Mean(self))
-        return self.sum(reset) / self.count(reset)
+        return self._running(running.Mean, reset)
+
+    def var(
+        self: "RunningOperators[int] | RunningOperators[float]",
+        reset: Active[object] | None = None,
+        *,
+        ddof: int = 1,
+    ) -> "Stream[float]":
+        """Tick with the variance of the values so far, or since `reset` ticked.
+
+        It is the figure of `expanding()`, and ticks first with the second value.
+
+        ::
+
+            self     1    2    6
+            var()         0.5  7.0
+
+        Args:
+            reset: when it ticks, the figure starts again.
+            ddof: what is subtracted from the number of values in the denominator.
+        """
+        return self.expanding(reset=reset).var(ddof=ddof)
+
+    def std(
+        self: "RunningOperators[int] | RunningOperators[float]",
+        reset: Active[object] | None = None,
+        *,
+        ddof: int = 1,
+    ) -> "Stream[float]":
+        """Tick with the standard deviation of the values so far, or since `reset` ticked.
+
+        It is the figure of `expanding()`, and ticks first with the second value.
+
+        ::
+
+            self           1    3    5
+            std(ddof=0)    0.0  1.0  1.632993161855452
+
+        Args:
+            reset: when it ticks, the figure starts again.
+            ddof: what is subtracted from the number of values in the denominator.
+        """
+        return self.expanding(reset=reset).std(ddof=ddof)
 
     def min(self, reset: Active[object] | None = None) -> "Stream[T]":
         """Tick with the least value so far, or since `reset` ticked.
@@ -83,11 +121,7 @@ class RunningOperators(StreamBase[T]):
             self     3  1  2
             min()    3  1  1
         """
-        if reset is None:
-            return self._stream(running.Min(self))
-        return self._since(
-            reset, lambda value: value, lambda least, value: value if value < least else least
-        )
+        return self._running(running.Min, reset)
 
     def max(self, reset: Active[object] | None = None) -> "Stream[T]":
         """Tick with the greatest value so far, or since `reset` ticked.
@@ -97,11 +131,7 @@ class RunningOperators(StreamBase[T]):
             self     1  3  2
             max()    1  3  3
         """
-        if reset is None:
-            return self._stream(running.Max(self))
-        return self._since(
-            reset, lambda value: value, lambda most, value: value if value > most else most
-        )
+        return self._running(running.Max, reset)
 
     def product(self, reset: Active[object] | None = None) -> "Stream[T]":
         """Tick with the product of the values so far, or since `reset` ticked.
@@ -111,17 +141,13 @@ class RunningOperators(StreamBase[T]):
             self         2  3  4
             product()    2  6  24
         """
-        if reset is None:
-            return self._stream(running.Product(self))
-        return self._since(reset, lambda value: 1 * value, lambda product, value: product * value)
+        return self._running(running.Product, reset)
 
-    def _since(
-        self,
-        reset: Active[object],
-        first: Callable[[Any], Any],
-        further: Callable[[Any, Any], Any],
+    def _running(
+        self, figure: type[running.Figure | running.Count], reset: Active[object] | None
     ) -> "Stream[Any]":
-        return self._stream(running.Since(self, reset, first, further))
+        resets: list[Active[object]] = [] if reset is None else [node_of(reset, "reset")]
+        return self._stream(figure(self, resets))
 
     def rolling(
         self: "RunningOperators[int] | RunningOperators[float]",
