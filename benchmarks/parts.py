@@ -46,10 +46,10 @@ TICKS: dict[str, Part] = {
     "book": book,
     "sparse": sparse,
     "demux": demux,
-    "keyed": keyed,
     "arrays": arrays,
 }
 PARTS: dict[str, Part] = TICKS | {
+    "keyed": keyed,
     "joins": joins,
     "tables": tables,
     "wiring": wiring,
