@@ -15,7 +15,7 @@ from itertools import chain, pairwise
 from types import CodeType, FunctionType, GetSetDescriptorType, MemberDescriptorType
 from typing import Any
 
-from graphcore.node import MutableNode, Source
+from graphcore.node import EffectNode, MutableNode, Source
 from graphcore.output import OutputNode
 from graphcore.state import GraphState
 from graphcore.subgraph import ABSENT
@@ -23,7 +23,7 @@ from graphcore.subgraph import ABSENT
 Node = MutableNode[Any]
 Step = Callable[[GraphState], bool]
 
-_GROUND = frozenset(chain(MutableNode.__mro__, Source.__mro__))
+_GROUND = frozenset(chain(MutableNode.__mro__, Source.__mro__, EffectNode.__mro__))
 _ASSIGN = ("STORE_ATTR", "DELETE_ATTR")
 _JUMPS = frozenset(chain(dis.hasjrel, dis.hasjabs))
 _NEVER_FALL_THROUGH = frozenset(

@@ -281,12 +281,17 @@ def test_both_tiers_catch_alike(
     else:
         out = caught(source.map(lambda item: item[1]), operators, place, after).collect()
     graph = gc.Graph(out)
-    bound: Any = {} if cycles is None else {"cycles": cycles}
-    results = []
+    bound: Any = {"max_cycles_at_once": 2_000}
+    bound |= {} if cycles is None else {"cycles": cycles}
+    results: list[object] = []
     for tier in ("fused", "interpreted"):
-        report = graph.run(tier=tier, **bound)  # type: ignore[arg-type]  # a name of a tier
-        results.append((report.cycles, report.end, without_addresses(out)))
-    assert results[0] == results[1]
+        try:
+            report = graph.run(tier=tier, **bound)  # type: ignore[arg-type]  # a name of a tier
+            results.append((report.cycles, report.end))
+        except gc.RunError as error:  # what fails in its second cycle may start anew for ever (R15)
+            results.append(str(error))
+        results.append(without_addresses(out))
+    assert results[:2] == results[2:]
 
 
 @given(events, names, st.sampled_from(["fused", "interpreted"]))

@@ -198,7 +198,7 @@ def test_r12_a_node_cannot_be_run_from_inside_its_own_run() -> None:
 FORK = """
 import os, signal, threading
 import graphcore as gc
-from graphcore.engine import lifecycle
+from graphcore.engine.run import lifecycle
 
 entered, stop = threading.Event(), threading.Event()
 

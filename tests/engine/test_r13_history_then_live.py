@@ -162,8 +162,10 @@ def test_r13_a_duration_counts_from_the_hand_over() -> None:
     report = out.run(realtime=True, start=now - 2 * SECOND, duration="30ms")
     assert report.ended_by is gc.EndedBy.UNTIL
     assert report.start == now - 2 * SECOND
-    live = [at for at in out.times if at > now]
-    assert live and report.end <= live[0] + 30 * MS + 5 * MS
+    handed_over = next(at for at in out.times if at > now)
+    # Two seconds have passed since the start, many times the duration.
+    assert any(at > handed_over for at in out.times)
+    assert report.end >= handed_over + 25 * MS
 
 
 def test_r13_a_bound_in_the_past_ends_the_run_before_it_is_live() -> None:
