@@ -4,12 +4,16 @@ from math import nan
 from numbers import Number
 from typing import Any
 
+_NEVER_NUMPYS = frozenset((str, bytes, tuple, list, dict, type(None)))  # looked up at once
+
 
 def plain(value: Any) -> Any:
     """Return a scalar of numpy as Python's number, a number that is NaN as NaN, else the value.
 
     numpy's small integers wrap around and its small floats drift: 200 + 100 is 44 as uint8.
     """
+    if type(value) in _NEVER_NUMPYS:
+        return value
     kind = getattr(getattr(value, "dtype", None), "kind", "")
     if kind and kind in "biuf" and getattr(value, "shape", None) == ():
         return value.item()

@@ -262,7 +262,7 @@ class Remote:
                 self._wake()
         return result
 
-    def close(self) -> None:
+    def begin_closing(self) -> None:
         """Let the sub-graph take all values and close, and wait for its end for some seconds."""
         if not self._has_ended():
             self._is_told = True
@@ -402,7 +402,7 @@ class Local:
             self._state.schedule(self._state.time)
         return result
 
-    def close(self) -> None:
+    def begin_closing(self) -> None:
         """Let the sub-graph close."""
         assert self._instance is not None
         self._instance.close()
@@ -440,7 +440,7 @@ class Threaded(QueueNode[V], Generic[V]):
         return True
 
     def close(self, state: GraphState) -> bool:
-        self.runs.close()
+        self.runs.begin_closing()
         result = self.runs.run(_NOTHING)
         if result is ABSENT:
             return False
