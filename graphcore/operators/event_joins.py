@@ -21,12 +21,27 @@ from graphcore.state import GraphState
 
 T = TypeVar("T")
 U = TypeVar("U")
+V = TypeVar("V")
 
 _FEW = 64  # values that may be in memory without need; to delete them one by one would cost more
 
 
+class EventJoin(QueueNode[V]):
+    """The end of a join: no value can come any more, so what waits follows one a cycle."""
+
+    waiting: list[tuple[int, int, Any]]
+    watermark: float
+    other_watermark: float
+
+    def close(self, state: GraphState) -> bool:
+        self.watermark = self.other_watermark = inf
+        if self.waiting:
+            state.schedule(state.time)
+        return False
+
+
 @node(valid="any")
-class AsofBackward(QueueNode[tuple[T, U | None]], Generic[T, U]):
+class AsofBackward(EventJoin[tuple[T, U | None]], Generic[T, U]):
     """Ticks with each value and the newest of the other stream at or before its time.
 
     Attributes:
@@ -75,19 +90,13 @@ class AsofBackward(QueueNode[tuple[T, U | None]], Generic[T, U]):
             state.schedule(state.time)
         return True
 
-    def close(self, state: GraphState) -> bool:
-        self.watermark = self.other_watermark = inf
-        if self.waiting:
-            state.schedule(state.time)
-        return False
-
     def queued(self, time: int) -> int:
         bound = min(self.watermark, self.other_watermark)
         return sum(1 for each in self.waiting if each[0] < bound)
 
 
 @node(valid="any")
-class AsofAhead(QueueNode[tuple[T, U | None]], Generic[T, U]):
+class AsofAhead(EventJoin[tuple[T, U | None]], Generic[T, U]):
     """Ticks with each value and the first of the other stream at or after its time.
 
     With `nearest`, it is the nearest in time, and of two that are equally near the earlier one.
@@ -149,19 +158,13 @@ class AsofAhead(QueueNode[tuple[T, U | None]], Generic[T, U]):
             state.schedule(state.time)
         return True
 
-    def close(self, state: GraphState) -> bool:
-        self.watermark = self.other_watermark = inf
-        if self.waiting:
-            state.schedule(state.time)
-        return False
-
     def queued(self, time: int) -> int:
         bound = min(self.watermark, self.other_watermark - self.tolerance)
         return sum(1 for each in self.waiting if each[0] < bound)
 
 
 @node(valid="any")
-class IntervalJoin(QueueNode[tuple[T, list[U]]], Generic[T, U]):
+class IntervalJoin(EventJoin[tuple[T, list[U]]], Generic[T, U]):
     """Ticks with each value and the list of the other stream's values in an interval about it.
 
     Attributes:
@@ -215,12 +218,6 @@ class IntervalJoin(QueueNode[tuple[T, list[U]]], Generic[T, U]):
         if self.waiting and self.waiting[0][0] < bound:
             state.schedule(state.time)
         return True
-
-    def close(self, state: GraphState) -> bool:
-        self.watermark = self.other_watermark = inf
-        if self.waiting:
-            state.schedule(state.time)
-        return False
 
     def queued(self, time: int) -> int:
         bound = min(self.watermark, self.other_watermark - self.after)
