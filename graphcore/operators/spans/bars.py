@@ -48,8 +48,9 @@ class Spans(QueueNode[Span]):
         partial: whether the span that the end of the run cuts off ticks.
         going: whether a span is under way, from `first` to `last`.
         filled: whether values have come with which no span has ticked.
-        behind: whether the span under way has ended before now, so that those values belong to a
-            later one: in real time, after a delay.
+        came_at: the time of the last of them.
+        behind: whether the span under way has ended before now: in real time, after a delay. Then
+            those values may belong to a later one.
     """
 
     source: Active[object]
@@ -65,6 +66,7 @@ class Spans(QueueNode[Span]):
     counts: bool = state(True)
     going: bool = state(False)
     filled: bool = state(False)
+    came_at: int = state(0)
     behind: bool = state(False)
 
     def start(self, state: GraphState) -> None:
@@ -74,16 +76,18 @@ class Spans(QueueNode[Span]):
         now, came = state.time, state.ticked(self.source)
         if self.going and (now < self.last or (self.right and now == self.last and not state.due)):
             if came:
-                self.filled = True
+                self.filled, self.came_at = True, now
             return False
-        takes_now = came and self.going and self.right and now == self.last
-        is_empty = self.behind or not (self.filled or takes_now)
-        tells = self.going and (self.counts or not is_empty)
         first, last = self.first, self.last
-        if not self.behind:
+        takes_now = came and self.going and self.right and now == last
+        # Not by `now`, which in the closing instant of a live run is later than the last value.
+        takes = self.filled and (self.came_at < last or (self.right and self.came_at == last))
+        is_empty = not (takes or takes_now)
+        tells = self.going and (self.counts or not is_empty)
+        if takes:
             self.filled = False
         if came and not takes_now:
-            self.filled = True
+            self.filled, self.came_at = True, now
         if self.going and self.fills:
             time = last
         else:
