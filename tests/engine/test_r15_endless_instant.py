@@ -18,12 +18,19 @@ MOST = 50
 
 
 def loop(source: gc.Stream[int], function: Callable[[gc.Stream[int]], gc.Stream[int]]) -> Any:
-    """Return a loop that ticks with the source's value and, in the next cycles, with the function's
-    results."""
+    """Return the values of a loop, which ticks with the source's value and, in the next cycles,
+    with the function's results."""
+    return loop_of(source, function).collect()
+
+
+def loop_of(
+    source: gc.Stream[int], function: Callable[[gc.Stream[int]], gc.Stream[int]]
+) -> gc.Stream[int]:
+    """Return such a loop."""
     back = gc.feedback()
     out = source.merge(function(back))
     back.bind(out)
-    return out.collect()
+    return out
 
 
 class Again(gc.MutableNode[int]):
@@ -292,3 +299,108 @@ def test_r15_a_user_written_queue_node_tells_how_many_values_it_holds(tier: Any)
         gc.Stream(Forgets(gc.constant(list(range(10 * MOST))))).run(
             max_cycles_at_once=MOST, tier=tier
         )
+
+
+INSIDE: dict[str, Callable[[gc.Stream[Any], Any], gc.Stream[Any]]] = {
+    "switch": lambda bursts, wire: gc.switch(gc.constant(0), {0: wire}, bursts),
+    "catch": lambda bursts, wire: bursts.catch(wire)[0],
+    "group_by": lambda bursts, wire: bursts.group_by(len, lambda each, _: wire(each)).changes,
+    "threaded": lambda bursts, wire: gc.threaded(wire, bursts),
+    "nested": lambda bursts, wire: (
+        bursts.group_by(len, lambda each, _: each.catch(wire)[0]).changes
+    ),
+}
+inside = pytest.mark.parametrize("kind", INSIDE)
+
+
+@each_tier
+@inside
+@pytest.mark.parametrize("doubles", [False, True])
+def test_r15_queues_in_sub_graphs_may_take_any_number_of_cycles(
+    doubles: bool, kind: str, tier: Any
+) -> None:
+    def wire(bursts: gc.Stream[list[int]]) -> gc.Stream[int]:
+        items = bursts.unroll()
+        return items.map(lambda n: [n, n]).unroll() if doubles else items
+
+    out = INSIDE[kind](gc.constant(list(range(10 * MOST))), wire).collect()
+    out.run(max_cycles_at_once=MOST, tier=tier)
+    assert len(out.values) == 10 * MOST * (2 if doubles else 1)
+
+
+@each_tier
+@inside
+def test_r15_a_queue_in_a_sub_graph_that_is_refilled_as_it_drains_ends_the_run(
+    kind: str, tier: Any
+) -> None:
+    def wire(bursts: gc.Stream[list[int]]) -> gc.Stream[int]:
+        return loop_of(bursts.unroll(), lambda back: back.map(lambda n: [n]).unroll())
+
+    out = INSIDE[kind](gc.constant([0]), wire).collect()
+    with pytest.raises(gc.RunError, match="kept scheduling at the present time"):
+        out.run(max_cycles_at_once=MOST, tier=tier)
+    assert MOST < len(out.values) < 5 * MOST
+
+
+@each_tier
+def test_r15_each_key_has_a_queue_of_its_own(tier: Any) -> None:
+    bursts = gc.from_iterable([[0], [1] * 10 * MOST, [2] * 5 * MOST], "1s", delivery="burst")
+    out = (
+        bursts.unroll()
+        .group_by(lambda burst: burst[0], lambda each, _: each.unroll())
+        .changes.collect()
+    )
+    out.run(max_cycles_at_once=MOST, tier=tier)
+    assert len(out.values) == 15 * MOST + 1
+
+
+@inside
+def test_r15_the_cycles_after_a_sources_last_value_in_a_sub_graph_are_the_same_on_each_tier(
+    kind: str,
+) -> None:
+    def wire(bursts: gc.Stream[list[int]]) -> gc.Stream[int]:
+        return loop_of(gc.replay([1] * 3 * MOST, list(range(3 * MOST))), lambda back: back)
+
+    lengths = []
+    for tier in TIERS:
+        out = INSIDE[kind](gc.constant([0]), wire).collect()
+        with pytest.raises(gc.RunError, match="kept scheduling at the present time"):
+            out.run(max_cycles_at_once=MOST, tier=tier)
+        lengths.append(len(out.values))
+    assert lengths[0] == lengths[1] > 4 * MOST
+
+
+@each_tier
+def test_r15_the_limit_holds_in_a_thread_of_its_own_too(tier: Any) -> None:
+    def wire(numbers: gc.Stream[int]) -> gc.Stream[int]:
+        return loop_of(numbers, lambda back: back)
+
+    out = gc.threaded(wire, gc.constant(1)).filter(lambda n: n < 0)
+    with pytest.raises(gc.RunError, match=f"more than {MOST} cycles ran"):
+        out.run(realtime=True, max_cycles_at_once=MOST, tier=tier)
+
+
+@each_tier
+@inside
+def test_r15_a_source_in_a_sub_graph_may_deliver_any_number_of_values(kind: str, tier: Any) -> None:
+    def wire(bursts: gc.Stream[list[int]]) -> gc.Stream[int]:
+        return gc.replay([1] * 10 * MOST, list(range(10 * MOST)))
+
+    out = INSIDE[kind](gc.constant([0]), wire).collect()
+    out.run(max_cycles_at_once=MOST, tier=tier)
+    assert len(out.values) == 10 * MOST
+
+
+@each_tier
+def test_r15_keys_that_come_and_go_in_one_instant_end_it_at_the_same_cycle(tier: Any) -> None:
+    """Each key's queue is shorter when it goes, and the next key's is as long."""
+    back = gc.feedback()
+    keys = gc.constant(0).merge(back.map(lambda change: 1 + next(iter(change))))
+    changes = keys.group_by(
+        lambda n: n, lambda each, key: each.map(lambda n: [n] * 2).unroll().map(lambda n: n)
+    ).changes
+    out = changes.collect()
+    back.bind(changes)
+    with pytest.raises(gc.RunError, match="kept scheduling at the present time"):
+        out.run(max_cycles_at_once=MOST, tier=tier)
+    assert MOST < len(out.values) < 5 * MOST

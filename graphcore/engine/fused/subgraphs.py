@@ -9,11 +9,18 @@ from graphcore.engine.fused.shapes import Shape
 from graphcore.engine.fused.tier import Fused
 from graphcore.engine.notes import noted
 from graphcore.engine.plan import Node, Outside, Plan
+from graphcore.engine.run.endless import Queues, queues_of
 from graphcore.engine.run.lifecycle import Started, Tier, start_nodes
-from graphcore.engine.subgraphs import RunningSubgraph, Subgraph, Subgraphs, Subsession
+from graphcore.engine.subgraphs import (
+    RunningSubgraph,
+    Subgraph,
+    Subgraphs,
+    Subsession,
+    is_own_source,
+)
 from graphcore.engine.withheld import Withholding
 from graphcore.errors import Failure
-from graphcore.node import MutableNode, nodes_made
+from graphcore.node import MutableNode, QueueNode, nodes_made
 from graphcore.subgraph import ABSENT, Failed, Inlet, building
 
 _MOST_SHAPES = 8  # of one owner: compiling takes as long as thousands of cycles
@@ -133,6 +140,33 @@ class FusedSubgraph:
         """Let the next cycle start with a node from outside."""
         (self._pending if self._called is None else self._called.pending).append(index)
 
+    @property
+    def last_delivery(self) -> int:
+        """A number that grows with each cycle in which a source in it delivers; 0 before."""
+        if self._called is not None:
+            return self._called.last_delivery
+        sources = self._template.sources
+        return self._template.compiled.last_tick(sources, self._variables()) if sources else 0
+
+    def queues(self, time: int, place: tuple[int, ...]) -> Queues:
+        """Return the queues in it; see `queues_of`."""
+        if self._called is not None:
+            return self._called.queues(time, place)
+        plan = self._plan or self._template.plan
+        nodes = self._template.compiled.copies(self._variables(), plan.nodes, QueueNode)
+        owners = () if self._session is None else self._session.owners
+        return queues_of(nodes, owners, time, place)
+
+    def have_delivered(self) -> bool:
+        """Return whether a source in a sub-graph of it has delivered since this was last asked."""
+        owners = () if self._session is None else self._session.owners
+        return any([owner.have_delivered() for owner in owners])
+
+    def _variables(self) -> Mapping[str, Any]:
+        """Return the generator's variables; none at all if it has raised."""
+        frame = None if self._generator is None else self._generator.gi_frame
+        return {} if frame is None else frame.f_locals
+
     def run(self, values: Mapping[int, Any]) -> Any:
         """Run a cycle; return the root's value if the root ticked, otherwise `ABSENT`."""
         if self._called is not None:
@@ -231,6 +265,7 @@ class _Template:
         is_quick: whether a sub-graph needs nothing but the next value of its inlet.
         inlets: the indices of the inlets.
         root: the index of the root.
+        sources: the indices of its own sources.
     """
 
     def __init__(
@@ -248,6 +283,7 @@ class _Template:
         self.root = plan.wired.index(root)
         self._begun = begun
         self._shape = Shape(plan, made)
+        self.sources = [i for i, node in enumerate(plan.nodes) if is_own_source(node)]
         own = [node for node in plan.nodes if not isinstance(node, Inlet | Outside)]
         self.closes = any(_overrides(node, "close") for node in own)
         ends = self.closes or any(

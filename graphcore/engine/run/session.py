@@ -16,7 +16,7 @@ from graphcore.engine.inbox import Inbox
 from graphcore.engine.notes import add_note
 from graphcore.engine.plan import Node, Plan
 from graphcore.engine.poller import Poller
-from graphcore.engine.run.endless import MAX_CYCLES_AT_ONCE, EndlessWatch
+from graphcore.engine.run.endless import MAX_CYCLES_AT_ONCE, EndlessWatch, Owner
 from graphcore.engine.run.questions import Questions
 from graphcore.engine.run.running import States
 from graphcore.engine.withheld import Withholding
@@ -47,6 +47,7 @@ class Session:
         offset: the offset of another run's clock, with which this real-time run shares its time.
 
     Attributes:
+        owners: the sub-graphs of each node that has any.
         make_subgraphs: makes what wires and runs the sub-graphs of a node, given the session, the
             node's index, the nodes from outside that they may read, and whether they are resumable.
         pending: the heap of the nodes that are still to run in the present cycle, if there is one.
@@ -104,6 +105,7 @@ class Session:
         self.end = end
         self.watched = watched
         self.receive = Receive.THREAD
+        self.owners: tuple[Owner, ...] = ()
         self.make_subgraphs: Callable[[Session, int, Sequence[Node], bool], Any]
         self.spin = 0
         self.event_loop: EventLoop | None = None
@@ -133,6 +135,11 @@ class Session:
         self.closing = False
         self.last_time = self.time
         self.last_cycle = 0
+
+    @property
+    def max_cycles_at_once(self) -> int:
+        """How many cycles that lead nowhere may run at one time (R15)."""
+        return self._watch.most
 
     @property
     def stopping(self) -> bool:
@@ -262,7 +269,9 @@ class Session:
 
     def subgraphs(self, index: int, outside: Sequence[Any], resumable: bool) -> Any:
         """Return what wires and runs the sub-graphs of a node."""
-        return self.make_subgraphs(self, index, outside, resumable)
+        made = self.make_subgraphs(self, index, outside, resumable)
+        self.owners += (made,)
+        return made
 
     @property
     def is_starting(self) -> bool:

@@ -4,7 +4,7 @@ A `Subgraph` is a plan in a session of its own, a `Subsession`. To a sub-graph, 
 birth is cycle 1 of a run, and its closing instant may come before that of the run (R14).
 """
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
@@ -13,6 +13,7 @@ from graphcore.engine.interpreted import Cycles, Interpreted
 from graphcore.engine.notes import add_note, add_subgraph_note
 from graphcore.engine.plan import Node, Plan
 from graphcore.engine.run.closing import Closing
+from graphcore.engine.run.endless import Queues, queues_of
 from graphcore.engine.run.lifecycle import Started, Tier, start_nodes, stop_nodes
 from graphcore.engine.run.session import Session
 from graphcore.engine.subgraphs.apart import Apart
@@ -37,6 +38,11 @@ def raise_all(errors: Sequence[Exception], message: str) -> None:
         raise ExceptionGroup(message, errors)
 
 
+def is_own_source(node: Node) -> bool:
+    """Return whether a node of a sub-graph is a source of its own, and no inlet."""
+    return isinstance(node, Source) and not isinstance(node, Inlet)
+
+
 class RunningSubgraph(Instance, Protocol):
     """A sub-graph that was started, as its owner sees it."""
 
@@ -51,6 +57,16 @@ class RunningSubgraph(Instance, Protocol):
     @property
     def is_due(self) -> bool:
         """Whether something starts a cycle of it."""
+
+    @property
+    def last_delivery(self) -> int:
+        """A number that grows with each cycle in which a source in it delivers; 0 before."""
+
+    def queues(self, time: int, place: tuple[int, ...]) -> Queues:
+        """Return the queues in it; see `queues_of`."""
+
+    def have_delivered(self) -> bool:
+        """Return whether a source in a sub-graph of it has delivered since this was last asked."""
 
     def wake(self, index: int) -> None:
         """Let the next cycle start with a node, as an alarm of it went off."""
@@ -144,6 +160,19 @@ class Subgraph:
         closing = self._closing
         return bool(self.pending) or (closing is not None and bool(closing.left))
 
+    @property
+    def last_delivery(self) -> int:
+        """A number that grows with each cycle in which a source in it delivers; 0 before."""
+        return max((node.ticked_in for node in self.plan.nodes if is_own_source(node)), default=0)
+
+    def queues(self, time: int, place: tuple[int, ...]) -> Queues:
+        """Return the queues in it; see `queues_of`."""
+        return queues_of(self.plan.nodes, self._session.owners, time, place)
+
+    def have_delivered(self) -> bool:
+        """Return whether a source in a sub-graph of it has delivered since this was last asked."""
+        return any([owner.have_delivered() for owner in self._session.owners])
+
     def run(self, values: Mapping[int, Any]) -> Any:
         """Run a cycle; return the root's value if the root ticked, otherwise `ABSENT`."""
         pending, self.pending = self.pending, []
@@ -228,6 +257,7 @@ class Subgraphs:
         self._live: dict[int, RunningSubgraph] = {}
         self._closing: dict[int, RunningSubgraph] = {}
         self._births = 0
+        self._delivered: dict[int, int] = {}  # by birth, the `last_delivery` that was seen
         self._shown = session.plan.subgraphs.setdefault(index, {})
         self._alarms = Schedule((1 << _BIRTH_BITS) - 1)
         self._only_queues = False  # as the closing instant of the run has begun (R14)
@@ -325,7 +355,8 @@ class Subgraphs:
             raise
         outer = self.session
         assert outer.clock is not None, "only a real-time run has sub-graphs that run apart"
-        session = Session(plan, None, None, None, False, offset=outer.clock.offset)
+        most, offset = outer.max_cycles_at_once, outer.clock.offset
+        session = Session(plan, None, None, None, False, most, offset=offset)
         session.receive, session.event_loop = outer.receive, outer.event_loop
         session.make_subgraphs, session.on_idle = type(self), on_idle
         return Apart(plan, session, self.make_tier(plan), f"graphcore-{what[1]}", on_end)
@@ -411,6 +442,27 @@ class Subgraphs:
             except Exception as error:  # raised again below, once all are stopped
                 errors.append(error)
         raise_all(errors, "several sub-graphs failed to stop")
+
+    # Called by the watch for endless instants (R15)
+
+    def queues(self, time: int, place: tuple[int, ...]) -> Queues:
+        """Return the queues in the sub-graphs, those at one place counted together."""
+        queues: Queues = Counter()
+        for each in self._live.values():
+            queues += each.queues(time, (*place, self.index))
+        return queues
+
+    def have_delivered(self) -> bool:
+        """Return whether a source in them has delivered since this was last asked."""
+        before, self._delivered = self._delivered, {}
+        found = False
+        for birth, each in self._live.items():
+            last = each.last_delivery
+            if last:
+                self._delivered[birth] = last
+            if each.have_delivered() or last > before.get(birth, 0):
+                found = True
+        return found
 
     # Called by the sub-graphs
 

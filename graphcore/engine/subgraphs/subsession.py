@@ -41,6 +41,7 @@ class Subsession:
         starting: the nodes that set an alarm for cycle 1 in `start`; `None` after that.
         resumable: whether cycles may follow one in which a node raised.
         failed: the index of the node that raised last.
+        owners: as `Session.owners`.
         has_closed: whether its closing instant has begun.
     """
 
@@ -63,6 +64,7 @@ class Subsession:
         self._is_starting = True
         self.resumable = owner.resumable
         self.failed = -1
+        self.owners: tuple[Subgraphs, ...] = ()
         self._ended: Event | None = None
         self._has_ended = False
         self._holds = 0
@@ -114,6 +116,11 @@ class Subsession:
         return self._outer.clock
 
     @property
+    def max_cycles_at_once(self) -> int:
+        """How many cycles that lead nowhere may run at one time (R15)."""
+        return self._outer.max_cycles_at_once
+
+    @property
     def bounded(self) -> bool:
         """Whether the run ends even if its sources do not."""
         return self._outer.bounded
@@ -163,7 +170,9 @@ class Subsession:
 
     def subgraphs(self, index: int, outside: Sequence[Node], resumable: bool) -> "Subgraphs":
         """Return the sub-graphs of a node of this sub-graph."""
-        return type(self._owner)(self, index, outside, resumable or self.resumable)
+        made = type(self._owner)(self, index, outside, resumable or self.resumable)
+        self.owners += (made,)
+        return made
 
     @property
     def is_starting(self) -> bool:

@@ -13,6 +13,7 @@ import itertools
 import linecache
 import weakref
 from collections.abc import Mapping, Sequence
+from copy import copy
 from functools import partial
 from heapq import heappop, heappush
 from types import FunctionType, GeneratorType
@@ -244,6 +245,37 @@ class Compiled:
             # The generator counts its own cycles: all that matters is whether the node has ticked.
             has_ticked = flag is None or variables[self._layout.flags[flag]]
             own["ticked_in"] = 1 if has_ticked and value in variables else 0
+
+    def copies(
+        self, variables: Mapping[str, Any], nodes: Sequence[Node], cls: type[Node]
+    ) -> list[Node]:
+        """Return nodes, those of a class as copies with the state that a generator holds.
+
+        Args:
+            variables: the generator's variables; none at all if it holds nothing any more.
+            nodes: the nodes, or those of another sub-graph of the same shape.
+            cls: the class.
+        """
+        if not variables:
+            return []
+        found = list(nodes)
+        for index, _, _, state, read, _ in self._layout.kept:
+            if isinstance(nodes[index], cls):
+                found[index] = copy(nodes[index])
+                names = ((attribute, variables[name]) for attribute, name in (*state, *read))
+                attributes_of(found[index]).update(names)
+        return found
+
+    def last_tick(self, nodes: Sequence[int], variables: Mapping[str, Any]) -> int:
+        """Return in which of the generator's cycles one of these nodes last ticked, 0 if none did.
+
+        Args:
+            nodes: the indices of the nodes.
+            variables: the generator's variables.
+        """
+        flags = [self._flag_of[index][0] for index in nodes if index in self._flag_of]
+        names = ("cycle" if flag is None else self._layout.flags[flag] for flag in flags)
+        return max((variables.get(name, 0) for name in names), default=0)
 
     def working(self, variables: Mapping[str, Any]) -> dict[int, Any]:
         """Return for each node whose value may differ from its last tick's the one it set (R5)."""
