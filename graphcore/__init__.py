@@ -87,6 +87,7 @@ from graphcore.stream import (
     total,
     zip,
 )
+from graphcore.sweeping import Sweep, sweep
 from graphcore.tables.comparing import Difference
 from graphcore.version import __version__
 
@@ -135,6 +136,7 @@ __all__ = [
     "SourceStream",
     "Stopped",
     "Stream",
+    "Sweep",
     "Upstreams",
     "WiringError",
     "__version__",
@@ -171,6 +173,7 @@ __all__ = [
     "stack",
     "state",
     "stream_operator",
+    "sweep",
     "switch",
     "sync",
     "threaded",

@@ -63,6 +63,7 @@ FACE = {
         "sources tables graph"
     ),
     "source_functions": "errors time node calendars stream operators sources tables",
+    "sweeping": "errors time graph handle collected node operators stream tables",
     "testing": (
         "errors time state node graph stream source_functions sources engine engine.subgraphs"
     ),

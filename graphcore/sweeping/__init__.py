@@ -1,0 +1,6 @@
+"""Many runs of one kind of graph: a sweep over parameters, and a table in parts."""
+
+from graphcore.sweeping.sweep import sweep
+from graphcore.sweeping.table import Sweep
+
+__all__ = ["Sweep", "sweep"]

@@ -1,0 +1,161 @@
+"""One set of a sweep: wire the graph, run it, and read its sinks.
+
+A failure is an outcome, never the end of the sweep. What is wrong with `build` itself, whatever the
+parameters, is a refusal, which ends it.
+"""
+
+from array import array
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypedDict
+
+from graphcore.collected import Collected, Frame
+from graphcore.errors import InvalidTypeError, InvalidValueError, NoValueError, shorten
+from graphcore.graph import Graph, TierName
+from graphcore.handle import Handle
+from graphcore.operators.sinks import in_array
+from graphcore.stream import Stream
+from graphcore.sweeping.grid import Parameters
+from graphcore.time import Duration, Time
+
+Build = Callable[..., Mapping[str, Handle]]
+Take = Literal["last", "columns"] | Callable[[Any], Any]
+
+
+class HistoryOptions(TypedDict, total=False):
+    """The keywords of `Graph.run` that a run over history takes."""
+
+    start: Time | None
+    until: Time | None
+    duration: Duration | None
+    cycles: int | None
+    max_cycles_at_once: int
+    tier: TierName
+
+
+@dataclass(frozen=True)
+class Job:
+    """What all sets of a sweep have in common.
+
+    Attributes:
+        build: wires a graph and returns its sinks by name.
+        take: what is taken of each sink, by its name, or of all sinks.
+        options: those of each run.
+    """
+
+    build: Build
+    take: Take | Mapping[str, Take]
+    options: HistoryOptions
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a set.
+
+    Attributes:
+        cells: the values of the row, by the names of its columns.
+        sinks: the names of the sinks.
+        error: why it failed.
+        refused: whether the error is one of `build` itself, which ends the sweep.
+    """
+
+    cells: Parameters = field(default_factory=dict)
+    sinks: tuple[str, ...] = ()
+    error: Exception | None = None
+    refused: bool = False
+
+
+class _Refusal(Exception):
+    """What is wrong with `build` itself."""
+
+
+def run_set(job: Job, parameters: Parameters) -> Outcome:
+    """Run the graph of a set and return what came of it."""
+    try:
+        sinks = sinks_of(job.build(**parameters), job.take)
+        graph = Graph(*sinks.values())
+        refuse_iterators(graph)
+        graph.run(**job.options)
+        return Outcome(cells_of(sinks, job.take), tuple(sinks))
+    except _Refusal as refusal:
+        error = refusal.__cause__
+        assert isinstance(error, Exception)
+        return Outcome(error=error, refused=True)
+    except Exception as error:
+        return Outcome(error=error)
+
+
+def sinks_of(given: object, take: Take | Mapping[str, Take]) -> dict[str, Handle]:
+    """Return what `build` returned, with a `collect` for each stream of which more is taken."""
+    if not isinstance(given, Mapping) or not given:
+        raise _Refusal from InvalidTypeError(
+            f'build must return sinks by name, such as {{"pnl": pnl}}, not {shorten(given)}'
+        )
+    sinks: dict[str, Handle] = {}
+    for name, sink in given.items():
+        if not isinstance(name, str) or not isinstance(sink, Stream | Collected | Frame):
+            raise _Refusal from InvalidTypeError(
+                f"a sink of build must be a stream, or what collect or frame returned, "
+                f"under a name, not {shorten(sink)} under {name!r}"
+            )
+        whole = isinstance(sink, Stream) and _take_of(name, take) != "last"
+        sinks[name] = sink.collect() if whole and isinstance(sink, Stream) else sink
+    return sinks
+
+
+def refuse_iterators(graph: Graph) -> None:
+    """Refuse a source that serves one run only (R12)."""
+    for node in graph.nodes:
+        if getattr(node, "once", False):
+            raise _Refusal from InvalidValueError(
+                f"{node.name} reads an iterator, which serves one run, but each set is a run of "
+                "its own: give a list, an array or a function that returns an iterator"
+            )
+
+
+def cells_of(sinks: Mapping[str, Handle], take: Take | Mapping[str, Take]) -> dict[str, Any]:
+    """Return what is taken of the sinks of a run, by the names of the columns."""
+    cells: dict[str, Any] = {}
+    for name, sink in sinks.items():
+        how = _take_of(name, take)
+        if how == "last":
+            found = _last_of(name, sink)
+        elif how == "columns":
+            found = _columns_of(name, sink)
+        else:
+            try:
+                found = {name: how(sink)}
+            except Exception as error:
+                error.add_note(f"while the reducer of the sink {name!r} ran")
+                raise
+        cells.update(found)
+    return cells
+
+
+def _take_of(name: str, take: Take | Mapping[str, Take]) -> Take:
+    return take.get(name, "last") if isinstance(take, Mapping) else take
+
+
+def _last_of(name: str, sink: Handle) -> dict[str, Any]:
+    if isinstance(sink, Frame):
+        columns = sink.columns.items()
+        return {f"{name}.{each}": values[-1] if values else None for each, values in columns}
+    try:
+        return {name: sink.node.value}
+    except NoValueError:
+        return {name: None}
+
+
+def _columns_of(name: str, sink: Handle) -> dict[str, Any]:
+    if isinstance(sink, Frame):
+        columns = {"time": sink.times, **sink.columns}
+    else:
+        assert isinstance(sink, Collected)
+        columns = {"time": sink.times, "value": sink.values}
+    return {f"{name}.{each}": _packed(values) for each, values in columns.items()}
+
+
+def _packed(values: list[Any]) -> "list[Any] | array[Any]":
+    """Return a column that is small to keep and to send: numbers in an array."""
+    packed = in_array(values) if values else []
+    return packed if isinstance(packed, array) else list(packed)
