@@ -6,7 +6,7 @@ from time import perf_counter_ns
 import graphcore as gc
 from benchmarks.figures import Figure, Measured, Target, medians
 from benchmarks.shapes import SHAPES
-from graphcore.graph import TierName
+from graphcore.tiers import TierName
 
 _NODES = 51
 _TICKS: dict[TierName, int] = {"fused": 100_000, "interpreted": 5_000}

@@ -29,12 +29,12 @@ from graphcore.profiling import Profiler
 from graphcore.progress import showing_progress
 from graphcore.seeing import Drawing, RunReport, picture_of
 from graphcore.state import RunMode
+from graphcore.tiers import TierName, choose_tier
 from graphcore.time import Duration, Time, to_duration, to_time
 
 if TYPE_CHECKING:
     import networkx as nx
 
-TierName = Literal["fused", "interpreted", "native"]
 ReceiveName = Literal["thread", "inline"]
 
 _SUBGRAPHS = {"fused": FusedSubgraphs, "interpreted": Subgraphs, "native": FusedSubgraphs}
@@ -54,7 +54,7 @@ class RunOptions(TypedDict, total=False):
     duration: Duration | None
     cycles: int | None
     max_cycles_at_once: int
-    tier: TierName
+    tier: TierName | None
     receive: ReceiveName
     spin: Duration
     progress: bool
@@ -205,7 +205,7 @@ class Graph:
         duration: Duration | None = None,
         cycles: int | None = None,
         max_cycles_at_once: int = MAX_CYCLES_AT_ONCE,
-        tier: TierName = "fused",
+        tier: TierName | None = None,
         receive: ReceiveName = "thread",
         spin: Duration = 0,
         progress: bool = False,
@@ -228,7 +228,10 @@ class Graph:
             tier: how to run: ``"fused"`` compiles the graph to one function at its first run,
                 ``"interpreted"`` calls node by node, and ``"native"`` compiles the loop over a
                 recorded source of numbers to machine code; it needs the `native` extra, and takes
-                any other run as ``"fused"`` does. The results are the same.
+                any other run as ``"fused"`` does. The results are the same. By default
+                ``"fused"``, and ``"interpreted"`` while a debugger or a coverage tool follows the
+                program, which the log tells once. The environment variable GRAPHCORE_TIER goes
+                before all of these.
             receive: which thread reads the sockets of sources that do not say so themselves, such
                 as `zmq_sub`: ``"thread"`` is one of each source's own, ``"inline"`` the graph's.
             spin: how long the graph's thread looks at such sockets without sleeping before it
@@ -352,14 +355,13 @@ class Graph:
         duration: Duration | None,
         cycles: int | None,
         max_cycles_at_once: int,
-        tier: TierName,
+        tier: TierName | None,
         receive: ReceiveName,
         spin: Duration,
         progress: bool,
         profile: bool,
     ) -> RunReport:
-        if tier not in _TIERS:
-            raise InvalidValueError(f"there is no tier {tier!r}; tiers: {', '.join(_TIERS)}")
+        chosen = choose_tier(tier)
         if receive not in list(Receive):
             raise InvalidValueError(f'receive is "thread" or "inline", not {receive!r}')
         for name, given in (
@@ -389,13 +391,15 @@ class Graph:
             profiler: Profiler | None = None
             if profile:
                 # Machine code cannot be sampled, so a native run is profiled as a fused one.
-                profiled: Literal["fused", "interpreted"] = "fused" if tier == "native" else tier
+                profiled: Literal["fused", "interpreted"] = (
+                    "fused" if chosen == "native" else chosen
+                )
                 profiler = Profiler(self._plan, profiled, self._fused())
-            way = profiler or self._tier(tier)
+            way = profiler or self._tier(chosen)
             way.prepare(RunMode.REALTIME if realtime else RunMode.HISTORICAL, progress)
             session = self._session(realtime, start, until, duration, cycles, progress, most)
             session.receive, session.spin = Receive(receive), spinning
-            session.make_subgraphs = _SUBGRAPHS[tier]
+            session.make_subgraphs = _SUBGRAPHS[chosen]
             control.begin(session)
             with (
                 showing_progress(session) if progress else nullcontext(),

@@ -14,7 +14,7 @@ from typing import Any, Generic, TypeVar
 from graphcore.errors import RunError, Stopped
 from graphcore.node import Source
 from graphcore.sources.events import Delivery
-from graphcore.sources.retrying import Attempts, Retry, Status, delays_of
+from graphcore.sources.retrying import Attempts, Link, Retry, Status, delays_of
 from graphcore.state import GraphState, RunMode
 
 T = TypeVar("T")
@@ -345,6 +345,18 @@ class ReceiverStream(Source[T]):
                 "was set"
             )
         self.end()
+
+    def simulated(self, values: list[Any]) -> list[Any]:
+        """Return what this source ticks with, cycle by cycle, when values arrive at one time."""
+        if not values or self.delivery is Delivery.EACH:
+            return values
+        return [values] if self.delivery is Delivery.BURST else values[-1:]
+
+    def simulated_link(self) -> Link | None:
+        """Return what tells that the connection of this source breaks; `None` if nothing can."""
+        if self.status is None or next(self.retry(), None) is None:
+            return None
+        return self.status.simulated_link()
 
     def end(self) -> None:
         """Raise the error that was sent too late for a cycle, if there is one."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from itertools import islice
 from math import isfinite
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from graphcore.errors import InvalidTypeError, InvalidValueError
 from graphcore.node import MutableNode, Source
@@ -97,6 +97,22 @@ class SourceStatus:
     delay: int = 0
 
 
+class Link(NamedTuple):
+    """How a simulation tells that the connection of a source breaks.
+
+    Attributes:
+        node: the source that ticks with it.
+        up: with what, when the connection is there, at first and again.
+        down: when it breaks.
+        gap: before the first value after an outage in which values were lost.
+    """
+
+    node: Source[Any]
+    up: list[Any]
+    down: list[Any]
+    gap: list[Any]
+
+
 class Status(Source[SourceStatus]):
     """Ticks when its source begins, fails and waits, or ends; each in a cycle of its own."""
 
@@ -131,6 +147,11 @@ class Status(Source[SourceStatus]):
 
     def stop(self, state: GraphState) -> None:
         self._state = None
+
+    def simulated_link(self) -> Link:
+        """Return the statuses that come with an outage."""
+        broken = SourceStatus(SourceState.WAITING, 1, ConnectionError("simulated"))
+        return Link(self, [SourceStatus(SourceState.RUNNING)], [broken], [])
 
 
 class Sending(Protocol):

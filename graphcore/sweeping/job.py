@@ -11,11 +11,12 @@ from typing import Any, Literal, TypedDict
 
 from graphcore.collected import Collected, Frame
 from graphcore.errors import InvalidTypeError, InvalidValueError, NoValueError, shorten
-from graphcore.graph import Graph, TierName
+from graphcore.graph import Graph
 from graphcore.handle import Handle
 from graphcore.operators.sinks import in_array
 from graphcore.stream import Stream
 from graphcore.sweeping.grid import Parameters
+from graphcore.tiers import TierName
 from graphcore.time import Duration, Time
 
 Build = Callable[..., Mapping[str, Handle]]
@@ -30,7 +31,7 @@ class HistoryOptions(TypedDict, total=False):
     duration: Duration | None
     cycles: int | None
     max_cycles_at_once: int
-    tier: TierName
+    tier: TierName | None
 
 
 @dataclass(frozen=True)

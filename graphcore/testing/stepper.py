@@ -15,6 +15,7 @@ from graphcore.errors import InvalidValueError, RunError
 from graphcore.graph import Graph
 from graphcore.node import node_of
 from graphcore.sources.receiver import ReceiverStream
+from graphcore.sources.retrying import Status
 from graphcore.sources.timer import Never
 from graphcore.state import EndedBy, GraphState
 from graphcore.time import Duration, Time, to_duration, to_time
@@ -217,4 +218,4 @@ class Stepper:
 
 
 def _can_be_fed(node: Node) -> bool:
-    return isinstance(node, Never | ReceiverStream)
+    return isinstance(node, Never | ReceiverStream | Status)

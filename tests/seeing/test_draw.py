@@ -61,7 +61,7 @@ def test_the_end_of_a_loop_feeds_its_beginning() -> None:
 
 
 @pytest.mark.parametrize("tier", ["fused", "interpreted"])
-def test_a_sub_graph_is_boxed_once_a_run_has_made_it(tier: gc.graph.TierName) -> None:
+def test_a_sub_graph_is_boxed_once_a_run_has_made_it(tier: gc.tiers.TierName) -> None:
     trades = gc.from_iterable([("A", 1.0), ("B", 2.0), ("A", 3.0)]).named("trades")
     outer = gc.constant(2.0).named("outer")
     totals = trades.group_by(

@@ -18,7 +18,7 @@ def chain() -> tuple[gc.Graph, list[str]]:
 
 
 @pytest.mark.parametrize("tier", ["fused", "interpreted"])
-def test_namesakes_get_numbers_and_keep_them_everywhere(tier: gc.graph.TierName) -> None:
+def test_namesakes_get_numbers_and_keep_them_everywhere(tier: gc.tiers.TierName) -> None:
     graph, names = chain()
     assert [line.split("  ")[0] for line in graph.explain().splitlines()] == names
     assert [vertex.name for vertex in graph.draw()._picture.top.vertices] == names

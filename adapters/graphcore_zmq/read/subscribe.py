@@ -18,6 +18,7 @@ from graphcore import (
 from graphcore.polling import Receive, Waker
 from graphcore.sources.events import Delivery
 from graphcore.sources.receiver import Sender
+from graphcore.sources.retrying import Link
 from graphcore.stream import Stream
 from graphcore_zmq.codec.codec import Codec, check_codec, msgpack
 from graphcore_zmq.config import SocketOptions, ZmqSubConfig, check_options
@@ -77,6 +78,14 @@ class ZmqReceiver(ReceiverStream[Any]):
                 super().stop(state)
             finally:
                 self._waker.close()
+
+    def simulated(self, values: list[Any]) -> list[Any]:
+        """Return the bursts in which values arrive."""
+        return [values] if values else []
+
+    def simulated_link(self) -> Link:
+        """Return the statuses that come with an outage."""
+        return Link(self, [ZmqStatus.CONNECTED], [ZmqStatus.DISCONNECTED], [ZmqStatus.GAP])
 
     def _run(self, sender: Sender[Any], stop: threading.Event) -> None:
         assert self._waker is not None
