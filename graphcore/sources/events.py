@@ -17,6 +17,7 @@ from typing import Any, Final, TypeGuard
 
 from graphcore.errors import InvalidTypeError, InvalidValueError
 from graphcore.node import Chunk, Chunks
+from graphcore.sources.scalars import in_python, python_number
 from graphcore.time import to_duration, to_time
 
 Event = tuple[int | None, Any]
@@ -148,7 +149,7 @@ def _in_chunks(pairs: Any) -> Chunks:
         if not (plain and _in_order(times, previous)):
             yield from _one_by_one(scalars(pairs[begin:]), begin, previous)
             return
-        yield times, values
+        yield times, in_python(values)
         previous = times[-1]
 
 
@@ -213,7 +214,7 @@ def _checked(pair: Any, index: int, previous: int | None) -> tuple[int, Any]:
         raise InvalidValueError(
             f"times must not go back: {time} at index {index} comes after {previous}"
         )
-    return time, value
+    return time, python_number(value)
 
 
 def _in_order(times: Sequence[Any], previous: int | None) -> bool:
@@ -244,6 +245,7 @@ def _chunks(values: Any) -> Iterator[list[Any]]:
     """Yield the items of a sequence, an array or a column in lists, as Python scalars."""
     to_list: Callable[[Any], list[Any]] = list
     factor = 1
+    has_objects = not _is_columnar(values) or str(getattr(values, "dtype", "")) == "object"
     if hasattr(getattr(values, "dtype", None), "pyarrow_dtype") and values.dtype.kind not in "iuf":
         values = getattr(values, "array", values).__arrow_array__()
     if _is_array(values):
@@ -258,6 +260,8 @@ def _chunks(values: Any) -> Iterator[list[Any]]:
             values, factor = values.cast("int64"), _NANOSECONDS[values.type.unit]
     for begin in range(0, len(values), _CHUNK):
         chunk = to_list(values[begin : begin + _CHUNK])
+        if has_objects:
+            chunk = in_python(chunk)
         yield chunk if factor == 1 else [each and each * factor for each in chunk]
 
 

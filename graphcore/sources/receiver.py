@@ -15,6 +15,7 @@ from graphcore.errors import RunError, Stopped
 from graphcore.node import Source
 from graphcore.sources.events import Delivery
 from graphcore.sources.retrying import Attempts, Link, Retry, Status, delays_of
+from graphcore.sources.scalars import in_python
 from graphcore.state import GraphState, RunMode
 
 T = TypeVar("T")
@@ -319,7 +320,7 @@ class ReceiverStream(Source[T]):
 
     def cycle(self, state: GraphState) -> bool:
         if not self._queue:
-            taken = self._sender.take()
+            taken = in_python(self._sender.take())
             if not taken:
                 return False
             if self.delivery is Delivery.EACH:

@@ -90,6 +90,43 @@ def test_numpy_values_become_python_scalars(dtype: str) -> None:
         assert {type(value) for value in values} == {type(array.tolist()[0])}
 
 
+NUMBERS = {
+    "uint8": [200, 100],
+    "int16": [30000, 20000],
+    "float32": [0.5, 0.25],
+    "float64": [0.1, 0.2],
+    "bool": [True, False],
+}
+
+
+@pytest.mark.parametrize("dtype", NUMBERS)
+def test_numbers_of_numpy_become_pythons_in_every_form(dtype: str) -> None:
+    expected: list[Any] = NUMBERS[dtype]
+    given = list(np.array(expected, dtype))
+    objects = np.array([*given, None], "O")[:2]
+    streams = [
+        gc.replay(list(enumerate(given))),
+        gc.replay(lambda: enumerate(given)),
+        gc.replay([0, 1], given),
+        gc.replay(iter([0, 1]), given),
+        gc.replay(np.arange(2), objects),
+        gc.from_iterable(given),
+        gc.from_iterable(iter(given)),
+        gc.from_iterable(lambda: given),
+        gc.from_iterable(pd.Series(objects)),
+    ]
+    for stream in streams:
+        values = [value for _, value in ticks(stream)]
+        assert values == expected
+        assert {type(value) for value in values} == {type(expected[0])}
+
+
+def test_a_row_of_a_structured_array_keeps_its_fields_names() -> None:
+    [row] = np.array([(1, 2.5)], [("n", "i4"), ("x", "f8")])
+    [(_, got)] = ticks(gc.replay([(0, row)]))
+    assert got["x"] == 2.5
+
+
 FINE = [DAWN + 1, DAWN + 1_001]  # a nanosecond, which no `datetime` of Python can hold
 
 

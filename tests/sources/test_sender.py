@@ -2,9 +2,10 @@
 
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
+import numpy as np
 import pytest
 
 import graphcore as gc
@@ -267,3 +268,19 @@ def test_a_value_that_counts_for_several_fills_the_inbox() -> None:
     hold = gc.constant(0).for_each(lambda _: held.wait(20))
     gc.Graph(hold, gc.receiver(run, capacity=5)).run(realtime=True)
     assert room == [True, True, True, False]
+
+
+def test_numbers_of_numpy_that_threads_and_tasks_send_become_pythons() -> None:
+    def send(sender: gc.Sender[Any], stop: threading.Event) -> None:
+        sender.send_many([np.uint8(200), np.True_])
+        sender.send("text")
+
+    async def produce() -> AsyncIterator[Any]:
+        yield np.float32(0.5)
+
+    sent, produced = gc.receiver(send, delivery="each"), gc.produce_async(produce, delivery="each")
+    polled = gc.poll(lambda: np.int16(3), "1ms").limit(1)
+    outs = [stream.collect() for stream in (sent, produced, polled)]
+    gc.Graph(*outs).run(realtime=True, duration="100ms")
+    assert [out.values for out in outs] == [[200, True, "text"], [0.5], [3]]
+    assert [type(value) for out in outs for value in out.values] == [int, bool, str, float, int]
