@@ -48,6 +48,10 @@ class Job:
     take: Take | Mapping[str, Take]
     options: HistoryOptions
 
+    def __call__(self, parameters: Parameters) -> "Outcome":
+        """Run the graph of a set and return what came of it."""
+        return outcome_of(lambda: self.build(**parameters), self.take, self.options)
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -70,14 +74,18 @@ class _Refusal(Exception):
     """What is wrong with `build` itself."""
 
 
-def run_set(job: Job, parameters: Parameters) -> Outcome:
-    """Run the graph of a set and return what came of it."""
+def outcome_of(
+    build: Callable[[], Mapping[str, Handle]],
+    take: Take | Mapping[str, Take],
+    options: HistoryOptions,
+) -> Outcome:
+    """Wire a graph and run it; return what is taken of its sinks, or why it failed."""
     try:
-        sinks = sinks_of(job.build(**parameters), job.take)
+        sinks = sinks_of(build(), take)
         graph = Graph(*sinks.values())
         refuse_iterators(graph)
-        graph.run(**job.options)
-        return Outcome(cells_of(sinks, job.take), tuple(sinks))
+        graph.run(**options)
+        return Outcome(cells_of(sinks, take), tuple(sinks))
     except _Refusal as refusal:
         error = refusal.__cause__
         assert isinstance(error, Exception)

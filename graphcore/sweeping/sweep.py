@@ -1,15 +1,20 @@
 """`sweep`: run one graph for many sets of parameters (R8, R12)."""
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Protocol, Unpack, cast
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+from typing import Any, Unpack, cast
 
 from graphcore.errors import InvalidTypeError, InvalidValueError, shorten
 from graphcore.sweeping.asking import Sampler, Search, Suggest
+from graphcore.sweeping.executors import workers_of
 from graphcore.sweeping.grid import Parameters, check_parameters, sets_of
-from graphcore.sweeping.job import Build, HistoryOptions, Job, Outcome, Take, run_set
+from graphcore.sweeping.job import Build, HistoryOptions, Job, Outcome, Take
 from graphcore.sweeping.progress import Line
+from graphcore.sweeping.spreading import Spread
 from graphcore.sweeping.table import Sweep, text_of
+from graphcore.sweeping.worker import Run
 
 _logger = logging.getLogger(__name__)
 
@@ -18,6 +23,7 @@ def sweep(
     build: Build,
     grid: Mapping[str, Iterable[Any]] | Iterable[Mapping[str, Any]] | Sampler | Any,
     *,
+    executor: Any = None,
     take: Take | Mapping[str, Take] = "last",
     progress: bool = True,
     objective: str | Callable[[dict[str, Any]], Any] | None = None,
@@ -34,6 +40,9 @@ def sweep(
         grid: the sets: a dict of lists, of which all combinations are run; a list of dicts; a data
             frame (anything with Arrow's C stream interface) with a row for each set; or a sampler
             with `ask` and `tell`, such as a study of optuna.
+        executor: where the sets run: any `concurrent.futures.Executor`, a client of Dask, or the
+            module `ray`. By default they run one after the other in this thread. `build` and the
+            data in it go to each worker once.
         take: what the table has of each sink: ``"last"``, its last value, `None` if it never
             ticked; ``"columns"``, all its times and values; or a function that is given what
             `collect` or `frame` returned, and returns a value. A dict has one of them for each
@@ -53,7 +62,9 @@ def sweep(
         a row with its error, and the others run.
 
     Raises:
-        InvalidTypeError: for anything that is no grid, a parameter that `build` does not take or
+        RunError: if the executor is shut down.
+        InvalidTypeError: for a `build` that cannot be pickled, if it has to be; for anything that
+            is no grid, a parameter that `build` does not take or
             lacks, a `build` that does not return sinks by name, and arguments of a wrong type.
         InvalidValueError: for a grid without sets, a source that reads an iterator and so serves
             one run only, and a sampler without `objective` or `trials`.
@@ -75,11 +86,11 @@ def sweep(
         raise InvalidTypeError(f"progress must be True or False, not {progress!r}")
     _check_take(take)
     _check_options(options)
-    job = Job(build, take, options)
-    run = _Serial(job)
+    job, parts = Job(build, take, options), {"build": build, "take": take}
     if hasattr(grid, "ask") and hasattr(grid, "tell"):
         search = _search(cast(Sampler, grid), suggest, objective, trials, batch)
-        return _searched(run, job, search, progress)
+        with running(job, parts, executor) as run:
+            return _searched(run, job, search, progress)
     for name, given in (("objective", objective), ("trials", trials), ("suggest", suggest)):
         if given is not None:
             raise InvalidTypeError(f"{name}= is for a sampler with ask and tell, not for a grid")
@@ -87,47 +98,60 @@ def sweep(
     check_parameters(build, sets)
     line = Line(progress, len(sets))
     try:
-        outcomes = run(sets, line)
+        with running(job, parts, executor) as run:
+            outcomes = run(sets, counting(line))
     finally:
         line.end()
     return _table(sets, outcomes)
 
 
-class _Run(Protocol):
-    def __call__(self, sets: list[Parameters], line: Line) -> list[Outcome]: ...
+RunAll = Callable[[list[Any], Callable[[Outcome], object]], list[Outcome]]
 
 
-class _Serial:
-    """Runs sets one after the other."""
+@contextmanager
+def running(run: Run, parts: Mapping[str, object], executor: Any) -> Iterator[RunAll]:
+    """Return the function that runs sets with an executor, or without one in this thread.
 
-    def __init__(self, job: Job) -> None:
-        self._job = job
-
-    def __call__(self, sets: list[Parameters], line: Line) -> list[Outcome]:
-        outcomes = []
-        for each in sets:
-            outcome = accepted(run_set(self._job, each))
-            line.add(outcome.error is not None)
-            outcomes.append(outcome)
-        return outcomes
-
-
-def accepted(outcome: Outcome) -> Outcome:
-    """Return an outcome that is one of a set; raise one that ends the sweep."""
-    if outcome.refused:
-        assert outcome.error is not None
-        raise outcome.error
-    return outcome
+    Args:
+        run: runs a set.
+        parts: what users gave, of which `run` is made, by the names that errors have for it.
+        executor: the executor.
+    """
+    if executor is None:
+        yield partial(_one_by_one, run)
+    else:
+        with Spread(run, parts, workers_of(executor)) as spread:
+            yield spread
 
 
-def _searched(run: _Run, job: Job, search: Search, progress: bool) -> Sweep:
+def _one_by_one(run: Run, sets: list[Any], done: Callable[[Outcome], object]) -> list[Outcome]:
+    outcomes = []
+    for each in sets:
+        outcomes.append(run(each))
+        done(outcomes[-1])
+    return outcomes
+
+
+def counting(line: Line) -> Callable[[Outcome], object]:
+    """Return a function that counts an outcome, and raises that of a refusal."""
+
+    def done(outcome: Outcome) -> None:
+        if outcome.refused:
+            assert outcome.error is not None
+            raise outcome.error
+        line.add(outcome.error is not None)
+
+    return done
+
+
+def _searched(run: RunAll, job: Job, search: Search, progress: bool) -> Sweep:
     sets: list[Parameters] = []
     outcomes: list[Outcome] = []
     line = Line(progress, search.trials)
     try:
         for trials, some in search.batches():
             check_parameters(job.build, some)
-            found = run(some, line)
+            found = run(some, counting(line))
             outcomes += map(search.tell, trials, some, found)
             sets += some
     finally:
