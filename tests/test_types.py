@@ -6,7 +6,7 @@ Run as tests, the functions show that each call can be wired as it is written.
 import asyncio
 import threading
 from collections.abc import AsyncIterator
-from typing import Any, NamedTuple, assert_type
+from typing import Any, NamedTuple, TypeAlias, assert_type
 
 import numpy as np
 
@@ -168,5 +168,24 @@ def test_figures_and_operators_of_python() -> None:
     assert_type(numbers.max(), gc.Stream[int])
     assert_type(prices.rolling(3).mean(), gc.Stream[float])
     assert_type(prices.ewm(span=3).mean(), gc.Stream[float])
+    assert_type(prices.ewm(span=3).cov(numbers), gc.Stream[float])
+    assert_type(prices.rolling(3).idxmax(), gc.Stream[int])
+
+
+Floats: TypeAlias = np.ndarray[Any, np.dtype[np.float64]]
+
+
+def test_figures_of_vectors() -> None:
+    vectors = gc.stack(prices, numbers)
+    assert_type(vectors.rolling(3).mean(), gc.Stream[Floats])
+    assert_type(vectors.expanding(weights=prices).std(), gc.Stream[Floats])
+    assert_type(vectors.rolling(3).cov(), gc.Stream[Floats])
+    assert_type(vectors.rolling(3).corr(vectors), gc.Stream[Floats])
+    assert_type(vectors.rolling(3).cov(prices), gc.Stream[Floats])
+    assert_type(vectors.ewm(span=3).corr(), gc.Stream[Floats])
+    assert_type(vectors.expanding().idxmax(), gc.Stream[np.ndarray[Any, np.dtype[np.int64]]])
+
+
+def test_operators_of_python() -> None:
     assert_type(prices > 1.5, gc.Stream[bool])
     assert_type(flags & ~flags, gc.Stream[bool])

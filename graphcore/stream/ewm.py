@@ -4,16 +4,18 @@ from dataclasses import dataclass
 from datetime import timedelta
 from math import exp, isfinite, log
 from numbers import Real
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, overload
 
 from graphcore.errors import InvalidTypeError, InvalidValueError
 from graphcore.node import Active, MutableNode, node_of
-from graphcore.operators.statistics import ewm
+from graphcore.operators.statistics import ewm, ewm_joint, joint
 from graphcore.stream.families.arguments import flag, whole
-from graphcore.stream.windows import Handle, MakeStream
+from graphcore.stream.windows import At, F, Handle, MakeStream, twinned
 from graphcore.time import Duration, to_period
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from graphcore.stream.stream import Stream
 
 
@@ -76,7 +78,7 @@ def _check(holds: bool, must: str, number: float, value: object) -> None:
         raise InvalidValueError(f"{must}, not {value}")
 
 
-class Ewm(Handle):
+class Ewm(Handle, Generic[F, At]):
     """Exponential weights over a stream."""
 
     def __init__(
@@ -95,15 +97,15 @@ class Ewm(Handle):
         self._resets: list[Active[object]] = [] if reset is None else [node_of(reset, "reset")]
         self._make_stream = make_stream
 
-    def mean(self) -> "Stream[float]":
+    def mean(self) -> "Stream[F]":
         """Return the weighted mean."""
         return self._figure(ewm.EwmMean)
 
-    def sum(self) -> "Stream[float]":
+    def sum(self) -> "Stream[F]":
         """Return the weighted sum, in which the newest value has the weight 1."""
         return self._figure(ewm.EwmSum)
 
-    def var(self, bias: bool = False) -> "Stream[float]":
+    def var(self, bias: bool = False) -> "Stream[F]":
         """Return the weighted variance, from the second value on; if biased, from the first.
 
         Args:
@@ -111,26 +113,81 @@ class Ewm(Handle):
         """
         return self._spread(ewm.EwmVar, bias)
 
-    def std(self, bias: bool = False) -> "Stream[float]":
+    def std(self, bias: bool = False) -> "Stream[F]":
         """Return the root of the weighted variance."""
         return self._spread(ewm.EwmStd, bias)
 
-    def zscore(self, bias: bool = False) -> "Stream[float]":
+    def zscore(self, bias: bool = False) -> "Stream[F]":
         """Return ``(newest value - mean) / std``; NaN if the newest is missing or all are equal."""
         return self._spread(ewm.EwmZScore, bias)
 
-    def _spread(self, cls: type[ewm.Ewm], bias: bool) -> "Stream[float]":
+    @overload
+    def cov(
+        self: "Ewm[float, int]", other: Active[float], bias: bool = False
+    ) -> "Stream[float]": ...
+    @overload
+    def cov(
+        self: "Ewm[np.ndarray[Any, Any], Any]",
+        other: "Active[np.ndarray[Any, Any] | float] | None" = None,
+        bias: bool = False,
+    ) -> "Stream[np.ndarray[Any, np.dtype[np.float64]]]": ...
+    def cov(self: "Ewm[Any, Any]", other: Any = None, bias: bool = False) -> "Stream[Any]":
+        """Return the weighted covariance with another stream, of the cycles in which both tick.
+
+        Of vectors, it is the covariance of each element with the other stream's; without another
+        stream it is the matrix of the covariances of all elements.
+
+        Args:
+            other: the other stream.
+            bias: whether to leave out the factor that makes its expectation right.
+        """
+        biased = flag(bias, "bias")
+        least = 1 if biased else 2
+        if other is None:
+            return self._figure(ewm_joint.EwmCovMatrix, least, biased=biased)
+        return self._joint(ewm_joint.EwmCov, other, least, biased=biased)
+
+    @overload
+    def corr(self: "Ewm[float, int]", other: Active[float]) -> "Stream[float]": ...
+    @overload
+    def corr(
+        self: "Ewm[np.ndarray[Any, Any], Any]",
+        other: "Active[np.ndarray[Any, Any] | float] | None" = None,
+    ) -> "Stream[np.ndarray[Any, np.dtype[np.float64]]]": ...
+    def corr(self: "Ewm[Any, Any]", other: Any = None) -> "Stream[Any]":
+        """Return the weighted correlation with another stream, of the cycles in which both tick.
+
+        Of vectors, it is that of each element, or without another stream the matrix, as for `cov`.
+        """
+        if other is None:
+            return self._figure(ewm_joint.EwmCorrMatrix, 2, biased=True)
+        return self._joint(ewm_joint.EwmCorr, other, 2, biased=True)
+
+    def _spread(self, cls: type[ewm.Ewm], bias: bool) -> "Stream[F]":
         biased = flag(bias, "bias")
         least = 1 if biased and cls is not ewm.EwmZScore else 2
         return self._figure(cls, least, biased=biased)
 
+    def _joint(
+        self, cls: type[ewm.Ewm], other: Active[Any], least: int, **parameters: Any
+    ) -> "Stream[Any]":
+        """Return the stream of a figure of pairs of values."""
+        sources: list[Active[Any]] = [self._source, node_of(other, "other")]
+        return self._wired(joint.Together(sources=sources, weights=[]), cls, least, parameters)
+
     def _figure(self, cls: type[ewm.Ewm], least: int = 1, **parameters: Any) -> "Stream[Any]":
+        return self._wired(self._source, cls, least, parameters)
+
+    def _wired(
+        self, source: MutableNode[Any], cls: type[ewm.Ewm], least: int, parameters: dict[str, Any]
+    ) -> "Stream[Any]":
         weights = self._weights
         return self._make_stream(
-            cls(
-                source=self._source,
-                trigger=self._source if self._on is None else self._on,
-                resets=self._resets,
+            twinned(
+                cls,
+                source,
+                self._on,
+                self._resets,
                 decay=1.0 - weights.alpha,
                 newest=1.0 if weights.adjusts else weights.alpha,
                 adjusts=weights.adjusts,

@@ -3,11 +3,21 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from numbers import Real
-from typing import TYPE_CHECKING, Any, Literal, Protocol, SupportsIndex, TypeVar, overload
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Generic,
+    Literal,
+    Protocol,
+    SupportsIndex,
+    TypeVar,
+    overload,
+)
 
 from graphcore.errors import InvalidTypeError, InvalidValueError
 from graphcore.node import Active, MutableNode, Passive, node_of
 from graphcore.operators.statistics import extremes, joint, moments, order, whole
+from graphcore.operators.statistics.twinned import Twinned
 from graphcore.operators.statistics.window import Window
 from graphcore.stream.families.arguments import function_of
 from graphcore.stream.families.arguments import whole as whole_number
@@ -21,6 +31,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 U = TypeVar("U")
+F = TypeVar("F")  # a figure: a float, or an array of floats
+At = TypeVar("At")  # a time: an int, or an array of ints
+N = TypeVar("N", bound=Twinned)
 
 Closed = Literal["right", "left", "both", "neither"]
 OnReset = Literal["drop", "emit"]
@@ -45,6 +58,36 @@ class Handle:
                 name=name,
                 obj=self,
             )
+
+
+@dataclass(frozen=True)
+class TwinOf:
+    """Makes the twin of a statistic's node once its values turn out to be vectors."""
+
+    cls: type[Twinned]
+    parameters: dict[str, Any]
+
+    def __call__(self, vector: Any, numbers: int) -> Any:
+        """Return the twin, given the first vector and the number of numbers before it."""
+        twins = tables_module("graphcore.operators.statistics.vectors.twins")
+        return twins.twin_of(self.cls, self.parameters, vector, numbers)
+
+
+def twinned(
+    cls: type[N],
+    source: MutableNode[Any],
+    on: MutableNode[Any] | None,
+    resets: list[Active[object]],
+    **parameters: Any,
+) -> N:
+    """Return a node of a statistic: of numbers, or by its twin of vectors."""
+    return cls(
+        source=source,
+        trigger=source if on is None else on,
+        resets=resets,
+        twin_for=TwinOf(cls, parameters),
+        **parameters,
+    )
 
 
 @dataclass(frozen=True)
@@ -108,7 +151,7 @@ def periods_of(given: int | None) -> int | None:
     return None if given is None else whole_number(given, "min_periods", 0)
 
 
-class Statistics(Handle):
+class Statistics(Handle, Generic[F, At]):
     """The statistics of a window.
 
     A value that is NaN or infinite is missing: it takes its place among the last n values, and the
@@ -123,7 +166,7 @@ class Statistics(Handle):
         on: Active[object] | None,
         reset: Active[object] | None,
         on_reset: OnReset,
-        weights: Passive[float] | None,
+        weights: Passive[Any] | None,
         make_stream: MakeStream,
     ) -> None:
         if on_reset not in ("drop", "emit"):
@@ -137,28 +180,28 @@ class Statistics(Handle):
         self._on = None if on is None else node_of(on, "on")
         self._resets: list[Active[object]] = [] if reset is None else [node_of(reset, "reset")]
         self._emits = on_reset == "emit"
-        self._weights: list[Passive[float]] = []
+        self._weights: list[Passive[Any]] = []
         if weights is not None:
             self._weights = [node_of(weights, "weights")]
         self._make_stream = make_stream
 
-    def count(self) -> "Stream[float]":
+    def count(self) -> "Stream[F]":
         """Return how many values are not missing; `min_periods` counts missing ones, too."""
         return self._figure(whole.Count, 0, sums_nothing=True)
 
-    def sum(self) -> "Stream[float]":
+    def sum(self) -> "Stream[F]":
         """Return the sum, correctly rounded."""
         if self._weights:
             return self._joint(joint.WeightedSum, 0, sums_nothing=True)
         return self._figure(moments.Sum, 0, sums_nothing=True)
 
-    def mean(self) -> "Stream[float]":
+    def mean(self) -> "Stream[F]":
         """Return the arithmetic mean."""
         if self._weights:
             return self._joint(joint.WeightedMean, 1, degrees=0)
         return self._figure(moments.Mean, 1)
 
-    def var(self, ddof: int = 1) -> "Stream[float]":
+    def var(self, ddof: int = 1) -> "Stream[F]":
         """Return the variance.
 
         Args:
@@ -166,59 +209,88 @@ class Statistics(Handle):
         """
         return self._spread(joint.WeightedVar if self._weights else moments.Var, ddof)
 
-    def std(self, ddof: int = 1) -> "Stream[float]":
+    def std(self, ddof: int = 1) -> "Stream[F]":
         """Return the standard deviation, the root of the variance."""
         return self._spread(joint.WeightedStd if self._weights else moments.Std, ddof)
 
-    def sem(self, ddof: int = 1) -> "Stream[float]":
+    def sem(self, ddof: int = 1) -> "Stream[F]":
         """Return the standard error of the mean, ``std / sqrt(count)``."""
         return self._spread(joint.WeightedSem if self._weights else moments.Sem, ddof)
 
-    def zscore(self, ddof: int = 1) -> "Stream[float]":
+    def zscore(self, ddof: int = 1) -> "Stream[F]":
         """Return ``(newest value - mean) / std``; NaN if the newest is missing or all are equal."""
         return self._spread(moments.ZScore, ddof)
 
-    def cov(self, other: Active[float], ddof: int = 1) -> "Stream[float]":
-        """Return the covariance with another stream, of the cycles in which both tick."""
+    @overload
+    def cov(
+        self: "Statistics[float, int]", other: Active[float], ddof: int = 1
+    ) -> "Stream[float]": ...
+    @overload
+    def cov(
+        self: "Statistics[np.ndarray[Any, Any], Any]",
+        other: "Active[np.ndarray[Any, Any] | float] | None" = None,
+        ddof: int = 1,
+    ) -> "Stream[np.ndarray[Any, np.dtype[np.float64]]]": ...
+    def cov(self: "Statistics[Any, Any]", other: Any = None, ddof: int = 1) -> "Stream[Any]":
+        """Return the covariance with another stream, of the cycles in which both tick.
+
+        Of vectors, it is the covariance of each element with the other stream's; without another
+        stream it is the matrix of the covariances of all elements. An entry of the matrix is of the
+        vectors in which neither element is missing, as in pandas.
+        """
         degrees = whole_number(ddof, "ddof", 0)
+        if other is None:
+            return self._matrix(joint.CovMatrix, degrees + 1, degrees)
         return self._joint(joint.Cov, degrees + 1, other, degrees=degrees)
 
-    def corr(self, other: Active[float]) -> "Stream[float]":
-        """Return the correlation with another stream, of the cycles in which both tick."""
+    @overload
+    def corr(self: "Statistics[float, int]", other: Active[float]) -> "Stream[float]": ...
+    @overload
+    def corr(
+        self: "Statistics[np.ndarray[Any, Any], Any]",
+        other: "Active[np.ndarray[Any, Any] | float] | None" = None,
+    ) -> "Stream[np.ndarray[Any, np.dtype[np.float64]]]": ...
+    def corr(self: "Statistics[Any, Any]", other: Any = None) -> "Stream[Any]":
+        """Return the correlation with another stream, of the cycles in which both tick.
+
+        Of vectors, it is that of each element, or without another stream the matrix, as for `cov`.
+        """
+        if other is None:
+            return self._matrix(joint.CorrMatrix, 2, 0)
         return self._joint(joint.Corr, 2, other, degrees=0)
 
-    def skew(self) -> "Stream[float]":
+    def skew(self) -> "Stream[F]":
         """Return the unbiased skewness of at least 3 values; NaN if all are equal."""
         return self._figure(moments.Skew, 3)
 
-    def kurt(self) -> "Stream[float]":
+    def kurt(self) -> "Stream[F]":
         """Return the unbiased excess kurtosis of at least 4 values; NaN if all are equal."""
         return self._figure(moments.Kurt, 4)
 
-    def min(self) -> "Stream[float]":
+    def min(self) -> "Stream[F]":
         """Return the least value."""
         return self._figure(extremes.Min, 1)
 
-    def max(self) -> "Stream[float]":
+    def max(self) -> "Stream[F]":
         """Return the greatest value."""
         return self._figure(extremes.Max, 1)
 
-    def idxmin(self) -> "Stream[int]":
+    def idxmin(self) -> "Stream[At]":
         """Return the engine time of the least value in ns, the most recent of equals."""
         return self._figure(extremes.IdxMin, 1, timed=True)
 
-    def idxmax(self) -> "Stream[int]":
+    def idxmax(self) -> "Stream[At]":
         """Return the engine time of the greatest value in ns, the most recent of equals."""
         return self._figure(extremes.IdxMax, 1, timed=True)
 
-    def median(self) -> "Stream[float]":
+    def median(self) -> "Stream[F]":
         """Return the value in the middle, or the mean of the two in the middle."""
         return self._figure(order.Median, 1)
 
     @overload
-    def quantile(self, q: float) -> "Stream[float]": ...
+    def quantile(self, q: float) -> "Stream[F]": ...
     @overload
-    def quantile(self, q: Sequence[float]) -> "Stream[tuple[float, ...]]": ...
+    def quantile(self, q: Sequence[float]) -> "Stream[tuple[F, ...]]": ...
     def quantile(self, q: float | Sequence[float]) -> "Stream[Any]":
         """Return a quantile, interpolated between the two nearest values; or a tuple of several.
 
@@ -232,27 +304,27 @@ class Statistics(Handle):
             return self._figure(order.Quantiles, 1, shares=shares)
         return self._figure(order.Quantile, 1, share=_share(q))
 
-    def rank(self) -> "Stream[float]":
+    def rank(self) -> "Stream[F]":
         """Return the newest value's place in order from 1, the mean place of equals."""
         return self._figure(order.Rank, 1)
 
-    def nunique(self) -> "Stream[float]":
+    def nunique(self) -> "Stream[F]":
         """Return how many different values there are."""
         return self._figure(order.NUnique, 0)
 
-    def first(self) -> "Stream[float]":
+    def first(self) -> "Stream[F]":
         """Return the first value that is not missing."""
         return self._figure(whole.First, 1)
 
-    def last(self) -> "Stream[float]":
+    def last(self) -> "Stream[F]":
         """Return the last value that is not missing."""
         return self._figure(whole.Last, 1)
 
-    def product(self) -> "Stream[float]":
+    def product(self) -> "Stream[F]":
         """Return the product."""
         return self._figure(whole.Product, 0)
 
-    def gmean(self) -> "Stream[float]":
+    def gmean(self) -> "Stream[F]":
         """Return the geometric mean; NaN if a value is negative."""
         return self._figure(whole.GMean, 1)
 
@@ -285,7 +357,7 @@ class Statistics(Handle):
         self,
         cls: type[Window],
         least: int,
-        other: Active[float] | None = None,
+        other: Active[Any] | None = None,
         *,
         sums_nothing: bool = False,
         **parameters: Any,
@@ -296,6 +368,11 @@ class Statistics(Handle):
             sources.append(node_of(other, "other"))
         together = joint.Together(sources=sources, weights=self._weights)
         return self._wired(together, cls, least, sums_nothing, False, False, parameters)
+
+    def _matrix(self, cls: type[Window], least: int, degrees: int) -> "Stream[Any]":
+        if self._weights:
+            return self._joint(cls, least, degrees=degrees)
+        return self._wired(self._source, cls, least, False, False, False, {"degrees": degrees})
 
     def _figure(
         self,
@@ -337,10 +414,11 @@ class Statistics(Handle):
         extent = self._extent
         minimum = extent.usual if extent.minimum is None else extent.minimum
         return self._make_stream(
-            cls(
-                source=source,
-                trigger=source if self._on is None else self._on,
-                resets=self._resets,
+            twinned(
+                cls,
+                source,
+                self._on,
+                self._resets,
                 keeps=keeps or extent.keeps,
                 by_count=extent.by_count,
                 by_time=extent.by_time,
@@ -356,11 +434,11 @@ class Statistics(Handle):
         )
 
 
-class Rolling(Statistics):
+class Rolling(Statistics[F, At]):
     """A sliding window over a stream: the last n values, or those of the time (t - d, t]."""
 
 
-class Expanding(Statistics):
+class Expanding(Statistics[F, At]):
     """All values of a stream so far, or since `reset` ticked."""
 
 

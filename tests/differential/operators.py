@@ -231,7 +231,9 @@ def _makes_streams(function: Callable[..., Any]) -> bool:
 
 def _signatures(function: Callable[..., Any]) -> list[tuple[inspect.Signature, dict[str, Any]]]:
     written = typing.get_overloads(function) or [function]
-    return [(inspect.signature(each), _hints(each)) for each in written]
+    found = [(inspect.signature(each), _hints(each)) for each in written]
+    # Overloads for arrays are those for numbers, of a twin; KINDS has no arrays.
+    return [each for each in found if "ndarray" not in str(each[1].get("self"))]
 
 
 def _hints(function: Callable[..., Any]) -> dict[str, Any]:

@@ -12,24 +12,22 @@ from math import nan, sqrt
 from typing import Any
 
 from graphcore.declare import node, state
-from graphcore.node import Active, MutableNode
-from graphcore.operators.statistics.numerics import number
+from graphcore.operators.statistics.numerics import is_vector
+from graphcore.operators.statistics.twinned import Twinned
 from graphcore.state import GraphState
 
-_SMALL = 2.0**-600  # the unit of a variance whose values are too great to be squared
-_BACK = 2.0**-300
+SMALL = 2.0**-600  # the unit of a variance whose values are too great to be squared
+BACK = 2.0**-300
 
 
 @node(valid="any")
-class Ewm(MutableNode[Any]):
+class Ewm(Twinned):
     """A figure of all values so far, which loses weight with age.
 
-    A class for a figure defines `clear`, `add` and `figure`, and may define `read` and `age`.
+    A class for a figure defines `clear`, `add` and `figure`, and may define `plain`,
+    `known` and `age`.
 
     Attributes:
-        source: the values.
-        trigger: when it ticks, the figure is computed; the source, if there is no `on`.
-        resets: the stream that empties the window, if there is one.
         decay: the weight of a value after the next one.
         newest: the weight of a new value.
         adjusts: whether weights are relative to those of all values so far.
@@ -37,15 +35,11 @@ class Ewm(MutableNode[Any]):
         by_time: whether weights follow engine time.
         halflife: the time after which a weight has halved, ns.
         minimum: with fewer values the figure is NaN.
-        count: how many values there are.
         weight: the sum of the weights.
         updated: the engine time of the weights.
         begun: whether the figure has been defined.
     """
 
-    source: Active[Any]
-    trigger: Active[object]
-    resets: list[Active[object]]
     decay: float
     newest: float
     adjusts: bool
@@ -53,7 +47,6 @@ class Ewm(MutableNode[Any]):
     by_time: bool
     halflife: int
     minimum: int
-    count: int = state(0)
     weight: float = state(0.0)
     updated: int = state(0)
     begun: bool = state(False)
@@ -62,24 +55,39 @@ class Ewm(MutableNode[Any]):
         self.clear()
 
     def cycle(self, state: GraphState) -> bool:
+        value: Any = nan
+        by_element = self.by_element
+        if state.ticked(self.source):
+            value = self.source.value
+            if type(value) is not float:
+                if is_vector(value):
+                    by_element = True
+                elif not by_element:
+                    value = self.plain(value)
+        if by_element:
+            emptied = False
+            for reset in self.resets:
+                if state.ticked(reset):
+                    emptied = True
+            came, computes = state.ticked(self.source), state.ticked(self.trigger)
+            figure = self.figure_of_twin(state.time, came, value, emptied, computes)
+            if figure is None:
+                return False
+            self.value = figure
+            return True
         for reset in self.resets:
             if state.ticked(reset):
                 self.count = 0
                 self.weight = 0.0
                 self.clear()
         if state.ticked(self.source):
-            value = self.read()
+            value = self.known(value)
             if self.by_time:
                 factor = 0.5 ** ((state.time - self.updated) / self.halflife)
                 self.updated = state.time
             else:
                 factor = self.decay
-            if value == value:
-                self.count += 1
-                self.age(factor)
-                self.add(value)
-            elif not self.ignores:
-                self.age(factor)
+            self.enter(value, factor)
         if not state.ticked(self.trigger):
             return False
         if self.count >= self.minimum:
@@ -89,20 +97,30 @@ class Ewm(MutableNode[Any]):
             else:
                 figure = self.figure()
         elif self.begun:
-            figure = nan
+            figure = self.undefined()
         else:
             return False
         self.value = figure
         return True
 
-    def read(self) -> Any:
-        """Return the source's value, NaN for a missing one."""
-        value = self.source.value
-        if type(value) is not float:
-            value = number(value)
+    def known(self, value: Any) -> Any:
+        """Return a value of the source, NaN for a missing one."""
         if value - value != 0.0:
             return nan
         return value
+
+    def enter(self, value: Any, factor: float) -> None:
+        """Take in a value, or NaN, after all weights have been multiplied by a factor."""
+        if value == value:
+            self.count += 1
+            self.age(factor)
+            self.add(value)
+        elif not self.ignores:
+            self.age(factor)
+
+    def undefined(self) -> Any:
+        """Return what ticks if there are too few values."""
+        return nan
 
     def age(self, factor: float) -> None:
         """Multiply the weights of all values."""
@@ -213,14 +231,12 @@ class EwmVar(Ewm):
             distance = value * self.unit - self.mean * self.unit
             spread = (1.0 - share) * (self.spread + share * distance * distance)
             if spread - spread != 0.0:
-                self.unit = _SMALL
-                distance = value * _SMALL - self.mean * _SMALL
-                spread = (1.0 - share) * (
-                    self.spread * _SMALL * _SMALL + share * distance * distance
-                )
-            elif self.unit != 1.0 and spread < _BACK:
+                self.unit = SMALL
+                distance = value * SMALL - self.mean * SMALL
+                spread = (1.0 - share) * (self.spread * SMALL * SMALL + share * distance * distance)
+            elif self.unit != 1.0 and spread < BACK:
                 self.unit = 1.0
-                spread = spread / _SMALL / _SMALL
+                spread = spread / SMALL / SMALL
             self.spread = spread
             mean = self.mean + (value - self.mean) * share
             if mean - mean != 0.0:
@@ -266,10 +282,7 @@ class EwmZScore(EwmVar):
 
     present: float = state(nan)
 
-    def read(self) -> Any:
-        value = self.source.value
-        if type(value) is not float:
-            value = number(value)
+    def known(self, value: Any) -> Any:
         if value - value != 0.0:
             value = nan
         self.present = value

@@ -8,10 +8,16 @@ from math import nan, sqrt
 from typing import Any
 
 from graphcore.declare import node, state
-from graphcore.errors import InvalidValueError
+from graphcore.errors import InvalidTypeError, InvalidValueError, shorten
 from graphcore.node import Active, MutableNode, Passive
 from graphcore.operators.statistics.moments import DOUBTED, Sum
-from graphcore.operators.statistics.numerics import joint_powers, number, weighed
+from graphcore.operators.statistics.numerics import (
+    is_vector,
+    joint_powers,
+    number,
+    rows,
+    weighed,
+)
 from graphcore.operators.statistics.window import Window
 from graphcore.state import GraphState
 
@@ -19,6 +25,8 @@ from graphcore.state import GraphState
 @node(valid="any")
 class Together(MutableNode[Any]):
     """Ticks with (x, y, weight) when all sources tick in one cycle; NaN if one is missing.
+
+    Of vectors it is an array with these three as rows.
 
     Attributes:
         sources: x, or x and y; without y it is x.
@@ -33,13 +41,17 @@ class Together(MutableNode[Any]):
         for source in self.sources:
             if not state.ticked(source):
                 return False
-            values.append(number(source.value))
-        weight = 1.0
+            values.append(source.value)
+        weight: Any = 1.0
         for given in self.weights:
-            weight = number(given.value) if state.valid(given) else nan
+            weight = given.value if state.valid(given) else nan
+        x, y = values[0], values[-1]
+        if is_vector(x) or is_vector(y):
+            self.value = rows(x, y, weight)
+            return True
+        x, y, weight = number(x), number(y), number(weight)
         if weight < 0.0:
             raise InvalidValueError(f"a weight must be at least 0, not {weight}")
-        x, y = values[0], values[-1]
         if x - x == 0.0 and y - y == 0.0 and weight - weight == 0.0:
             self.value = (x, y, weight)
         else:
@@ -51,8 +63,11 @@ class Together(MutableNode[Any]):
 class WeightedSum(Sum):
     """The sum of the values, each times its weight."""
 
-    def read(self) -> Any:
-        return self.source.value
+    def plain(self, value: Any) -> Any:
+        return value
+
+    def known(self, value: Any) -> Any:
+        return value
 
     def add(self, value: Any) -> None:
         self.put(value[0] * value[2])
@@ -85,8 +100,11 @@ class Joint(Window):
     doubt_x: float = state(0.0)
     doubt_y: float = state(0.0)
 
-    def read(self) -> Any:
-        return self.source.value
+    def plain(self, value: Any) -> Any:
+        return value
+
+    def known(self, value: Any) -> Any:
+        return value
 
     def clear(self) -> None:
         self.pivot_x = self.pivot_y = self.weight = self.x = self.y = 0.0
@@ -228,3 +246,28 @@ class Corr(Joint):
             return nan
         corr = (self.xy - self.x * self.y / self.weight) / sqrt(xx) / sqrt(yy)
         return -1.0 if corr < -1.0 else 1.0 if corr > 1.0 else corr
+
+
+@node(valid="any")
+class CovMatrix(Window):
+    """The matrix of the covariances of a vector's elements, which the twin computes.
+
+    Attributes:
+        degrees: what is subtracted from the sum of the weights in the denominator.
+    """
+
+    degrees: int
+
+    def known(self, value: Any) -> Any:
+        raise InvalidTypeError(
+            f"a matrix is computed of vectors, as from gc.stack, not of {shorten(value)}: of "
+            "numbers, give another stream"
+        )
+
+    def clear(self) -> None:
+        pass
+
+
+@node(valid="any")
+class CorrMatrix(CovMatrix):
+    """The matrix of the correlations."""

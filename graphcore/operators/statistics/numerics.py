@@ -4,15 +4,21 @@
 floating-point arithmetic and fast robust geometric predicates").
 """
 
+import sys
 from collections.abc import Iterable
 from math import frexp, fsum, inf, isfinite, ldexp, nan, sqrt
 from numbers import Real
 from typing import Any
 
-from graphcore.errors import InvalidTypeError, shorten
+from graphcore.errors import InvalidTypeError, InvalidValueError, shorten
 
 _SCALE = 80  # binary places: a sum of up to 2^80 scaled values stays finite
 _TINY = 680  # and so does a sum of scaled squares
+
+
+def is_vector(value: Any) -> bool:
+    """Return whether this is an array with dimensions; a lone value of numpy has none."""
+    return getattr(value, "ndim", 0) != 0
 
 
 def number(value: Any) -> float:
@@ -21,9 +27,30 @@ def number(value: Any) -> float:
     Raises:
         InvalidTypeError: for anything else.
     """
+    if type(value) is int:  # in 40 ns, where asking whether it is a `Real` takes 250 ns
+        return float(value)
     if isinstance(value, Real) or hasattr(value, "__float__"):
         return float(value)
     raise InvalidTypeError(f"a statistic is computed of numbers, not of {shorten(value)}")
+
+
+def rows(x: Any, y: Any, weight: Any) -> Any:
+    """Return an array with the rows x, y and weight, of which some are vectors, the others numbers.
+
+    Raises:
+        InvalidValueError: if vectors differ in length, or a weight is negative.
+    """
+    numpy: Any = sys.modules["numpy"]  # one of the three is its array
+    given = {"x": x, "y": y, "weights": weight}
+    lengths = {name: numpy.shape(each)[-1] for name, each in given.items() if is_vector(each)}
+    if len(set(lengths.values())) > 1:
+        shown = ", ".join(f"{name} has {length}" for name, length in lengths.items())
+        raise InvalidValueError(f"vectors that belong together have one length: {shown} elements")
+    found = numpy.empty((3, *lengths.values())[:2])
+    found[0], found[1], found[2] = x, y, weight
+    if (found[2] < 0.0).any():
+        raise InvalidValueError(f"a weight must be at least 0, not {found[2].min()}")
+    return found
 
 
 def exact_sum(values: Iterable[float]) -> tuple[float, float]:

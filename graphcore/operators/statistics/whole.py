@@ -6,7 +6,7 @@ from math import exp, frexp, log, nan
 from typing import Any
 
 from graphcore.declare import node, state
-from graphcore.operators.statistics.numerics import number, product, scaled
+from graphcore.operators.statistics.numerics import product, scaled
 from graphcore.operators.statistics.window import Window
 
 _LOG_2 = log(2.0)
@@ -20,10 +20,7 @@ class Count(Window):
 
     found: float = state(0.0)
 
-    def read(self) -> Any:
-        value = self.source.value
-        if type(value) is not float:
-            value = number(value)
+    def known(self, value: Any) -> Any:
         if value - value != 0.0:
             return 0.0
         return 1.0

@@ -10,21 +10,19 @@ from math import nan
 from typing import Any
 
 from graphcore.declare import node, state
-from graphcore.node import Active, MutableNode
-from graphcore.operators.statistics.numerics import number
+from graphcore.operators.statistics.numerics import is_vector
+from graphcore.operators.statistics.twinned import Twinned
 from graphcore.state import GraphState
 
 
 @node(valid="any")
-class Window(MutableNode[Any]):
+class Window(Twinned):
     """A figure of the values in a window.
 
-    A class for a figure defines `clear`, `add`, `remove` and `figure`, and may define `read`.
+    A class for a figure defines `clear`, `add`, `remove` and `figure`, and may define `plain` and
+    `known`.
 
     Attributes:
-        source: the values.
-        trigger: when it ticks, the figure is computed; the source, if there is no `on`.
-        resets: the stream that empties the window, if there is one.
         keeps: whether values leave the window other than by a reset.
         by_count: whether the window holds the last `length` values.
         by_time: whether the window holds the values of the last `span` ns.
@@ -36,14 +34,10 @@ class Window(MutableNode[Any]):
         values: what is in the window, NaN for a missing value.
         times: the times of `values`, in a window by time.
         waiting: (time, value) of what came and is not in the window yet.
-        count: how many values are in the window, without missing ones.
         empty: whether nothing, not even a missing value, is in the window.
         begun: whether the figure has been defined.
     """
 
-    source: Active[Any]
-    trigger: Active[object]
-    resets: list[Active[object]]
     keeps: bool
     by_count: bool
     by_time: bool
@@ -57,7 +51,6 @@ class Window(MutableNode[Any]):
     values: deque[Any] = state(factory=deque)
     times: deque[int] = state(factory=deque)
     waiting: deque[tuple[int, Any]] = state(factory=deque)
-    count: int = state(0)
     empty: bool = state(True)
     begun: bool = state(False)
 
@@ -65,6 +58,26 @@ class Window(MutableNode[Any]):
         self.clear()
 
     def cycle(self, state: GraphState) -> bool:
+        value: Any = nan
+        by_element = self.by_element
+        if state.ticked(self.source):
+            value = self.source.value
+            if type(value) is not float:
+                if is_vector(value):
+                    by_element = True
+                elif not by_element:
+                    value = self.plain(value)
+        if by_element:
+            emptied = False
+            for reset in self.resets:
+                if state.ticked(reset):
+                    emptied = True
+            came, computes = state.ticked(self.source), state.ticked(self.trigger)
+            figure = self.figure_of_twin(state.time, came, value, emptied, computes)
+            if figure is None:
+                return False
+            self.value = figure
+            return True
         if self.emits:
             emitted, last = False, nan
         for reset in self.resets:
@@ -83,7 +96,7 @@ class Window(MutableNode[Any]):
                 self.clear()
         if self.includes_present:
             if state.ticked(self.source):
-                value = self.read()
+                value = self.known(value)
                 if self.timed and value == value:
                     value = (value, state.time)
                 if self.by_time:
@@ -91,12 +104,12 @@ class Window(MutableNode[Any]):
                 self.enter(value)
         else:
             while self.waiting and (not self.by_time or self.waiting[0][0] < state.time):
-                time, value = self.waiting.popleft()
+                time, earlier = self.waiting.popleft()
                 if self.by_time:
                     self.times.append(time)
-                self.enter(value)
+                self.enter(earlier)
             if state.ticked(self.source):
-                value = self.read()
+                value = self.known(value)
                 if self.timed and value == value:
                     value = (value, state.time)
                 self.waiting.append((state.time, value))
@@ -151,11 +164,8 @@ class Window(MutableNode[Any]):
             self.count -= 1
             self.remove(value)
 
-    def read(self) -> Any:
-        """Return the source's value, NaN for a missing one."""
-        value = self.source.value
-        if type(value) is not float:
-            value = number(value)
+    def known(self, value: Any) -> Any:
+        """Return a value of the source, NaN for a missing one."""
         if value - value != 0.0:
             return nan
         return value

@@ -1,6 +1,6 @@
 """The methods of `Stream` for figures of all values so far, or of a window."""
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from graphcore.node import Active, Passive, node_of
 from graphcore.operators import running
@@ -18,6 +18,8 @@ from graphcore.stream.windows import (
 from graphcore.time import Duration
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from graphcore.stream.stream import Stream
 
 T = TypeVar("T")
@@ -149,6 +151,7 @@ class RunningOperators(StreamBase[T]):
         resets: list[Active[object]] = [] if reset is None else [node_of(reset, "reset")]
         return self._stream(figure(self, resets))
 
+    @overload
     def rolling(
         self: "RunningOperators[int] | RunningOperators[float]",
         window: int | Duration,
@@ -159,7 +162,30 @@ class RunningOperators(StreamBase[T]):
         reset: Active[object] | None = None,
         on_reset: OnReset = "drop",
         weights: Passive[float] | None = None,
-    ) -> Rolling:
+    ) -> "Rolling[float, int]": ...
+    @overload
+    def rolling(
+        self: "RunningOperators[np.ndarray[Any, Any]]",
+        window: int | Duration,
+        *,
+        min_periods: int | None = None,
+        closed: Closed = "right",
+        on: Active[object] | None = None,
+        reset: Active[object] | None = None,
+        on_reset: OnReset = "drop",
+        weights: "Passive[np.ndarray[Any, Any] | float] | None" = None,
+    ) -> "Rolling[np.ndarray[Any, np.dtype[np.float64]], np.ndarray[Any, np.dtype[np.int64]]]": ...
+    def rolling(
+        self: "RunningOperators[Any]",
+        window: int | Duration,
+        *,
+        min_periods: int | None = None,
+        closed: Closed = "right",
+        on: Active[object] | None = None,
+        reset: Active[object] | None = None,
+        on_reset: OnReset = "drop",
+        weights: Passive[Any] | None = None,
+    ) -> "Rolling[Any, Any]":
         """Return a sliding window; each of its methods, such as `.mean()`, is a stream over it.
 
         ::
@@ -194,6 +220,7 @@ class RunningOperators(StreamBase[T]):
         extent = extent_of(window, min_periods, closed)
         return Rolling(self.node, extent, on, reset, on_reset, weights, self._stream)
 
+    @overload
     def expanding(
         self: "RunningOperators[int] | RunningOperators[float]",
         min_periods: int = 1,
@@ -202,7 +229,28 @@ class RunningOperators(StreamBase[T]):
         reset: Active[object] | None = None,
         on_reset: OnReset = "drop",
         weights: Passive[float] | None = None,
-    ) -> Expanding:
+    ) -> "Expanding[float, int]": ...
+    @overload
+    def expanding(
+        self: "RunningOperators[np.ndarray[Any, Any]]",
+        min_periods: int = 1,
+        *,
+        on: Active[object] | None = None,
+        reset: Active[object] | None = None,
+        on_reset: OnReset = "drop",
+        weights: "Passive[np.ndarray[Any, Any] | float] | None" = None,
+    ) -> (
+        "Expanding[np.ndarray[Any, np.dtype[np.float64]], np.ndarray[Any, np.dtype[np.int64]]]"
+    ): ...
+    def expanding(
+        self: "RunningOperators[Any]",
+        min_periods: int = 1,
+        *,
+        on: Active[object] | None = None,
+        reset: Active[object] | None = None,
+        on_reset: OnReset = "drop",
+        weights: Passive[Any] | None = None,
+    ) -> "Expanding[Any, Any]":
         """Return a window of all values so far; its methods, as `.mean()`, are streams over it.
 
         ::
@@ -225,6 +273,7 @@ class RunningOperators(StreamBase[T]):
         extent = Extent(False, False, False, 0, 0, True, minimum, 1)
         return Expanding(self.node, extent, on, reset, on_reset, weights, self._stream)
 
+    @overload
     def ewm(
         self: "RunningOperators[int] | RunningOperators[float]",
         *,
@@ -237,7 +286,34 @@ class RunningOperators(StreamBase[T]):
         min_periods: int = 0,
         on: Active[object] | None = None,
         reset: Active[object] | None = None,
-    ) -> Ewm:
+    ) -> "Ewm[float, int]": ...
+    @overload
+    def ewm(
+        self: "RunningOperators[np.ndarray[Any, Any]]",
+        *,
+        span: float | None = None,
+        alpha: float | None = None,
+        com: float | None = None,
+        halflife: float | Duration | None = None,
+        adjust: bool = True,
+        ignore_na: bool = False,
+        min_periods: int = 0,
+        on: Active[object] | None = None,
+        reset: Active[object] | None = None,
+    ) -> "Ewm[np.ndarray[Any, np.dtype[np.float64]], np.ndarray[Any, np.dtype[np.int64]]]": ...
+    def ewm(
+        self: "RunningOperators[Any]",
+        *,
+        span: float | None = None,
+        alpha: float | None = None,
+        com: float | None = None,
+        halflife: float | Duration | None = None,
+        adjust: bool = True,
+        ignore_na: bool = False,
+        min_periods: int = 0,
+        on: Active[object] | None = None,
+        reset: Active[object] | None = None,
+    ) -> "Ewm[Any, Any]":
         """Return exponential weights; its methods, such as `.mean()`, are streams over them.
 
         ::
