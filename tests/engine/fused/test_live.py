@@ -748,7 +748,7 @@ def test_ctrl_c_at_any_line_leaves_each_node_its_class_and_the_state_of_one_cycl
         interrupt = InterruptAt(number)
         sys.settrace(interrupt)
         try:
-            graph.run()
+            graph.run(tier="fused")
             raised = False
         except KeyboardInterrupt:
             pass
@@ -932,7 +932,7 @@ def test_values_that_another_thread_sets_while_a_run_begins_or_ends_are_not_lost
     before = sys.gettrace()
     sys.settrace(trace)
     try:
-        graph.run()
+        graph.run(tier="fused")
     finally:
         sys.settrace(before)
     assert node.total == (103 if moment == "live.begin" else 100)

@@ -527,7 +527,7 @@ def test_a_run_is_traced_and_measured_like_any_other_code() -> None:
     before = sys.gettrace()
     sys.settrace(trace)
     try:
-        graph.run()
+        graph.run(tier="fused")
     finally:
         sys.settrace(before)
     assert state_of(graph) == expected
@@ -535,7 +535,7 @@ def test_a_run_is_traced_and_measured_like_any_other_code() -> None:
     seen: list[str] = []
     sys.setprofile(lambda frame, event, argument: seen.append(event))
     try:
-        graph.run()
+        graph.run(tier="fused")
     finally:
         sys.setprofile(None)
     assert state_of(graph) == expected
@@ -548,7 +548,7 @@ def test_an_error_under_a_trace_function_has_its_state_and_note() -> None:
     sys.settrace(lambda *given: None)
     try:
         with pytest.raises(ZeroDivisionError) as caught:
-            gc.Stream(node).named("sum").run()
+            gc.Stream(node).named("sum").run(tier="fused")
     finally:
         sys.settrace(before)
     assert caught.value.__notes__[0].startswith("in sum (Running), ")
