@@ -36,6 +36,7 @@ from tests.differential.recipe import (
     Written,
     refs_in,
 )
+from tests.differential.tiers import ORDERS, Pace
 from tests.differential.written import written_function, written_node
 
 _NUMBERS = [1, 2, 3, 0, -1, 2.5, 4, -0.0, 0.1, nan, inf, -inf, 1e300, 5e-324, True, -3, 1]
@@ -56,6 +57,11 @@ _TIMES = [
     [1, 3, 5, 9, 11],
     [0, 1, 2, 3, 4, 6, 6, 12],
     [5],
+]
+_OF_ONE_TYPE: list[list[Any]] = [
+    [1.0, 2.5, 0.0, -1.5, 3.0, -0.0, 0.1, nan, inf, -inf, 1e300, 5e-324],
+    [1, 2, 3, 0, -1, 4, -7],
+    [True, False],
 ]
 _NAMES = ["mid", "x y", "class", "t", "state", "mid", "é", "1st", "cycle", "mid_17", "a\nb"]
 
@@ -85,6 +91,7 @@ class Wiring:
         self.feedbacks: list[Ref] = []
         self.laters: list[tuple[Ref, Ref]] = []
         self._depths: list[int] = []
+        self.of_numbers = False
 
     def source(self, name: str, picks: Picks) -> None:
         self.parts.add(name)
@@ -97,6 +104,12 @@ class Wiring:
             self.laters.append((Ref(place), Ref(picks.number(place))))
         arguments, kind = SOURCE_ARGUMENTS[name](picks)
         self._add(Step(None, ((name, arguments),), (kind,), name=_name(picks)), 0)
+
+    def numbers(self, picks: Picks) -> None:
+        """Add a source of numbers of one type; further functions look at no stream."""
+        self.of_numbers = True
+        arguments, kind = _numbers(picks)
+        self._add(Step(None, (("replay", arguments),), (kind,)), 0)
 
     def operator(self, name: str, operator: Operator, picks: Picks) -> None:
         self.parts.add(name)
@@ -215,7 +228,7 @@ class Wiring:
             if picks.number(6) == 5 and len(kinds) <= 5:
                 made: object = Written(written_function(picks, len(kinds)))
             else:
-                name, gives = _function(kinds, picks)
+                name, gives = _function(kinds, picks, self.of_numbers)
                 self.parts.add(name)
                 made = self._made(name, picks)
             if isinstance(place, str):
@@ -238,10 +251,12 @@ def _takes(name: str, keywords: dict[str, Any]) -> bool:
     return True
 
 
-def _function(kinds: Sequence[str], picks: Picks) -> tuple[str, str]:
+def _function(kinds: Sequence[str], picks: Picks, blind: bool) -> tuple[str, str]:
     """Pick a function, nearly always one that takes these kinds; return also the kind of its
-    result."""
+    result. A blind one looks at no stream."""
     given = _functions_for(tuple(kinds))
+    if blind:
+        given = {name: gives for name, gives in given.items() if not functions.SHAPES[name].looks}
     failing = picks.number(12) == 11
     fitting = [name for name, gives in given.items() if (gives is None) == failing]
     name = picks.of(fitting or list(given))
@@ -332,6 +347,13 @@ def _rarely(picks: Picks, forms: int) -> int:
     return choice if choice < forms else 0
 
 
+def _numbers(picks: Picks) -> tuple[Arguments, str]:
+    """Replay numbers of one type, as machine code takes them."""
+    times = picks.of([[*range(1, 13)], [at // 3 for at in range(30)], [*range(35)], [5, 5]])
+    values = picks.of(_OF_ONE_TYPE)
+    return ((times, [picks.of(values) for _ in times]), {}), "number"
+
+
 def _events(picks: Picks, count: int) -> tuple[list[Any], dict[str, Any], str]:
     kind = picks.of(["number", "number", "number", "number", *list(VALUES)[1:]])
     values = [picks.of(VALUES[kind]) for _ in range(count)]
@@ -367,10 +389,20 @@ _OPTIONS: list[dict[str, Any]] = [
 WRITTEN = "written"
 
 
-def make_recipe(steps: list[tuple[str, bytes]], ending: bytes) -> Recipe:
-    """Make a recipe of what hypothesis has drawn: names of steps, and bytes for their choices."""
+def make_recipe(
+    steps: list[tuple[str, bytes]], ending: bytes, numbers: bytes | None = None
+) -> Recipe:
+    """Make a recipe of what hypothesis has drawn: names of steps, and bytes for their choices.
+
+    Args:
+        steps: the steps.
+        ending: for the choices of how it runs.
+        numbers: for those of a first source, of numbers; `None` for a source of anything.
+    """
     wiring = Wiring()
-    if steps[0][0] not in SOURCE_ARGUMENTS:
+    if numbers is not None:
+        wiring.numbers(Picks(numbers))
+    elif steps[0][0] not in SOURCE_ARGUMENTS:
         wiring.source("replay", Picks(b""))
     operators = all_operators()
     for name, choices in steps:
@@ -384,9 +416,15 @@ def make_recipe(steps: list[tuple[str, bytes]], ending: bytes) -> Recipe:
             wiring.node(name, nodes.SHAPES[name], Picks(choices))
     picks = Picks(ending)
     options = picks.of(_OPTIONS) if picks.number(2) else _OPTIONS[0]
+    tiers, pace = picks.of(ORDERS), draw_pace(picks)
     loops = tuple((loop, Ref(picks.number(len(wiring.kinds)))) for loop in wiring.feedbacks)
     loops += tuple(wiring.laters)
-    return Recipe(tuple(wiring.steps), loops, options, frozenset(wiring.parts))
+    return Recipe(tuple(wiring.steps), loops, options, tiers, pace, frozenset(wiring.parts))
+
+
+def draw_pace(picks: Picks) -> Pace:
+    """Return a pace by which short runs go back and forth between Python and machine code."""
+    return Pace(1 + picks.number(20), picks.of([5, 7, 33, 1_000]))
 
 
 def all_parts() -> list[str]:
@@ -430,4 +468,5 @@ def alone(part: str) -> Iterator[Recipe]:
         if onlooker is not None:
             wiring.node(onlooker, nodes.SHAPES[onlooker], Picks(b""))
         loops = (*((loop, loop) for loop in wiring.feedbacks), *wiring.laters)
-        yield Recipe(tuple(wiring.steps), loops, _OPTIONS[0], frozenset([part]))
+        tiers, pace = ORDERS[attempt], Pace(1, 7)
+        yield Recipe(tuple(wiring.steps), loops, _OPTIONS[0], tiers, pace, frozenset([part]))

@@ -12,6 +12,7 @@ from typing import Any
 
 import graphcore as gc
 from tests.differential import functions, nodes
+from tests.differential.tiers import Pace
 from tests.differential.written import compiled
 
 
@@ -109,12 +110,16 @@ class Recipe:
         steps: the steps of the wiring, in order.
         loops: for each feedback and each `later`, the stream that it is bound to.
         options: the bounds of the run.
+        tiers: the three tiers, in the order in which they meet.
+        pace: how a native run is divided.
         parts: the operators, sources, functions and nodes that are used.
     """
 
     steps: tuple[Step, ...]
     loops: tuple[tuple[Ref, Ref], ...]
     options: dict[str, Any]
+    tiers: tuple[str, str, str]
+    pace: Pace
     parts: frozenset[str] = field(repr=False)
 
     def __repr__(self) -> str:
@@ -125,7 +130,8 @@ class Recipe:
             lines.append(f"{', '.join(names)} = {step}" if names else repr(step))
         lines += [f"{loop}.bind({end}.map(tame))" for loop, end in self.loops]
         options = ", ".join(f"{key}={value!r}" for key, value in self.options.items())
-        return "\n    ".join(["", *lines, f"run({options})"])
+        how = f"run({options})  # tiers {self.tiers}, {self.pace}"
+        return "\n    ".join(["", *lines, how])
 
 
 def tame(value: Any) -> Any:

@@ -8,6 +8,8 @@ function, so each value, error, note and state comes from Python itself.
 from importlib import import_module
 from importlib.util import find_spec
 
+from graphcore.engine.fused.tier import Fused
+from graphcore.engine.native.warning import warn_once
 from graphcore.engine.plan import Plan
 from graphcore.engine.run.lifecycle import Tier
 from graphcore.errors import RunError
@@ -21,11 +23,28 @@ def native(plan: Plan) -> Tier:
     """
     if find_spec("llvmlite") is None:
         raise RunError("tier=\"native\" needs llvmlite: pip install 'graphcore[native]'")
-    tier: Tier = import_module("graphcore.engine.native.tier").Native(plan)
+    try:
+        made = import_module("graphcore.engine.native.tier")
+    except (ImportError, OSError) as error:  # llvmlite is there, but not its library
+        warn_once(error)
+        return _Unavailable(plan, error)
+    tier: Tier = made.Native(plan)
     return tier
+
+
+class _Unavailable(Fused):
+    """The fused tier in place of the native one, on a machine that cannot load llvmlite."""
+
+    def __init__(self, plan: Plan, error: BaseException) -> None:
+        super().__init__(plan)
+        self._error = error
+
+    def told(self) -> str:
+        """Return why all runs are fused."""
+        return f"fused: llvmlite cannot be loaded: {self._error}"
 
 
 def explain(tier: Tier) -> str:
     """Return what a native tier tells of its last run."""
-    told: str = import_module("graphcore.engine.native.tier").explained(tier)
+    told: str = tier.told()  # type: ignore[attr-defined]  # both classes have it
     return told

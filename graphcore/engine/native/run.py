@@ -12,20 +12,24 @@ from time import perf_counter_ns
 from typing import Any
 
 from graphcore.engine.fused.backend.emit import Entry
-from graphcore.engine.native.backend.layout import Words
+from graphcore.engine.native.backend.layout import ROUNDS, Words
 from graphcore.engine.native.backend.machine import Code, code_of
 from graphcore.engine.native.backend.memory import Memory, Unfit
 from graphcore.engine.native.feed import Columns, Feed
 from graphcore.engine.native.frontend.translation import Loop, Translation, translate
 from graphcore.engine.native.frontend.variables import Variables
-from graphcore.engine.native.ir import Block, Body, Kind, Trap
+from graphcore.engine.native.ir import Block, Body, Kind, Reason, Trap
 from graphcore.engine.native.stretches import NotBegunError, Stretch
+from graphcore.engine.native.warning import warn_once
 from graphcore.engine.run.session import Session
 
 _MOST_TRANSLATIONS = 20
 _FOR_EVER = 1 << 62
-_LONG = 10_000_000  # ns that one call of the kernel may take
-_SHORTEST = 64
+# Stop and Ctrl-C are answered between two calls of the kernel, so a call has to be short: within
+# 50 ms also where it runs twice, because of a trap.
+_LONG = 10_000_000  # ns
+_LONGEST_LINE = 4  # ns that a line of the fused function takes in the kernel, if each is slow
+_FIRST, _SHORTEST = 1_024, 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +80,7 @@ class Prepared:
     Attributes:
         stretches: the function for each entry.
         loop: the function's loop.
+        lines: how many lines it has.
         timed: whether the loop needs the times of the events.
         machines: the kernels, by the kind of the source's values.
         variables: the kinds that were found, by the same.
@@ -83,6 +88,7 @@ class Prepared:
 
     stretches: dict[Entry, Stretch]
     loop: Loop
+    lines: int
     timed: bool
     machines: dict[Kind, Machine] = field(default_factory=dict)
     variables: dict[Kind, Variables] = field(default_factory=dict)
@@ -108,7 +114,8 @@ class Run:
         for stretch in prepared.stretches.values():
             stretch.feed_to(feed)
         self._pace = pace
-        self._size = pace.chunk
+        self._most = min(pace.chunk, max(_SHORTEST, _LONG // (_LONGEST_LINE * prepared.lines)))
+        self._size = min(self._most, _FIRST)
         self._variables: MutableMapping[str, Any] | None = None
         self._done = 0
         self._machine: Machine | None = None  # it holds the state, instead of the variables
@@ -267,7 +274,13 @@ class Run:
             reason = translation.kernel.reasons[trap]
             self.told.why = f"each cycle is left for Python, because of {reason.text}"
             return None
-        machine = prepared.machines[kind] = Machine(translation)
+        try:
+            machine = Machine(translation)
+        except Exception as error:  # LLVM or the C library lacks something on this machine
+            self.told.why = f"its machine code cannot be made: {error}"
+            warn_once(error)
+            return None
+        prepared.machines[kind] = machine
         return machine
 
     def _in_kernel(self, columns: Columns, first: int, last: int) -> int:
@@ -275,7 +288,7 @@ class Run:
         machine = self._machine
         assert machine is not None
         memory, code = machine.memory, machine.code
-        memory.set_events(columns.times, columns.values, self._feed.before)
+        memory.set_events(columns.times, columns.values, self._feed.count, self._feed.before)
         memory.save()
         began = perf_counter_ns()
         reached: int = code.run(memory.address, first, last)
@@ -289,10 +302,17 @@ class Run:
             code.run(memory.address, first, reached)
             assert memory.is_clean
             self.told.cycles += reached - first
-        if reason < 0:
+        reasons = machine.translation.kernel.reasons
+        if reason <= ROUNDS:
+            if reached > first:
+                self._size = max((reached - first) // 2, _SHORTEST)
+                return reached
+            why = Reason("a loop of very many rounds", reasons[ROUNDS - reason].line)
+        elif reason < 0:
             memory.grow(-1 - reason)
             return reached
-        why = machine.translation.kernel.reasons[reason]
+        else:
+            why = reasons[reason]
         self.told.left[self._current().owner_at(why.line), why.text] += 1
         # Cycles that trap one soon after the other are better run in Python.
         cycle = self._feed.before + reached
@@ -306,7 +326,7 @@ class Run:
         if took > _LONG:
             self._size = max(self._size // 2, _SHORTEST)
         elif took < _LONG // 4:
-            self._size = min(2 * self._size, self._pace.chunk)
+            self._size = min(2 * self._size, self._most)
 
 
 def _first_trap(body: Body) -> int | None:

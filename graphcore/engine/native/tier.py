@@ -16,7 +16,6 @@ from graphcore.engine.native.feed import Feed, events_of
 from graphcore.engine.native.frontend.translation import Loop, Text
 from graphcore.engine.native.run import Pace, Prepared, Run, Told
 from graphcore.engine.native.stretches import FeedDriver, Stretch
-from graphcore.engine.run.lifecycle import Tier
 from graphcore.engine.run.session import Session
 from graphcore.node import Source
 from graphcore.state import RunMode
@@ -115,7 +114,8 @@ class Native(Fused):
         value = layout.values[source]
         text = Text(resumed.source, resumed.namespace, _carried(layout), read, value)
         loop = Loop(text)
-        return loop.refused or Prepared(stretches, loop, driver.asks_time)
+        lines = resumed.source.count("\n")
+        return loop.refused or Prepared(stretches, loop, lines, driver.asks_time)
 
     def _starters(self, nodes: list[NodeIR]) -> str:
         all_names = self._plan.names()
@@ -133,9 +133,3 @@ def _carried(layout: Layout) -> frozenset[str]:
     names |= {name for kept in layout.kept for _, name in (*kept.state, *kept.read)}
     names |= {name for names in layout.cases.values() for name in names}
     return frozenset(names | set(layout.flags.values()))
-
-
-def explained(tier: Tier) -> str:
-    """Return what a native tier tells of its last run."""
-    assert isinstance(tier, Native)
-    return tier.told()

@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import graphcore as gc
-from tests.differential.draw import Picks
+from tests.differential.draw import Picks, draw_pace
 from tests.differential.judge import Judge
 from tests.differential.observe import Outcome, record, run, run_by_judge
 from tests.differential.programs.changes import write_change
 from tests.differential.programs.classes import GLOBALS, draw_shape, write_class
 from tests.differential.programs.wiring import Wiring
 from tests.differential.recipe import graph_of
+from tests.differential.tiers import NATIVE, Pace, at_pace
 
 _OPTIONS: list[dict[str, Any]] = [
     {"cycles": 25},
@@ -29,7 +30,9 @@ _OPTIONS: list[dict[str, Any]] = [
 ]
 _TIERS = [
     ("fused",),
-    ("fused",),
+    (NATIVE,),
+    (NATIVE, "fused"),
+    ("interpreted", NATIVE),
     ("fused", "interpreted"),
     ("interpreted", "fused"),
     ("fused", "fused", "interpreted"),
@@ -47,17 +50,20 @@ class Program:
         changes: what runs in the program's names between two runs of the graph.
         options: the bounds of each run.
         tiers: the tiers of the runs, again and again.
+        pace: how native runs are divided.
     """
 
     text: str
     changes: tuple[str, ...]
     options: dict[str, Any]
     tiers: tuple[str, ...]
+    pace: Pace
 
     def __repr__(self) -> str:
         changes = "".join(f"# --- before run {i}\n{c}\n" for i, c in enumerate(self.changes, 2))
         head = "from tests.differential.programs.program import names\nglobals().update(names())\n"
-        return f"\n{head}{self.text}{changes}# --- run({self.options}), tiers {self.tiers}\n"
+        how = f"# --- run({self.options}), tiers {self.tiers}, {self.pace}"
+        return f"\n{head}{self.text}{changes}{how}\n"
 
 
 def make_program(
@@ -78,7 +84,7 @@ def make_program(
     written = [write_change(Picks(choices), wiring, shapes) for choices in changes]
     options = last.of(_OPTIONS) if last.number(2) else _OPTIONS[0]
     text = "\n".join([GLOBALS, *texts, wired])
-    return Program(text, tuple(written), options, last.of(_TIERS))
+    return Program(text, tuple(written), options, last.of(_TIERS), draw_pace(last))
 
 
 def rounds(program: Program, tiers: tuple[str, ...]) -> Iterator[Outcome]:
@@ -100,7 +106,9 @@ def rounds(program: Program, tiers: tuple[str, ...]) -> Iterator[Outcome]:
         if tiers == JUDGE:
             yield run_by_judge(graph, judge, **program.options)
         else:
-            yield run(graph, tier=tier, **program.options)
+            with at_pace(program.pace):
+                outcome = run(graph, tier=tier, **program.options)
+            yield outcome
 
 
 def names() -> dict[str, Any]:

@@ -58,6 +58,24 @@ def test_a_list_of_numbers_runs_in_machine_code() -> None:
     assert first_line(graph) == "native: 87 of 90 cycles ran in machine code"
 
 
+def test_a_tuple_that_gets_deeper_in_each_cycle_is_pythons() -> None:
+    graph, values = both(lambda: floats(30).scan(lambda a, x: (a, x), 0).map(len).collect())
+    assert values == [2] * 30
+    assert "nested too deep" in graph.explain("native")
+
+
+def test_a_type_test_of_a_value_of_several_kinds_is_pythons() -> None:
+    def kind(x: float) -> int:
+        y = int(x) if x % 3 == 0 else x
+        if isinstance(y, int):
+            return 1
+        return 2
+
+    graph, values = both(lambda: floats().map(kind).collect())
+    assert first_line(graph).startswith("native: 49")
+    assert values[:7] == [1, 2, 2, 2, 2, 2, 1]
+
+
 def test_a_cycle_that_needs_python_is_left_to_it() -> None:
     def shorter(x: float) -> float:
         return float(str(x)) if x == 100.0 else x

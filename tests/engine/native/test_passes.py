@@ -1,6 +1,10 @@
 """Each pass alone: the kinds of variables, the kernel of a loop, and its memory."""
 
+import os
+import subprocess
+import sys
 from collections import deque
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -133,6 +137,56 @@ def test_memory_refuses_what_the_kernel_was_not_made_for() -> None:
     memory = Memory(found, Words(found.kernel))
     with pytest.raises(Unfit):
         memory.load({"last": 1}, 0)
+
+
+def test_a_tuple_with_another_object_stays_in_python() -> None:
+    found = translated(
+        "last = value\npair = pair\nsame = same", {"pair": (1, []), "same": (1, (2,))}
+    )
+    memory = Memory(found, Words(found.kernel))
+    given = {"pair": (1, held := []), "same": (1, (2, 3))}
+    with pytest.raises(Unfit):  # of another length
+        memory.load(given, 0)
+    given["same"] = (3, (4,))
+    memory.load(given, 0)
+    memory.store(given)
+    assert given["pair"][1] is held and given["same"] == (3, (4,))
+
+
+GUARD = """
+import sys
+from array import array
+from graphcore.engine.native.backend.layout import Words
+from graphcore.engine.native.backend.machine import code_of
+from graphcore.engine.native.backend.memory import Memory
+from tests.engine.native.test_passes import translated
+found = translated("kept.append(value)", {"kept": []})
+words = Words(found.kernel)
+memory = Memory(found, words)
+memory.load({"kept": []}, 0)
+values = array("d", [1.5] * 5)
+memory.set_events(values.buffer_info()[0], values.buffer_info()[0], 5, 0)
+place = words.lists["kept"]
+memory.words[place + 4] = int(sys.argv[1])  # the true room; the kernel's own word says 64
+print(code_of(found.kernel, words).run(memory.address, 0, 5), flush=True)
+"""
+
+
+@pytest.mark.parametrize(
+    ("guard", "room", "lives"), [("", 3, True), ("1", 5, True), ("1", 4, False)]
+)
+def test_a_guarded_kernel_ends_the_process_at_an_item_out_of_bounds(
+    guard: str, room: int, lives: bool
+) -> None:
+    environment = {**os.environ, "GRAPHCORE_NATIVE_GUARD": guard, "GRAPHCORE_CACHE": ""}
+    done = subprocess.run(
+        [sys.executable, "-c", GUARD, str(room)],
+        env=environment,
+        cwd=Path(__file__).parents[3],
+        capture_output=True,
+        text=True,
+    )
+    assert (done.stdout.strip(), done.returncode == 0) == (("5", True) if lives else ("", False))
 
 
 def test_a_ring_grows_and_keeps_its_items() -> None:

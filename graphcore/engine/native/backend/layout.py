@@ -7,7 +7,10 @@ all of its cycles; if it traps, it writes the reason alone.
 from graphcore.engine.native.ir import Kernel
 
 # A reason below 0: the ring or list of this number, from -1 down, has no room.
-STATUS, REASON, CYCLE, DONE, TIMES, VALUES = range(6)
+STATUS, REASON, CYCLE, DONE, TIMES, VALUES, COUNT = range(7)
+# A reason from here down: the call has run as many rounds of loops as one call may; the difference
+# is the reason that names the line.
+ROUNDS = -(1 << 62)
 CLEAN, DIRTY = 0, 1  # the status: whether the last call has run all of its cycles
 
 
@@ -17,20 +20,20 @@ class Words:
     Attributes:
         variables: for each carried variable, its word.
         rings: for each ring, the word of its head; its length and its mask follow, then the address
-            of the memory of each part.
+            of the memory of each part, then for how many items each has room.
         lists: for each list, the word of the number of new items; their room and the number of
-            older items follow, then the addresses.
+            older items follow, then the addresses and rooms.
         count: how many words there are.
     """
 
     def __init__(self, kernel: Kernel) -> None:
-        self.count = VALUES + 1
+        self.count = COUNT + 1
         self.rings: dict[str, int] = {}
         self.lists: dict[str, int] = {}
         for name, parts in kernel.rings.items():
-            self.rings[name] = self._take(3 + len(parts))
+            self.rings[name] = self._take(3 + 2 * len(parts))
         for name, parts in kernel.lists.items():
-            self.lists[name] = self._take(3 + len(parts))
+            self.lists[name] = self._take(3 + 2 * len(parts))
         self.variables = {name: self._take(1) for name in kernel.carried}
 
     def _take(self, words: int) -> int:

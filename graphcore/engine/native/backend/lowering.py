@@ -4,6 +4,10 @@ The function is ``kernel(words, first, last)``. It runs the cycles of the events
 returns `last`; or it returns the event at which it trapped, and has written nothing but the reason
 and into the memory of rings and lists. Each variable is a slot on the stack, which LLVM turns into
 registers.
+
+A guarded kernel checks the place of each item that it reads or writes against the room of the
+array; the tests run with it. Should the check ever fail, the process ends with an illegal
+instruction, because nothing that the kernel has computed can be trusted.
 """
 
 from typing import Any
@@ -20,10 +24,12 @@ from graphcore.engine.native.backend.arithmetic import (
 )
 from graphcore.engine.native.backend.layout import (
     CLEAN,
+    COUNT,
     CYCLE,
     DIRTY,
     DONE,
     REASON,
+    ROUNDS,
     STATUS,
     TIMES,
     VALUES,
@@ -60,18 +66,20 @@ from graphcore.engine.native.ir import (
 Llvm = Any  # llvmlite carries no types
 
 NAME = "kernel"
-_MOST_ROUNDS = 1 << 20
+_MOST_ROUNDS = 1 << 19  # of all loops in one call, so that a call is short
+_NO_ARGUMENTS = ir.FunctionType(ir.VoidType(), [])
 _MEMORY = {Kind.BOOL: BYTE, Kind.INT: WORD, Kind.FLOAT: DOUBLE}
 
 
-def lower(kernel: Kernel, words: Words) -> str:
+def lower(kernel: Kernel, words: Words, guarded: bool) -> str:
     """Return the text of a module with the function."""
-    return str(_Lowering(kernel, words).module)
+    return str(_Lowering(kernel, words, guarded).module)
 
 
 class _Lowering:
-    def __init__(self, kernel: Kernel, words: Words) -> None:
+    def __init__(self, kernel: Kernel, words: Words, guarded: bool) -> None:
         self._kernel = kernel
+        self._guarded = guarded
         self._words = words
         self.module = ir.Module("graphcore")
         of = ir.FunctionType(WORD, [WORD.as_pointer(), WORD, WORD])
@@ -81,6 +89,7 @@ class _Lowering:
         self._slots: dict[str, Llvm] = {}
         self._labels: dict[str, Llvm] = {}
         self._pointers: dict[tuple[str, int], Llvm] = {}
+        self._rooms: dict[tuple[str, int], Llvm] = {}
         self._reason = 0
         self._numbers = {name: at for at, name in enumerate((*kernel.rings, *kernel.lists))}
         self._arithmetic = Arithmetic(self.module, self._trap_if)
@@ -108,6 +117,10 @@ class _Lowering:
             parts = (self._kernel.rings | self._kernel.lists)[name]
             for at, kind in enumerate(parts):
                 self._pointers[name, at] = self._pointer(place + 3 + at, kind)
+                self._rooms[name, at] = self._load_word(place + 3 + len(parts) + at)
+        self._events = self._load_word(COUNT)
+        self._rounds = b.alloca(WORD)
+        b.store(self._int(0), self._rounds)
         self._at = b.alloca(WORD)
         b.store(first, self._at)
         head, body, following, done = map(
@@ -167,14 +180,23 @@ class _Lowering:
     def _pointer(self, place: int, kind: Kind) -> Llvm:
         return self._build.inttoptr(self._load_word(place), _MEMORY[kind].as_pointer())
 
-    def _load_item(self, pointer: Llvm, kind: Kind, place: Llvm) -> Llvm:
+    def _check_place(self, place: Llvm, room: Llvm) -> None:
+        if not self._guarded:
+            return
+        b = self._build
+        with b.if_then(b.icmp_unsigned(">=", place, room), likely=False):
+            b.call(self.module.declare_intrinsic("llvm.trap", (), _NO_ARGUMENTS), [])
+
+    def _load_item(self, pointer: Llvm, kind: Kind, place: Llvm, room: Llvm) -> Llvm:
+        self._check_place(place, room)
         value = self._build.load(self._build.gep(pointer, [place]))
         return self._build.trunc(value, TYPES[kind]) if kind is Kind.BOOL else value
 
-    def _store_item(self, pointer: Llvm, kind: Kind, place: Llvm, value: Llvm) -> None:
+    def _store_item(self, name: str, at: int, part: Expr, place: Llvm, value: Llvm) -> None:
         b = self._build
-        given = b.zext(value, BYTE) if kind is Kind.BOOL else value
-        b.store(given, b.gep(pointer, [place]))
+        self._check_place(place, self._rooms[name, at])
+        given = b.zext(value, BYTE) if part.kind is Kind.BOOL else value
+        b.store(given, b.gep(self._pointers[name, at], [place]))
 
     # Traps
 
@@ -230,7 +252,7 @@ class _Lowering:
                 count, room = (b.load(self._slots[f"{name}.{at}"]) for at in range(2))
                 self._trap_if(b.icmp_signed(">=", count, room), -1 - self._numbers[name])
                 for at, part in enumerate(parts):
-                    self._store_item(self._pointers[name, at], part.kind, count, self._value(part))
+                    self._store_item(name, at, part, count, self._value(part))
                 b.store(b.add(count, self._int(1)), self._slots[f"{name}.0"])
 
     def _if(self, test: Llvm, body: Body, orelse: Body) -> None:
@@ -254,16 +276,13 @@ class _Lowering:
 
     def _loop(self, label: str, again: str, body: Body) -> None:
         b = self._build
-        with b.goto_entry_block():  # elsewhere each cycle would take more of the stack
-            rounds = b.alloca(WORD)
-        b.store(self._int(0), rounds)
         top, end = map(self._function.append_basic_block, ("top", "end"))
         self._labels[again], self._labels[label] = top, end
         b.branch(top)
         b.position_at_end(top)
-        count = b.add(b.load(rounds), self._int(1))
-        b.store(count, rounds)
-        self._trap_if(b.icmp_signed(">", count, self._int(_MOST_ROUNDS)))
+        count = b.add(b.load(self._rounds), self._int(1))
+        b.store(count, self._rounds)
+        self._trap_if(b.icmp_signed(">", count, self._int(_MOST_ROUNDS)), ROUNDS - self._reason)
         self._body(body)
         if not b.block.is_terminated:
             b.branch(top)
@@ -282,7 +301,7 @@ class _Lowering:
         self._trap_if(b.icmp_signed(">", length, mask), -1 - self._numbers[ring])
         place = b.and_(b.add(head, length), mask)
         for at, (part, value) in enumerate(zip(parts, values, strict=True)):
-            self._store_item(self._pointers[ring, at], part.kind, place, value)
+            self._store_item(ring, at, part, place, value)
         b.store(b.add(length, self._int(1)), self._slots[f"{ring}.1"])
 
     def _drop(self, ring: str, first: bool) -> None:
@@ -304,6 +323,7 @@ class _Lowering:
             self._pointers[item.ring, item.part],
             item.kind,
             b.and_(b.add(head, place), mask),
+            self._rooms[item.ring, item.part],
         )
 
     # Expressions
@@ -352,8 +372,8 @@ class _Lowering:
         if name == "cycle":
             return b.add(self._base, at)
         if name == "time":
-            return self._load_item(self._times, kind, at)
+            return self._load_item(self._times, kind, at, self._events)
         if self._values is None:
             with b.goto_entry_block():
                 self._values = self._pointer(VALUES, kind)
-        return self._load_item(self._values, kind, at)
+        return self._load_item(self._values, kind, at, self._events)

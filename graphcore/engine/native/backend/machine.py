@@ -3,10 +3,13 @@
 Machine code is kept in memory, and as object files in the user's cache folder. An object file is
 found by a hash of the kernel, the processor, the version of llvmlite and the text of this package;
 so no file has to be thrown away for being old.
+
+If the environment variable ``GRAPHCORE_NATIVE_GUARD`` is set and not empty, kernels are guarded.
 """
 
 import ctypes
 import hashlib
+import os
 import sys
 import threading
 from collections import OrderedDict
@@ -49,13 +52,14 @@ class Code:
 
 def code_of(kernel: Kernel, words: Words) -> Code:
     """Return the machine code of a kernel: kept, from the cache folder, or compiled."""
-    key = _key(kernel)
+    guarded = bool(os.environ.get("GRAPHCORE_NATIVE_GUARD"))
+    key = _key(kernel, guarded)
     with _lock:
         code = _kept.get(key)
         if code is None:
             data = object_cache.read(key)
             if data is None:
-                data = _compiled(lower(kernel, words))
+                data = _compiled(lower(kernel, words, guarded))
                 object_cache.write(key, data)
             code = _kept[key] = Code(data)
         _kept.move_to_end(key)
@@ -64,8 +68,8 @@ def code_of(kernel: Kernel, words: Words) -> Code:
     return code
 
 
-def _key(kernel: Kernel) -> str:
-    parts = (kernel.body, kernel.variables, kernel.carried, kernel.rings, kernel.lists)
+def _key(kernel: Kernel, guarded: bool) -> str:
+    parts = (guarded, kernel.body, kernel.variables, kernel.carried, kernel.rings, kernel.lists)
     text = f"{_about()}\n{parts!r}"
     return hashlib.sha256(text.encode()).hexdigest()
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from graphcore.engine.native.backend.layout import (
     CLEAN,
+    COUNT,
     CYCLE,
     DONE,
     REASON,
@@ -159,21 +160,22 @@ class Memory:
 
     # Calls of the kernel
 
-    def set_events(self, times: int, values: int, base: int) -> None:
+    def set_events(self, times: int, values: int, count: int, base: int) -> None:
         """Set where the events are.
 
         Args:
             times: the address of their times.
             values: the address of their values.
+            count: how many there are.
             base: how many cycles come before those of the first.
         """
         self.words[TIMES], self.words[VALUES], self.words[CYCLE] = times, values, base + 1
-        for name, place in self._words.rings.items():
-            for at, part in enumerate(self._rings[name]):
-                self.words[place + 3 + at] = part.buffer_info()[0]
-        for name, place in self._words.lists.items():
-            for at, part in enumerate(self._lists[name]):
-                self.words[place + 3 + at] = part.buffer_info()[0]
+        self.words[COUNT] = count
+        of_lists = ((self._lists[name], at) for name, at in self._words.lists.items())
+        of_rings = ((self._rings[name], at) for name, at in self._words.rings.items())
+        for parts, place in (*of_rings, *of_lists):
+            for at, part in enumerate(parts, place + 3):
+                self.words[at], self.words[at + len(parts)] = part.buffer_info()
 
     def save(self) -> None:
         """Keep the deques' items, before a call."""
@@ -223,7 +225,7 @@ class Memory:
 
     def _put(self, places: "_Places", value: Any) -> None:
         kind = kind_of(value)
-        if kind is Kind.TUPLE and len(value) != len(places.items):
+        if kind is Kind.TUPLE and not _may_split(places, value):
             kind = Kind.OTHER
         if kind not in places.kinds:
             raise Unfit
@@ -307,6 +309,14 @@ class _Places:
         self.tag = tag
         self.of = of
         self.items = items
+
+
+def _may_split(places: _Places, value: tuple[Any, ...]) -> bool:
+    """Return whether the kernel can hold all items of a tuple; else the object stays in Python."""
+    return len(value) == len(places.items) and all(
+        _may_split(inner, item) if type(item) is tuple else kind_of(item)
+        for inner, item in zip(places.items, value, strict=True)
+    )
 
 
 def _parts(kinds: tuple[Kind, ...]) -> "list[array[Any]]":

@@ -2,6 +2,7 @@
 
 import ast
 import builtins
+from abc import ABCMeta
 from collections.abc import Sequence
 from inspect import CO_ASYNC_GENERATOR, CO_COROUTINE, CO_GENERATOR, CO_VARARGS, CO_VARKEYWORDS
 from types import FunctionType
@@ -26,6 +27,7 @@ from graphcore.engine.native.ir import (
 )
 
 _SUSPENDS = CO_ASYNC_GENERATOR | CO_COROUTINE | CO_GENERATOR | CO_VARARGS | CO_VARKEYWORDS
+_TYPES = {Kind.NONE: type(None), Kind.BOOL: bool, Kind.INT: int, Kind.FLOAT: float}
 _DEEPEST = 8
 _MOST_INLINED = 2_000
 _SCOPES = ast.Lambda, ast.FunctionDef, ast.ListComp, ast.GeneratorExp, ast.SetComp, ast.DictComp
@@ -70,6 +72,8 @@ class Calls(Expressions):
             return self._inline(node, function, arguments, scope, out)
         if function is builtins.len and len(arguments) == 1:
             return self._length(arguments[0])
+        if function is builtins.isinstance and len(arguments) == 2:
+            return self._is_instance(arguments[0], arguments[1], name, out)
         if (function is builtins.min or function is builtins.max) and len(arguments) > 1:
             return self._extreme(function is builtins.max, arguments, name, out)
 
@@ -88,6 +92,17 @@ class Calls(Expressions):
             case Group(items):
                 return Const(Kind.INT, len(items))
         raise Untranslated("a call of len")
+
+    def _is_instance(self, value: Value, classes: Value, name: str, out: Out) -> Value:
+        cls = classes.value if isinstance(classes, Known) else None
+        # Another metaclass decides by itself what is an instance.
+        if not isinstance(cls, type) or type(cls) not in (type, ABCMeta):
+            raise Untranslated("a call of isinstance")
+
+        def build(given: list[Value], _: Out) -> Value:
+            return Const(Kind.BOOL, issubclass(_TYPES[self.scalar(given[0]).kind], cls))
+
+        return self.each_kind([value], build, name, out)
 
     def _extreme(self, greatest: bool, values: Sequence[Value], name: str, out: Out) -> Value:
         """Return the least or greatest value; of equals it is the first, as in Python."""

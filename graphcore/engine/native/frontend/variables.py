@@ -64,6 +64,7 @@ class Known:
     value: object
 
 
+_DEEPEST = 4  # how many tuples may be around a number
 Value = Expr | Several | Group | Ring | Appended | Known
 NOTHING = Const(Kind.NONE, 0)
 
@@ -111,23 +112,29 @@ class Variables:
         kind = kind_of(value)
         if kind is Kind.TUPLE:
             assert isinstance(value, tuple)
-            if self.lengths.setdefault(name, len(value)) != len(value):
-                kind = Kind.OTHER
+            if self._may_split(name, value):
+                self._split(name, value)
             else:
-                for place, item in enumerate(value):
-                    self.observe(f"{name}.{place}", item)
+                kind = Kind.OTHER
         self._add(name, kind)
 
-    def holds(self, name: str, value: object) -> bool:
-        """Return whether a variable may hold this value."""
-        kind = kind_of(value)
-        if kind is Kind.TUPLE:
-            assert isinstance(value, tuple)
-            if self.lengths.get(name) != len(value):
-                kind = Kind.OTHER
-            elif not all(self.holds(f"{name}.{at}", item) for at, item in enumerate(value)):
-                return False
-        return kind in self.kinds.get(name, ())
+    def _may_split(self, name: str, value: tuple[object, ...], depth: int = 0) -> bool:
+        """Return whether a tuple is of numbers, and as long as the others of this variable."""
+        return (
+            depth < _DEEPEST
+            and self.lengths.get(name, len(value)) == len(value)
+            and all(
+                self._may_split(f"{name}.{at}", item, depth + 1)
+                if type(item) is tuple
+                else kind_of(item)
+                for at, item in enumerate(value)
+            )
+        )
+
+    def _split(self, name: str, value: tuple[object, ...]) -> None:
+        self.lengths[name] = len(value)
+        for at, item in enumerate(value):
+            self.observe(f"{name}.{at}", item)
 
     def slots(self, names: Iterable[str]) -> dict[str, Kind]:
         """Return the kernel's variables for some variables of Python."""
@@ -164,14 +171,12 @@ class Variables:
                 kinds = tuple(sorted(self.kinds.get(item, ())))
                 if not kinds:
                     raise Unsettled(name)
-                if Kind.OTHER in kinds:
-                    raise Untranslated(f"{name}, which holds a tuple of other things than numbers")
                 items.append(self.part(item, kinds[0]) if len(kinds) == 1 else Several(item, kinds))
             return Group(tuple(items))
         return Read(kind, slot(name, kind))
 
-    def assign(self, name: str, value: Value, out: list[Statement]) -> None:
-        """Write that a variable gets a value."""
+    def assign(self, name: str, value: Value, out: list[Statement], depth: int = 0) -> None:
+        """Write that a variable gets a value; `depth` is the number of tuples around it."""
         match value:
             case Expr(kind):
                 self._add(name, kind)
@@ -182,26 +187,29 @@ class Variables:
                 if other == name:
                     return
                 for kind in kinds:
-                    self._add(name, kind)
                     if kind in SCALARS:
                         out.append(Assign(slot(name, kind), Read(kind, slot(other, kind))))
                     elif kind is Kind.TUPLE:
                         part = self.part(other, kind)
                         assert isinstance(part, Group)
-                        self._items(name, part, out)
+                        self._items(name, part, out, depth)
+                    self._add(name, kind)
                 self._tag(name, Read(Kind.INT, tag_of(other)), out)
             case Group():
-                self._items(name, value, out)
+                self._items(name, value, out, depth)
                 self._add(name, Kind.TUPLE)
                 self._tag(name, Const(Kind.INT, int(Kind.TUPLE)), out)
             case _:
                 raise Untranslated(f"{name} gets an object that is no number")
 
-    def _items(self, name: str, value: Group, out: list[Statement]) -> None:
+    def _items(self, name: str, value: Group, out: list[Statement], depth: int) -> None:
+        # A tuple that holds its own last value gets deeper in each cycle.
+        if depth == _DEEPEST:
+            raise Untranslated(f"{name} gets a tuple that is nested too deep")
         if self.lengths.setdefault(name, len(value.items)) != len(value.items):
             raise Untranslated(f"{name} gets tuples of several lengths")
         for place, item in enumerate(value.items):
-            self.assign(f"{name}.{place}", item, out)
+            self.assign(f"{name}.{place}", item, out, depth + 1)
 
     def _tag(self, name: str, tag: Expr, out: list[Statement]) -> None:
         if len(self.kinds[name]) > 1:
@@ -234,7 +242,10 @@ _WORD = range(-(1 << 63), 1 << 63)
 
 
 def kind_of(value: object) -> Kind:
-    """Return the kind of a value; of integers past 64 bits and all that is no number, `OTHER`."""
+    """Return the kind of a value; of integers past 64 bits and all that is no number, `OTHER`.
+
+    A tuple may hold anything: `Variables.observe` looks into it.
+    """
     if value is None:
         return Kind.NONE
     of = type(value)
