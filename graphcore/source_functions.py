@@ -4,7 +4,7 @@ import threading
 from collections.abc import AsyncIterable, Callable, Iterable
 from datetime import datetime
 from math import inf
-from typing import Any, Literal, SupportsIndex, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, SupportsIndex, TypeVar, overload
 
 from graphcore.calendars import TimeOfDay, Zone, hours_of
 from graphcore.errors import InvalidValueError
@@ -26,6 +26,12 @@ from graphcore.stream.families.arguments import (
 from graphcore.time import Duration, to_duration, to_period
 
 T = TypeVar("T")
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar as TypeVarWithDefault
+
+    # The parameter of a lambda has no annotation that could tell.
+    Sent = TypeVarWithDefault("Sent", default=Any)
 
 _DeliveryName = Literal["each", "burst", "latest"]
 _Times = Iterable[SupportsIndex | datetime | str]
@@ -292,20 +298,20 @@ def later() -> LaterStream[Any]:
 
 @overload
 def receiver(
-    run: Callable[[Sender[T], threading.Event], None],
+    run: "Callable[[Sender[Sent], threading.Event], None]",
     *,
     delivery: Literal["burst"] = "burst",
     capacity: int = CAPACITY,
     retry: Retry | None = None,
-) -> SourceStream[list[T]]: ...
+) -> "SourceStream[list[Sent]]": ...
 @overload
 def receiver(
-    run: Callable[[Sender[T], threading.Event], None],
+    run: "Callable[[Sender[Sent], threading.Event], None]",
     *,
     delivery: _Single,
     capacity: int = CAPACITY,
     retry: Retry | None = None,
-) -> SourceStream[T]: ...
+) -> "SourceStream[Sent]": ...
 def receiver(
     run: Callable[[Sender[Any], threading.Event], None],
     *,

@@ -3,14 +3,24 @@
 Run as tests, the functions show that each call can be wired as it is written.
 """
 
+import ast
 import asyncio
 import threading
 from collections.abc import AsyncIterator
+from datetime import datetime, timedelta
+from decimal import Decimal
+from inspect import signature
+from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias, assert_type
 
 import numpy as np
+import pytest
 
 import graphcore as gc
+import graphcore_zmq
+from graphcore.stream.typed import adapters
+from graphcore_zmq import ZmqPublisher, ZmqStatus, raw, zmq_sub
+from graphcore_zmq.write.publish import PublisherOptions
 
 
 class Quote(NamedTuple):
@@ -25,6 +35,8 @@ flags = gc.from_iterable([True, False])
 quotes = gc.from_iterable([Quote(1.0, 2.0)])
 gaps = gc.from_iterable([1.5, None])
 beats = gc.ticker("1s")
+days = gc.constant(datetime(2024, 1, 1))
+amounts = gc.constant(Decimal("1.5"))
 
 
 def test_sources() -> None:
@@ -39,6 +51,8 @@ def test_sources() -> None:
 
     assert_type(gc.receiver(receive), gc.SourceStream[list[int]])
     assert_type(gc.receiver(receive, delivery="each"), gc.SourceStream[int])
+    # A lambda has no annotations, and needs none.
+    assert_type(gc.receiver(lambda sender, stop: sender.send(1)), gc.SourceStream[list[Any]])
 
     async def produce() -> AsyncIterator[str]:
         await asyncio.sleep(0)
@@ -130,6 +144,20 @@ def test_several_streams() -> None:
     assert_type(parts.other, gc.Stream[str])
 
 
+def test_tuples_of_up_to_six_streams() -> None:
+    assert_type(numbers.combine(words), gc.Stream[tuple[int, str]])
+    assert_type(
+        numbers.combine(words, prices, flags, words, prices),
+        gc.Stream[tuple[int, str, float, bool, str, float]],
+    )
+    assert_type(numbers.combine(*[words, words]), gc.Stream[tuple[Any, ...]])
+    assert_type(numbers.with_latest(words, prices), gc.Stream[tuple[int, str, float]])
+    assert_type(
+        numbers.with_latest(words, prices, flags, words, prices),
+        gc.Stream[tuple[int, str, float, bool, str, float]],
+    )
+
+
 def test_keyed() -> None:
     def count(own: gc.Stream[str], key: int) -> gc.Stream[float]:
         return own.count() / 2
@@ -188,4 +216,56 @@ def test_figures_of_vectors() -> None:
 
 def test_operators_of_python() -> None:
     assert_type(prices > 1.5, gc.Stream[bool])
+    assert_type(numbers + numbers, gc.Stream[int])
+    assert_type(numbers + prices, gc.Stream[float])
+    assert_type(prices - numbers, gc.Stream[float])
+    assert_type(prices * 2, gc.Stream[float])
+    assert_type(numbers * 2.5, gc.Stream[float])
+    assert_type(numbers / numbers, gc.Stream[float])
+    assert_type(numbers // 2 % 3, gc.Stream[int])
+    assert_type(1 - numbers, gc.Stream[int])
+    assert_type(1.5 * numbers, gc.Stream[float])
+    assert_type(1 / prices, gc.Stream[float])
+    assert_type(words + "!", gc.Stream[str])
+    assert_type("a" + words, gc.Stream[str])
+    assert_type(days - days, gc.Stream[timedelta])
+    assert_type(days + timedelta(1), gc.Stream[datetime])
+    assert_type(amounts * 2, gc.Stream[Decimal])
+    assert_type(2 * amounts, gc.Stream[Decimal])
+    assert_type(quotes.field("bid") + prices, gc.Stream[Any])
     assert_type(flags & ~flags, gc.Stream[bool])
+
+
+def test_recordings(tmp_path: Path) -> None:
+    file = tmp_path / "quotes.parquet"
+    quotes.record(file).run()
+    assert_type(gc.replay_parquet(file, Quote), gc.Stream[Quote])
+    assert_type(gc.replay_parquet(file, Quote, delivery="burst"), gc.Stream[list[Quote]])
+    assert_type(gc.replay_parquet(file), gc.Stream[Any])
+
+
+def test_zmq() -> None:
+    data, status = zmq_sub(5556)
+    assert_type(data, gc.Stream[list[Any]])
+    assert_type(status, gc.Stream[ZmqStatus])
+    assert_type(zmq_sub(5556, codec=raw).data, gc.Stream[list[bytes]])
+    assert_type(zmq_sub(5556, topics=["a"]).data, gc.Stream[list[tuple[str, Any]]])
+    assert_type(words.zmq_pub(0, wait_for=1, topic=lambda word: word), ZmqPublisher)
+    assert_type(words.buffer(2).zmq_pub_burst(0, topic=lambda word: word), ZmqPublisher)
+    with pytest.raises(gc.InvalidTypeError):
+        # For mypy the comment is an error if this line has none.
+        words.zmq_pub("0")  # type: ignore[arg-type]
+
+
+def test_the_stub_of_the_methods_of_adapters_has_the_parameters_of_their_functions() -> None:
+    stub = ast.parse(Path(adapters.__file__).with_suffix(".pyi").read_text())
+    methods = [each for each in ast.walk(stub) if isinstance(each, ast.FunctionDef)]
+    assert {method.name for method in methods} == {"zmq_pub", "zmq_pub_burst"}
+    for method in methods:
+        actual = signature(getattr(graphcore_zmq, method.name)).parameters
+        given = method.args
+        declared = [each.arg for each in (*given.args, *given.kwonlyargs)][1:]
+        names = [name for name, each in actual.items() if each.kind is not each.VAR_KEYWORD][1:]
+        options = set(names) - set(declared)
+        assert declared == [name for name in names if name not in options]
+        assert options in (set(), set(PublisherOptions.__annotations__))

@@ -28,6 +28,7 @@ from graphcore.stream.families.selecting import SelectingOperators
 from graphcore.stream.families.several import SeveralOperators
 from graphcore.stream.families.single import SingleOperators
 from graphcore.stream.families.sinks import SinkOperators
+from graphcore.stream.typed.adapters import AdapterOperators
 from graphcore.stream.words import WORDS
 
 T = TypeVar("T")
@@ -49,6 +50,7 @@ class Stream(
     SinkOperators[T],
     EndingOperators[T],
     ArithmeticOperators[T],
+    AdapterOperators[T],
 ):
     """The output of a node, from which more of the graph can be wired.
 

@@ -304,6 +304,18 @@ def read_csv(
     return _by_key(Stream(make_read_csv(path_of(path), wanted, delimiter, delivery, speed)), by)
 
 
+@overload
+def replay_parquet(
+    file: _Path, kind: type[T], *, delivery: Literal["each", "latest"] = "each", speed: float = inf
+) -> Stream[T]: ...
+@overload
+def replay_parquet(
+    file: _Path, kind: type[T], *, delivery: Literal["burst"], speed: float = inf
+) -> Stream[list[T]]: ...
+@overload
+def replay_parquet(
+    file: _Path, kind: Any = Any, *, delivery: _DeliveryName = "each", speed: float = inf
+) -> Stream[Any]: ...
 def replay_parquet(
     file: _Path, kind: Any = Any, *, delivery: _DeliveryName = "each", speed: float = inf
 ) -> Stream[Any]:

@@ -4,7 +4,7 @@ import math
 import threading
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, Generic, NamedTuple, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar, overload
 
 from graphcore import (
     Active,
@@ -33,6 +33,12 @@ from graphcore_zmq.socket.sockets import refuse_historical
 from graphcore_zmq.stats.status import OnEnd, SubscriberStats, ZmqStatus
 
 T = TypeVar("T")
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar as TypeVarWithDefault
+
+    # Without `codec=` nothing tells the type.
+    Decoded = TypeVarWithDefault("Decoded", default=Any)
 
 
 class ZmqReceiver(ReceiverStream[Any]):
@@ -145,7 +151,7 @@ class ZmqSubscription(NamedTuple, Generic[T]):
 def zmq_sub(
     source: ZmqSubConfig | str | int | tuple[str, ZmqRegistry],
     *,
-    codec: Codec[T] = msgpack,
+    codec: "Codec[Decoded]" = msgpack,
     topics: None = None,
     on_end: str | None = None,
     missing: str = Missing.WAIT,
@@ -153,14 +159,14 @@ def zmq_sub(
     receive: str | None = None,
     options: SocketOptions | None = None,
     security: CurveClient | None = None,
-) -> ZmqSubscription[T]: ...
+) -> "ZmqSubscription[Decoded]": ...
 
 
 @overload
 def zmq_sub(
     source: ZmqSubConfig | str | int | tuple[str, ZmqRegistry],
     *,
-    codec: Codec[T] = msgpack,
+    codec: "Codec[Decoded]" = msgpack,
     topics: Sequence[str],
     on_end: str | None = None,
     missing: str = Missing.WAIT,
@@ -168,7 +174,7 @@ def zmq_sub(
     receive: str | None = None,
     options: SocketOptions | None = None,
     security: CurveClient | None = None,
-) -> ZmqSubscription[tuple[str, T]]: ...
+) -> "ZmqSubscription[tuple[str, Decoded]]": ...
 
 
 def zmq_sub(

@@ -10,8 +10,11 @@ from collections.abc import Callable
 from concurrent.futures import wait
 from typing import Any
 
-from graphcore import Active, EndedBy, GraphState, node, state
-from graphcore.node import EffectNode
+# From their modules: the stub of Stream's methods imports this one, and in such a circle mypy would
+# take `node` and `state` of graphcore for the modules of those names.
+from graphcore.declare import node, state
+from graphcore.node import Active, EffectNode
+from graphcore.state import EndedBy, GraphState
 from graphcore_zmq.codec.codec import CodecError
 from graphcore_zmq.config import ZmqPubRegistration
 from graphcore_zmq.registries.asking import answered, ask

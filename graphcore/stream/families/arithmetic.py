@@ -1,23 +1,43 @@
 """The operators of Python on streams: arithmetic, comparisons, boolean operators, items.
 
-They tick when either side does. The type of the result depends on the operator's method of the
-values, so annotations cannot tell it.
+They tick when either side does. The type of a result depends on the operator's method of the
+values, so each arithmetic operator has overloads: the method of the left value, that of the right
+value, and `Any` where the types tell neither.
 """
+
+# The reflected methods let mypy fear that an operand with a method of its own gives another type. A
+# stream is never such an operand: it has the methods of this class.
 
 import operator
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from graphcore.errors import InvalidTypeError
 from graphcore.handle import Handle
-from graphcore.node import MutableNode, node_of
+from graphcore.node import Active, MutableNode, node_of
 from graphcore.operators import arithmetic
 from graphcore.stream.families.base import StreamBase
+from graphcore.stream.typed.operands import (
+    Add,
+    FloorDiv,
+    Mod,
+    Mul,
+    ReflectedAdd,
+    ReflectedFloorDiv,
+    ReflectedMod,
+    ReflectedMul,
+    ReflectedSub,
+    ReflectedTrueDiv,
+    Sub,
+    TrueDiv,
+)
 
 if TYPE_CHECKING:
     from graphcore.stream.stream import Stream
 
 T = TypeVar("T")
+U = TypeVar("U")
+R = TypeVar("R")
 
 
 class ArithmeticOperators(StreamBase[T]):
@@ -39,39 +59,147 @@ class ArithmeticOperators(StreamBase[T]):
             return self._stream(arithmetic.Binary(node_of(other), self, function))
         return self._stream(arithmetic.BinaryLeft(other, self, function))
 
+    @overload
+    def __add__(self: Active[Add[U, R]], other: Active[U]) -> "Stream[R]": ...
+    @overload
+    def __add__(self: Active[U], other: Active[ReflectedAdd[U, R]]) -> "Stream[R]": ...
+    @overload
+    def __add__(self, other: Active[Any]) -> "Stream[Any]": ...
+    @overload
+    def __add__(self: Active[Add[U, R]], other: U) -> "Stream[R]": ...
+    @overload
+    def __add__(self: Active[U], other: ReflectedAdd[U, R]) -> "Stream[R]": ...
+    @overload
+    def __add__(self, other: object) -> "Stream[Any]": ...
     def __add__(self, other: object) -> "Stream[Any]":
         return self._binary(other, operator.add)
 
+    @overload
+    def __radd__(self: Active[ReflectedAdd[U, R]], other: U) -> "Stream[R]": ...
+    @overload
+    def __radd__(self: Active[U], other: Add[U, R]) -> "Stream[R]": ...  # type: ignore[misc]  # see the top
+    @overload
+    def __radd__(self, other: object) -> "Stream[Any]": ...
     def __radd__(self, other: object) -> "Stream[Any]":
         return self._reflected(other, operator.add)
 
+    @overload
+    def __sub__(self: Active[Sub[U, R]], other: Active[U]) -> "Stream[R]": ...
+    @overload
+    def __sub__(self: Active[U], other: Active[ReflectedSub[U, R]]) -> "Stream[R]": ...
+    @overload
+    def __sub__(self, other: Active[Any]) -> "Stream[Any]": ...
+    @overload
+    def __sub__(self: Active[Sub[U, R]], other: U) -> "Stream[R]": ...
+    @overload
+    def __sub__(self: Active[U], other: ReflectedSub[U, R]) -> "Stream[R]": ...
+    @overload
+    def __sub__(self, other: object) -> "Stream[Any]": ...
     def __sub__(self, other: object) -> "Stream[Any]":
         return self._binary(other, operator.sub)
 
+    @overload
+    def __rsub__(self: Active[ReflectedSub[U, R]], other: U) -> "Stream[R]": ...
+    @overload
+    def __rsub__(self: Active[U], other: Sub[U, R]) -> "Stream[R]": ...  # type: ignore[misc]  # see the top
+    @overload
+    def __rsub__(self, other: object) -> "Stream[Any]": ...
     def __rsub__(self, other: object) -> "Stream[Any]":
         return self._reflected(other, operator.sub)
 
+    @overload
+    def __mul__(self: Active[Mul[U, R]], other: Active[U]) -> "Stream[R]": ...
+    @overload
+    def __mul__(self: Active[U], other: Active[ReflectedMul[U, R]]) -> "Stream[R]": ...
+    @overload
+    def __mul__(self, other: Active[Any]) -> "Stream[Any]": ...
+    @overload
+    def __mul__(self: Active[Mul[U, R]], other: U) -> "Stream[R]": ...
+    @overload
+    def __mul__(self: Active[U], other: ReflectedMul[U, R]) -> "Stream[R]": ...
+    @overload
+    def __mul__(self, other: object) -> "Stream[Any]": ...
     def __mul__(self, other: object) -> "Stream[Any]":
         return self._binary(other, operator.mul)
 
+    @overload
+    def __rmul__(self: Active[ReflectedMul[U, R]], other: U) -> "Stream[R]": ...
+    @overload
+    def __rmul__(self: Active[U], other: Mul[U, R]) -> "Stream[R]": ...  # type: ignore[misc]  # see the top
+    @overload
+    def __rmul__(self, other: object) -> "Stream[Any]": ...
     def __rmul__(self, other: object) -> "Stream[Any]":
         return self._reflected(other, operator.mul)
 
+    @overload
+    def __truediv__(self: Active[TrueDiv[U, R]], other: Active[U]) -> "Stream[R]": ...
+    @overload
+    def __truediv__(self: Active[U], other: Active[ReflectedTrueDiv[U, R]]) -> "Stream[R]": ...
+    @overload
+    def __truediv__(self, other: Active[Any]) -> "Stream[Any]": ...
+    @overload
+    def __truediv__(self: Active[TrueDiv[U, R]], other: U) -> "Stream[R]": ...
+    @overload
+    def __truediv__(self: Active[U], other: ReflectedTrueDiv[U, R]) -> "Stream[R]": ...
+    @overload
+    def __truediv__(self, other: object) -> "Stream[Any]": ...
     def __truediv__(self, other: object) -> "Stream[Any]":
         return self._binary(other, operator.truediv)
 
+    @overload
+    def __rtruediv__(self: Active[ReflectedTrueDiv[U, R]], other: U) -> "Stream[R]": ...
+    @overload
+    def __rtruediv__(self: Active[U], other: TrueDiv[U, R]) -> "Stream[R]": ...  # type: ignore[misc]  # see the top
+    @overload
+    def __rtruediv__(self, other: object) -> "Stream[Any]": ...
     def __rtruediv__(self, other: object) -> "Stream[Any]":
         return self._reflected(other, operator.truediv)
 
+    @overload
+    def __floordiv__(self: Active[FloorDiv[U, R]], other: Active[U]) -> "Stream[R]": ...
+    @overload
+    def __floordiv__(self: Active[U], other: Active[ReflectedFloorDiv[U, R]]) -> "Stream[R]": ...
+    @overload
+    def __floordiv__(self, other: Active[Any]) -> "Stream[Any]": ...
+    @overload
+    def __floordiv__(self: Active[FloorDiv[U, R]], other: U) -> "Stream[R]": ...
+    @overload
+    def __floordiv__(self: Active[U], other: ReflectedFloorDiv[U, R]) -> "Stream[R]": ...
+    @overload
+    def __floordiv__(self, other: object) -> "Stream[Any]": ...
     def __floordiv__(self, other: object) -> "Stream[Any]":
         return self._binary(other, operator.floordiv)
 
+    @overload
+    def __rfloordiv__(self: Active[ReflectedFloorDiv[U, R]], other: U) -> "Stream[R]": ...
+    @overload
+    def __rfloordiv__(self: Active[U], other: FloorDiv[U, R]) -> "Stream[R]": ...  # type: ignore[misc]  # see the top
+    @overload
+    def __rfloordiv__(self, other: object) -> "Stream[Any]": ...
     def __rfloordiv__(self, other: object) -> "Stream[Any]":
         return self._reflected(other, operator.floordiv)
 
+    @overload
+    def __mod__(self: Active[Mod[U, R]], other: Active[U]) -> "Stream[R]": ...
+    @overload
+    def __mod__(self: Active[U], other: Active[ReflectedMod[U, R]]) -> "Stream[R]": ...
+    @overload
+    def __mod__(self, other: Active[Any]) -> "Stream[Any]": ...
+    @overload
+    def __mod__(self: Active[Mod[U, R]], other: U) -> "Stream[R]": ...
+    @overload
+    def __mod__(self: Active[U], other: ReflectedMod[U, R]) -> "Stream[R]": ...
+    @overload
+    def __mod__(self, other: object) -> "Stream[Any]": ...
     def __mod__(self, other: object) -> "Stream[Any]":
         return self._binary(other, operator.mod)
 
+    @overload
+    def __rmod__(self: Active[ReflectedMod[U, R]], other: U) -> "Stream[R]": ...
+    @overload
+    def __rmod__(self: Active[U], other: Mod[U, R]) -> "Stream[R]": ...  # type: ignore[misc]  # see the top
+    @overload
+    def __rmod__(self, other: object) -> "Stream[Any]": ...
     def __rmod__(self, other: object) -> "Stream[Any]":
         return self._reflected(other, operator.mod)
 

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 U = TypeVar("U")
 V = TypeVar("V")
+W = TypeVar("W")
+X = TypeVar("X")
+Y = TypeVar("Y")
+Z = TypeVar("Z")
 
 
 K = TypeVar("K", bound=Hashable)
@@ -92,7 +96,25 @@ class SeveralOperators(StreamBase[T]):
         function = function_of(function)
         return self._stream(several.Join([self, *several_of(streams, "join")], function))
 
-    def with_latest(self, *others: Passive[Any]) -> "Stream[tuple[Any, ...]]":
+    @overload
+    def with_latest(self, a: Passive[V], /) -> "Stream[tuple[T, V]]": ...
+    @overload
+    def with_latest(self, a: Passive[V], b: Passive[W], /) -> "Stream[tuple[T, V, W]]": ...
+    @overload
+    def with_latest(
+        self, a: Passive[V], b: Passive[W], c: Passive[X], /
+    ) -> "Stream[tuple[T, V, W, X]]": ...
+    @overload
+    def with_latest(
+        self, a: Passive[V], b: Passive[W], c: Passive[X], d: Passive[Y], /
+    ) -> "Stream[tuple[T, V, W, X, Y]]": ...
+    @overload
+    def with_latest(
+        self, a: Passive[V], b: Passive[W], c: Passive[X], d: Passive[Y], e: Passive[Z], /
+    ) -> "Stream[tuple[T, V, W, X, Y, Z]]": ...
+    @overload
+    def with_latest(self, *others: Passive[Any]) -> "Stream[tuple[Any, ...]]": ...
+    def with_latest(self, *others: Passive[Any]) -> "Stream[Any]":
         """Tick with (value, present value of each of the others) when this stream ticks.
 
         ::
@@ -167,7 +189,25 @@ class SeveralOperators(StreamBase[T]):
         """
         return self._stream(several.MergeFirst([self, *several_of(others, "merge_first")]))
 
-    def combine(self, *others: Active[Any]) -> "Stream[tuple[Any, ...]]":
+    @overload
+    def combine(self, a: Active[V], /) -> "Stream[tuple[T, V]]": ...
+    @overload
+    def combine(self, a: Active[V], b: Active[W], /) -> "Stream[tuple[T, V, W]]": ...
+    @overload
+    def combine(
+        self, a: Active[V], b: Active[W], c: Active[X], /
+    ) -> "Stream[tuple[T, V, W, X]]": ...
+    @overload
+    def combine(
+        self, a: Active[V], b: Active[W], c: Active[X], d: Active[Y], /
+    ) -> "Stream[tuple[T, V, W, X, Y]]": ...
+    @overload
+    def combine(
+        self, a: Active[V], b: Active[W], c: Active[X], d: Active[Y], e: Active[Z], /
+    ) -> "Stream[tuple[T, V, W, X, Y, Z]]": ...
+    @overload
+    def combine(self, *others: Active[Any]) -> "Stream[tuple[Any, ...]]": ...
+    def combine(self, *others: Active[Any]) -> "Stream[Any]":
         """Tick with the tuple of all present values when any stream ticks.
 
         ::
