@@ -3,6 +3,7 @@
 import signal
 import threading
 from collections import deque
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -543,3 +544,72 @@ def test_r14_a_key_that_retires_drops_its_alarms_while_the_run_goes_on(tier: Any
     assert [(time, changes[1]) for time, changes in out] == [
         (time, value) for time, letter in enumerate("ab", 1) for value in (letter, "closed", letter)
     ]
+
+
+INSIDE: dict[str, Callable[[gc.Stream[Any], Any], gc.Stream[Any]]] = {
+    "switch": lambda source, wire: gc.switch(gc.constant(0), {0: wire}, source),
+    "catch": lambda source, wire: source.catch(wire)[0],
+    "group_by": lambda source, wire: source.group_by(
+        lambda _: 0, lambda each, _: wire(each)
+    ).changes.map(lambda c: c[0]),
+    "new keys": lambda source, wire: source.group_by(str, lambda each, _: wire(each)).changes.map(
+        lambda c: next(iter(c.values()))
+    ),
+    "threaded": lambda source, wire: gc.threaded(wire, source),
+    "nested": lambda source, wire: source.catch(
+        lambda inner: gc.switch(inner, {n: wire for n in range(9)}, inner)
+    )[0],
+}
+
+
+@pytest.mark.parametrize("tier", ["interpreted", "fused"])
+@pytest.mark.parametrize("kind", INSIDE)
+def test_r14_a_node_in_a_sub_graph_that_has_no_close_sees_that_the_run_is_closing(
+    kind: str, tier: Any
+) -> None:
+    @gc.node
+    class Tells(gc.MutableNode[tuple[int, bool]]):
+        source: gc.Active[int]
+
+        def cycle(self, state: gc.GraphState) -> bool:
+            self.value = (self.source.value, state.closing)
+            return True
+
+    source = gc.constant([1, 2, 3, 4]).unroll()
+    out = INSIDE[kind](source, lambda each: gc.Stream(Tells(each))).collect()
+    out.run(cycles=2, tier=tier)
+    assert out.values == [(1, False), (2, False), (3, True), (4, True)]
+
+
+@pytest.mark.parametrize("tier", ["interpreted", "fused"])
+def test_r14_a_retired_key_sees_that_it_is_closing(tier: Any) -> None:
+    """What `unroll` still holds comes in the key's own closing instant, as the run goes on."""
+
+    @gc.node
+    class Tells(gc.MutableNode[bool]):
+        source: gc.Active[int]
+
+        def cycle(self, state: gc.GraphState) -> bool:
+            self.value = state.closing
+            return True
+
+    def build(each: gc.Stream[Any], key: int) -> gc.Stream[bool]:
+        each.stop_key()
+        return gc.Stream(Tells(each.map(lambda _: [1, 2, 3]).unroll()))
+
+    out = gc.from_iterable([7, 7], "1s").group_by(lambda n: n, build).changes.collect()
+    out.run(tier=tier)
+    assert out.values == 2 * [{7: False}, {7: True}, {7: True}]
+
+
+@pytest.mark.parametrize("tier", ["interpreted", "fused"])
+def test_r14_hold_while_in_a_sub_graph_holds_nothing_that_comes_in_the_closing_instant(
+    tier: Any,
+) -> None:
+    numbers = gc.constant([1, 2, 11, 3, 12]).unroll()
+    held = numbers.group_by(
+        lambda n: n > 9, lambda each, _: each.hold_while(each.map(lambda _: True))
+    ).changes.collect()
+    held.run(cycles=1, tier=tier)
+    # The 1 waits, until the 2 comes in the closing instant.
+    assert held.values == [{False: 1}, {True: 11, False: 2}, {False: 3}, {True: 12}]

@@ -121,6 +121,7 @@ class Run(Enum):
     TIME = "the engine time"
     START = "the engine time at which the run started"
     STATE = "the node's GraphState"
+    CLOSING = "whether the ordinary cycles are over: never in the function of a whole graph"
 
 
 @dataclass(frozen=True, slots=True)

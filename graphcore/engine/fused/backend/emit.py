@@ -424,6 +424,8 @@ class _Emitter:
                 return f"({self._driver.went_off(node.index)})" if node.woken else "False"
             case RunState(what):
                 names = {Run.TIME: "time", Run.START: "start"}
+                if what is Run.CLOSING:
+                    return self._driver.closing_test(node.index)
                 return names.get(what) or layout.states[node.index]
         return layout.names[node.index][hole]
 

@@ -98,6 +98,10 @@ class ResumeDriver(Driver):
     def due_test(self, index: int) -> str:
         return "True" if self.takes_value else f"{index} in woken"
 
+    def closing_test(self, index: int) -> str:
+        # Nodes without a `close` go on here in the closing instant.
+        return f"{self.layout.states[index]}.closing"
+
     def take_event(self, out: Lines, indent: int, index: int) -> None:
         if not self.takes_value:
             value = self.layout.values[index]

@@ -241,7 +241,7 @@ class _LayingOut:
                 continue
             needs = self._needs_of(node.cycle)
             asks |= node.cycle.requires
-            if needs.state:
+            if needs.state or (self._is_subgraph and Run.CLOSING in node.cycle.requires):
                 states[index] = self._new(f"{node.label}_state")
             asks_session |= needs.session
             asks_due |= node.woken and needs.due
@@ -354,6 +354,10 @@ class _LayingOut:
             return self._symbol(f"{node.label}_node", node, None)
         given = self._objects[node.index]
         return self._shared(("node", node.index), f"{node.label}_node", given)
+
+    @property
+    def _is_subgraph(self) -> bool:
+        return self._shared_nodes is not None
 
     def _differs(self, node: NodeIR) -> bool:
         """Return whether each sub-graph of this shape has a node of its own here."""

@@ -105,8 +105,8 @@ class Expressions(ast.NodeTransformer):
                 return ast.BinOp(time, ast.Sub(), start)
             case "due":
                 return HoleExpr(Due())
-            case "closing":  # in the closing instant, nodes are called
-                return ast.Constant(False)
+            case "closing":
+                return HoleExpr(RunState(Run.CLOSING))
             case "ticked" | "valid":
                 raise Refused(f"its cycle uses state.{asked} without calling it")
             case "schedule" | "schedule_last":
