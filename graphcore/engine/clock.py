@@ -30,7 +30,7 @@ class Schedule:
         weak: how many entries in the heap keep no run alive.
         cancelled: for each entry, how many of its alarms were cancelled.
         put_off: the entries that the last `take` left in the heap though their time had come.
-        takes: how many times nodes were taken.
+        takes: how many times nodes were taken or alarms dropped.
         taken_to: the greatest entry that was taken.
         took_last: whether the last `take` that returned nodes took alarms of `schedule_last`.
     """
@@ -46,6 +46,10 @@ class Schedule:
         self.put_off: list[int] = []
         self.takes = 0
         self.taken_to = -1
+        # For each `drop`, the value of `takes` before it and the entries that it removed.
+        self._drops: list[tuple[int, frozenset[int]]] = []
+        self._dropped_at = -1  # the value of `takes` after the last `drop`
+        self._taken_before = -1  # and that of `_last_take`
         self.took_last = False
 
     def add(self, at: int, index: int, keeps_alive: bool = True, last: bool = False) -> Alarm:
@@ -60,14 +64,16 @@ class Schedule:
         return Alarm(self, entry, self.takes)
 
     def cancel(self, entry: int, made: int) -> None:
-        """Cancel an alarm, unless it has gone off.
+        """Cancel an alarm, unless it has gone off or was dropped.
 
         Args:
             entry: the alarm's entry.
             made: the value of `takes` when the alarm was added.
         """
-        taken = made < self.takes and entry <= self.taken_to
+        taken = made < self._last_take and entry <= self.taken_to
         if taken and entry not in self.put_off:
+            return
+        if any(made <= before and entry in dropped for before, dropped in self._drops):
             return
         self.cancelled[entry] = self.cancelled.get(entry, 0) + 1
         self._count += 1
@@ -81,7 +87,21 @@ class Schedule:
         Args:
             is_dropped: says so for a node's index.
         """
-        self._keep([entry for entry in self.heap if not is_dropped(entry & self.mask)])
+        dropped = frozenset(entry for entry in self.heap if is_dropped(entry & self.mask))
+        taken = self._last_take
+        self._drops.append((self.takes, dropped))
+        self.takes += 1
+        self._dropped_at, self._taken_before = self.takes, taken
+        for entry in dropped & self.cancelled.keys():
+            count = self.cancelled.pop(entry)
+            self._count -= count
+            self._weak_count -= count * bool(entry & self.weak_bit)
+        self._keep([entry for entry in self.heap if entry not in dropped])
+
+    @property
+    def _last_take(self) -> int:
+        """The value of `takes` after nodes were last taken."""
+        return self._taken_before if self.takes == self._dropped_at else self.takes
 
     def keeps_alive(self) -> bool:
         """Return whether there is an alarm that keeps the run alive."""

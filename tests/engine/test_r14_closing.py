@@ -613,3 +613,89 @@ def test_r14_hold_while_in_a_sub_graph_holds_nothing_that_comes_in_the_closing_i
     held.run(cycles=1, tier=tier)
     # The 1 waits, until the 2 comes in the closing instant.
     assert held.values == [{False: 1}, {True: 11, False: 2}, {False: 3}, {True: 12}]
+
+
+@gc.node
+class Again(gc.MutableNode[str]):
+    """Has an alarm that the closing instant drops, and sets another for that instant in `close`.
+
+    Attributes:
+        when: when it cancels the first one, or that it cancels the second.
+    """
+
+    source: gc.Active[Any]
+    when: str
+    alarm: gc.Alarm | None = gc.state(None)
+    closed: bool = gc.state(False)
+
+    def cycle(self, state: gc.GraphState) -> bool:
+        if state.ticked(self.source):
+            self.alarm = state.schedule(state.time)
+            if self.when == "before":
+                self.alarm.cancel()
+            return False
+        self.value = "went off" if self.closed else "too early"
+        return True
+
+    def close(self, state: gc.GraphState) -> bool:
+        assert self.alarm is not None
+        self.closed = True
+        if self.when == "while closing":
+            self.alarm.cancel()
+        again = state.schedule(state.time)
+        if self.when == "after":
+            self.alarm.cancel()
+        if self.when == "the new one":
+            again.cancel()
+        return False
+
+
+@pytest.mark.parametrize("tier", ["interpreted", "fused"])
+@pytest.mark.parametrize("when", ["before", "while closing", "after", "the new one"])
+@pytest.mark.parametrize("where", ["graph", *SUBGRAPHS])
+def test_r14_an_alarm_that_the_closing_instant_dropped_cancels_no_later_one(
+    where: str, when: str, tier: Any
+) -> None:
+    def build(source: gc.Stream[Any]) -> gc.Stream[str]:
+        return gc.Stream(Again(source, when))
+
+    source = gc.constant("a")
+    stream = build(source) if where == "graph" else SUBGRAPHS[where](source, build).changes
+    out = stream.collect()
+    out.run(cycles=1, tier=tier)
+    values = [each if where == "graph" else next(iter(each.values())) for each in out.values]
+    assert values == ([] if when == "the new one" else ["went off"])
+
+
+@gc.node
+class Woken(gc.MutableNode[str]):
+    """Is woken, as by a thread, in the cycle in which its value comes; ticks when it runs again."""
+
+    source: gc.Active[Any]
+
+    def cycle(self, state: gc.GraphState) -> bool:
+        if state.ticked(self.source):
+            state.wake()
+            return False
+        self.value = "closing" if state.closing else "woken"
+        return True
+
+
+@pytest.mark.parametrize("tier", ["interpreted", "fused"])
+@pytest.mark.parametrize("closes", [False, True])
+@pytest.mark.parametrize("where", ["graph", *SUBGRAPHS])
+def test_r14_a_wake_up_starts_no_cycle_of_the_closing_instant(
+    where: str, closes: bool, tier: Any
+) -> None:
+    def build(source: gc.Stream[Any]) -> gc.Stream[Any]:
+        woken = gc.Stream(Woken(source))
+        return woken.merge(source.final()) if closes else woken
+
+    def streams(source: gc.Stream[Any]) -> gc.Stream[Any]:
+        return build(source) if where == "graph" else SUBGRAPHS[where](source, build).changes
+
+    # The run, or the key that retires, closes right after the cycle in which the node is woken.
+    out = streams(gc.constant("a").merge(gc.ticker("1h").filter(lambda _: False))).collect()
+    out.run(realtime=True, cycles=1, tier=tier)
+    values = [each if where == "graph" else next(iter(each.values())) for each in out.values]
+    assert values == (["a"] if closes else [])

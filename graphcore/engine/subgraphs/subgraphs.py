@@ -385,7 +385,10 @@ class Subgraphs:
             for entry in alarms.take(time):
                 self._wake(found, entry >> _NODE_BITS, entry & ((1 << _NODE_BITS) - 1))
         for _ in range(len(self._woken)):
-            self._wake(found, *self._woken.popleft())
+            birth, index = self._woken.popleft()
+            # A wake-up starts no cycle of a closing instant: as in a graph, only queues go on.
+            if not (session.closing or birth in self._closing):
+                self._wake(found, birth, index)
         for key, readers in self._readers.items():
             if self._outside[key].ticked_in == cycle:
                 for birth, place in readers.items():
