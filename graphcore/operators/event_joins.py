@@ -27,11 +27,24 @@ _FEW = 64  # values that may be in memory without need; to delete them one by on
 
 
 class EventJoin(QueueNode[V]):
-    """The end of a join: no value can come any more, so what waits follows one a cycle."""
+    """What the joins share: how values of the first stream wait, and the end.
 
+    At the end no value can come any more, so what waits follows one a cycle.
+    """
+
+    source: Active[Event[Any]]
     waiting: list[tuple[int, int, Any]]
     watermark: float
     other_watermark: float
+    number: int
+
+    def _take(self, state: GraphState) -> None:
+        """Let a value of the first stream wait."""
+        if state.ticked(self.source):
+            time, self.watermark, value = self.source.value
+            if time >= self.watermark:
+                self.number += 1
+                heappush(self.waiting, (time, self.number, value))
 
     def close(self, state: GraphState) -> bool:
         self.watermark = self.other_watermark = inf
@@ -62,11 +75,7 @@ class AsofBackward(EventJoin[tuple[T, U | None]], Generic[T, U]):
     number: int = state(0)
 
     def cycle(self, state: GraphState) -> bool:
-        if state.ticked(self.source):
-            time, self.watermark, value = self.source.value
-            if time >= self.watermark:
-                self.number += 1
-                heappush(self.waiting, (time, self.number, value))
+        self._take(state)
         if state.ticked(self.other):
             other_time, self.other_watermark, other = self.other.value
             if other_time >= self.other_watermark:
@@ -95,8 +104,31 @@ class AsofBackward(EventJoin[tuple[T, U | None]], Generic[T, U]):
         return sum(1 for each in self.waiting if each[0] < bound)
 
 
+class SortedJoin(EventJoin[V]):
+    """A join that looks the other stream's values up by their times."""
+
+    other: Active[Event[Any]]
+    times: list[int]
+    others: list[Any]
+
+    def _take_other(self, state: GraphState) -> None:
+        """Put a value of the other stream in its place."""
+        if state.ticked(self.other):
+            time, self.other_watermark, value = self.other.value
+            if time >= self.other_watermark:
+                place = bisect_right(self.times, time)
+                self.times.insert(place, time)
+                self.others.insert(place, value)
+
+    def _forget(self, count: int) -> None:
+        """Forget the first values of the other stream: none of the first stream needs them."""
+        if count > _FEW and count * 2 > len(self.times):
+            self.times = self.times[count:]
+            self.others = self.others[count:]
+
+
 @node(valid="any")
-class AsofAhead(EventJoin[tuple[T, U | None]], Generic[T, U]):
+class AsofAhead(SortedJoin[tuple[T, U | None]], Generic[T, U]):
     """Ticks with each value and the first of the other stream at or after its time.
 
     With `nearest`, it is the nearest in time, and of two that are equally near the earlier one.
@@ -119,24 +151,13 @@ class AsofAhead(EventJoin[tuple[T, U | None]], Generic[T, U]):
     number: int = state(0)
 
     def cycle(self, state: GraphState) -> bool:
-        if state.ticked(self.source):
-            time, self.watermark, value = self.source.value
-            if time >= self.watermark:
-                self.number += 1
-                heappush(self.waiting, (time, self.number, value))
-        if state.ticked(self.other):
-            other_time, self.other_watermark, other = self.other.value
-            if other_time >= self.other_watermark:
-                place = bisect_right(self.times, other_time)
-                self.times.insert(place, other_time)
-                self.others.insert(place, other)
+        self._take(state)
+        self._take_other(state)
         first = self.watermark
         if self.waiting and self.waiting[0][0] < first:
             first = self.waiting[0][0]
         place = bisect_left(self.times, first - self.tolerance if self.nearest else first)
-        if place > _FEW and place * 2 > len(self.times):
-            self.times = self.times[place:]
-            self.others = self.others[place:]
+        self._forget(place)
         bound = self.other_watermark - self.tolerance
         if self.watermark < bound:
             bound = self.watermark
@@ -164,7 +185,7 @@ class AsofAhead(EventJoin[tuple[T, U | None]], Generic[T, U]):
 
 
 @node(valid="any")
-class IntervalJoin(EventJoin[tuple[T, list[U]]], Generic[T, U]):
+class IntervalJoin(SortedJoin[tuple[T, list[U]]], Generic[T, U]):
     """Ticks with each value and the list of the other stream's values in an interval about it.
 
     Attributes:
@@ -186,24 +207,13 @@ class IntervalJoin(EventJoin[tuple[T, list[U]]], Generic[T, U]):
     number: int = state(0)
 
     def cycle(self, state: GraphState) -> bool:
-        if state.ticked(self.source):
-            time, self.watermark, value = self.source.value
-            if time >= self.watermark:
-                self.number += 1
-                heappush(self.waiting, (time, self.number, value))
-        if state.ticked(self.other):
-            other_time, self.other_watermark, other = self.other.value
-            if other_time >= self.other_watermark:
-                place = bisect_right(self.times, other_time)
-                self.times.insert(place, other_time)
-                self.others.insert(place, other)
+        self._take(state)
+        self._take_other(state)
         first = self.watermark
         if self.waiting and self.waiting[0][0] < first:
             first = self.waiting[0][0]
         place = bisect_left(self.times, first - self.before) - self.prevailing
-        if place > _FEW and place * 2 > len(self.times):
-            self.times = self.times[place:]
-            self.others = self.others[place:]
+        self._forget(place)
         bound = self.other_watermark - self.after
         if self.watermark < bound:
             bound = self.watermark
