@@ -17,8 +17,36 @@ T = TypeVar("T")
 _logger = logging.getLogger(__name__)
 
 
+class Aligning(QueueNode[tuple[T, ...]], Generic[T]):
+    """What `Align` and `AlignNear` share: what they say of values that tick in no tuple."""
+
+    capacity: int
+    complete: deque[tuple[T, ...]]
+    waiting: int
+    dropped: int
+    left: int
+
+    def close(self, state: GraphState) -> bool:
+        self.left = self.waiting
+        tell_left(self.name, self.left, "values had partners")
+        return False
+
+    def queued(self, time: int) -> int:
+        return len(self.complete)
+
+    def _note_dropped(self, count: int, name: str) -> None:
+        """Count values that are dropped because too many wait; log the first time."""
+        if not self.dropped:
+            _logger.warning(
+                "%s: more than %d values wait for a partner; the oldest are dropped",
+                name,
+                self.capacity,
+            )
+        self.dropped += count
+
+
 @node(valid="any")
-class Align(QueueNode[tuple[T, ...]], Generic[T]):
+class Align(Aligning[T], Generic[T]):
     """Ticks with a tuple when every stream has delivered a key, whatever the order of arrival.
 
     If a stream delivers a key again before the other streams have delivered it once, the second
@@ -50,14 +78,6 @@ class Align(QueueNode[tuple[T, ...]], Generic[T]):
             state.schedule(state.time)
         return True
 
-    def close(self, state: GraphState) -> bool:
-        self.left = self.waiting
-        tell_left(self.name, self.left, "values had partners")
-        return False
-
-    def queued(self, time: int) -> int:
-        return len(self.complete)
-
     def _take(self, position: int, value: T) -> None:
         key = self.key(value)
         queues = self.partial.get(key)
@@ -76,18 +96,12 @@ class Align(QueueNode[tuple[T, ...]], Generic[T]):
     def _drop_oldest(self) -> None:
         oldest = next(iter(self.partial))
         count = sum(len(queue) for queue in self.partial.pop(oldest))
-        if not self.dropped:
-            _logger.warning(
-                "%s: more than %d values wait for a partner; the oldest are dropped",
-                self.name,
-                self.capacity,
-            )
+        self._note_dropped(count, self.name)
         self.waiting -= count
-        self.dropped += count
 
 
 @node(valid="any")
-class AlignNear(QueueNode[tuple[T, ...]], Generic[T]):
+class AlignNear(Aligning[T], Generic[T]):
     """Ticks with a tuple when every stream has delivered a value of nearly the same time.
 
     A value joins the open tuple that lacks its stream, all of whose times are within the tolerance
@@ -155,13 +169,7 @@ class AlignNear(QueueNode[tuple[T, ...]], Generic[T]):
                     self.complete.append(tuple(map(values.__getitem__, self.places)))
                 elif over:
                     found = 0
-                    if not self.dropped:
-                        _logger.warning(
-                            "%s: more than %d values wait for a partner; the oldest are dropped",
-                            self.label,
-                            self.capacity,
-                        )
-                    self.dropped += len(self.partial[0])
+                    self._note_dropped(len(self.partial[0]), self.label)
                 if over or len(values) == len(self.places):
                     self.waiting -= len(self.partial[found])
                     self.opened.pop(found)
@@ -174,11 +182,3 @@ class AlignNear(QueueNode[tuple[T, ...]], Generic[T]):
         if self.complete:
             state.schedule(state.time)
         return True
-
-    def close(self, state: GraphState) -> bool:
-        self.left = self.waiting
-        tell_left(self.label, self.left, "values had partners")
-        return False
-
-    def queued(self, time: int) -> int:
-        return len(self.complete)
