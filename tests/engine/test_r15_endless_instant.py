@@ -104,6 +104,37 @@ def test_r15_all_nodes_that_kept_scheduling_are_named(tier: Any) -> None:
 
 
 @each_tier
+@pytest.mark.parametrize("most", [MOST, MOST + 1])
+def test_r15_nodes_that_ask_for_further_cycles_alone_are_named(most: int, tier: Any) -> None:
+    """The fused tier has their alarms in variables. The second is due in every other cycle."""
+
+    @gc.node
+    class Goes(gc.MutableNode[int]):
+        source: gc.Active[int]
+        count: int = gc.state(0)
+
+        def cycle(self, state: gc.GraphState) -> bool:
+            self.count += 1
+            self.value = self.count
+            state.schedule(state.time)
+            return self.count % 2 == 0
+
+    @gc.node
+    class Follows(gc.MutableNode[int]):
+        source: gc.Active[int]
+
+        def cycle(self, state: gc.GraphState) -> bool:
+            if state.ticked(self.source):
+                state.schedule(state.time)
+            return False
+
+    first = gc.Stream(Goes(gc.replay([1, 2], [1, 2]))).named("first")
+    second = gc.Stream(Follows(first)).named("second")
+    with pytest.raises(gc.RunError, match="shorter: first and second kept scheduling"):
+        second.run(max_cycles_at_once=most, tier=tier)
+
+
+@each_tier
 @pytest.mark.parametrize("realtime", [False, True])
 def test_r15_a_source_may_deliver_any_number_of_values_at_one_time(
     realtime: bool, tier: Any

@@ -374,8 +374,15 @@ class VariablesDriver(RunDriver):
         if at_once:
             out.add(2, f"if {at_once}:")
             if self._tells_at_once:
-                out.add(3, "session.time, session.cycle = time, cycle - 1")
-                out.add(3, f"session.again(cycle, {self._due()})")
+                # What `Session.again` does; to call it would take longer than most such cycles.
+                out.add(3, "if cycle > session.look_at:")
+                out.add(4, "session.time, session.cycle = time, cycle - 1")
+                out.add(4, f"session.look({self._due()})")
+                for index in self._at_once:
+                    more = len(self._at_once) > 1
+                    if more:
+                        out.add(3, f"if {self.due_test(index)}:")
+                    out.add(3 + more, f"{self.layout.states[index]}.due_in = cycle")
             else:
                 out.add(3, "pass")
             out.add(2, "else:")
