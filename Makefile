@@ -9,10 +9,12 @@ ETCD ?=
 SECONDS ?= 3600
 RATE ?= 20000
 RECEIVE ?= thread
+CHROMIUM ?= $(firstword $(foreach name,chromium chromium-browser google-chrome,$(shell command -v $(name))))
+SCREENSHOTS ?= build/screenshots
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-thorough lint bench measure soak docs clean
+.PHONY: help demo test test-thorough browser test-browser lint bench measure soak docs clean
 # Two targets at once would be two pips in one environment.
 .NOTPARALLEL:
 
@@ -27,6 +29,15 @@ test: $(VENV)/.extra-dev ## run all tests and doctests, three at a time; JOBS=0 
 
 test-thorough: $(VENV)/.extra-dev ## run the tests on random cases at length: 50,000 graphs, 1,000 cases each for the rest
 	@$(BIN)/pytest --numprocesses=$(JOBS) --hypothesis-profile=thorough -m hypothesis
+
+browser: ## find Chromium for test-browser, or install it as root; CHROMIUM=path names one
+	@test -n "$(CHROMIUM)" || { test "$$(id -u)" = 0 && command -v apt-get >/dev/null && \
+		{ apt-get update -qq >/dev/null 2>&1; apt-get install -qq -y --no-install-recommends chromium >/dev/null 2>&1; }; } || { \
+		echo "make test-browser needs Chromium: apt-get install chromium, or name it with CHROMIUM=path" >&2; \
+		exit 1; }
+
+test-browser: browser $(VENV)/.extra-browser ## test the live view in a real browser; SCREENSHOTS=docs/pictures renews those of the docs
+	@CHROMIUM="$(CHROMIUM)" SCREENSHOTS="$(SCREENSHOTS)" $(BIN)/pytest tests/browser
 
 lint: $(VENV)/.extra-dev ## check style, formatting and types
 	@$(BIN)/ruff check

@@ -90,6 +90,7 @@ from graphcore.stream import (
 from graphcore.sweeping import Sweep, sweep
 from graphcore.tables.comparing import Difference
 from graphcore.version import __version__
+from graphcore.view import Serving
 
 __all__ = [
     "Active",
@@ -130,6 +131,7 @@ __all__ = [
     "RunReport",
     "Running",
     "Sender",
+    "Serving",
     "Source",
     "SourceState",
     "SourceStatus",

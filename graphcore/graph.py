@@ -31,6 +31,7 @@ from graphcore.seeing import Drawing, RunReport, picture_of
 from graphcore.state import RunMode
 from graphcore.tiers import TierName, choose_tier
 from graphcore.time import Duration, Time, to_duration, to_time
+from graphcore.view import Serving, Views, is_watchable
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -59,6 +60,7 @@ class RunOptions(TypedDict, total=False):
     spin: Duration
     progress: bool
     profile: bool
+    watchable: bool | None
 
 
 class Graph:
@@ -91,6 +93,7 @@ class Graph:
             refuse_list(root, "Graph")
         self._plan = Plan([node_of(root, f"root {i}") for i, root in enumerate(roots, 1)])
         self._tiers: dict[str, Tier] = {}
+        self._views = Views(self._plan)
         for node in self._plan.nodes:
             node._in_graph = True
         if check not in get_args(CheckName):
@@ -210,6 +213,7 @@ class Graph:
         spin: Duration = 0,
         progress: bool = False,
         profile: bool = False,
+        watchable: bool | None = None,
     ) -> RunReport:
         """Run the graph over history, or live, until the first of the given bounds.
 
@@ -240,6 +244,9 @@ class Graph:
             profile: whether to note where the time goes, for `RunReport.profile`. The interpreted
                 tier counts each run of a node, and takes up to a third longer. The fused tier is
                 looked at every few milliseconds, and takes hardly longer.
+            watchable: whether ``graphcore watch PID`` may view this run from another process of the
+                same user. With `None`, the environment variable `GRAPHCORE_WATCHABLE` decides:
+                ``1`` is yes, and ``0`` or nothing is no.
 
         Returns:
             A `RunReport`.
@@ -267,7 +274,32 @@ class Graph:
             spin=spin,
             progress=progress,
             profile=profile,
+            watchable=watchable,
         )
+
+    def serve(self, port: int = 0, *, paused: bool = False) -> Serving:
+        """Show the runs of this graph on a page in the browser, for the time of a `with` block.
+
+        The page shows the run in progress, and each that begins in the block. It changes nothing
+        in the graph, and costs nothing while nobody has it open. It is served on 127.0.0.1 alone,
+        at an address with a secret: `Serving.url`.
+
+        Args:
+            port: the port; 0 means any that is free.
+            paused: whether historical runs begin in a pause, so that the page can step through
+                them from the first cycle on.
+
+        Raises:
+            RunError: without the extra `view`; in the `with`, if the port is not free.
+            InvalidTypeError, InvalidValueError: for a port that is none.
+
+        >>> import graphcore as gc
+        >>> graph = gc.Graph(gc.ticker("1s").count().named("seconds"))
+        >>> with graph.serve() as view:
+        ...     print(view.url.startswith("http://127.0.0.1:"), graph.run(duration="3s").cycles)
+        True 4
+        """
+        return Serving(self._views, port, paused)
 
     def stop(self) -> bool:
         """End the run in progress after its present cycle, as `state.stop()` does.
@@ -360,6 +392,7 @@ class Graph:
         spin: Duration,
         progress: bool,
         profile: bool,
+        watchable: bool | None,
     ) -> RunReport:
         chosen = choose_tier(tier)
         if receive not in list(Receive):
@@ -373,6 +406,7 @@ class Graph:
                 raise InvalidTypeError(f"{name} must be True or False, not {given!r}")
         if cycles is not None:
             cycles = _number_of_cycles("cycles", cycles)
+        is_open = is_watchable(watchable)
         most = _number_of_cycles("max_cycles_at_once", max_cycles_at_once)
         spinning = to_duration(spin)
         if spinning < 0:
@@ -404,6 +438,7 @@ class Graph:
             with (
                 showing_progress(session) if progress else nullcontext(),
                 RunLoop(control.loop) as session.event_loop,
+                self._views.of_run(session, way, is_open),
             ):
                 execute(self._plan, session, way, control.started)
             wall_time = perf_counter_ns() - began

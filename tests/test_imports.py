@@ -52,9 +52,10 @@ FACE = {
     "progress": "errors time",
     "tiers": "errors",
     "seeing": "errors time state subgraph engine",
+    "view": "errors time state subgraph engine",
     "graph": (
         "errors time state node polling tiers embedding engine engine.subgraphs engine.fused "
-        "engine.native progress seeing checking profiling"
+        "engine.native progress seeing checking profiling view"
     ),
     "profiling": "errors node state sources engine engine.fused engine.fused.backend",
     "checking": (
@@ -72,7 +73,7 @@ FACE = {
     "testing": (
         "errors time state node graph stream source_functions sources engine engine.subgraphs"
     ),
-    "commands": "errors graph handle node",
+    "commands": "errors graph handle node view",
     "cli": "version",
     "__main__": "cli",
 }
@@ -89,6 +90,7 @@ ADAPTER = {
     "write": ADAPTER_GROUND,
     "metrics": "read write stats",
     "own_subscriber": "config read write",
+    "figures": "read write",
     "testing": "registry",
     "commands": f"{ADAPTER_GROUND} registries.etcd read write",
 }

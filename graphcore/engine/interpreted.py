@@ -9,12 +9,14 @@ line has ticked, all its gates (R5) are open. Then the line runs from its first 
 heap, unless other nodes wait there.
 """
 
+from collections.abc import Iterable
 from heapq import heapify, heappop, heappush
 from typing import Any, cast
 
 from graphcore.engine.notes import noted
 from graphcore.engine.plan import Node, Plan
 from graphcore.engine.run.running import RunningSession
+from graphcore.engine.run.seen import Seen, seen_of
 from graphcore.engine.run.session import Session
 from graphcore.engine.withheld import Step, steps_of
 from graphcore.output import OutputNode
@@ -57,6 +59,10 @@ class Interpreted:
             if pending is None:
                 return
             run(pending)
+
+    def look(self, session: Session, indices: Iterable[int]) -> Seen:
+        """Look at the run between two cycles."""
+        return seen_of(session, self._plan.nodes, indices)
 
 
 class Cycles:

@@ -1,12 +1,14 @@
 """`Profiler`: a tier that runs another one, and notes where the time goes."""
 
 import gc
+from collections.abc import Iterable
 from time import perf_counter_ns
 from typing import Any, Literal
 
 from graphcore.engine.fused import Fused
 from graphcore.engine.fused.ir import TickForm
 from graphcore.engine.plan import Plan
+from graphcore.engine.run.seen import Seen
 from graphcore.engine.run.session import Session
 from graphcore.profiling.counted import CountedInterpreted
 from graphcore.profiling.profile import NodeProfile, Profile, SourceProfile
@@ -60,6 +62,10 @@ class Profiler:
             self._collecting = collections.time
             self._waiting = session.waited
             self._cycles = session.last_cycle or session.cycle
+
+    def look(self, session: Session, indices: Iterable[int]) -> Seen:
+        """Look at the run between two cycles."""
+        return (self._counted or self._fused).look(session, indices)
 
     def profile(self) -> Profile:
         """Return the profile of the run."""

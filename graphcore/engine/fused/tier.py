@@ -1,6 +1,6 @@
 """The fused tier: compile a plan when a run first needs it, and keep the programs."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from graphcore.engine.fused.analysis.clocks import Placement
 from graphcore.engine.fused.analysis.drivers import DriverName, choose
@@ -9,6 +9,7 @@ from graphcore.engine.fused.frontend.capture import Frontend
 from graphcore.engine.fused.ir import NodeIR
 from graphcore.engine.fused.pipeline import compile_for, read
 from graphcore.engine.plan import Plan
+from graphcore.engine.run.seen import Seen, seen_of
 from graphcore.engine.run.session import Session
 from graphcore.state import RunMode
 
@@ -55,6 +56,14 @@ class Fused:
             program.run(session)
         finally:
             program.end()
+
+    def look(self, session: Session, indices: Iterable[int]) -> Seen:
+        """Look at the run between two cycles."""
+        return self._look_at(self.running, session, list(indices))
+
+    def _look_at(self, program: Program | None, session: Session, indices: list[int]) -> Seen:
+        seen = None if program is None else program.look(session, indices)
+        return seen or seen_of(session, self._plan.nodes, indices)
 
     def source(self) -> str:
         """Return the text of the function for historical runs."""

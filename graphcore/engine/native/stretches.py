@@ -31,10 +31,10 @@ class FeedDriver(EventsDriver):
     def finish(self, session: Session, variables: Mapping[str, Any]) -> None:
         """Do nothing: the run finishes itself."""
 
-    def tell(self, session: Session, variables: Mapping[str, Any]) -> None:
-        """Tell the session the time and the number of cycles."""
-        session.cycle = variables.get("cycle", self.done)
-        session.time = self.feed.time_of(session.cycle)
+    def moment(self, session: Session, variables: Mapping[str, Any]) -> tuple[int, int]:
+        """Return the number of the last cycle that began, and its engine time."""
+        cycle = variables.get("cycle", self.done)
+        return cycle, self.feed.time_of(cycle)
 
 
 class NotBegunError(BaseException):

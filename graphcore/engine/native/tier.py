@@ -4,6 +4,8 @@ It takes historical runs of graphs in which one recorded source starts all cycle
 fused. Any other run is one of the fused tier, and `explain` tells why.
 """
 
+from collections.abc import Iterable
+
 from graphcore.engine.fused.analysis.clocks import Placement
 from graphcore.engine.fused.analysis.drivers import DriverName
 from graphcore.engine.fused.analysis.tests import place
@@ -16,6 +18,7 @@ from graphcore.engine.native.feed import Feed, events_of
 from graphcore.engine.native.frontend.translation import Loop, Text
 from graphcore.engine.native.run import Pace, Prepared, Run, Told
 from graphcore.engine.native.stretches import FeedDriver, Stretch
+from graphcore.engine.run.seen import Seen
 from graphcore.engine.run.session import Session
 from graphcore.node import Source
 from graphcore.state import RunMode
@@ -54,6 +57,17 @@ class Native(Fused):
         finally:
             for stretch in prepared.stretches.values():
                 stretch.end()
+
+    def look(self, session: Session, indices: Iterable[int]) -> Seen:
+        """Look at the run between two cycles; machine code answers between two chunks."""
+        looked_at = list(indices)
+        prepared = None if self._prepared is None else self._prepared[1]
+        if isinstance(prepared, Prepared):
+            for stretch in prepared.stretches.values():
+                seen = stretch.look(session, looked_at)
+                if seen is not None:
+                    return seen
+        return super().look(session, looked_at)
 
     def told(self) -> str:
         """Return how the last run went: a line for the run, and one for each node."""

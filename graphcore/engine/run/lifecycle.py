@@ -4,7 +4,7 @@ import asyncio
 import os
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
@@ -16,6 +16,7 @@ from graphcore.engine.notes import add_note, noted
 from graphcore.engine.plan import Node, Plan
 from graphcore.engine.run.closing import close
 from graphcore.engine.run.running import RunningSession
+from graphcore.engine.run.seen import Seen
 from graphcore.engine.run.session import Session
 from graphcore.engine.run.signals import ending_by_signal
 from graphcore.errors import RunError
@@ -33,6 +34,9 @@ class Tier(Protocol):
 
     def run(self, session: Session) -> None:
         """Run the plan's nodes cycle by cycle until the session is over."""
+
+    def look(self, session: Session, indices: Iterable[int]) -> Seen:
+        """Look at the run between two cycles, in the graph's thread, or while no cycles run."""
 
 
 class Control:

@@ -65,6 +65,7 @@ class Session:
         look_at: the number of cycles after which a further one at the same time makes `look` due.
         alone_until: the number of cycles from which on only `next_cycle` may begin one: the limit
             or `look_at` is reached, or sockets have to be read.
+        questions: what other threads ask between two cycles.
         live: whether the run is in the present: not in a historical run, and in one that began in
             the past only once no event up to now is left.
         duration: how long the run may go on from then on, ns; `None` without such a bound, and once
@@ -116,7 +117,7 @@ class Session:
         self.ended_by: EndedBy | None = None
         self.ended = threading.Event()
         self.interrupted = False
-        self._questions = Questions(self._interrupt)
+        self.questions = Questions(self._interrupt, self._rest)
         self.plan = plan
         self.states = States(self)
         self.limit = cycles
@@ -164,16 +165,24 @@ class Session:
 
     def begin_answering(self) -> None:
         """Say that from now on `answer` is called between cycles."""
-        self._questions.are_answered = True
+        self.questions.are_answered = True
 
     def ask(self, question: Callable[[], T]) -> T:
         """From another thread: call a function between two cycles; see `Questions.ask`."""
-        return self._questions.ask(question)
+        return self.questions.ask(question)
 
     def _interrupt(self) -> None:
         self.interrupted = True
         if self.clock is not None:
             self.inbox.put((0, self.answer))  # ends a wait
+        elif self.questions.holds_up:
+            self.inbox.interrupt()
+
+    def _rest(self) -> bool:
+        """Wait for another thread while the run is paused; return whether the run goes on."""
+        if self.ended_by is None:
+            self.inbox.wait(None)
+        return self.ended_by is None
 
     def answer(self) -> bool:
         """In the graph's thread, between two cycles: answer what other threads ask.
@@ -183,10 +192,11 @@ class Session:
         """
         # First, so that whoever interrupts after this has it called again.
         self.interrupted = False
-        self._questions.answer()
-        if self.ended_by is not None:
+        self.questions.answer()
+        ended = self.ended_by is not None
+        if ended or self.questions.go_on:
             self.interrupted = True
-        return self.interrupted
+        return ended
 
     def begin_closing(self) -> None:
         """End the ordinary cycles, and set the time of the closing instant (R14).
@@ -225,7 +235,7 @@ class Session:
 
     def finish(self) -> None:
         """Set the time to that at which the run ended, for `stop` (R10)."""
-        self._questions.are_answered = False
+        self.questions.are_answered = False
         self.answer()
         self._end_time()
 

@@ -159,10 +159,12 @@ class RunDriver(Driver):
 
     def tell(self, session: Session, variables: Mapping[str, Any]) -> None:
         """Tell the session the time and the number of cycles."""
-        session.cycle = variables.get("cycle", 0)
-        time = variables.get("time")
-        if time is not None:  # at least one cycle has run
-            session.time = time
+        session.cycle, session.time = self.moment(session, variables)
+
+    def moment(self, session: Session, variables: Mapping[str, Any]) -> tuple[int, int]:
+        """Return the number of the last cycle that began, and its engine time."""
+        time = variables.get("time")  # `None` if no cycle has run
+        return variables.get("cycle", 0), session.time if time is None else time
 
 
 class RecordedDriver(RunDriver):
@@ -212,9 +214,9 @@ class EventsDriver(RecordedDriver):
         self.tell(session, variables)
         session.end_at(self._events.following)
 
-    def tell(self, session: Session, variables: Mapping[str, Any]) -> None:
-        session.cycle = variables.get("cycle", 0)
-        session.time = self._events.time_of(session.cycle)
+    def moment(self, session: Session, variables: Mapping[str, Any]) -> tuple[int, int]:
+        cycle = variables.get("cycle", 0)
+        return cycle, self._events.time_of(cycle)
 
 
 class MergedDriver(RecordedDriver):
@@ -332,6 +334,9 @@ class EventsAndAlarmsDriver(RunDriver):
         at_the_end = ((last, ABSENT, self._events.following) for _ in range(1))
         events = itertools.chain.from_iterable(self._events.with_failure())
         return itertools.chain(events, at_the_end), session.limit
+
+    def moment(self, session: Session, variables: Mapping[str, Any]) -> tuple[int, int]:
+        return session.cycle, session.time
 
     def finish(self, session: Session, variables: Mapping[str, Any]) -> None:
         schedule, times = session.schedule, [self._events.following]
@@ -503,6 +508,9 @@ class SessionDriver(RunDriver):
 
     def finish(self, session: Session, variables: Mapping[str, Any]) -> None:
         """Do nothing: the session knows."""
+
+    def moment(self, session: Session, variables: Mapping[str, Any]) -> tuple[int, int]:
+        return session.cycle, session.time
 
     def tell(self, session: Session, variables: Mapping[str, Any]) -> None:
         """Do nothing: the session knows."""

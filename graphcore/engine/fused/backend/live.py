@@ -54,6 +54,9 @@ class Live:
         layout: the function's variables.
         ticked_in: returns, from the variables, the number of the cycle in which a node last ticked.
         owner_at: returns the index of the node to which a line of the function belongs, or -1.
+
+    Attributes:
+        mirrored: the indices of the nodes whose objects hold their value and last tick as well.
     """
 
     def __init__(
@@ -74,7 +77,7 @@ class Live:
         self._own_classes = [type(node) for node in self._held]
         self._classes = _classes(nodes, layout, self._own_classes)
         self._kept: dict[int, Kept] = {}
-        self._mirrored = frozenset(node.index for node in nodes if node.mirrored)
+        self.mirrored = frozenset(node.index for node in nodes if node.mirrored)
         self.lock = threading.RLock()
         # What the nodes' classes gave them at the start of the run, by node and attribute.
         self.defaults: dict[tuple[int, str], Any] = {}
@@ -98,6 +101,15 @@ class Live:
     def variables(self) -> dict[str, Any] | None:
         """Return the function's current variables, `None` if it does not hold the nodes."""
         return None if self._frame is None else variables_of(self._frame)
+
+    def now(self) -> tuple[dict[str, Any], int] | None:
+        """Return the same with the line at which the function is, for the graph's thread."""
+        frame = self._frame
+        return None if frame is None else (variables_of(frame), frame.f_lineno)
+
+    def kept_at(self, index: int) -> Kept | None:
+        """Return the variables of a node by its index, `None` if it has none."""
+        return self._kept_of_all().get(id(self._objects[index]))
 
     def is_default(self, index: int, attribute: str, value: object) -> bool:
         """Return whether a node still has an attribute from its class alone."""
@@ -166,7 +178,7 @@ class Live:
                         return True
                 if kept.value:
                     _write(frame, kept.value, value)
-                if kept.node in self._mirrored or not kept.value:
+                if kept.node in self.mirrored or not kept.value:
                     own["value"] = value
                 return True
             for attribute, variable in (*kept.state, *kept.read):
@@ -182,9 +194,12 @@ class Live:
             return False
 
     def _kept_of(self, node: Node) -> Kept:
+        return self._kept_of_all()[id(node)]
+
+    def _kept_of_all(self) -> dict[int, Kept]:
         if not self._kept:
             self._kept = dict(zip(self._ids, self._layout.kept, strict=True))
-        return self._kept[id(node)]
+        return self._kept
 
     def attributes(self, node: Node) -> "LiveAttributes":
         """Return a node's attributes as they are now."""

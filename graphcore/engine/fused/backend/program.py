@@ -30,6 +30,7 @@ from graphcore.engine.fused.ir import NodeIR
 from graphcore.engine.interpreted import step_with_outputs
 from graphcore.engine.notes import noted
 from graphcore.engine.plan import Plan
+from graphcore.engine.run.seen import Seen, value_of
 from graphcore.engine.run.session import Session
 from graphcore.engine.withheld import Withholding, steps_of
 from graphcore.node import no_value
@@ -159,6 +160,33 @@ class Program:
             self._live.end()
         if instead is not None:
             raise instead  # outside the `except`, so that the error has no other as its context
+
+    def look(self, session: Session, indices: Sequence[int]) -> Seen | None:
+        """Look at the nodes between two cycles; return `None` if the function does not run.
+
+        The variables are read once, because that takes as long as there are many.
+        """
+        now = self._live.now()
+        if now is None:
+            return None
+        variables, line = now
+        cycle, time = self._driver.moment(session, variables)
+        if self._begins and line <= self._begins:  # it asks before it begins a cycle
+            cycle = max(cycle - 1, 0)
+        ticked_in: list[int] = []
+        values: list[Any] = []
+        for index in indices:
+            node, kept = self._plan.nodes[index], self._live.kept_at(index)
+            flag = self._flag_of[index][0] if index in self._flag_of else ""
+            if kept is None or index in self._live.mirrored:
+                ticked_in.append(node.ticked_in)
+            else:
+                ticked_in.append(cycle if flag is None else variables.get(flag, 0))
+            if kept is None or not kept.value:
+                values.append(value_of(node))
+            else:
+                values.append(variables.get(kept.value, ABSENT))
+        return Seen(cycle, time, ticked_in, values)
 
     def _attributes(self) -> list[dict[str, Any]]:
         """Return the nodes' `__dict__`s, completed with the defaults from their classes."""

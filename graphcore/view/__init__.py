@@ -1,0 +1,11 @@
+"""The live view: a page in the browser that shows a run in progress, in this process or another.
+
+`lookout` looks at the run between cycles, `visits` says what one page is shown of it, `server` is
+the thread that answers pages, `web` serves the page itself, and `unix` lets another process in.
+"""
+
+from graphcore.view.attached import Views, is_watchable
+from graphcore.view.figures import figures_of
+from graphcore.view.serving import Serving
+
+__all__ = ["Serving", "Views", "figures_of", "is_watchable"]
