@@ -15,7 +15,7 @@ from graphcore.engine.collector import without_collections
 from graphcore.engine.fused import Fused
 from graphcore.engine.fused.subgraphs import FusedSubgraphs
 from graphcore.engine.interpreted import Interpreted
-from graphcore.engine.native import explain, native
+from graphcore.engine.native import auto, explain, native
 from graphcore.engine.notes import add_note
 from graphcore.engine.plan import Plan
 from graphcore.engine.run.endless import MAX_CYCLES_AT_ONCE
@@ -38,11 +38,17 @@ if TYPE_CHECKING:
 
 ReceiveName = Literal["thread", "inline"]
 
-_SUBGRAPHS = {"fused": FusedSubgraphs, "interpreted": Subgraphs, "native": FusedSubgraphs}
+_SUBGRAPHS = {
+    "fused": FusedSubgraphs,
+    "interpreted": Subgraphs,
+    "native": FusedSubgraphs,
+    "auto": FusedSubgraphs,
+}
 _TIERS: dict[str, Callable[[Plan], Tier]] = {
     "fused": Fused,
     "interpreted": Interpreted,
     "native": native,
+    "auto": auto,
 }
 
 
@@ -170,27 +176,30 @@ class Graph:
         """Return the source of the function to which the fused tier compiles the graph."""
         return self._fused().source()
 
-    def explain(self, tier: Literal["fused", "native"] = "fused") -> str:
+    def explain(self, tier: Literal["fused", "native", "auto"] = "fused") -> str:
         """Return a line for each node: its name, and how a tier runs it.
 
         A node that cannot be fused is called, as on the interpreted tier; its line says why. For
         the native tier it tells of the last native run: how many cycles ran in machine code, which
-        nodes left cycles for Python, and why.
+        nodes left cycles for Python, and why; for the tier "auto" it tells the same of the last run
+        on it, or why that run was fused.
 
         Args:
-            tier: ``"fused"`` or ``"native"``.
+            tier: ``"fused"``, ``"native"`` or ``"auto"``.
 
         Raises:
             InvalidValueError: for another tier.
-            RunError: for the native tier if there was no native run yet.
+            RunError: for another tier than the fused one if no run was on it yet.
         """
-        if tier == "native":
-            last = self._tiers.get("native")
+        if tier in ("native", "auto"):
+            last = self._tiers.get(tier)
             if last is None:
-                raise RunError('no run of this graph was native yet: run(tier="native")')
+                raise RunError(f'no run of this graph was {tier} yet: run(tier="{tier}")')
             return explain(last)
         if tier != "fused":
-            raise InvalidValueError(f'explain is of the tier "fused" or "native", not {tier!r}')
+            raise InvalidValueError(
+                f'explain is of the tier "fused", "native" or "auto", not {tier!r}'
+            )
         told = self._fused().explain()
         return "\n".join(f"{name}  {f'called: {why}' if why else 'fused'}" for name, why in told)
 
@@ -232,7 +241,9 @@ class Graph:
             tier: how to run: ``"fused"`` compiles the graph to one function at its first run,
                 ``"interpreted"`` calls node by node, and ``"native"`` compiles the loop over a
                 recorded source of numbers to machine code; it needs the `native` extra, and takes
-                any other run as ``"fused"`` does. The results are the same. By default
+                any other run as ``"fused"`` does. ``"auto"`` is ``"native"`` for long runs over
+                arrays if llvmlite is there, else ``"fused"``; `explain("auto")` says which and
+                why. The results are the same. By default
                 ``"fused"``, and ``"interpreted"`` while a debugger or a coverage tool follows the
                 program, which the log tells once. The environment variable GRAPHCORE_TIER goes
                 before all of these.
@@ -426,7 +437,7 @@ class Graph:
             if profile:
                 # Machine code cannot be sampled, so a native run is profiled as a fused one.
                 profiled: Literal["fused", "interpreted"] = (
-                    "fused" if chosen == "native" else chosen
+                    "interpreted" if chosen == "interpreted" else "fused"
                 )
                 profiler = Profiler(self._plan, profiled, self._fused())
             way = profiler or self._tier(chosen)

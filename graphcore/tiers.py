@@ -12,7 +12,7 @@ from typing import Literal, get_args
 
 from graphcore.errors import InvalidValueError
 
-TierName = Literal["fused", "interpreted", "native"]
+TierName = Literal["fused", "interpreted", "native", "auto"]
 TIERS: tuple[TierName, ...] = get_args(TierName)
 
 VARIABLE = "GRAPHCORE_TIER"

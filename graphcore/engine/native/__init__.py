@@ -23,25 +23,35 @@ def native(plan: Plan) -> Tier:
     """
     if find_spec("llvmlite") is None:
         raise RunError("tier=\"native\" needs llvmlite: pip install 'graphcore[native]'")
+    return _made("graphcore.engine.native.tier", "Native", plan)
+
+
+def auto(plan: Plan) -> Tier:
+    """Return the tier that chooses for each run of a plan; without llvmlite all are fused."""
+    if find_spec("llvmlite") is None:
+        return _Unavailable(plan, "llvmlite is not installed")
+    return _made("graphcore.engine.native.paying", "Auto", plan)
+
+
+def _made(module: str, name: str, plan: Plan) -> Tier:
     try:
-        made = import_module("graphcore.engine.native.tier")
+        tier: Tier = getattr(import_module(module), name)(plan)
     except (ImportError, OSError) as error:  # llvmlite is there, but not its library
         warn_once(error)
-        return _Unavailable(plan, error)
-    tier: Tier = made.Native(plan)
+        return _Unavailable(plan, f"llvmlite cannot be loaded: {error}")
     return tier
 
 
 class _Unavailable(Fused):
-    """The fused tier in place of the native one, on a machine that cannot load llvmlite."""
+    """The fused tier in place of the native one, on a machine without a working llvmlite."""
 
-    def __init__(self, plan: Plan, error: BaseException) -> None:
+    def __init__(self, plan: Plan, why: str) -> None:
         super().__init__(plan)
-        self._error = error
+        self._why = why
 
     def told(self) -> str:
         """Return why all runs are fused."""
-        return f"fused: llvmlite cannot be loaded: {self._error}"
+        return f"fused: {self._why}"
 
 
 def explain(tier: Tier) -> str:

@@ -2,6 +2,9 @@
 
 import importlib.util
 import math
+import os
+import subprocess
+import sys
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
@@ -260,6 +263,28 @@ def test_machine_code_is_kept_in_a_file_and_a_damaged_one_is_made_anew(
     file.write_bytes(file.read_bytes()[:-1] + b"?")
     assert again() == first and len(compiled) == 2
     assert again() == first and len(compiled) == 2
+
+
+PROGRAM = """
+import graphcore as gc, numpy as np
+out = (gc.replay(np.arange(900), np.arange(900.0)) * 1.75).ewm(span=3).mean()
+graph = gc.Graph(out)
+graph.run(tier="native")
+print(out.value, graph.explain("native").partition(" cycles")[0])
+"""
+
+
+def test_processes_may_write_and_read_the_cache_folder_at_once(tmp_path: Path) -> None:
+    environment = {**os.environ, "GRAPHCORE_CACHE": str(tmp_path / "shared")}
+    command = [sys.executable, "-c", PROGRAM]
+    for _ in range(2):
+        children = [
+            subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+            for _ in range(3)
+        ]
+        told = {child.communicate(timeout=120)[0] for child in children}
+        assert len(told) == 1 and told.pop().endswith("native: 644 of 900\n")
+    assert len(list((tmp_path / "shared").iterdir())) == 1
 
 
 def test_a_cache_folder_that_cannot_be_written_is_logged_once(

@@ -1,0 +1,47 @@
+"""The tier that chooses: native where that pays, fused otherwise. The results are the same.
+
+Native pays where the time that it saves is longer than that of making the machine code. The rules
+are measured: on one core, CPython 3.11, making it takes 20 to 60 ms for graphs of up to 50 nodes,
+and a cycle takes 70 to 500 ns less, where the events come in arrays. For events in lists, copying
+them into arrays costs 100 ns a cycle, which is what machine code saves on a small graph.
+"""
+
+from graphcore.engine.native.run import Prepared
+from graphcore.engine.native.tier import Native
+from graphcore.engine.run.session import Session
+from graphcore.node import Source
+from graphcore.state import RunMode
+
+FEWEST_EVENTS = 250_000
+FEWEST_AGAIN = 10_000  # once machine code for the graph is there
+
+
+class Auto(Native):
+    """The tier that chooses, for one plan.
+
+    Args:
+        plan: the plan to run.
+    """
+
+    def _prepare(self, session: Session) -> Prepared | str:
+        if session.run_mode is RunMode.REALTIME or session.watched:
+            return super()._prepare(session)
+        events = [
+            len(columns[0])
+            for node in self._plan.nodes
+            if isinstance(node, Source)
+            and (columns := node.columns(session.start_time)) is not None
+        ]
+        if not events:
+            return "no source has its events in arrays"
+        most = max(events)
+        if session.limit is not None:
+            most = min(most, session.limit)
+        fewest = FEWEST_AGAIN if self._has_machine_code() else FEWEST_EVENTS
+        if most < fewest:
+            return f"machine code pays from {fewest:,} events on, and here are {most:,}"
+        return super()._prepare(session)
+
+    def _has_machine_code(self) -> bool:
+        made = self._prepared
+        return made is not None and isinstance(made[1], Prepared) and bool(made[1].machines)
