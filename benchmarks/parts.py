@@ -20,6 +20,7 @@ from benchmarks import (
     latency,
     live,
     memory,
+    native,
     profiled,
     publishing,
     sparse,
@@ -49,6 +50,7 @@ TICKS: dict[str, Part] = {
     "arrays": arrays,
 }
 PARTS: dict[str, Part] = TICKS | {
+    "native": native,
     "keyed": keyed,
     "joins": joins,
     "tables": tables,

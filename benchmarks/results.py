@@ -13,7 +13,10 @@ from pathlib import Path
 from benchmarks.figures import Measured
 
 _FILE = Path(__file__).with_name("results.json")
-_PEERS = ("pyzmq", "etcd-sdk-python", "csp", "wingfoil", "bytewax", "reactivex", "numpy")
+_PEERS = (
+    *("pyzmq", "etcd-sdk-python", "csp", "wingfoil", "bytewax", "reactivex"),
+    *("numpy", "pandas", "polars", "numba", "llvmlite"),
+)
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from benchmarks.figures import Figure, Measured, Target
 from graphcore.tiers import TierName
 
 ROUNDS = 7
-# The native tier takes other runs than the rest of the benchmark has.
+# The part `native` measures the native tier.
 TIERS: tuple[TierName, ...] = ("fused", "interpreted")
 
 Run = Callable[[], object]  # the timed function; returns its result, so that it can be checked
