@@ -178,6 +178,7 @@ print(code_of(found.kernel, words).run(memory.address, 0, 5), flush=True)
 def test_a_guarded_kernel_ends_the_process_at_an_item_out_of_bounds(
     guard: str, room: int, lives: bool
 ) -> None:
+    pytest.importorskip("llvmlite")
     environment = {**os.environ, "GRAPHCORE_NATIVE_GUARD": guard, "GRAPHCORE_CACHE": ""}
     done = subprocess.run(
         [sys.executable, "-c", GUARD, str(room)],
