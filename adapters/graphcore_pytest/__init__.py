@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from graphcore.testing import Stepper
 
 # Those of `graphcore.tiers`, which would import graphcore; a test compares them.
-TIERS = ("fused", "interpreted", "native")
+TIERS = ("fused", "interpreted", "native", "auto")
 VARIABLE = "GRAPHCORE_TIER"
 
 _before = pytest.StashKey[str | None]()
