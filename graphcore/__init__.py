@@ -87,7 +87,7 @@ from graphcore.stream import (
     total,
     zip,
 )
-from graphcore.sweeping import Sweep, sweep
+from graphcore.sweeping import Merged, Sweep, partition, sweep
 from graphcore.tables.comparing import Difference
 from graphcore.version import __version__
 from graphcore.view import Serving
@@ -119,6 +119,7 @@ __all__ = [
     "InvalidValueError",
     "Keyed",
     "LaterStream",
+    "Merged",
     "MutableNode",
     "NoValueError",
     "Output",
@@ -162,6 +163,7 @@ __all__ = [
     "never",
     "node",
     "output",
+    "partition",
     "poll",
     "produce_async",
     "race",

@@ -59,13 +59,13 @@ class Outcome:
 
     Attributes:
         cells: the values of the row, by the names of its columns.
-        sinks: the names of the sinks.
+        sinks: the names of these columns, by that of their sink.
         error: why it failed.
         refused: whether the error is one of `build` itself, which ends the sweep.
     """
 
     cells: Parameters = field(default_factory=dict)
-    sinks: tuple[str, ...] = ()
+    sinks: dict[str, tuple[str, ...]] = field(default_factory=dict)
     error: Exception | None = None
     refused: bool = False
 
@@ -85,7 +85,9 @@ def outcome_of(
         graph = Graph(*sinks.values())
         refuse_iterators(graph)
         graph.run(**options)
-        return Outcome(cells_of(sinks, take), tuple(sinks))
+        taken = {name: cells_of(name, sink, take) for name, sink in sinks.items()}
+        cells = {column: value for each in taken.values() for column, value in each.items()}
+        return Outcome(cells, {name: tuple(each) for name, each in taken.items()})
     except _Refusal as refusal:
         error = refusal.__cause__
         assert isinstance(error, Exception)
@@ -122,23 +124,30 @@ def refuse_iterators(graph: Graph) -> None:
             )
 
 
-def cells_of(sinks: Mapping[str, Handle], take: Take | Mapping[str, Take]) -> dict[str, Any]:
-    """Return what is taken of the sinks of a run, by the names of the columns."""
-    cells: dict[str, Any] = {}
-    for name, sink in sinks.items():
-        how = _take_of(name, take)
-        if how == "last":
-            found = _last_of(name, sink)
-        elif how == "columns":
-            found = _columns_of(name, sink)
-        else:
-            try:
-                found = {name: how(sink)}
-            except Exception as error:
-                error.add_note(f"while the reducer of the sink {name!r} ran")
-                raise
-        cells.update(found)
-    return cells
+def cells_of(name: str, sink: Handle, take: Take | Mapping[str, Take]) -> dict[str, Any]:
+    """Return what is taken of a sink of a run, by the names of the columns."""
+    how = _take_of(name, take)
+    if how == "last":
+        return _last_of(name, sink)
+    if how == "columns":
+        return _columns_of(name, sink)
+    try:
+        return {name: how(sink)}
+    except Exception as error:
+        error.add_note(f"while the reducer of the sink {name!r} ran")
+        raise
+
+
+def check_options(options: HistoryOptions) -> None:
+    """Refuse what is no option of a run over history.
+
+    Raises:
+        InvalidTypeError: for such an option.
+    """
+    for name in options:
+        if name not in HistoryOptions.__annotations__:
+            taken = ", ".join(HistoryOptions.__annotations__)
+            raise InvalidTypeError(f"there is no option {name!r}; those of the runs are {taken}")
 
 
 def _take_of(name: str, take: Take | Mapping[str, Take]) -> Take:

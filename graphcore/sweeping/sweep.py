@@ -10,7 +10,7 @@ from graphcore.errors import InvalidTypeError, InvalidValueError, shorten
 from graphcore.sweeping.asking import Sampler, Search, Suggest
 from graphcore.sweeping.executors import workers_of
 from graphcore.sweeping.grid import Parameters, check_parameters, sets_of
-from graphcore.sweeping.job import Build, HistoryOptions, Job, Outcome, Take
+from graphcore.sweeping.job import Build, HistoryOptions, Job, Outcome, Take, check_options
 from graphcore.sweeping.progress import Line
 from graphcore.sweeping.spreading import Spread
 from graphcore.sweeping.table import Sweep, text_of
@@ -85,7 +85,7 @@ def sweep(
     if not isinstance(progress, bool):
         raise InvalidTypeError(f"progress must be True or False, not {progress!r}")
     _check_take(take)
-    _check_options(options)
+    check_options(options)
     job, parts = Job(build, take, options), {"build": build, "take": take}
     if hasattr(grid, "ask") and hasattr(grid, "tell"):
         search = _search(cast(Sampler, grid), suggest, objective, trials, batch)
@@ -182,8 +182,8 @@ def _misfit(
     """Return what keeps an outcome from being a row of the table."""
     if outcome.sinks != other.sinks:
         return InvalidValueError(
-            f"set {number} has the sinks {', '.join(outcome.sinks)}, and set {first} has "
-            f"{', '.join(other.sinks)}: build must return the same ones for each set"
+            f"set {number} gives {', '.join(outcome.cells)}, and set {first} gives "
+            f"{', '.join(other.cells)}: build must return the same sinks for each set"
         )
     for name in outcome.cells:
         if name in parameters or name == "error":
@@ -229,10 +229,3 @@ def _check_take(take: object) -> None:
             raise InvalidValueError(
                 f'take is "last", "columns" or a function of a sink, not {shorten(each)}'
             )
-
-
-def _check_options(options: HistoryOptions) -> None:
-    for name in options:
-        if name not in HistoryOptions.__annotations__:
-            taken = ", ".join(HistoryOptions.__annotations__)
-            raise InvalidTypeError(f"a sweep has no option {name!r}; those of its runs are {taken}")

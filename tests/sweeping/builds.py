@@ -74,3 +74,10 @@ def of_iterator(n: int) -> dict[str, gc.Handle]:
 
 def of_process(n: int) -> dict[str, gc.Handle]:
     return {"out": gc.replay([1], [os.getpid()])}
+
+
+def means(part: Any) -> dict[str, gc.Handle]:
+    prices = gc.from_table(part, value="price")
+    mean = prices.ewm(span=3).mean()
+    rows = gc.frame(price=prices, high=prices.filter(lambda x: x > 100), fill="last")
+    return {"mean": mean, "rows": rows}

@@ -188,7 +188,7 @@ def test_sinks_that_differ_are_the_error_of_the_set() -> None:
     )
     assert found.columns["a"] == [1, None, 1]
     assert str(found.errors[1]) == (
-        "set 1 has the sinks b, and set 0 has a: build must return the same ones for each set"
+        "set 1 gives b, and set 0 gives a: build must return the same sinks for each set"
     )
 
 
@@ -240,7 +240,7 @@ def test_a_build_that_returns_no_sinks_is_refused(returned: Any, message: str) -
         ({"take": "first"}, 'take is "last", "columns" or a function of a sink, not \'first\''),
         ({"take": {"gap": 3}}, 'take is "last", "columns" or a function of a sink, not 3'),
         ({"progress": 1}, "progress must be True or False, not 1"),
-        ({"realtime": True}, "a sweep has no option 'realtime'; those of its runs are start"),
+        ({"realtime": True}, "there is no option 'realtime'; those of the runs are start"),
         ({"objective": "gap"}, "objective= is for a sampler with ask and tell"),
         ({"trials": 3}, "trials= is for a sampler with ask and tell"),
     ],
