@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import logging
+import os
 import socket
 import sys
 import threading
@@ -16,8 +17,10 @@ from websockets.exceptions import ConnectionClosed
 from websockets.typing import Origin
 
 import graphcore as gc
+from graphcore.engine.fused import Fused
 from graphcore.testing import wait_until
 from graphcore.view.figures import figures_of
+from graphcore.view.logs import LogTail
 from graphcore.view.server import MOST_VIEWERS
 from tests.view.pages import Page, page_of, row_of
 
@@ -389,8 +392,6 @@ def test_pages_come_and_go_while_runs_begin_and_end(number: int) -> None:
 
 
 def test_nobody_who_looks_costs_a_look(monkeypatch: pytest.MonkeyPatch) -> None:
-    from graphcore.engine.fused import Fused
-
     looks = itertools.count()
     plain = Fused.look
 
@@ -399,27 +400,58 @@ def test_nobody_who_looks_costs_a_look(monkeypatch: pytest.MonkeyPatch) -> None:
         return plain(self, *given)
 
     monkeypatch.setattr(Fused, "look", counted)
-    numbers = gc.ticker("1ms").count().named("numbers")
+    numbers = gc.ticker("5ms").count().named("numbers")
     graph = gc.Graph(numbers)
-    with graph.serve() as view, graph.running():
-        wait_until(lambda: numbers.value > 50)
+    with graph.serve() as view, graph.running(tier="fused"):
+        wait_until(lambda: numbers.value > 20)
         assert next(looks) == 0
         with page_of(view) as page:
             page.list_all()
             page.until(lambda now: bool(now.get("rows")))
         assert next(looks) > 1
-        settled = next(looks)
-        before = numbers.value
+        # The page's handler of the log goes with it.
+        wait_until(lambda: not any(isinstance(each, LogTail) for each in logging.root.handlers))
+        settled, before = next(looks), numbers.value
+        wait_until(lambda: numbers.value > before + 50)
+        assert next(looks) == settled + 1
 
-        def is_settled() -> bool:
-            nonlocal settled, before
-            now = next(looks)
-            if now - settled > 1:
-                settled, before = now, numbers.value
-            settled = now
-            return numbers.value > before + 400
 
-        wait_until(is_settled)  # 400 cycles without a look: longer than an interval
+def test_a_fast_run_is_looked_at_in_samples(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks = itertools.count()
+    plain = Fused.look
+
+    def counted(self: Fused, *given: Any) -> Any:
+        next(looks)
+        return plain(self, *given)
+
+    monkeypatch.setattr(Fused, "look", counted)
+    numbers = gc.replay(lambda: ((n, n) for n in itertools.count())).named("numbers")
+    graph = gc.Graph(numbers.map(lambda n: n + 1))
+    run = graph.running(realtime=False, tier="fused", cycles=10**12)
+    with graph.serve() as view, page_of(view) as page, run:
+        page.list_all()
+        now = page.until(lambda now: now.get("cycle", 0) > 200_000)
+        assert next(looks) < now["cycle"] / 4
+
+
+def test_a_forked_child_does_not_keep_the_port() -> None:
+    with gc.Graph(gc.constant(1)).serve() as view:
+        port = int(view.url.split(":")[2].split("/")[0])
+        reading, writing = os.pipe()
+        child = os.fork()
+        if not child:
+            os.close(writing)
+            os.read(reading, 1)  # until the parent closes its end
+            os._exit(0)
+        os.close(reading)
+    try:
+        with socket.socket() as free:
+            free.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            free.bind(("127.0.0.1", port))
+            free.listen()
+    finally:
+        os.close(writing)
+        os.waitpid(child, 0)
 
 
 def test_figures_that_fail_are_named_and_end_nothing() -> None:

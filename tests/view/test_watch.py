@@ -236,7 +236,7 @@ def test_without_a_runtime_folder_the_socket_lies_in_a_folder_of_the_user(
     assert folder().name == f"graphcore-{os.getuid()}"
 
 
-def test_a_forked_child_neither_removes_nor_holds_the_socket(own_folder: Path) -> None:
+def test_a_forked_child_does_not_remove_the_socket(own_folder: Path) -> None:
     numbers = gc.ticker("5ms").count().named("numbers")
     with gc.Graph(numbers).running(watchable=True):
         [path] = sockets(own_folder)
