@@ -1,4 +1,4 @@
-"""Random graphs over numbers with one recorded source, which the native tier takes."""
+"""Random graphs over numbers with recorded sources and alarms, which the native tier takes."""
 
 import math
 import random
@@ -97,6 +97,29 @@ class Halving(gc.MutableNode[float]):
             if rounds > 60:
                 raise ValueError(f"{self.source.value} is too great")
         self.value = rounds + left
+        return True
+
+
+@gc.node
+class Reminded(gc.MutableNode[float]):
+    """Sets several alarms of every kind, some for the present time, and tells which went off."""
+
+    source: gc.Active[float]
+    after: int
+    left: int = gc.state(0)
+    was_due: bool = gc.state(False)
+
+    def cycle(self, state: gc.GraphState) -> bool:
+        if state.ticked(self.source):
+            self.left = int(self.source.value) % 4 if math.isfinite(self.source.value) else 1
+            state.schedule(state.time + self.after)
+            state.schedule_last(state.time + 2, keeps_alive=False)
+        elif self.left:
+            self.left -= 1
+            state.schedule(state.time + self.left % 2, keeps_alive=self.left != 1)
+            state.schedule_last(state.time)
+        self.was_due = state.due
+        self.value = self.source.value + state.elapsed if self.was_due else -1.0
         return True
 
 
@@ -199,6 +222,23 @@ JOINS: list[Callable[[Any, Any], Any]] = [
     lambda a, b: a % b,
     lambda a, b: (a, b),
 ]
+TIMED: list[Callable[[Any, int], Any]] = [
+    lambda one, d: one.delay(d),
+    lambda one, d: one.debounce(d),
+    lambda one, d: one.throttle(d),
+    lambda one, d: one.throttle_latest(d),
+    lambda one, d: one.silent_for(d),
+    lambda one, d: one.every(d),
+    lambda one, d: one.resample(d).last(),
+    lambda one, d: one.resample(d).mean(),
+]
+TOGETHER: list[Callable[[Any, Any], Any]] = [
+    lambda one, other: one.merge(other),
+    lambda one, other: one.merge(other, one * 2),
+    lambda one, other: one.merge_first(other),
+    lambda one, other: one.delay_until(other),
+    lambda one, other: one.sample(other),
+]
 FLOATS = [0.0, 1.0, -0.0, 1.5, 2.0, math.nan, math.inf, -math.inf, 1e300, 5e-324, 2.0**53 + 2]
 WHOLE = [2**62, -(2**63), 2**53 + 1, 2**63 - 1]
 
@@ -233,8 +273,13 @@ def events(draw: random.Random) -> tuple[list[int], list[Any]]:
 def graph(seed: int) -> tuple[gc.Graph, dict[str, Any]]:
     """Return a random graph, and the bounds of its run."""
     draw = random.Random(seed)
-    times, values = events(draw)
-    streams: list[Any] = [gc.replay(times, values)]
+    streams: list[Any] = [gc.replay(*events(draw))]
+    options: dict[str, Any] = {}
+    while draw.random() < 0.4:
+        streams.append(gc.replay(*events(draw)))
+    if draw.random() < 0.1:
+        streams.append(gc.ticker(draw.choice([1, 2, 7])))
+        options["until"] = draw.randint(0, 200)
     pairs: set[Any] = set()
     for _ in range(draw.randint(1, 9)):
         one = streams[-1 - min(int(draw.expovariate(0.5)), len(streams) - 1)]
@@ -252,14 +297,16 @@ def graph(seed: int) -> tuple[gc.Graph, dict[str, Any]]:
     made_graph = gc.Graph(*outs)
     for number, node in enumerate(made_graph.nodes, 1):
         node.serial = number
-    options: dict[str, Any] = {}
     if draw.random() < 0.2:
         options["until"] = draw.randint(0, 150)
     if draw.random() < 0.2:
         options["cycles"] = draw.randint(1, 100)
     if draw.random() < 0.1:
         options["start"] = draw.randint(0, 50)
-        options.pop("until", None)
+        if "until" in options:
+            options["until"] += 50
+    if draw.random() < 0.1:
+        options["max_cycles_at_once"] = draw.randint(1, 30)
     return made_graph, options
 
 
@@ -296,6 +343,10 @@ def _step(draw: random.Random, one: Any, other: Any) -> tuple[Any, bool]:
             [lambda: one.throttle("2ns"), lambda: one.limit(3), lambda: one.skip(2)]
         )(),
         lambda: one.scan(*draw.choice(SCANS)),
+        lambda: draw.choice(TIMED)(one, draw.choice([1, 2, 3, 10])),
+        lambda: draw.choice(TIMED)(one, draw.choice([1, 2, 3, 10])),
+        lambda: draw.choice(TOGETHER)(one, other),
+        lambda: gc.Stream(Reminded(one, draw.choice([0, 1, 3]))),
         lambda: one.join(other, draw.choice(JOINS[:-1])),
         lambda: one.join(other, JOINS[-1]),
         lambda: draw.choice([lambda: one.with_latest(other), lambda: one.with_time()])(),

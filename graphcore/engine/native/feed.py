@@ -1,47 +1,182 @@
-"""The events of the only source: a chunk at a time, as lists for Python and arrays for a kernel."""
+"""The events of the recorded sources: for Python as cycles (R6), for a kernel as arrays.
+
+A source is read a chunk at a time. Cycles run up to the time to which the events of all sources
+have been read.
+"""
 
 from array import array
-from bisect import bisect_right
-from collections.abc import Iterable, Iterator
-from itertools import count
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, count
 from typing import Any, NamedTuple
 
+from graphcore.engine.fused.backend.drivers import NEVER
 from graphcore.engine.native.backend.memory import column_of
 from graphcore.engine.native.ir import Kind
 from graphcore.engine.run.session import Session
 from graphcore.node import Source
 
+_KINDS = {"f": Kind.FLOAT, "i": Kind.INT, "b": Kind.BOOL}
+_BLOCK = 1024  # cycles of which the events are made lists at once
+
 
 class Columns(NamedTuple):
-    """The events of a chunk as arrays.
+    """The events of a source that are still to come, as arrays.
 
     Attributes:
         kind: the kind of the values.
         times: the address of the times.
         values: the address of the values.
+        length: how many events there are.
         held: what owns the memory.
     """
 
     kind: Kind
     times: int
     values: int
+    length: int
     held: tuple[Any, ...]
 
 
-_KINDS = {"f": Kind.FLOAT, "i": Kind.INT, "b": Kind.BOOL}
+class _Failure:
+    """Stands for the event that a source failed to give."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
 
 
-def events_of(source: Source[Any], start: int, most: int) -> Iterator[tuple[Any, Any]]:
-    """Yield the events of a source in chunks of times and values: numpy arrays or lists."""
-    columns = source.columns(start)
-    if columns is None:
-        return source.chunks(start)
-    times, values = columns
-    places = range(0, len(times), most)
-    return ((times[at : at + most], values[at : at + most]) for at in places)
+class _Given(list[Any]):
+    """The values of a cycle in which a source may fail: its error is raised when its turn comes."""
+
+    def __getitem__(self, place: Any) -> Any:
+        value = super().__getitem__(place)
+        if isinstance(value, _Failure):
+            raise value.error
+        return value
+
+
+class Incoming:
+    """The events of one source.
+
+    Args:
+        source: the source.
+        start: engine time at which the run starts, ns.
+        most: the number of events from which on no more are read at once.
+
+    Attributes:
+        times: the times of the events that have been read and not dropped.
+        values: their values.
+        place: how many of these have been given out.
+        dropped: how many events have been dropped.
+        last: the time of the last event that was read.
+        is_over: whether all events have been read.
+        error: what the source raised after them.
+    """
+
+    def __init__(self, source: Source[Any], start: int, most: int) -> None:
+        columns = source.columns(start)
+        self._chunks: Iterator[Any] = (
+            iter([columns]) if columns is not None else source.chunks(start)
+        )
+        self._most = most
+        self._arrays: tuple[Kind, Any, Any] | None = None
+        self._kind = Kind.OTHER
+        self._time_before = start
+        self.times: Any = []
+        self.values: Any = []
+        self.place = 0
+        self.dropped = 0
+        self.last = start
+        self.is_over = False
+        self.error: Exception | None = None
+
+    @property
+    def following(self) -> int:
+        """The time of the next event; `NEVER` if none is known."""
+        if self.place < len(self.times):
+            return int(self.times[self.place])
+        return NEVER if self.error is None else self.last
+
+    @property
+    def known_until(self) -> int:
+        """The time before which all events have been read."""
+        return NEVER if self.is_over else self.last
+
+    def time_of(self, event: int) -> int:
+        """Return the time of an event by its number, of the last one that was dropped before."""
+        place = event - self.dropped - 1
+        return int(self.times[place]) if place >= 0 else self._time_before
+
+    def read(self) -> None:
+        """Drop the events that have been given out, and read on."""
+        if self.place:
+            self.dropped += self.place
+            self._time_before = int(self.times[self.place - 1])
+        times, values = self.times[self.place :], self.values[self.place :]
+        self.place, self._arrays = 0, None
+        enough = max(self._most, len(times) + 1)  # all that was read before may be at one time
+        try:
+            while not self.is_over and len(times) < enough:
+                chunk = next(self._chunks, None)
+                if chunk is None:
+                    self.is_over = True
+                elif not len(times) and hasattr(chunk[1], "tolist"):
+                    times, values = chunk
+                else:
+                    times, values = list(times), list(values)
+                    times += chunk[0]
+                    values += chunk[1]
+        except Exception as error:  # raised in a cycle of its own, after the event before it
+            self.is_over, self.error = True, error
+        if len(times):
+            self.last = int(times[-1])
+        self.times, self.values = times, values
+
+    def window(self, most: int) -> tuple[list[int], list[Any]]:
+        """Return the times and the values of the next events; `NEVER` stands after the last."""
+        within = slice(self.place, self.place + most)
+        times, values = self.times[within], self.values[within]
+        if hasattr(values, "tolist"):
+            times, values = times.tolist(), values.tolist()
+        times, values = list(times), list(values)
+        if len(times) < most:
+            if self.error is not None:
+                times.append(self.last)
+                values.append(_Failure(self.error))
+            times.append(NEVER)
+        return times, values
+
+    def columns(self) -> Columns | None:
+        """Return the events to come as arrays; `None` if they are not numbers of one kind."""
+        if self._arrays is None:
+            times, values = self.times, self.values
+            if hasattr(values, "tolist"):
+                self._arrays = _KINDS[values.dtype.kind], times, values
+            elif not values:
+                self._arrays = self._kind, array("q"), array("q")
+            else:
+                found = column_of(values)
+                if found is None:
+                    return None
+                try:
+                    self._arrays = found[0], array("q", times), found[1]
+                except OverflowError:
+                    return None
+            self._kind = self._arrays[0]
+        kind, times, values = self._arrays
+        width = 1 if kind is Kind.BOOL else 8
+        return Columns(
+            kind,
+            _address(times) + 8 * self.place,
+            _address(values) + width * self.place,
+            len(times) - self.place,
+            (times, values),
+        )
 
 
 def _address(values: Any) -> int:
+    if isinstance(values, array):
+        return values.buffer_info()[0]
     address: int = values.__array_interface__["data"][0]
     return address
 
@@ -50,99 +185,194 @@ class Feed:
     """The events of one run.
 
     Args:
-        chunks: all events that the source has for the run, as `events_of` gives them.
+        sources: the recorded sources, in the order of R2.
+        woken: the nodes that start cycles by their bits; the first are those of the sources.
+        lone: whether the events of the only source start all cycles.
         session: the run.
-        most: the number of events from which on a chunk gets no more.
+        most: about how many events of a source are read at once.
 
     Attributes:
-        before: how many cycles come before those of the present chunk.
-        count: how many events the present chunk has.
-        following: the time of the first event after the run's last time; `None` if there is none.
-        error: what the source raised after the present chunk.
+        incoming: the events of each source.
+        lone: the argument.
+        until: the time before which cycles may run.
     """
 
-    def __init__(self, chunks: Iterator[tuple[Any, Any]], session: Session, most: int) -> None:
-        self._chunks = chunks
+    def __init__(
+        self,
+        sources: Sequence[Source[Any]],
+        woken: Sequence[int],
+        lone: bool,
+        session: Session,
+        most: int,
+    ) -> None:
+        self.incoming = [Incoming(each, session.start_time, most) for each in sources]
+        self.lone = lone
+        self.until = -NEVER
+        self._bits = {index: 1 << bit for bit, index in enumerate(woken)}
         self._session = session
-        self._most = most
-        self._times: Any = []
-        self._values: Any = []
-        self._time_before = session.time
-        self._over = session.ended_by is not None
-        self.before = 0
-        self.count = 0
-        self.following: int | None = None
-        self.error: BaseException | None = None
+        self._start = session.time
 
-    def advance(self) -> bool:
-        """Go on to the next chunk; return whether there is one."""
-        if len(self._times):
-            self._time_before = int(self._times[-1])
-        self.before += self.count
-        times, values = self._next()
-        end, limit = self._session.end, self._session.limit
-        if limit is not None:
-            times = times[: limit - self.before]
-        if end is not None and len(times) and times[-1] > end:
-            within = bisect_right(times, end)
-            self.following = int(times[within])
-            times = times[:within]
-        if self.following is not None or (limit is not None and self.before + len(times) >= limit):
-            self._over, self.error = True, None
-        self._times, self._values, self.count = times, values, len(times)
-        return len(times) > 0
+    @property
+    def is_alive(self) -> bool:
+        """Whether a source has further events: then the alarms before them go off."""
+        return any(not each.is_over or each.following < NEVER for each in self.incoming)
 
-    def _next(self) -> tuple[Any, Any]:
-        if self._over or self.error is not None:
-            return [], []
-        times: list[int] = []
-        values: list[Any] = []
-        try:
-            for some_times, some_values in self._chunks:
-                if hasattr(some_values, "tolist"):
-                    return some_times, some_values
-                times += some_times
-                values += some_values
-                if len(times) >= self._most:
-                    return times, values
-        except Exception as error:  # raised in the cycle after those of this chunk
-            self.error = error
-        self._over = self.error is None
-        return times, values
+    @property
+    def fails_at(self) -> int:
+        """The time at which a source fails; `NEVER` if none does, as far as is known."""
+        failing = [each.last for each in self.incoming if each.error is not None]
+        return min(failing, default=NEVER)
 
-    def events(self, first: int, last: int, timed: bool) -> Iterable[Any]:
-        """Return events of the chunk as the fused function takes them."""
-        cycles = count(self.before + first + 1)
-        times, values = self._times[first:last], self._values[first:last]
+    @property
+    def following(self) -> int | None:
+        """The time of the next event, or of the next alarm that keeps the run alive."""
+        times = [each.following for each in self.incoming]
+        schedule = self._session.schedule
+        alarm = schedule.next_time()
+        if alarm is not None and schedule.keeps_alive():
+            times.append(alarm)
+        first = min(times, default=NEVER)
+        return None if first == NEVER else first
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a source has further events, or fails, after those that have been read."""
+        return any(not each.is_over or each.error is not None for each in self.incoming)
+
+    @property
+    def fails(self) -> bool:
+        """Whether a source is known to fail."""
+        return self.fails_at < NEVER
+
+    @property
+    def count(self) -> int:
+        """How many events of a lone source may start cycles, as far as they have been read."""
+        [source] = self.incoming
+        end = len(source.times)
+        if source.last >= self.until:
+            end = bisect_left(source.times, self.until, source.place)
+        return end - source.place
+
+    def left(self, done: int) -> int:
+        """Return how many cycles may follow the first `done` ones."""
+        limit = self._session.limit
+        return NEVER if limit is None else limit - done
+
+    def advance(self, done: int) -> bool:
+        """Read on where no cycle is known; return whether there is one.
+
+        Args:
+            done: how many cycles have run.
+        """
+        session = self._session
+        if session.ended_by is not None or self.left(done) <= 0:
+            return False
+        end = NEVER if session.end is None else session.end + 1
+        while not self._has_next():
+            low = [each for each in self.incoming if self._is_low(each)]
+            if not low and self.until != -NEVER:
+                return False
+            for each in low:
+                each.read()
+            known = (each.known_until for each in self.incoming)
+            self.until = end if self.lone else min([end, *known])
+        return True
+
+    def _is_low(self, incoming: Incoming) -> bool:
+        if incoming.is_over:
+            return False
+        none_left = incoming.place == len(incoming.times)
+        return none_left or (not self.lone and incoming.known_until <= self.until)
+
+    def _has_next(self) -> bool:
+        """Return whether there is a cycle before `until`."""
+        event = min((each.following for each in self.incoming), default=NEVER)
+        alarm = self._session.schedule.next_time()
+        if alarm is None or event <= alarm:
+            return event < self.until
+        return alarm < self.until and (self.is_alive or not self._is_idle(alarm))
+
+    def _is_idle(self, alarm: int) -> bool:
+        """Return whether nothing keeps the run alive until the next alarm, without any events."""
+        return alarm > self._session.time and not self._session.schedule.keeps_alive()
+
+    def cycles(self, done: int, most: int) -> Iterable[Any]:
+        """Return the next cycles before `until` as the fused function takes them.
+
+        Args:
+            done: how many cycles have run.
+            most: how many cycles to return at most.
+        """
+        most = min(most, self.left(done))
+        return self._of_lone(done, most) if self.lone else self._merged(done, most)
+
+    def _of_lone(self, done: int, most: int) -> Iterable[Any]:
+        """Return (time, value, cycle) for each event."""
+        [source] = self.incoming
+        within = slice(source.place, source.place + min(self.count, most))
+        times, values = source.times[within], source.values[within]
+        source.place = within.stop
         if hasattr(values, "tolist"):
             times, values = times.tolist(), values.tolist()
-        if timed:
-            return zip(times, values, cycles, strict=False)
-        return zip(values, cycles, strict=False)
+        events = zip(times, values, count(done + 1), strict=False)
+        if source.error is None or len(times) == most or source.last >= self.until:
+            return events
+        return chain(events, _failing(source.error))
 
-    def failing(self) -> Iterator[Any]:
-        """Raise the source's error, as the events would."""
-        assert self.error is not None
-        raise self.error
-        yield
-
-    def columns(self) -> Columns | None:
-        """Return the chunk as arrays; `None` if its values are not numbers of one kind."""
-        times, values = self._times, self._values
-        if hasattr(values, "tolist"):
-            kind = _KINDS[values.dtype.kind]
-            return Columns(kind, _address(times), _address(values), (times, values))
-        found = column_of(values)
-        if found is None:
-            return None
-        kind, values = found
-        try:
-            times = array("q", self._times)
-        except OverflowError:
-            return None
-        return Columns(kind, times.buffer_info()[0], values.buffer_info()[0], (times, values))
+    def _merged(self, done: int, most: int) -> Iterator[tuple[int, int, int, _Given]]:
+        """Begin the cycles; yield for each its time, its number, what starts it, and the values."""
+        session, schedule, bits = self._session, self._session.schedule, self._bits
+        incoming, numbers = self.incoming, range(len(self.incoming))
+        given = _Given([None] * len(incoming))
+        for begin in range(done + 1, done + most + 1, _BLOCK):
+            windows = [each.window(_BLOCK + 1) for each in incoming]
+            places = [0] * len(incoming)
+            following = [times[0] for times, _ in windows]
+            for cycle in range(begin, min(begin + _BLOCK, done + most + 1)):
+                event = now = min(following, default=NEVER)
+                alarm = schedule.next_time() if schedule.heap else None
+                if alarm is not None and alarm < now:
+                    if not self.is_alive and self._is_idle(alarm):
+                        return
+                    now = alarm
+                if now >= self.until:
+                    return
+                woken: list[int] = []
+                if alarm == now and (event != now or not schedule.last_is_next()):
+                    woken = schedule.take(now)
+                if now != session.time:
+                    session.first_cycle = cycle
+                elif cycle > session.look_at:
+                    session.look(woken)
+                session.time, session.cycle = now, cycle
+                due = 0
+                for index in woken:
+                    session.states[index].due_in = cycle
+                    due |= bits[index]
+                if event == now:
+                    for number in numbers:
+                        if following[number] == now:
+                            due |= 1 << number
+                            place = places[number]
+                            times, values = windows[number]
+                            given[number] = values[place]
+                            places[number] = place + 1
+                            following[number] = times[place + 1]
+                            incoming[number].place += 1
+                yield now, cycle, due, given
 
     def time_of(self, cycle: int) -> int:
-        """Return the time of a cycle of this chunk, or of the last one before it."""
-        place = cycle - self.before - 1
-        return int(self._times[place]) if 0 <= place < len(self._times) else self._time_before
+        """Return the time of a cycle that a lone source has started, of the last dropped before."""
+        [source] = self.incoming
+        return source.time_of(cycle) if cycle else self._start
+
+    def columns(self) -> list[Columns] | None:
+        """Return the events to come as arrays; `None` if some are not numbers of one kind."""
+        columns = [each.columns() for each in self.incoming]
+        return None if None in columns else [each for each in columns if each is not None]
+
+
+def _failing(error: Exception) -> Iterator[Any]:
+    """Raise an error, as the events would."""
+    raise error
+    yield

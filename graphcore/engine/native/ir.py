@@ -66,9 +66,16 @@ class Lazy(Expr):
 
 @dataclass(frozen=True, slots=True)
 class Input(Expr):
-    """The present event: its `time`, its `value`, or the number of the `cycle`."""
+    """What starts the present cycle.
+
+    Attributes:
+        name: its `time`, the number of the `cycle`, the bits of what has `woken` nodes, or a
+            `value`.
+        source: of a value, the place of its source.
+    """
 
     name: str
+    source: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,8 +198,38 @@ class Append:
     parts: tuple[Expr, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Wake:
+    """Set an alarm.
+
+    Attributes:
+        at: engine time, ns.
+        bit: the place of the node's bit in what starts a cycle.
+        keeps_alive: whether the run goes on until then.
+        last: whether it goes off once no other cycle is left at that time.
+    """
+
+    at: Expr
+    bit: int
+    keeps_alive: bool
+    last: bool
+
+
 Statement = (
-    Assign | If | Loop | Block | Leave | Again | Trap | TrapIf | At | Push | Drop | Clear | Append
+    Assign
+    | If
+    | Loop
+    | Block
+    | Leave
+    | Again
+    | Trap
+    | TrapIf
+    | At
+    | Push
+    | Drop
+    | Clear
+    | Append
+    | Wake
 )
 Body = tuple[Statement, ...]
 
@@ -211,10 +248,29 @@ class Reason:
 
 
 @dataclass(frozen=True, slots=True)
+class Start:
+    """What starts the cycles.
+
+    Attributes:
+        sources: the kinds of the values of the recorded sources.
+        lone: whether each event of the only source starts a cycle, and nothing else does.
+        alarms: how many nodes may be woken by alarms; their bits follow those of the sources.
+        crowded: the reason for which a cycle is left to Python that may follow too many others at
+            one time (R15); an index into `Kernel.reasons`.
+    """
+
+    sources: tuple[Kind, ...]
+    lone: bool = True
+    alarms: int = 0
+    crowded: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Kernel:
     """The code of one cycle.
 
     Attributes:
+        start: what starts the cycles.
         body: its statements.
         variables: the kind of each variable.
         carried: the variables that keep their values from one cycle to the next, sorted.
@@ -223,6 +279,7 @@ class Kernel:
         reasons: why it may trap.
     """
 
+    start: Start
     body: Body
     variables: dict[str, Kind]
     carried: tuple[str, ...]

@@ -6,7 +6,7 @@ Python runs ever longer stretches, up to the rest of the run.
 """
 
 from collections import Counter
-from collections.abc import MutableMapping
+from collections.abc import MutableMapping, Sequence
 from dataclasses import dataclass, field
 from time import perf_counter_ns
 from typing import Any
@@ -18,10 +18,13 @@ from graphcore.engine.native.backend.memory import Memory, Unfit
 from graphcore.engine.native.feed import Columns, Feed
 from graphcore.engine.native.frontend.translation import Loop, Translation, translate
 from graphcore.engine.native.frontend.variables import Variables
+from graphcore.engine.native.handover import Handover
 from graphcore.engine.native.ir import Block, Body, Kind, Reason, Trap
 from graphcore.engine.native.stretches import NotBegunError, Stretch
 from graphcore.engine.native.warning import warn_once
 from graphcore.engine.run.session import Session
+
+Kinds = tuple[Kind, ...]
 
 _MOST_TRANSLATIONS = 20
 _FOR_EVER = 1 << 62
@@ -81,17 +84,17 @@ class Prepared:
         stretches: the function for each entry.
         loop: the function's loop.
         lines: how many lines it has.
-        timed: whether the loop needs the times of the events.
-        machines: the kernels, by the kind of the source's values.
+        lone: whether each event of the only source starts a cycle, and nothing else does.
+        machines: the kernels, by the kinds of the sources' values.
         variables: the kinds that were found, by the same.
     """
 
     stretches: dict[Entry, Stretch]
     loop: Loop
     lines: int
-    timed: bool
-    machines: dict[Kind, Machine] = field(default_factory=dict)
-    variables: dict[Kind, Variables] = field(default_factory=dict)
+    lone: bool
+    machines: dict[Kinds, Machine] = field(default_factory=dict)
+    variables: dict[Kinds, Variables] = field(default_factory=dict)
 
 
 class Run:
@@ -100,17 +103,21 @@ class Run:
     Args:
         prepared: what serves all runs.
         session: the run.
-        feed: the events of its source.
+        feed: the events of its sources.
+        handover: hands time and alarms over to a kernel.
         pace: how it is divided.
 
     Attributes:
         told: what `explain` tells of it.
     """
 
-    def __init__(self, prepared: Prepared, session: Session, feed: Feed, pace: Pace) -> None:
+    def __init__(
+        self, prepared: Prepared, session: Session, feed: Feed, handover: Handover, pace: Pace
+    ) -> None:
         self._prepared = prepared
         self._session = session
         self._feed = feed
+        self._handover = handover
         for stretch in prepared.stretches.values():
             stretch.feed_to(feed)
         self._pace = pace
@@ -127,15 +134,10 @@ class Run:
 
     def run(self) -> None:
         """Run all cycles."""
-        raised = False
         try:
-            while self._feed.advance():
+            while self._feed.advance(self._done):
                 if not self._chunk():
                     break
-            if self._session.ended_by is None and self._feed.error is not None:
-                self._take()
-                raised = True
-                self._in_python(self._feed.failing())
             if self._variables is None:
                 self._in_python(())
         except NotBegunError as error:
@@ -144,13 +146,13 @@ class Run:
             assert cause is not None
             raise cause from None
         except BaseException:
-            if self._is_left_open(raised):
+            if self._is_left_open():
                 self._give_back()
             raise
         self._give_back()
         self._session.end_at(self._feed.following)
 
-    def _is_left_open(self, raised: bool) -> bool:
+    def _is_left_open(self) -> bool:
         """Return whether Ctrl-C came outside of the fused function, so the state is still here."""
         if self._machine is not None:
             return True
@@ -176,6 +178,8 @@ class Run:
             machine.memory.restore()
         assert self._variables is not None
         machine.memory.store(self._variables)
+        if not self._prepared.lone:
+            self._handover.take(machine.memory)
         self._done = machine.memory.done
         self._variables["cycle"] = self._done
         self._machine = None
@@ -196,46 +200,55 @@ class Run:
         stretch = self._prepared.stretches[Entry.VARIABLES]
         stretch.give_back(self._variables, self._session, self._done)
 
-    # Chunks
+    # Cycles
 
     def _chunk(self) -> bool:
-        """Run the cycles of the feed's present chunk; return whether the run goes on."""
-        feed, session, at = self._feed, self._session, 0
-        columns: Columns | None = None
-        while at < feed.count:
+        """Run the cycles of which the events have been read; return whether the run goes on."""
+        feed, session = self._feed, self._session
+        while (left := feed.left(self._done)) > 0:
             if session.interrupted:
                 if self._variables is not None:
                     self._give_back()
                 if session.answer():
                     return False
-            if self._left <= 0 and columns is None:
-                columns = feed.columns()
-            if self._left > 0 or columns is None:
-                last = min(feed.count, at + self._left) if self._left > 0 else feed.count
+            columns = feed.columns() if self._left <= 0 else None
+            if columns is None:
+                wanted = min(left, self._left if self._left > 0 else _FOR_EVER)
                 self._take()
-                self._in_python(feed.events(at, last, self._prepared.timed))
-                self._left -= last - at
-                at = self._done - feed.before
+                ran = self._in_python(feed.cycles(self._done, wanted))
+                self._left -= ran
                 if session.ended_by is not None:
                     return False
-            elif self._enter(columns.kind):
-                at = self._in_kernel(columns, at, min(feed.count, at + self._size))
+                if ran < wanted:
+                    return True
+            elif self._enter(tuple(each.kind for each in columns)):
+                wanted = min(left, self._size)
+                if feed.lone:
+                    wanted = min(wanted, feed.count)
+                if not self._in_kernel(columns, wanted):
+                    if not feed.fails:
+                        break
+                    self._left = _FOR_EVER
+        if not feed.lone:
+            self._take()  # because the feed asks for the next alarm
         return True
 
-    def _in_python(self, events: Any) -> None:
-        session, stretch = self._session, self._current()
+    def _in_python(self, events: Any) -> int:
+        """Run cycles in Python; return how many there were."""
+        session, stretch, before = self._session, self._current(), self._done
         self._variables = stretch.go(session, events, self._done, self._variables)
         self._done = self._variables.get("cycle", self._done)
         stretch.returned = {}
+        return self._done - before
 
     # Kernels
 
-    def _enter(self, kind: Kind) -> bool:
-        """Have the kernel for this kind of values hold the state; return whether it does."""
+    def _enter(self, kinds: Kinds) -> bool:
+        """Have the kernel for these kinds of values hold the state; return whether it does."""
         assert self._variables is not None
         if self._prepared.stretches[Entry.VARIABLES].read_anew(self._variables):
             self._take_for_parameters()
-        machine = self._prepared.machines.get(kind)
+        machine = self._prepared.machines.get(kinds)
         if self._machine is not None and self._machine is machine:
             try:
                 if machine.translation.surroundings.hold():
@@ -249,9 +262,11 @@ class Run:
                 if machine is None or not machine.translation.surroundings.hold():
                     raise Unfit
                 machine.memory.load(self._variables, self._done)
+                if not self._prepared.lone:
+                    self._handover.give(machine.memory)
                 machine.memory.load_inputs()
             except Unfit:
-                machine = self._made(kind)
+                machine = self._made(kinds)
                 if machine is None:
                     self._left = _FOR_EVER
                     return False
@@ -259,7 +274,7 @@ class Run:
             self._machine = machine
             return True
 
-    def _made(self, kind: Kind) -> Machine | None:
+    def _made(self, kinds: Kinds) -> Machine | None:
         """Return a kernel for the present variables; `None` if there is no use in one."""
         assert self._variables is not None
         self._translations += 1
@@ -267,8 +282,8 @@ class Run:
             self.told.why = "the types of its values kept changing"
             return None
         prepared = self._prepared
-        variables = prepared.variables.setdefault(kind, Variables())
-        translation = translate(prepared.loop, variables, self._variables, kind)
+        variables = prepared.variables.setdefault(kinds, Variables())
+        translation = translate(prepared.loop, variables, self._variables, kinds)
         trap = _first_trap(translation.kernel.body)
         if trap is not None:
             reason = translation.kernel.reasons[trap]
@@ -280,47 +295,55 @@ class Run:
             self.told.why = f"its machine code cannot be made: {error}"
             warn_once(error)
             return None
-        prepared.machines[kind] = machine
+        prepared.machines[kinds] = machine
         return machine
 
-    def _in_kernel(self, columns: Columns, first: int, last: int) -> int:
-        """Run cycles of the chunk; return the event up to which they ran."""
-        machine = self._machine
+    def _in_kernel(self, columns: Sequence[Columns], wanted: int) -> bool:
+        """Run cycles in the kernel; return whether there may be more of them before `until`."""
+        machine, feed = self._machine, self._feed
         assert machine is not None
         memory, code = machine.memory, machine.code
-        memory.set_events(columns.times, columns.values, self._feed.count, self._feed.before)
-        memory.save()
+        if not feed.lone:
+            self._handover.limit(memory, feed)
+        memory.begin(self._done, [(each.times, each.values, each.length) for each in columns])
         began = perf_counter_ns()
-        reached: int = code.run(memory.address, first, last)
+        ran: int = code.run(memory.address, wanted)
         if memory.is_clean:
             self._adapt(perf_counter_ns() - began)
-            self.told.cycles += last - first
-            return last
+            self._count_in(memory, ran)
+            return ran == wanted > 0
         reason = memory.reason
         memory.restore()
-        if reached > first:
-            code.run(memory.address, first, reached)
+        if ran:
+            code.run(memory.address, ran)
             assert memory.is_clean
-            self.told.cycles += reached - first
+            self._count_in(memory, ran)
         reasons = machine.translation.kernel.reasons
         if reason <= ROUNDS:
-            if reached > first:
-                self._size = max((reached - first) // 2, _SHORTEST)
-                return reached
+            if ran:
+                self._size = max(ran // 2, _SHORTEST)
+                return True
             why = Reason("a loop of very many rounds", reasons[ROUNDS - reason].line)
         elif reason < 0:
             memory.grow(-1 - reason)
-            return reached
+            return True
         else:
             why = reasons[reason]
         self.told.left[self._current().owner_at(why.line), why.text] += 1
         # Cycles that trap one soon after the other are better run in Python.
-        cycle = self._feed.before + reached
-        frequent = cycle - self._last_trap < 4 * self._patience
-        self._last_trap = cycle
+        frequent = self._done - self._last_trap < 4 * self._patience
+        self._last_trap = self._done
         self._patience = min(2 * self._patience, _FOR_EVER) if frequent else 1
         self._left = self._patience
-        return reached
+        return True
+
+    def _count_in(self, memory: Memory, ran: int) -> None:
+        """Count cycles that the kernel has run, and the events that these took."""
+        self._done = memory.done
+        self.told.cycles += ran
+        taken = [ran] if self._feed.lone else memory.given_out()
+        for each, count in zip(self._feed.incoming, taken, strict=True):
+            each.place += count
 
     def _adapt(self, took: int) -> None:
         if took > _LONG:

@@ -11,30 +11,15 @@ from typing import Any
 
 from graphcore.engine.collector import without_collections
 from graphcore.engine.fused.analysis.tests import Placed
-from graphcore.engine.fused.backend.drivers import EventsDriver
 from graphcore.engine.fused.backend.emit import Entry, emit
 from graphcore.engine.fused.backend.layout import Layout
 from graphcore.engine.fused.backend.live import attributes_of, variables_of
 from graphcore.engine.fused.backend.program import Program, entry_of
 from graphcore.engine.fused.ir import NodeIR
+from graphcore.engine.native.drivers import FeedDriver, MergedFeedDriver
 from graphcore.engine.native.feed import Feed
 from graphcore.engine.plan import Plan
 from graphcore.engine.run.session import Session
-
-
-class FeedDriver(EventsDriver):
-    """The loop over the events of one source, a stretch of them at a time."""
-
-    feed: Feed
-    done = 0
-
-    def finish(self, session: Session, variables: Mapping[str, Any]) -> None:
-        """Do nothing: the run finishes itself."""
-
-    def moment(self, session: Session, variables: Mapping[str, Any]) -> tuple[int, int]:
-        """Return the number of the last cycle that began, and its engine time."""
-        cycle = variables.get("cycle", self.done)
-        return cycle, self.feed.time_of(cycle)
 
 
 class NotBegunError(BaseException):
@@ -54,7 +39,7 @@ class Stretch(Program):
         nodes: Sequence[NodeIR],
         placed: Placed,
         layout: Layout,
-        driver: FeedDriver,
+        driver: FeedDriver | MergedFeedDriver,
         entry: Entry,
     ) -> None:
         text = emit(nodes, placed, layout, driver, entry)
@@ -124,7 +109,10 @@ class Stretch(Program):
 
     def give_back(self, variables: Mapping[str, Any], session: Session, done: int) -> None:
         """Give the nodes their state between two cycles, and tell the session where it is."""
-        session.cycle, session.time = done, self._feed_driver.feed.time_of(done)
+        feed = self._feed_driver.feed
+        session.cycle = done
+        if feed.lone:
+            session.time = feed.time_of(done)
         self._give_back(variables, session, len(self._nodes))
 
     def read_anew(self, variables: MutableMapping[str, Any]) -> bool:

@@ -1,23 +1,29 @@
 """The native tier for one plan: which runs it takes, and what it tells of them.
 
-It takes historical runs of graphs in which one recorded source starts all cycles and every node is
-fused. Any other run is one of the fused tier, and `explain` tells why.
+It takes historical runs of graphs in which recorded sources and alarms start all cycles and every
+node is fused. Any other run is one of the fused tier, and `explain` tells why.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from math import inf
+from typing import Any, cast
 
+from graphcore.engine.clock import last_bit, weak_bit
 from graphcore.engine.fused.analysis.clocks import Placement
 from graphcore.engine.fused.analysis.drivers import DriverName
-from graphcore.engine.fused.analysis.tests import place
+from graphcore.engine.fused.analysis.tests import Placed, place
 from graphcore.engine.fused.backend.emit import Entry
 from graphcore.engine.fused.backend.layout import Layout, lay_out
 from graphcore.engine.fused.frontend.capture import Frontend
 from graphcore.engine.fused.ir import NodeIR
 from graphcore.engine.fused.tier import Fused
-from graphcore.engine.native.feed import Feed, events_of
+from graphcore.engine.native.drivers import FeedDriver, MergedFeedDriver
+from graphcore.engine.native.feed import Feed
 from graphcore.engine.native.frontend.translation import Loop, Text
+from graphcore.engine.native.frontend.values import Alarms
+from graphcore.engine.native.handover import Handover
 from graphcore.engine.native.run import Pace, Prepared, Run, Told
-from graphcore.engine.native.stretches import FeedDriver, Stretch
+from graphcore.engine.native.stretches import Stretch
 from graphcore.engine.run.seen import Seen
 from graphcore.engine.run.session import Session
 from graphcore.node import Source
@@ -25,6 +31,7 @@ from graphcore.state import RunMode
 
 PACE = Pace()
 _MOST_LINES = 20_000
+_MOST_WOKEN = 62  # a bit each
 
 
 class Native(Fused):
@@ -45,12 +52,14 @@ class Native(Fused):
             self._told = Told(why=prepared)
             self._run(program, session)
             return
-        [source] = [node for node in self._frontend().nodes if node.woken]
-        given = self._plan.nodes[source.index]
-        assert isinstance(given, Source)
-        session.schedule.heap.clear()
-        events = events_of(given, session.start_time, PACE.chunk)
-        run = Run(prepared, session, Feed(events, session, PACE.chunk), PACE)
+        nodes = self._frontend().nodes
+        woken = MergedFeedDriver.order(nodes)
+        recorded = MergedFeedDriver.replaces(nodes)
+        sources = [self._plan.nodes[index] for index in woken if index in recorded]
+        session.schedule.drop(recorded.__contains__)
+        feed = Feed(cast(list[Source[Any]], sources), woken, prepared.lone, session, PACE.chunk)
+        handover = Handover(session, woken, len(sources))
+        run = Run(prepared, session, feed, handover, PACE)
         self._told = run.told
         try:
             run.run()
@@ -104,18 +113,22 @@ class Native(Fused):
         frontend, nodes = self._frontend(), self._plan.nodes
         all_names = self._plan.names()
         for node in frontend.nodes:
-            name = all_names[node.index]
             if node.cycle is None:
-                return f"{name} is called: {node.why}"
+                return f"{all_names[node.index]} is called: {node.why}"
+        for node in frontend.nodes:
             if node.mirrored:
-                return f"a function or another node reads {name}"
-        if self._driver(session) is not DriverName.EVENTS:
-            return self._starters(frontend.nodes)
+                return f"a function or another node reads {all_names[node.index]}"
         placed = place(frontend.nodes, Placement(frontend.nodes))
-        layout = lay_out(frontend.nodes, nodes, placed, FeedDriver.replaces(frontend.nodes))
-        driver = FeedDriver(frontend.nodes, layout)
-        if layout.asks_session or layout.may_linger:
-            return "a node asks for more of its state than the engine time"
+        lone = self._driver(session) is DriverName.EVENTS
+        refused = "" if lone else self._refusal(frontend.nodes, placed)
+        if refused:
+            return refused
+        replaced = MergedFeedDriver.replaces(frontend.nodes)
+        layout = lay_out(frontend.nodes, nodes, placed, replaced)
+        lone = lone and not (layout.asks_session or layout.may_linger)
+        driver: FeedDriver | MergedFeedDriver = (
+            FeedDriver(frontend.nodes, layout) if lone else MergedFeedDriver(frontend.nodes, layout)
+        )
         stretches = {
             entry: Stretch(self._plan, frontend.nodes, placed, layout, driver, entry)
             for entry in Entry
@@ -123,27 +136,45 @@ class Native(Fused):
         resumed = stretches[Entry.VARIABLES]
         if resumed.source.count("\n") > _MOST_LINES:
             return f"the fused function has more than {_MOST_LINES:,} lines"
-        [source] = driver.woken
-        read = frozenset(name for kept in layout.kept for _, name in kept.read)
-        value = layout.values[source]
-        text = Text(resumed.source, resumed.namespace, _carried(layout), read, value)
+        text = Text(
+            resumed.source,
+            resumed.namespace,
+            _carried(layout),
+            frozenset(name for kept in layout.kept for _, name in kept.read),
+            tuple(layout.values[index] for index in sorted(replaced)) if lone else (),
+            None if lone else _alarms(frontend.nodes),
+        )
         loop = Loop(text)
         lines = resumed.source.count("\n")
-        return loop.refused or Prepared(stretches, loop, lines, driver.asks_time)
+        return loop.refused or Prepared(stretches, loop, lines, lone)
 
-    def _starters(self, nodes: list[NodeIR]) -> str:
-        all_names = self._plan.names()
-        names = [all_names[node.index] for node in nodes if node.woken]
-        if not names:
+    def _refusal(self, nodes: Sequence[NodeIR], placed: Placed) -> str:
+        """Return why machine code cannot start the cycles; empty if it can."""
+        names = self._plan.names()
+        woken = [node for node in nodes if node.woken]
+        if not woken:
             return "nothing starts a cycle"
-        several = (
-            f"{', '.join(names[:-1])} and {names[-1]} start" if names[1:] else f"{names[0]} starts"
-        )
-        return f"{several} cycles, but machine code takes them from one recorded source"
+        if placed.sparse or len(woken) > _MOST_WOKEN:
+            return "very many nodes start cycles"
+        for node in nodes:
+            if node.asks_between_cycles:
+                return f"{names[node.index]} may ask for a cycle at any time"
+            if node.woken and node.is_source and not node.is_recorded:
+                return f"the events of {names[node.index]} are not known before the run"
+            if node.woken and (node.keeps_alarms or (node.cycle and node.cycle.wakes == inf)):
+                return f"{names[node.index]} keeps an alarm to cancel it"
+        return ""
+
+
+def _alarms(nodes: Sequence[NodeIR]) -> Alarms:
+    order = MergedFeedDriver.order(nodes)
+    bits = {index: bit for bit, index in enumerate(order)}
+    return Alarms(bits, weak_bit(len(nodes)), last_bit(len(nodes)))
 
 
 def _carried(layout: Layout) -> frozenset[str]:
     names = {name for kept in layout.kept for name in (kept.value, kept.working) if name}
     names |= {name for kept in layout.kept for _, name in (*kept.state, *kept.read)}
     names |= {name for names in layout.cases.values() for name in names}
+    names |= {"start"} if layout.asks_start else set()
     return frozenset(names | set(layout.flags.values()))

@@ -16,7 +16,7 @@ pytest.importorskip("llvmlite")
 from graphcore.engine.native.backend.layout import DONE, REASON, Words
 from graphcore.engine.native.backend.machine import code_of
 from graphcore.engine.native.frontend import operations
-from graphcore.engine.native.ir import Assign, Expr, Kernel, Kind, Read
+from graphcore.engine.native.ir import Assign, Expr, Kernel, Kind, Read, Start
 
 # Pairs of operands for each operation and kinds; 2,000,000 with the profile "thorough".
 PAIRS = 1_500 if settings.default.max_examples < 1000 else 2_000_000
@@ -68,7 +68,8 @@ def evaluator(result: Expr, kinds: list[Kind]) -> Callable[..., Any]:
     """Return a function that computes an expression of x and y in a kernel; `None` for a trap."""
     names = ["x", "y"][: len(kinds)]
     variables = dict(zip(names, kinds, strict=True)) | {"result": result.kind}
-    kernel = Kernel((Assign("result", result),), variables, tuple(sorted(variables)), {}, {}, ())
+    start, body = Start((Kind.INT,)), (Assign("result", result),)
+    kernel = Kernel(start, body, variables, tuple(sorted(variables)), {}, {}, ())
     words = Words(kernel)
     code = code_of(kernel, words)
     memory = array("q", bytes(8 * words.count))
@@ -79,7 +80,7 @@ def evaluator(result: Expr, kinds: list[Kind]) -> Callable[..., Any]:
         for name, kind, value in zip(names, kinds, given, strict=True):
             (floats if kind is Kind.FLOAT else memory)[words.variables[name]] = value
         memory[DONE] = memory[REASON] = -7
-        if code.run(address, 0, 1) != 1:
+        if code.run(address, 1) != 1:
             assert memory[DONE] == -7
             return None
         place = words.variables["result"]

@@ -164,12 +164,14 @@ def test_deques_and_lists_stay_the_same_objects() -> None:
 
 
 def test_other_runs_are_fused_and_say_why() -> None:
-    graph = gc.Graph(floats().named("one").merge(floats().named("two")).named("merge").collect())
+    feedback: Any = gc.feedback()
+    feedback.bind(floats() + feedback.map(lambda x: x if x < 100 else 0.0).limit(1))
+    graph = gc.Graph(feedback.named("again").collect())
     graph.run(tier="native")
-    assert first_line(graph) == (
-        "fused: one, two and merge start cycles, but machine code takes them from one recorded "
-        "source"
-    )
+    assert first_line(graph) == "fused: again may ask for a cycle at any time"
+    paced = gc.Graph(gc.replay(lambda: [(1, 2.0)]).named("paced").collect())
+    paced.run(tier="native")
+    assert first_line(paced) == "fused: the events of paced are not known before the run"
     live = gc.Graph(gc.constant(1).collect())
     live.run(realtime=True, tier="native")
     assert first_line(live) == "fused: the run is in real time"

@@ -23,8 +23,8 @@ END = "        if session.interrupted and session.answer():\n            break\n
 def translated(body: str, observed: dict[str, Any], kind: Kind = Kind.FLOAT) -> Translation:
     """Translate the body of a loop."""
     lines = "".join(f"        {line}\n" for line in body.splitlines())
-    text = Text(HEAD + lines + END, {"limit": 3}, frozenset(observed), frozenset(), "value")
-    return translate(Loop(text), Variables(), observed, kind)
+    text = Text(HEAD + lines + END, {"limit": 3}, frozenset(observed), frozenset(), ("value",))
+    return translate(Loop(text), Variables(), observed, [kind])
 
 
 def traps(translation: Translation) -> list[str]:
@@ -165,10 +165,10 @@ words = Words(found.kernel)
 memory = Memory(found, words)
 memory.load({"kept": []}, 0)
 values = array("d", [1.5] * 5)
-memory.set_events(values.buffer_info()[0], values.buffer_info()[0], 5, 0)
+memory.begin(0, [(values.buffer_info()[0], values.buffer_info()[0], 5)])
 place = words.lists["kept"]
 memory.words[place + 4] = int(sys.argv[1])  # the true room; the kernel's own word says 64
-print(code_of(found.kernel, words).run(memory.address, 0, 5), flush=True)
+print(code_of(found.kernel, words).run(memory.address, 5), flush=True)
 """
 
 

@@ -56,10 +56,10 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         init(self, data)
         run = self.run
 
-        def call(words: int, first: int, last: int) -> int:
-            reached: int = run(words, first, last)
-            found.append(reached - first)
-            return reached
+        def call(words: int, count: int) -> int:
+            ran: int = run(words, count)
+            found.append(ran)
+            return ran
 
         self.run = call  # type: ignore[assignment]  # a function of ctypes
 

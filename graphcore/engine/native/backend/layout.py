@@ -7,10 +7,17 @@ all of its cycles; if it traps, it writes the reason alone.
 from graphcore.engine.native.ir import Kernel
 
 # A reason below 0: the ring or list of this number, from -1 down, has no room.
-STATUS, REASON, CYCLE, DONE, TIMES, VALUES, COUNT = range(7)
-# A reason from here down: the call has run as many rounds of loops as one call may; the difference
-# is the reason that names the line.
+# A reason from `ROUNDS` down: the call has run as many rounds of loops as one call may; the
+# difference is the reason that names the line.
 ROUNDS = -(1 << 62)
+STATUS, REASON, CYCLE, DONE = range(4)
+# Where a run is: engine time, the first cycle at it (R6), the number of the cycle after which R15
+# looks again, the time before which cycles may run, and whether all alarms before it go off.
+TIME, FIRST, LOOK, UNTIL, ALIVE = range(4, 9)
+# The alarms: how many there are, how many of them keep no run alive, for how many there is room,
+# and the addresses of their stamps and keys.
+ALARMS, WEAK, ROOM, STAMPS, KEYS = range(9, 14)
+_FIRST_SOURCE = 14
 CLEAN, DIRTY = 0, 1  # the status: whether the last call has run all of its cycles
 
 
@@ -23,11 +30,16 @@ class Words:
             of the memory of each part, then for how many items each has room.
         lists: for each list, the word of the number of new items; their room and the number of
             older items follow, then the addresses and rooms.
+        sources: for each source, the word of the address of its times; that of its values, the
+            number of events that have been given out, and the number of all follow.
+        due: the words of the last cycle that an alarm started, for each node that has alarms.
         count: how many words there are.
     """
 
     def __init__(self, kernel: Kernel) -> None:
-        self.count = COUNT + 1
+        self.count = _FIRST_SOURCE
+        self.sources = [self._take(4) for _ in kernel.start.sources]
+        self.due = [self._take(1) for _ in range(kernel.start.alarms)]
         self.rings: dict[str, int] = {}
         self.lists: dict[str, int] = {}
         for name, parts in kernel.rings.items():

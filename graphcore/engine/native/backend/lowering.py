@@ -1,9 +1,9 @@
 """Lower a kernel to a function of LLVM.
 
-The function is ``kernel(words, first, last)``. It runs the cycles of the events first..last-1, and
-returns `last`; or it returns the event at which it trapped, and has written nothing but the reason
-and into the memory of rings and lists. Each variable is a slot on the stack, which LLVM turns into
-registers.
+The function is ``kernel(words, count)``. It runs up to `count` cycles, as long as there are events
+or alarms, and returns how many. If a cycle traps, it returns how many came before it, and has
+written nothing but the reason and into the memory of rings, lists and alarms. Each variable is a
+slot on the stack, which LLVM turns into registers.
 
 A guarded kernel checks the place of each item that it reads or writes against the room of the
 array; the tests run with it. Should the check ever fail, the process ends with an illegal
@@ -14,9 +14,8 @@ from typing import Any
 
 from llvmlite import ir
 
+from graphcore.engine.native.backend.access import Access, Array
 from graphcore.engine.native.backend.arithmetic import (
-    BYTE,
-    DOUBLE,
     TYPES,
     WORD,
     Arithmetic,
@@ -24,17 +23,15 @@ from graphcore.engine.native.backend.arithmetic import (
 )
 from graphcore.engine.native.backend.layout import (
     CLEAN,
-    COUNT,
     CYCLE,
     DIRTY,
     DONE,
     REASON,
     ROUNDS,
     STATUS,
-    TIMES,
-    VALUES,
     Words,
 )
+from graphcore.engine.native.backend.starting import Lone, Merged
 from graphcore.engine.native.ir import (
     Again,
     Append,
@@ -61,14 +58,13 @@ from graphcore.engine.native.ir import (
     Statement,
     Trap,
     TrapIf,
+    Wake,
 )
 
 Llvm = Any  # llvmlite carries no types
 
 NAME = "kernel"
 _MOST_ROUNDS = 1 << 19  # of all loops in one call, so that a call is short
-_NO_ARGUMENTS = ir.FunctionType(ir.VoidType(), [])
-_MEMORY = {Kind.BOOL: BYTE, Kind.INT: WORD, Kind.FLOAT: DOUBLE}
 
 
 def lower(kernel: Kernel, words: Words, guarded: bool) -> str:
@@ -79,17 +75,16 @@ def lower(kernel: Kernel, words: Words, guarded: bool) -> str:
 class _Lowering:
     def __init__(self, kernel: Kernel, words: Words, guarded: bool) -> None:
         self._kernel = kernel
-        self._guarded = guarded
         self._words = words
         self.module = ir.Module("graphcore")
-        of = ir.FunctionType(WORD, [WORD.as_pointer(), WORD, WORD])
+        of = ir.FunctionType(WORD, [WORD.as_pointer(), WORD])
         self._function = ir.Function(self.module, of, NAME)
-        self._memory, first, last = self._function.args
+        memory, count = self._function.args
         self._build: Llvm = ir.IRBuilder(self._function.append_basic_block("entry"))
+        self._access = Access(self._build, memory, guarded)
         self._slots: dict[str, Llvm] = {}
         self._labels: dict[str, Llvm] = {}
-        self._pointers: dict[tuple[str, int], Llvm] = {}
-        self._rooms: dict[tuple[str, int], Llvm] = {}
+        self._arrays: dict[tuple[str, int], Array] = {}
         self._reason = 0
         self._numbers = {name: at for at, name in enumerate((*kernel.rings, *kernel.lists))}
         self._arithmetic = Arithmetic(self.module, self._trap_if)
@@ -97,106 +92,74 @@ class _Lowering:
         self._trap = self._function.append_basic_block("trap")
         self._trap_builder: Llvm = ir.IRBuilder(self._trap)
         self._trap_reason = self._trap_builder.phi(WORD)
-        self._whole(first, last)
+        self._start: Lone = (
+            Lone(kernel, words, self._access)
+            if kernel.start.lone
+            else Merged(kernel, words, self._access, self.module, self._trap_if)
+        )
+        self._whole(count)
 
-    def _whole(self, first: Llvm, last: Llvm) -> None:
-        b = self._build
-        self._store_word(STATUS, self._int(DIRTY))
-        self._base = self._load_word(CYCLE)
-        self._times = self._pointer(TIMES, Kind.INT)
-        self._values: Llvm = None
+    def _whole(self, count: Llvm) -> None:
+        b, access, start = self._build, self._access, self._start
+        access.store(STATUS, self._int(DIRTY))
         for name, kind in self._kernel.variables.items():
             self._slots[name] = b.alloca(TYPES[kind], name=name)
             b.store(constant(kind, 0), self._slots[name])
         for name, place in self._words.variables.items():
-            b.store(self._load_word(place, self._kernel.variables[name]), self._slots[name])
+            b.store(access.load(place, self._kernel.variables[name]), self._slots[name])
         for name, place in (*self._words.rings.items(), *self._words.lists.items()):
             for at in range(3):
                 self._slots[f"{name}.{at}"] = b.alloca(WORD)
-                b.store(self._load_word(place + at), self._slots[f"{name}.{at}"])
+                b.store(access.load(place + at), self._slots[f"{name}.{at}"])
             parts = (self._kernel.rings | self._kernel.lists)[name]
             for at, kind in enumerate(parts):
-                self._pointers[name, at] = self._pointer(place + 3 + at, kind)
-                self._rooms[name, at] = self._load_word(place + 3 + len(parts) + at)
-        self._events = self._load_word(COUNT)
+                self._arrays[name, at] = access.array(
+                    place + 3 + at, kind, place + 3 + len(parts) + at
+                )
         self._rounds = b.alloca(WORD)
         b.store(self._int(0), self._rounds)
         self._at = b.alloca(WORD)
-        b.store(first, self._at)
-        head, body, following, done = map(
-            self._function.append_basic_block, ("head", "body", "next", "done")
+        b.store(self._int(0), self._at)
+        head, more, body, following, done = map(
+            self._function.append_basic_block, ("head", "more", "body", "next", "done")
         )
         b.branch(head)
         b.position_at_end(head)
-        b.cbranch(b.icmp_signed("<", b.load(self._at), last), body, done)
+        b.cbranch(b.icmp_signed("<", b.load(self._at), count), more, done)
+        b.position_at_end(more)
+        b.cbranch(start.more(), body, done)
         b.position_at_end(body)
+        start.begin(b.load(self._at))
         self._body(self._kernel.body)
         if not b.block.is_terminated:
             b.branch(following)
         b.position_at_end(following)
+        start.end()
         b.store(b.add(b.load(self._at), self._int(1)), self._at)
         b.branch(head)
         b.position_at_end(done)
         for name, place in self._words.variables.items():
-            self._store_word(place, b.load(self._slots[name]), self._kernel.variables[name])
+            access.store(place, b.load(self._slots[name]), self._kernel.variables[name])
         for name, place in self._words.rings.items():
             for at in range(2):
-                self._store_word(place + at, b.load(self._slots[f"{name}.{at}"]))
+                access.store(place + at, b.load(self._slots[f"{name}.{at}"]))
         for name, place in self._words.lists.items():
-            self._store_word(place, b.load(self._slots[f"{name}.0"]))
-        self._store_word(DONE, b.sub(b.add(self._base, last), self._int(1)))
-        self._store_word(STATUS, self._int(CLEAN))
-        b.ret(last)
-        self._build = self._trap_builder
+            access.store(place, b.load(self._slots[f"{name}.0"]))
+        start.leave()
+        ran = b.load(self._at)
+        access.store(DONE, b.add(access.load(CYCLE), ran))
+        access.store(STATUS, self._int(CLEAN))
+        b.ret(ran)
+        access.build = self._trap_builder
         if self._trap_reason.incomings:
-            self._store_word(REASON, self._trap_reason)
+            access.store(REASON, self._trap_reason)
             self._trap_builder.ret(self._trap_builder.load(self._at))
         else:
             self._trap.instructions.clear()
             self._trap_builder.unreachable()
 
-    # Memory
-
     def _int(self, value: int) -> Llvm:
         return ir.Constant(WORD, value)
-
-    def _word(self, place: int) -> Llvm:
-        return self._build.gep(self._memory, [self._int(place)])
-
-    def _load_word(self, place: int, kind: Kind = Kind.INT) -> Llvm:
-        b, word = self._build, self._word(place)
-        if kind is Kind.FLOAT:
-            return b.load(b.bitcast(word, DOUBLE.as_pointer()))
-        value = b.load(word)
-        return b.trunc(value, TYPES[kind]) if kind is Kind.BOOL else value
-
-    def _store_word(self, place: int, value: Llvm, kind: Kind = Kind.INT) -> None:
-        b, word = self._build, self._word(place)
-        if kind is Kind.FLOAT:
-            b.store(value, b.bitcast(word, DOUBLE.as_pointer()))
-        else:
-            b.store(b.zext(value, WORD) if kind is Kind.BOOL else value, word)
-
-    def _pointer(self, place: int, kind: Kind) -> Llvm:
-        return self._build.inttoptr(self._load_word(place), _MEMORY[kind].as_pointer())
-
-    def _check_place(self, place: Llvm, room: Llvm) -> None:
-        if not self._guarded:
-            return
-        b = self._build
-        with b.if_then(b.icmp_unsigned(">=", place, room), likely=False):
-            b.call(self.module.declare_intrinsic("llvm.trap", (), _NO_ARGUMENTS), [])
-
-    def _load_item(self, pointer: Llvm, kind: Kind, place: Llvm, room: Llvm) -> Llvm:
-        self._check_place(place, room)
-        value = self._build.load(self._build.gep(pointer, [place]))
-        return self._build.trunc(value, TYPES[kind]) if kind is Kind.BOOL else value
-
-    def _store_item(self, name: str, at: int, part: Expr, place: Llvm, value: Llvm) -> None:
-        b = self._build
-        self._check_place(place, self._rooms[name, at])
-        given = b.zext(value, BYTE) if part.kind is Kind.BOOL else value
-        b.store(given, b.gep(self._pointers[name, at], [place]))
 
     # Traps
 
@@ -248,11 +211,15 @@ class _Lowering:
                 self._drop(ring, first)
             case Clear(ring):
                 b.store(self._int(0), self._slots[f"{ring}.1"])
+            case Wake(time):
+                self._start.wake(statement, self._value(time))
             case Append(name, parts):
                 count, room = (b.load(self._slots[f"{name}.{at}"]) for at in range(2))
                 self._trap_if(b.icmp_signed(">=", count, room), -1 - self._numbers[name])
                 for at, part in enumerate(parts):
-                    self._store_item(name, at, part, count, self._value(part))
+                    self._access.store_item(
+                        self._arrays[name, at], part.kind, count, self._value(part)
+                    )
                 b.store(b.add(count, self._int(1)), self._slots[f"{name}.0"])
 
     def _if(self, test: Llvm, body: Body, orelse: Body) -> None:
@@ -301,7 +268,7 @@ class _Lowering:
         self._trap_if(b.icmp_signed(">", length, mask), -1 - self._numbers[ring])
         place = b.and_(b.add(head, length), mask)
         for at, (part, value) in enumerate(zip(parts, values, strict=True)):
-            self._store_item(ring, at, part, place, value)
+            self._access.store_item(self._arrays[ring, at], part.kind, place, value)
         b.store(b.add(length, self._int(1)), self._slots[f"{ring}.1"])
 
     def _drop(self, ring: str, first: bool) -> None:
@@ -319,11 +286,10 @@ class _Lowering:
         negative = b.icmp_signed("<", given, self._int(0))
         place = b.select(negative, b.add(given, length), given)
         self._trap_if(b.icmp_unsigned(">=", place, length))
-        return self._load_item(
-            self._pointers[item.ring, item.part],
+        return self._access.load_item(
+            self._arrays[item.ring, item.part],
             item.kind,
             b.and_(b.add(head, place), mask),
-            self._rooms[item.ring, item.part],
         )
 
     # Expressions
@@ -342,8 +308,8 @@ class _Lowering:
                 return self._arithmetic.operation(name, given, values)
             case Lazy(_, both, left, right):
                 return self._lazy(both, left, right)
-            case Input(kind, name):
-                return self._input(kind, name)
+            case Input():
+                return self._start.input(expr, b.load(self._at))
             case Length(_, name) if name in self._kernel.lists:
                 new, old = (b.load(self._slots[f"{name}.{at}"]) for at in (0, 2))
                 return b.add(new, old)
@@ -366,14 +332,3 @@ class _Lowering:
         found.add_incoming(ir.Constant(TYPES[Kind.BOOL], int(not both)), here)
         found.add_incoming(second, there)
         return found
-
-    def _input(self, kind: Kind, name: str) -> Llvm:
-        b, at = self._build, self._build.load(self._at)
-        if name == "cycle":
-            return b.add(self._base, at)
-        if name == "time":
-            return self._load_item(self._times, kind, at, self._events)
-        if self._values is None:
-            with b.goto_entry_block():
-                self._values = self._pointer(VALUES, kind)
-        return self._load_item(self._values, kind, at, self._events)

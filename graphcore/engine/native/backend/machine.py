@@ -46,7 +46,7 @@ class Code:
         self._engine: Any = binding.create_mcjit_compiler(module, _machine())
         self._engine.add_object_file(binding.ObjectFileRef.from_data(data))
         self._engine.finalize_object()
-        of = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)
+        of = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p, ctypes.c_int64)
         self.run = of(self._engine.get_function_address(NAME))
 
 
@@ -69,7 +69,8 @@ def code_of(kernel: Kernel, words: Words) -> Code:
 
 
 def _key(kernel: Kernel, guarded: bool) -> str:
-    parts = (guarded, kernel.body, kernel.variables, kernel.carried, kernel.rings, kernel.lists)
+    code = kernel.start, kernel.body, kernel.variables
+    parts = (guarded, *code, kernel.carried, kernel.rings, kernel.lists)
     text = f"{_about()}\n{parts!r}"
     return hashlib.sha256(text.encode()).hexdigest()
 

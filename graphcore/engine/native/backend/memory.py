@@ -7,18 +7,18 @@ have broken into it.
 
 from array import array
 from collections import deque
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from typing import Any
 
 from graphcore.engine.native.backend.layout import (
     CLEAN,
-    COUNT,
     CYCLE,
     DONE,
+    KEYS,
     REASON,
+    ROOM,
+    STAMPS,
     STATUS,
-    TIMES,
-    VALUES,
     Words,
 )
 from graphcore.engine.native.frontend.translation import Translation
@@ -75,9 +75,11 @@ class Memory:
             self.words[place + 2] = _ROOM - 1
         for place in words.lists.values():
             self.words[place + 1] = _ROOM
+        self.alarms = [array("q", bytes(8 * _ROOM)) for _ in range(2)]
+        self.words[ROOM] = _ROOM
         self._places = {name: self._places_of(name) for name in translation.carried}
         self._inputs = {name: self._places_of(name) for name in translation.inputs}
-        self._saved: dict[str, list[bytes]] = {}
+        self._saved: list[tuple[array[Any], bytes]] = []
 
     @property
     def address(self) -> int:
@@ -93,6 +95,11 @@ class Memory:
     def done(self) -> int:
         """The number of the last cycle that the kernel has run."""
         return self.words[DONE]
+
+    @property
+    def due(self) -> list[int]:
+        """The words of the last cycle that an alarm started, for each node that has alarms."""
+        return self._words.due
 
     @property
     def reason(self) -> int:
@@ -160,38 +167,45 @@ class Memory:
 
     # Calls of the kernel
 
-    def set_events(self, times: int, values: int, count: int, base: int) -> None:
-        """Set where the events are.
+    def begin(self, done: int, sources: Sequence[tuple[int, int, int]]) -> None:
+        """Prepare a call, and keep the items of deques and the alarms for `restore`.
 
         Args:
-            times: the address of their times.
-            values: the address of their values.
-            count: how many there are.
-            base: how many cycles come before those of the first.
+            done: how many cycles have run.
+            sources: for each source, the addresses of the times and of the values of its next
+                events, and how many these are.
         """
-        self.words[TIMES], self.words[VALUES], self.words[CYCLE] = times, values, base + 1
-        self.words[COUNT] = count
+        words = self.words
+        words[CYCLE] = done
+        for place, (times, values, count) in zip(self._words.sources, sources, strict=True):
+            words[place : place + 4] = array("q", (times, values, 0, count))
+        words[STAMPS], words[KEYS] = (part.buffer_info()[0] for part in self.alarms)
         of_lists = ((self._lists[name], at) for name, at in self._words.lists.items())
         of_rings = ((self._rings[name], at) for name, at in self._words.rings.items())
         for parts, place in (*of_rings, *of_lists):
             for at, part in enumerate(parts, place + 3):
                 self.words[at], self.words[at + len(parts)] = part.buffer_info()
 
-    def save(self) -> None:
-        """Keep the deques' items, before a call."""
-        self._saved = {
-            name: [part.tobytes() for part in parts] for name, parts in self._rings.items()
-        }
+        self._saved = [(part, part.tobytes()) for parts in self._changed() for part in parts]
+
+    def _changed(self) -> Iterator["list[array[Any]]"]:
+        """Yield the memory that a call changes even if it traps."""
+        yield from self._rings.values()
+        if self._words.due:
+            yield self.alarms
+
+    def given_out(self) -> list[int]:
+        """Return for each source how many of its events the last call has taken."""
+        return [self.words[place + 2] for place in self._words.sources]
 
     def restore(self) -> None:
-        """Put them back after a trap; the kernel has changed nothing else."""
-        for name, saved in self._saved.items():
-            for part, data in zip(self._rings[name], saved, strict=True):
-                memoryview(part).cast("B")[:] = data
+        """Take back what a call has changed that trapped."""
+        for part, data in self._saved:
+            memoryview(part).cast("B")[:] = data
         self.words[STATUS] = CLEAN
 
     def grow(self, number: int) -> None:
-        """Give a deque or list more room, by its number in the kernel."""
+        """Give a deque, a list or the alarms more room, by the number in the kernel."""
         rings = list(self._rings)
         if number < len(rings):
             name = rings[number]
@@ -201,11 +215,21 @@ class Memory:
                 part.extend(part)
             self.words[place + 2] = 2 * self.words[place + 2] + 1
             return
+        if number == len(rings) + len(self._lists):
+            self.make_room(self.words[ROOM] + 1)
+            return
         name = list(self._lists)[number - len(rings)]
         place = self._words.lists[name]
         for part in self._lists[name]:
             part.extend(part)
         self.words[place + 1] *= 2
+
+    def make_room(self, count: int) -> None:
+        """Make room for so many alarms."""
+        while self.words[ROOM] < count:
+            for part in self.alarms:
+                part.extend(part)
+            self.words[ROOM] *= 2
 
     # Parts
 
@@ -225,7 +249,7 @@ class Memory:
 
     def _put(self, places: "_Places", value: Any) -> None:
         kind = kind_of(value)
-        if kind is Kind.TUPLE and not _may_split(places, value):
+        if kind is Kind.TUPLE and len(value) != len(places.items):
             kind = Kind.OTHER
         if kind not in places.kinds:
             raise Unfit
@@ -309,14 +333,6 @@ class _Places:
         self.tag = tag
         self.of = of
         self.items = items
-
-
-def _may_split(places: _Places, value: tuple[Any, ...]) -> bool:
-    """Return whether the kernel can hold all items of a tuple; else the object stays in Python."""
-    return len(value) == len(places.items) and all(
-        _may_split(inner, item) if type(item) is tuple else kind_of(item)
-        for inner, item in zip(places.items, value, strict=True)
-    )
 
 
 def _parts(kinds: tuple[Kind, ...]) -> "list[array[Any]]":

@@ -10,6 +10,7 @@ from graphcore.engine.native.frontend.values import NUMBERS, Out, Scope, ring_it
 from graphcore.engine.native.frontend.variables import (
     NOTHING,
     Appended,
+    Delivered,
     Group,
     Known,
     Ring,
@@ -20,6 +21,7 @@ from graphcore.engine.native.ir import (
     Const,
     Expr,
     If,
+    Input,
     Kind,
     Op,
 )
@@ -172,6 +174,11 @@ class Expressions(Conditions):
         match owner, index:
             case Group(items), Const(Kind.INT, place) if -len(items) <= place < len(items):
                 return items[int(place)]
+            case Delivered(kinds), Const(Kind.INT, place):
+                kind = kinds[int(place)]
+                if kind is Kind.OTHER:
+                    raise Untranslated("a source without events")
+                return Input(kind, "value", int(place))
             case Ring(ring), Expr(Kind.INT):
                 return self.item(ring, index, f"{self.place(node, scope)}", out)
         raise Untranslated("an item")

@@ -25,6 +25,7 @@ from graphcore.engine.native.ir import (
     Push,
     Read,
     Trap,
+    Wake,
 )
 
 
@@ -56,6 +57,10 @@ class Statements(Calls):
             case ast.AnnAssign(ast.Name(), _, value):
                 if value is not None:
                     self._assign(node, [node.target], value, scope, out)
+            case ast.AugAssign(ast.Attribute(ast.Attribute(ast.Name("session")), "weak")) if (
+                scope.function is None
+            ):
+                pass  # the alarm that follows says that it keeps no run alive
             case ast.AugAssign(ast.Name() as target, operator, value):
                 load = self._made.setdefault(node, ast.Name(target.id, ast.Load()))
                 found = self._binary(node, operator, [load, value], scope, out)
@@ -87,6 +92,11 @@ class Statements(Calls):
         match node:
             case ast.Constant():
                 return
+            case ast.Call(ast.Name("heappush"), [ast.Name("heap"), entry], []) if (
+                scope.function is None
+            ):
+                self._wake(entry, scope, out)
+                return
             case ast.Call(ast.Attribute(owner, "append"), [item], []):
                 held = self.value(owner, scope, out)
                 if isinstance(held, Appended):
@@ -95,6 +105,19 @@ class Statements(Calls):
                     out.append(Append(held.name, parts(value)))
                     return
         self.value(node, scope, out)
+
+    def _wake(self, entry: ast.expr, scope: Scope, out: Out) -> None:
+        match entry:
+            case ast.BinOp(ast.BinOp(at, ast.LShift()), ast.BitOr(), ast.Constant(int(low))):
+                if self.alarms is None:
+                    raise Untranslated("an alarm")
+                bit, weak, last = self.alarms.parts(low)
+                time = self.scalar(self.value(at, scope, out))
+                if time.kind is not Kind.INT:
+                    raise Untranslated("an alarm at what is no time")
+                out.append(Wake(time, bit, not weak, last))
+            case _:
+                raise Untranslated("an alarm")
 
     # Assignments
 

@@ -5,15 +5,15 @@ The text is the one that the fused tier wrote: which nodes run, when, and on wha
 
 import ast
 from collections import Counter, deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from graphcore.engine.native.frontend.statements import Statements
 from graphcore.engine.native.frontend.surroundings import Surroundings
-from graphcore.engine.native.frontend.values import Out, Scope, ring_item
-from graphcore.engine.native.frontend.variables import Known, Value, Variables, kind_of
-from graphcore.engine.native.ir import Input, Kernel, Kind, Reason
+from graphcore.engine.native.frontend.values import Alarms, Out, Scope, ring_item
+from graphcore.engine.native.frontend.variables import Delivered, Known, Value, Variables, kind_of
+from graphcore.engine.native.ir import Input, Kernel, Kind, Reason, Start
 
 
 @dataclass(frozen=True)
@@ -26,14 +26,16 @@ class Text:
         carried: the variables that keep their values from one cycle to the next, and those that
             only one cycle uses but that are written back.
         read: those of `carried` that no cycle assigns.
-        value: the variable of the source's value.
+        values: of a lone source, the variable of its value.
+        alarms: what the function's alarms mean; `None` if a lone source starts all cycles.
     """
 
     source: str
     namespace: Mapping[str, Any]
     carried: frozenset[str]
     read: frozenset[str]
-    value: str
+    values: tuple[str, ...] = ()
+    alarms: Alarms | None = None
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,7 @@ class Loop:
 
 
 def translate(
-    loop: Loop, variables: Variables, observed: Mapping[str, object], value_kind: Kind
+    loop: Loop, variables: Variables, observed: Mapping[str, object], kinds: Sequence[Kind]
 ) -> Translation:
     """Return the kernel of a loop.
 
@@ -94,7 +96,7 @@ def translate(
         loop: the loop.
         variables: the kinds that earlier translations of this loop have found.
         observed: what the function's variables hold now.
-        value_kind: the kind of the source's values.
+        kinds: the kinds of the sources' values.
     """
     rings: dict[str, int | None] = {}
     lists: set[str] = set()
@@ -116,24 +118,33 @@ def translate(
         else:
             variables.observe(name, value)
     surroundings = Surroundings(loop.text.namespace, variables)
-    statements = Statements(variables, surroundings, rings, frozenset(lists))
+    alarms = loop.text.alarms
+    statements = Statements(variables, surroundings, rings, frozenset(lists), alarms)
     known: dict[str, Value] = {name: Known(value) for name, value in objects.items()}
+    if alarms is not None:
+        known["given"] = Delivered(tuple(kinds))
     scope = Scope({name: name for name in loop.names | set(loop.carried)}, known)
     while True:
         variables.changed = False
         body: Out = []
         statements.inlined = 0
         for name in loop.targets:
-            kind = value_kind if name == loop.text.value else Kind.INT
-            word = "value" if name == loop.text.value else name
-            variables.assign(name, Input(kind, word), body)
+            if name in loop.text.values:
+                variables.assign(name, Input(kinds[0], "value"), body)
+            elif name not in known:
+                variables.assign(name, Input(Kind.INT, name), body)
         statements.block(loop.body, scope, body)
         if not variables.changed:
             break
     apart = {*rings, *lists, *objects}
     held = tuple(name for name in loop.carried if name not in apart)
     inputs = tuple(surroundings.inputs)
+    start = Start(tuple(kinds))
+    if alarms is not None:
+        crowded = statements.traps.reason("very many cycles at one time")
+        start = Start(tuple(kinds), False, alarms.count - len(kinds), crowded)
     kernel = Kernel(
+        start,
         tuple(body),
         variables.slots(sorted(variables.kinds)),
         tuple(sorted(variables.slots((*held, *inputs)))),

@@ -5,7 +5,7 @@ from left to right: if an operand writes statements, what came before it is kept
 """
 
 import ast
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -14,6 +14,7 @@ from graphcore.engine.native.frontend.operations import Untranslated
 from graphcore.engine.native.frontend.surroundings import Surroundings
 from graphcore.engine.native.frontend.variables import (
     Appended,
+    Delivered,
     Group,
     Known,
     Ring,
@@ -69,6 +70,31 @@ class Scope:
         return replace(self, loop=(again, leave))
 
 
+@dataclass(frozen=True, slots=True)
+class Alarms:
+    """What the entries of the heap mean that the fused function pushes (see `Schedule`).
+
+    Attributes:
+        bits: for each node that starts cycles, by its index, the place of its bit.
+        weak_bit: the bit of an entry for an alarm that keeps no run alive.
+        last_bit: the bit of an entry for one of `schedule_last`.
+    """
+
+    bits: Mapping[int, int]
+    weak_bit: int
+    last_bit: int
+
+    @property
+    def count(self) -> int:
+        """How many nodes start cycles."""
+        return len(self.bits)
+
+    def parts(self, entry: int) -> tuple[int, bool, bool]:
+        """Return the place of the node's bit, whether it is weak, and whether it is a last one."""
+        index = entry & self.weak_bit - 1
+        return self.bits[index], bool(entry & self.weak_bit), bool(entry & self.last_bit)
+
+
 class Values:
     """Translates values: what all expressions share.
 
@@ -77,6 +103,7 @@ class Values:
         surroundings: the objects around the function.
         rings: the deques that the kernel holds, by variable, with their `maxlen`.
         lists: the lists that the kernel appends to, by variable.
+        alarms: what the function's alarms mean; `None` if it sets none.
     """
 
     def __init__(
@@ -85,11 +112,13 @@ class Values:
         surroundings: Surroundings,
         rings: dict[str, int | None],
         lists: frozenset[str],
+        alarms: "Alarms | None" = None,
     ) -> None:
         self.variables = variables
         self.surroundings = surroundings
         self.rings = rings
         self.lists = lists
+        self.alarms = alarms
         self.traps = Traps()
         self._numbers: dict[ast.AST, int] = {}
         self._made: dict[ast.AST, Any] = {}
@@ -107,7 +136,7 @@ class Values:
         Constants, deques and objects stay as they are.
         """
         match value:
-            case Const() | Ring() | Appended() | Known():
+            case Const() | Ring() | Appended() | Known() | Delivered():
                 return value
             case Group(items):
                 return Group(

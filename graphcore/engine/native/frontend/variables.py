@@ -65,7 +65,16 @@ class Known:
 
 
 _DEEPEST = 4  # how many tuples may be around a number
-Value = Expr | Several | Group | Ring | Appended | Known
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """The values of the present cycle's events, by the places of their sources; and their kinds."""
+
+    kinds: tuple[Kind, ...]
+
+
+Value = Expr | Several | Group | Ring | Appended | Known | Delivered
 NOTHING = Const(Kind.NONE, 0)
 
 

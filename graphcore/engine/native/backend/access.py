@@ -1,0 +1,86 @@
+"""Write the access to the words that a kernel and Python share, and to arrays."""
+
+from typing import Any, NamedTuple
+
+from llvmlite import ir
+
+from graphcore.engine.native.backend.arithmetic import BYTE, DOUBLE, TYPES, WORD
+from graphcore.engine.native.ir import Kind
+
+Llvm = Any  # llvmlite carries no types
+
+_MEMORY = {Kind.BOOL: BYTE, Kind.INT: WORD, Kind.FLOAT: DOUBLE}
+
+
+_NO_ARGUMENTS = ir.FunctionType(ir.VoidType(), [])
+
+
+class Array(NamedTuple):
+    """An array: the address of its items, and for how many there is room."""
+
+    items: Llvm
+    room: Llvm
+
+
+def whole(value: int) -> Llvm:
+    """Return a constant."""
+    return ir.Constant(WORD, value)
+
+
+class Access:
+    """Writes the access to memory.
+
+    Args:
+        build: where to write.
+        words: the address of the words.
+        guarded: whether the place of each item is checked against the room of the array.
+    """
+
+    def __init__(self, build: Llvm, words: Llvm, guarded: bool) -> None:
+        self.build = build
+        self.words = words
+        self._guarded = guarded
+
+    def load(self, place: int, kind: Kind = Kind.INT) -> Llvm:
+        """Write that a word is read."""
+        b, word = self.build, self._word(place)
+        if kind is Kind.FLOAT:
+            return b.load(b.bitcast(word, DOUBLE.as_pointer()))
+        value = b.load(word)
+        return b.trunc(value, TYPES[kind]) if kind is Kind.BOOL else value
+
+    def store(self, place: int, value: Llvm, kind: Kind = Kind.INT) -> None:
+        """Write that a word gets a value."""
+        b, word = self.build, self._word(place)
+        if kind is Kind.FLOAT:
+            b.store(value, b.bitcast(word, DOUBLE.as_pointer()))
+        else:
+            b.store(b.zext(value, WORD) if kind is Kind.BOOL else value, word)
+
+    def array(self, place: int, kind: Kind, room: int) -> Array:
+        """Write that the address of an array is read from a word, and its room from another."""
+        items = self.build.inttoptr(self.load(place), _MEMORY[kind].as_pointer())
+        return Array(items, self.load(room))
+
+    def load_item(self, array: Array, kind: Kind, place: Llvm) -> Llvm:
+        """Write that an item of an array is read."""
+        self._check(array, place)
+        value = self.build.load(self.build.gep(array.items, [place]))
+        return self.build.trunc(value, TYPES[kind]) if kind is Kind.BOOL else value
+
+    def store_item(self, array: Array, kind: Kind, place: Llvm, value: Llvm) -> None:
+        """Write that an item of an array gets a value."""
+        self._check(array, place)
+        given = self.build.zext(value, BYTE) if kind is Kind.BOOL else value
+        self.build.store(given, self.build.gep(array.items, [place]))
+
+    def _check(self, array: Array, place: Llvm) -> None:
+        if not self._guarded:
+            return
+        b = self.build
+        with b.if_then(b.icmp_unsigned(">=", place, array.room), likely=False):
+            trap = b.module.declare_intrinsic("llvm.trap", (), _NO_ARGUMENTS)
+            b.call(trap, [])
+
+    def _word(self, place: int) -> Llvm:
+        return self.build.gep(self.words, [whole(place)])

@@ -1,0 +1,80 @@
+"""Hand the engine time and the alarms of a run over to a kernel, and back to the session (R7)."""
+
+from collections.abc import Sequence
+
+from graphcore.engine.native.backend.alarms import WEAK as WEAK_KEY
+from graphcore.engine.native.backend.layout import (
+    ALARMS,
+    ALIVE,
+    FIRST,
+    LOOK,
+    TIME,
+    UNTIL,
+    WEAK,
+)
+from graphcore.engine.native.backend.memory import Memory, Unfit
+from graphcore.engine.native.feed import Feed
+from graphcore.engine.run.session import Session
+
+_MOST = (1 << 63) - 1
+_STAMPS = range(-(1 << 62), 1 << 62)
+
+
+class Handover:
+    """Hands over between a session and kernels.
+
+    Args:
+        session: the run.
+        woken: the nodes that start cycles, by their bits.
+        sources: how many of them are sources; the others have alarms.
+    """
+
+    def __init__(self, session: Session, woken: Sequence[int], sources: int) -> None:
+        self._session = session
+        self._woken = woken
+        self._alarmed = woken[sources:]
+        self._bits = {index: bit for bit, index in enumerate(woken)}
+
+    def give(self, memory: Memory) -> None:
+        """Give a kernel the time and the alarms.
+
+        Raises:
+            Unfit: if the time of an alarm has no room in a stamp.
+        """
+        session, words = self._session, memory.words
+        words[TIME], words[FIRST] = session.time, session.first_cycle
+        schedule = session.schedule
+        memory.make_room(len(schedule.heap))
+        stamps, keys = memory.alarms
+        for place, entry in enumerate(sorted(schedule.heap)):
+            time, bit = entry >> schedule.bits, self._bits[entry & schedule.mask]
+            if time not in _STAMPS:
+                raise Unfit
+            stamps[place] = time << 1 | bool(entry & schedule.last_bit)
+            keys[place] = bit | (WEAK_KEY if entry & schedule.weak_bit else 0)
+        words[ALARMS], words[WEAK] = len(schedule.heap), schedule.weak
+        for place, index in zip(memory.due, self._alarmed, strict=True):
+            words[place] = session.states[index].due_in
+
+    def limit(self, memory: Memory, feed: Feed) -> None:
+        """Tell a kernel how far it may go."""
+        words = memory.words
+        words[LOOK] = min(self._session.look_at, _MOST)
+        words[UNTIL] = min(feed.until, feed.fails_at, _MOST)
+        words[ALIVE] = feed.is_open
+
+    def take(self, memory: Memory) -> None:
+        """Take the time and the alarms back from a kernel."""
+        session, words = self._session, memory.words
+        session.time, session.first_cycle, session.cycle = words[TIME], words[FIRST], memory.done
+        schedule, count = session.schedule, words[ALARMS]
+        heap = []
+        for stamp, key in zip(*(part[:count] for part in memory.alarms), strict=True):
+            flags = self._woken[key & WEAK_KEY - 1]
+            flags |= schedule.last_bit if stamp & 1 else 0
+            flags |= schedule.weak_bit if key & WEAK_KEY else 0
+            heap.append(stamp >> 1 << schedule.bits | flags)
+        schedule.heap[:] = sorted(heap)
+        schedule.weak = words[WEAK]
+        for place, index in zip(memory.due, self._alarmed, strict=True):
+            session.states[index].due_in = words[place]
