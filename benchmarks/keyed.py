@@ -45,8 +45,9 @@ def measure() -> Measured:
 
 def figures(measured: Measured) -> list[Figure]:
     reason = (
-        "a generator is resumed where the peer calls a method, the loop looks for alarms before "
-        "each value, and the sub-graph tests whether a value is missing"
+        "the source numbers and times each value, the mean looks for missing values and counts the "
+        "others, and each tick of a key is a dict of its own, which `count` looks at; with nothing "
+        "at all in the sub-graphs a value takes as long as the peer needs for everything"
     )
     lines = compare(
         measured,

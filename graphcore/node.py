@@ -221,18 +221,19 @@ class MutableNode(Generic[T]):
         MutableNode.__init__(self)
         for name, kind in self._inputs.items():
             given = getattr(self, name)
-            argument = f"{name} of {type(self).__name__}"
             if kind.holds is list:
-                setattr(self, name, _nodes_of(given, argument))
+                setattr(self, name, _nodes_of(given, self, name))
             elif kind.holds is dict:
-                setattr(self, name, _named_nodes_of(given, argument))
+                setattr(self, name, _named_nodes_of(given, self, name))
             else:
-                setattr(self, name, node_of(given, argument))
+                setattr(self, name, _input_node(given, self, name))
         for name, make in self._outputs.items():
             setattr(self, name, make(self, name))
         if type(self).upstreams is MutableNode.upstreams:
             for name in self._parameters:
-                _refuse_stream(getattr(self, name), f"{name} of {type(self).__name__}")
+                given = getattr(self, name)
+                if not isinstance(given, _NO_STREAMS):
+                    _refuse_stream(given, f"{name} of {type(self).__name__}")
         self._renew_state()
 
     @property
@@ -452,8 +453,6 @@ def _refuse_stream(given: object, argument: str) -> None:
     Raises:
         InvalidTypeError: for a stream; the message names the argument.
     """
-    if isinstance(given, _NO_STREAMS):
-        return
     items: Iterable[object] = given.values() if isinstance(given, dict) else ()
     items = given if isinstance(given, list | tuple) else items
     for each in (given, next(iter(items), None)):
@@ -467,18 +466,37 @@ def _refuse_stream(given: object, argument: str) -> None:
             )
 
 
-def _nodes_of(given: object, argument: str) -> "list[MutableNode[Any]]":
+# A node is wired in microseconds, so the text that names an argument is made only for an error.
+
+
+def _input_node(
+    given: object, owner: MutableNode[Any], name: str, place: str = ""
+) -> "MutableNode[Any]":
+    """Return the node behind an item of an input of `owner`."""
+    found = given if isinstance(given, MutableNode) else getattr(given, "node", None)
+    if isinstance(found, MutableNode) and "serial" in vars(found):
+        return found
+    return node_of(given, f"{name} of {type(owner).__name__}{place}")
+
+
+def _nodes_of(given: object, owner: MutableNode[Any], name: str) -> "list[MutableNode[Any]]":
+    if type(given) is list and not given:
+        return []
+    argument = f"{name} of {type(owner).__name__}"
     if isinstance(given, MutableNode) or not isinstance(given, Iterable):
         raise InvalidTypeError(f"{argument} must be a list of streams, not {shorten(given)}")
     if isinstance(getattr(given, "node", None), MutableNode):
         raise InvalidTypeError(f"{argument} must be a list of streams, not one stream")
-    return [node_of(item, f"{argument}[{i}]") for i, item in enumerate(given)]
+    return [_input_node(item, owner, name, f"[{i}]") for i, item in enumerate(given)]
 
 
-def _named_nodes_of(given: object, argument: str) -> "dict[str, MutableNode[Any]]":
+def _named_nodes_of(
+    given: object, owner: MutableNode[Any], name: str
+) -> "dict[str, MutableNode[Any]]":
+    argument = f"{name} of {type(owner).__name__}"
     if not isinstance(given, Mapping):
         raise InvalidTypeError(f"{argument} must be a dict of streams, not {shorten(given)}")
-    for name in given:
-        if not isinstance(name, str):
-            raise InvalidTypeError(f"{argument} must have text as keys, not {shorten(name)}")
-    return {name: node_of(item, f"{argument}[{name!r}]") for name, item in given.items()}
+    for key in given:
+        if not isinstance(key, str):
+            raise InvalidTypeError(f"{argument} must have text as keys, not {shorten(key)}")
+    return {key: _input_node(item, owner, name, f"[{key!r}]") for key, item in given.items()}

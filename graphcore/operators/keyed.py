@@ -232,29 +232,28 @@ class GroupBy(Keys[K]):
             self.idle.begin(self.runs)
 
     def cycle(self, state: GraphState) -> bool:
-        ticked = state.ticked(self.source)
-        due = state.due
-        for each in self.outside:
-            due = due or state.ticked(each)
-        values = _NOTHING
-        if ticked:
+        changes: dict[K, Any] | None = None
+        if not state.ticked(self.source):
+            changes = self.runs.run(_NOTHING)
+        else:
             value = self.source.value
             key = self.present = self.key(value)
             run = self.quick.get(key)
-            if run is not None and not due:
+            for each in self.outside:
+                if state.ticked(each):
+                    run = None
+            if run is not None and not state.due:
                 result = run(value)
-                if result is ABSENT:
-                    return False
-                self.value = {key: result}
-                return True
-            if key not in self.runs and len(self.runs) >= self.max_keys:
-                raise InvalidValueError(
-                    f"the key {shorten(key)} would be one more than max_keys={self.max_keys}"
-                )
-            values = {key: value}
-            if self.idle is not None:
-                self.idle.note(key)
-        changes = self.runs.run(values)
+                if result is not ABSENT:
+                    changes = {key: result}
+            else:
+                if key not in self.runs and len(self.runs) >= self.max_keys:
+                    raise InvalidValueError(
+                        f"the key {shorten(key)} would be one more than max_keys={self.max_keys}"
+                    )
+                if self.idle is not None:
+                    self.idle.note(key)
+                changes = self.runs.run({key: value})
         if not changes:
             return False
         self.value = changes

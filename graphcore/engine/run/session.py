@@ -80,6 +80,9 @@ class Session:
         resumable: no: an error ends the run.
     """
 
+    # What a compiled loop reads or writes in each cycle; in a slot that takes half the time.
+    __slots__ = ("__dict__", "__weakref__", "cycle", "first_cycle", "interrupted", "time")
+
     resumable = False
 
     def __init__(

@@ -183,7 +183,7 @@ def test_events_that_do_not_all_exist_before_the_run_are_asked_for_one_by_one(
 def test_a_second_source_and_a_node_that_wakes_itself_need_another_loop() -> None:
     source = gc.replay([1, 2], "ab")
     assert loop_of(source.merge(gc.constant("c"))) == "for cycle in cycles:"
-    assert loop_of(source.delay(5)) == "for moment, given, detail in events:"
+    assert loop_of(source.delay(5)) == "for moment, given, cycle in events:"
 
 
 def test_the_cycle_of_a_subclass_runs() -> None:

@@ -268,6 +268,28 @@ class _Placing:
         return Held(clock.flag)
 
 
+def asked_flags(block: PlacedBlock) -> Iterator[int]:
+    """Yield the nodes whose flags a test asks for, some several times."""
+    yield from _flags_in(block.test)
+    for item in block.items:
+        if isinstance(item, PlacedBlock):
+            yield from asked_flags(item)
+            continue
+        for test in item.tests.values():
+            yield from _flags_in(test)
+        if item.dependants is not None:
+            yield from asked_flags(item.dependants)
+
+
+def _flags_in(test: Test) -> Iterator[int]:
+    match test:
+        case Now(index) | Held(index):
+            yield index
+        case AnyOf(tests) | AllOf(tests):
+            for each in tests:
+                yield from _flags_in(each)
+
+
 def _starters(clock: Clock, opened: Container[Clock]) -> Iterator[Clock]:
     """Yield the clocks that start a block of this clock."""
     if clock.of is Of.CHOICE or clock in opened:

@@ -67,6 +67,10 @@ class Driver(ABC):
     def due_test(self, index: int) -> str:
         """Return the test of whether an alarm or an event of this node starts the cycle."""
 
+    def ticked_test(self, index: int) -> str:
+        """Return a test of whether a node ticked that is shorter than its flag's; empty if none."""
+        return ""
+
     def take_event(self, out: Lines, indent: int, index: int) -> None:  # noqa: B027  # as it has it
         """Write the line that takes the value of a replaced source's event."""
 
@@ -253,12 +257,15 @@ class EventsAndAlarmsDriver(RunDriver):
     """A loop over the events of the only recorded source, with the cycles of alarms in between.
 
     An alarm for the time of an event goes off in the cycle of the event (R6). The last event of the
-    loop is `absent`: it lets the alarms up to the end of the run go off. There `detail` is the time
-    of the event after the end, which keeps the run alive up to the end. An event that the source
-    fails to give is `failed`, and `detail` the error, which is raised at the place of the source.
+    loop is `absent`: it lets the alarms up to the end of the run go off. There `recorded.following`
+    is the time of the event after the end, which keeps the run alive up to the end. An event that
+    the source fails to give is `failed`; its error is raised at the place of the source.
+
+    Each event comes with the number of a cycle. A cycle of alarms before the event takes that
+    number, and the event the next one.
     """
 
-    arguments = ", events, limit"
+    arguments = ", events, recorded, cycles, limit"
     indent = 3
     _events: RecordedEvents
 
@@ -271,26 +278,27 @@ class EventsAndAlarmsDriver(RunDriver):
         out.add(1, "heap, bits, last_bit = schedule.heap, schedule.bits, schedule.last_bit")
         out.add(1, "cycle = 0")
         [source] = self.replaced
-        out.add(1, "for moment, given, detail in events:", source)
+        out.add(1, "for moment, given, cycle in events:", source)
         self.begins = len(out)
-        out.add(2, "alone = False")
-        out.add(2, "while not alone:")
+        out.add(2, "while True:")
+        out.add(3, "woken = ()")
+        out.add(3, "now = moment")
+        out.add(3, "alone = True")
+        # Most cycles have no alarm: one test leads past all that is about alarms.
+        out.add(3, "if heap or given is absent:")
         # An event comes before the last alarms of its time.
         bound = "(moment << bits) + last_bit if given is not absent else moment + 1 << bits"
-        out.add(3, f"if heap and heap[0] < ({bound}):")
-        out.add(4, "entry, now = heap[0], schedule.next_time()")
-        out.add(4, "if not heap or heap[0] != entry:")
-        out.add(5, "continue")  # it was cancelled
-        over = "detail is None and now != time and not schedule.keeps_alive()"
-        out.add(4, f"if given is absent and {over}:")
+        out.add(4, f"if heap and heap[0] < ({bound}):")
+        out.add(5, "entry, now = heap[0], schedule.next_time()")
+        out.add(5, "if not heap or heap[0] != entry:")
+        out.add(6, "continue")  # it was cancelled
+        over = "recorded.following is None and now != time and not schedule.keeps_alive()"
+        out.add(5, f"if given is absent and {over}:")
+        out.add(6, "break")
+        out.add(5, "woken = schedule.take(now)")
+        out.add(5, "alone = now == moment and given is not absent")
+        out.add(4, "elif given is absent:")
         out.add(5, "break")
-        out.add(4, "woken = schedule.take(now)")
-        out.add(4, "alone = now == moment and given is not absent")
-        out.add(3, "elif given is absent:")
-        out.add(4, "break")
-        out.add(3, "else:")
-        out.add(4, "woken, now, alone = (), moment, True")
-        out.add(3, "cycle += 1")
         out.add(3, "if now != time:")
         out.add(4, "session.time = time = now")
         out.add(4, "session.first_cycle = cycle")
@@ -304,17 +312,23 @@ class EventsAndAlarmsDriver(RunDriver):
     def epilogue(self, out: Lines) -> None:
         out.add(3, "if cycle == limit or session.interrupted and session.answer():")
         out.add(4, "return locals()")
+        out.add(3, "if alone:")
+        out.add(4, "break")
+        out.add(3, "cycle = next(cycles)")
 
     def due_test(self, index: int) -> str:
         # Most cycles have no alarm: to ask that first takes half the time.
         return "alone" if index in self.replaced else f"(woken and {index} in woken)"
+
+    def ticked_test(self, index: int) -> str:
+        return "alone" if index in self.replaced else ""
 
     def went_off(self, index: int) -> str:
         return f"{index} in woken"
 
     def take_event(self, out: Lines, indent: int, index: int) -> None:
         out.add(indent, "if given is failed:", index)
-        out.add(indent + 1, "raise detail", index)
+        out.add(indent + 1, "raise recorded.error", index)
         out.add(indent, f"{self.layout.values[index]} = given", index)
 
     def due_list(self, out: Lines, indent: int) -> None:
@@ -331,9 +345,12 @@ class EventsAndAlarmsDriver(RunDriver):
         schedule.drop(lambda each: each == index)
         self._events = RecordedEvents(sources[index].chunks(session.start_time), session, True)
         last = NEVER - 1 if session.end is None else session.end
-        at_the_end = ((last, ABSENT, self._events.following) for _ in range(1))
+        cycles = self._events.cycles
+        at_the_end = ((last, ABSENT, next(cycles)) for _ in range(1))
         events = itertools.chain.from_iterable(self._events.with_failure())
-        return itertools.chain(events, at_the_end), session.limit
+        no_limit = -1  # compared with an `int`, which takes less time than with `None`
+        limit = no_limit if session.limit is None else session.limit
+        return itertools.chain(events, at_the_end), self._events, cycles, limit
 
     def moment(self, session: Session, variables: Mapping[str, Any]) -> tuple[int, int]:
         return session.cycle, session.time

@@ -257,7 +257,9 @@ class _Emitter:
         self._tree(blocks[middle:], indent + 1)
 
     def _set_flag(self, index: int, starts: Sequence[int], indent: int) -> None:
-        self._out.add(indent, f"{self._layout.flags[index]} = cycle", index)
+        flag = self._layout.flags.get(index)
+        if flag is not None:
+            self._out.add(indent, f"{flag} = cycle", index)
         for first in starts:
             self._out.add(indent, f"heappush(due, {first})")
 
@@ -270,7 +272,8 @@ class _Emitter:
             case Never():
                 return "False"
             case Now(index):
-                return f"{self._layout.flags[index]} == cycle"
+                at_once = self._driver.ticked_test(index)
+                return at_once or f"{self._layout.flags[index]} == cycle"
             case Held(index):
                 return self._layout.flags[index]
             case IsDue(index):

@@ -25,7 +25,11 @@ class RecordedEvents:
 
     Attributes:
         following: the time of the first event after the run's last time; `None` if there is none.
+        cycles: the numbers of the cycles, of which each event takes the next one.
+        error: what the source raised instead of giving its next event.
     """
+
+    error: Exception
 
     def __init__(self, chunks: Chunks, session: Session, timed: bool) -> None:
         self._chunks = chunks
@@ -35,6 +39,7 @@ class RecordedEvents:
         self._cycles_before = 0
         self._time_before = session.time
         self.following: int | None = None
+        self.cycles = count(1)
 
     def __iter__(self) -> Iterator[Iterable[Any]]:
         """Yield chunks of (time, value, cycle) or, without times, of (value, cycle)."""
@@ -43,7 +48,7 @@ class RecordedEvents:
             return
         # The last argument of each zip: `zip` asks for it only if the others gave an item, so that
         # no number is lost at the end of a chunk.
-        cycles = count(1)
+        cycles = self.cycles
         done = 0
         for times, values in self._chunks:
             if limit is not None:
@@ -68,13 +73,15 @@ class RecordedEvents:
     def with_failure(self) -> Iterator[Iterable[Any]]:
         """Yield the same chunks; if the source fails, the last one is the failure as an event.
 
-        It is (time, `FAILED`, error), and further nodes may be due in its cycle. The time is that
+        It is (time, `FAILED`, cycle), and further nodes may be due in its cycle. The time is that
         of the event before it, or of the start.
         """
         try:
             yield from self
         except Exception as error:  # raised in its cycle, when the source's turn comes
-            yield ((self._times[-1] if self._times else self._time_before, FAILED, error),)
+            self.error = error
+            time = self._times[-1] if self._times else self._time_before
+            yield ((time, FAILED, next(self.cycles)),)
 
     def time_of(self, cycle: int) -> int:
         """Return the time of the last cycle, given its number; 0 means that there was none."""

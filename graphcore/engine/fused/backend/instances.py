@@ -65,7 +65,9 @@ class ResumeDriver(Driver):
         self.takes_value = len(inlets) == 1 and self.woken == [*inlets] and not layout.asks_time
 
     def prologue(self, out: Lines) -> None:
-        out.add(1, "cycle = 0")
+        counts = bool(self.layout.flags or self.layout.cases)
+        if counts:
+            out.add(1, "cycle = 0")
         out.add(1, "result = absent")
         indent = 1
         if not self.resumable:
@@ -77,7 +79,8 @@ class ResumeDriver(Driver):
         else:
             out.add(indent + 1, "woken, given, time = yield result")
         self.begins = len(out)
-        out.add(indent + 1, "cycle += 1")
+        if counts:
+            out.add(indent + 1, "cycle += 1")
         out.add(indent + 1, "result = absent")
         if self.resumable:
             out.add(indent + 1, "try:")
@@ -245,9 +248,11 @@ class Compiled:
                 own["value"] = variables[value]
             for attribute, name in state:
                 own[attribute] = variables[name]
-            flag = self._flag_of.get(index, (None, 0, 0))[0]
+            counter = self._flag_of.get(index, (None, 0, 0))[0]
+            flag = None if counter is None else self._layout.flags.get(counter)
             # The generator counts its own cycles: all that matters is whether the node has ticked.
-            has_ticked = flag is None or variables[self._layout.flags[flag]]
+            # A node without a flag has if it has a value.
+            has_ticked = flag is None or variables[flag]
             own["ticked_in"] = 1 if has_ticked and value in variables else 0
 
     def copies(

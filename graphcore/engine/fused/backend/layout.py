@@ -6,7 +6,7 @@ from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from graphcore.engine.fused.analysis.tests import Placed, PlacedBlock, PlacedNode
+from graphcore.engine.fused.analysis.tests import Placed, PlacedBlock, PlacedNode, asked_flags
 from graphcore.engine.fused.ir import (
     Attribute,
     Builtin,
@@ -42,7 +42,6 @@ _TAKEN = {
         "current_frame",
         "cycle",
         "cycles",
-        "detail",
         "due",
         "dues",
         "end",
@@ -67,7 +66,7 @@ _TAKEN = {
         "mask",
     ),
     *("attributes", "monotonic", "never", "now", "offset", "put_off", "run", "schedule", "session"),
-    *("result", "start", "states", "steps", "time", "variables", "weak_bit", "woken"),
+    *("recorded", "result", "start", "states", "steps", "time", "variables", "weak_bit", "woken"),
     *_BUILTINS,
 }
 # Names that the function of a sub-graph uses as well.
@@ -128,7 +127,8 @@ class Layout:
         names: for each node, the text that fills each of its holes.
         values: for each node, the variable of its value.
         working: for each node, the variable that its cycle assigns as `value`.
-        flags: for each node that sets a flag, or whose block does, the variable.
+        flags: for each node that sets a flag, or whose block does, the variable; in a sub-graph
+            without sources only if some test asks for the flag.
         states: for each node whose `GraphState` is used, the variable.
         steps: for each node that is called, the variable of its method.
         attributes: for each mirrored node, the variable that holds its `__dict__`.
@@ -260,7 +260,13 @@ class _LayingOut:
             )
             names.append(self._holes(node, needs.holes, dict(state + read)))
             kept.append(Kept(index, value, set_last, state, read, needs.fixed))
-        flags = {index: self._new(f"{nodes[index].label}_at") for index in _flagged(placed.top)}
+        flagged = list(_flagged(placed.top))
+        if self._shared_nodes is not None and not self._has_sources():
+            # Nothing but its own text asks a sub-graph when nodes ticked, unless it has sources
+            # (R15): a flag that no test asks for would only cost time.
+            asked = set(asked_flags(placed.top))
+            flagged = [each for each in flagged if each in asked or nodes[each].owner >= 0]
+        flags = {index: self._new(f"{nodes[index].label}_at") for index in flagged}
         return Layout(
             names,
             values,
@@ -280,6 +286,11 @@ class _LayingOut:
             any(node.woken and not delivers(node) for node in nodes),
             self._symbols,
         )
+
+    def _has_sources(self) -> bool:
+        """Return whether a sub-graph has sources other than its inlets."""
+        own = (node for node in self._nodes if self._differs(node))
+        return any(node.is_source and node.index not in self._replaced for node in own)
 
     def _cases(self) -> dict[int, tuple[str, str, str]]:
         nodes = self._nodes
