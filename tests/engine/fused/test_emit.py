@@ -10,6 +10,7 @@ import pytest
 
 import graphcore as gc
 from graphcore.engine.fused.analysis.drivers import DriverName
+from graphcore.engine.fused.backend.instances import Compiled
 from graphcore.engine.fused.backend.program import Program
 from graphcore.engine.fused.pipeline import compile_for, read
 from graphcore.engine.plan import Plan
@@ -378,3 +379,25 @@ def test_an_error_in_any_place_of_a_chain_is_noted_on_its_node(place: int, progr
     (note,) = caught.value.__notes__
     assert note.startswith(f"in step {place} (Map), ")
     assert "at 1970-01-01T00:00:00.000000002Z (2 ns)" in note
+
+
+def test_a_sub_graph_that_asks_for_the_time_is_sent_its_values_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made: list[Compiled] = []
+    make = Compiled.__init__
+
+    def making(compiled: Compiled, *given: Any) -> None:
+        make(compiled, *given)
+        made.append(compiled)
+
+    monkeypatch.setattr(Compiled, "__init__", making)
+    values = gc.from_iterable([1.0, 3.0, 8.0], period="1s")
+    keyed = values.group_by(lambda value: "a", lambda own, key: own.ewm(halflife="1s").mean())
+    out = keyed.changes.collect()
+    out.run()
+
+    assert [each.takes_value for each in made] == [True]
+    alone = values.ewm(halflife="1s").mean().collect()
+    alone.run()
+    assert [changes["a"] for changes in out.values] == list(alone.values)

@@ -43,8 +43,8 @@ Generator: TypeAlias = "GeneratorType[Any, Any, None]"
 class ResumeDriver(Driver):
     """A sub-graph's loop: the owner resumes it for each cycle.
 
-    If only the one inlet can start a cycle, and no node asks for the time, the owner sends the
-    value alone; otherwise the nodes that start the cycle, the inlets' values and the time.
+    If only the one inlet can start a cycle, the owner sends the value alone; otherwise the nodes
+    that start the cycle, the inlets' values and the time.
     """
 
     indent = 3
@@ -62,7 +62,7 @@ class ResumeDriver(Driver):
         self.root = root
         self.resumable = resumable
         self.replaced = frozenset(inlets)
-        self.takes_value = len(inlets) == 1 and self.woken == [*inlets] and not layout.asks_time
+        self.takes_value = len(inlets) == 1 and self.woken == [*inlets]
 
     def prologue(self, out: Lines) -> None:
         counts = bool(self.layout.flags or self.layout.cases)
@@ -79,6 +79,8 @@ class ResumeDriver(Driver):
         else:
             out.add(indent + 1, "woken, given, time = yield result")
         self.begins = len(out)
+        if self.takes_value and self.layout.asks_time:
+            out.add(indent + 1, "time = session.time")
         if counts:
             out.add(indent + 1, "cycle += 1")
         out.add(indent + 1, "result = absent")
