@@ -20,10 +20,10 @@ from graphcore.view.unix import folder, socket_of
 from tests.view.pages import Page, row_of
 
 PROGRAM = """
-import sys
+import os
 import graphcore as gc
 numbers = gc.ticker("5ms").count().named("numbers")
-out = numbers.map(lambda n: 1 / (n - {fails})).named("inverse")
+out = numbers.map(lambda n: 1 / {divisor}).named("inverse")
 print("running", flush=True)
 gc.Graph(out).run(realtime=True, {options})
 """
@@ -60,9 +60,9 @@ def programs() -> Iterator[list[subprocess.Popen[str]]]:
 
 
 def start(
-    programs: list[subprocess.Popen[str]], options: str = "watchable=True", fails: str = "0"
+    programs: list[subprocess.Popen[str]], options: str = "watchable=True", divisor: str = "n"
 ) -> subprocess.Popen[str]:
-    text = PROGRAM.format(options=options, fails=fails)
+    text = PROGRAM.format(options=options, divisor=divisor)
     pipe = subprocess.PIPE
     command = [sys.executable, "-c", text]
     program = subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True)
@@ -114,13 +114,16 @@ def test_another_process_watches_a_run_until_it_ends(
 def test_an_error_of_the_run_reaches_the_watcher_and_the_socket_is_removed(
     programs: list[subprocess.Popen[str]], own_folder: Path
 ) -> None:
-    program = start(programs, fails="400")
+    broken = own_folder.parent / "broken"
+    program = start(programs, divisor=f"(not os.path.exists({str(broken)!r}))")
     wait_for(lambda: sockets(own_folder), "socket")
     watcher = watch(programs, str(program.pid))
     assert watcher.stdout is not None
     url = watcher.stdout.readline().split()[0]
     with connect_page(url) as connection:
         page = Page(connection)
+        page.until(lambda now: now["status"] == "running")
+        broken.touch()
         now = page.until(lambda now: bool(now["failure"]))
         assert "in inverse (Map), wired at <string>:5" in now["failure"]
     assert watcher.communicate(timeout=30)[0] == "the run has ended by error\n"
