@@ -230,7 +230,9 @@ def _makes_streams(function: Callable[..., Any]) -> bool:
 
 
 def _signatures(function: Callable[..., Any]) -> list[tuple[inspect.Signature, dict[str, Any]]]:
-    written = typing.get_overloads(function) or [function]
+    # The overloads of Python's operators say what comes out; all take a stream or a value.
+    overloads = [] if function.__name__.startswith("__") else typing.get_overloads(function)
+    written = overloads or [function]
     found = [(inspect.signature(each), _hints(each)) for each in written]
     # Overloads for arrays are those for numbers, of a twin; KINDS has no arrays.
     return [each for each in found if "ndarray" not in str(each[1].get("self"))]
