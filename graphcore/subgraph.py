@@ -16,6 +16,7 @@ from graphcore.node import Active, MutableNode, Source, node_of
 from graphcore.state import GraphState
 
 T = TypeVar("T")
+_Roots = list[MutableNode[Any]]
 
 ABSENT: Final = object()
 
@@ -202,7 +203,7 @@ class _Builds(threading.local):
     """The extra roots of the builds that are in progress in this thread, the innermost last."""
 
     def __init__(self) -> None:
-        self.roots: list[list[MutableNode[Any]]] = []
+        self.roots: list[_Roots] = []
 
 
 _builds = _Builds()
