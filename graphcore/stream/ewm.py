@@ -173,7 +173,9 @@ class Ewm(Handle, Generic[F, At]):
     ) -> "Stream[Any]":
         """Return the stream of a figure of pairs of values."""
         sources: list[Active[Any]] = [self._source, node_of(other, "other")]
-        return self._wired(joint.Together(sources=sources, weights=[]), cls, least, parameters)
+        return self._wired(
+            joint.Together(sources=sources, weights=[], weight=1.0), cls, least, parameters
+        )
 
     def _figure(self, cls: type[ewm.Ewm], least: int = 1, **parameters: Any) -> "Stream[Any]":
         return self._wired(self._source, cls, least, parameters)

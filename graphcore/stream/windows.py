@@ -107,6 +107,7 @@ class Extent:
     includes_present: bool
     minimum: int | None
     usual: int
+    closed: Closed = "right"
 
 
 def extent_of(window: int | Duration, min_periods: int | None, closed: Closed) -> Extent:
@@ -134,11 +135,11 @@ def extent_of(window: int | Duration, min_periods: int | None, closed: Closed) -
                 f'a window of {window} values with closed="{closed}" holds at most {length}, so '
                 f"{least} is never reached"
             )
-        return Extent(True, True, False, length, 0, includes_present, minimum, usual)
+        return Extent(True, True, False, length, 0, includes_present, minimum, usual, closed)
     span = to_period(window)
     if closed in ("left", "both"):  # [t - d, ... is (t - d - 1 ns, ...
         span += 1
-    return Extent(True, False, True, 0, span, includes_present, periods_of(min_periods), 1)
+    return Extent(True, False, True, 0, span, includes_present, periods_of(min_periods), 1, closed)
 
 
 def periods_of(given: int | None) -> int | None:
@@ -166,7 +167,7 @@ class Statistics(Handle, Generic[F, At]):
         on: Active[object] | None,
         reset: Active[object] | None,
         on_reset: OnReset,
-        weights: Passive[Any] | None,
+        weights: Passive[Any] | Literal["time"] | None,
         make_stream: MakeStream,
     ) -> None:
         if on_reset not in ("drop", "emit"):
@@ -181,7 +182,16 @@ class Statistics(Handle, Generic[F, At]):
         self._resets: list[Active[object]] = [] if reset is None else [node_of(reset, "reset")]
         self._emits = on_reset == "emit"
         self._weights: list[Passive[Any]] = []
-        if weights is not None:
+        self._holds = isinstance(weights, str)
+        if isinstance(weights, str):
+            if weights != "time":
+                raise InvalidValueError(f'weights must be a stream or "time", not {weights!r}')
+            if extent.closed != "right":
+                raise InvalidValueError(
+                    f'weights="time" takes closed="right" alone, not {extent.closed!r}: a value '
+                    "counts from its own instant on"
+                )
+        elif weights is not None:
             self._weights = [node_of(weights, "weights")]
         self._make_stream = make_stream
 
@@ -190,14 +200,16 @@ class Statistics(Handle, Generic[F, At]):
         return self._figure(whole.Count, 0, sums_nothing=True)
 
     def sum(self) -> "Stream[F]":
-        """Return the sum, correctly rounded."""
+        """Return the sum, correctly rounded; with ``weights="time"``, in units times ns."""
+        if self._holds:
+            return self._joint(joint.HeldSum, 1, degrees=0)
         if self._weights:
             return self._joint(joint.WeightedSum, 0, sums_nothing=True)
         return self._figure(moments.Sum, 0, sums_nothing=True)
 
     def mean(self) -> "Stream[F]":
         """Return the arithmetic mean."""
-        if self._weights:
+        if self._weighs:
             return self._joint(joint.WeightedMean, 1, degrees=0)
         return self._figure(moments.Mean, 1)
 
@@ -207,15 +219,15 @@ class Statistics(Handle, Generic[F, At]):
         Args:
             ddof: what is subtracted from the number of values in the denominator.
         """
-        return self._spread(joint.WeightedVar if self._weights else moments.Var, ddof)
+        return self._spread(joint.WeightedVar if self._weighs else moments.Var, ddof)
 
     def std(self, ddof: int = 1) -> "Stream[F]":
         """Return the standard deviation, the root of the variance."""
-        return self._spread(joint.WeightedStd if self._weights else moments.Std, ddof)
+        return self._spread(joint.WeightedStd if self._weighs else moments.Std, ddof)
 
     def sem(self, ddof: int = 1) -> "Stream[F]":
         """Return the standard error of the mean, ``std / sqrt(count)``."""
-        return self._spread(joint.WeightedSem if self._weights else moments.Sem, ddof)
+        return self._spread(joint.WeightedSem if self._weighs else moments.Sem, ddof)
 
     def zscore(self, ddof: int = 1) -> "Stream[F]":
         """Return ``(newest value - mean) / std``; NaN if the newest is missing or all are equal."""
@@ -366,10 +378,19 @@ class Statistics(Handle, Generic[F, At]):
         sources: list[Active[Any]] = [self._source]
         if other is not None:
             sources.append(node_of(other, "other"))
-        together = joint.Together(sources=sources, weights=self._weights)
+        weight = 0.0 if self._holds else 1.0
+        together = joint.Together(sources=sources, weights=self._weights, weight=weight)
         return self._wired(together, cls, least, sums_nothing, False, False, parameters)
 
+    @property
+    def _weighs(self) -> bool:
+        return self._holds or bool(self._weights)
+
     def _matrix(self, cls: type[Window], least: int, degrees: int) -> "Stream[Any]":
+        if self._holds:
+            raise InvalidValueError(
+                'weights="time" is for no matrix: give cov and corr another stream'
+            )
         if self._weights:
             return self._joint(cls, least, degrees=degrees)
         return self._wired(self._source, cls, least, False, False, False, {"degrees": degrees})
@@ -394,7 +415,7 @@ class Statistics(Handle, Generic[F, At]):
             keeps: whether it needs the values of an expanding window.
             parameters: those of the class.
         """
-        if self._weights:
+        if self._weighs:
             raise InvalidValueError(
                 "weights= is for sum, mean, var, std, sem, cov and corr: wire the other figures "
                 "with a window without weights"
@@ -429,6 +450,7 @@ class Statistics(Handle, Generic[F, At]):
                 sums_nothing=sums_nothing and extent.minimum is None and self._on is not None,
                 emits=self._emits,
                 timed=timed,
+                holds=self._holds,
                 **parameters,
             )
         )

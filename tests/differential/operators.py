@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, Literal
 
 import numpy
 
@@ -67,7 +67,7 @@ SETTINGS: dict[object, list[Any]] = {
     int | Duration: [1, 3, "2ns", timedelta(microseconds=1)],
     float | Duration | None: [None, 2.0, "3ns"],
     # Most statistics refuse weights; test_joint runs the others on each tier.
-    gc.Passive[float] | None: [None],
+    gc.Passive[float] | Literal["time"] | None: [None],
     Sequence[float]: [(0.25, 0.75)],
 }
 

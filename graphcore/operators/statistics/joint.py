@@ -30,11 +30,13 @@ class Together(MutableNode[Any]):
 
     Attributes:
         sources: x, or x and y; without y it is x.
-        weights: the stream of weights, if there is one; without it the weight is 1.
+        weights: the stream of weights, if there is one.
+        weight: the weight without such a stream.
     """
 
     sources: list[Active[Any]]
     weights: list[Passive[Any]]
+    weight: float
 
     def cycle(self, state: GraphState) -> bool:
         values = []
@@ -42,7 +44,7 @@ class Together(MutableNode[Any]):
             if not state.ticked(source):
                 return False
             values.append(source.value)
-        weight: Any = 1.0
+        weight: Any = self.weight
         for given in self.weights:
             weight = given.value if state.valid(given) else nan
         x, y = values[0], values[-1]
@@ -85,9 +87,13 @@ class Joint(Window):
 
     Attributes:
         degrees: what is subtracted from the sum of the weights in the denominator.
+        newest: the newest value, if values hold: its weight grows with time, in ns.
+        settled: the time up to which it has been counted.
     """
 
     degrees: int
+    newest: Any = state(nan)
+    settled: int = state(0)
     pivot_x: float = state(0.0)
     pivot_y: float = state(0.0)
     weight: float = state(0.0)
@@ -106,13 +112,41 @@ class Joint(Window):
     def known(self, value: Any) -> Any:
         return value
 
+    def note(self, value: Any) -> None:
+        if self.holds:
+            self.newest = value
+
+    def settle(self, now: int) -> None:
+        if self.newest == self.newest:
+            x, y, _ = self.newest
+            held = (x, y, now - self.settled)
+            self.add(held)
+            if self.keeps:
+                held = (x, y, self.values[-1][2] + held[2])
+                self.values[-1] = held
+        self.settled = now
+
+    def trim(self, begin: int) -> None:
+        while len(self.times) > 1 and self.times[1] <= begin:
+            self.times.popleft()
+            self.leave()
+        if self.times and self.times[0] < begin:
+            oldest = self.values[0]
+            if oldest == oldest:
+                x, y, weight = oldest
+                gone = (x, y, begin - self.times[0])
+                self.remove(gone)
+                self.values[0] = (x, y, weight - gone[2])
+            self.times[0] = begin
+
     def clear(self) -> None:
+        self.newest = nan
         self.pivot_x = self.pivot_y = self.weight = self.x = self.y = 0.0
         self.xx = self.yy = self.xy = self.doubt = self.doubt_x = self.doubt_y = 0.0
 
     def add(self, value: Any) -> None:
         x, y, weight = value
-        if not self.keeps and self.count == 1:
+        if not self.keeps and not self.weight:
             self.pivot_x, self.pivot_y = x, y
         x -= self.pivot_x
         y -= self.pivot_y
@@ -172,6 +206,17 @@ class Joint(Window):
         if squares < 0.0:  # but for rounding errors it is 0
             return 0.0
         return squares
+
+
+@node(valid="any")
+class HeldSum(Joint):
+    """The sum of the values, each times the ns for which it held."""
+
+    def figure(self) -> Any:
+        self.renew()
+        if not self.weight > 0.0:
+            return nan
+        return self.pivot_x * self.weight + self.x
 
 
 @node(valid="any")

@@ -28,14 +28,23 @@ LOST = 2.0**24
 # The errors of a sum of powers are at most 4 * 2^-53 of `doubt`, the total of the sum's values so
 # far.
 DOUBTED = 1e5
+SMALL = 2.0**-80  # a sum of up to 2^80 values times this stays finite
 
 
 @node(valid="any")
 class Sum(Window):
-    """The sum; `high + low` without rounding, `most_low` the greatest size of `low` so far."""
+    """The sum; `high + low` without rounding.
+
+    Attributes:
+        most_low: the greatest size of `low` so far.
+        trusted: the least size of a sum that is right to 1e-10.
+        unit: of an expanding window, 1, or small once the sum is too great for a float: then it is
+            that of the values times `unit`.
+    """
 
     def clear(self) -> None:
-        self.high = self.low = self.most_low = self.last = 0.0
+        self.high = self.low = self.most_low = self.last = self.trusted = 0.0
+        self.unit = 1.0
 
     def add(self, value: Any) -> None:
         self.put(value)
@@ -49,36 +58,51 @@ class Sum(Window):
 
     def put(self, value: float) -> None:
         """Add a term."""
-        high = self.high + value
-        part = high - self.high
-        self.low += (self.high - (high - part)) + (value - part)
-        self.high = high
         self.last = value
-        if not -self.most_low <= self.low <= self.most_low:
-            self.most_low = abs(self.low)
+        if not self.keeps:
+            value *= self.unit
+        high = self.high + value
+        if not self.keeps and high - high != 0.0:
+            self.unit = SMALL
+            self.high *= SMALL
+            self.low *= SMALL
+            value *= SMALL
+            high = self.high + value
+        part = high - self.high
+        low = self.low + ((self.high - (high - part)) + (value - part))
+        self.low = low
+        self.high = high
+        if not -self.most_low <= low <= self.most_low:
+            self.most_low = abs(low)
+            self.trusted = self.most_low * LOST
 
     def take(self, value: float) -> None:
         """Take a term away."""
         high = self.high - value
         part = high - self.high
-        self.low += (self.high - (high - part)) - (value + part)
+        low = self.low + ((self.high - (high - part)) - (value + part))
+        self.low = low
         self.high = high
-        if not -self.most_low <= self.low <= self.most_low:
-            self.most_low = abs(self.low)
+        if not -self.most_low <= low <= self.most_low:
+            self.most_low = abs(low)
+            self.trusted = self.most_low * LOST
 
     def total(self) -> float:
-        if self.keeps and not abs(self.high + self.low) >= self.most_low * LOST:
+        total = self.high + self.low
+        if self.keeps:
+            if total >= self.trusted or total <= -self.trusted:
+                return total
             terms = self.terms()
             self.high, self.low = exact_sum(terms)
             self.most_low = abs(self.low)
+            self.trusted = self.most_low * LOST
             return self.high
-        total = self.high + self.low
-        if total == total:
-            return total
-        return self.high
+        return total
 
     def figure(self) -> Any:
         total = self.total()
+        if not self.keeps:
+            total /= self.unit
         return total
 
 
@@ -88,11 +112,18 @@ class Mean(Sum):
 
     def figure(self) -> Any:
         total = self.total()
-        if self.keeps and total - total != 0.0:
+        count = float(self.count)
+        mean = total / count
+        if self.keeps and mean - mean != 0.0:
             return exact_mean(self.values)
-        if self.last * self.count == total:
+        last = self.last
+        if not self.keeps:
+            last *= self.unit
+        if last * count == total:
             return self.last
-        return total / self.count
+        if not self.keeps:
+            mean /= self.unit
+        return mean
 
 
 @node(valid="any")

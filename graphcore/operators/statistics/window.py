@@ -31,6 +31,7 @@ class Window(Twinned):
         sums_nothing: whether the figure of an empty window is 0.
         emits: whether a reset ticks the figure of the window that it empties.
         timed: whether the figure needs the time of each value.
+        holds: whether a value counts for as long as it holds, up to the next one.
         values: what is in the window, NaN for a missing value.
         times: the times of `values`, in a window by time.
         waiting: (time, value) of what came and is not in the window yet.
@@ -48,6 +49,7 @@ class Window(Twinned):
     sums_nothing: bool
     emits: bool
     timed: bool
+    holds: bool
     values: deque[Any] = state(factory=deque)
     times: deque[int] = state(factory=deque)
     waiting: deque[tuple[int, Any]] = state(factory=deque)
@@ -72,12 +74,17 @@ class Window(Twinned):
             for reset in self.resets:
                 if state.ticked(reset):
                     emptied = True
+            now = 0
+            if self.by_time or self.timed or self.holds or not self.includes_present:
+                now = state.time  # other windows need not know it, and it costs 20 ns
             came, computes = state.ticked(self.source), state.ticked(self.trigger)
-            figure = self.figure_of_twin(state.time, came, value, emptied, computes)
+            figure = self.figure_of_twin(now, came, value, emptied, computes)
             if figure is None:
                 return False
             self.value = figure
             return True
+        if self.holds:
+            self.settle(state.time)
         if self.emits:
             emitted, last = False, nan
         for reset in self.resets:
@@ -152,10 +159,13 @@ class Window(Twinned):
             self.add(value)
 
     def evict(self, begin: int) -> None:
-        """Let the values leave that came at `begin` or before."""
-        while self.times and self.times[0] <= begin:
-            self.times.popleft()
-            self.leave()
+        """Let the values leave that came, or if they hold, ended, at `begin` or before."""
+        if self.holds:
+            self.trim(begin)
+        else:
+            while self.times and self.times[0] <= begin:
+                self.times.popleft()
+                self.leave()
 
     def leave(self) -> None:
         """Let the oldest value leave."""
@@ -173,6 +183,12 @@ class Window(Twinned):
     def undefined(self) -> Any:
         """Return what ticks if there are too few values."""
         return nan
+
+    def settle(self, now: int) -> None:
+        """Count the newest value for as long as it has held."""
+
+    def trim(self, begin: int) -> None:
+        """Forget what held before `begin`."""
 
     def note(self, value: Any) -> None:
         """Look at a value that enters the window, and may be missing."""

@@ -1,6 +1,6 @@
 """The methods of `Stream` for figures of all values so far, or of a window."""
 
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 from graphcore.node import Active, Passive, node_of
 from graphcore.operators import running
@@ -161,7 +161,7 @@ class RunningOperators(StreamBase[T]):
         on: Active[object] | None = None,
         reset: Active[object] | None = None,
         on_reset: OnReset = "drop",
-        weights: Passive[float] | None = None,
+        weights: Passive[float] | Literal["time"] | None = None,
     ) -> "Rolling[float, int]": ...
     @overload
     def rolling(
@@ -173,7 +173,7 @@ class RunningOperators(StreamBase[T]):
         on: Active[object] | None = None,
         reset: Active[object] | None = None,
         on_reset: OnReset = "drop",
-        weights: "Passive[np.ndarray[Any, Any] | float] | None" = None,
+        weights: "Passive[np.ndarray[Any, Any] | float] | Literal['time'] | None" = None,
     ) -> "Rolling[np.ndarray[Any, np.dtype[np.float64]], np.ndarray[Any, np.dtype[np.int64]]]": ...
     def rolling(
         self: "RunningOperators[Any]",
@@ -184,7 +184,7 @@ class RunningOperators(StreamBase[T]):
         on: Active[object] | None = None,
         reset: Active[object] | None = None,
         on_reset: OnReset = "drop",
-        weights: Passive[Any] | None = None,
+        weights: Passive[Any] | Literal["time"] | None = None,
     ) -> "Rolling[Any, Any]":
         """Return a sliding window; each of its methods, such as `.mean()`, is a stream over it.
 
@@ -211,7 +211,8 @@ class RunningOperators(StreamBase[T]):
             on_reset: ``"emit"`` ticks the figure before a reset empties the window.
             weights: each value counts as often as the present value of this stream says, for the
                 sum, mean, var, std, sem, cov and corr. A value without a weight, or with NaN, is
-                missing.
+                missing. ``"time"``: each value counts for as long as it held, in ns, the last one
+                up to now, and the one in force at the window's begin from there on.
 
         Raises:
             InvalidTypeError: if an argument has another type.
@@ -228,7 +229,7 @@ class RunningOperators(StreamBase[T]):
         on: Active[object] | None = None,
         reset: Active[object] | None = None,
         on_reset: OnReset = "drop",
-        weights: Passive[float] | None = None,
+        weights: Passive[float] | Literal["time"] | None = None,
     ) -> "Expanding[float, int]": ...
     @overload
     def expanding(
@@ -238,7 +239,7 @@ class RunningOperators(StreamBase[T]):
         on: Active[object] | None = None,
         reset: Active[object] | None = None,
         on_reset: OnReset = "drop",
-        weights: "Passive[np.ndarray[Any, Any] | float] | None" = None,
+        weights: "Passive[np.ndarray[Any, Any] | float] | Literal['time'] | None" = None,
     ) -> (
         "Expanding[np.ndarray[Any, np.dtype[np.float64]], np.ndarray[Any, np.dtype[np.int64]]]"
     ): ...
@@ -249,7 +250,7 @@ class RunningOperators(StreamBase[T]):
         on: Active[object] | None = None,
         reset: Active[object] | None = None,
         on_reset: OnReset = "drop",
-        weights: Passive[Any] | None = None,
+        weights: Passive[Any] | Literal["time"] | None = None,
     ) -> "Expanding[Any, Any]":
         """Return a window of all values so far; its methods, as `.mean()`, are streams over it.
 
@@ -266,7 +267,8 @@ class RunningOperators(StreamBase[T]):
             on_reset: ``"emit"`` ticks the figure before a reset empties the window.
             weights: each value counts as often as the present value of this stream says, for the
                 sum, mean, var, std, sem, cov and corr. A value without a weight, or with NaN, is
-                missing.
+                missing. ``"time"``: each value counts for as long as it held, in ns, the last one
+                up to now, and the one in force at the window's begin from there on.
         """
         minimum = periods_of(min_periods)
         minimum = None if minimum == 1 else minimum

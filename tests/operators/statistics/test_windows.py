@@ -5,11 +5,13 @@ from functools import cache
 from math import inf, nan
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import graphcore as gc
+from graphcore.testing import ticks
 from tests.operators.statistics.model import (
     LEAST,
     Pairs,
@@ -144,3 +146,23 @@ def test_figures_are_those_of_the_values_in_the_window(
                 expected.append((time, value))
         scale = 1.0 if name in AROUND_ONE else 0.0
         assert_close(name, from_first_number(got[name]), from_first_number(expected), scale)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [1.7e308, 1.6e308, 1e308, -1.7e308, -1.7e308, -1.2e308, 5.0],
+        [-1.7e308, -1.7e308, 1.7e308, 1.7e308, 3.0, 4.0],
+        [1.0, 1.7e308, 1.7e308, 1e292, -1.7e308, -1.7e308],
+        [1.7e308] * 4,
+    ],
+)
+def test_sums_of_all_values_come_back_from_beyond_the_greatest_float(values: list[float]) -> None:
+    x = gc.replay(range(len(values)), values)
+    vectors = x.map(lambda value: np.array([value, 1.0]))
+    for name in ("sum", "mean"):
+        expected = [figure(name, list(enumerate(values[: end + 1]))) for end in range(len(values))]
+        got = [value for _, value in ticks(getattr(x.expanding(), name)())]
+        assert got == pytest.approx(expected, rel=1e-9)
+        of_vectors = ticks(getattr(vectors.expanding(), name)())
+        assert [value[0] for _, value in of_vectors] == got

@@ -41,6 +41,8 @@ class Elements(Vectors):
             self.values.append(value)
         self.empty = False
         for part, item in zip(self.parts, self.items(value), strict=True):
+            if self.holds and self.by_time:
+                part.times.append(self.now)
             part.enter(item)
         self.count = max([part.count for part in self.parts], default=0)
 
@@ -48,6 +50,18 @@ class Elements(Vectors):
         self.values.popleft()
         for part in self.parts:
             part.leave()
+        self.count = max([part.count for part in self.parts], default=0)
+
+    def settle(self, now: int) -> None:
+        for part in self.parts:
+            part.settle(now)
+
+    def trim(self, begin: int) -> None:
+        while len(self.times) > 1 and self.times[1] <= begin:
+            self.times.popleft()
+            self.values.popleft()
+        for part in self.parts:
+            part.trim(begin)
         self.count = max([part.count for part in self.parts], default=0)
 
     def present(self) -> Any:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from graphcore.declare import node, state
-from graphcore.operators.statistics.moments import DOUBTED, LOST
+from graphcore.operators.statistics.moments import DOUBTED, LOST, SMALL
 from graphcore.operators.statistics.numerics import (
     exact_mean,
     exact_sum,
@@ -45,15 +45,17 @@ class VectorCount(Vectors):
 
 @node(valid="any")
 class VectorSum(Vectors):
-    """The sum; see `moments.Sum` for `high`, `low` and `most_low`."""
+    """The sum; see `moments.Sum` for its state."""
 
     high: Any = state(None)
     low: Any = state(None)
     most_low: Any = state(None)
     last: Any = state(None)
+    unit: Any = state(None)
 
     def forget(self) -> None:
         self.high, self.low, self.most_low, self.last = np.zeros((4, self.size))
+        self.unit = np.ones(self.size)
 
     def take_in(self, value: Any, present: Any) -> None:
         self.last = np.where(present, value, self.last)
@@ -63,7 +65,14 @@ class VectorSum(Vectors):
         self._put(np.where(present, -value, 0.0))
 
     def _put(self, term: Floats) -> None:
+        if not self.keeps:
+            term = term * self.unit
         high = self.high + term
+        if not self.keeps and not np.isfinite(high).all():
+            change = np.where(np.isfinite(high), 1.0, SMALL)
+            self.unit, term = self.unit * change, term * change
+            self.high, self.low = self.high * change, self.low * change
+            high = self.high + term
         part = high - self.high
         self.low = self.low + ((self.high - (high - part)) + (term - part))
         self.high = high
@@ -78,10 +87,11 @@ class VectorSum(Vectors):
                 self.high[element], self.low[element] = high, low
                 self.most_low[element] = abs(low)
                 total[element] = high
-        return np.where(total == total, total, self.high)
+            return np.where(total == total, total, self.high)
+        return total
 
     def figure(self) -> Any:
-        return self.total()
+        return self.total() / self.unit
 
 
 @node(valid="any")
@@ -90,7 +100,8 @@ class VectorMean(VectorSum):
 
     def figure(self) -> Any:
         total = self.total()
-        mean = np.where(self.last * self.counts == total, self.last, total / self.counts)
+        equal = self.last * self.unit * self.counts == total
+        mean = np.where(equal, self.last, total / self.counts / self.unit)
         if self.keeps:
             for element in np.flatnonzero(~np.isfinite(total) & (self.counts >= self.minimum)):
                 mean[element] = exact_mean(self.column(element))
