@@ -24,6 +24,7 @@ from benchmarks import (
     profiled,
     publishing,
     sparse,
+    statistics,
     tables,
     throughput,
     wiring,
@@ -51,6 +52,7 @@ TICKS: dict[str, Part] = {
 }
 PARTS: dict[str, Part] = TICKS | {
     "native": native,
+    "statistics": statistics,
     "keyed": keyed,
     "joins": joins,
     "tables": tables,
