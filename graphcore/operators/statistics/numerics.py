@@ -56,11 +56,14 @@ def rows(x: Any, y: Any, weight: Any) -> Any:
 def exact_sum(values: Iterable[float]) -> tuple[float, float]:
     """Return the sum of the values that are not NaN, as a float and what it lacks.
 
-    A sum beyond the greatest float is infinite, and its second part NaN.
+    A sum beyond the greatest float is infinite, and its second part NaN; a sum of both infinities,
+    which products with weights may be, is NaN.
     """
     finite = [value for value in values if value == value]
     try:
         high = fsum(finite)
+    except ValueError:  # fsum met both infinities
+        return nan, nan
     except OverflowError:
         high = scaled(fsum([ldexp(value, -_SCALE) for value in finite]), _SCALE)
     if not isfinite(high):

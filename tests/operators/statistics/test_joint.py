@@ -95,3 +95,9 @@ def test_weights_that_make_no_sense() -> None:
         x.rolling(1, weights=x.map(lambda value: -value)).sum().run()
     with pytest.raises(gc.InvalidValueError, match="weights= is for sum, mean, var"):
         x.rolling(1, weights=x).median()
+
+
+def test_products_with_weights_that_are_too_great_are_nan_while_they_are_in_the_window() -> None:
+    x = gc.replay(range(5), [1.7e308, -1.7e308, 1.0, 2.0, 3.0])
+    got = [value for _, value in ticks(x.rolling(2, weights=x.map(lambda _: 2.0)).sum())]
+    assert got == pytest.approx([nan, -float("inf"), 6.0, 10.0], nan_ok=True)
