@@ -28,7 +28,9 @@ TIME = 1_769_851_800_000_000_001
 
 
 def collected(values: list[Any]) -> gc.Collected[Any]:
-    out = gc.replay([TIME + i for i in range(len(values))], values).collect()
+    # By a map, since a source makes numbers of numpy Python's.
+    numbers = gc.replay([TIME + i for i in range(len(values))], range(len(values)))
+    out = numbers.map(values.__getitem__).collect()
     out.run()
     return out
 
