@@ -110,6 +110,11 @@ class _Dask(_Executor):
         self._client = client
         self.count = sum(client.nthreads().values()) or 1
 
+    def submit(self, token: str, sets: Any, job: Any = None) -> "Future[Answer]":
+        # By default Dask answers a task as it answered an equal one before, also if that was lost.
+        future: Future[Answer] = self._executor.submit(work, token, sets, job, pure=False)
+        return future
+
     def share(self, job: bytes) -> Any:
         return self._client.scatter(job, broadcast=True) if len(job) > _SMALL else job
 

@@ -131,6 +131,12 @@ class TestEachExecutor:
             found = gc.sweep(builds.of_lambda, {"n": [1]}, executor=executor)
             assert "its result cannot be sent back" in str(found.errors[0])
 
+    def test_equal_sets_run_each(self, executor: Any, kind: str, tmp_path: Path) -> None:
+        build = partial(builds.deadly, str(tmp_path))
+        found = gc.sweep(build, [{"n": 1}, {"n": 1}], executor=executor)
+        assert found.columns["out"] == [1, 1]
+        assert len(list(tmp_path.glob("run-1-*"))) == 2
+
     # The last of its executor, because it leaves a pool of processes broken.
     def test_the_sets_of_a_worker_that_died_run_again_once(
         self, executor: Any, kind: str, tmp_path: Path
