@@ -284,7 +284,7 @@ class Passing(gc.MutableNode[int]):
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-@pytest.mark.parametrize("sources", [1, 2, 20])
+@pytest.mark.parametrize("sources", [1, 2, 9])  # of nine, the alarms are in a heap
 def test_r10_ctrl_c_at_any_place_leaves_no_node_unstopped_half_written_or_claimed(
     sources: int,
 ) -> None:
