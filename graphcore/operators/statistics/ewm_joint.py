@@ -8,8 +8,8 @@ from math import nan, sqrt
 from typing import Any
 
 from graphcore.declare import node, state
-from graphcore.errors import InvalidTypeError, shorten
 from graphcore.operators.statistics.ewm import BACK, SMALL, Ewm
+from graphcore.operators.statistics.twinned import no_vector
 
 
 @node(valid="any")
@@ -120,10 +120,7 @@ class EwmCovMatrix(Ewm):
     biased: bool
 
     def known(self, value: Any) -> Any:
-        raise InvalidTypeError(
-            f"a matrix is computed of vectors, as from gc.stack, not of {shorten(value)}: of "
-            "numbers, give another stream"
-        )
+        raise no_vector(value)
 
     def clear(self) -> None:
         pass

@@ -8,7 +8,7 @@ from math import nan, sqrt
 from typing import Any
 
 from graphcore.declare import node, state
-from graphcore.errors import InvalidTypeError, InvalidValueError, shorten
+from graphcore.errors import InvalidValueError
 from graphcore.node import Active, MutableNode, Passive
 from graphcore.operators.statistics.moments import DOUBTED, Sum
 from graphcore.operators.statistics.numerics import (
@@ -18,6 +18,7 @@ from graphcore.operators.statistics.numerics import (
     rows,
     weighed,
 )
+from graphcore.operators.statistics.twinned import no_vector
 from graphcore.operators.statistics.window import Window
 from graphcore.state import GraphState
 
@@ -304,10 +305,7 @@ class CovMatrix(Window):
     degrees: int
 
     def known(self, value: Any) -> Any:
-        raise InvalidTypeError(
-            f"a matrix is computed of vectors, as from gc.stack, not of {shorten(value)}: of "
-            "numbers, give another stream"
-        )
+        raise no_vector(value)
 
     def clear(self) -> None:
         pass

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from graphcore.declare import node, state
+from graphcore.errors import InvalidTypeError, shorten
 from graphcore.node import Active, MutableNode
 from graphcore.operators.statistics.numerics import number
 
@@ -47,3 +48,11 @@ class Twinned(MutableNode[Any]):
     def plain(self, value: Any) -> Any:
         """Return a value of the source that is no float as one."""
         return number(value)
+
+
+def no_vector(value: Any) -> InvalidTypeError:
+    """Return the error of a matrix whose source ticks a number."""
+    return InvalidTypeError(
+        f"a matrix is computed of vectors, as from gc.stack, not of {shorten(value)}: of "
+        "numbers, give another stream"
+    )
