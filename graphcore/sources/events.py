@@ -48,7 +48,7 @@ def chunks_of_pairs(pairs: Iterable[Any]) -> Chunks:
 def chunks_of(times: Iterable[Any], values: Iterable[Any]) -> Chunks:
     """Return the events of some times and the same number of values."""
     if is_in_memory(times) and is_in_memory(values) and len(times) == len(values):
-        return side_by_side(zip(_chunks(times), _chunks(values), strict=True))
+        return side_by_side(zip(_chunks_of_times(times), _chunks(values), strict=True))
     return _one_by_one(zip_longest(scalars(times), scalars(values), fillvalue=_MISSING))
 
 
@@ -153,8 +153,8 @@ def _in_chunks(pairs: Any) -> Chunks:
         previous = times[-1]
 
 
-def side_by_side(both: Iterator[tuple[list[Any], list[Any]]]) -> Chunks:
-    """Return the events of pairs of lists: times, and as many values."""
+def side_by_side(both: Iterator[tuple[Sequence[Any], Sequence[Any]]]) -> Chunks:
+    """Return the events of pairs of sequences: times, and as many values."""
     previous: int | None = None
     begin = 0
     while True:
@@ -219,6 +219,10 @@ def _checked(pair: Any, index: int, previous: int | None) -> tuple[int, Any]:
 
 def _in_order(times: Sequence[Any], previous: int | None) -> bool:
     """Return whether all times are `int` and none goes back."""
+    if isinstance(times, memoryview):
+        whole: Any = times.obj  # a numpy array
+        going_back = (whole[1:] < whole[:-1]).any()
+        return not going_back and (previous is None or times[0] >= previous)
     if set(map(type, times)) != {int} or (previous is not None and times[0] < previous):
         return False
     return list(times) == sorted(times)
@@ -263,6 +267,21 @@ def _chunks(values: Any) -> Iterator[list[Any]]:
         if has_objects:
             chunk = in_python(chunk)
         yield chunk if factor == 1 else [each and each * factor for each in chunk]
+
+
+def _chunks_of_times(times: Any) -> Iterator[Sequence[Any]]:
+    """Yield the items of a sequence, an array or a column of times in parts, as Python scalars.
+
+    Nanoseconds in an array come as a `memoryview`, which makes an `int` of a time only when it is
+    read, and whose array numpy checks for order 50 times faster than Python a list.
+    """
+    if _is_array(times) and not hasattr(times.dtype, "pyarrow_dtype"):
+        whole = _array(times)
+        if whole.dtype == "int64" and whole.ndim == 1:
+            for begin in range(0, len(whole), _CHUNK):
+                yield memoryview(whole[begin : begin + _CHUNK].copy())
+            return
+    yield from _chunks(times)
 
 
 def _array(values: Any) -> Any:

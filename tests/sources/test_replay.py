@@ -307,6 +307,26 @@ def test_times_that_go_back_name_index_and_both_times_after_the_event_before() -
     assert list(out) == [(10, "a"), (30, "b")]
 
 
+@pytest.mark.parametrize("kind", ["int64", "int32", "datetime64[ns]", "datetime64[us]"])
+@pytest.mark.parametrize("place", [1, 4095, 4096, 9_999])
+def test_times_of_an_array_that_go_back_name_their_place(kind: str, place: int) -> None:
+    times = np.arange(10_000) * 2
+    times[place] = times[place - 1] - 1
+    out = gc.replay(times.astype(kind), times).collect()
+    given = times[place] * (1_000 if kind.endswith("[us]") else 1)
+    with pytest.raises(gc.InvalidValueError, match=f"go back: {given} at index {place} comes"):
+        out.run()
+    assert len(out) == place
+
+
+def test_times_of_an_array_may_be_equal_and_need_not_lie_side_by_side() -> None:
+    times = np.repeat(np.arange(5_000), 2)
+    out = ticks(gc.replay(times[::2], times[1::2]))
+    assert out == [(each, each) for each in range(5_000)]
+    assert {type(time) for time, _ in out} == {int}
+    assert [time for time, _ in ticks(gc.replay(times, times))] == times.tolist()
+
+
 def test_times_that_go_back_are_found_among_skipped_events() -> None:
     with pytest.raises(gc.InvalidValueError, match="20 at index 2 comes after 30"):
         gc.replay([10, 30, 20, 50], "abcd").run(start=40)
