@@ -159,8 +159,10 @@ def node(
         parameters: list[str] = []
         outputs: dict[str, Callable[[MutableNode[Any], str], Any]] = {}
         cycle = inspect.getattr_static(cls, "cycle")
-        assigned = attributes_set(cycle.__code__) if isinstance(cycle, FunctionType) else ()
-        for field in dataclasses.fields(made):  # type: ignore[arg-type]  # N is a dataclass now
+        fields = dataclasses.fields(made)  # type: ignore[arg-type]  # N is a dataclass now
+        kept = {field.name for field in fields if "state" not in field.metadata}
+        assigned = attributes_set(cycle.__code__, kept) if isinstance(cycle, FunctionType) else ()
+        for field in fields:
             if "state" in field.metadata:
                 states[field.name] = field.metadata["state"]
                 continue
