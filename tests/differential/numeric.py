@@ -222,6 +222,7 @@ JOINS: list[Callable[[Any, Any], Any]] = [
     lambda a, b: a % b,
     lambda a, b: (a, b),
 ]
+FIGURES = ["mean", "std", "sum", "min", "max", "count", "var", "median", "skew", "first", "zscore"]
 TIMED: list[Callable[[Any, int], Any]] = [
     lambda one, d: one.delay(d),
     lambda one, d: one.debounce(d),
@@ -330,8 +331,10 @@ def _step(draw: random.Random, one: Any, other: Any) -> tuple[Any, bool]:
             ]
         ),
         lambda: one.ewm(span=draw.choice([2, 5])).mean(),
-        lambda: getattr(one.rolling(draw.choice([2, 3, 5])), draw.choice(["mean", "std", "sum"]))(),
-        lambda: getattr(one.rolling("5ns"), draw.choice(["mean", "std", "sum"]))(),
+        lambda: getattr(one.rolling(draw.choice([2, 3, 5])), draw.choice(FIGURES))(),
+        lambda: getattr(one.rolling("5ns"), draw.choice(FIGURES))(),
+        lambda: getattr(one.rolling(3, reset=other), draw.choice(FIGURES))(),
+        lambda: getattr(one.expanding(on=other), draw.choice(FIGURES))(),
         lambda: getattr(one, draw.choice(["sum", "mean", "count", "min", "max"]))(),
         lambda: one.distinct(),
         lambda: one.difference(),

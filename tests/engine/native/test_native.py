@@ -3,6 +3,7 @@
 import importlib.util
 import math
 import os
+import re
 import subprocess
 import sys
 from collections import deque
@@ -59,6 +60,62 @@ def test_numbers_run_in_machine_code() -> None:
 def test_a_list_of_numbers_runs_in_machine_code() -> None:
     graph, _ = both(lambda: gc.replay(list(range(90)), list(range(90))).sum().collect())
     assert first_line(graph) == "native: 87 of 90 cycles ran in machine code"
+
+
+@pytest.mark.parametrize("figure", ["sum", "mean", "std", "min", "count", "skew"])
+@pytest.mark.parametrize("dtype", [np.int64, np.bool_])
+def test_statistics_of_integers_run_in_machine_code(figure: str, dtype: Any) -> None:
+    values = np.random.default_rng(3).integers(0, 2 if dtype is np.bool_ else 100, 700)
+
+    def wire() -> Any:
+        numbers = gc.replay(np.arange(700), values.astype(dtype))
+        resets = numbers.filter(lambda x: x == 57)
+        return getattr(numbers.rolling(20, reset=resets), figure)().collect()
+
+    graph, _ = both(wire)
+    assert re.match(r"native: 6\d\d of 700", first_line(graph))
+
+
+def test_an_average_of_integers_beyond_64_bits_is_pythons() -> None:
+    def wire() -> Any:
+        numbers = gc.replay(np.arange(400), np.arange(400))
+        return numbers.map(lambda x: x * 10**17).rolling(3).sum().collect()
+
+    graph, values = both(wire)
+    assert values[-1] == 3.98e19 * 3
+    assert re.match(r"native: [1-9]\d of 400", first_line(graph))
+
+
+def test_a_flag_that_only_python_changes_is_read_anew() -> None:
+    @gc.node
+    class Flagged(gc.MutableNode[float]):
+        source: gc.Active[float]
+        is_late: bool = gc.state(False)
+
+        def cycle(self, state: gc.GraphState) -> bool:
+            if self.source.value == 100.0:
+                self.is_late = bool(repr(self.source.value))
+            self.value = -self.source.value if self.is_late else self.source.value
+            return True
+
+    graph, values = both(lambda: gc.Stream(Flagged(floats())).collect())
+    assert values[199] == 99.5 and values[200] == -100.0 and values[-1] == -249.5
+    assert first_line(graph) == "native: 496 of 500 cycles ran in machine code"
+
+
+def test_a_flag_that_both_change_is_no_constant() -> None:
+    @gc.node
+    class Flagged(gc.MutableNode[float]):
+        source: gc.Active[float]
+        is_late: bool = gc.state(False)
+
+        def cycle(self, state: gc.GraphState) -> bool:
+            late, self.is_late = self.is_late, self.source.value % 7 == 3
+            self.value = -self.source.value if late else self.source.value
+            return True
+
+    _, values = both(lambda: gc.Stream(Flagged(floats())).collect())
+    assert [x for x in values if x < 0][:2] == [-3.5, -10.5]
 
 
 def test_a_tuple_that_gets_deeper_in_each_cycle_is_pythons() -> None:

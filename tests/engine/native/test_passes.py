@@ -74,6 +74,55 @@ def test_a_local_that_begins_as_an_integer_becomes_a_float() -> None:
     assert "last:FLOAT" in found.kernel.carried
 
 
+def test_a_variable_is_of_the_kind_of_its_last_assignment() -> None:
+    body = "given = count\nif type(given) is not float:\n    given = float(given)\nlast = given"
+    found = translated(body, {"last": 0.0, "count": 3})
+    assert found.kernel.carried == ("count:INT", "last:FLOAT")
+
+
+def test_where_paths_meet_a_variable_is_of_either_kind() -> None:
+    body = "given = 1\nif value > limit:\n    given = value\nlast = given"
+    assert "last#" in translated(body, {"last": 0.0}).kernel.carried
+
+
+def test_a_loop_may_change_the_kind_of_a_variable() -> None:
+    body = "given = 1\nwhile given < 5:\n    given = given + value\nlast = given"
+    kernel = translated(body, {"last": 0.0}).kernel
+    assert {"given:INT", "given:FLOAT", "last#"} <= kernel.variables.keys()
+
+
+def test_a_loop_of_one_round_is_none() -> None:
+    kernel = translated("while True:\n    last = value\n    break", {"last": 0.0}).kernel
+    assert not any(isinstance(each, Rounds) for each in kernel.body)
+
+
+def test_a_flag_that_never_changes_rules_out_a_branch() -> None:
+    found = translated(
+        "if flag:\n    last = repr(value)\nlast = value", {"last": 1.0, "flag": False}
+    )
+    assert found.constants == {"flag": False}
+    assert not traps(found) and not any(isinstance(each, If) for each in found.kernel.body)
+
+
+def test_a_flag_that_changes_rules_out_none() -> None:
+    body = "if flag:\n    last = repr(value)\nflag = value > limit"
+    found = translated(body, {"last": 1.0, "flag": False})
+    assert not found.constants
+    assert traps(found) == ["a call of repr"]
+
+
+def test_a_type_may_have_a_name() -> None:
+    body = "kind = type(value)\nlast = 1 if kind is not float else value"
+    assert translated(body, {"last": 0.0}).kernel.carried == ("last:FLOAT",)
+
+
+def test_numbers_lack_the_attributes_of_arrays() -> None:
+    body = "last = repr(value) if hasattr(value, 'item') else getattr(value, 'ndim', 0)"
+    found = translated(body, {"last": 0})
+    assert not traps(found)
+    assert found.kernel.carried == ("last:INT",)
+
+
 def test_what_has_no_translation_is_a_trap_where_it_stands() -> None:
     found = translated("if value > limit:\n    last = repr(value)\nlast = value", {"last": 1.0})
     assert traps(found) == ["a call of repr"]

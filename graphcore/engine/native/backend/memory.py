@@ -119,9 +119,9 @@ class Memory:
             Unfit: if one holds what the kernel was not made for.
         """
         ids = [id(variables[name]) for name in (*self._rings, *self._lists) if name in variables]
-        objects = self._translation.objects
+        fixed = (*self._translation.objects.items(), *self._translation.constants.items())
         if len(set(ids)) < len(ids) or any(
-            variables.get(name) is not expected for name, expected in objects.items()
+            variables.get(name) is not expected for name, expected in fixed
         ):
             raise Unfit
         self.words[DONE], self.words[STATUS] = done, CLEAN

@@ -4,6 +4,7 @@ import ast
 import builtins
 from abc import ABCMeta
 from collections.abc import Sequence
+from functools import partial
 from inspect import CO_ASYNC_GENERATOR, CO_COROUTINE, CO_GENERATOR, CO_VARARGS, CO_VARKEYWORDS
 from types import FunctionType
 
@@ -11,8 +12,16 @@ from graphcore.engine.fused.frontend.source import file_of
 from graphcore.engine.native.frontend import operations
 from graphcore.engine.native.frontend.expressions import Expressions
 from graphcore.engine.native.frontend.operations import Untranslated
-from graphcore.engine.native.frontend.values import Out, Scope, parts
-from graphcore.engine.native.frontend.variables import NOTHING, Appended, Group, Known, Ring, Value
+from graphcore.engine.native.frontend.values import Out, Scope, go_on, parts
+from graphcore.engine.native.frontend.variables import (
+    NOTHING,
+    Appended,
+    Group,
+    Known,
+    Ring,
+    Several,
+    Value,
+)
 from graphcore.engine.native.ir import (
     Block,
     Clear,
@@ -67,9 +76,17 @@ class Calls(Expressions):
             # What the fused tier makes of a list of upstreams that becomes a tuple.
             items = self.operands(node.args[0].elts, scope, out)
             return self.kept(Group(tuple(items)), name, out)
+        match node.args:
+            case [given, ast.Constant(str(attribute)), *default] if (
+                function is builtins.hasattr or function is builtins.getattr
+            ):
+                return self._attribute_of(function, given, attribute, default, scope, out)
         arguments = self.operands(node.args, scope, out)
         if isinstance(function, FunctionType):
             return self._inline(node, function, arguments, scope, out)
+        if function is builtins.type and len(arguments) == 1:
+            kind = self.scalar(arguments[0]).kind
+            return Known(_TYPES[kind])
         if function is builtins.len and len(arguments) == 1:
             return self._length(arguments[0])
         if function is builtins.isinstance and len(arguments) == 2:
@@ -84,6 +101,27 @@ class Calls(Expressions):
             return found
 
         return self.each_kind(arguments, build, name, out)
+
+    def _attribute_of(
+        self,
+        function: object,
+        given: ast.expr,
+        attribute: str,
+        default: Sequence[ast.expr],
+        scope: Scope,
+        out: Out,
+    ) -> Value:
+        """Return what ``hasattr`` or ``getattr`` say of an attribute that numbers lack."""
+        value = self.value(given, scope, out)
+        kinds = value.kinds if isinstance(value, Several) else (self.scalar(value).kind,)
+        if Kind.TUPLE in kinds:
+            raise Untranslated("an attribute of what may be a tuple")
+        has = {hasattr(_TYPES[kind], attribute) for kind in kinds}
+        if function is builtins.hasattr and not default and len(has) == 1:
+            return Const(Kind.BOOL, *has)
+        if function is builtins.getattr and len(default) == 1 and has == {False}:
+            return self.value(default[0], scope, out)
+        raise Untranslated(f"a call of {getattr(function, '__name__', '')}")
 
     def _length(self, value: Value) -> Value:
         match value:
@@ -115,11 +153,11 @@ class Calls(Expressions):
                 test = operations.compare(sign, other, one)
                 if one.kind is other.kind:
                     return Op(one.kind, "select", (test, other, one))
-                left: Out = []
-                right: Out = []
-                self.variables.assign(place, other, left)
-                self.variables.assign(place, one, right)
-                inner.append(If(test, tuple(left), tuple(right)))
+                bodies = self.fork(
+                    partial(self.variables.assign, place, other),
+                    partial(self.variables.assign, place, one),
+                )
+                inner.append(If(test, *bodies))
                 return self.variables.read(place, inner, self.traps)
 
             best = self.each_kind([best, each], build, f"{name}e{number}", out)
@@ -146,12 +184,14 @@ class Calls(Expressions):
                         "int >=",
                         (Length(Kind.INT, ring.name), Const(Kind.INT, ring.longest)),
                     )
-                    dropped: Out = []
-                    self.removed(ring.name, True, f"{name}d", dropped)
-                    out.append(If(full, tuple(dropped)))
+                    dropped, _ = self.fork(partial(self._dropped, ring.name, f"{name}d"), go_on)
+                    out.append(If(full, dropped))
                 out.append(Push(ring.name, parts(value)))
                 return NOTHING
         raise Untranslated(f"a call of the method {method} of a deque")
+
+    def _dropped(self, ring: str, name: str, out: Out) -> None:
+        self.removed(ring, True, name, out)
 
     # Inlined functions
 
@@ -213,12 +253,15 @@ class Calls(Expressions):
         assert inner.result is not None
         label, result = inner.result
         statements: Out = []
+        self.variables.flow.left.pop(label, None)
         ended = self.block(body, inner, statements)
         if not ended:
             self.variables.assign(result, NOTHING, statements)
+            self.variables.flow.leave(label)
         elif statements and statements[-1] == Leave(label):
             statements.pop()
         out.append(Block(label, tuple(statements)))
+        self.variables.arrive(label)
         return self.variables.read(result, out, self.traps)
 
     def block(self, body: Sequence[ast.stmt], scope: Scope, out: list[Statement]) -> bool:

@@ -6,7 +6,7 @@ from functools import partial
 
 from graphcore.engine.native.frontend import operations
 from graphcore.engine.native.frontend.operations import Untranslated
-from graphcore.engine.native.frontend.values import Out, Scope, Values
+from graphcore.engine.native.frontend.values import Out, Scope, Values, go_on
 from graphcore.engine.native.frontend.variables import (
     NOTHING,
     Group,
@@ -24,7 +24,6 @@ from graphcore.engine.native.ir import (
     Lazy,
     Length,
     Op,
-    Trap,
 )
 from graphcore.subgraph import ABSENT
 
@@ -86,21 +85,27 @@ class Conditions(Values):
                 found = self.test(each, scope, out)
                 continue
             held = f"{self.place(node, scope)}t{number}"
-            inner: Out = []
-            try:
-                result = self.test(each, scope, inner)
-            except Untranslated as error:
-                inner.append(Trap(self.traps.reason(str(error))))
-            else:
-                if not inner:
-                    found = Lazy(Kind.BOOL, both, found, result)
-                    continue
-                self.variables.assign(held, result, inner)
+            lazy: list[Expr] = []
+            body, _ = self.fork(partial(self._later_test, each, scope, held, lazy), go_on)
+            if lazy:
+                [result] = lazy
+                found = Lazy(Kind.BOOL, both, found, result)
+                continue
             self.variables.assign(held, found, out)
             test = self.scalar(self.variables.read(held, out, self.traps))
-            out.append(If(test if both else operations.negate(test), tuple(inner)))
+            out.append(If(test if both else operations.negate(test), body))
             found = test
         return found
+
+    def _later_test(
+        self, node: ast.expr, scope: Scope, held: str, lazy: list[Expr], out: Out
+    ) -> None:
+        """Write a test that runs only if those before it do not decide."""
+        result = self.test(node, scope, out)
+        if out:
+            self.variables.assign(held, result, out)
+        else:
+            lazy.append(result)
 
     def _comparison(
         self,
@@ -141,6 +146,12 @@ class Conditions(Values):
         out: Out,
     ) -> Expr:
         """Return the test of ``left is right``, where `right` is `None`, `absent` or a type."""
+        if isinstance(left, ast.Name):
+            one = self.variables.flow.objects.get(scope.names.get(left.id, ""))
+            other = self.value(right, scope, out)
+            if isinstance(one, type) and isinstance(other, Known):
+                found = Const(Kind.BOOL, one is other.value)
+                return found if isinstance(operator, ast.Is) else operations.negate(found)
         match left:
             case ast.Call(ast.Name("type"), [given], []):
                 other = self.value(right, scope, out)
@@ -156,9 +167,11 @@ class Conditions(Values):
     def _is_nothing(self, left: ast.expr, right: Value, scope: Scope, out: Out) -> Expr:
         if isinstance(right, Known) and right.value is ABSENT and isinstance(left, ast.Name):
             name = scope.names.get(left.id, "")
-            kinds = self.variables.kinds.get(name)
+            kinds = self.variables.here(name)
             if not kinds:
                 raise Unsettled(left.id)
+            if name in self.variables.of_objects:
+                raise Untranslated(f"{left.id}, which may hold an object")
             if Kind.OTHER not in kinds:
                 return Const(Kind.BOOL, False)
             if len(kinds) == 1:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from graphcore.engine.native.frontend import operations
 from graphcore.engine.native.frontend.conditions import Conditions
 from graphcore.engine.native.frontend.operations import Untranslated
-from graphcore.engine.native.frontend.values import NUMBERS, Out, Scope, ring_item
+from graphcore.engine.native.frontend.values import NUMBERS, Out, Scope, go_on, ring_item
 from graphcore.engine.native.frontend.variables import (
     NOTHING,
     Appended,
@@ -146,7 +146,7 @@ class Expressions(Conditions):
         if isinstance(test, Const):
             return self.value(body if test.value else orelse, scope, out)
         name = self.place(node, scope)
-        bodies = [self.assigned(name, each, scope) for each in (body, orelse)]
+        bodies = self.fork(*(self.assigning(name, each, scope) for each in (body, orelse)))
         out.append(If(test, *bodies))
         return self.variables.read(name, out, self.traps)
 
@@ -158,7 +158,7 @@ class Expressions(Conditions):
         for number, each in enumerate(node.values[1:]):
             held = self.variables.read(name, out, self.traps)
             test = self.truth(held, f"{name}b{number}", out)
-            body = self.assigned(name, each, scope)
+            body, _ = self.fork(self.assigning(name, each, scope), go_on)
             out.append(If(test if both else operations.negate(test), body))
         return self.variables.read(name, out, self.traps)
 

@@ -7,6 +7,7 @@ gives that is not finite, because Python may raise an error for it.
 
 import ast
 import math
+import operator as operators
 from collections.abc import Callable, Sequence
 from types import BuiltinFunctionType
 from typing import Any
@@ -36,6 +37,14 @@ _COMPARISONS = {
     ast.GtE: ">=",
     ast.Eq: "==",
     ast.NotEq: "!=",
+}
+_COMPARED: dict[str, Callable[[Any, Any], bool]] = {
+    "<": operators.lt,
+    "<=": operators.le,
+    ">": operators.gt,
+    ">=": operators.ge,
+    "==": operators.eq,
+    "!=": operators.ne,
 }
 _MOST_POWER = 64
 
@@ -81,6 +90,8 @@ def compare(operator: ast.cmpop, left: Expr, right: Expr) -> Expr:
     if sign is None:
         raise Untranslated(f"the operator {type(operator).__name__}")
     left, right = number(left), number(right)
+    if isinstance(left, Const) and isinstance(right, Const):
+        return Const(Kind.BOOL, _COMPARED[sign](left.value, right.value))
     if left.kind is right.kind is Kind.INT:
         return Op(Kind.BOOL, f"int {sign}", (left, right))
     return Op(Kind.BOOL, f"float {sign}", (exact(left), exact(right)))

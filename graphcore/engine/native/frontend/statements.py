@@ -1,10 +1,12 @@
 """Translate statements, and with them the whole loop of a fused function."""
 
 import ast
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 from graphcore.engine.native.frontend import operations
 from graphcore.engine.native.frontend.calls import Calls
+from graphcore.engine.native.frontend.flow import joined
 from graphcore.engine.native.frontend.operations import Untranslated
 from graphcore.engine.native.frontend.values import Out, Scope, parts
 from graphcore.engine.native.frontend.variables import NOTHING, Appended, Group, Ring, Value, slot
@@ -13,6 +15,7 @@ from graphcore.engine.native.ir import (
     Append,
     Assign,
     At,
+    Block,
     Clear,
     Const,
     Drop,
@@ -75,7 +78,9 @@ class Statements(Calls):
                 if scope.loop is None:
                     raise Untranslated(type(node).__name__.lower())
                 again, leave = scope.loop
-                out.append(Leave(leave) if isinstance(node, ast.Break) else Again(again))
+                label = leave if isinstance(node, ast.Break) else again
+                self.variables.flow.leave(label)
+                out.append(Leave(label) if label == leave else Again(label))
                 return True
             case ast.Return(value):
                 self._return(value, scope, out)
@@ -153,31 +158,32 @@ class Statements(Calls):
     # Choices and loops
 
     def _if(self, node: ast.If, scope: Scope, out: Out) -> bool:
-        line = self.traps.line
         test = self.test(node.test, scope, out)
         if isinstance(test, Const):
             return self.block(node.body if test.value else node.orelse, scope, out)
-        body: Out = []
-        orelse: Out = []
-        ended = self.block(node.body, scope, body)
-        self.traps.line = line
-        other = self.block(node.orelse, scope, orelse)
-        self.traps.line = line
-        out.append(If(test, tuple(body), tuple(orelse)))
-        return ended and other
+        ended: list[bool] = []
+
+        def write(part: Sequence[ast.stmt], inner: Out) -> bool:
+            ended.append(self.block(part, scope, inner))
+            return ended[-1]
+
+        out.append(If(test, *self.fork(partial(write, node.body), partial(write, node.orelse))))
+        return all(ended)
 
     def _while(
         self, node: ast.While, test: ast.expr, body: Sequence[ast.stmt], scope: Scope, out: Out
     ) -> None:
         name = self.place(node, scope)
         again, leave = f"{name}.again", f"{name}.leave"
-        inner: Out = []
-        holds = self.test(test, scope, inner)
-        if not (isinstance(holds, Const) and holds.value):
-            inner.append(If(operations.negate(holds), (Leave(leave),)))
-        if not self.block(body, scope.inside(again, leave), inner):
-            inner.append(Again(again))
-        out.append(Loop(leave, again, tuple(inner)))
+
+        def write(inner: Out) -> bool:
+            holds = self.test(test, scope, inner)
+            if not (isinstance(holds, Const) and holds.value):
+                self.variables.flow.leave(leave)
+                inner.append(If(operations.negate(holds), (Leave(leave),)))
+            return self.block(body, scope.inside(again, leave), inner)
+
+        self._loop(again, leave, write, out)
 
     def _for(
         self,
@@ -195,18 +201,46 @@ class Statements(Calls):
         again, leave, place = f"{name}.again", f"{name}.leave", f"{name}.place"
         self.variables.assign(place, Const(Kind.INT, 0), out)
         index = Read(Kind.INT, slot(place, Kind.INT))
-        inner: Out = []
-        over = Op(Kind.BOOL, "int >=", (index, Length(Kind.INT, ring.name)))
-        inner.append(If(over, (Leave(leave),)))
-        self._store(target, self.item(ring.name, index, f"{name}.item", inner), scope, inner)
-        following = Op(Kind.INT, "int_add", (index, Const(Kind.INT, 1)))
-        inner.append(Assign(slot(place, Kind.INT), following))
-        before = len(inner)
-        if not self.block(body, scope.inside(again, leave), inner):
-            inner.append(Again(again))
-        if _changes(inner[before:], ring.name):
+
+        def write(inner: Out) -> bool:
+            over = Op(Kind.BOOL, "int >=", (index, Length(Kind.INT, ring.name)))
+            self.variables.flow.leave(leave)
+            inner.append(If(over, (Leave(leave),)))
+            self._store(target, self.item(ring.name, index, f"{name}.item", inner), scope, inner)
+            following = Op(Kind.INT, "int_add", (index, Const(Kind.INT, 1)))
+            inner.append(Assign(slot(place, Kind.INT), following))
+            return self.block(body, scope.inside(again, leave), inner)
+
+        before = len(out)
+        self._loop(again, leave, write, out)
+        if _changes(out[before:], ring.name):
             raise Untranslated("a loop that changes its deque")
-        out.append(Loop(leave, again, tuple(inner)))
+
+    def _loop(self, again: str, leave: str, write: Callable[[Out], bool], out: Out) -> None:
+        """Write a loop, whose rounds `write` writes; it returns whether a round ends elsewhere.
+
+        What is known at the beginning of a round holds in the first one and in all others.
+        """
+        variables, inlined, line = self.variables, self.inlined, self.traps.line
+        known = variables.flow
+        while True:
+            for label in (again, leave):
+                known.left.pop(label, None)
+            variables.flow, self.inlined, self.traps.line = known.copy(), inlined, line
+            inner: Out = []
+            ended = write(inner)
+            if not ended:
+                variables.flow.leave(again)
+                inner.append(Again(again))
+            if again not in known.left:  # it never comes to a second round
+                out.append(Block(leave, tuple(inner)))
+                break
+            following = joined(known, known.left[again])
+            if following.is_as(known):
+                out.append(Loop(leave, again, tuple(inner)))
+                break
+            known = following
+        variables.arrive(leave)
 
     def _return(self, value: ast.expr | None, scope: Scope, out: Out) -> None:
         if scope.result is None:
@@ -214,6 +248,7 @@ class Statements(Calls):
         label, result = scope.result
         given = NOTHING if value is None else self.value(value, scope, out)
         self.variables.assign(result, given, out)
+        self.variables.flow.leave(label)
         out.append(Leave(label))
 
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from graphcore.engine.native.frontend.flow import Flow
 from graphcore.engine.native.frontend.statements import Statements
 from graphcore.engine.native.frontend.surroundings import Surroundings
 from graphcore.engine.native.frontend.values import Alarms, Out, Scope, ring_item
@@ -49,6 +50,7 @@ class Translation:
         carried: Python's variables that the kernel holds.
         inputs: the variables of the numbers around the function.
         objects: what Python's variables hold that are no numbers and are never assigned.
+        constants: the bools of Python that the kernel never changes.
     """
 
     kernel: Kernel
@@ -57,6 +59,7 @@ class Translation:
     carried: tuple[str, ...]
     inputs: tuple[str, ...]
     objects: Mapping[str, object]
+    constants: Mapping[str, bool]
 
 
 class Loop:
@@ -117,6 +120,9 @@ def translate(
             objects[name] = value
         else:
             variables.observe(name, value)
+    variables.lasting = frozenset(loop.carried)
+    for name in variables.lasting - loop.text.read - rings.keys() - lists - objects.keys():
+        variables.observe_constant(name, observed.get(name, missing))
     surroundings = Surroundings(loop.text.namespace, variables)
     alarms = loop.text.alarms
     statements = Statements(variables, surroundings, rings, frozenset(lists), alarms)
@@ -126,6 +132,7 @@ def translate(
     scope = Scope({name: name for name in loop.names | set(loop.carried)}, known)
     while True:
         variables.changed = False
+        variables.flow = Flow()
         body: Out = []
         statements.inlined = 0
         for name in loop.targets:
@@ -152,7 +159,8 @@ def translate(
         {name: _parts(variables, name) for name in sorted(lists) if _is_held(statements, name)},
         tuple(Reason(text, line) for text, line in statements.traps.reasons),
     )
-    return Translation(kernel, variables, surroundings, held, inputs, objects)
+    constants = dict(variables.constants)
+    return Translation(kernel, variables, surroundings, held, inputs, objects, constants)
 
 
 def _is_held(statements: Statements, name: str) -> bool:

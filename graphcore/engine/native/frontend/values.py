@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
+from graphcore.engine.native.frontend.flow import joined
 from graphcore.engine.native.frontend.operations import Untranslated
 from graphcore.engine.native.frontend.surroundings import Surroundings
 from graphcore.engine.native.frontend.variables import (
@@ -39,6 +40,7 @@ from graphcore.engine.native.ir import (
 )
 
 Out = list[Statement]
+Write = Callable[[Out], bool | None]
 Build = Callable[[list[Value], Out], Value]
 NUMBERS = frozenset((Kind.BOOL, Kind.INT, Kind.FLOAT))
 
@@ -183,11 +185,12 @@ class Values:
         value = values[place]
         assert isinstance(value, Several)
         chosen: Out = []
+        writes: list[Write] = []
         for kind in reversed(value.kinds):
             given = [*values[:place], self.variables.part(value.name, kind), *values[place + 1 :]]
             inner = f"{name}{kind.name[0]}"
-            write = partial(self._assign_each, name, given, build, inner)
-            body = self.attempt(write)
+            writes.append(partial(self._assign_each, name, given, build, inner))
+        for kind, body in zip(reversed(value.kinds), self.fork(*writes), strict=True):
             # The last kind needs no test.
             chosen = [If(value.is_of(kind), body, tuple(chosen))] if chosen else list(body)
         out += chosen
@@ -198,22 +201,35 @@ class Values:
     ) -> None:
         self.variables.assign(name, self.each_kind(given, build, inner, out), out)
 
-    def attempt(self, write: Callable[[Out], None]) -> Body:
-        """Return statements, with a trap from the point on at which there is no translation."""
-        out: Out = []
-        try:
-            write(out)
-        except Untranslated as error:
-            out.append(Trap(self.traps.reason(str(error))))
-        return tuple(out)
+    def fork(self, *writes: Write) -> list[Body]:
+        """Return statements for several paths, of which one runs.
 
-    def assigned(self, name: str, node: ast.expr, scope: Scope) -> Body:
-        """Return statements by which a variable gets the value of an expression, or a trap."""
+        A path has a trap from the point on at which there is no translation. What `writes` return
+        tells whether the path leads elsewhere.
+        """
+        before, after = self.variables.flow, None
+        line, bodies = self.traps.line, []
+        for write in writes:
+            self.variables.flow, self.traps.line = before.copy(), line
+            out: Out = []
+            try:
+                ended = write(out)
+            except Untranslated as error:
+                out.append(Trap(self.traps.reason(str(error))))
+                ended = True
+            bodies.append(tuple(out))
+            if not ended:
+                after = joined(after, self.variables.flow)
+        self.variables.flow, self.traps.line = after or before, line
+        return bodies
+
+    def assigning(self, name: str, node: ast.expr, scope: Scope) -> Write:
+        """Return what writes that a variable gets the value of an expression."""
 
         def write(out: Out) -> None:
             self.variables.assign(name, self.value(node, scope, out), out)
 
-        return self.attempt(write)
+        return write
 
     def scalar(self, value: Value) -> Expr:
         """Return a number or `None`, of one kind."""
@@ -267,6 +283,10 @@ class Values:
         value = self.item(ring, Const(Kind.INT, 0) if first else last, name, out)
         out.append(Drop(ring, first))
         return value
+
+
+def go_on(_: Out) -> None:
+    """Write nothing: the path on which a choice does nothing."""
 
 
 def ring_item(ring: str) -> str:

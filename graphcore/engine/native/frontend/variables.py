@@ -4,11 +4,15 @@ A variable of Python may hold several kinds: `None`, then a float. In the kernel
 for each kind, named `name:KIND`, and a tag, named `name#`, that says which of them holds. A tuple's
 items are variables of their own, `name.0`, `name.1`. Where only one kind is ever assigned, there is
 no tag. Kinds are only ever added, so translating again until nothing changes comes to an end.
+
+A bool that no cycle changes, as far as the kernel runs it, is a constant of the kernel: branches
+that it rules out need no translation.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from graphcore.engine.native.frontend.flow import Flow
 from graphcore.engine.native.frontend.operations import Untranslated
 from graphcore.engine.native.ir import (
     SCALARS,
@@ -109,12 +113,33 @@ class Variables:
         kinds: for each variable, the kinds that it may hold.
         lengths: for each variable that may hold a tuple, the number of its items.
         changed: whether a kind has been added; the caller sets it back.
+        flow: what is known at the present place of the code.
+        constants: the bools that no cycle changes.
+        lasting: the variables that Python gets back.
+        of_objects: the variables that may hold an object that stays in Python.
     """
 
     def __init__(self) -> None:
         self.kinds: dict[str, set[Kind]] = {}
         self.lengths: dict[str, int] = {}
         self.changed = False
+        self.flow = Flow()
+        self.constants: dict[str, bool] = {}
+        self.lasting: frozenset[str] = frozenset()
+        self.of_objects: set[str] = set()
+        self._varying: set[str] = set()
+
+    def observe_constant(self, name: str, value: object) -> None:
+        """Take the value of a variable for a constant if it is a bool and not known to change."""
+        if name in self._varying or (self.kinds.get(name) != {Kind.BOOL}):
+            self.constants.pop(name, None)
+        elif self.constants.setdefault(name, bool(value)) is not value:
+            self._vary(name)
+
+    def _vary(self, name: str) -> None:
+        del self.constants[name]
+        self._varying.add(name)
+        self.changed = True
 
     def observe(self, name: str, value: object) -> None:
         """Add the kind of a value that a variable of Python holds."""
@@ -159,15 +184,29 @@ class Variables:
 
     def read(self, name: str, out: list[Statement], traps: "Traps") -> Value:
         """Return the value of a variable, with a trap where it has none that the kernel holds."""
-        kinds = self.kinds.get(name)
+        if name in self.constants:
+            return Const(Kind.BOOL, self.constants[name])
+        if name in self.flow.objects:
+            held = self.flow.objects[name]
+            return Const(Kind.BOOL, held) if isinstance(held, bool) else Known(held)
+        kinds = self.here(name)
         if not kinds:
             raise Unsettled(name)
         if kinds == {Kind.OTHER}:
             raise Untranslated(f"{name}, which holds no number")
         if Kind.OTHER in kinds:
             traps.trap_if(tag_is(name, Kind.OTHER), f"{name} has no value yet", out)
+            self.flow.kinds[name] = frozenset(kinds - {Kind.OTHER})
         left = tuple(sorted(kinds - {Kind.OTHER}))
         return self.part(name, left[0]) if len(left) == 1 else Several(name, left)
+
+    def arrive(self, label: str) -> None:
+        """Go on where the code has gone to a label."""
+        self.flow = self.flow.left.pop(label, self.flow)
+
+    def here(self, name: str) -> frozenset[Kind]:
+        """Return the kinds that a variable may hold at the present place of the code."""
+        return self.flow.kinds.get(name) or frozenset(self.kinds.get(name, ()))
 
     def part(self, name: str, kind: Kind) -> Value:
         """Return the value of a variable that holds this kind."""
@@ -177,7 +216,7 @@ class Variables:
             items = []
             for place in range(self.lengths[name]):
                 item = f"{name}.{place}"
-                kinds = tuple(sorted(self.kinds.get(item, ())))
+                kinds = tuple(sorted(self.here(item)))
                 if not kinds:
                     raise Unsettled(name)
                 items.append(self.part(item, kinds[0]) if len(kinds) == 1 else Several(item, kinds))
@@ -187,14 +226,19 @@ class Variables:
     def assign(self, name: str, value: Value, out: list[Statement], depth: int = 0) -> None:
         """Write that a variable gets a value; `depth` is the number of tuples around it."""
         match value:
+            case Const(Kind.BOOL, constant) if self.constants.get(name) is constant:
+                pass
             case Expr(kind):
-                self._add(name, kind)
+                self._become(name, kind)
                 if kind is not Kind.NONE:
                     out.append(Assign(slot(name, kind), value))
+                if isinstance(value, Const) and kind is Kind.BOOL:
+                    self.flow.objects[name] = bool(value.value)
                 self._tag(name, Const(Kind.INT, int(kind)), out)
             case Several(other, kinds):
                 if other == name:
                     return
+                self.flow.objects.pop(name, None)
                 for kind in kinds:
                     if kind in SCALARS:
                         out.append(Assign(slot(name, kind), Read(kind, slot(other, kind))))
@@ -202,12 +246,18 @@ class Variables:
                         part = self.part(other, kind)
                         assert isinstance(part, Group)
                         self._items(name, part, out, depth)
-                    self._add(name, kind)
+                    self._become(name, kind)
                 self._tag(name, Read(Kind.INT, tag_of(other)), out)
+                self.flow.kinds[name] = frozenset(kinds)
             case Group():
                 self._items(name, value, out, depth)
-                self._add(name, Kind.TUPLE)
+                self._become(name, Kind.TUPLE)
                 self._tag(name, Const(Kind.INT, int(Kind.TUPLE)), out)
+            case Known(held) if name not in self.lasting and depth == 0:
+                self._become(name, Kind.OTHER)
+                self._tag(name, Const(Kind.INT, int(Kind.OTHER)), out)
+                self.of_objects.add(name)
+                self.flow.objects[name] = held
             case _:
                 raise Untranslated(f"{name} gets an object that is no number")
 
@@ -223,6 +273,12 @@ class Variables:
     def _tag(self, name: str, tag: Expr, out: list[Statement]) -> None:
         if len(self.kinds[name]) > 1:
             out.append(Assign(tag_of(name), tag))
+
+    def _become(self, name: str, kind: Kind) -> None:
+        if name in self.constants:
+            self._vary(name)
+        self._add(name, kind)
+        self.flow.assigned(name, kind)
 
     def _add(self, name: str, kind: Kind) -> None:
         kinds = self.kinds.setdefault(name, set())

@@ -1,0 +1,68 @@
+"""What is known of the variables at one place of the code: less than what holds everywhere.
+
+A variable has one set of kinds for the whole function, but after an assignment it holds one of
+them. Where paths meet, it may hold what it held on either. What is not in a `Flow` may hold any of
+its kinds.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from graphcore.engine.native.ir import Kind
+
+Facts = dict[str, frozenset[Kind]]
+
+
+@dataclass
+class Flow:
+    """What is known here, and at the labels to which the code before has gone.
+
+    Attributes:
+        kinds: for a variable, the kinds that it may hold here.
+        objects: for a variable, the object that it holds here: one that the kernel cannot hold, or
+            a bool.
+        left: what was known where the code went to a label.
+    """
+
+    kinds: Facts = field(default_factory=dict)
+    objects: dict[str, Any] = field(default_factory=dict)
+    left: dict[str, "Flow"] = field(default_factory=dict)
+
+    def copy(self) -> "Flow":
+        """Return the same, of which the other does not change."""
+        return Flow(dict(self.kinds), dict(self.objects), self.left)
+
+    def assigned(self, name: str, kind: Kind) -> None:
+        """Note that a variable holds a value of this kind."""
+        self.kinds[name] = frozenset((kind,))
+        self.objects.pop(name, None)
+
+    def leave(self, label: str) -> None:
+        """Note that the code goes to a label."""
+        self.left[label] = joined(self.left.get(label), self.copy())
+
+    def is_as(self, other: "Flow") -> bool:
+        """Return whether both know the same."""
+        return self.kinds == other.kinds and _same(self.objects, other.objects)
+
+
+def joined(one: Flow | None, other: Flow | None) -> Flow:
+    """Return what is known where two paths meet; `None` for a path that leads elsewhere."""
+    if one is None or other is None:
+        known = one or other
+        assert known is not None
+        return known
+    kinds = {
+        name: held | other.kinds[name] for name, held in one.kinds.items() if name in other.kinds
+    }
+    objects = {
+        name: held
+        for name, held in one.objects.items()
+        if name in other.objects and other.objects[name] is held
+    }
+    return Flow(kinds, objects, one.left)
+
+
+def _same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    return one.keys() == other.keys() and all(one[name] is other[name] for name in one)
