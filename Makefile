@@ -14,7 +14,7 @@ SCREENSHOTS ?= build/screenshots
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-thorough browser test-browser lint bench measure soak docs clean
+.PHONY: help demo test test-thorough browser graphviz test-browser lint bench measure soak docs clean
 # Two targets at once would be two pips in one environment.
 .NOTPARALLEL:
 
@@ -36,7 +36,13 @@ browser: ## find Chromium for test-browser, or install it as root; CHROMIUM=path
 		echo "make test-browser needs Chromium: apt-get install chromium, or name it with CHROMIUM=path" >&2; \
 		exit 1; }
 
-test-browser: browser $(VENV)/.extra-browser ## test the live view in a real browser; SCREENSHOTS=docs/pictures renews those of the docs
+graphviz: ## find Graphviz for the drawings of the docs, or install it as root
+	@command -v dot >/dev/null || { test "$$(id -u)" = 0 && command -v apt-get >/dev/null && \
+		{ apt-get update -qq >/dev/null 2>&1; apt-get install -qq -y --no-install-recommends graphviz >/dev/null 2>&1; }; } || { \
+		echo "the drawings of the docs need Graphviz: apt-get install graphviz" >&2; \
+		exit 1; }
+
+test-browser: browser graphviz $(VENV)/.extra-browser ## test the live view and the pictures of the docs in a real browser; SCREENSHOTS=folder keeps them
 	@CHROMIUM="$(CHROMIUM)" SCREENSHOTS="$(SCREENSHOTS)" $(BIN)/pytest tests/browser
 
 lint: $(VENV)/.extra-dev ## check style, formatting and types
@@ -55,7 +61,8 @@ measure: $(VENV)/.extra-bench
 soak: $(VENV)/.extra-dev ## send for an hour, lose nothing, stay as large; SECONDS=60 RATE=20000
 	@$(BIN)/python -m benchmarks.soak --seconds $(SECONDS) --rate $(RATE) --receive $(RECEIVE)
 
-docs: $(VENV)/.extra-docs ## build the site into site/
+docs: browser graphviz $(VENV)/.extra-docs ## make the pictures of the docs anew, and the site in site/
+	@CHROMIUM="$(CHROMIUM)" SCREENSHOTS=docs/pictures $(BIN)/pytest -q tests/browser -m pictures
 	@$(BIN)/mkdocs build --strict
 
 clean: ## remove all that make, the build and the tests leave behind

@@ -14,7 +14,7 @@ from graphcore.graph import run_elsewhere
 from graphcore.handle import Handle
 from graphcore.node import node_of
 from graphcore.operators.sinks import Collect, CollectRows, in_array
-from graphcore.seeing import plot_of, ticks_table
+from graphcore.seeing import plot_of, rows_table, ticks_table
 from graphcore.tables.arrays import (
     array_of,
     array_of_numbers,
@@ -152,8 +152,10 @@ class Collected(Handle, Generic[T]):
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
         """Return what a notebook shows: how many ticks, the first and last ones, and a line."""
-        table = ticks_table(self._title, *self._ticks())
-        return {"text/html": table, "text/plain": f"<Collected {self._title}: {len(self):,} ticks>"}
+        times, values = self._ticks()
+        table = ticks_table(self._title, times, values)
+        ticks = f"{len(times):,} tick{'' if len(times) == 1 else 's'}"
+        return {"text/html": table, "text/plain": f"<Collected {self._title}: {ticks}>"}
 
     @property
     def _title(self) -> str:
@@ -225,20 +227,36 @@ class Frame(Handle):
         self.node = node
         self._names = list(names)
 
+    def _ticks(self) -> _Ticks:
+        ticks = _ticks_of(self.node)
+        if len(ticks.rest) == 1:  # before the first run
+            ticks.rest.extend([] for _ in self._names)
+        return ticks
+
     @property
     def times(self) -> list[int]:
         """Engine times of the rows, ns since the epoch."""
-        return _ticks_of(self.node).items(0)
+        return self._ticks().items(0)
 
     @property
     def columns(self) -> dict[str, list[Any]]:
         """The values of each column, one for each row, `None` where there is none."""
-        ticks = _ticks_of(self.node)
+        ticks = self._ticks()
         return {name: ticks.items(i) for i, name in enumerate(self._names, 1)}
 
     def __len__(self) -> int:
         """Return how many rows there are."""
-        return _ticks_of(self.node).count
+        return self._ticks().count
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
+        """Return what a notebook shows: how many rows, the first and the last ones."""
+        ticks = self._ticks()
+        columns = {name: ticks.items(i) for i, name in enumerate(self._names, 1)}
+        return {"text/html": rows_table(ticks.items(0), columns), "text/plain": repr(self)}
+
+    def __repr__(self) -> str:
+        """Show how many rows there are, and the names of the columns."""
+        return f"<Frame of {len(self):,} rows: {', '.join(self._names)}>"
 
     def to_arrow(self) -> "pyarrow.Table":
         """Return a table with the column `time` (timestamp in ns, UTC) and one for each stream.
@@ -248,7 +266,7 @@ class Frame(Handle):
             InvalidTypeError: if no Arrow column can hold the values of a stream.
             InvalidValueError: for a time past the year 2262, where 64 bits of nanoseconds end.
         """
-        return _arrow_table(_ticks_of(self.node), self._names)
+        return _arrow_table(self._ticks(), self._names)
 
     def to_polars(self) -> "polars.DataFrame":
         """Return a frame with the columns of `to_arrow`.
@@ -260,7 +278,7 @@ class Frame(Handle):
             RunError: if polars or pyarrow, of the `tables` extra, is not installed.
             InvalidValueError: as `to_arrow`.
         """
-        return _polars_frame(_ticks_of(self.node), self._names)
+        return _polars_frame(self._ticks(), self._names)
 
     def to_pandas(self) -> "pandas.DataFrame":
         """Return a frame with a column for each stream over an index named `time` (ns, UTC).
@@ -269,7 +287,7 @@ class Frame(Handle):
             RunError: if pandas, of the `tables` extra, is not installed.
             InvalidValueError: as `to_arrow`.
         """
-        return _pandas_frame(_ticks_of(self.node), self._names)
+        return _pandas_frame(self._ticks(), self._names)
 
 
 def _arrow_table(ticks: _Ticks, names: list[str]) -> "pyarrow.Table":

@@ -5,6 +5,7 @@ An exception from a user's function keeps its own type and gains a note (R11).
 
 import dataclasses
 import reprlib
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,6 +16,20 @@ _SHOWN.maxother = _SHOWN.maxstring = 60
 def shorten(value: object) -> str:
     """Return the repr of a value for an error in one line, with its middle left out if long."""
     return " ".join(_SHOWN.repr(value).split())
+
+
+def place_text(wired_at: tuple[str, int]) -> str:
+    """Return a file and line as errors show them; a notebook's cell by its number.
+
+    Args:
+        wired_at: the file and line that wired a node.
+    """
+    file, line = wired_at
+    ipython = sys.modules.get("IPython")
+    shell = None if ipython is None else ipython.get_ipython()
+    # A cell has the name of a temporary file, which tells its user nothing.
+    cell = None if shell is None else shell.compile.format_code_name(file)
+    return f"{file}:{line}" if cell is None else f"{' '.join(cell)}, line {line}"
 
 
 class GraphcoreError(Exception):

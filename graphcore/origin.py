@@ -1,9 +1,9 @@
 """Where a node was wired: the file and line that an error's note shows (R11).
 
-A node's origin is the innermost line of the user's code that led to its constructor. Three kinds of
+A node's origin is the innermost line of the user's code that led to its constructor. Four kinds of
 code are not the user's: packages that registered themselves (graphcore is one, an adapter registers
-itself when it is imported), functions that `stream_operator` made methods of `Stream`, and
-constructors of the node itself.
+itself when it is imported), functions that `stream_operator` made methods of `Stream`,
+constructors of the node itself, and `typing`, which calls the constructor in `Spread[float](...)`.
 """
 
 import sys
@@ -12,7 +12,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
-_libraries = {"graphcore"}
+_libraries = {"graphcore", "typing"}
 _of_a_library: dict[str, bool] = {}  # by the name of a module; a node is made in microseconds
 # Ids, because two code objects are equal if their text is. An operator that a notebook defines
 # again takes the id of its code with it.

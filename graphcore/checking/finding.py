@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from graphcore.errors import place_text
+
 
 class CheckWarning(UserWarning):
     """A finding about a graph that was made with ``check="warn"``."""
@@ -40,5 +42,4 @@ class Finding:
 
     def __str__(self) -> str:
         """Show it in one line that begins with the file and line, as compilers do."""
-        file, line = self.wired_at
-        return f"{file}:{line}: {self.problem}; {self.advice}"
+        return f"{place_text(self.wired_at)}: {self.problem}; {self.advice}"

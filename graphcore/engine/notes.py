@@ -8,7 +8,7 @@ from textwrap import dedent, indent
 from typing import Any, Protocol
 
 from graphcore.engine.plan import Node, Plan
-from graphcore.errors import NoValueError, shorten
+from graphcore.errors import NoValueError, place_text, shorten
 from graphcore.parsing import parse
 from graphcore.time import format_time
 
@@ -83,7 +83,7 @@ def add_note(
     node, names = plan.nodes[index], plan.names()
     file, line = node.wired_at
     where = names[index] if method is None else f"{method} of {names[index]}"
-    lines = [f"in {where} ({type(node).__name__}), wired at {file}:{line}"]
+    lines = [f"in {where} ({type(node).__name__}), wired at {place_text(node.wired_at)}"]
     lines += indent(_wiring(file, line), "    ").splitlines()
     if time is not None:
         lines.append(f"at {format_time(time)} ({time} ns)")

@@ -12,7 +12,7 @@ from typing import Any
 
 import networkx as nx
 
-from graphcore.errors import InvalidTypeError, WiringError, shorten
+from graphcore.errors import InvalidTypeError, WiringError, place_text, shorten
 from graphcore.node import MutableNode, Source, Upstreams, node_of
 from graphcore.output import OutputNode
 from graphcore.state import GraphState
@@ -200,7 +200,7 @@ def _wire(
             continue
         if node.serial < oldest:
             raise WiringError(
-                f"{node.name}, wired at {node.wired_at[0]}:{node.wired_at[1]}, is not of this "
+                f"{node.name}, wired at {place_text(node.wired_at)}, is not of this "
                 "sub-graph, and build does not show that it uses it: name its stream in uses="
             )
         upstreams = node.upstreams()

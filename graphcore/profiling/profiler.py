@@ -10,6 +10,7 @@ from graphcore.engine.fused.ir import TickForm
 from graphcore.engine.plan import Plan
 from graphcore.engine.run.seen import Seen
 from graphcore.engine.run.session import Session
+from graphcore.errors import place_text
 from graphcore.profiling.counted import CountedInterpreted
 from graphcore.profiling.profile import NodeProfile, Profile, SourceProfile
 from graphcore.profiling.sampler import Sampler
@@ -82,7 +83,7 @@ class Profiler:
             NodeProfile(
                 name,
                 type(node).__name__,
-                f"{node.wired_at[0]}:{node.wired_at[1]}",
+                place_text(node.wired_at),
                 *counts[index],
                 times[index],
                 times[index] / whole,

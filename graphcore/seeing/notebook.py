@@ -1,8 +1,8 @@
-"""Tables for notebooks: a stream's ticks with a line of its values, and the report of a run."""
+"""Tables for notebooks: ticks with a line of their values, rows, and the report of a run."""
 
 import html
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from graphcore.errors import shorten
@@ -28,20 +28,38 @@ def ticks_table(name: str, times: Sequence[int], values: Sequence[Any]) -> str:
         times: engine times, ns.
         values: as many values.
     """
-    count = len(values)
-    head = f"<b>{html.escape(name)}</b>: {count:,} tick{'' if count == 1 else 's'}"
-    if not count:
+    head = f"<b>{html.escape(name)}</b>: {_number(len(values), 'tick')}"
+    return _table(head, times, {"value": values}, sparkline(times, values))
+
+
+def rows_table(times: Sequence[int], columns: Mapping[str, Sequence[Any]]) -> str:
+    """Return the rows of a frame as HTML: how many, the first and the last.
+
+    Args:
+        times: engine times, ns.
+        columns: as many values for each name.
+    """
+    return _table(_number(len(times), "row"), times, columns, "")
+
+
+def _table(head: str, times: Sequence[int], columns: Mapping[str, Sequence[Any]], line: str) -> str:
+    if not times:
         return f"<div>{head}</div>"
-    places: list[int | None] = list(range(count))
-    if count > 2 * _SHOWN:
+    places: list[int | None] = list(range(len(times)))
+    if len(times) > 2 * _SHOWN:
         places[_SHOWN:-_SHOWN] = [None]
     rows = [
-        _row(("…", "…")) if i is None else _row((format_time(times[i]), shorten(values[i])))
+        _row(["…"] * (1 + len(columns)))
+        if i is None
+        else _row([format_time(times[i]), *(shorten(values[i]) for values in columns.values())])
         for i in places
     ]
-    header = "<tr><th>time</th><th>value</th></tr>"
-    line = sparkline(times, values)
-    return f"<div>{head}<br/>{line}<table>{header}{''.join(rows)}</table></div>"
+    header = "".join(f"<th>{html.escape(name)}</th>" for name in ("time", *columns))
+    return f"<div>{head}<br/>{line}<table><tr>{header}</tr>{''.join(rows)}</table></div>"
+
+
+def _number(count: int, what: str) -> str:
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 def sparkline(times: Sequence[int], values: Sequence[Any]) -> str:

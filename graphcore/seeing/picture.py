@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from graphcore.engine.plan import Outside, Plan
-from graphcore.errors import shorten
+from graphcore.errors import place_text, shorten
 from graphcore.subgraph import Inlet
 
 Clocks = Callable[[Plan], Sequence[int]]
@@ -139,14 +139,13 @@ class _Drawing:
                 continue
             reads = plan.active[index] or plan.passive[index]
             shape = Shape.SOURCE if not reads else Shape.NODE if index in read else Shape.SINK
-            wired_at = f"{node.wired_at[0]}:{node.wired_at[1]}"
             vertex = Vertex(
                 f"{prefix}{index}",
                 names[index],
                 type(outside or node).__name__,
                 first + clocks[index],
                 shape,
-                wired_at,
+                place_text(node.wired_at),
             )
             box.vertices.append(vertex)
         self._connect(plan, ids)

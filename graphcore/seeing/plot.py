@@ -47,9 +47,10 @@ def plot_of(
         _, axes = pyplot.subplots()
     import numpy
 
-    axes.step(
-        numpy.array(times, "datetime64[ns]"), numbers, **{"where": "post", "label": name, **options}
-    )
+    stamps = numpy.array(times, "datetime64[ns]")
+    # Otherwise the labels of fractions of a second run into each other.
+    with pyplot.rc_context({"date.converter": "concise"}):
+        axes.step(stamps, numbers, **{"where": "post", "label": name, **options})
     axes.set_xlabel("time (UTC)")
     axes.legend()
     return axes

@@ -34,8 +34,8 @@ class RunReport:
     profile: "Profile | None" = None
 
     def _repr_html_(self) -> str:
-        """Return what a notebook shows: a table."""
-        return report_table(
+        """Return what a notebook shows: a table, and the profile if there is one."""
+        table = report_table(
             [
                 ("cycles", f"{self.cycles:,}"),
                 ("start", format_time(self.start)),
@@ -45,3 +45,4 @@ class RunReport:
                 ("skipped", f"{self.skipped:,}"),
             ]
         )
+        return table if self.profile is None else f"{table}{self.profile._repr_html_()}"

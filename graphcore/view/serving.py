@@ -83,6 +83,12 @@ class Serving:
         finally:
             self._server = self._web = None
 
+    def __repr__(self) -> str:
+        """Show the port; the address, with its secret, is `url`."""
+        if self._web is None:
+            return "<Serving, outside of its with block>"
+        return f"<Serving at 127.0.0.1:{self._web.port}>"
+
     @property
     def url(self) -> str:
         """The address of the page, for a browser on this machine; whoever knows it may look.

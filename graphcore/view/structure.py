@@ -5,6 +5,7 @@ from functools import cached_property
 from typing import Any
 
 from graphcore.engine.plan import Plan
+from graphcore.errors import place_text
 
 _MOST_LISTED = 200
 _MOST_DRAWN = 60
@@ -84,7 +85,7 @@ class Structure:
             "id": index,
             "name": self.names[index],
             "kind": type(node).__name__,
-            "wired_at": f"{node.wired_at[0]}:{node.wired_at[1]}",
+            "wired_at": place_text(node.wired_at),
             "reads": reads,
             "read_by": read_by,
             "places": [[i, self.names[i], column] for i, column in places.items()],

@@ -73,6 +73,7 @@ class Web:
         listener: the socket.
 
     Attributes:
+        port: the port.
         url: the address of the page, with the token.
     """
 
@@ -81,6 +82,7 @@ class Web:
         self._connect: Connect
         token = secrets.token_urlsafe(24)
         port = listener.getsockname()[1]
+        self.port = port
         self.url = f"http://{HOST}:{port}/{token}/"
         routes = [
             Route("/", _file("index.html")),

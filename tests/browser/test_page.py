@@ -51,6 +51,7 @@ def test_it_shows_a_live_run(page: Page) -> None:
         expect(page.locator("figure")).to_have_count(1)
 
 
+@pytest.mark.pictures
 def test_a_historical_run_is_stepped_and_looked_back_on(page: Page, pictures: Path) -> None:
     minutes = [60_000_000_000 * n for n in range(2_000)]
     graph = wave(gc.replay(minutes, range(2_000)).named("minutes"))

@@ -5,13 +5,14 @@ import linecache
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import pytest
 
 import graphcore as gc
 
 HERE = str(Path(__file__))
+T = TypeVar("T")
 
 
 class Oops(Exception):
@@ -246,6 +247,22 @@ def test_r11_a_user_written_node_is_wired_where_it_was_made(kind: Any) -> None:
     stream = gc.Stream(kind(gc.constant(1)))
     wired = line() - 1
     assert f"wired at {HERE}:{wired}\n    stream = gc.Stream(kind(" in note_of(stream)
+
+
+@gc.node
+class Typed(gc.MutableNode[T], Generic[T]):
+    source: gc.Active[T]
+
+    def cycle(self, state: gc.GraphState) -> bool:
+        return bool(fail())
+
+
+def test_r11_a_node_with_a_type_argument_is_wired_where_it_was_made() -> None:
+    stream = gc.Stream(Typed[int](gc.constant(1)))
+    wired = line() - 1
+    assert f"wired at {HERE}:{wired}\n" in note_of(stream)
+    replayed = gc.replay([1], [2.5])
+    assert replayed.node.wired_at == (HERE, line() - 1)
 
 
 @gc.stream_operator

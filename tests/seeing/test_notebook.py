@@ -45,6 +45,38 @@ def test_a_report_shows_how_the_run_ended() -> None:
     assert "<td>cycles</td><td>2</td>" in table and "<td>ended by</td><td>sources</td>" in table
 
 
+def test_a_report_with_a_profile_shows_both_and_its_repr_stays_in_a_line() -> None:
+    graph = gc.Graph(gc.from_iterable([1, 2]).named("ones"))
+    report = graph.run(profile=True, tier="interpreted")
+    table = report._repr_html_()
+    assert "<td>ended by</td>" in table and "<td>ones</td><td>2</td><td>2</td>" in table
+    assert "profile=<Profile of 1 nodes: 2 cycles on the interpreted tier" in repr(report)
+    assert "ones" not in repr(report)
+
+
+def test_a_frame_shows_its_rows_and_other_numbers_of_them() -> None:
+    numbers = gc.replay(range(1, 13), range(12))
+    frame = gc.frame(n=numbers, even=numbers.filter(lambda n: n % 2 == 0))
+    assert frame._repr_mimebundle_()["text/html"] == "<div>0 rows</div>"
+    assert frame.columns == {"n": [], "even": []} and frame.to_arrow().num_rows == 0
+    frame.run()
+    bundle = frame._repr_mimebundle_()
+    assert bundle["text/plain"] == "<Frame of 12 rows: n, even>"
+    rows = [
+        [cell.text for cell in row]
+        for row in ElementTree.fromstring(bundle["text/html"]).iter("tr")
+    ]
+    assert rows[0] == ["time", "n", "even"] and rows[6] == ["…", "…", "…"]
+    assert [row[1:] for row in rows[1:6]] == [
+        ["0", "0"],
+        ["1", "None"],
+        ["2", "2"],
+        ["3", "None"],
+        ["4", "4"],
+    ]
+    assert len(rows) == 12
+
+
 def test_streams_by_key_are_drawn() -> None:
     keyed = gc.from_iterable([1, 2]).group_by(lambda n: n, lambda own, key: own.count())
     bundle = keyed._repr_mimebundle_()

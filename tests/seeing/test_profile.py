@@ -1,5 +1,6 @@
 """`run(profile=True)`: counts that are exact, and times that point at the right node."""
 
+import dataclasses
 import json
 import threading
 from pathlib import Path
@@ -66,6 +67,16 @@ def test_the_fused_tier_gives_the_counts_that_it_knows() -> None:
     nodes = {node.name: node for node in profile(some, none, source.map(str).named("text")).nodes}
     assert (nodes["source"].ticks, nodes["text"].runs) == (10, 10)
     assert (nodes["some"].ticks, nodes["none"].ticks, nodes["none"].runs) == (None, 0, None)
+
+
+def test_a_run_too_short_to_sample_says_how_to_profile_it() -> None:
+    source = gc.from_iterable(range(3))
+    said = 'looked at {} times, too few to tell: tier="interpreted" times the nodes'
+    found = profile(source)
+    assert said.format(found.samples) in str(found)
+    assert "too few" not in str(profile(source, tier="interpreted"))
+    enough = dataclasses.replace(found, samples=20)
+    assert str(enough).endswith("; looked at 20 times")
 
 
 def busy(value: int) -> int:
@@ -148,7 +159,7 @@ def test_a_queue_remembers_the_largest_number_and_the_longest_wait() -> None:
 
 
 def test_waiting_is_told_apart() -> None:
-    found = profile(gc.ticker("50ms"), realtime=True, duration="100ms")
+    found = profile(gc.ticker("50ms"), realtime=True, cycles=4)
     assert found.waiting > found.running / 2
 
 
