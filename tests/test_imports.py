@@ -30,7 +30,8 @@ FACE = {
     "operators": f"{GROUND} subgraph operators.statistics",
     "operators.statistics": GROUND,
     "sources": GROUND,
-    "tables": f"{GROUND} sources",
+    "tables": GROUND,
+    "tables.read": "errors time sources tables",
     "engine": "errors time state node output subgraph parsing bytecode polling",
     "engine.subgraphs": "errors node state polling subgraph engine",
     "engine.fused": (
@@ -66,7 +67,7 @@ FACE = {
     "collected": "errors graph handle node operators seeing tables",
     "stream": (
         f"{GROUND} origin calendars subgraph handle collected operators operators.statistics "
-        "sources tables graph"
+        "sources tables tables.read graph"
     ),
     "source_functions": "errors time node calendars stream operators sources tables",
     "sweeping": "errors time tiers graph handle collected node operators stream tables",

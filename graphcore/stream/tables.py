@@ -12,8 +12,13 @@ from graphcore.operators.single import Filter
 from graphcore.operators.sinks import CollectRows
 from graphcore.stream.keyed import Keyed
 from graphcore.stream.stream import Stream
-from graphcore.tables.playback import is_value, make_from_table, make_read_csv, make_read_parquet
-from graphcore.tables.rows import Wanted
+from graphcore.tables.read.playback import (
+    is_value,
+    make_from_table,
+    make_read_csv,
+    make_read_parquet,
+)
+from graphcore.tables.read.rows import Wanted
 from graphcore.tables.writing import path_of
 
 T = TypeVar("T")
@@ -172,7 +177,9 @@ def read_parquet(
 
     Several files are merged by time; rows of one time come in the order of the files. A file is
     opened when its first row is due, so a folder may be far larger than the memory. What
-    `Stream.record` wrote ticks in a historical run in the same cycles again.
+    `Stream.record` wrote ticks in a historical run in the same cycles again. Folders such as
+    ``symbol=A`` give the rows of their files a column, here ``symbol``: of whole numbers or of
+    dates if the names of all its folders are, else of text, or of the type that `kind` wants.
 
     ::
 
@@ -200,9 +207,11 @@ def read_parquet(
 
     Raises:
         RunError: at wiring if pyarrow, of the `tables` extra, is not installed; in the run for a
-            file that cannot be read or lacks a column.
+            file that cannot be read or lacks a column, and for files whose folders give different
+            columns.
         InvalidTypeError: in the run, for a column that cannot hold values of that type.
-        InvalidValueError: in the run, for a row without a time or whose time goes back.
+        InvalidValueError: in the run, for a row without a time, whose time goes back, or that
+            disagrees with its folder.
     """
     wanted = Wanted(time, value, kind, by)
     source = make_read_parquet(path_of(path), wanted, delivery, speed)
@@ -271,7 +280,8 @@ def read_csv(
     """Tick with the rows of CSV files at their times, read in small pieces.
 
     The first line names the columns. Their types are those of `kind`; without it, those that the
-    first megabyte shows. An empty field is `None`, or an empty text in a column of text.
+    first megabyte shows. An empty field is `None`, or an empty text in a column of text. Folders
+    such as ``symbol=A`` give a column, as for `read_parquet`.
 
     ::
 

@@ -61,7 +61,7 @@ def check_stamp(time: int) -> None:
     if not -(1 << 63) <= time < 1 << 63:
         raise InvalidValueError(
             f"a column of times in nanoseconds cannot hold {format_time(time)}: "
-            "it ends in the year 2262"
+            "it holds 1677-09-21 to 2262-04-11"
         )
 
 

@@ -272,7 +272,8 @@ def without_none(kind: Any) -> Any:
 def fits_some_column(value: Any) -> bool:
     """Return whether a column may hold this value, if it is made for the right type."""
     if isinstance(value, list | tuple | dict):
-        return True
+        parts = value.values() if isinstance(value, dict) else value
+        return all(map(fits_some_column, parts))
     try:
         Inferred().encode(value)
     except InvalidTypeError:

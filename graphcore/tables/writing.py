@@ -18,6 +18,7 @@ from typing import Any, BinaryIO
 from graphcore.errors import InvalidTypeError, RunError
 from graphcore.tables.arrays import check_stamp
 from graphcore.tables.columns import Column, column_of, fits_some_column
+from graphcore.tables.durations import durations_as_text
 from graphcore.tables.libraries import tables_module
 from graphcore.tables.scalars import Misfit
 
@@ -98,7 +99,7 @@ class Layout:
                 f'give that another name, as in .{self.operator}(file, time="ticked")'
             )
         for each in [field.type for field in fields] or [kind]:
-            if not self.format.nested and types.is_nested(each):
+            if not self.format.nested and (types.is_nested(each) or types.is_binary(each)):
                 raise InvalidTypeError(f"a column of a CSV file cannot hold {each}")
 
 
@@ -230,8 +231,19 @@ def _new_stream(file: BinaryIO, schema: Any) -> Any:
     return tables_module("pyarrow.ipc").new_stream(file, schema)
 
 
-def _new_csv(file: BinaryIO, schema: Any) -> Any:
-    return tables_module("pyarrow.csv").CSVWriter(file, schema)
+class _CsvWriter:
+    """Writes CSV, in which durations are text: pyarrow would write numbers without a unit."""
+
+    def __init__(self, file: BinaryIO, schema: Any) -> None:
+        empty = tables_module("pyarrow").RecordBatch.from_pylist([], schema)
+        written = durations_as_text(empty).schema
+        self._writer = tables_module("pyarrow.csv").CSVWriter(file, written)
+
+    def write_batch(self, batch: Any) -> None:
+        self._writer.write_batch(durations_as_text(batch))
+
+    def close(self) -> None:
+        self._writer.close()
 
 
 def _convert(partial: str, path: str, schema: Any) -> None:
@@ -261,7 +273,7 @@ def _rename(partial: str, path: str, schema: Any) -> None:
 
 PARQUET = Format("read_parquet", _new_stream, _convert)
 IPC = Format("read_parquet", _new_stream, _rename)
-CSV = Format("read_csv", _new_csv, _rename, nested=False)
+CSV = Format("read_csv", _CsvWriter, _rename, nested=False)
 
 
 @contextmanager

@@ -306,6 +306,12 @@ def test_many_rows_are_all_delivered() -> None:
             gc.RunError,
             "the table has 2 columns named `x`",
         ),
+        (
+            pd.DataFrame([[1, 2, 3, 4]], columns=["time", "x", "y", "x"]),
+            {"value": "y"},
+            gc.RunError,
+            "the table has 2 columns named `x`",
+        ),
         (pl.DataFrame(TRADES), {"time": 5}, gc.InvalidTypeError, "time must be the name of a col"),
         (
             pl.DataFrame(TRADES),

@@ -301,7 +301,7 @@ def test_records_of_times_and_decimals_come_back_as_their_class() -> None:
 
 def test_a_time_past_64_bits_of_nanoseconds_ends_the_run_in_a_sentence() -> None:
     far = gc.replay([1, 32_503_680_000 * SECOND], "ab")
-    with pytest.raises(gc.InvalidValueError, match="cannot hold 3000-01-01.*ends in the year 2262"):
+    with pytest.raises(gc.InvalidValueError, match="cannot hold 3000-01-01.*to 2262-04-11"):
         far.record("far.parquet").run()
     assert ticks(gc.replay_parquet("far.parquet")) == [(1, "a")]
 
@@ -368,6 +368,26 @@ def test_values_that_do_not_fit_are_refused_when_they_tick(
     assert "record" in refused.value.__notes__[0]
     # The earlier values are in the file.
     assert len(ticks(gc.replay_parquet("values.parquet"))) == len(values) - 1
+
+
+@pytest.mark.parametrize(
+    ("value", "is_hinted"),
+    [
+        ([2**63], False),
+        ({"a": [1, 2**63]}, False),
+        ((1, Decimal("NaN")), False),
+        ([{"a": {1}}], False),
+        ([1, 2.5], True),  # list[float]
+        ({1: 2}, True),  # dict[int, int]
+        ([], True),
+    ],
+)
+def test_a_type_is_recommended_only_for_values_that_some_type_holds(
+    value: Any, is_hinted: bool
+) -> None:
+    with pytest.raises(gc.InvalidTypeError) as refused:
+        gc.replay([1, 2], ["text", value]).record("values.parquet").run()
+    assert ("give record the type of all values" in str(refused.value)) == is_hinted
 
 
 Bare = namedtuple("Bare", [])  # it has no fields to give types

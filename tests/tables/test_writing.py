@@ -217,8 +217,8 @@ def test_values_that_do_not_fit_are_refused_when_they_tick(form: str) -> None:
             writer(gc.from_iterable(values), form)("f").run()
 
 
-@pytest.mark.parametrize("value", [[1], {"a": [1]}, {"a": {"b": 1}}])
-def test_csv_takes_no_value_with_parts(value: Any) -> None:
+@pytest.mark.parametrize("value", [[1], {"a": [1]}, {"a": {"b": 1}}, b"\xff", {"a": b"a"}])
+def test_csv_takes_no_value_with_parts_and_no_bytes(value: Any) -> None:
     with pytest.raises(gc.InvalidTypeError, match="a column of a CSV file cannot hold "):
         gc.constant(value).write_csv("f").run()
 

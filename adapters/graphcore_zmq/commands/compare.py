@@ -6,8 +6,8 @@ import typer
 
 from graphcore.errors import GraphcoreError, shorten
 from graphcore.tables.comparing import Difference, differences, sameness
-from graphcore.tables.playback import events_of
-from graphcore.tables.rows import Wanted
+from graphcore.tables.read.playback import events_of
+from graphcore.tables.read.rows import Wanted
 from graphcore.time import format_time
 
 

@@ -15,7 +15,7 @@ from graphcore.stream.families.base import StreamBase
 from graphcore.tables.columns import column_of
 from graphcore.tables.comparing import Compare, Difference, sameness
 from graphcore.tables.libraries import tables_module
-from graphcore.tables.playback import is_value, make_recorded
+from graphcore.tables.read.playback import is_value, make_recorded
 from graphcore.tables.recording import Record, WriteTable
 from graphcore.tables.writing import CSV, IPC, PARQUET, Format, Layout, path_of
 from graphcore.time import Duration, to_period

@@ -13,10 +13,12 @@ from typing import Any
 from graphcore.errors import InvalidTypeError, InvalidValueError
 from graphcore.sources.events import WAIT, Delivery, side_by_side
 from graphcore.sources.replay import Replay, check_delivery, check_speed
-from graphcore.tables.files import OpenTable, files_of, opened_parquet, opened_table, opens_csv
 from graphcore.tables.libraries import tables_module
-from graphcore.tables.merging import Events, merged
-from graphcore.tables.rows import Chunk, Rows, Wanted
+from graphcore.tables.read.csv_files import opens_csv
+from graphcore.tables.read.files import OpenTable, files_of, opened_parquet, opened_table
+from graphcore.tables.read.folders import in_folders
+from graphcore.tables.read.merging import Events, merged
+from graphcore.tables.read.rows import Chunk, Rows, Wanted
 
 _IN_MEMORY = ("pandas", "polars", "pyarrow")
 
@@ -130,6 +132,7 @@ def _check_schema(schema: Any, wanted: Wanted) -> None:
 def _of_files(
     paths: list[str], wanted: Wanted, open_file: OpenTable, waits: bool
 ) -> Iterator[Events]:
+    open_file = in_folders(paths, wanted, open_file)
     if len(paths) == 1:
         chunks = _chunks(paths[0], wanted, open_file)
         return _with_waits(chunks) if waits else _alone(chunks)

@@ -1,27 +1,22 @@
-"""Tables in files, and those that other libraries hold: a schema, and batches read one by one."""
+"""Tables in Parquet files, and those that other libraries hold: a schema, and batches."""
 
 import glob
 import logging
 import os
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 from graphcore.errors import InvalidTypeError, RunError
-from graphcore.tables.columns import column_of, fields_of, without_none
 from graphcore.tables.libraries import tables_module
-from graphcore.tables.rows import BATCH_ROWS, Wanted
+from graphcore.tables.read.rows import BATCH_ROWS
 
 _logger = logging.getLogger(__name__)
 
 _MAGIC = b"PAR1"
 # pyarrow reads a row group in pieces of this size, where it would else hold all of it.
 _BUFFER = 1 << 16
-_CSV_ERROR = re.compile(r"(?:In CSV column #(\d+): )?(?:CSV parse error: )?(?:Row #(\d+): )?(.*)")
-# Those of pyarrow but the forms of NaN, which is a number.
-_MISSING = ["", "#N/A", "#N/A N/A", "#NA", "<NA>", "N/A", "NA", "NULL", "n/a", "null"]
 
 
 @dataclass(frozen=True)
@@ -65,6 +60,21 @@ def files_of(path: str, ending: str) -> list[str]:
 
 
 @contextmanager
+def opened_file(path: str) -> Iterator[BinaryIO]:
+    """Open a file for reading.
+
+    Raises:
+        RunError: if that fails.
+    """
+    try:
+        file = open(path, "rb")  # noqa: SIM115  # the next statement closes it
+    except OSError as error:
+        raise RunError(f"cannot read {path}: {error.strerror}") from None
+    with file:
+        yield file
+
+
+@contextmanager
 def opened_parquet(path: str) -> Iterator[Table]:
     """Open a Parquet file, or an Arrow stream, which may be cut short.
 
@@ -74,7 +84,7 @@ def opened_parquet(path: str) -> Iterator[Table]:
     arrow, ipc = tables_module("pyarrow"), tables_module("pyarrow.ipc")
     parquet = tables_module("pyarrow.parquet")
     with ExitStack() as stack:
-        file = stack.enter_context(_opened(path))
+        file = stack.enter_context(opened_file(path))
         is_parquet = file.read(len(_MAGIC)) == _MAGIC
         file.seek(0)
         try:
@@ -94,51 +104,13 @@ def opened_parquet(path: str) -> Iterator[Table]:
         yield Table(stream.schema, lambda _: _complete(path, stream))
 
 
-def opens_csv(wanted: Wanted, delimiter: str) -> OpenTable:
-    """Return the function that opens CSV files, whose columns get the types that are wanted."""
-
-    @contextmanager
-    def opened_csv(path: str) -> Iterator[Table]:
-        arrow, csv = tables_module("pyarrow"), tables_module("pyarrow.csv")
-        reading = csv.ReadOptions(use_threads=False)
-        parsing = csv.ParseOptions(delimiter=delimiter)
-        with ExitStack() as stack:
-            file = stack.enter_context(_opened(path))
-            missing = csv.ConvertOptions(null_values=_MISSING)
-            names: list[str] = []
-
-            def named(error: Exception) -> RunError:
-                return RunError(_csv_error(path, names, str(error)))
-
-            try:
-                found = csv.open_csv(file, reading, parsing, missing).schema
-            except arrow.ArrowException as error:
-                raise named(error) from None
-            names += found.names
-            types = _csv_types(found, wanted)
-            schema = arrow.schema([field.with_type(types[field.name]) for field in found])
-
-            def batches(columns: Sequence[str]) -> Iterator[Any]:
-                file.seek(0)
-                converting = csv.ConvertOptions(
-                    column_types=types, include_columns=columns, null_values=_MISSING
-                )
-                try:
-                    yield from csv.open_csv(file, reading, parsing, converting)
-                except arrow.ArrowException as error:
-                    raise named(error) from None
-
-            yield Table(schema, batches)
-
-    return opened_csv
-
-
 @contextmanager
 def opened_table(table: Any) -> Iterator[Table]:
     """Open a table that speaks Arrow's C stream interface.
 
     Raises:
         InvalidTypeError: if it does not, or has no columns.
+        RunError: for a frame of pandas with two columns of one name.
     """
     arrow = tables_module("pyarrow")
     if not hasattr(table, "__arrow_c_stream__"):
@@ -146,6 +118,11 @@ def opened_table(table: Any) -> Iterator[Table]:
             "from_table takes a table with the Arrow C stream interface, such as a frame of pandas "
             f"or polars, not {type(table).__qualname__}"
         )
+    is_pandas = type(table).__module__.partition(".")[0] == "pandas"
+    names = list(getattr(table, "columns", ())) if is_pandas else []
+    for name in names:
+        if names.count(name) > 1:  # pandas refuses to hand such a frame over
+            raise RunError(f"the table has {names.count(name)} columns named `{name}`")
     try:
         reader = arrow.RecordBatchReader.from_stream(table)
     except arrow.ArrowInvalid as error:
@@ -153,16 +130,6 @@ def opened_table(table: Any) -> Iterator[Table]:
             f"from_table takes a table with columns, not {type(table).__qualname__}: {error}"
         ) from None
     yield Table(reader.schema, lambda _: iter(reader))
-
-
-@contextmanager
-def _opened(path: str) -> Iterator[BinaryIO]:
-    try:
-        file = open(path, "rb")  # noqa: SIM115  # the next statement closes it
-    except OSError as error:
-        raise RunError(f"cannot read {path}: {error.strerror}") from None
-    with file:
-        yield file
 
 
 def _groups(path: str, whole: Any, columns: Sequence[str]) -> Iterator[Any]:
@@ -191,31 +158,3 @@ def _complete(path: str, stream: Any) -> Iterator[Any]:
             _logger.warning("%s ends in the middle of a batch; the complete batches are read", path)
             return
         yield batch
-
-
-def _csv_types(found: Any, wanted: Wanted) -> dict[str, Any]:
-    """Return the types of all columns of a CSV file: those that were found, or that are wanted."""
-    arrow, types = tables_module("pyarrow"), tables_module("pyarrow.types")
-    result = {field.name: field.type for field in found}
-    kind = without_none(wanted.kind)
-    kinds: Mapping[str, Any] = fields_of(kind) if isinstance(kind, type) else {}
-    if wanted.value is not None:
-        kinds = {wanted.value: wanted.kind}
-    elif not kinds and "value" in result:
-        kinds = {"value": wanted.kind}
-    for name, type_ in result.items():
-        if types.is_timestamp(type_):  # the first rows may have whole seconds, and later ones not
-            result[name] = arrow.timestamp("ns", type_.tz)
-        elif name in kinds and name != wanted.time and without_none(kinds[name]) is not Any:
-            result[name] = column_of(kinds[name]).arrow()
-    return result
-
-
-def _csv_error(path: str, names: Sequence[str], text: str) -> str:
-    """Return the text of an error of pyarrow with the path, the line and the name of the column."""
-    match = _CSV_ERROR.fullmatch(text)
-    if match is None or match[2] is None:
-        return f"cannot read {path}: {text}"
-    column = f", column `{names[int(match[1])]}`" if match[1] else ""
-    hint = "; kind= gives the types of the columns" if column else ""
-    return f"{path}, line {match[2]}{column}: {match[3]}{hint}"

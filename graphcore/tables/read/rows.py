@@ -44,6 +44,17 @@ class Wanted:
     kind: Any = Any
     by: str | None = None
 
+    def kinds(self, names: Sequence[str]) -> dict[str, Any]:
+        """Return the types that are wanted of columns with these names, where one is wanted."""
+        kind = without_none(self.kind)
+        kinds = fields_of(kind) if isinstance(kind, type) else {}
+        if self.value is not None:
+            kinds = {self.value: kind}
+        elif not kinds and "value" in names:
+            kinds = {"value": kind}
+        plain = {name: without_none(kinds[name]) for name in kinds if name in names}
+        return {n: kind for n, kind in plain.items() if n != self.time and kind is not Any}
+
 
 @dataclass(frozen=True)
 class Chunk:
