@@ -10,16 +10,17 @@ SECONDS ?= 3600
 RATE ?= 20000
 RECEIVE ?= thread
 CHROMIUM ?= $(firstword $(foreach name,chromium chromium-browser google-chrome,$(shell command -v $(name))))
+PROMETHEUS ?= $(shell command -v prometheus || ls -1 "$(CURDIR)/build/prometheus/usr/bin/prometheus" 2>/dev/null)
 SCREENSHOTS ?= build/screenshots
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-thorough browser graphviz test-browser lint bench measure soak docs clean
+.PHONY: help demo test test-thorough browser graphviz test-browser prometheus test-prometheus lint bench measure soak docs clean
 # Two targets at once would be two pips in one environment.
 .NOTPARALLEL:
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.extra-demo$(if $(ETCD),-etcd) ## run the temperature example over ZeroMQ; ETCD=1 by name
 	@$(BIN)/graphcore demo$(if $(ETCD), --etcd)
@@ -44,6 +45,17 @@ graphviz: ## find Graphviz for the drawings of the docs, or install it as root
 
 test-browser: browser graphviz $(VENV)/.extra-browser ## test the live view and the pictures of the docs in a real browser; SCREENSHOTS=folder keeps them
 	@CHROMIUM="$(CHROMIUM)" SCREENSHOTS="$(SCREENSHOTS)" $(BIN)/pytest tests/browser
+
+# Only the program is needed, so nothing is installed: no user, no service.
+prometheus: ## find Prometheus for test-prometheus, or get Debian's package; PROMETHEUS=path names one
+	@test -n "$(PROMETHEUS)" || { command -v apt-get >/dev/null && mkdir -p build/prometheus && \
+		{ apt-get update -qq >/dev/null 2>&1; cd build/prometheus && \
+		apt-get download -qq prometheus >/dev/null 2>&1 && dpkg -x prometheus_*.deb .; }; } || { \
+		echo "make test-prometheus needs Prometheus: apt-get install prometheus, or name it with PROMETHEUS=path" >&2; \
+		exit 1; }
+
+test-prometheus: prometheus $(VENV)/.extra-dev ## test metrics and dashboard with a real Prometheus
+	@PROMETHEUS="$(PROMETHEUS)" $(BIN)/pytest tests/prometheus
 
 lint: $(VENV)/.extra-dev ## check style, formatting and types
 	@$(BIN)/ruff check

@@ -11,6 +11,7 @@ from graphcore.checking import CheckName, Finding, check, tell
 from graphcore.embedding.background import Background
 from graphcore.embedding.event_loop import RunLoop
 from graphcore.embedding.running import Running, awaited
+from graphcore.embedding.tracing import traced
 from graphcore.engine.collector import without_collections
 from graphcore.engine.fused import Fused
 from graphcore.engine.fused.subgraphs import FusedSubgraphs
@@ -450,6 +451,7 @@ class Graph:
                 showing_progress(session) if progress else nullcontext(),
                 RunLoop(control.loop) as session.event_loop,
                 self._views.of_run(session, way, is_open),
+                traced(session, chosen),
             ):
                 execute(self._plan, session, way, control.started)
             wall_time = perf_counter_ns() - began
@@ -533,6 +535,11 @@ def run_elsewhere(node: MutableNode[Any]) -> Control | None:
     """Return the control of the run that a node is in, `None` if no other thread runs it."""
     control = control_of(node)
     return control if control is not None and control.is_elsewhere else None
+
+
+def views_of(graph: Graph) -> Views:
+    """Return those that view a graph's runs, for what is to view them as well."""
+    return graph._views
 
 
 def _number_of_cycles(argument: str, given: SupportsIndex) -> int:

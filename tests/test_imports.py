@@ -49,15 +49,16 @@ FACE = {
     ),
     "engine.native.frontend": "node subgraph engine.fused.frontend engine.native",
     "engine.native.backend": "engine.native engine.native.frontend",
-    "embedding": "errors time engine",
+    "embedding": "errors version time state engine",
     "progress": "errors time",
     "tiers": "errors",
-    "seeing": "errors time state subgraph engine",
+    "seeing": "errors time state node subgraph engine",
     "view": "errors time state subgraph engine",
     "graph": (
         "errors time state node polling tiers embedding engine engine.subgraphs engine.fused "
         "engine.native progress seeing checking profiling view"
     ),
+    "metrics": "errors node declare state subgraph operators sources engine seeing view graph",
     "profiling": "errors node state sources engine engine.fused engine.fused.backend",
     "checking": (
         "errors node output subgraph operators operators.statistics sources engine engine.fused "
@@ -89,7 +90,8 @@ ADAPTER = {
     "registries.etcd": "registry registries",
     "read": ADAPTER_GROUND,
     "write": ADAPTER_GROUND,
-    "metrics": "read write stats",
+    "measures": "read write stats",
+    "metrics": "measures read write stats",
     "own_subscriber": "config read write",
     "figures": "read write",
     "testing": "registry",

@@ -11,6 +11,7 @@ from graphcore_zmq.codec.codec import Codec, CodecError, SelfDelimitingCodec, js
 from graphcore_zmq.codec.widths import f32, f64, i8, i16, i32, i64, u8, u16, u32, u64
 from graphcore_zmq.config import SocketOptions, ZmqPubRegistration, ZmqSubConfig
 from graphcore_zmq.figures import register_figures
+from graphcore_zmq.measures import register_measures
 from graphcore_zmq.own_subscriber import publishers_that_wait_for_their_own_graph
 from graphcore_zmq.read.locate import Missing
 from graphcore_zmq.read.subscribe import ZmqSubscription, zmq_sub
@@ -43,6 +44,7 @@ from graphcore_zmq.write.publish import ZmqPublisher, zmq_pub, zmq_pub_burst
 register_library(__name__)
 register_check(publishers_that_wait_for_their_own_graph)
 register_figures()
+register_measures()
 
 __all__ = [
     "ArrowCodec",

@@ -6,6 +6,7 @@ the thread that answers pages, `web` serves the page itself, and `unix` lets ano
 
 from graphcore.view.attached import Views, is_watchable
 from graphcore.view.figures import figures_of
+from graphcore.view.lookout import Lookout, Wanted
 from graphcore.view.serving import Serving
 
-__all__ = ["Serving", "Views", "figures_of", "is_watchable"]
+__all__ = ["Lookout", "Serving", "Views", "Wanted", "figures_of", "is_watchable"]

@@ -4,6 +4,7 @@ import os
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Protocol
 
 from graphcore.engine.plan import Plan
 from graphcore.engine.run.lifecycle import Tier
@@ -15,8 +16,18 @@ from graphcore.view.unix import listening
 WATCHABLE = "GRAPHCORE_WATCHABLE"
 
 
+class Viewer(Protocol):
+    """Who is told of the runs of a graph, in the thread of each run."""
+
+    def begin(self, session: Session, tier: Tier) -> None:
+        """Take in that a run begins, or is in progress."""
+
+    def end(self, session: Session, failure: str) -> None:
+        """Take in that a run has ended; `failure` is its error with notes, empty without one."""
+
+
 class Views:
-    """The servers that view one graph.
+    """Those that view one graph, such as the servers of pages.
 
     Args:
         plan: its plan.
@@ -27,19 +38,19 @@ class Views:
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
-        self._servers: list[Server] = []
+        self._viewers: list[Viewer] = []
         self._present: tuple[Session, Tier] | None = None
 
-    def add(self, server: Server) -> None:
-        """Show this server the run in progress, if there is one, and all that follow."""
-        self._servers.append(server)
+    def add(self, viewer: Viewer) -> None:
+        """Show this viewer the run in progress, if there is one, and all that follow."""
+        self._viewers.append(viewer)
         present = self._present
         if present is not None:
-            server.begin(*present)
+            viewer.begin(*present)
 
-    def remove(self, server: Server) -> None:
-        """Show a server no further run."""
-        self._servers.remove(server)
+    def remove(self, viewer: Viewer) -> None:
+        """Show a viewer no further run."""
+        self._viewers.remove(viewer)
 
     @contextmanager
     def of_run(self, session: Session, tier: Tier, watchable: bool) -> Iterator[None]:
@@ -55,20 +66,19 @@ class Views:
         """
         with listening(self.plan) if watchable else _nobody() as watchers:
             self._present = session, tier
-            servers = [*self._servers, *watchers]
-            for server in servers:
-                server.begin(session, tier)
+            for viewer in (*self._viewers, *watchers):
+                viewer.begin(session, tier)
             try:
                 yield
             except BaseException as error:
                 # Notes included. The text, because the error itself would keep all frames alive.
                 text = "".join(traceback.format_exception(error))
-                for server in (*self._servers, *watchers):
-                    server.end(session, text)
+                for viewer in (*self._viewers, *watchers):
+                    viewer.end(session, text)
                 raise
             else:
-                for server in (*self._servers, *watchers):
-                    server.end(session, "")
+                for viewer in (*self._viewers, *watchers):
+                    viewer.end(session, "")
             finally:
                 self._present = None
 

@@ -26,6 +26,7 @@ _logger = logging.getLogger(__name__)
 _LONGEST_LOOKING = 0.01  # s of CPU time for the looks of a window; there are four a second
 _MOST_POINTS = 20_000
 _LONGEST_TEXT = 4_000
+_HALF_LIFE = 3.0  # s
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +77,18 @@ class Wanted:
         rows: the indices of the nodes of which the present state is wanted.
         whole: those of which the value is wanted at length.
         charted: those of which each tick that is seen is wanted.
+        rated: those of which the last tick and the rate are wanted, without the value.
     """
 
     rows: frozenset[int] = frozenset()
     whole: frozenset[int] = frozenset()
     charted: frozenset[int] = frozenset()
+    rated: frozenset[int] = frozenset()
+
+    @property
+    def indices(self) -> list[int]:
+        """All of these nodes, in order."""
+        return sorted(self.rows | self.whole | self.charted | self.rated)
 
 
 class Lookout:
@@ -88,11 +96,13 @@ class Lookout:
 
     Args:
         on_sight: called in the thread that has looked, when there is a new sight.
+        half_life: after how many seconds a cycle counts for half in the rates.
     """
 
-    def __init__(self, on_sight: Callable[[], None]) -> None:
+    def __init__(self, on_sight: Callable[[], None], half_life: float = _HALF_LIFE) -> None:
         self._on_sight = on_sight
-        self._memory = _Memory()
+        self._half_life = half_life
+        self._memory = _Memory(half_life)
         self._window: _Window | None = None
         self._asked_at: float | None = None
 
@@ -126,7 +136,7 @@ class Lookout:
     def forget(self) -> None:
         """Look no more until the next `look`, and forget what was seen."""
         self._window = self._asked_at = None
-        self._memory = _Memory()
+        self._memory = _Memory(self._half_life)
 
     def ask_anew(self) -> None:
         """Await no answer any more: the run has ended."""
@@ -153,12 +163,16 @@ class Lookout:
 class _Memory:
     """What was seen of one run since somebody views it.
 
+    Args:
+        half_life: after how many seconds a cycle counts for half in the rates.
+
     Attributes:
         sight: what was seen last.
         points: ticks of charted nodes: index, engine time in ns, number.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, half_life: float) -> None:
+        self._half_life = half_life
         self.sight: Sight | None = None
         self.points: deque[tuple[int, int, float]] = deque(maxlen=_MOST_POINTS)
         self._tallies: dict[int, Tally] = {}
@@ -170,7 +184,7 @@ class _Memory:
         """Let the time since the last window count."""
         now = monotonic()
         if self._cycles is None:
-            self._cycles = Cycles(seen.cycle, seen.time)
+            self._cycles = Cycles(seen.cycle, seen.time, self._half_life)
             self._looked_at = now
         fading = self._cycles.pass_time(now - self._looked_at)
         self._looked_at = now
@@ -212,7 +226,7 @@ class _Memory:
                 tally.known,
                 tally.rate(speed),
                 tally.is_exact,
-                "" if value is ABSENT else shown(value),
+                "" if value is ABSENT or index not in wanted.rows else shown(value),
             )
             if index in wanted.whole:
                 whole[index] = "" if value is ABSENT else at_length(value)
@@ -253,7 +267,7 @@ class _Window:
         began = thread_time()
         if self._is_first:
             self._wanted = self.wanted
-            self._indices = sorted(self._wanted.rows | self._wanted.whole | self._wanted.charted)
+            self._indices = self._wanted.indices
         try:
             self._look(self._tier.look(self._session, self._indices))
         except Exception:  # it must not end the run

@@ -9,8 +9,6 @@ If there is a look after every cycle, all cycles are known and the rate is exact
 from dataclasses import dataclass
 from enum import StrEnum
 
-_HALF_LIFE = 3.0  # s
-
 
 class Known(StrEnum):
     """How well the time of a node's last tick is known."""
@@ -27,12 +25,14 @@ class Cycles:
     Attributes:
         cycle: the number of the last cycle at the last look.
         time: its engine time, ns.
+        half_life: after how many seconds a cycle counts for half.
         count: how many cycles there were.
         seconds: in how much time.
     """
 
     cycle: int
     time: int
+    half_life: float
     count: float = 0.0
     seconds: float = 0.0
 
@@ -43,7 +43,7 @@ class Cycles:
 
     def pass_time(self, seconds: float) -> float:
         """Let time pass; return by how much what was counted before counts for less."""
-        fading = float(0.5 ** (seconds / _HALF_LIFE))
+        fading = float(0.5 ** (seconds / self.half_life))
         self.count *= fading
         self.seconds = self.seconds * fading + seconds
         return fading

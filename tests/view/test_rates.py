@@ -51,7 +51,7 @@ def test_what_is_taken_for_known_is_true(ticks: list[bool], looks: set[int]) -> 
 def test_samples_of_a_fast_graph_give_about_the_rate(share: float) -> None:
     draw = random.Random(3)
     tally = Tally(0, 0)
-    cycles = Cycles(0, 0)
+    cycles = Cycles(0, 0, 3.0)
     cycle = ticked_in = ticks = 0
     for _ in range(2_000):  # windows of 10 cycles, and 500 cycles that nobody sees
         for look in range(11):
@@ -78,7 +78,7 @@ def test_a_tick_between_two_looks_lies_about_where_its_cycle_does() -> None:
 
 
 def test_what_happened_long_ago_counts_for_nothing() -> None:
-    cycles = Cycles(0, 0)
+    cycles = Cycles(0, 0, 3.0)
     cycles.pass_time(0.0)
     cycles.see(1_000, 0)
     cycles.pass_time(1.0)

@@ -22,7 +22,17 @@ Queues = Counter[tuple[int, ...]]
 
 
 class Owner(Protocol):
-    """The sub-graphs of one node."""
+    """The sub-graphs of one node.
+
+    Attributes:
+        index: the index of the node.
+    """
+
+    index: int
+
+    @property
+    def count(self) -> int:
+        """How many sub-graphs run."""
 
     def queues(self, time: int, place: tuple[int, ...]) -> Queues:
         """Return the queues in the sub-graphs.

@@ -287,6 +287,11 @@ class Session:
         return made
 
     @property
+    def cycles_run(self) -> int:
+        """How many ordinary cycles have run; those of the closing instant do not count (R14)."""
+        return self.last_cycle if self.closing else self.cycle
+
+    @property
     def is_starting(self) -> bool:
         """Whether nodes are being started, before cycle 1."""
         return not self.cycle

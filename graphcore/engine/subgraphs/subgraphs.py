@@ -366,6 +366,11 @@ class Subgraphs:
         self._births += 1
         return self._births
 
+    @property
+    def count(self) -> int:
+        """How many sub-graphs run."""
+        return len(self._live)
+
     def add(self, made: "RunningSubgraph", plan: Plan) -> None:
         """Own a sub-graph from now on, to stop it, and to run it when a node from outside ticks."""
         self._live[made.birth] = made
