@@ -140,7 +140,7 @@ class Graph:
         >>> [finding.problem for finding in gc.Graph(total).check()]
         ['total can never tick: it waits for prices, which has no events']
         """
-        return check(self._plan, self._fused().facts())
+        return check(self._plan, self._compiler().facts())
 
     def draw(self) -> Drawing:
         """Draw the graph: what reads what, and which nodes tick in the same cycles.
@@ -163,7 +163,7 @@ class Graph:
         return Drawing(picture_of(self._plan, self._clocks))
 
     def _clocks(self, plan: Plan) -> list[int]:
-        return (self._fused() if plan is self._plan else Fused(plan)).clocks()
+        return (self._compiler() if plan is self._plan else Fused(plan)).clocks()
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
         """Return what a notebook shows: the drawing."""
@@ -175,7 +175,7 @@ class Graph:
 
     def fused_source(self) -> str:
         """Return the source of the function to which the fused tier compiles the graph."""
-        return self._fused().source()
+        return self._compiler().source()
 
     def explain(self, tier: Literal["fused", "native", "auto"] = "fused") -> str:
         """Return a line for each node: its name, and how a tier runs it.
@@ -201,8 +201,16 @@ class Graph:
             raise InvalidValueError(
                 f'explain is of the tier "fused", "native" or "auto", not {tier!r}'
             )
-        told = self._fused().explain()
+        told = self._compiler().explain()
         return "\n".join(f"{name}  {f'called: {why}' if why else 'fused'}" for name, why in told)
+
+    def _compiler(self) -> Fused:
+        """Return a tier that compiles the graph: one that has run, so that it compiles once."""
+        for name in ("auto", "native"):
+            tier = self._tiers.get(name)
+            if isinstance(tier, Fused):
+                return tier
+        return self._fused()
 
     def _fused(self) -> Fused:
         tier = self._tier("fused")
@@ -244,10 +252,9 @@ class Graph:
                 recorded source of numbers to machine code; it needs the `native` extra, and takes
                 any other run as ``"fused"`` does. ``"auto"`` is ``"native"`` for long runs over
                 arrays if llvmlite is there, else ``"fused"``; `explain("auto")` says which and
-                why. The results are the same. By default
-                ``"fused"``, and ``"interpreted"`` while a debugger or a coverage tool follows the
-                program, which the log tells once. The environment variable GRAPHCORE_TIER goes
-                before all of these.
+                why. The results are the same. By default ``"auto"``, and ``"interpreted"`` while
+                a debugger or a coverage tool follows the program, which the log tells once. The
+                environment variable GRAPHCORE_TIER goes before all of these.
             receive: which thread reads the sockets of sources that do not say so themselves, such
                 as `zmq_sub`: ``"thread"`` is one of each source's own, ``"inline"`` the graph's.
             spin: how long the graph's thread looks at such sockets without sleeping before it

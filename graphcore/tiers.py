@@ -44,7 +44,7 @@ def choose_tier(asked: TierName | None) -> TierName:
         return asked
     tracer = _tracer()
     if tracer is None:
-        return asked or "fused"
+        return asked or "auto"
     if asked is None:
         _tell(f"{tracer} follows this program, so graphs run on the interpreted tier")
         return "interpreted"

@@ -116,7 +116,7 @@ def test_a_look_between_two_calls_is_shared_among_the_nodes_since_the_last() -> 
     called = one.map(busy)
     last = called.map(lambda n: n + 1).map(lambda n: n + n + n + n)
     graph = gc.Graph(last)
-    graph.run()
+    graph.run(tier="fused")
     tier = graph._tiers["fused"]
     assert isinstance(tier, Fused) and tier.running is not None
     segments = _Segments(tier.running)

@@ -104,8 +104,8 @@ def test_a_debugger_stops_at_a_breakpoint_in_a_cycle_and_in_a_function(
     assert f"('seen', {3 - hits})" in printed
 
 
-def test_an_untraced_run_is_fused() -> None:
-    assert (tiers.choose_tier(None), tiers.choose_tier("native")) == ("fused", "native")
+def test_an_untraced_run_is_native_where_that_pays() -> None:
+    assert (tiers.choose_tier(None), tiers.choose_tier("native")) == ("auto", "native")
 
 
 @pytest.mark.parametrize("tool", [0, 1])
@@ -120,7 +120,7 @@ def test_tools_of_sys_monitoring_count_from_python_3_12_on(
     [record] = caplog.records
     assert ("a debugger", "a coverage tool")[tool] in record.getMessage()
     names.pop(tool)
-    assert tiers.choose_tier(None) == "fused"
+    assert tiers.choose_tier(None) == "auto"
 
 
 def test_the_environment_goes_before_the_argument(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,5 @@
-"""`tier="auto"` runs natively where it pays and as the fused tier elsewhere, and says why."""
+"""A run is native where that pays and fused elsewhere, by default, and says why."""
 
-import os
 import subprocess
 import sys
 from typing import Any
@@ -27,7 +26,7 @@ def numbers(count: int) -> "gc.Stream[float]":
 
 
 def how(graph: gc.Graph, **options: Any) -> str:
-    graph.run(tier="auto", **options)
+    graph.run(**options)
     return graph.explain("auto").partition("\n")[0]
 
 
@@ -87,8 +86,5 @@ print(graph.explain("auto"))
 
 
 def test_without_llvmlite_all_runs_are_fused() -> None:
-    environment = {**os.environ, "GRAPHCORE_TIER": "auto"}
-    done = subprocess.run(
-        [sys.executable, "-c", PROGRAM], env=environment, capture_output=True, text=True
-    )
+    done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True)
     assert done.stdout == "fused: llvmlite is not installed\n", done.stderr
