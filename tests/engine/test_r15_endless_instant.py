@@ -385,6 +385,35 @@ def test_r15_each_key_has_a_queue_of_its_own(tier: Any) -> None:
     assert len(out.values) == 15 * MOST + 1
 
 
+@each_tier
+def test_r15_a_queue_of_each_key_counts_by_its_own_parameters(tier: Any) -> None:
+    @gc.node
+    class Items(gc.QueueNode[int]):
+        """Delivers the items of a list one a cycle; `each` is what one of them counts."""
+
+        source: gc.Active[list[int]]
+        each: int
+        items: list[int] = gc.state(factory=list)
+
+        def cycle(self, state: gc.GraphState) -> bool:
+            if state.ticked(self.source):
+                self.items.extend(self.source.value)
+            self.value = self.items.pop()
+            if self.items:
+                state.schedule(state.time)
+            return True
+
+        def queued(self, time: int) -> int:
+            return len(self.items) * self.each
+
+    bursts = gc.from_iterable([[0], [1] * 10 * MOST], "1s")
+    out = bursts.group_by(
+        lambda burst: burst[0], lambda stream, key: gc.Stream(Items(stream, key))
+    ).changes.collect()
+    out.run(max_cycles_at_once=MOST, tier=tier)
+    assert len(out.values) == 10 * MOST + 1
+
+
 @inside
 def test_r15_the_cycles_after_a_sources_last_value_in_a_sub_graph_are_the_same_on_each_tier(
     kind: str,

@@ -498,6 +498,49 @@ def test_an_error_two_sub_graphs_deep_names_both_keys() -> None:
     assert len(starts) == 5
 
 
+def test_after_an_error_the_nodes_of_each_key_stop_with_their_own_values() -> None:
+    stopped: list[tuple[str, object]] = []
+
+    @gc.node
+    class Share(gc.MutableNode[int]):
+        source: gc.Active[int]
+        key: str
+
+        def cycle(self, state: gc.GraphState) -> bool:
+            self.value = 12 // self.source.value
+            return True
+
+        def stop(self, state: gc.GraphState) -> None:
+            try:
+                stopped.append((self.key, self.value))
+            except gc.NoValueError:
+                stopped.append((self.key, None))
+
+    def build(stream: gc.Stream[_Item], key: str) -> gc.Stream[int]:
+        return gc.Stream(Share(stream.map(lambda item: item[1]).filter(lambda n: n != 1), key))
+
+    out = items(("a", 1), ("b", 3), ("c", 4), ("b", 0)).group_by(first, build).changes
+    with pytest.raises(ZeroDivisionError):
+        out.run()
+    assert stopped == [("c", 3), ("b", 4), ("a", None)]
+
+
+def test_an_error_at_one_key_gives_the_streams_of_another_key_no_values() -> None:
+    built: dict[str, gc.Stream[float]] = {}
+
+    def inverse(stream: gc.Stream[_Item], key: str) -> gc.Stream[float]:
+        odd = stream.map(lambda item: item[1]).filter(lambda n: n != 1).named("odd")
+        built[key] = odd
+        return odd.map(lambda n: 1 / n)
+
+    out = items(("a", 1), ("b", 3), ("b", 0)).group_by(first, inverse).changes
+    with pytest.raises(ZeroDivisionError) as caught:
+        out.run()
+    assert caught.value.__notes__[0].endswith("odd = 0")
+    with pytest.raises(gc.NoValueError, match="odd has no value yet"):
+        _ = built["a"].value
+
+
 def test_a_stop_iteration_inside_a_sub_graph_is_an_error_like_any_other() -> None:
     values = iter([1, 2])
     out = items(("a", 1), ("a", 2), ("a", 3)).group_by(

@@ -36,7 +36,12 @@ def read(plan: Plan, to_call: dict[int, str], resumable: bool = False) -> Fronte
 
 
 def compile_subgraph(
-    plan: Plan, frontend: Frontend, inlets: Sequence[int], root: int, resumable: bool
+    plan: Plan,
+    frontend: Frontend,
+    inlets: Sequence[int],
+    root: int,
+    resumable: bool,
+    keeps_nodes: bool,
 ) -> Compiled:
     """Passes 8, 10, 11 and 12: make the function of a sub-graph, of which each node is fused.
 
@@ -46,12 +51,13 @@ def compile_subgraph(
         inlets: the indices of its inlets.
         root: the index of its root.
         resumable: whether cycles may follow one in which a node raised.
+        keeps_nodes: whether each sub-graph keeps its nodes after its birth.
     """
     with without_collections():
         nodes = frontend.nodes
         placed = place(nodes, Placement(nodes, resumable))
         layout = lay_out(nodes, plan.nodes, placed, inlets, plan.outside)
-        driver = ResumeDriver(nodes, layout, inlets, root, resumable)
+        driver = ResumeDriver(nodes, layout, inlets, root, resumable, keeps_nodes)
         return Compiled(plan, nodes, placed, layout, driver)
 
 

@@ -43,6 +43,7 @@ class FusedSubgraph:
         "_owner",
         "_pending",
         "_plan",
+        "_queues",
         "_session",
         "_started",
         "_template",
@@ -75,6 +76,7 @@ class FusedSubgraph:
         if template.keeps_nodes:
             self._plan = template.plan.with_nodes(nodes)
             self._started = Started()
+        self._queues = [nodes[index] for index in template.queues]
         self._generator: Generator | None = None
         self.quick: Callable[[Any], Any] | None = None
 
@@ -152,8 +154,11 @@ class FusedSubgraph:
         """Return the queues in it; see `queues_of`."""
         if self._called is not None:
             return self._called.queues(time, place)
-        plan = self._plan or self._template.plan
-        nodes = self._template.compiled.copies(self._variables(), plan.nodes, QueueNode)
+        template = self._template
+        nodes = list(template.plan.nodes)
+        for index, queue in zip(template.queues, self._queues, strict=True):
+            nodes[index] = queue
+        nodes = template.compiled.copies(self._variables(), nodes, QueueNode)
         owners = () if self._session is None else self._session.owners
         return queues_of(nodes, owners, time, place)
 
@@ -284,15 +289,14 @@ class _Template:
         self._begun = begun
         self._shape = Shape(plan, made)
         self.sources = [i for i, node in enumerate(plan.nodes) if is_own_source(node)]
-        own = [node for node in plan.nodes if not isinstance(node, Inlet | Outside)]
+        own = _own(plan)
         self.closes = any(_overrides(node, "close") for node in own)
-        ends = self.closes or any(
-            _overrides(node, name) for node in own for name in ("stop", "reset")
-        )
-        self.keeps_nodes = ends or compiled.resumable  # to name a node that fails
+        self.keeps_nodes = compiled.keeps_nodes
+        # What a queue is still to deliver may depend on parameters that no variable holds.
+        self.queues = [i for i, node in enumerate(plan.nodes) if isinstance(node, QueueNode)]
         self.starting = [i for i, node in enumerate(plan.nodes) if _overrides(node, "start")]
         self.keeps_session = self.keeps_nodes or compiled.keeps_states
-        self.is_quick = compiled.takes_value and not ends and not compiled.keeps_states
+        self.is_quick = compiled.takes_value and not _act_at_end(own) and not compiled.keeps_states
 
     def nodes_of(
         self, made: Sequence[Node], root: Node, inlets: Sequence[Inlet[Any]], cycle: int
@@ -318,6 +322,16 @@ class _Template:
 
 def _overrides(node: Node, name: str) -> bool:
     return getattr(type(node), name) is not getattr(MutableNode, name)
+
+
+def _own(plan: Plan) -> list[Node]:
+    """Return the nodes of a sub-graph that its build made."""
+    return [node for node in plan.nodes if not isinstance(node, Inlet | Outside)]
+
+
+def _act_at_end(nodes: Sequence[Node]) -> bool:
+    """Return whether nodes have something to do when the sub-graph ends."""
+    return any(_overrides(node, name) for node in nodes for name in ("close", "stop", "reset"))
 
 
 def _begun(
@@ -374,7 +388,10 @@ class FusedSubgraphs(Subgraphs):
         begun = _begun(plan, places, inlets, self.session.cycle)
         for index in begun:
             frontend.nodes[index].begun = True
-        compiled = compile_subgraph(plan, frontend, places, plan.wired.index(root), self.resumable)
+        # Of a resumable sub-graph, to name a node that fails.
+        keeps_nodes = self.resumable or _act_at_end(_own(plan))
+        place = plan.wired.index(root)
+        compiled = compile_subgraph(plan, frontend, places, place, self.resumable, keeps_nodes)
         template = _Template(plan, made, inlets, root, begun, compiled)
         self._templates.append(template)
         return template

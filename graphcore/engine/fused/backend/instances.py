@@ -30,7 +30,7 @@ from graphcore.engine.fused.ir import NodeIR
 from graphcore.engine.notes import add_subgraph_note, noted
 from graphcore.engine.plan import Node, Plan
 from graphcore.engine.run.running import RunningSession
-from graphcore.node import no_value
+from graphcore.node import MutableNode, no_value
 from graphcore.parsing import without_warnings
 from graphcore.state import GraphState
 from graphcore.subgraph import ABSENT, Failed
@@ -56,11 +56,13 @@ class ResumeDriver(Driver):
         inlets: Sequence[int],
         root: int,
         resumable: bool,
+        keeps_nodes: bool,
     ) -> None:
         super().__init__(nodes, layout)
         self.inlets = inlets
         self.root = root
         self.resumable = resumable
+        self.keeps_nodes = keeps_nodes
         self.replaced = frozenset(inlets)
         self.takes_value = len(inlets) == 1 and self.woken == [*inlets]
 
@@ -94,7 +96,8 @@ class ResumeDriver(Driver):
             out.add(3, "result = failed(error, session, what, nodes, result)")
             return
         out.add(1, "except Exception as error:")
-        out.add(2, "raised = noted(error, session, what)")
+        nodes = "nodes" if self.keeps_nodes else "None"
+        out.add(2, f"raised = noted(error, session, what, {nodes})")
         out.add(2, "if raised is error:")
         out.add(3, "raise")
         # Outside the `except`, so that the error has no other as its context.
@@ -148,6 +151,7 @@ class Compiled:
         takes_value: whether the generator is sent the value of the one inlet alone.
         resumable: whether the generator goes on after a cycle in which a node raised; it then gives
             a `Failed` back.
+        keeps_nodes: whether each sub-graph keeps its nodes after its birth.
         keeps_states: whether nodes use their states after `start`.
         source: the function's text.
     """
@@ -167,6 +171,7 @@ class Compiled:
         self._readers |= {kept.working: kept.node for kept in layout.kept if kept.working}
         self.takes_value = driver.takes_value
         self.resumable = driver.resumable
+        self.keeps_nodes = driver.keeps_nodes
         quiet = not any(node.asks_between_cycles for node in nodes)
         self.keeps_states = bool(layout.states) or not (quiet and driver.takes_value)
         self._attributes = [
@@ -182,7 +187,7 @@ class Compiled:
         if layout.asks_start:
             variables.append("start")
         variables += ["session", "what"]
-        if self.resumable:
+        if self.keeps_nodes:
             variables.append("nodes")
         text = emit_subgraph(nodes, placed, layout, driver, variables)
         self._owners = text.owners
@@ -231,7 +236,7 @@ class Compiled:
         if self._asks_start:
             given.append(session.time)
         given += (session, what)
-        if self.resumable:
+        if self.keeps_nodes:
             given.append(nodes)
         generator: Generator = self._function(*given)
         next(generator)
@@ -309,25 +314,33 @@ class Compiled:
             nodes: its nodes.
             result: the root's value, if the root had ticked.
         """
-        plan = self._plan.with_nodes(nodes)
-        raised, index = self._noted(error, session, what, plan)
+        raised, index = self._noted(error, session, what, nodes)
         return Failed(raised, result, index)
 
-    def noted(self, error: Exception, session: RunningSession, what: tuple[str, Any]) -> Exception:
+    def noted(
+        self,
+        error: Exception,
+        session: RunningSession,
+        what: tuple[str, Any],
+        nodes: Sequence[Node] | None,
+    ) -> Exception:
         """Add the notes of the node that failed and of the sub-graph; return the error to raise.
-
-        The nodes of the sub-graph may be gone. The note shows the nodes of the plan, which are
-        wired in the same places, with the values of the sub-graph.
 
         Args:
             error: what a node of the sub-graph raised.
             session: that of the node that owns the sub-graph.
             what: what the sub-graph is for.
+            nodes: its nodes, if it keeps them. Otherwise the note shows copies of those of another
+                sub-graph of this shape, with the values of this one.
         """
-        return self._noted(error, session, what, self._plan)[0]
+        return self._noted(error, session, what, nodes)[0]
 
     def _noted(
-        self, error: Exception, session: RunningSession, what: tuple[str, Any], plan: Plan
+        self,
+        error: Exception,
+        session: RunningSession,
+        what: tuple[str, Any],
+        nodes: Sequence[Node] | None,
     ) -> tuple[Exception, int]:
         """Add the notes; return the error to raise, and the index of the node that failed."""
         found = entry_of(self._function.__code__, error.__traceback__)
@@ -336,15 +349,18 @@ class Compiled:
         traceback, last = found
         line = traceback.tb_lineno or len(self._owners)
         variables = variables_of(traceback.tb_frame)
+        if nodes is None:
+            nodes = self.copies(variables, self._plan.nodes, MutableNode)
+        plan = self._plan.with_nodes(nodes)
         unbound = unbound_in(error, traceback, self._readers) if last else None
         raised = error
         if unbound is not None:
             name, line = unbound
             missing = no_value(plan.nodes[self._readers[name]])
             raised = missing.with_traceback(error.__traceback__)
-        for node in plan.nodes:
-            attributes_of(node).pop("value", None)
-        self.give_back(variables, plan.nodes)
+        for kept in self._layout.kept:
+            attributes_of(nodes[kept.node]).pop("value", None)
+        self.give_back(variables, nodes)
         index = self._owners[line - 1] if line <= len(self._owners) else -1
         if index >= 0:
             raised = noted(raised, plan, index, session)
