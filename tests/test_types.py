@@ -236,6 +236,22 @@ def test_operators_of_python() -> None:
     assert_type(flags & ~flags, gc.Stream[bool])
 
 
+def test_powers_have_the_types_of_pythons_own() -> None:
+    assert_type(numbers**2, gc.Stream[int])
+    assert_type(prices**2, gc.Stream[float])
+    assert_type(prices**-1, gc.Stream[float])
+    assert_type(prices**numbers, gc.Stream[float])
+    assert_type((prices - prices.mean()) ** 2, gc.Stream[float])
+    assert_type(amounts**2, gc.Stream[Decimal])
+    assert_type(amounts**amounts, gc.Stream[Decimal])
+    assert_type(Decimal(2) ** amounts, gc.Stream[Decimal])
+    # The exponent decides: 2 to the power -1 is a float, and -1.0 to the power 0.5 is complex.
+    assert_type(numbers**numbers, gc.Stream[Any])
+    assert_type(prices**0.5, gc.Stream[Any])
+    assert_type(2**numbers, gc.Stream[Any])
+    assert_type(2**prices, gc.Stream[Any])
+
+
 def test_recordings(tmp_path: Path) -> None:
     file = tmp_path / "quotes.parquet"
     quotes.record(file).run()

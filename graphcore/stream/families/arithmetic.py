@@ -22,6 +22,8 @@ from graphcore.stream.typed.operands import (
     FloorDiv,
     Mod,
     Mul,
+    NotNegative,
+    Pow,
     ReflectedAdd,
     ReflectedFloorDiv,
     ReflectedMod,
@@ -203,9 +205,33 @@ class ArithmeticOperators(StreamBase[T]):
     def __rmod__(self, other: object) -> "Stream[Any]":
         return self._reflected(other, operator.mod)
 
+    # A power of integers is an integer or, if the exponent is negative, a float; one of floats may
+    # be complex. So the types are those of Python's stubs: known for some exponents alone.
+    @overload
+    def __pow__(self: Active[int], other: NotNegative) -> "Stream[int]": ...  # pyright: ignore[reportOverlappingOverload]  # an int is a float as well
+    @overload
+    def __pow__(self: Active[int], other: int | Active[int]) -> "Stream[Any]": ...
+    @overload
+    def __pow__(self: Active[float], other: int | Active[int]) -> "Stream[float]": ...
+    @overload
+    def __pow__(self: Active[float], other: float | Active[float]) -> "Stream[Any]": ...
+    @overload
+    def __pow__(self: Active[Pow[U, R]], other: Active[U]) -> "Stream[R]": ...
+    @overload
+    def __pow__(self, other: Active[Any]) -> "Stream[Any]": ...
+    @overload
+    def __pow__(self: Active[Pow[U, R]], other: U) -> "Stream[R]": ...
+    @overload
+    def __pow__(self, other: object) -> "Stream[Any]": ...
     def __pow__(self, other: object) -> "Stream[Any]":
         return self._binary(other, operator.pow)
 
+    @overload
+    def __rpow__(self: Active[float], other: float) -> "Stream[Any]": ...
+    @overload
+    def __rpow__(self: Active[U], other: Pow[U, R]) -> "Stream[R]": ...  # type: ignore[misc]  # see the top
+    @overload
+    def __rpow__(self, other: object) -> "Stream[Any]": ...
     def __rpow__(self, other: object) -> "Stream[Any]":
         return self._reflected(other, operator.pow)
 

@@ -3,10 +3,16 @@
 A class `Add` has ``a + b``, and a `ReflectedAdd` has ``b + a`` where `a` does not know `b`.
 """
 
-from typing import Protocol, TypeVar
+from typing import Literal, Protocol, TypeAlias, TypeVar
 
 T_contra = TypeVar("T_contra", contravariant=True)
 R_co = TypeVar("R_co", covariant=True)
+
+
+# Exponents with which a power of integers is an integer; Python's own stubs name as many.
+NotNegative: TypeAlias = Literal[
+    0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25
+]
 
 
 class Add(Protocol[T_contra, R_co]):
@@ -79,3 +85,9 @@ class ReflectedMod(Protocol[T_contra, R_co]):
     """Values with `__rmod__`."""
 
     def __rmod__(self, other: T_contra, /) -> R_co: ...
+
+
+class Pow(Protocol[T_contra, R_co]):
+    """Values with `__pow__`."""
+
+    def __pow__(self, other: T_contra, /) -> R_co: ...
