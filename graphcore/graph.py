@@ -1,7 +1,7 @@
 """`Graph`: all nodes that its roots need, planned once and run any number of times (R9, R12)."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from functools import partial
 from time import perf_counter_ns, time_ns
@@ -14,6 +14,7 @@ from graphcore.embedding.running import Running, awaited
 from graphcore.embedding.tracing import traced
 from graphcore.engine.collector import without_collections
 from graphcore.engine.fused import Fused
+from graphcore.engine.fused.ir import NodeIR
 from graphcore.engine.fused.subgraphs import FusedSubgraphs
 from graphcore.engine.interpreted import Interpreted
 from graphcore.engine.native import auto, explain, native
@@ -132,6 +133,9 @@ class Graph:
         functions that return what an async function returned; and what adapters add for their own
         nodes.
 
+        Sub-graphs, such as those of `group_by`, are checked once a run has made them: the first of
+        the keys, and each branch.
+
         To find nodes that no graph has, it looks at all objects of the process, which takes some
         time; a graph that has been made by then counts.
 
@@ -140,7 +144,7 @@ class Graph:
         >>> [finding.problem for finding in gc.Graph(total).check()]
         ['total can never tick: it waits for prices, which has no events']
         """
-        return check(self._plan, self._compiler().facts())
+        return check(self._plan, self._facts)
 
     def draw(self) -> Drawing:
         """Draw the graph: what reads what, and which nodes tick in the same cycles.
@@ -162,8 +166,15 @@ class Graph:
         """
         return Drawing(picture_of(self._plan, self._clocks))
 
+    def _facts(self, plan: Plan) -> Sequence[NodeIR]:
+        return self._compiler_of(plan).facts()
+
     def _clocks(self, plan: Plan) -> list[int]:
-        return (self._compiler() if plan is self._plan else Fused(plan)).clocks()
+        return self._compiler_of(plan).clocks()
+
+    def _compiler_of(self, plan: Plan) -> Fused:
+        """Return the fused tier of the graph's plan, or of that of a sub-graph."""
+        return self._compiler() if plan is self._plan else Fused(plan)
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
         """Return what a notebook shows: the drawing."""
@@ -262,7 +273,8 @@ class Graph:
             progress: whether to show a progress line on standard error; needs the `cli` extra.
             profile: whether to note where the time goes, for `RunReport.profile`. The interpreted
                 tier counts each run of a node, and takes up to a third longer. The fused tier is
-                looked at every few milliseconds, and takes hardly longer.
+                looked at every few milliseconds, and takes hardly longer. Machine code cannot be
+                looked at, so ``"native"`` and ``"auto"`` are profiled on the fused tier.
             watchable: whether ``graphcore watch PID`` may view this run from another process of the
                 same user. With `None`, the environment variable `GRAPHCORE_WATCHABLE` decides:
                 ``1`` is yes, and ``0`` or nothing is no.

@@ -64,7 +64,9 @@ def checking(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     def check_and_execute(graph: gc.Graph, *given: Any, **options: Any) -> gc.RunReport:
         found.extend(map(str, graph.check()))
-        return execute(graph, *given, **options)
+        report = execute(graph, *given, **options)
+        found.extend(map(str, graph.check()))  # with the sub-graphs that the run made
+        return report
 
     monkeypatch.setattr(gc.Graph, "_execute", check_and_execute)
     return found

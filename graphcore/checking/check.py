@@ -1,7 +1,7 @@
 """Run all checks on a graph."""
 
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Literal
 
 from graphcore.checking.finding import CheckWarning, Finding
@@ -21,9 +21,10 @@ from graphcore.errors import WiringError
 CheckName = Literal["off", "warn", "error"]
 Check = Callable[[Look], Iterable[Finding]]
 
+FactsOf = Callable[[Plan], Sequence[NodeIR]]
+
 _checks: list[Check] = [
     nodes_that_never_tick,
-    nodes_in_no_graph,
     pairs_that_never_tick_together,
     queues_that_grow,
     functions_that_share_a_loop_variable,
@@ -40,11 +41,25 @@ def register_check(function: Check) -> None:
     _checks.append(function)
 
 
-def check(plan: Plan, facts: Sequence[NodeIR]) -> list[Finding]:
-    """Return what is probably wrong with a graph, in the order of the lines that wired it."""
-    look = Look(plan, facts)
-    found = {finding: None for function in _checks for finding in function(look)}
+def check(plan: Plan, facts_of: FactsOf) -> list[Finding]:
+    """Return what is probably wrong with a graph, in the order of the lines that wired it.
+
+    Args:
+        plan: the graph's plan, with those of the sub-graphs that its runs have made.
+        facts_of: returns what the compiler knows of the nodes of a plan.
+    """
+    looks = [Look(each, facts_of(each)) for each in _plans(plan)]
+    found = {finding: None for look in looks for each in _checks for finding in each(look)}
+    # Not in sub-graphs: those of the other keys and of past runs are in no graph either.
+    found |= dict.fromkeys(nodes_in_no_graph(looks[0]))
     return sorted(found, key=lambda finding: finding.wired_at)
+
+
+def _plans(plan: Plan) -> Iterator[Plan]:
+    yield plan
+    for made in list(plan.subgraphs.values()):
+        for inner in list(made.values()):
+            yield from _plans(inner)
 
 
 def tell(findings: Sequence[Finding], how: CheckName) -> None:

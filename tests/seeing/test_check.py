@@ -28,6 +28,25 @@ def kinds(*roots: object) -> list[Kind]:
     return [finding.kind for finding in gc.Graph(*roots).check()]
 
 
+def test_sub_graphs_are_checked_once_a_run_has_made_them() -> None:
+    def build(own: gc.Stream[int], key: int) -> gc.Stream[int]:
+        low, high = own.split(lambda n: n > 1)
+        spread = (high - low).named("spread")
+        return (spread + gc.never().named("limit")).named("limits")
+
+    graph = gc.Graph(gc.from_iterable([1, 2, 3]).group_by(lambda n: n % 2, build).changes)
+    assert graph.check() == []
+    graph.run()
+    found = {finding.node: finding for finding in graph.check()}
+    assert {name: each.kind for name, each in found.items()} == {
+        "spread": Kind.NEVER_TOGETHER,
+        "limits": Kind.NEVER_TICKS,
+    }
+    assert found["spread"].wired_at == (__file__, build.__code__.co_firstlineno + 2)
+    graph.run()
+    assert len(graph.check()) == 2
+
+
 def test_a_finding_names_the_node_the_line_and_what_to_do() -> None:
     total = gc.from_iterable([]).named("none").sum().named("total")
     line = sys._getframe().f_lineno - 1

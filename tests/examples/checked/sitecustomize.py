@@ -10,7 +10,9 @@ execute = gc.Graph._execute
 
 def check_and_execute(graph: gc.Graph, *given: Any, **options: Any) -> gc.RunReport:
     tell(graph.check(), "error")
-    return execute(graph, *given, **options)
+    report = execute(graph, *given, **options)
+    tell(graph.check(), "error")  # with the sub-graphs that the run made
+    return report
 
 
 gc.Graph._execute = check_and_execute  # type: ignore[method-assign]  # for this process
