@@ -29,6 +29,12 @@ def register_library(package: str) -> None:
     _of_a_library.clear()
 
 
+def is_of_adapter(cls: type) -> bool:
+    """Return whether a class belongs to a package that registered itself, such as an adapter."""
+    package = cls.__module__.partition(".")[0]
+    return package in _libraries and package != "graphcore"
+
+
 def register_operator(function: Callable[..., Any]) -> None:
     """Show nodes that this function makes as wired by the code that calls the function."""
     code = function.__code__

@@ -73,7 +73,8 @@ FACE = {
     "source_functions": "errors time node calendars stream operators sources tables",
     "sweeping": "errors time tiers graph handle collected node operators stream tables",
     "testing": (
-        "errors time state node graph stream source_functions sources engine engine.subgraphs"
+        "errors time state node origin graph stream source_functions sources engine "
+        "engine.subgraphs"
     ),
     "commands": "errors graph handle node view",
     "cli": "version",

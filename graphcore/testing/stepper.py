@@ -14,11 +14,12 @@ from graphcore.engine.subgraphs import Subgraphs
 from graphcore.errors import InvalidValueError, RunError
 from graphcore.graph import Graph
 from graphcore.node import node_of
+from graphcore.origin import is_of_adapter
 from graphcore.sources.receiver import ReceiverStream
 from graphcore.sources.retrying import Status
 from graphcore.sources.timer import Never
 from graphcore.state import EndedBy, GraphState
-from graphcore.time import Duration, Time, to_duration, to_time
+from graphcore.time import Duration, Time, format_time, to_duration, to_time
 
 _NEVER = 1 << 63  # ns; after every time that a run can reach
 
@@ -98,12 +99,14 @@ class Stepper:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Let the nodes say what they still hold, unless the block failed, and stop them."""
+        """Let the nodes say what they still hold, unless the block or a node failed; stop them."""
         session = self._running()
-        if session.ended_by is None:
-            session.ended_by = EndedBy.STOP if error is None else EndedBy.ERROR
+        if error is not None:
+            session.ended_by = EndedBy.ERROR
+        elif session.ended_by is None:
+            session.ended_by = EndedBy.STOP
         try:
-            if error is None:
+            if session.ended_by is not EndedBy.ERROR:
                 close(self._plan, session)
         finally:
             self._stop()
@@ -113,18 +116,26 @@ class Stepper:
         """Engine time, ns."""
         return self._running().time
 
+    def __repr__(self) -> str:
+        """Show the engine time."""
+        if self._session is None:
+            return "<Stepper, outside of its with block>"
+        return f"<Stepper at {format_time(self._session.time)}>"
+
     def push(self, stream: object, *values: Any) -> None:
         """Let a source tick at the present time, and run the cycles that follow at this time.
 
         Args:
-            stream: a ``gc.never()``, a source that receives from a thread, or a stream that reads
-                such a source alone, as `zmq_sub` returns them.
+            stream: a ``gc.never()``, a source that receives from a thread, or the stream of such a
+                source that an adapter returns, as `zmq_sub` does.
             values: what it ticks with, in cycles of their own. A source that delivers bursts ticks
                 with lists.
 
         Raises:
             InvalidTypeError: for anything but a stream or a node.
-            InvalidValueError: for a stream that is not in the graph, or has events of its own.
+            InvalidValueError: for a stream that is not in the graph, or that has values of its own.
+            RunError: if the run has ended, because a node failed or stopped it.
+            Exception: what a node raises; it ends the run.
         """
         session = self._running()
         index = self._source_of(stream)
@@ -141,6 +152,7 @@ class Stepper:
 
         Raises:
             InvalidValueError: for a negative duration.
+            RunError, Exception: as `push`.
         """
         length = to_duration(by)
         if length < 0:
@@ -163,11 +175,17 @@ class Stepper:
 
     def _run_until(self, time: int) -> None:
         session = self._running()
+        if session.ended_by is EndedBy.ERROR:
+            raise RunError("a node failed, which ended the run: it cannot be stepped any further")
         if session.ended_by is not None:
             raise RunError("a node has ended the run, so it cannot be stepped any further")
         self._before, session.end = session.cycle, time
         while (pending := session.next_cycle()) is not None:
-            self._cycles.run(pending)
+            try:
+                self._cycles.run(pending)
+            except BaseException:
+                session.ended_by = EndedBy.ERROR
+                raise
         # A node that asked the run to stop has ended it; otherwise there is only nothing more now.
         if session.ended_by is EndedBy.UNTIL:
             session.ended_by, session.time = None, time
@@ -195,11 +213,17 @@ class Stepper:
         if index in self._fed:
             return index
         read = self._plan.active[index] + self._plan.passive[index]
-        if len(read) == 1 and read[0] in self._fed:
+        faces = is_of_adapter(type(self._plan.nodes[index]))
+        if faces and len(read) == 1 and read[0] in self._fed:
             return read[0]
+        name = self._plan.names()[index]
+        why = (
+            f"computes its values from {self._plan.names()[read[0]]}"
+            if read
+            else "has values of its own"
+        )
         raise InvalidValueError(
-            f"{self._plan.names()[index]} has values of its own: push takes a gc.never(), or a "
-            "source that receives from a thread"
+            f"{name} {why}: push takes a gc.never(), or a source that receives from a thread"
         )
 
     def _stop(self) -> None:

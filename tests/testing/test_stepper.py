@@ -1,6 +1,7 @@
 """`Stepper`: a test pushes values, lets time pass, and looks, also at live wiring."""
 
 import threading
+from collections.abc import Callable
 
 import pytest
 
@@ -106,6 +107,44 @@ def test_an_error_has_the_note_of_its_node_and_ends_the_block() -> None:
     with pytest.raises(ZeroDivisionError) as caught, Stepper(inverse) as step:
         step.push(source, 0)
     assert "in inverse (Map)" in caught.value.__notes__[0]
+
+
+def test_a_node_that_failed_ends_the_run_even_if_the_test_goes_on() -> None:
+    source = gc.never()
+    inverse = source.map(lambda n: 1 // n)
+    out = inverse.buffer(3).collect()
+    with Stepper(out) as step:
+        step.push(source, 1)
+        with pytest.raises(ZeroDivisionError):
+            step.push(source, 0)
+        with pytest.raises(gc.RunError, match="a node failed, which ended the run"):
+            step.push(source, 1)
+        with pytest.raises(gc.RunError, match="a node failed, which ended the run"):
+            step.advance("1s")
+    assert out.values == []  # after an error there is no closing instant
+
+
+@gc.node
+class Doubled(gc.MutableNode[int]):
+    source: gc.Active[int]
+
+    def cycle(self, state: gc.GraphState) -> bool:
+        self.value = self.source.value * 2
+        return True
+
+
+@pytest.mark.parametrize(
+    "wire", [lambda source: source.map(str), lambda source: gc.Stream(Doubled(source))]
+)
+def test_what_computes_its_values_is_not_pushed_to(
+    wire: Callable[[gc.Stream[int]], gc.Stream[object]],
+) -> None:
+    source = gc.never().named("source")
+    computed = wire(source).named("computed")
+    with Stepper(computed) as step:
+        with pytest.raises(gc.InvalidValueError, match="computed computes its values from source"):
+            step.push(computed, 3)
+        assert not step.ticked(computed)
 
 
 def test_misuse_is_said_in_a_sentence() -> None:

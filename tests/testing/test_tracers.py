@@ -44,9 +44,9 @@ def program(folder: Path, options: str = "") -> Path:
     return path
 
 
-def execute(*command: object, text: str = "") -> str:
+def execute(*command: object, text: str = "", core: str = "ctrace") -> str:
     environment = {name: value for name, value in os.environ.items() if name != tiers.VARIABLE}
-    environment.pop("COVERAGE_CORE", None)
+    environment["COVERAGE_CORE"] = core
     done = subprocess.run(
         [sys.executable, *map(str, command)],
         input=text,
@@ -59,12 +59,12 @@ def execute(*command: object, text: str = "") -> str:
     return done.stdout + done.stderr
 
 
-def missed(folder: Path, options: str = "") -> tuple[set[int], str]:
+def missed(folder: Path, options: str = "", core: str = "ctrace") -> tuple[set[int], str]:
     """Return the lines that a real coverage run does not see, and what it prints."""
     data, report = folder / "data", folder / "report.json"
     printed = execute(
         "-m", "coverage", "run", f"--data-file={data}", f"--include={folder}/*",
-        program(folder, options),
+        program(folder, options), core=core,
     )  # fmt: skip
     execute("-m", "coverage", "json", f"--data-file={data}", "-o", report)
     [file] = json.loads(report.read_text())["files"].values()
@@ -72,8 +72,20 @@ def missed(folder: Path, options: str = "") -> tuple[set[int], str]:
     return set(file["missing_lines"]), printed
 
 
-def test_coverage_sees_each_line_of_a_cycle_and_the_log_says_why(tmp_path: Path) -> None:
-    lines, printed = missed(tmp_path)
+@pytest.mark.parametrize(
+    "core",
+    [
+        "ctrace",
+        pytest.param(
+            "sysmon",
+            marks=pytest.mark.skipif(
+                sys.version_info < (3, 12), reason="Python has sys.monitoring from 3.12 on"
+            ),
+        ),
+    ],
+)
+def test_coverage_sees_each_line_of_a_cycle_and_the_log_says_why(tmp_path: Path, core: str) -> None:
+    lines, printed = missed(tmp_path, core=core)
     assert lines == set()
     assert printed.count("so graphs run on the interpreted tier") == 1
 
