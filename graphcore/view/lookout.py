@@ -213,7 +213,7 @@ class _Memory:
         self._charted = wanted.charted
 
     def show(self, seen: Seen, indices: Sequence[int], wanted: Wanted) -> None:
-        """Publish what was seen, and forget the nodes that are wanted no more."""
+        """Publish the latest look, and forget the nodes that no page asks for any more."""
         assert self._cycles is not None
         speed = self._cycles.rate
         rows: dict[int, Row] = {}

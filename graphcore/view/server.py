@@ -231,6 +231,9 @@ class Server:
                 self._leave(viewer)
         except (OSError, RequestError, ValueError) as error:  # ValueError: a line that is too long
             _logger.debug("a page of the live view has gone: %s", error)
+        except asyncio.CancelledError:
+            # Only the end of the view cancels this task. Python 3.11 would log that as an error.
+            _logger.debug("the live view has ended while a page was open")
         finally:
             writer.close()
             self._attending.discard(task)

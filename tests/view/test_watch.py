@@ -107,7 +107,8 @@ def test_another_process_watches_a_run_until_it_ends(
     out, err = watcher.communicate(timeout=30)
     assert out == "the run has ended by signal\n"
     assert (watcher.returncode, err) == (0, "")
-    assert program.wait(30) == 0
+    _, err = program.communicate(timeout=30)
+    assert (program.returncode, err) == (0, "")
     assert sockets(own_folder) == []
 
 
