@@ -82,7 +82,7 @@ class _Ticks:
         return self.arrow(0).cast(tables_module("pyarrow").timestamp("ns", tz="UTC"))
 
     def _numbers(self, column: int) -> Any:
-        """Return a column of arrays of one type of numbers; `None` if it is none."""
+        """Return a column of numbers of one type for Arrow; `None` for any other column."""
         if not self.chunks:
             return None
         parts = [chunk[column] for chunk in self.chunks]

@@ -45,7 +45,7 @@ class OutputNode(MutableNode[T], IsOutput):
         owner: the node whose output it is.
         attribute: its name there.
         turn: the present call of the owner's `cycle`.
-        place: its place among the outputs of which the owner chooses one in each cycle, else -1.
+        place: its index in a list of outputs from which the owner chooses in each cycle, else -1.
     """
 
     def __init__(self, owner: MutableNode[Any], attribute: str, place: int = -1) -> None:

@@ -85,7 +85,7 @@ class Bounds:
         return (self.runs if silent else self.ticks)[index] == 0
 
     def blocking(self, index: int) -> Iterator[int]:
-        """Yield the nodes without a tick of which one would have to tick first."""
+        """Yield the upstreams that never tick and for which this node waits."""
         look, node = self._look, self._look.nodes[index]
         plan = look.plan
         needed = plan.active[index] + plan.passive[index]

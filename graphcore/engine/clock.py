@@ -235,12 +235,12 @@ class Schedule:
 
 
 def weak_bit(nodes: int) -> int:
-    """Return the bit of an entry that says that the alarm keeps no run alive."""
+    """Return the bit that marks an entry whose alarm does not keep a run alive."""
     return 1 << nodes.bit_length()
 
 
 def last_bit(nodes: int) -> int:
-    """Return the bit of an entry that says that the alarm is one of `schedule_last`."""
+    """Return the bit that marks an entry as set by `schedule_last`."""
     return weak_bit(nodes) << 1
 
 

@@ -75,7 +75,7 @@ class Cycles:
     Attributes:
         steps: for each node, what runs it, with its state and itself.
         lines: the line of each node.
-        ticked_lines: the lines of which every node has ticked, by the index of the first node.
+        ticked_lines: the lines whose nodes have all ticked, by the index of the first node.
     """
 
     def __init__(self, plan: Plan, session: RunningSession) -> None:

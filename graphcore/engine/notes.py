@@ -29,7 +29,7 @@ class Failing(Protocol):
     def note_failure(
         self, error: Exception, index: int, node: str, values: Mapping[str, Any]
     ) -> None:
-        """Keep which node raised an error; of the nodes that an error passes, the first."""
+        """Keep the node that raised an error; if the error passes several nodes, the first."""
 
 
 def noted(

@@ -74,8 +74,8 @@ class Behind(MutableNode[tuple[T, int]], Generic[T]):
 class Late(MergeFirst[tuple[T, int]], Generic[T]):
     """Ticks with each value that one of several operators leaves out because it is late.
 
-    `leave_out` adds the stream of what an operator leaves out. Until then that is what is behind
-    the watermark.
+    `leave_out` adds the stream of the values that an operator leaves out. Before the first such
+    call, every value that arrives after the watermark has passed its time is left out.
     """
 
     def leave_out(self, source: MutableNode[tuple[T, int]], first: bool) -> None:

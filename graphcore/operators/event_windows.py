@@ -2,8 +2,8 @@
 
 A window ticks as (start, end, values), with its values in the order of their own time. Windows
 follow in the order of their ends; several that close at once follow one a cycle. The values of all
-open windows are in one sorted list, of which a window is a slice, so that a value is kept once even
-where it belongs to many windows. The list holds what the open windows span.
+open windows are in one sorted list, and a window is a slice of it. So a value is kept once even if
+it belongs to many windows. The list holds what the open windows span.
 """
 
 from bisect import bisect_left, bisect_right

@@ -229,7 +229,7 @@ class Unzip(MutableNode[T]):
 
 @node
 class Replace(MutableNode[T]):
-    """Ticks with each record, some fields of which are replaced.
+    """Ticks with each record, with some of its fields replaced.
 
     Attributes:
         names: the fields that get the present values of `others`.

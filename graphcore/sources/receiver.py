@@ -413,6 +413,6 @@ class Polled(Generic[T]):
 
 
 class Poll(ReceiverStream[T]):
-    """Delivers what a function returns that a thread calls every period."""
+    """Delivers the results of a function that a thread calls once a period."""
 
     operator = "poll"

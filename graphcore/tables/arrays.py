@@ -187,6 +187,6 @@ def _check(values: Sequence[Any], array: Any) -> None:
 
 
 def _instant(value: Any) -> Any:
-    """Return an aware datetime in UTC: one of a repeated hour equals none of another zone."""
+    """Return an aware datetime in UTC: in a repeated hour, times of two zones never are equal."""
     aware = isinstance(value, datetime) and value.tzinfo is not None
     return value.astimezone(UTC) if aware else value

@@ -127,5 +127,5 @@ def _plain(value: Any) -> Any:
     if numpy_kind(value) in ("m", "M"):
         value = whole_microseconds(value)
     if isinstance(value, datetime) and value.tzinfo is not None:
-        return value.astimezone(UTC)  # one of a repeated hour equals none of another zone
+        return value.astimezone(UTC)  # in a repeated hour, times of two zones never compare equal
     return list(value) if isinstance(value, tuple) else value

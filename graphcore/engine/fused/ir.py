@@ -432,7 +432,7 @@ class NodeIR:
         is_recorded: whether it is a source whose events all exist before the run.
         keeps_alarms: whether its `start` may keep an alarm to cancel it later.
         asks_between_cycles: whether it may use its state outside a cycle.
-        has_plain_alarms: whether its alarms keep the run alive and are none of `schedule_last`.
+        has_plain_alarms: whether it sets alarms by `schedule`, which keep the run alive.
         starts_quietly: whether its `start` sets no alarm.
         cycle: the code of its `cycle`; `None` if the function calls the node.
         why: the reason why the function calls it; otherwise empty.

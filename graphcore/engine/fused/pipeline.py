@@ -43,7 +43,7 @@ def compile_subgraph(
     resumable: bool,
     keeps_nodes: bool,
 ) -> Compiled:
-    """Passes 8, 10, 11 and 12: make the function of a sub-graph, of which each node is fused.
+    """Passes 8, 10, 11 and 12: make the function of a sub-graph whose nodes are all fused.
 
     Args:
         plan: the sub-graph.

@@ -17,7 +17,7 @@ from graphcore.engine.run.session import Session
 from graphcore.node import Source
 
 _KINDS = {"f": Kind.FLOAT, "i": Kind.INT, "b": Kind.BOOL}
-_BLOCK = 1024  # cycles of which the events are made lists at once
+_BLOCK = 1024  # cycles whose events become lists at once
 
 
 class Columns(NamedTuple):

@@ -203,7 +203,7 @@ class Run:
     # Cycles
 
     def _chunk(self) -> bool:
-        """Run the cycles of which the events have been read; return whether the run goes on."""
+        """Run the cycles whose events have been read; return whether the run goes on."""
         feed, session = self._feed, self._session
         while (left := feed.left(self._done)) > 0:
             if session.interrupted:

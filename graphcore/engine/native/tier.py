@@ -99,7 +99,7 @@ class Native(Fused):
         return "\n".join(lines)
 
     def _prepare(self, session: Session) -> Prepared | str:
-        """Return what the native runs need, or why this run is none."""
+        """Return what native runs need, or why this run cannot be native."""
         if session.run_mode is RunMode.REALTIME:
             return "the run is in real time"
         if session.watched:

@@ -125,7 +125,7 @@ class Closing:
         return self._awaited[1]
 
     def _find_readers(self) -> list[list[int]]:
-        """Return for each node those that read it, and those that it feeds back to."""
+        """Return for each node its readers, and the nodes that it feeds back to."""
         plan, places = self._plan, {id(node): i for i, node in enumerate(self._plan.nodes)}
         readers: list[list[int]] = [[] for _ in plan.nodes]
         for index, node in enumerate(plan.nodes):

@@ -1,4 +1,4 @@
-"""A run as what calls its nodes needs it: that of a graph, or of a sub-graph."""
+"""The run of a graph or of a sub-graph, as the code that calls its nodes needs it."""
 
 from collections.abc import Mapping
 from typing import Any, Protocol

@@ -237,7 +237,7 @@ class Session:
         return due
 
     def finish(self) -> None:
-        """Set the time to that at which the run ended, for `stop` (R10)."""
+        """Set the time to the end of the run, for `stop` (R10)."""
         self.questions.are_answered = False
         self.answer()
         self._end_time()
@@ -299,7 +299,7 @@ class Session:
     def note_failure(
         self, error: Exception, index: int, node: str, values: Mapping[str, Any]
     ) -> None:
-        """Keep which node raised an error; of the nodes that an error passes, the first."""
+        """Keep the node that raised an error; if the error passes several nodes, the first."""
         if self._failure is None or self._failure.exception is not error:
             self._failure = Failure(self.time, node, values, error)
 

@@ -197,7 +197,7 @@ class Subsession:
     def note_failure(
         self, error: Exception, index: int, node: str, values: Mapping[str, Any]
     ) -> None:
-        """Keep which node raised an error; of the nodes that an error passes, the first."""
+        """Keep the node that raised an error; if the error passes several nodes, the first."""
         self.failed = index
         self._outer.note_failure(error, index, node, values)
 

@@ -35,7 +35,7 @@ def number(value: Any) -> float:
 
 
 def rows(x: Any, y: Any, weight: Any) -> Any:
-    """Return an array with the rows x, y and weight, of which some are vectors, the others numbers.
+    """Return an array with the rows x, y and weight; each of them is a vector or a number.
 
     Raises:
         InvalidValueError: if vectors differ in length, or a weight is negative.

@@ -201,7 +201,7 @@ class _Emitter:
                 self._inside(item, indent + 1)
 
     def _of_cases(self, blocks: list[PlacedBlock], last: Case, indent: int) -> None:
-        """Write blocks of which the choice of one node enters at most one."""
+        """Write the blocks of a node's choice: a cycle enters at most one of them."""
         _, case, chosen = self._layout.cases[last.index]
         if not last.inside:
             self._out.add(indent, f"if {chosen} == cycle:", last.index)

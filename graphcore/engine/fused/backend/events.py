@@ -25,7 +25,7 @@ class RecordedEvents:
 
     Attributes:
         following: the time of the first event after the run's last time; `None` if there is none.
-        cycles: the numbers of the cycles, of which each event takes the next one.
+        cycles: the numbers of the cycles; each event takes the next one.
         error: what the source raised instead of giving its next event.
     """
 

@@ -122,7 +122,7 @@ class Program:
         return "".join(self._lines).rstrip()
 
     def without_state(self) -> dict[int, str]:
-        """Return, for each node without an attribute that the function reads, which one it is."""
+        """Return why a node is called, for each that lacks an attribute that the function reads."""
         nodes = self._plan.nodes
         return {
             index: f"its cycle uses {name}, which was missing when a run started"

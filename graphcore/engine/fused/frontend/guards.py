@@ -39,7 +39,7 @@ class Guards:
         self._values.append(where.get(name, ABSENT))
 
     def items(self, given: Collection[Any]) -> None:
-        """Guard which objects a list holds, or the keys of a dict, and in which order."""
+        """Guard that a list holds the same objects, or a dict the same keys, in the same order."""
         self._items.append((given, tuple(given)))
 
     def function(self, function: FunctionType) -> None:

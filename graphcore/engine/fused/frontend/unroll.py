@@ -190,7 +190,7 @@ class _Prune:
         return written
 
     def _known(self, test: ast.expr) -> object:
-        """Return what a test says in each cycle, `UNKNOWN` if that may change."""
+        """Return the result that a test has in every cycle; `UNKNOWN` if it may change."""
         match test:
             case ast.Constant(value):
                 return value

@@ -199,7 +199,7 @@ class Memory:
         return [self.words[place + 2] for place in self._words.sources]
 
     def restore(self) -> None:
-        """Take back what a call has changed that trapped."""
+        """Undo the changes of a call that trapped."""
         for part, data in self._saved:
             memoryview(part).cast("B")[:] = data
         self.words[STATUS] = CLEAN

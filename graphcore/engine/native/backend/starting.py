@@ -50,7 +50,7 @@ class Lone:
         self.access = access
         self.build: Llvm = access.build
         self.base = access.load(CYCLE)
-        # A source of which nothing is known has no values that could be read.
+        # If nothing is known about a source, its values cannot be read.
         self.values: list[Any] = [
             None if kind is Kind.OTHER else access.array(place + 1, kind, place + 3)
             for place, kind in zip(words.sources, kernel.start.sources, strict=True)
@@ -191,7 +191,7 @@ class Merged(Lone):
     def _take(self, moment: Llvm, cycle: Llvm) -> None:
         """Write that all alarms of the first kind at this time go off; there has to be an alarm.
 
-        With events, these are only the alarms that are none of `schedule_last`.
+        With events, these are only the alarms set by `schedule`, not by `schedule_last`.
         """
         b = self.build
         first, none = self._top(), b.icmp_signed("==", b.load(self._event), moment)

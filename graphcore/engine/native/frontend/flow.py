@@ -30,7 +30,7 @@ class Flow:
     left: dict[str, "Flow"] = field(default_factory=dict)
 
     def copy(self) -> "Flow":
-        """Return the same, of which the other does not change."""
+        """Return a copy that changes independently of this one."""
         return Flow(dict(self.kinds), dict(self.objects), self.left)
 
     def assigned(self, name: str, kind: Kind) -> None:

@@ -202,7 +202,7 @@ class Values:
         self.variables.assign(name, self.each_kind(given, build, inner, out), out)
 
     def fork(self, *writes: Write) -> list[Body]:
-        """Return statements for several paths, of which one runs.
+        """Return the statements of several paths; one of the paths runs.
 
         A path has a trap from the point on at which there is no translation. What `writes` return
         tells whether the path leads elsewhere.
@@ -295,7 +295,7 @@ def ring_item(ring: str) -> str:
 
 
 def parts(value: Value) -> tuple[Expr, ...]:
-    """Return the scalars of which a value consists.
+    """Return the scalars that make up a value.
 
     Raises:
         Untranslated: if it is of several kinds, or no number.

@@ -46,7 +46,7 @@ class VectorEwm(Twin, Ewm):
         return np.where(self.counts < self.minimum, np.nan, self.of_elements())
 
     def take_in(self, value: Any, present: Any) -> None:
-        """Take in a vector, of which some elements are present."""
+        """Add a vector; some of its elements may be missing."""
         raise NotImplementedError
 
     def of_elements(self) -> Floats:

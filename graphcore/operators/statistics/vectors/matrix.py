@@ -179,7 +179,7 @@ class SlidingMatrix(Matrix):
         self.weight += weight * count
 
     def _pairs_so_far(self) -> Pairs:
-        """Return the sums of the pairs of vectors of which no element was missing."""
+        """Return the sums over the pairs of vectors without a missing element."""
         pairs = Pairs(self.size)
         pairs.counts += len(self.values) - 1
         pairs.weights += self.weight

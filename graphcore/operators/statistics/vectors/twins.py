@@ -1,4 +1,4 @@
-"""Which class is the twin of which node."""
+"""The twin of each node of numbers: the class that does the same for vectors."""
 
 from typing import Any
 

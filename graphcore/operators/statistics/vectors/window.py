@@ -180,7 +180,7 @@ class Vectors(Twin, Window):
         return [float(value[element]) for value in self.values]
 
     def take_in(self, value: Any, present: Any) -> None:
-        """Take in a vector, of which some elements are present."""
+        """Add a vector; some of its elements may be missing."""
         raise NotImplementedError
 
     def let_go(self, value: Any, present: Any) -> None:
