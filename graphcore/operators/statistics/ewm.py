@@ -12,7 +12,6 @@ from math import nan, sqrt
 from typing import Any
 
 from graphcore.declare import node, state
-from graphcore.operators.statistics.numerics import is_vector
 from graphcore.operators.statistics.twinned import Twinned
 from graphcore.state import GraphState
 
@@ -55,16 +54,11 @@ class Ewm(Twinned):
         self.clear()
 
     def cycle(self, state: GraphState) -> bool:
-        value: Any = nan
-        by_element = self.by_element
-        if state.ticked(self.source):
-            value = self.source.value
-            if type(value) is not float:
-                if is_vector(value):
-                    by_element = True
-                elif not by_element:
-                    value = self.plain(value)
-        if by_element:
+        if state.ticked(self.source):  # noqa: SIM108  # the compiler inlines a call that is a statement
+            value = self.arrived()
+        else:
+            value = nan
+        if self.by_element:
             emptied = False
             for reset in self.resets:
                 if state.ticked(reset):
@@ -73,7 +67,7 @@ class Ewm(Twinned):
             if self.by_time:
                 now = state.time  # other weights need not know it, and it costs 20 ns
             came, computes = state.ticked(self.source), state.ticked(self.trigger)
-            figure = self.figure_of_twin(now, came, value, emptied, computes)
+            figure = self.twin.step(now, came, value, emptied, computes)
             if figure is None:
                 return False
             self.value = figure
@@ -162,24 +156,26 @@ class EwmMean(Ewm):
         self.mean = 0.0
 
     def enter(self, value: Any, factor: float) -> None:
-        before = self.weight
-        self.weight = before * factor
-        newest = self.weigh()
-        weight = self.weight + newest
-        share = newest / weight
-        mean = self.mean + (value - self.mean) * share
+        aged = self.weight * factor
+        if self.adjusts:  # the new value has the weight 1
+            weight = aged + 1.0
+            mean = self.mean + (value - self.mean) / weight
+        else:
+            newest = 1.0 - aged if self.by_time else self.newest
+            weight = aged + newest
+            mean = self.mean + (value - self.mean) * (newest / weight)
         # One test finds missing values, distances that are too great, and the first value.
-        if mean - mean == 0.0 and self.weight:
+        if mean - mean == 0.0 and aged:
             self.count += 1
             self.mean = mean
             self.weight = weight if self.adjusts else 1.0
         elif value - value != 0.0:
-            if self.ignores:
-                self.weight = before
+            if not self.ignores:
+                self.weight = aged
         else:
             self.count += 1
-            if self.weight:
-                self.mean = self.mean * (1.0 - share) + value * share
+            if aged:
+                self.mean = self.mean * (aged / weight) + value * (1.0 - aged / weight)
                 self.weight = weight if self.adjusts else 1.0
             else:
                 self.mean = value
@@ -212,71 +208,105 @@ class EwmSum(Ewm):
 
 
 @node(valid="any")
-class EwmVar(Ewm):
-    """The weighted variance.
+class EwmSpread(Ewm):
+    """What the variance and the covariance share.
+
+    A mean is kept as two floats, the second one what the first has lost by rounding. Otherwise the
+    distances from a mean near 1e9 would be right to 1e-7 only.
 
     Attributes:
-        biased: whether it is left as it is, not multiplied so that its expectation is right.
-        spread: the variance, biased, of the values times `unit`.
-        unit: 1, or small while the variance itself is too great for a float.
+        biased: whether the figure is left as it is, not multiplied so that its expectation is
+            right.
+        unit: 1, or small while a variance is too great for a float; variances are those of the
+            values times `unit`.
         squares: the sum of the squared weights.
     """
 
     biased: bool
-    mean: float = state(0.0)
-    spread: float = state(0.0)
     unit: float = state(1.0)
     squares: float = state(0.0)
-
-    def clear(self) -> None:
-        self.mean = self.spread = self.squares = 0.0
-        self.unit = 1.0
 
     def age(self, factor: float) -> None:
         self.weight *= factor
         self.squares *= factor * factor
+
+    def grow(self, newest: float, weight: float) -> None:
+        """Add the weight of a new value; `weight` is the sum with it."""
+        self.squares += newest * newest
+        if self.adjusts:
+            self.weight = weight
+        else:
+            self.squares /= weight * weight
+            self.weight = 1.0
+
+    def unbiased(self, spread: float) -> float:
+        """Return a variance or covariance as the figure has it, NaN if it is not defined."""
+        if self.biased:
+            return spread
+        whole = self.weight * self.weight
+        left = whole - self.squares
+        if left > 0.0:
+            return spread * (whole / left)
+        return nan
+
+
+@node(valid="any")
+class EwmVar(EwmSpread):
+    """The weighted variance.
+
+    Attributes:
+        rest: what `mean` lacks.
+        spread: the variance, biased, of the values times `unit`.
+    """
+
+    mean: float = state(0.0)
+    rest: float = state(0.0)
+    spread: float = state(0.0)
+
+    def clear(self) -> None:
+        self.mean = self.rest = self.spread = self.squares = 0.0
+        self.unit = 1.0
 
     def add(self, value: Any) -> None:
         if self.weight:
             newest = self.weigh()
             weight = self.weight + newest
             share = newest / weight
-            distance = value * self.unit - self.mean * self.unit
-            spread = (1.0 - share) * (self.spread + share * distance * distance)
-            if spread - spread != 0.0:
-                self.unit = SMALL
-                distance = value * SMALL - self.mean * SMALL
-                spread = (1.0 - share) * (self.spread * SMALL * SMALL + share * distance * distance)
-            elif self.unit != 1.0 and spread < BACK:
-                self.unit = 1.0
-                spread = spread / SMALL / SMALL
-            self.spread = spread
-            mean = self.mean + (value - self.mean) * share
-            if mean - mean != 0.0:
-                mean = self.mean * (1.0 - share) + value * share
-            self.mean = mean
-            self.squares += newest * newest
-            if self.adjusts:
-                self.weight = weight
+            distance = value - self.mean - self.rest
+            step = share * distance
+            spread = (1.0 - share) * (self.spread + step * distance)
+            if spread - spread == 0.0 and self.unit == 1.0:
+                self.spread = spread
+                step += self.rest
+                mean = self.mean + step
+                self.rest = step - (mean - self.mean)
+                self.mean = mean
             else:
-                self.squares /= weight * weight
-                self.weight = 1.0
+                self.add_far(value, share)
+            self.grow(newest, weight)
         else:
             self.mean = value
+            self.rest = 0.0
             self.weight = self.squares = 1.0
 
-    def variance(self) -> float:
-        """Return the variance in units of `unit` squared, NaN if it is not defined."""
-        if self.biased:
-            return self.spread
-        whole = self.weight * self.weight
-        left = whole - self.squares
-        if left > 0.0:
-            return self.spread * (whole / left)
-        return nan
+    def add_far(self, value: float, share: float) -> None:
+        """Take in a value if the variance is too great for a float."""
+        change = SMALL / self.unit
+        self.unit = SMALL
+        distance = value * SMALL - self.mean * SMALL - self.rest * SMALL
+        spread = self.spread * change * change
+        self.spread = (1.0 - share) * (spread + share * distance * distance)
+        if self.spread < BACK:
+            self.unit = 1.0
+            self.spread = self.spread / SMALL / SMALL
+        mean = self.mean + (value - self.mean) * share
+        if mean - mean != 0.0:  # the distance is too great for a float
+            mean = self.mean * (1.0 - share) + value * share
+        self.mean = mean
+        self.rest = 0.0
 
     def figure(self) -> Any:
-        variance = self.variance()
+        variance = self.unbiased(self.spread)
         return variance / self.unit / self.unit
 
 
@@ -285,7 +315,7 @@ class EwmStd(EwmVar):
     """The root of the weighted variance."""
 
     def figure(self) -> Any:
-        variance = self.variance()
+        variance = self.unbiased(self.spread)
         return sqrt(variance) / self.unit
 
 
@@ -302,7 +332,9 @@ class EwmZScore(EwmVar):
         return value
 
     def figure(self) -> Any:
-        variance = self.variance()
+        variance = self.unbiased(self.spread)
         if variance > 0.0:
-            return (self.present * self.unit - self.mean * self.unit) / sqrt(variance)
+            unit = self.unit
+            above = self.present * unit - self.mean * unit - self.rest * unit
+            return above / sqrt(variance)
         return nan

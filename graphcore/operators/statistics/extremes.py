@@ -69,6 +69,11 @@ class TimeOfExtreme(Extreme):
 
     extreme: Any = state((nan, 0))
 
+    def known(self, value: Any) -> Any:
+        if value[0] - value[0] != 0.0:
+            return nan
+        return value
+
     def clear(self) -> None:
         self.best.clear()
         self.extreme = (nan, 0)

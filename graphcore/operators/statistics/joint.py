@@ -40,21 +40,25 @@ class Together(MutableNode[Any]):
     weight: float
 
     def cycle(self, state: GraphState) -> bool:
-        values = []
         for source in self.sources:
             if not state.ticked(source):
                 return False
-            values.append(source.value)
+        x: Any = self.sources[0].value
+        y: Any = x
+        for source in self.sources:
+            y = source.value
         weight: Any = self.weight
+        if type(x) is not float or type(y) is not float:
+            if is_vector(x) or is_vector(y):
+                for given in self.weights:
+                    weight = given.value if state.valid(given) else nan
+                self.value = rows(x, y, weight)
+                return True
+            x, y = number(x), number(y)
         for given in self.weights:
-            weight = given.value if state.valid(given) else nan
-        x, y = values[0], values[-1]
-        if is_vector(x) or is_vector(y):
-            self.value = rows(x, y, weight)
-            return True
-        x, y, weight = number(x), number(y), number(weight)
-        if weight < 0.0:
-            raise InvalidValueError(f"a weight must be at least 0, not {weight}")
+            weight = number(given.value) if state.valid(given) else nan
+            if weight < 0.0:
+                raise InvalidValueError(f"a weight must be at least 0, not {weight}")
         if x - x == 0.0 and y - y == 0.0 and weight - weight == 0.0:
             self.value = (x, y, weight)
         else:
@@ -71,6 +75,10 @@ class WeightedSum(Sum):
 
     def known(self, value: Any) -> Any:
         return value
+
+    def swap(self, value: Any) -> None:
+        self.enter(value)
+        self.leave()
 
     def add(self, value: Any) -> None:
         self.put(value[0] * value[2])
@@ -152,11 +160,12 @@ class Joint(Window):
         x -= self.pivot_x
         y -= self.pivot_y
         self.weight += weight
-        self.x += weight * x
-        self.y += weight * y
-        self.xx += weight * x * x
-        self.yy += weight * y * y
-        self.xy += weight * x * y
+        right, up = weight * x, weight * y
+        self.x += right
+        self.y += up
+        self.xx += right * x
+        self.yy += up * y
+        self.xy += right * y
         if self.keeps:
             self.doubt += self.weight
             self.doubt_x += self.xx
@@ -169,11 +178,12 @@ class Joint(Window):
         x -= self.pivot_x
         y -= self.pivot_y
         self.weight -= weight
-        self.x -= weight * x
-        self.y -= weight * y
-        self.xx -= weight * x * x
-        self.yy -= weight * y * y
-        self.xy -= weight * x * y
+        right, up = weight * x, weight * y
+        self.x -= right
+        self.y -= up
+        self.xx -= right * x
+        self.yy -= up * y
+        self.xy -= right * y
 
     def move(self) -> None:
         """Move the pivots to the means."""

@@ -11,7 +11,7 @@ a very large value has left, or when the mean has moved far from the pivot.
 from math import inf, nan, sqrt
 from typing import Any
 
-from graphcore.declare import node
+from graphcore.declare import node, state
 from graphcore.operators.statistics.numerics import (
     central_powers,
     exact_mean,
@@ -36,14 +36,14 @@ class Sum(Window):
     """The sum; `high + low` without rounding.
 
     Attributes:
-        most_low: the greatest size of `low` so far.
+        most_low: the greatest size of `low` so far; `least_low` is its negative.
         trusted: the least size of a sum that is right to 1e-10.
         unit: of an expanding window, 1, or small once the sum is too great for a float: then it is
             that of the values times `unit`.
     """
 
     def clear(self) -> None:
-        self.high = self.low = self.most_low = self.last = self.trusted = 0.0
+        self.high = self.low = self.most_low = self.least_low = self.last = self.trusted = 0.0
         self.unit = 1.0
 
     def add(self, value: Any) -> None:
@@ -51,6 +51,33 @@ class Sum(Window):
 
     def remove(self, value: Any) -> None:
         self.take(value)
+
+    def swap(self, value: Any) -> None:
+        oldest = self.values.popleft()
+        change = value - oldest
+        if change - change == 0.0:  # both are numbers
+            self.values.append(value)
+            self.last = value
+            back = change - value
+            high = self.high + change
+            part = high - self.high
+            low = self.low + (
+                ((value - (change - back)) - (oldest + back))
+                + ((self.high - (high - part)) + (change - part))
+            )
+            self.low = low
+            self.high = high
+            if not self.least_low <= low <= self.most_low:
+                self.widen()
+        else:
+            newest = self.known(value)
+            self.values.append(newest)
+            if newest == newest:
+                self.count += 1
+                self.add(newest)
+            if oldest == oldest:
+                self.count -= 1
+                self.remove(oldest)
 
     def terms(self) -> Any:
         """Return the terms of the sum, NaN for missing ones."""
@@ -72,9 +99,8 @@ class Sum(Window):
         low = self.low + ((self.high - (high - part)) + (value - part))
         self.low = low
         self.high = high
-        if not -self.most_low <= low <= self.most_low:
-            self.most_low = abs(low)
-            self.trusted = self.most_low * LOST
+        if not self.least_low <= low <= self.most_low:
+            self.widen()
 
     def take(self, value: float) -> None:
         """Take a term away."""
@@ -83,47 +109,66 @@ class Sum(Window):
         low = self.low + ((self.high - (high - part)) - (value + part))
         self.low = low
         self.high = high
-        if not -self.most_low <= low <= self.most_low:
-            self.most_low = abs(low)
-            self.trusted = self.most_low * LOST
+        if not self.least_low <= low <= self.most_low:
+            self.widen()
 
-    def total(self) -> float:
+    def widen(self) -> None:
+        """Note that `low` is the greatest so far."""
+        self.most_low = abs(self.low)
+        self.least_low = -self.most_low
+        self.trusted = self.most_low * LOST
+
+    def renew(self) -> None:
+        """Take the sum anew from the terms in the window."""
+        terms = self.terms()
+        self.high, self.low = exact_sum(terms)
+        self.widen()
+
+    def figure(self) -> Any:
         total = self.high + self.low
         if self.keeps:
             if total >= self.trusted or total <= -self.trusted:
                 return total
-            terms = self.terms()
-            self.high, self.low = exact_sum(terms)
-            self.most_low = abs(self.low)
-            self.trusted = self.most_low * LOST
+            self.renew()
             return self.high
-        return total
-
-    def figure(self) -> Any:
-        total = self.total()
-        if not self.keeps:
-            total /= self.unit
-        return total
+        return total / self.unit
 
 
 @node(valid="any")
 class Mean(Sum):
-    """The arithmetic mean; of equal values it is exactly that value."""
+    """The arithmetic mean; of equal values it is exactly that value.
+
+    Attributes:
+        size: `count` as a float, which takes 35 ns to make.
+    """
+
+    size: float = state(0.0)
+
+    def add(self, value: Any) -> None:
+        self.size = float(self.count)
+        self.put(value)
+
+    def remove(self, value: Any) -> None:
+        self.size = float(self.count)
+        self.take(value)
 
     def figure(self) -> Any:
-        total = self.total()
-        count = float(self.count)
-        mean = total / count
-        if self.keeps and mean - mean != 0.0:
-            return exact_mean(self.values)
-        last = self.last
-        if not self.keeps:
-            last *= self.unit
-        if last * count == total:
+        total = self.high + self.low
+        if self.keeps:
+            if self.trusted <= total < inf or -self.trusted >= total > -inf:
+                if self.last * self.size == total:
+                    return self.last
+                return total / self.size
+            self.renew()
+            total = self.high
+            if total - total != 0.0:
+                return exact_mean(self.values)
+            if self.last * self.size == total:
+                return self.last
+            return total / self.size
+        if self.last * self.unit * self.size == total:
             return self.last
-        if not self.keeps:
-            mean /= self.unit
-        return mean
+        return total / self.size / self.unit
 
 
 @node(valid="any")
@@ -205,6 +250,8 @@ class Sem(Var):
 @node(valid="any")
 class ZScore(Var):
     """How many standard deviations the newest value lies above the mean; NaN if it is missing."""
+
+    newest: Any = state(nan)
 
     def note(self, value: Any) -> None:
         self.newest = value

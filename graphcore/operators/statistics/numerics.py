@@ -6,6 +6,7 @@ floating-point arithmetic and fast robust geometric predicates").
 
 import sys
 from collections.abc import Iterable
+from fractions import Fraction
 from math import frexp, fsum, inf, isfinite, ldexp, nan, sqrt
 from numbers import Real
 from typing import Any
@@ -75,9 +76,10 @@ def exact_sum(values: Iterable[float]) -> tuple[float, float]:
 
 
 def exact_mean(values: Iterable[float]) -> float:
-    """Return the mean of the values that are not NaN, also where their sum is infinite."""
-    finite = [value for value in values if value == value]
-    return ldexp(fsum([ldexp(value, -_SCALE) for value in finite]) / len(finite), _SCALE)
+    """Return the mean of the values that are not NaN, rounded once, also of an infinite sum."""
+    small = [ldexp(value, -_SCALE) for value in values if value == value]
+    high, low = exact_sum(small)
+    return ldexp(float((Fraction(high) + Fraction(low)) / len(small)), _SCALE)
 
 
 def powers(values: Iterable[float]) -> tuple[float, float, float, float, float]:

@@ -110,6 +110,8 @@ class Quantiles(Sorted):
 class Rank(Sorted):
     """The newest value's place in order, from 1, the mean place of equals; NaN if it is missing."""
 
+    newest: Any = state(nan)
+
     def note(self, value: Any) -> None:
         self.newest = value
 

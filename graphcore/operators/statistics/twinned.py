@@ -11,7 +11,7 @@ from typing import Any
 from graphcore.declare import node, state
 from graphcore.errors import InvalidTypeError, shorten
 from graphcore.node import Active, MutableNode
-from graphcore.operators.statistics.numerics import number
+from graphcore.operators.statistics.numerics import is_vector, number
 
 
 @node(valid="any")
@@ -36,14 +36,16 @@ class Twinned(MutableNode[Any]):
     by_element: bool = state(False)
     twin: Any = state(None)
 
-    def figure_of_twin(
-        self, time: int, came: bool, value: Any, emptied: bool, computes: bool
-    ) -> Any:
-        """Return the twin's figure, `None` if it does not tick; see `Twin.step`."""
-        if self.twin is None:
-            self.twin = self.twin_for(value, self.count)
-            self.by_element = True
-        return self.twin.step(time, came, value, emptied, computes)
+    def arrived(self) -> Any:
+        """Return the value that came, a number as a float; the first vector makes the twin."""
+        value = self.source.value
+        if type(value) is not float and not self.by_element:
+            if is_vector(value):
+                self.twin = self.twin_for(value, self.count)
+                self.by_element = True
+            else:
+                value = self.plain(value)
+        return value
 
     def plain(self, value: Any) -> Any:
         """Return a value of the source that is no float as one."""

@@ -10,7 +10,6 @@ from math import nan
 from typing import Any
 
 from graphcore.declare import node, state
-from graphcore.operators.statistics.numerics import is_vector
 from graphcore.operators.statistics.twinned import Twinned
 from graphcore.state import GraphState
 
@@ -36,6 +35,7 @@ class Window(Twinned):
         times: the times of `values`, in a window by time.
         waiting: (time, value) of what came and is not in the window yet.
         empty: whether nothing, not even a missing value, is in the window.
+        full: whether `length` values are in it, and the next one takes the place of the oldest.
         begun: whether the figure has been defined.
     """
 
@@ -54,22 +54,18 @@ class Window(Twinned):
     times: deque[int] = state(factory=deque)
     waiting: deque[tuple[int, Any]] = state(factory=deque)
     empty: bool = state(True)
+    full: bool = state(False)
     begun: bool = state(False)
 
     def start(self, state: GraphState) -> None:
         self.clear()
 
     def cycle(self, state: GraphState) -> bool:
-        value: Any = nan
-        by_element = self.by_element
-        if state.ticked(self.source):
-            value = self.source.value
-            if type(value) is not float:
-                if is_vector(value):
-                    by_element = True
-                elif not by_element:
-                    value = self.plain(value)
-        if by_element:
+        if state.ticked(self.source):  # noqa: SIM108  # the compiler inlines a call that is a statement
+            value = self.arrived()
+        else:
+            value = nan
+        if self.by_element:
             emptied = False
             for reset in self.resets:
                 if state.ticked(reset):
@@ -78,7 +74,7 @@ class Window(Twinned):
             if self.by_time or self.timed or self.holds or not self.includes_present:
                 now = state.time  # other windows need not know it, and it costs 20 ns
             came, computes = state.ticked(self.source), state.ticked(self.trigger)
-            figure = self.figure_of_twin(now, came, value, emptied, computes)
+            figure = self.twin.step(now, came, value, emptied, computes)
             if figure is None:
                 return False
             self.value = figure
@@ -100,15 +96,20 @@ class Window(Twinned):
                 self.waiting.clear()
                 self.count = 0
                 self.empty = True
+                self.full = False
                 self.clear()
         if self.includes_present:
             if state.ticked(self.source):
-                value = self.known(value)
-                if self.timed and value == value:
+                if self.timed:
                     value = (value, state.time)
                 if self.by_time:
                     self.times.append(state.time)
-                self.enter(value)
+                if self.by_count and self.full:
+                    self.swap(value)
+                else:
+                    self.enter(self.known(value))
+                    if self.by_count:
+                        self.full = len(self.values) == self.length
         else:
             while self.waiting and (not self.by_time or self.waiting[0][0] < state.time):
                 time, earlier = self.waiting.popleft()
@@ -116,12 +117,12 @@ class Window(Twinned):
                     self.times.append(time)
                 self.enter(earlier)
             if state.ticked(self.source):
-                value = self.known(value)
-                if self.timed and value == value:
+                if self.timed:
                     value = (value, state.time)
+                value = self.known(value)
                 self.waiting.append((state.time, value))
-        if self.by_count and len(self.values) > self.length:
-            self.leave()
+            if self.by_count and len(self.values) > self.length:
+                self.leave()
         if self.by_time:
             self.evict(state.time - self.span)
             if self.sums_nothing:
@@ -157,6 +158,11 @@ class Window(Twinned):
         if value == value:
             self.count += 1
             self.add(value)
+
+    def swap(self, value: Any) -> None:
+        """Take in a value of the source, and let the oldest one leave: the window is full."""
+        self.enter(self.known(value))
+        self.leave()
 
     def evict(self, begin: int) -> None:
         """Let the values leave that came, or if they hold, ended, at `begin` or before."""

@@ -72,7 +72,12 @@ class VectorEwmMean(VectorEwm):
 
     def take_in(self, value: Any, present: Any) -> None:
         first, later, weight, share = self.shares(present)
-        mean = moved(self.mean, value, share)
+        left = self.weight / weight
+        if self.adjusts:  # the new value has the weight 1
+            mean = self.mean + (value - self.mean) / weight
+        else:
+            mean = self.mean + (value - self.mean) * share
+        mean = np.where(np.isfinite(mean), mean, self.mean * left + value * (1.0 - left))
         self.mean = np.where(later, mean, np.where(first, value, self.mean))
         self.weight = np.where(
             later, weight if self.adjusts else 1.0, np.where(first, 1.0, self.weight)
@@ -117,6 +122,8 @@ class VectorEwmCov(VectorEwm):
     biased: bool
     mean_x: Any = state(None)
     mean_y: Any = state(None)
+    rest_x: Any = state(None)
+    rest_y: Any = state(None)
     xx: Any = state(None)
     yy: Any = state(None)
     xy: Any = state(None)
@@ -133,7 +140,8 @@ class VectorEwmCov(VectorEwm):
 
     def forget(self) -> None:
         super().forget()
-        self.mean_x, self.mean_y, self.xx, self.yy, self.xy, self.squares = np.zeros((6, self.size))
+        self.mean_x, self.mean_y, self.rest_x, self.rest_y = np.zeros((4, self.size))
+        self.xx, self.yy, self.xy, self.squares = np.zeros((4, self.size))
         self.unit = np.ones(self.size)
 
     def age(self, factor: Any) -> None:
@@ -146,7 +154,8 @@ class VectorEwmCov(VectorEwm):
     def take_pair(self, x: Any, y: Any, present: Any) -> None:
         first, later, weight, share = self.shares(present)
         xx, yy, xy = self._spread(self.unit, x, y, share)
-        wide = later & ~(np.isfinite(xx) & np.isfinite(yy))
+        finite = np.isfinite(xx) & np.isfinite(yy)
+        near, wide = finite & (self.unit == 1.0), later & ~finite
         if wide.any():
             change = SMALL / self.unit
             for sums in (self.xx, self.yy, self.xy):
@@ -160,8 +169,14 @@ class VectorEwmCov(VectorEwm):
         self.xx = np.where(later, xx, self.xx)
         self.yy = np.where(later, yy, self.yy)
         self.xy = np.where(later, xy, self.xy)
-        self.mean_x = np.where(later, moved(self.mean_x, x, share), np.where(first, x, self.mean_x))
-        self.mean_y = np.where(later, moved(self.mean_y, y, share), np.where(first, y, self.mean_y))
+        for kept, value in (("x", x), ("y", y)):
+            mean, rest = getattr(self, f"mean_{kept}"), getattr(self, f"rest_{kept}")
+            step = share * (value - mean - rest) + rest
+            after = mean + step
+            lacks = np.where(near, step - (after - mean), 0.0)
+            after = np.where(near, after, moved(mean, value, share))
+            setattr(self, f"mean_{kept}", np.where(later, after, np.where(first, value, mean)))
+            setattr(self, f"rest_{kept}", np.where(later, lacks, np.where(first, 0.0, rest)))
         newest = self.weigh()
         squares = self.squares + newest * newest
         if not self.adjusts:
@@ -173,8 +188,8 @@ class VectorEwmCov(VectorEwm):
     def _spread(self, unit: Any, x: Any, y: Any, share: Any) -> tuple[Floats, Floats, Floats]:
         """Return the sums with a new pair."""
         old = 1.0 - share
-        right = x * unit - self.mean_x * unit
-        up = y * unit - self.mean_y * unit
+        right = x * unit - self.mean_x * unit - self.rest_x * unit
+        up = y * unit - self.mean_y * unit - self.rest_y * unit
         return (
             old * (self.xx + share * right * right),
             old * (self.yy + share * up * up),
@@ -242,5 +257,6 @@ class VectorEwmZScore(VectorEwmVar):
 
     def of_elements(self) -> Floats:
         variance = self.unbiased(self.xx)
-        above = self.newest_value * self.unit - self.mean_x * self.unit
+        unit = self.unit
+        above = self.newest_value * unit - self.mean_x * unit - self.rest_x * unit
         return np.where(variance > 0.0, above / np.sqrt(variance), np.nan)

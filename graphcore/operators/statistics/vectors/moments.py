@@ -64,6 +64,31 @@ class VectorSum(Vectors):
     def let_go(self, value: Any, present: Any) -> None:
         self._put(np.where(present, -value, 0.0))
 
+    def swap(self, value: Any) -> None:
+        oldest = self.values.popleft()
+        self.values.append(value)
+        self.empty = False
+        came, went = value == value, oldest == oldest
+        change = value - oldest
+        both = np.isfinite(change)
+        back = change - value
+        high = self.high + change
+        part = high - self.high
+        low = self.low + (
+            ((value - (change - back)) - (oldest + back))
+            + ((self.high - (high - part)) + (change - part))
+        )
+        high, low = np.where(both, high, self.high), np.where(both, low, self.low)
+        self.high, self.low = high, low
+        self.most_low = np.maximum(self.most_low, np.abs(low))
+        self.last = np.where(came, value, self.last)
+        self.counts += came
+        self.counts -= went
+        self.count = int(self.counts.max(initial=0))
+        if not both.all():
+            self._put(np.where(came & ~both, value, 0.0))
+            self._put(np.where(went & ~both, -oldest, 0.0))
+
     def _put(self, term: Floats) -> None:
         if not self.keeps:
             term = term * self.unit
