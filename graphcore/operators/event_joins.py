@@ -53,59 +53,12 @@ class EventJoin(QueueNode[V]):
         return False
 
 
-@node(valid="any")
-class AsofBackward(EventJoin[tuple[T, U | None]], Generic[T, U]):
-    """Ticks with each value and the newest of the other stream at or before its time.
-
-    Attributes:
-        waiting: a heap of (time, number, value) of the first stream.
-        others: such a heap of the other stream.
-        newest: the newest value of the other stream that may still belong to a value.
-    """
-
-    source: Active[Event[T]]
-    other: Active[Event[U]]
-    tolerance: int | None
-    waiting: list[tuple[int, int, T]] = state(factory=list)
-    others: list[tuple[int, int, U]] = state(factory=list)
-    watermark: float = state(-inf)
-    other_watermark: float = state(-inf)
-    newest: Any = state(None)
-    newest_time: float = state(-inf)
-    number: int = state(0)
-
-    def cycle(self, state: GraphState) -> bool:
-        self._take(state)
-        if state.ticked(self.other):
-            other_time, self.other_watermark, other = self.other.value
-            if other_time >= self.other_watermark:
-                self.number += 1
-                heappush(self.others, (other_time, self.number, other))
-        bound = self.watermark
-        if self.other_watermark < bound:
-            bound = self.other_watermark
-        is_due = len(self.waiting) > 0 and self.waiting[0][0] < bound
-        horizon = self.waiting[0][0] + 1 if is_due else bound
-        while self.others and self.others[0][0] < horizon:
-            self.newest_time, _, self.newest = heappop(self.others)
-        if not is_due:
-            return False
-        time, _, value = heappop(self.waiting)
-        found = self.newest
-        if self.tolerance is not None and time - self.newest_time > self.tolerance:
-            found = None
-        self.value = (value, found)
-        if self.waiting and self.waiting[0][0] < bound:
-            state.schedule(state.time)
-        return True
-
-    def queued(self, time: int) -> int:
-        bound = min(self.watermark, self.other_watermark)
-        return sum(1 for each in self.waiting if each[0] < bound)
-
-
 class SortedJoin(EventJoin[V]):
-    """A join that looks the other stream's values up by their times."""
+    """A join that looks the other stream's values up by their times.
+
+    A value that ticks is the last before the watermark that may need what is older than its own
+    partners. So each tick forgets them, and a cycle without a tick has nothing to forget.
+    """
 
     other: Active[Event[Any]]
     times: list[int]
@@ -116,15 +69,63 @@ class SortedJoin(EventJoin[V]):
         if state.ticked(self.other):
             time, self.other_watermark, value = self.other.value
             if time >= self.other_watermark:
-                place = bisect_right(self.times, time)
-                self.times.insert(place, time)
-                self.others.insert(place, value)
+                if not self.times or time >= self.times[-1]:
+                    self.times.append(time)
+                    self.others.append(value)
+                else:
+                    place = bisect_right(self.times, time)
+                    self.times.insert(place, time)
+                    self.others.insert(place, value)
 
     def _forget(self, count: int) -> None:
         """Forget the first values of the other stream: none of the first stream needs them."""
         if count > _FEW and count * 2 > len(self.times):
             self.times = self.times[count:]
             self.others = self.others[count:]
+
+
+@node(valid="any")
+class AsofBackward(SortedJoin[tuple[T, U | None]], Generic[T, U]):
+    """Ticks with each value and the newest of the other stream at or before its time.
+
+    Attributes:
+        waiting: a heap of (time, number, value) of the first stream.
+        times: the times of the other stream's values, in order.
+        others: these values.
+    """
+
+    source: Active[Event[T]]
+    other: Active[Event[U]]
+    tolerance: int | None
+    waiting: list[tuple[int, int, T]] = state(factory=list)
+    times: list[int] = state(factory=list)
+    others: list[U] = state(factory=list)
+    watermark: float = state(-inf)
+    other_watermark: float = state(-inf)
+    number: int = state(0)
+
+    def cycle(self, state: GraphState) -> bool:
+        self._take(state)
+        self._take_other(state)
+        bound = self.watermark
+        if self.other_watermark < bound:
+            bound = self.other_watermark
+        if not self.waiting or self.waiting[0][0] >= bound:
+            return False
+        time, _, value = heappop(self.waiting)
+        place = bisect_right(self.times, time) - 1
+        found = None
+        if place >= 0 and (self.tolerance is None or time - self.times[place] <= self.tolerance):
+            found = self.others[place]
+        self._forget(place)
+        self.value = (value, found)
+        if self.waiting and self.waiting[0][0] < bound:
+            state.schedule(state.time)
+        return True
+
+    def queued(self, time: int) -> int:
+        bound = min(self.watermark, self.other_watermark)
+        return sum(1 for each in self.waiting if each[0] < bound)
 
 
 @node(valid="any")
@@ -153,11 +154,6 @@ class AsofAhead(SortedJoin[tuple[T, U | None]], Generic[T, U]):
     def cycle(self, state: GraphState) -> bool:
         self._take(state)
         self._take_other(state)
-        first = self.watermark
-        if self.waiting and self.waiting[0][0] < first:
-            first = self.waiting[0][0]
-        place = bisect_left(self.times, first - self.tolerance if self.nearest else first)
-        self._forget(place)
         bound = self.other_watermark - self.tolerance
         if self.watermark < bound:
             bound = self.watermark
@@ -174,6 +170,7 @@ class AsofAhead(SortedJoin[tuple[T, U | None]], Generic[T, U]):
         place = bisect_left(self.times, time)
         if place < len(self.times) and self.times[place] - time < distance:
             found = self.others[place]
+        self._forget(bisect_left(self.times, time - self.tolerance) if self.nearest else place)
         self.value = (value, found)
         if self.waiting and self.waiting[0][0] < bound:
             state.schedule(state.time)
@@ -209,11 +206,6 @@ class IntervalJoin(SortedJoin[tuple[T, list[U]]], Generic[T, U]):
     def cycle(self, state: GraphState) -> bool:
         self._take(state)
         self._take_other(state)
-        first = self.watermark
-        if self.waiting and self.waiting[0][0] < first:
-            first = self.waiting[0][0]
-        place = bisect_left(self.times, first - self.before) - self.prevailing
-        self._forget(place)
         bound = self.other_watermark - self.after
         if self.watermark < bound:
             bound = self.watermark
@@ -225,6 +217,7 @@ class IntervalJoin(SortedJoin[tuple[T, list[U]]], Generic[T, U]):
         if self.prevailing and begin > 0 and not exact:
             begin -= 1
         self.value = (value, self.others[begin : bisect_right(self.times, time + self.after)])
+        self._forget(begin)
         if self.waiting and self.waiting[0][0] < bound:
             state.schedule(state.time)
         return True

@@ -196,3 +196,38 @@ def test_a_window_is_a_count_or_a_duration() -> None:
     assert ticks(source.rolling(np.int64(2)).sum()) == two
     micro = ticks(source.rolling(timedelta(microseconds=1)).sum())
     assert micro == ticks(source.rolling("1us").sum()) == [(0, 1), (1, 3), (2, 7)]
+
+
+@pytest.mark.parametrize("window", [10_500, None])
+def test_figures_of_the_order_stay_with_pandas_beyond_10_000_values(
+    window: int | None, default_tier: Any
+) -> None:
+    random = np.random.default_rng(7)
+    values = random.integers(0, 5_000, 24_000) / 8
+    values[random.random(24_000) < 0.01] = nan
+    minimum = 9_000
+    reset = gc.replay([12_500], [True])  # the window is small again, and then large
+    source = gc.replay(np.arange(24_000), values)
+
+    def figures(reset: gc.Stream[bool] | None) -> Any:
+        found: Any = (
+            source.expanding(minimum, reset=reset)
+            if window is None
+            else source.rolling(window, min_periods=minimum, reset=reset)
+        )
+        return [found.median(), found.quantile(0.3), found.rank(), found.quantile([0.1, 0.7])]
+
+    outs = [[each.collect() for each in figures(given)] for given in (None, reset)]
+    gc.Graph(*outs[0], *outs[1]).run(tier=default_tier)
+
+    def expected(values: Any) -> list[Any]:
+        series: Any = pd.Series(values)
+        panes = series.expanding(minimum) if window is None else series.rolling(window, minimum)
+        both = [panes.quantile(0.1).tolist(), panes.quantile(0.7).tolist()]
+        plain = [panes.median().tolist(), panes.quantile(0.3).tolist(), panes.rank().tolist()]
+        return [*plain, list(zip(*both, strict=True))]
+
+    parts = zip(expected(values[:12_500]), expected(values[12_500:]), strict=True)
+    agreeing = [*expected(values), *(first + second for first, second in parts)]
+    for out, figure in zip([*outs[0], *outs[1]], agreeing, strict=True):
+        np.testing.assert_allclose(out.values, figure[out.times[0] :], rtol=1e-9)
