@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from time import monotonic, thread_time
 from typing import Any
 
+from graphcore.engine.run.endless import Owner
 from graphcore.engine.run.lifecycle import Tier
 from graphcore.engine.run.seen import Seen
 from graphcore.engine.run.session import Session
@@ -27,6 +28,8 @@ _LONGEST_LOOKING = 0.01  # s of CPU time for the looks of a window; there are fo
 _MOST_POINTS = 20_000
 _LONGEST_TEXT = 4_000
 _HALF_LIFE = 3.0  # s
+_MOST_SUBGRAPHS = 20
+_MOST_INSIDE = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +63,7 @@ class Sight:
         speed: cycles a second.
         rows: the nodes that were wanted, by index.
         whole: the values of the nodes that were wanted at length, by index.
+        inside: what is in the sub-graphs of these nodes: of each, a name and a text.
     """
 
     cycle: int
@@ -67,6 +71,7 @@ class Sight:
     speed: float
     rows: dict[int, Row]
     whole: dict[int, str]
+    inside: dict[int, list[tuple[str, str]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +217,7 @@ class _Memory:
                     self.points.append((index, tally.at, number))
         self._charted = wanted.charted
 
-    def show(self, seen: Seen, indices: Sequence[int], wanted: Wanted) -> None:
+    def show(self, session: Session, seen: Seen, indices: Sequence[int], wanted: Wanted) -> None:
         """Publish the latest look, and forget the nodes that no page asks for any more."""
         assert self._cycles is not None
         speed = self._cycles.rate
@@ -230,7 +235,10 @@ class _Memory:
             )
             if index in wanted.whole:
                 whole[index] = "" if value is ABSENT else at_length(value)
-        self.sight = Sight(seen.cycle, seen.time, speed, rows, whole)
+        inside = {
+            owner.index: _inside(owner) for owner in session.owners if owner.index in wanted.whole
+        }
+        self.sight = Sight(seen.cycle, seen.time, speed, rows, whole, inside)
         self._tallies = {index: self._tallies[index] for index in indices}
 
 
@@ -285,7 +293,7 @@ class _Window:
         memory.take(seen, self._indices, self._wanted)
         # After the last cycle of a step, the new state is shown at once.
         if self._is_first or (questions.is_paused and not questions.are_stepping):
-            memory.show(seen, self._indices, self._wanted)
+            memory.show(self._session, seen, self._indices, self._wanted)
             self._lookout.tell()
 
 
@@ -304,6 +312,25 @@ def at_length(value: object) -> str:
     except Exception:
         return f"<unprintable {type(value).__name__}>"
     return text if len(text) <= _LONGEST_TEXT else text[:_LONGEST_TEXT] + "…"
+
+
+def _inside(owner: Owner) -> list[tuple[str, str]]:
+    """Return how many sub-graphs a node has, and what the nodes of the first ones hold."""
+    first = owner.inside(_MOST_SUBGRAPHS)
+    count = f"{owner.count:,}"
+    if owner.count > len(first) > 0:
+        count += f", the first {len(first)} of them:"
+    lines = [("sub-graphs", count)]
+    for kind, names, values in ((each.what, each.names, each.values) for each in first):
+        texts = [
+            f"{name}: {'no value yet' if value is ABSENT else shown(value)}"
+            for name, value in zip(names[:_MOST_INSIDE], values, strict=False)
+        ]
+        more = len(names) - len(texts)
+        lines.append((f"{kind[0]} {shown(kind[1])}", "\n".join(texts)))
+        if more:
+            lines.append(("", f"and {more:,} more nodes"))
+    return lines
 
 
 def _number(value: Any) -> float | None:

@@ -164,6 +164,7 @@ class Visit:
         }
         if self._node is not None and self._node in sight.whole:
             figures = _figures_of(self._nodes[self._node])
+            figures += [list(line) for line in sight.inside.get(self._node, ())]
             state["whole"] = [self._node, sight.whole[self._node], figures]
         return state
 

@@ -104,6 +104,25 @@ def test_ten_thousand_nodes_scroll_and_are_found(page: Page) -> None:
         click_row(page, "node 01234")
 
 
+def test_the_nodes_in_sub_graphs_are_shown_with_the_node_that_owns_them(page: Page) -> None:
+    keys = (
+        gc.ticker("5ms")
+        .count()
+        .named("numbers")
+        .group_by(lambda n: f"key <{n % 3}>", lambda each, key: each.sum().named("total"))
+    )
+    graph = gc.Graph(keys.changes.named("totals"))
+    with graph.serve() as view, graph.running():
+        page.goto(view.url)
+        click_row(page, "totals")
+        figures = page.locator("#figures")
+        expect(figures).to_contain_text("sub-graphs3")
+        text = figures.locator("dd", has_text="total: ").first
+        before = text.inner_text()
+        expect(text).not_to_have_text(before)
+        expect(figures).to_contain_text("key key <2>")
+
+
 def test_an_error_is_shown_with_its_note(page: Page) -> None:
     prices = gc.replay([1, 2], [1, 0]).named("prices")
     graph = gc.Graph(prices.map(lambda n: 1 / n).named("<b>inverse</b>"))

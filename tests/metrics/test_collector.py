@@ -225,6 +225,15 @@ def test_the_sub_graphs_of_a_node_are_counted() -> None:
         wait_until(lambda: figure("subgraphs", node="keys") == 7)
 
 
+def test_a_sub_graph_in_a_thread_of_its_own_counts_until_it_ends() -> None:
+    counts = gc.ticker("1ms").count()
+    apart = gc.threaded(lambda each: each.map(lambda n: -n), counts).named("apart")
+    graph = gc.Graph(apart)
+    figure = scraped(graph)
+    with graph.running():
+        wait_until(lambda: figure("subgraphs", node="apart") == 1)
+
+
 def test_the_lag_is_how_late_the_next_alarm_is() -> None:
     entered, go_on = threading.Event(), threading.Event()
 

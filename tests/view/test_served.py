@@ -472,3 +472,35 @@ def test_figures_that_fail_are_named_and_end_nothing() -> None:
         assert now["whole"][2] == [
             ["figures", "not available: ZeroDivisionError('division by zero')"]
         ]
+
+
+@pytest.mark.parametrize("tier", ["fused", "interpreted"])
+def test_the_nodes_in_sub_graphs_are_shown_with_the_node_that_owns_them(tier: Any) -> None:
+    pairs = gc.from_iterable([("a", 1), ("b", 2), ("b", 3)]).named("pairs")
+    totals = pairs.group_by(
+        lambda pair: pair[0],
+        lambda each, key: (
+            each.map(lambda pair: pair[1]).filter(lambda n: n > 1).sum().named("total")
+        ),
+    )
+    graph = gc.Graph(totals.changes.named("totals"), gc.ticker("1h"))
+    with graph.serve() as view, page_of(view) as page, graph.running(tier=tier):
+        page.ask(node=page.list_all()["totals"])
+        page.answer("node")
+        now = page.until(lambda now: len(now.get("whole", [0, "", []])[2]) == 3)
+        figures = dict(now["whole"][2])
+        assert figures["sub-graphs"] == "2"
+        assert figures["key a"].splitlines()[-1] == "total: no value yet"
+        assert figures["key b"].splitlines()[-1] == "total: 5"
+        assert len(figures["key b"].splitlines()) == 3
+
+
+def test_of_many_sub_graphs_the_first_are_shown() -> None:
+    counts = gc.from_iterable(range(30)).group_by(lambda n: n, lambda each, key: each.count())
+    graph = gc.Graph(counts.changes.named("counts"), gc.ticker("1h"))
+    with graph.serve() as view, page_of(view) as page, graph.running():
+        page.ask(node=page.list_all()["counts"])
+        now = page.until(lambda now: len(now.get("whole", [0, "", []])[2]) > 20)
+        (name, text), *lines = now["whole"][2]
+        assert (name, text) == ("sub-graphs", "30, the first 20 of them:")
+        assert [name for name, _ in lines] == [f"key {n}" for n in range(20)]

@@ -150,6 +150,12 @@ class FusedSubgraph:
         sources = self._template.sources
         return self._template.compiled.last_tick(sources, self._variables()) if sources else 0
 
+    def values(self) -> Sequence[Any]:
+        """Return what each node last ticked with, `ABSENT` without a tick."""
+        if self._called is not None:
+            return self._called.values()
+        return self._template.compiled.values(self._variables(), len(self.plan.nodes))
+
     def queues(self, time: int, place: tuple[int, ...]) -> Queues:
         """Return the queues in it; see `queues_of`."""
         if self._called is not None:

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from graphcore.engine.notes import add_note
 from graphcore.engine.plan import Plan
@@ -21,6 +21,20 @@ _MOST_NAMES = 5
 Queues = Counter[tuple[int, ...]]
 
 
+class Inside(NamedTuple):
+    """What is in a sub-graph between two cycles.
+
+    Attributes:
+        what: what it is for: a word such as "key", and which one.
+        names: the names of its own nodes.
+        values: what each of them last ticked with, `ABSENT` without a tick.
+    """
+
+    what: tuple[str, Any]
+    names: Sequence[str]
+    values: Sequence[Any]
+
+
 class Owner(Protocol):
     """The sub-graphs of one node.
 
@@ -33,6 +47,9 @@ class Owner(Protocol):
     @property
     def count(self) -> int:
         """How many sub-graphs run."""
+
+    def inside(self, most: int) -> "list[Inside]":
+        """Return what is in the first sub-graphs between two cycles, but no more than this many."""
 
     def queues(self, time: int, place: tuple[int, ...]) -> Queues:
         """Return the queues in the sub-graphs.

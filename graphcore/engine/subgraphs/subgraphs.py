@@ -6,15 +6,17 @@ birth is cycle 1 of a run, and its closing instant may come before that of the r
 
 from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
+from itertools import islice
 from typing import Any, Protocol
 
 from graphcore.engine.clock import Schedule
 from graphcore.engine.interpreted import Cycles, Interpreted
 from graphcore.engine.notes import add_note, add_subgraph_note
-from graphcore.engine.plan import Node, Plan
+from graphcore.engine.plan import Node, Outside, Plan
 from graphcore.engine.run.closing import Closing
-from graphcore.engine.run.endless import Queues, queues_of
+from graphcore.engine.run.endless import Inside, Queues, queues_of
 from graphcore.engine.run.lifecycle import Started, Tier, start_nodes, stop_nodes
+from graphcore.engine.run.seen import value_of
 from graphcore.engine.run.session import Session
 from graphcore.engine.subgraphs.apart import Apart
 from graphcore.engine.subgraphs.subsession import Subsession
@@ -67,6 +69,9 @@ class RunningSubgraph(Instance, Protocol):
 
     def have_delivered(self) -> bool:
         """Return whether a source in a sub-graph of it has delivered since this was last asked."""
+
+    def values(self) -> Sequence[Any]:
+        """Return what each node last ticked with, `ABSENT` without a tick."""
 
     def wake(self, index: int) -> None:
         """Let the next cycle start with a node, as an alarm of it went off."""
@@ -165,6 +170,10 @@ class Subgraph:
         """A number that grows with each cycle in which a source in it delivers; 0 before."""
         return max((node.ticked_in for node in self.plan.nodes if is_own_source(node)), default=0)
 
+    def values(self) -> Sequence[Any]:
+        """Return what each node last ticked with, `ABSENT` without a tick."""
+        return [value_of(node) for node in self.plan.nodes]
+
     def queues(self, time: int, place: tuple[int, ...]) -> Queues:
         """Return the queues in it; see `queues_of`."""
         return queues_of(self.plan.nodes, self._session.owners, time, place)
@@ -256,6 +265,7 @@ class Subgraphs:
         self._outside = {id(node): node for node in outside}
         self._live: dict[int, RunningSubgraph] = {}
         self._closing: dict[int, RunningSubgraph] = {}
+        self._apart: list[Apart] = []
         self._births = 0
         self._delivered: dict[int, int] = {}  # by birth, the `last_delivery` that was seen
         self._shown = session.plan.subgraphs.setdefault(index, {})
@@ -359,7 +369,9 @@ class Subgraphs:
         session = Session(plan, None, None, None, False, most, offset=offset)
         session.receive, session.event_loop = outer.receive, outer.event_loop
         session.make_subgraphs, session.on_idle = type(self), on_idle
-        return Apart(plan, session, self.make_tier(plan), f"graphcore-{what[1]}", on_end)
+        made = Apart(plan, session, self.make_tier(plan), f"graphcore-{what[1]}", on_end)
+        self._apart.append(made)
+        return made
 
     def next_birth(self) -> int:
         """Return the number of the next sub-graph."""
@@ -369,7 +381,20 @@ class Subgraphs:
     @property
     def count(self) -> int:
         """How many sub-graphs run."""
-        return len(self._live)
+        return len(self._live) + sum(not each.has_ended for each in self._apart)
+
+    def inside(self, most: int) -> list[Inside]:
+        """Return what is in the first sub-graphs between two cycles, but no more than this many.
+
+        Those that run apart are left out: they have cycles of their own.
+        """
+        found: list[Inside] = []
+        for each in islice(self._live.values(), most):
+            nodes, names, values = each.plan.nodes, each.plan.names(), each.values()
+            own = [i for i, node in enumerate(nodes) if not isinstance(node, Inlet | Outside)]
+            inside = [names[i] for i in own], [values[i] for i in own]
+            found.append(Inside(each.what, *inside))
+        return found
 
     def add(self, made: "RunningSubgraph", plan: Plan) -> None:
         """Own a sub-graph from now on, to stop it, and to run it when a node from outside ticks."""

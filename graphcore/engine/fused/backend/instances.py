@@ -262,6 +262,18 @@ class Compiled:
             has_ticked = flag is None or variables[flag]
             own["ticked_in"] = 1 if has_ticked and value in variables else 0
 
+    def values(self, variables: Mapping[str, Any], count: int) -> list[Any]:
+        """Return what each node last ticked with, `ABSENT` without a tick.
+
+        Args:
+            variables: the generator's variables; none at all if it holds nothing any more.
+            count: how many nodes there are.
+        """
+        found: list[Any] = [ABSENT] * count
+        for kept in self._layout.kept:
+            found[kept.node] = variables.get(kept.value, ABSENT)
+        return found
+
     def copies(
         self, variables: Mapping[str, Any], nodes: Sequence[Node], cls: type[Node]
     ) -> list[Node]:
