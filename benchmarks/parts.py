@@ -27,6 +27,7 @@ from benchmarks import (
     statistics,
     tables,
     throughput,
+    viewed,
     wiring,
 )
 from benchmarks.figures import Figure, Measured
@@ -69,4 +70,5 @@ PARTS: dict[str, Part] = TICKS | {
     "idle": idle,
     "memory": memory,
     "profiled": profiled,
+    "viewed": viewed,
 }

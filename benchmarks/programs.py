@@ -207,6 +207,23 @@ def _peak_memory() -> int:
 # Bare sockets
 
 
+# The live view
+
+
+def page(rows: int, url: str) -> None:
+    """Ask a live view for the first nodes, and read what it shows, as a page in a browser does."""
+    from websockets.sync.client import connect
+
+    origin = url.rsplit("/", 2)[0]
+    with connect(f"{url.replace('http', 'ws')}socket", origin=origin, max_size=None) as socket:
+        socket.send(json.dumps({"rows": {"search": "", "first": 0, "count": rows}}))
+        while "now" not in json.loads(socket.recv()):
+            pass
+        say()
+        for _ in socket:
+            pass
+
+
 def _publish(frames: Iterable[bytes], count: int) -> None:
     socket = zmq.Context.instance().socket(zmq.XPUB)
     socket.set(zmq.XPUB_NODROP, 1)

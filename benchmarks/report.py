@@ -68,7 +68,9 @@ taking of the time in the publisher's process to the value's arrival in the subs
 {targets}{missed}
 Times come from `time.perf_counter_ns`, memory from `tracemalloc`. Wiring and compiling is measured
 in a process for each graph, 7 times (graphs of 100,000 nodes 3 times). Names are in an etcd that
-the benchmark starts on the same host, without its waits for the disk.
+the benchmark starts on the same host, without its waits for the disk. The costs of a profile, of
+the live view and of metrics are CPU time of the whole process, so the threads of the server and the
+sampler count; another process reads the page.
 """
 
 
