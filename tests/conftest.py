@@ -26,6 +26,29 @@ _ON_EACH_RECEIVE = [
     Path(__file__).parent / "integration" / f"test_{name}.py" for name in _RECEIVING.split()
 ]
 
+# These files take longest, so they start first: none is left over for one worker at the end.
+_LONGEST = [
+    Path(__file__).parent / file
+    for file in (
+        "differential/test_differential.py",
+        "integration/test_stream_commands.py",
+        "engine/test_r10_lifecycle.py",
+        "sweeping/test_executors.py",
+        "test_docs.py",
+        "integration/test_etcd.py",
+        "engine/fused/test_merged.py",
+        "tables/test_recording.py",
+        "differential/attacks/test_limits.py",
+        "integration/test_follow.py",
+        "integration/test_killed.py",
+    )
+]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    ranks = {path: rank for rank, path in enumerate(_LONGEST)}
+    items.sort(key=lambda item: ranks.get(item.path, len(ranks)))
+
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     # A program in another process would not get the tier.
