@@ -237,7 +237,11 @@ class Interrupting:
         traced = sys.gettrace()
         sys.settrace(self)
         try:
-            graph.run()  # from 3.12 on, a function's jumps are traced from its second call on
+            if sys.version_info >= (
+                3,
+                12,
+            ):  # which trace a function's jumps from its second call on
+                graph.run()
             self.seen, self.place, self.ran = [], place, False
             graph.run()
         finally:
