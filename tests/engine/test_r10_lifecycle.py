@@ -247,13 +247,13 @@ class Interrupting:
         finally:
             sys.settrace(traced)
 
-    def places(self) -> Iterator[int]:
-        """Yield each place that was traced, at its first, second and last occurrence."""
+    def places(self, again: bool) -> Iterator[int]:
+        """Yield each place that was traced; `again`, at its second and last occurrence too."""
         times = defaultdict[object, list[int]](list)
         for nth, place in enumerate(self.seen):
             times[place].append(nth)
         for each in times.values():
-            yield from {*each[:2], each[-1]}
+            yield from {*each[:2], each[-1]} if again else each[:1]
 
 
 @gc.node
@@ -298,7 +298,8 @@ def test_r10_ctrl_c_at_any_place_leaves_no_node_unstopped_half_written_or_claime
     graph = gc.Graph(Passing(outer))
     interrupting = Interrupting()
     interrupting.run(graph, None)
-    for place in interrupting.places():
+    # A second value comes to the same places by the same way, whatever the number of sources.
+    for place in interrupting.places(again=sources == 1):
         inner.held = outer.held = False
         try:
             interrupting.run(graph, place)
