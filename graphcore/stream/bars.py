@@ -187,7 +187,8 @@ class BarOperators(StreamBase[T]):
                 their own. It needs the `calendars` extra.
             fill: what a span without values ticks, after the first value: ``"ffill"`` the figure of
                 the span before, ``"nan"`` NaN (0 for `sum` and `count`, an empty tuple for
-                `values`). With a calendar, only while the exchange is open.
+                `values`). With a calendar, only while the exchange is open. A live run that is more
+                than 1,000 spans late skips empty spans.
             partial: whether the span that the end of the run cuts off ticks.
 
         Returns:

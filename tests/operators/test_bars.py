@@ -156,6 +156,26 @@ def test_a_live_run_gives_the_bars_of_a_historical_run_over_the_same_values() ->
         assert any(bar.count == 0 for bar in later.values)
 
 
+@pytest.mark.parametrize("closed", SIDES)
+def test_r13_a_live_run_that_is_too_slow_for_its_bars_skips_empty_ones(
+    closed: Side, caplog: pytest.LogCaptureFixture
+) -> None:
+    def hold_up(count: int) -> None:
+        late = monotonic_ns() + 10_000  # for ten spans
+        while monotonic_ns() < late:
+            pass
+
+    source = gc.ticker("1ms").count()
+    seen = source.collect()
+    bars = source.resample("1us", closed=closed, fill="nan").count().named("counts")
+    out = bars.inspect(hold_up).collect()
+    end = source.filter(lambda number: number == 20).stop_run()
+    report = gc.Graph(seen, out, end).run(realtime=True, duration="20s")
+    assert report.ended_by is gc.EndedBy.STOP
+    assert len(seen) == sum(out.values) == 20
+    assert "late, so empty spans were skipped" in caplog.text
+
+
 @given(
     st.lists(st.integers(0, 60), min_size=1, max_size=20).map(sorted),
     st.integers(1, 13),

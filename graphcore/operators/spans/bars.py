@@ -4,6 +4,7 @@
 the state of a figure, and ticks with it when the spans tick.
 """
 
+import logging
 from collections.abc import Callable
 from math import nan
 from typing import Any, NamedTuple
@@ -12,6 +13,12 @@ from graphcore.declare import node, state
 from graphcore.node import Active, MutableNode, Passive, QueueNode
 from graphcore.operators.spans.aggregates import Bar
 from graphcore.state import GraphState
+
+_logger = logging.getLogger(__name__)
+
+# All spans that have ended tick before the clock is read again (R6). If a cycle takes longer than a
+# span, each such instant would be longer than the one before, and nothing else would tick.
+_MOST_BEHIND = 1_000
 
 
 class Span(NamedTuple):
@@ -36,7 +43,8 @@ class Span(NamedTuple):
 class Spans(QueueNode[Span]):
     """Ticks with each span in which values came, when it ends.
 
-    It is a queue of the spans that have ended before now, each of which gets a cycle of its own.
+    It is a queue of the spans that have ended before now, each of which gets a cycle of its own. A
+    live run that is very late skips empty ones, as a late ticker skips ticks (R13).
 
     Attributes:
         grid: returns start and end of the span that holds a time, and whether it is one that ticks
@@ -51,6 +59,7 @@ class Spans(QueueNode[Span]):
         came_at: the time of the last of them.
         behind: whether the span under way has ended before now: in real time, after a delay. Then
             those values may belong to a later one.
+        skips: how many times empty spans were skipped because the run was late.
     """
 
     source: Active[object]
@@ -68,6 +77,7 @@ class Spans(QueueNode[Span]):
     filled: bool = state(False)
     came_at: int = state(0)
     behind: bool = state(False)
+    skips: int = state(0)
 
     def start(self, state: GraphState) -> None:
         self.origin = 0 if self.aligned else state.time
@@ -88,12 +98,15 @@ class Spans(QueueNode[Span]):
             self.filled = False
         if came and not takes_now:
             self.filled, self.came_at = True, now
-        if self.going and self.fills:
+        late = self.going and self.fills and now - last > _MOST_BEHIND * (last - first)
+        if late:
+            self.skips += 1
+        if self.going and self.fills and not late:
             time = last
         else:
             # A span that took `now` has ended: further values of this instant are the next one's.
             time = max(now - 1, last) if self.right else now
-            self.going = self.filled
+            self.going = self.filled or late
         if self.going:
             self.first, self.last, self.counts = self.grid(time, self.origin)
             if self.right:
@@ -113,6 +126,15 @@ class Spans(QueueNode[Span]):
         label = self.last if self.label_right else self.first
         self.value = Span(self.first, self.last, label, False, False)
         return True
+
+    def stop(self, state: GraphState) -> None:
+        if self.skips:
+            _logger.warning(
+                "%s: the run was more than %d spans late, so empty spans were skipped; times: %d",
+                self.name,
+                _MOST_BEHIND,
+                self.skips,
+            )
 
     def queued(self, time: int) -> int:
         count, last = 0, self.last
