@@ -158,18 +158,16 @@ class Schedule:
 
     def take_with(self, entry: int, now: int) -> list[int]:
         """Return what `take` returns, given the first entry, already popped; none is cancelled."""
-        heap, mask, bits, last_bit, weak_bit = (
-            self.heap,
-            self.mask,
-            self.bits,
-            self.last_bit,
-            self.weak_bit,
-        )
-        last, following = self._phase(entry, now)
+        # A live run whose sources are late calls this in each cycle. So it calls no method.
+        heap, mask, bits, last_bit = self.heap, self.mask, self.bits, self.last_bit
+        weak_bit, put_off = self.weak_bit, self.put_off
+        last = entry & last_bit
+        following = (entry >> bits - 1) + 1 << bits - 1 if last else now + 1 << bits
+        if put_off:
+            put_off.clear()
         if entry & weak_bit:
             self.weak -= 1
         first = {entry & mask: entry}
-        put_off: list[int] = []
         while heap and heap[0] < following and heap[0] & last_bit == last:
             entry = heappop(heap)
             index = entry & mask
@@ -180,7 +178,12 @@ class Schedule:
                 continue
             if entry & weak_bit:
                 self.weak -= 1
-        self._set_taken(entry, put_off)
+        self.takes += 1
+        if entry > self.taken_to:
+            self.taken_to = entry
+        self.took_last = last != 0
+        for each in put_off:
+            heappush(heap, each)
         return list(first)
 
     def _phase(self, entry: int, now: int) -> tuple[int, int]:

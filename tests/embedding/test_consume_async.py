@@ -3,6 +3,8 @@
 import asyncio
 import threading
 from collections.abc import Callable
+from itertools import pairwise
+from time import monotonic_ns
 from typing import Any
 
 import pytest
@@ -82,6 +84,31 @@ def test_unordered_results_tick_as_they_come() -> None:
             wait_until(lambda: len(out) == place)  # noqa: B023
         assert run.join("20s")
     assert out.values == [-3, -1, -2]
+
+
+def test_other_sources_tick_between_results_that_wait() -> None:
+    all_submitted = threading.Event()
+    seen: list[object] = []
+
+    async def note(n: int) -> int:
+        assert all_submitted.wait(20)  # so that all results come at once
+        return n
+
+    def hold_up(n: int) -> None:
+        late = monotonic_ns() + 2_000_000
+        while monotonic_ns() < late:
+            pass
+        seen.append(n)
+
+    source = gc.from_iterable(range(20))
+    results = source.consume_async(note)
+    last = source.filter(lambda n: n == 19).for_each(lambda n: all_submitted.set())
+    out = results.for_each(hold_up)
+    beats = gc.ticker("1ms").for_each(lambda time: seen.append("beat"))
+    gc.Graph(out, last, beats, results.filter(lambda n: n == 19).stop_run()).run(realtime=True)
+    numbers = [place for place, each in enumerate(seen) if each != "beat"]
+    assert [seen[place] for place in numbers] == list(range(20))
+    assert all("beat" in seen[a:b] for a, b in pairwise(numbers[1:]))
 
 
 def test_no_more_calls_are_in_flight_than_concurrency_says() -> None:
