@@ -382,6 +382,7 @@ WRONG: list[tuple[Callable[[], object], type[Exception], str]] = [
     (lambda: source.combine(), TypeError, "combine needs at least one other stream"),
     (lambda: source.with_latest(), TypeError, "with_latest needs at least one other stream"),
     (lambda: anything.align(key=abs), TypeError, "align needs streams"),
+    (lambda: anything.switch(source, {1: source.count}), TypeError, "streams for its branches"),
     (lambda: anything.Graph(), ValueError, "at least one stream"),
     (lambda: source.join(source), TypeError, "a function is needed, not <Stream numbers>"),
     # streams in place of values

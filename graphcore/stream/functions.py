@@ -140,7 +140,7 @@ def switch(
         build_of(build, f"the branch of {shorten(each)}", *["stream"] * len(inputs))
         outside |= {id(node): node for node in outside_of(build, ())}
     wired = {each: wiring(build, Stream) for each, build in branches.items()}
-    given = streams_of(inputs, "switch")
+    given = streams_of(inputs, "switch", "streams for its branches, as in switch(key, branches, x)")
     return Stream(keyed.Switch(key, given, list(outside.values()), wired))
 
 
