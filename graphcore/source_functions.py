@@ -347,7 +347,7 @@ def receiver(
     """
     status = Status()
     whole = _capacity(capacity)
-    function = source_function_of(run, "receiver")
+    function = source_function_of(run, "receiver", "sender", "stop")
     source: ReceiverStream[Any] = ReceiverStream(
         function, check_delivery(delivery), whole, retry, status
     )

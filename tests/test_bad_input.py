@@ -375,6 +375,19 @@ WRONG: list[tuple[Callable[[], object], type[Exception], str]] = [
     (lambda: anything.align(source, source, key="t"), TypeError, "a function is needed, not 't'"),
     (lambda: anything.stream_operator(5), TypeError, "a function, not 5"),
     (lambda: anything.receiver(5), TypeError, "a function, not 5"),
+    # functions that take other arguments
+    (lambda: anything.receiver(lambda one: 1), TypeError, "is called with (sender, stop), and "),
+    (
+        lambda: anything.poll(lambda one: 1, 5),
+        TypeError,
+        "function of poll is called with (), and ",
+    ),
+    (lambda: anything.produce_async(lambda one: 1), TypeError, "produce_async is called with ()"),
+    (lambda: source.group_by(pow, lambda own, key: own), TypeError, "key is called with (value), "),
+    (lambda: source.demux(lambda: 1, [1]), TypeError, "key is called with (value), and "),
+    (lambda: source.unique(lambda: 2, last=3), TypeError, "key is called with (value), and "),
+    (lambda: source.buffer(2, key=lambda: 3), TypeError, "key is called with (value), and "),
+    (lambda: anything.align(source, source, key=lambda: 4), TypeError, "called with (value), and "),
     # too few
     (lambda: source.join(max), TypeError, "join needs at least one other stream"),
     (lambda: source.join(), TypeError, "join needs a stream and a function"),

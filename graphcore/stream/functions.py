@@ -8,7 +8,7 @@ from graphcore.node import Active, node_of
 from graphcore.operators import aligning, keyed, several
 from graphcore.operators.threaded import Threaded
 from graphcore.stream.closures import nodes_used_by
-from graphcore.stream.families.arguments import build_of, function_of, streams_of, whole
+from graphcore.stream.families.arguments import build_of, function_of, key_of, streams_of, whole
 from graphcore.stream.keyed import outside_of, wiring
 from graphcore.stream.stream import Stream
 from graphcore.tables.libraries import tables_module
@@ -62,7 +62,7 @@ def align(
             oldest key are dropped, counted in `.node.dropped`, and logged once. Values that wait
             when the run ends are counted in `.node.left`, and logged.
     """
-    number, function = whole(capacity, "capacity", 1), function_of(key)
+    number, function = whole(capacity, "capacity", 1), key_of(key)
     nodes = streams_of(streams, "align")
     if tolerance is None:
         return Stream(aligning.Align(nodes, function, number))

@@ -45,17 +45,43 @@ def build_of(given: Callable[P, R], argument: str, *gets: str) -> Callable[P, R]
         InvalidTypeError: as `function_of`, and if it does not take so many arguments.
     """
     function = function_of(given, argument)
+    _check_takes(function, f"{argument} is", gets)
+    return function
+
+
+def key_of(given: Callable[P, R], argument: str | None = None) -> Callable[P, R]:
+    """Return a function that says the key of a value.
+
+    Args:
+        given: the function.
+        argument: its name, if the error for what is no function says it.
+
+    Raises:
+        InvalidTypeError: as `function_of`, and if it does not take one argument.
+    """
+    function = function_of(given, argument)
+    _check_takes(function, "key is", ("value",))
+    return function
+
+
+def _check_takes(function: Callable[..., object], who: str, gets: Sequence[str]) -> None:
+    """Raise InvalidTypeError if a function cannot be called with these arguments.
+
+    Args:
+        function: the function.
+        who: the beginning of the error.
+        gets: the names of the arguments.
+    """
     try:
         signature = inspect.signature(function)
-    except ValueError:  # some functions of C have none
-        return function
+    except (ValueError, TypeError):  # some functions of C have none
+        return
     try:
         signature.bind(*gets)
     except TypeError:
         raise InvalidTypeError(
-            f"{argument} is called with ({', '.join(gets)}), and {name_of(given)} takes {signature}"
+            f"{who} called with ({', '.join(gets)}), and {name_of(function)} takes {signature}"
         ) from None
-    return function
 
 
 def effect_of(given: Callable[P, R]) -> Callable[P, R]:
@@ -88,11 +114,16 @@ def async_function_of(given: Callable[P, R]) -> Callable[P, R]:
     return given
 
 
-def source_function_of(given: Callable[P, R], source: str) -> Callable[P, R]:
+def source_function_of(given: Callable[P, R], source: str, *gets: str) -> Callable[P, R]:
     """Return the function of a source that calls it in a thread.
 
+    Args:
+        given: the function.
+        source: the name of the source, for an error.
+        gets: what it is called with, for an error.
+
     Raises:
-        InvalidTypeError: if it cannot be called, is async, or is a generator function.
+        InvalidTypeError: if it cannot be called so, is async, or is a generator function.
     """
     if not callable(given):
         raise InvalidTypeError(f"{source} needs a function, not {given!r}")
@@ -106,6 +137,7 @@ def source_function_of(given: Callable[P, R], source: str) -> Callable[P, R]:
             f"{name_of(given)} is a generator function: to call it runs nothing of it, so write it "
             "without yield"
         )
+    _check_takes(given, f"the function of {source} is", gets)
     return given
 
 
@@ -113,7 +145,8 @@ def async_generator_of(given: Callable[P, R]) -> Callable[P, R]:
     """Return a function that returns an asynchronous iterator.
 
     Raises:
-        InvalidTypeError: if it cannot be called, or shows that it returns something else.
+        InvalidTypeError: if it cannot be called without arguments, or shows that it returns
+            something else.
     """
     if not callable(given):
         is_iterator = hasattr(given, "__aiter__")
@@ -127,6 +160,7 @@ def async_generator_of(given: Callable[P, R]) -> Callable[P, R]:
         )
     if _is(given, inspect.isgeneratorfunction):
         raise InvalidTypeError(f"{name_of(given)} is a plain generator: write it with async def")
+    _check_takes(given, "the function of produce_async is", ())
     return given
 
 

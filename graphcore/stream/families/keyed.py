@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from graphcore.errors import Failure, InvalidValueError
 from graphcore.node import Active
 from graphcore.operators import catching, keyed
-from graphcore.stream.families.arguments import build_of, function_of, whole
+from graphcore.stream.families.arguments import build_of, key_of, whole
 from graphcore.stream.families.base import StreamBase
 from graphcore.stream.keyed import Keyed, outside_of, wiring
 from graphcore.time import Duration, to_period
@@ -82,7 +82,7 @@ class KeyedOperators(StreamBase[T]):
         node = keyed.GroupBy(
             source=self,
             outside=outside_of(build_of(build, "build", "stream", "key"), uses),
-            key=function_of(key, "key"),
+            key=key_of(key, "key"),
             build=wiring(build, self._stream),
             removed=keyed.Removed(),
             max_keys=sys.maxsize if max_keys is None else whole(max_keys, "max_keys", 1),

@@ -8,7 +8,7 @@ from graphcore.calendars import TimeOfDay, Zone, hours_of
 from graphcore.errors import InvalidTypeError, InvalidValueError
 from graphcore.node import Active, Passive
 from graphcore.operators import pacing, rate
-from graphcore.stream.families.arguments import flag, function_of, is_right, whole
+from graphcore.stream.families.arguments import flag, is_right, key_of, whole
 from graphcore.stream.families.base import StreamBase
 from graphcore.time import Duration, to_duration, to_period
 
@@ -360,7 +360,7 @@ class RateOperators(StreamBase[T]):
         if within is None and key is None:
             return self._stream(rate.Buffer(self, number, emits))
         length = None if within is None else to_period(within)
-        function = None if key is None else function_of(key)
+        function = None if key is None else key_of(key)
         return self._stream(pacing.BufferGroups(self, number, length, function, emits))
 
     def buffer_until(self, trigger: Active[object]) -> "Stream[list[T]]":

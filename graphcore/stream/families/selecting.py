@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 from graphcore.errors import InvalidTypeError
 from graphcore.node import Passive
 from graphcore.operators import selecting
-from graphcore.stream.families.arguments import amount, function_of, whole
+from graphcore.stream.families.arguments import amount, function_of, key_of, whole
 from graphcore.stream.families.base import StreamBase
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ class SelectingOperators(StreamBase[T]):
                 NaN equals NaN.
             last: how many keys are remembered, at least 1.
         """
-        function = _itself if key is None else function_of(key)
+        function = _itself if key is None else key_of(key)
         return self._stream(selecting.Unique(self, function, whole(last, "last", 1)))
 
     @overload

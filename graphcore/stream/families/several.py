@@ -7,7 +7,7 @@ from graphcore.errors import InvalidTypeError, InvalidValueError
 from graphcore.handle import Handle
 from graphcore.node import Active, MutableNode, Passive, construct_now
 from graphcore.operators import several
-from graphcore.stream.families.arguments import function_of, several_of
+from graphcore.stream.families.arguments import function_of, key_of, several_of
 from graphcore.stream.families.base import StreamBase
 
 if TYPE_CHECKING:
@@ -171,7 +171,7 @@ class SeveralOperators(StreamBase[T]):
         places: dict[Any, int] = {each: place for place, each in enumerate(dict.fromkeys(keys))}
         if not places:
             raise InvalidValueError("demux needs at least one key")
-        branches = several.Demux(self, function_of(key), places).branches
+        branches = several.Demux(self, key_of(key), places).branches
         streams = [self._stream(branch) for branch in branches]
         return Demuxed(dict(zip(places, streams, strict=False)), streams[-1])
 
