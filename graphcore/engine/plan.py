@@ -68,6 +68,7 @@ class Plan:
         outputs: for each node with further outputs, their indices.
         subgraphs: for each node that has owned sub-graphs, some of their plans, by what they were
             for: the first of its keys, or each branch. Drawings show them.
+        first: of the plan of a sub-graph that drawings do not show, the plan that they show for it.
     """
 
     def __init__(
@@ -105,6 +106,7 @@ class Plan:
             self.outside = tuple(i for i, node in enumerate(self.wired) if id(node) in outside)
             self.nodes = [Outside(node) if id(node) in outside else node for node in self.wired]
         self.subgraphs: dict[int, dict[tuple[str, Any], Plan]] = {}
+        self.first: Plan | None = None
         self.outputs: dict[int, list[int]] = {}
         for number, node in enumerate(self.nodes):
             if isinstance(node, OutputNode):
@@ -113,8 +115,11 @@ class Plan:
     def names(self) -> list[str]:
         """Return the names of the nodes, no two alike: among namesakes, the later get a number.
 
-        A default name, such as ``map_3``, never passes to another node.
+        A default name, such as ``map_3``, never passes to another node. The nodes of a sub-graph
+        that is wired like the first one, such as that of a later key, have the names of the first.
         """
+        if self.first is not None and self._is_like(self.first):
+            return self.first.names()
         own = [node.name for node in self.nodes]
         used = {name for name, node in zip(own, self.nodes, strict=True) if node._name is None}
         names: list[str] = []
@@ -129,6 +134,12 @@ class Plan:
                 used.add(unique)
             names.append(unique)
         return names
+
+    def _is_like(self, other: "Plan") -> bool:
+        """Return whether another plan has the same nodes in the same places, except for numbers."""
+        return [(type(node), node._name) for node in self.wired] == [
+            (type(node), node._name) for node in other.wired
+        ] and (self.active, self.passive) == (other.active, other.passive)
 
     @cached_property
     def closing(self) -> tuple[int, ...]:

@@ -339,7 +339,11 @@ class Subgraphs:
         """Let drawings of the graph show a sub-graph: the first of the keys, or each branch."""
         kind, _ = what
         if kind == _KEY and self._shown:
+            first = next(iter(self._shown.values()))
+            plan.first = None if plan is first else first
             return
+        if what in self._shown and self._shown[what] is not plan:  # that of a run before
+            plan.first = self._shown[what]
         if what not in self._shown and len(self._shown) < _MOST_SHOWN:
             self._shown[what] = plan
 
