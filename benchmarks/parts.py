@@ -25,6 +25,7 @@ from benchmarks import (
     publishing,
     sparse,
     statistics,
+    sweeps,
     tables,
     throughput,
     viewed,
@@ -54,6 +55,7 @@ TICKS: dict[str, Part] = {
 PARTS: dict[str, Part] = TICKS | {
     "native": native,
     "statistics": statistics,
+    "sweeps": sweeps,
     "keyed": keyed,
     "joins": joins,
     "tables": tables,

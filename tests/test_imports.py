@@ -47,7 +47,7 @@ FACE = {
         "errors state node engine engine.fused engine.fused.frontend engine.fused.analysis "
         "engine.fused.backend engine.native.frontend engine.native.backend"
     ),
-    "engine.native.frontend": "node subgraph engine.fused.frontend engine.native",
+    "engine.native.frontend": "node subgraph parsing engine.fused.frontend engine.native",
     "engine.native.backend": "engine.native engine.native.frontend",
     "embedding": "errors version time state engine",
     "progress": "errors time",
@@ -71,7 +71,10 @@ FACE = {
         "sources tables tables.read graph"
     ),
     "source_functions": "errors time node calendars stream operators sources tables",
-    "sweeping": "errors time tiers graph handle collected node operators stream tables",
+    "sweeping": (
+        "errors time tiers graph handle collected node operators stream tables engine engine.run "
+        "engine.fused view"
+    ),
     "testing": (
         "errors time state node origin graph stream source_functions sources engine "
         "engine.subgraphs"

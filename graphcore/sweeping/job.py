@@ -13,9 +13,11 @@ from graphcore.collected import Collected, Frame
 from graphcore.errors import InvalidTypeError, InvalidValueError, NoValueError, shorten
 from graphcore.graph import Graph
 from graphcore.handle import Handle
+from graphcore.node import nodes_made
 from graphcore.operators.sinks import in_array
 from graphcore.stream import Stream
 from graphcore.sweeping.grid import Parameters
+from graphcore.sweeping.sharing import Shared
 from graphcore.tiers import TierName
 from graphcore.time import Duration, Time
 
@@ -42,15 +44,17 @@ class Job:
         build: wires a graph and returns its sinks by name.
         take: what is taken of each sink, by its name, or of all sinks.
         options: those of each run.
+        shared: what the graphs of the sets share.
     """
 
     build: Build
     take: Take | Mapping[str, Take]
     options: HistoryOptions
+    shared: Shared
 
     def __call__(self, parameters: Parameters) -> "Outcome":
         """Run the graph of a set and return what came of it."""
-        return outcome_of(lambda: self.build(**parameters), self.take, self.options)
+        return outcome_of(lambda: self.build(**parameters), self.take, self.options, self.shared)
 
 
 @dataclass(frozen=True)
@@ -62,12 +66,15 @@ class Outcome:
         sinks: the names of these columns, by that of their sink.
         error: why it failed.
         refused: whether the error is one of `build` itself, which ends the sweep.
+        compiled: how its graph came to be compiled: `None` if it took what was compiled for another
+            set, else why no other can take what was compiled for it; empty if others can.
     """
 
     cells: Parameters = field(default_factory=dict)
     sinks: dict[str, tuple[str, ...]] = field(default_factory=dict)
     error: Exception | None = None
     refused: bool = False
+    compiled: str | None = ""
 
 
 class _Refusal(Exception):
@@ -78,16 +85,20 @@ def outcome_of(
     build: Callable[[], Mapping[str, Handle]],
     take: Take | Mapping[str, Take],
     options: HistoryOptions,
+    shared: Shared,
 ) -> Outcome:
     """Wire a graph and run it; return what is taken of its sinks, or why it failed."""
     try:
-        sinks = sinks_of(build(), take)
-        graph = Graph(*sinks.values())
-        refuse_iterators(graph)
-        graph.run(**options)
+        with nodes_made() as made:
+            sinks = sinks_of(build(), take)
+        with shared.graph(sinks, made) as graph:
+            refuse_iterators(graph)
+            graph.run(**options)
+            compiled = None if graph.has_taken else graph.why_alone
         taken = {name: cells_of(name, sink, take) for name, sink in sinks.items()}
         cells = {column: value for each in taken.values() for column, value in each.items()}
-        return Outcome(cells, {name: tuple(each) for name, each in taken.items()})
+        columns = {name: tuple(each) for name, each in taken.items()}
+        return Outcome(cells, columns, compiled=compiled)
     except _Refusal as refusal:
         error = refusal.__cause__
         assert isinstance(error, Exception)

@@ -9,6 +9,7 @@ from graphcore.errors import InvalidTypeError, InvalidValueError, shorten
 from graphcore.handle import Handle
 from graphcore.sweeping.job import HistoryOptions, Outcome, check_options, outcome_of
 from graphcore.sweeping.progress import Line
+from graphcore.sweeping.sharing import Shared
 from graphcore.sweeping.sweep import counting, running
 from graphcore.sweeping.table import Table
 from graphcore.tables.arrays import check_stamp
@@ -96,7 +97,7 @@ def partition(
     keys, parts = _parts_of(table, by, time)
     line = Line(progress, len(parts))
     try:
-        with running(_Job(build, options), {"build": build}, executor) as run:
+        with running(_Job(build, options, Shared(len(parts))), {"build": build}, executor) as run:
             outcomes = run(parts, counting(line))
     finally:
         line.end()
@@ -136,9 +137,10 @@ class _Job:
 
     build: Callable[[Any], Mapping[str, Handle]]
     options: HistoryOptions
+    shared: Shared
 
     def __call__(self, part: _Part) -> Outcome:
-        return outcome_of(lambda: self.build(part.table), "columns", self.options)
+        return outcome_of(lambda: self.build(part.table), "columns", self.options, self.shared)
 
 
 def _parts_of(given: Any, by: str, time: str) -> tuple[list[Any], list[_Part]]:

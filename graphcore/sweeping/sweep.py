@@ -12,6 +12,7 @@ from graphcore.sweeping.executors import workers_of
 from graphcore.sweeping.grid import Parameters, check_parameters, sets_of
 from graphcore.sweeping.job import Build, HistoryOptions, Job, Outcome, Take, check_options
 from graphcore.sweeping.progress import Line
+from graphcore.sweeping.sharing import Shared
 from graphcore.sweeping.spreading import Spread
 from graphcore.sweeping.table import Sweep, text_of
 from graphcore.sweeping.worker import Run
@@ -86,9 +87,10 @@ def sweep(
         raise InvalidTypeError(f"progress must be True or False, not {progress!r}")
     _check_take(take)
     check_options(options)
-    job, parts = Job(build, take, options), {"build": build, "take": take}
+    parts = {"build": build, "take": take}
     if hasattr(grid, "ask") and hasattr(grid, "tell"):
         search = _search(cast(Sampler, grid), suggest, objective, trials, batch)
+        job = Job(build, take, options, Shared(search.trials))
         with running(job, parts, executor) as run:
             return _searched(run, job, search, progress)
     for name, given in (("objective", objective), ("trials", trials), ("suggest", suggest)):
@@ -96,6 +98,7 @@ def sweep(
             raise InvalidTypeError(f"{name}= is for a sampler with ask and tell, not for a grid")
     sets = sets_of(grid)
     check_parameters(build, sets)
+    job = Job(build, take, options, Shared(len(sets)))
     line = Line(progress, len(sets))
     try:
         with running(job, parts, executor) as run:
@@ -173,7 +176,8 @@ def _table(sets: list[Parameters], outcomes: list[Outcome]) -> Sweep:
     if failed:
         texts = len(failed), len(errors), text_of(failed[0])
         _logger.warning("%d of %d sets of a sweep failed; the first error: %s", *texts)
-    return Sweep(sets, cells, errors)
+    compiled = [each.compiled for each in outcomes if each.error is None]
+    return Sweep(sets, cells, errors, compiled)
 
 
 def _misfit(

@@ -1,6 +1,7 @@
 """`Sweep`, the table that a sweep gives: a row for each set."""
 
 from array import array
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -100,6 +101,8 @@ class Sweep(Table):
         parameters: those of each set.
         cells: what was taken of the sinks, for each set.
         errors: why a set failed, `None` for the others.
+        compiled: for each set that did not fail, `None` if its graph took what was compiled for
+            another set, else why no other can take what was compiled for it; empty if others can.
 
     Attributes:
         parameters: the argument.
@@ -112,9 +115,11 @@ class Sweep(Table):
         parameters: Sequence[Mapping[str, Any]],
         cells: Sequence[Mapping[str, Any]],
         errors: Sequence[Exception | None],
+        compiled: Sequence[str | None] = (),
     ) -> None:
         self.parameters = [dict(each) for each in parameters]
         self.errors = list(errors)
+        self._compiled = list(compiled)
         columns = {
             name: [row.get(name) for row in part]
             for part in (self.parameters, cells)
@@ -129,6 +134,22 @@ class Sweep(Table):
     def __getitem__(self, place: int) -> dict[str, Any]:
         """Return a row."""
         return self._row(range(len(self))[place])
+
+    def explain(self) -> str:
+        """Return how many graphs were compiled, and why some served one set only.
+
+        A graph is compiled once for each shape in each thread or process: the sets that differ
+        only in numbers and data take what was compiled for the first. Failed sets are left out.
+        """
+        reasons = Counter(each for each in self._compiled if each is not None)
+        took = len(self._compiled) - reasons.total()
+        lines = [f"{took:,} of {len(self._compiled):,} sets took what was compiled for another set"]
+        for reason, count in reasons.most_common():
+            sets = "1 set was" if count == 1 else f"{count:,} sets were"
+            lines.append(
+                f"{sets} compiled{', and no other takes that: ' if reason else ''}{reason}"
+            )
+        return "\n".join(lines)
 
     def _row(self, place: int) -> dict[str, Any]:
         return {name: values[place] for name, values in self.columns.items()}

@@ -271,15 +271,46 @@ def events(draw: random.Random) -> tuple[list[int], list[Any]]:
     return times, values
 
 
+def scaled(factor: float, most: Any) -> list[Callable[[Any], Any]]:
+    """Return functions that get numbers from a closure, and as a default."""
+
+    def capped(x: float, most: Any = most) -> float:
+        if x > most:
+            return most * factor
+        return x
+
+    return [lambda x: x * factor, capped, lambda x, most=most: x - most]
+
+
 def graph(seed: int) -> tuple[gc.Graph, dict[str, Any]]:
     """Return a random graph, and the bounds of its run."""
+    outs, options = wired(seed)
+    made = gc.Graph(*outs)
+    number(made)
+    return made, options
+
+
+def number(graph: gc.Graph) -> None:
+    """Give the nodes serial numbers that do not depend on what was made before."""
+    for serial, node in enumerate(graph.nodes, 1):
+        node.serial = serial
+
+
+def wired(seed: int, variant: int = 0) -> tuple[list[Any], dict[str, Any]]:
+    """Return the outputs of a random graph, and the bounds of its run.
+
+    Args:
+        seed: which graph.
+        variant: which events and parameters; the nodes and their wiring are the same in all.
+    """
     draw = random.Random(seed)
-    streams: list[Any] = [gc.replay(*events(draw))]
+    numbers = random.Random(f"{seed} {variant}")
+    streams: list[Any] = [gc.replay(*events(numbers))]
     options: dict[str, Any] = {}
     while draw.random() < 0.4:
-        streams.append(gc.replay(*events(draw)))
+        streams.append(gc.replay(*events(numbers)))
     if draw.random() < 0.1:
-        streams.append(gc.ticker(draw.choice([1, 2, 7])))
+        streams.append(gc.ticker(numbers.choice([1, 2, 7])))
         options["until"] = draw.randint(0, 200)
     pairs: set[Any] = set()
     for _ in range(draw.randint(1, 9)):
@@ -290,14 +321,11 @@ def graph(seed: int) -> tuple[gc.Graph, dict[str, Any]]:
             continue
         if other in pairs:
             other = streams[0]
-        made, is_pair = _step(draw, one, other)
+        made, is_pair = _step(draw, numbers, one, other)
         streams.append(made)
         if is_pair:
             pairs.add(made)
     outs = [stream.collect() for stream in streams[-3:]]
-    made_graph = gc.Graph(*outs)
-    for number, node in enumerate(made_graph.nodes, 1):
-        node.serial = number
     if draw.random() < 0.2:
         options["until"] = draw.randint(0, 150)
     if draw.random() < 0.2:
@@ -308,13 +336,16 @@ def graph(seed: int) -> tuple[gc.Graph, dict[str, Any]]:
             options["until"] += 50
     if draw.random() < 0.1:
         options["max_cycles_at_once"] = draw.randint(1, 30)
-    return made_graph, options
+    return outs, options
 
 
-def _step(draw: random.Random, one: Any, other: Any) -> tuple[Any, bool]:
+def _step(draw: random.Random, numbers: random.Random, one: Any, other: Any) -> tuple[Any, bool]:
     """Return a stream made of one or two others, and whether its values are pairs."""
     steps: list[Callable[[], Any]] = [
         *[lambda: one.map(draw.choice(MAPS))] * 8,
+        lambda: one.map(
+            draw.choice(scaled(numbers.choice([0.5, -1.0]), numbers.choice([1, 2.5, 3])))
+        ),
         lambda: one.filter(draw.choice(PREDICATES)),
         lambda: one.filter(draw.choice(PREDICATES)),
         draw.choice(
@@ -330,8 +361,8 @@ def _step(draw: random.Random, one: Any, other: Any) -> tuple[Any, bool]:
                 lambda: one / 2.0,
             ]
         ),
-        lambda: one.ewm(span=draw.choice([2, 5])).mean(),
-        lambda: getattr(one.rolling(draw.choice([2, 3, 5])), draw.choice(FIGURES))(),
+        lambda: one.ewm(span=numbers.choice([2, 5])).mean(),
+        lambda: getattr(one.rolling(numbers.choice([2, 3, 5])), draw.choice(FIGURES))(),
         lambda: getattr(one.rolling("5ns"), draw.choice(FIGURES))(),
         lambda: getattr(one.rolling(3, reset=other), draw.choice(FIGURES))(),
         lambda: getattr(one.expanding(on=other), draw.choice(FIGURES))(),
@@ -339,21 +370,21 @@ def _step(draw: random.Random, one: Any, other: Any) -> tuple[Any, bool]:
         lambda: one.distinct(),
         lambda: one.difference(),
         lambda: one.pairwise(),
-        lambda: one.lag(draw.choice([1, 3])),
+        lambda: one.lag(numbers.choice([1, 3])),
         lambda: one.sample(other),
         lambda: one.gate(other > 0),
         lambda: draw.choice(
             [lambda: one.throttle("2ns"), lambda: one.limit(3), lambda: one.skip(2)]
         )(),
         lambda: one.scan(*draw.choice(SCANS)),
-        lambda: draw.choice(TIMED)(one, draw.choice([1, 2, 3, 10])),
-        lambda: draw.choice(TIMED)(one, draw.choice([1, 2, 3, 10])),
+        lambda: draw.choice(TIMED)(one, numbers.choice([1, 2, 3, 10])),
+        lambda: draw.choice(TIMED)(one, numbers.choice([1, 2, 3, 10])),
         lambda: draw.choice(TOGETHER)(one, other),
-        lambda: gc.Stream(Reminded(one, draw.choice([0, 1, 3]))),
+        lambda: gc.Stream(Reminded(one, numbers.choice([0, 1, 3]))),
         lambda: one.join(other, draw.choice(JOINS[:-1])),
         lambda: one.join(other, JOINS[-1]),
         lambda: draw.choice([lambda: one.with_latest(other), lambda: one.with_time()])(),
-        lambda: gc.Stream(Accumulated(one, other, draw.choice([1.0, 2.0]))),
+        lambda: gc.Stream(Accumulated(one, other, numbers.choice([1.0, 2.0]))),
         lambda: gc.Stream(Either(one, other)),
         lambda: gc.Stream(Greatest(one)),
         *[lambda: gc.Stream(Halving(one))] * (draw.random() < 0.3),

@@ -471,6 +471,16 @@ class NodeIR:
     begun: bool = False
 
     @property
+    def fixed(self) -> list[str]:
+        """The attributes on which the text of its cycle depends."""
+        kinds = {} if self.cycle is None else self.cycle.kinds
+        return [
+            name
+            for name, kind in kinds.items()
+            if kind.of not in VARIABLES and kind.of is not Is.LIVE
+        ]
+
+    @property
     def is_branch(self) -> bool:
         """Whether it is an output in a list, which its owner's code chooses."""
         return self.case >= 0 and self.cycle is not None

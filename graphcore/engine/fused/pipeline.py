@@ -5,7 +5,7 @@
 8 clocks and blocks · 9 choose the driver · 10 lay out variables · 11 emit · 12 compile
 """
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 
 from graphcore.engine.collector import without_collections
 from graphcore.engine.fused.analysis.clocks import Placement
@@ -56,17 +56,29 @@ def compile_subgraph(
     with without_collections():
         nodes = frontend.nodes
         placed = place(nodes, Placement(nodes, resumable))
-        layout = lay_out(nodes, plan.nodes, placed, inlets, plan.outside)
+        layout = lay_out(nodes, plan.nodes, placed, inlets, plan.outside, is_subgraph=True)
         driver = ResumeDriver(nodes, layout, inlets, root, resumable, keeps_nodes)
         return Compiled(plan, nodes, placed, layout, driver)
 
 
-def compile_for(driver: DriverName | None, plan: Plan, frontend: Frontend) -> Program:
-    """Passes 8 to 12: make the program for a driver, by default the one for history."""
+def compile_for(
+    driver: DriverName | None,
+    plan: Plan,
+    frontend: Frontend,
+    shared: Container[int] | None = None,
+) -> Program:
+    """Passes 8 to 12: make the program for a driver, by default the one for history.
+
+    Args:
+        driver: the driver.
+        plan: the plan.
+        frontend: its nodes as data.
+        shared: as `lay_out` takes it.
+    """
     with without_collections():
         nodes = frontend.nodes
         placed = place(nodes, Placement(nodes))
         made = DRIVERS[driver or choose(nodes)]
-        layout = lay_out(nodes, plan.nodes, placed, made.replaces(nodes))
+        layout = lay_out(nodes, plan.nodes, placed, made.replaces(nodes), shared)
         chosen = made(nodes, layout)
         return Program(plan, nodes, placed, layout, chosen, emit(nodes, placed, layout, chosen))

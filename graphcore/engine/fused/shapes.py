@@ -1,21 +1,23 @@
-"""Which sub-graphs have the same shape, so that they can share one compiled function.
+"""Which graphs have the same shape, so that they can share one compiled function.
 
-Two sub-graphs have the same shape if their nodes, in order of construction, are of the same classes
-and hold the same kinds of objects: functions of the same code, the node at the same place, numbers
-where there are numbers. What may differ (parameters, the values in a function's closure, state)
-becomes an argument of the function.
+Two graphs or sub-graphs have the same shape if their nodes, in order of construction, are of the
+same classes and hold the same kinds of objects: functions of the same code, the node at the same
+place, numbers where there are numbers. What may differ (parameters, the values in a function's
+closure, state) becomes an argument or a global of the function.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import BuiltinFunctionType, FunctionType
+from typing import Any
 
 from graphcore.engine.fused.frontend.attributes import node_behind
 from graphcore.engine.plan import Node, Plan
+from graphcore.node import MutableNode
 from graphcore.subgraph import ABSENT
 
 # Attributes that make no difference to the compiled function.
-_OWN = frozenset(("serial", "ticked_in", "_name"))
+_OWN = frozenset(("serial", "ticked_in", "_name", "_in_graph"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +33,8 @@ class _Checks:
         equal: equal objects.
         functions: functions of the same code.
         nodes: the node at the same place, or the same one from outside.
-        lists: lists of such nodes.
+        lists: lists of such nodes, or dicts of them.
+        named: the active and the passive upstreams, if a method of the class names them.
     """
 
     place: int
@@ -42,28 +45,29 @@ class _Checks:
     equal: list[tuple[str, object]] = field(default_factory=list)
     functions: list[tuple[str, FunctionType]] = field(default_factory=list)
     nodes: list[tuple[str, int | None]] = field(default_factory=list)
-    lists: list[tuple[str, list[int | None] | None]] = field(default_factory=list)
+    lists: list[tuple[str, list[Any] | None]] = field(default_factory=list)
+    named: list[list[int | None]] | None = None
 
 
 class Shape:
-    """The shape of a sub-graph.
+    """The shape of a graph or sub-graph.
 
     Args:
-        plan: the sub-graph.
+        plan: the graph.
         made: the nodes that its build and its owner made, in order of construction.
     """
 
     def __init__(self, plan: Plan, made: Sequence[Node]) -> None:
         places = {id(node): place for place, node in enumerate(made)}
-        self._outside = {id(plan.wired[index]) for index in plan.outside}
         self._places = [places.get(id(node), -1) for node in plan.wired]
+        self._outside = {id(node) for node in plan.wired if id(node) not in places}
         self._outer = [plan.nodes[i] if place < 0 else None for i, place in enumerate(self._places)]
         self._checks = [
             self._checks_of(made[place], place, places) for place in self._places if place >= 0
         ]
 
     def nodes_of(self, made: Sequence[Node]) -> list[Node] | None:
-        """Return the nodes of another sub-graph in the order of the plan, if it has this shape.
+        """Return the nodes of another graph in the order of the plan, if it has this shape.
 
         Args:
             made: the nodes that its build and its owner made, in order of construction.
@@ -79,7 +83,7 @@ class Shape:
     def _agrees(self, node: Node, checks: _Checks, places: Mapping[int, int]) -> bool:
         # Loops and comparisons in the open: it runs for each attribute of each new key's nodes.
         own = vars(node)
-        if type(node) is not checks.cls or len(own) != checks.count:
+        if type(node) is not checks.cls or _count(own) != checks.count:
             return False
         get = own.get
         for name, cls in checks.types:
@@ -97,10 +101,15 @@ class Shape:
         for name, number in checks.nodes:
             if self._node(get(name), places) != number:
                 return False
-        return all(self._nodes(get(name), places) == numbers for name, numbers in checks.lists)
+        for name, numbers in checks.lists:
+            if self._nodes(get(name), places) != numbers:
+                return False
+        return checks.named is None or self._named(node, places) == checks.named
 
     def _checks_of(self, node: Node, place: int, places: Mapping[int, int]) -> _Checks:
-        checks = _Checks(place, type(node), len(vars(node)))
+        by_method = type(node).upstreams is not MutableNode.upstreams
+        named = self._named(node, places) if by_method else None
+        checks = _Checks(place, type(node), _count(vars(node)), named=named)
         for name, given in vars(node).items():
             if name in _OWN:
                 continue
@@ -108,7 +117,7 @@ class Shape:
                 checks.equal.append((name, given))
             elif node_behind(given) is not None:
                 checks.nodes.append((name, self._node(given, places)))
-            elif isinstance(given, list | tuple) and given and node_behind(given[0]) is not None:
+            elif _has_nodes(given):
                 checks.lists.append((name, self._nodes(given, places)))
             elif isinstance(given, FunctionType):
                 checks.functions.append((name, given))
@@ -125,10 +134,28 @@ class Shape:
             return places[id(node)]
         return -id(node) if id(node) in self._outside else None
 
-    def _nodes(self, given: object, places: Mapping[int, int]) -> list[int | None] | None:
+    def _nodes(self, given: object, places: Mapping[int, int]) -> list[Any] | None:
+        if isinstance(given, dict):
+            return [(key, self._node(each, places)) for key, each in given.items()]
         if not isinstance(given, list | tuple):
             return None
         return [self._node(each, places) for each in given]
+
+    def _named(self, node: Node, places: Mapping[int, int]) -> list[list[int | None]]:
+        given = node.upstreams()
+        both = given.active, given.passive
+        return [[self._node(each, places) for each in part] for part in both]
+
+
+def _count(own: Mapping[str, object]) -> int:
+    """Return how many attributes a node has, but for the mark that it is in a graph."""
+    return len(own) - ("_in_graph" in own)
+
+
+def _has_nodes(given: object) -> bool:
+    if isinstance(given, dict):
+        given = [*given.values()]
+    return isinstance(given, list | tuple) and bool(given) and node_behind(given[0]) is not None
 
 
 def _are_alike(given: object, expected: FunctionType) -> bool:

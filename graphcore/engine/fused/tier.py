@@ -1,9 +1,11 @@
 """The fused tier: compile a plan when a run first needs it, and keep the programs."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
+from typing import Any
 
 from graphcore.engine.fused.analysis.clocks import Placement
 from graphcore.engine.fused.analysis.drivers import DriverName, choose
+from graphcore.engine.fused.backend.live import attributes_of
 from graphcore.engine.fused.backend.program import Program
 from graphcore.engine.fused.frontend.capture import Frontend
 from graphcore.engine.fused.ir import NodeIR
@@ -12,6 +14,7 @@ from graphcore.engine.plan import Plan
 from graphcore.engine.run.seen import Seen, seen_of
 from graphcore.engine.run.session import Session
 from graphcore.state import RunMode
+from graphcore.subgraph import ABSENT
 
 
 class Fused:
@@ -22,18 +25,60 @@ class Fused:
 
     Attributes:
         running: the program of the present run, or of the last one.
+        runs: how many graphs of this shape are to run; for more than one, what is compiled takes
+            the nodes of each.
     """
+
+    runs = 1
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
         self._to_call: dict[int, str] = {}
         self._read: Frontend | None = None
         self._programs: dict[DriverName, Program] = {}
+        self._has_changed = False
+        self._alone: tuple[Frontend, str] | None = None
+        # Of nodes that were taken, what the text of the function depends on.
+        self._taken: list[tuple[dict[str, Any], str, object]] = []
         self.running: Program | None = None
 
     def prepare(self, mode: RunMode, watched: bool) -> None:
         """Compile the program that such a run needs."""
         self._program(self._driver_for(mode, watched))
+
+    @property
+    def why_alone(self) -> str:
+        """Why `take` cannot be called; empty if it can."""
+        if self._has_changed:
+            # What it makes of the nodes of other graphs is not known before their runs.
+            return "a start changed a function or an upstream of its node"
+        frontend = self._frontend()
+        if self._alone is None or self._alone[0] is not frontend:
+            self._alone = frontend, self._found_alone(frontend)
+        return self._alone[1]
+
+    def _found_alone(self, frontend: Frontend) -> str:
+        names = self._plan.names()
+        for node, held in zip(frontend.nodes, frontend.held, strict=True):
+            if node.cycle is None:
+                return f"{names[node.index]} is called: {node.why}"
+            if held:
+                return f"a function of {names[node.index]} reads a node"
+            if node.mirrored:
+                return f"a function or another node reads {names[node.index]}"
+        return ""
+
+    def take(self, plan: Plan) -> None:
+        """Take the nodes of another graph of this shape, between two runs."""
+        self._plan = plan
+        self._taken = [
+            (own, name, own.get(name, ABSENT))
+            for node, read in zip(plan.nodes, self._frontend().nodes, strict=True)
+            for own in [attributes_of(node)]
+            for name in read.fixed
+        ]
+        for program in self._programs.values():
+            program.take(plan)
 
     def run(self, session: Session) -> None:
         """Run the plan until the session is over."""
@@ -43,7 +88,10 @@ class Fused:
         """Return the program of a run, compiled again if something has changed."""
         program = self._program(self._driver(session))
         lacking = program.without_state()
-        if lacking or not self._frontend().guards.hold():
+        # A `start` may have replaced a function or an upstream of its node.
+        is_as_taken = all(own.get(name, ABSENT) is given for own, name, given in self._taken)
+        if lacking or not (is_as_taken and self._frontend().guards.hold()):
+            self._taken, self._has_changed = [], True
             self._to_call |= lacking
             self._read = None
             self._programs.clear()
@@ -125,9 +173,14 @@ class Fused:
             self._programs[driver] = self._compiled(driver)
         return self._programs[driver]
 
+    @property
+    def _shared(self) -> Container[int] | None:
+        """The nodes that all graphs of this shape share; `None` if there is one graph."""
+        return () if self.runs > 1 and not self.why_alone else None
+
     def _compiled(self, driver: DriverName) -> Program:
         try:
-            return compile_for(driver, self._plan, self._frontend())
+            return compile_for(driver, self._plan, self._frontend(), self._shared)
         except (SyntaxError, RecursionError, MemoryError) as error:
             # CPython's own limits, such as how deep a text may be nested. The passes foresee those
             # that they can; for the rest, all nodes are called.

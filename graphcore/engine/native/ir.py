@@ -273,7 +273,7 @@ class Kernel:
         start: what starts the cycles.
         body: its statements.
         variables: the kind of each variable.
-        carried: the variables that keep their values from one cycle to the next, sorted.
+        carried: the variables that keep their values from one cycle to the next.
         rings: for each ring, the kinds of an item's parts.
         lists: for each list, the same.
         reasons: why it may trap.

@@ -33,6 +33,7 @@ _FOR_EVER = 1 << 62
 _LONG = 10_000_000  # ns
 _LONGEST_LINE = 4  # ns that a line of the fused function takes in the kernel, if each is slow
 _FIRST, _SHORTEST = 1_024, 16
+_SOON = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +88,7 @@ class Prepared:
         lone: whether each event of the only source starts a cycle, and nothing else does.
         machines: the kernels, by the kinds of the sources' values.
         variables: the kinds that were found, by the same.
+        size: of how many cycles the next call of a kernel is at most: the last ones were short.
     """
 
     stretches: dict[Entry, Stretch]
@@ -95,6 +97,7 @@ class Prepared:
     lone: bool
     machines: dict[Kinds, Machine] = field(default_factory=dict)
     variables: dict[Kinds, Variables] = field(default_factory=dict)
+    size: int = _FIRST
 
 
 class Run:
@@ -122,11 +125,12 @@ class Run:
             stretch.feed_to(feed)
         self._pace = pace
         self._most = min(pace.chunk, max(_SHORTEST, _LONG // (_LONGEST_LINE * prepared.lines)))
-        self._size = min(self._most, _FIRST)
+        self._size = min(self._most, prepared.size)
         self._variables: MutableMapping[str, Any] | None = None
         self._done = 0
         self._machine: Machine | None = None  # it holds the state, instead of the variables
-        self._left = pace.warm_up  # how many cycles are to run in Python
+        # How many cycles are to run in Python. If there is a kernel, the types are likely known.
+        self._left = min(_SOON, pace.warm_up) if prepared.machines else pace.warm_up
         self._patience = 1
         self._last_trap = 0
         self._translations = 0
@@ -150,6 +154,7 @@ class Run:
                 self._give_back()
             raise
         self._give_back()
+        self._prepared.size = self._size
         self._session.end_at(self._feed.following)
 
     def _is_left_open(self) -> bool:
@@ -251,7 +256,7 @@ class Run:
         machine = self._prepared.machines.get(kinds)
         if self._machine is not None and self._machine is machine:
             try:
-                if machine.translation.surroundings.hold():
+                if machine.translation.surroundings.hold(self._variables):
                     machine.memory.load_inputs()
                     return True
             except Unfit:
@@ -259,13 +264,17 @@ class Run:
         self._take()
         while True:
             try:
-                if machine is None or not machine.translation.surroundings.hold():
+                if machine is None or not machine.translation.surroundings.hold(self._variables):
                     raise Unfit
                 machine.memory.load(self._variables, self._done)
                 if not self._prepared.lone:
                     self._handover.give(machine.memory)
                 machine.memory.load_inputs()
             except Unfit:
+                if self._done < self._pace.warm_up:
+                    # A variable has no value yet, or an early one of another type.
+                    self._left = min(3 * self._done, self._pace.warm_up - self._done)
+                    return False
                 machine = self._made(kinds)
                 if machine is None:
                     self._left = _FOR_EVER

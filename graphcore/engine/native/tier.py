@@ -24,6 +24,7 @@ from graphcore.engine.native.frontend.values import Alarms
 from graphcore.engine.native.handover import Handover
 from graphcore.engine.native.run import Pace, Prepared, Run, Told
 from graphcore.engine.native.stretches import Stretch
+from graphcore.engine.plan import Plan
 from graphcore.engine.run.seen import Seen
 from graphcore.engine.run.session import Session
 from graphcore.node import Source
@@ -66,6 +67,13 @@ class Native(Fused):
         finally:
             for stretch in prepared.stretches.values():
                 stretch.end()
+
+    def take(self, plan: Plan) -> None:
+        """Take the nodes of another graph of this shape, between two runs."""
+        super().take(plan)
+        if self._prepared is not None and isinstance(self._prepared[1], Prepared):
+            for stretch in self._prepared[1].stretches.values():
+                stretch.take(plan)
 
     def look(self, session: Session, indices: Iterable[int]) -> Seen:
         """Look at the run between two cycles; machine code answers between two chunks."""
@@ -124,7 +132,7 @@ class Native(Fused):
         if refused:
             return refused
         replaced = MergedFeedDriver.replaces(frontend.nodes)
-        layout = lay_out(frontend.nodes, nodes, placed, replaced)
+        layout = lay_out(frontend.nodes, nodes, placed, replaced, self._shared)
         lone = lone and not (layout.asks_session or layout.may_linger)
         driver: FeedDriver | MergedFeedDriver = (
             FeedDriver(frontend.nodes, layout) if lone else MergedFeedDriver(frontend.nodes, layout)
@@ -143,6 +151,7 @@ class Native(Fused):
             frozenset(name for kept in layout.kept for _, name in kept.read),
             tuple(layout.values[index] for index in sorted(replaced)) if lone else (),
             None if lone else _alarms(frontend.nodes),
+            frozenset(layout.symbols),
         )
         loop = Loop(text)
         lines = resumed.source.count("\n")

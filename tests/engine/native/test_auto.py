@@ -41,7 +41,7 @@ def test_a_short_run_is_fused_until_there_is_machine_code() -> None:
     short = "fused: machine code pays from 2,000 events on, and here are 600"
     assert how(graph, cycles=600) == short
     assert how(graph).startswith("native")
-    assert how(graph, cycles=600) == "native: 344 of 600 cycles ran in machine code"
+    assert how(graph, cycles=600) == "native: 592 of 600 cycles ran in machine code"
     assert how(graph, cycles=400).endswith("pays from 500 events on, and here are 400")
 
 

@@ -127,7 +127,7 @@ def test_ctrl_c_leaves_each_node_where_it_is_after_a_cycle() -> None:
     assert interrupted > 10
     graph.run(tier="native")
     assert count.value == COUNT
-    assert graph.explain("native").startswith(f"native: {COUNT - 256:,} of")
+    assert graph.explain("native").startswith(f"native: {COUNT - 8:,} of")
 
 
 def test_stop_by_a_node_ends_the_run_in_its_cycle() -> None:

@@ -95,7 +95,7 @@ class Kept(NamedTuple):
 
 
 class Symbol(NamedTuple):
-    """An object around a node, which differs between the sub-graphs of one shape.
+    """An object around a node, which differs between the graphs of one shape.
 
     Attributes:
         node: the node's index.
@@ -108,7 +108,7 @@ class Symbol(NamedTuple):
     is_cell: bool
 
     def of(self, node: Any) -> Any:
-        """Return the object around a node of a sub-graph."""
+        """Return the object around a node of one of these graphs."""
         match self.hole:
             case Function(attribute):
                 return vars(node)[attribute]
@@ -143,8 +143,8 @@ class Layout:
         asks_session: whether some node asks the session while the run goes on.
         may_linger: whether there may be further cycles at one time in which no source delivers
             (R15).
-        symbols: for each variable that stands for an object around a node of a sub-graph, what it
-            stands for.
+        symbols: for each name that stands for an object around a node, which other graphs of this
+            shape have of their own, what it stands for.
     """
 
     names: list[Mapping[Hole, str]]
@@ -172,6 +172,7 @@ def lay_out(
     placed: Placed,
     replaced: Container[int],
     shared: Container[int] | None = None,
+    is_subgraph: bool = False,
 ) -> Layout:
     """Return the layout.
 
@@ -180,10 +181,11 @@ def lay_out(
         objects: the nodes' objects.
         placed: the nodes and blocks with their tests.
         replaced: the indices of the sources whose events the loop iterates over.
-        shared: of a sub-graph, the indices of the nodes that all sub-graphs of its shape share. The
-            objects around the other nodes become variables.
+        shared: if other graphs of its shape use the function as well, the indices of the nodes that
+            all of them have. The objects around the other nodes become symbols.
+        is_subgraph: whether it is the function of a sub-graph.
     """
-    return _LayingOut(nodes, objects, replaced, shared).layout(placed)
+    return _LayingOut(nodes, objects, replaced, shared, is_subgraph).layout(placed)
 
 
 class _LayingOut:
@@ -193,16 +195,18 @@ class _LayingOut:
         objects: Sequence[Any],
         replaced: Container[int],
         shared: Container[int] | None,
+        is_subgraph: bool,
     ) -> None:
         self._nodes = nodes
         self._objects = objects
         self._replaced = replaced
-        self._used = _TAKEN.union(() if shared is None else _TAKEN_IN_SUBGRAPHS)
+        self._used = _TAKEN.union(_TAKEN_IN_SUBGRAPHS if is_subgraph else ())
         self._numbers: dict[str, int] = {}
         self._globals: dict[tuple[Any, ...], str] = {}
         self._constants: dict[str, Any] = {}
         self._needs: dict[CycleIR, _Needs] = {}
         self._shared_nodes = shared
+        self._is_subgraph = is_subgraph
         self._symbols: dict[str, Symbol] = {}
 
     def layout(self, placed: Placed) -> Layout:
@@ -261,7 +265,7 @@ class _LayingOut:
             names.append(self._holes(node, needs.holes, dict(state + read)))
             kept.append(Kept(index, value, set_last, state, read, needs.fixed))
         flagged = list(_flagged(placed.top))
-        if self._shared_nodes is not None and not self._has_sources():
+        if self._is_subgraph and not self._has_sources():
             # Nothing but its own text asks a sub-graph when nodes ticked, unless it has sources
             # (R15): a flag that no test asks for would only cost time.
             asked = set(asked_flags(placed.top))
@@ -366,12 +370,8 @@ class _LayingOut:
         given = self._objects[node.index]
         return self._shared(("node", node.index), f"{node.label}_node", given)
 
-    @property
-    def _is_subgraph(self) -> bool:
-        return self._shared_nodes is not None
-
     def _differs(self, node: NodeIR) -> bool:
-        """Return whether each sub-graph of this shape has a node of its own here."""
+        """Return whether each graph of this shape has a node of its own here."""
         return self._shared_nodes is not None and node.index not in self._shared_nodes
 
     def _symbol(

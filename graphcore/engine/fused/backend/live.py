@@ -67,22 +67,26 @@ class Live:
         ticked_in: Callable[[int, Mapping[str, Any], int], int],
         owner_at: Callable[[int], int],
     ) -> None:
-        self._objects = objects
         self._layout = layout
         self._ticked_in = ticked_in
         self._owner_at = owner_at
         self._frame: FrameType | None = None
-        self._held = [objects[kept.node] for kept in layout.kept]
-        self._ids = [id(node) for node in self._held]
+        self.take(objects)
         self._own_classes = [type(node) for node in self._held]
         self._classes = _classes(nodes, layout, self._own_classes)
-        self._kept: dict[int, Kept] = {}
         self.mirrored = frozenset(node.index for node in nodes if node.mirrored)
         self.lock = threading.RLock()
         # What the nodes' classes gave them at the start of the run, by node and attribute.
         self.defaults: dict[tuple[int, str], Any] = {}
 
     # Called by the function and its program
+
+    def take(self, objects: Sequence[Node]) -> None:
+        """Take the nodes of another graph of this shape."""
+        self._objects = objects
+        self._held = [objects[kept.node] for kept in self._layout.kept]
+        self._ids = [id(node) for node in self._held]
+        self._kept: dict[int, Kept] = {}
 
     def begin(self, frame: FrameType) -> None:
         """Make the nodes read and write the variables of this frame."""

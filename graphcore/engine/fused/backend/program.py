@@ -99,6 +99,7 @@ class Program:
             "monotonic": time.monotonic_ns,
             "never": NEVER,
             **layout.constants,
+            **self._symbols(),
         }
         exec(code, namespace)
         self._run: FunctionType = namespace["run"]
@@ -106,6 +107,18 @@ class Program:
         self._lines = source.splitlines(True)
         linecache.cache[name] = (len(source), None, self._lines, name)
         weakref.finalize(self, linecache.cache.pop, name, None)
+
+    def take(self, plan: Plan) -> None:
+        """Take the nodes of another graph of this shape, between two runs."""
+        self._plan = plan
+        self._run.__globals__.update(self._symbols())
+        self._live.take(plan.nodes)
+
+    def _symbols(self) -> dict[str, Any]:
+        """Return the objects around the nodes that other graphs of this shape have of their own."""
+        nodes = self._plan.nodes
+        symbols = self._layout.symbols.items()
+        return {name: symbol.of(nodes[symbol.node]) for name, symbol in symbols}
 
     @property
     def code(self) -> CodeType:

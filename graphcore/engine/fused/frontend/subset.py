@@ -17,6 +17,7 @@ from typing import Any
 from graphcore.engine.fused.frontend.methods import NotInlined, with_methods
 from graphcore.engine.fused.frontend.source import SourceFile, file_of, is_mangled
 from graphcore.node import MutableNode, Source
+from graphcore.parsing import parse
 
 Node = MutableNode[Any]
 
@@ -109,7 +110,7 @@ def cycle_of(cls: type[Any]) -> Cycle:
 @lru_cache(256)
 def _while_live(cycle: Cycle) -> Cycle:
     """Return the cycle of a class whose nodes do nothing before the run is live."""
-    (test,) = ast.parse(f"if not {cycle.state}.live:\n    return False").body
+    (test,) = parse(f"if not {cycle.state}.live:\n    return False").body
     tree = copy(cycle.tree)
     tree.body = [ast.copy_location(test, cycle.tree.body[0]), *cycle.tree.body]
     return replace(cycle, tree=ast.fix_missing_locations(tree))

@@ -10,6 +10,7 @@ If the environment variable ``GRAPHCORE_NATIVE_GUARD`` is set and not empty, ker
 import ctypes
 import hashlib
 import os
+import re
 import sys
 import threading
 from collections import OrderedDict
@@ -28,6 +29,9 @@ from graphcore.engine.native.frontend.operations import LIBRARY
 from graphcore.engine.native.ir import Kernel
 
 _MOST_KEPT = 256
+# In the text of a kernel: a ring or list; a variable, or a label.
+_ARRAY = re.compile(r"\b(ring|list)='([^']*)'")
+_NAME = re.compile(r"'[^'\s,()]*[:#$][^'\s,()]*'")
 _kept: "OrderedDict[str, Code]" = OrderedDict()
 _lock = threading.Lock()
 
@@ -69,9 +73,19 @@ def code_of(kernel: Kernel, words: Words) -> Code:
 
 
 def _key(kernel: Kernel, guarded: bool) -> str:
-    code = kernel.start, kernel.body, kernel.variables
-    parts = (guarded, *code, kernel.carried, kernel.rings, kernel.lists)
-    text = f"{_about()}\n{parts!r}"
+    """Return a hash of all that the code depends on; names count by where they first come.
+
+    Names have the serial numbers of nodes, so graphs of one shape differ in them.
+    """
+    arrays = [[*part.values()] for part in (kernel.rings, kernel.lists)]
+    numbers = {name: f"={at}" for at, name in enumerate((*kernel.rings, *kernel.lists))}
+    text = repr((guarded, kernel.start, kernel.carried, kernel.variables, arrays, kernel.body))
+
+    def number(found: "re.Match[str]") -> str:
+        return numbers.setdefault(found[0], f"{len(numbers)}")
+
+    text = _ARRAY.sub(lambda found: f"{found[1]}{numbers[found[2]]}", text)
+    text = f"{_about()}\n{_NAME.sub(number, text)}"
     return hashlib.sha256(text.encode()).hexdigest()
 
 

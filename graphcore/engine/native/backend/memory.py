@@ -119,9 +119,9 @@ class Memory:
             Unfit: if one holds what the kernel was not made for.
         """
         ids = [id(variables[name]) for name in (*self._rings, *self._lists) if name in variables]
-        fixed = (*self._translation.objects.items(), *self._translation.constants.items())
+        constants = self._translation.constants.items()
         if len(set(ids)) < len(ids) or any(
-            variables.get(name) is not expected for name, expected in fixed
+            variables.get(name) is not expected for name, expected in constants
         ):
             raise Unfit
         self.words[DONE], self.words[STATUS] = done, CLEAN
@@ -145,7 +145,7 @@ class Memory:
         for name, get in self._translation.surroundings.inputs.items():
             try:
                 self._put(self._inputs[name], get())
-            except (AttributeError, KeyError, ValueError):  # it has been deleted
+            except (AttributeError, IndexError, KeyError, TypeError, ValueError):  # it is gone
                 raise Unfit from None
 
     def store(self, variables: MutableMapping[str, Any]) -> None:

@@ -57,15 +57,17 @@ class Calls(Expressions):
                 return self._method(node, owner, node.func.attr, scope, out)
             if not isinstance(owner, Known):
                 raise Untranslated(f"a call of the method {node.func.attr}")
-            function = self.surroundings.of_attribute(owner.value, node.func.attr)
+            function = self.surroundings.of_attribute(owner, node.func.attr)
         else:
             function = self.value(node.func, scope, out)
         if not isinstance(function, Known):
             raise Untranslated("a call of what may not be a function")
-        return self._called(node, function.value, scope, out)
+        value = self._called(node, function, scope, out)
+        self.surroundings.use(function)
+        return value
 
-    def _called(self, node: ast.Call, function: object, scope: Scope, out: Out) -> Value:
-        name = self.place(node, scope)
+    def _called(self, node: ast.Call, known: Known, scope: Scope, out: Out) -> Value:
+        name, function = self.place(node, scope), known.value
         if function is builtins.bool and len(node.args) == 1:
             return self.test(node.args[0], scope, out)
         if (
@@ -83,10 +85,11 @@ class Calls(Expressions):
                 return self._attribute_of(function, given, attribute, default, scope, out)
         arguments = self.operands(node.args, scope, out)
         if isinstance(function, FunctionType):
-            return self._inline(node, function, arguments, scope, out)
+            return self._inline(node, known, arguments, scope, out)
         if function is builtins.type and len(arguments) == 1:
             kind = self.scalar(arguments[0]).kind
-            return Known(_TYPES[kind])
+            of = _TYPES[kind]
+            return Known(of, ("type", kind), lambda: of)
         if function is builtins.len and len(arguments) == 1:
             return self._length(arguments[0])
         if function is builtins.isinstance and len(arguments) == 2:
@@ -133,6 +136,8 @@ class Calls(Expressions):
 
     def _is_instance(self, value: Value, classes: Value, name: str, out: Out) -> Value:
         cls = classes.value if isinstance(classes, Known) else None
+        if isinstance(classes, Known):
+            self.surroundings.use(classes)
         # Another metaclass decides by itself what is an instance.
         if not isinstance(cls, type) or type(cls) not in (type, ABCMeta):
             raise Untranslated("a call of isinstance")
@@ -198,18 +203,24 @@ class Calls(Expressions):
     def _inline(
         self,
         node: ast.Call,
-        function: FunctionType,
-        arguments: Sequence[Value],
+        known: Known,
+        given: Sequence[Value],
         scope: Scope,
         out: Out,
     ) -> Value:
+        function: FunctionType = known.value
         name, code = function.__name__, function.__code__
         file = file_of(function)
         tree = None if file is None else file.find(code)
         if tree is None:
             raise Untranslated(f"a call of {name}, whose source is not available")
-        if code.co_flags & _SUSPENDS or function.__defaults__ or code.co_kwonlyargcount:
+        if code.co_flags & _SUSPENDS or code.co_kwonlyargcount:
             raise Untranslated(f"a call of {name}")
+        # The last parameters are the ones with defaults.
+        defaults = len(function.__defaults__ or ())
+        first = defaults - max(code.co_argcount - len(given), 0)
+        lacking = range(max(first, 0), defaults)
+        arguments = [*given, *(self.surroundings.of_default(known, at) for at in lacking)]
         if code.co_argcount != len(arguments) or getattr(tree, "decorator_list", None):
             raise Untranslated(f"a call of {name}")
         self.inlined += 1
@@ -217,7 +228,6 @@ class Calls(Expressions):
             raise Untranslated(f"a call of {name}, which calls itself or is nested too deep")
         body = [tree.body] if isinstance(tree, ast.Lambda) else tree.body
         _check(body, name)
-        self.surroundings.guard(("code", id(function)), lambda: function.__code__)
         prefix = self.place(node, scope)
         names: dict[str, str] = {}
         values: dict[str, Value] = {}
@@ -240,7 +250,7 @@ class Calls(Expressions):
             names,
             values,
             prefix,
-            function,
+            known,
             None,
             (f"{prefix}.end", f"{prefix}.return"),
             scope.depth + 1,

@@ -149,14 +149,18 @@ class Conditions(Values):
         if isinstance(left, ast.Name):
             one = self.variables.flow.objects.get(scope.names.get(left.id, ""))
             other = self.value(right, scope, out)
-            if isinstance(one, type) and isinstance(other, Known):
-                found = Const(Kind.BOOL, one is other.value)
+            if isinstance(one, Known) and isinstance(one.value, type) and isinstance(other, Known):
+                self.surroundings.use(one)
+                self.surroundings.use(other)
+                found = Const(Kind.BOOL, one.value is other.value)
                 return found if isinstance(operator, ast.Is) else operations.negate(found)
         match left:
             case ast.Call(ast.Name("type"), [given], []):
                 other = self.value(right, scope, out)
                 is_type = isinstance(other, Known) and isinstance(other.value, type)
                 kind = _TYPES.get(other.value) if isinstance(other, Known) and is_type else None
+                if isinstance(other, Known):
+                    self.surroundings.use(other)
                 if kind is None:
                     raise Untranslated("a comparison of types")
                 test = self._is_of(self.value(given, scope, out), kind)

@@ -40,7 +40,7 @@ class Expressions(Conditions):
             case ast.Attribute(owner, name):
                 held = self.value(owner, scope, out)
                 if isinstance(held, Known):
-                    return self.surroundings.of_attribute(held.value, name)
+                    return self.surroundings.of_attribute(held, name)
                 raise Untranslated(f"the attribute {name}")
             case ast.BinOp(left, operator, right):
                 return self._binary(node, operator, [left, right], scope, out)

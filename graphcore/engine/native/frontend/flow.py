@@ -5,7 +5,6 @@ them. Where paths meet, it may hold what it held on either. What is not in a `Fl
 its kinds.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,8 +19,8 @@ class Flow:
 
     Attributes:
         kinds: for a variable, the kinds that it may hold here.
-        objects: for a variable, the object that it holds here: one that the kernel cannot hold, or
-            a bool.
+        objects: for a variable, the object that it holds here: a `Known`, which the kernel cannot
+            hold, or a bool.
         left: what was known where the code went to a label.
     """
 
@@ -44,7 +43,7 @@ class Flow:
 
     def is_as(self, other: "Flow") -> bool:
         """Return whether both know the same."""
-        return self.kinds == other.kinds and _same(self.objects, other.objects)
+        return self.kinds == other.kinds and self.objects == other.objects
 
 
 def joined(one: Flow | None, other: Flow | None) -> Flow:
@@ -59,10 +58,6 @@ def joined(one: Flow | None, other: Flow | None) -> Flow:
     objects = {
         name: held
         for name, held in one.objects.items()
-        if name in other.objects and other.objects[name] is held
+        if name in other.objects and other.objects[name] == held
     }
     return Flow(kinds, objects, one.left)
-
-
-def _same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    return one.keys() == other.keys() and all(one[name] is other[name] for name in one)

@@ -1,12 +1,14 @@
 """What a fused function uses besides its variables: globals, closures' cells, modules, functions.
 
 Numbers are read anew before each call of the kernel, and get variables of their own. All other
-objects are compared: if one has been replaced, the kernel is made anew.
+objects are compared: if one has been replaced, the kernel is made anew. Each object is reached by a
+path from the function's globals and variables, so a kernel serves all graphs of one shape: the same
+paths lead to the numbers of each.
 """
 
 import builtins
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from types import CellType, FunctionType, ModuleType
 from typing import Any
 
@@ -15,7 +17,8 @@ from graphcore.engine.native.frontend.variables import NOTHING, Known, Value, Va
 from graphcore.engine.native.ir import Kind
 from graphcore.node import MutableNode
 
-Get = Callable[[], object]
+Get = Callable[[], Any]
+Path = tuple[object, ...]
 
 
 class Surroundings:
@@ -23,90 +26,122 @@ class Surroundings:
 
     Args:
         namespace: the function's globals.
+        symbols: the names in it that stand for an object around a node.
         variables: where numbers get variables.
 
     Attributes:
         inputs: for each variable of a number, how to read it.
     """
 
-    def __init__(self, namespace: Mapping[str, Any], variables: Variables) -> None:
+    def __init__(
+        self, namespace: Mapping[str, Any], symbols: Container[str], variables: Variables
+    ) -> None:
         self._namespace = namespace
+        self._symbols = symbols
         self._variables = variables
+        self._held: Mapping[str, Any] = {}
         self.inputs: dict[str, Get] = {}
-        self._named: dict[tuple[object, ...], str] = {}
-        self._guards: dict[tuple[object, ...], tuple[Get, object]] = {}
-        self._kept: list[object] = []  # keeps the ids in the keys valid
+        self._named: dict[Path, str] = {}
+        self._guards: dict[Path, tuple[Get, object]] = {}
 
-    def hold(self) -> bool:
-        """Return whether each object is still the one for which the kernel was made."""
+    def hold(self, held: Mapping[str, Any]) -> bool:
+        """Return whether each object is still one for which the kernel was made.
+
+        Args:
+            held: the function's variables.
+        """
+        self._held = held
         try:
             return all(get() is expected for get, expected in self._guards.values())
-        except (AttributeError, KeyError, ValueError):  # it has been deleted
+        except (AttributeError, IndexError, KeyError, TypeError, ValueError):  # it is gone
             return False
+
+    def of_variable(self, name: str, value: object) -> Known:
+        """Return the object that a variable of the function holds and no cycle assigns.
+
+        It is not compared unless the kernel uses it.
+        """
+        return Known(value, ("variable", name), lambda: self._held[name])
 
     def of_text(self, name: str) -> Value:
         """Return what a name of the fused function's text stands for."""
-        if name in self._namespace:
-            value = self._namespace[name]
-            return self._found(("text", name), lambda: value, constant=True)
+        namespace = self._namespace
+        if name in namespace:
+            return self._found(("text", name), lambda: namespace[name], name not in self._symbols)
         if hasattr(builtins, name):
             return self._found(("builtin", name), lambda: getattr(builtins, name))
         raise Untranslated(f"the name {name}")
 
-    def of_function(self, function: FunctionType, name: str) -> Value:
+    def of_function(self, function: Known, name: str) -> Value:
         """Return what a free name of an inlined function stands for."""
-        if name in function.__code__.co_freevars:
-            cell = (function.__closure__ or ())[function.__code__.co_freevars.index(name)]
-            return self.of_cell(cell)
-        names = function.__globals__
+        free = function.value.__code__.co_freevars
+        if name in free:
+            place, get = free.index(name), function.get
+            path = (*function.path, "cell", place)
+            return self._found((*path, "contents"), lambda: get().__closure__[place].cell_contents)
+        names = function.value.__globals__
         if name in names:
-            return self._found(("global", id(names), name), lambda: names[name], names)
+            return self._found(("global", id(names), name), lambda: names[name])
         if hasattr(builtins, name):
             return self._found(("builtin", name), lambda: getattr(builtins, name))
         raise Untranslated(f"the name {name}")
 
-    def of_cell(self, cell: CellType) -> Value:
-        """Return what a closure's cell holds."""
-        return self._found(("cell", id(cell)), lambda: cell.cell_contents, cell)
+    def of_default(self, function: Known, place: int) -> Value:
+        """Return the default of a function's parameter, by its place among the defaults."""
+        get = function.get
+        return self._found((*function.path, "default", place), lambda: get().__defaults__[place])
 
-    def of_attribute(self, owner: object, name: str) -> Value:
+    def of_attribute(self, owner: Known, name: str) -> Value:
         """Return an attribute of an object that stays the same."""
-        if isinstance(owner, CellType) and name == "cell_contents":
-            return self.of_cell(owner)
-        if isinstance(owner, ModuleType):
-            names = vars(owner)
+        given, get = owner.value, owner.get
+        if isinstance(given, CellType) and name == "cell_contents":
+            return self._found((*owner.path, "contents"), lambda: get().cell_contents)
+        if isinstance(given, ModuleType):
+            self.use(owner)
+            names = vars(given)
             if name in names:
-                return self._found(("global", id(names), name), lambda: names[name], owner)
-        elif isinstance(owner, MutableNode) and name not in vars(owner):
-            cls = type(owner)
+                return self._found(("global", id(names), name), lambda: names[name])
+        elif isinstance(given, MutableNode) and name not in vars(given):
+            cls = type(given)
             value = inspect.getattr_static(cls, name, None)
             if kind_of(value) in (Kind.BOOL, Kind.INT, Kind.FLOAT):
                 return self._found(
-                    ("class", id(cls), name), lambda: inspect.getattr_static(cls, name), cls
+                    ("class", id(cls), name), lambda: inspect.getattr_static(cls, name)
                 )
         raise Untranslated(f"the attribute {name} of an object")
 
-    def guard(self, key: tuple[object, ...], get: Get) -> None:
-        """Have an object compared before each call of the kernel."""
-        if key not in self._guards:
-            self._guards[key] = (get, get())
+    def use(self, known: Known) -> None:
+        """Have an object compared before each call of the kernel; of a function, its code."""
+        if isinstance(known.value, FunctionType):
+            self._guard_function(known)
+        else:
+            self._guard(known.path, known.get)
 
-    def _found(
-        self, key: tuple[object, ...], get: Get, keep: object = None, constant: bool = False
-    ) -> Value:
-        self._kept.append(keep)
+    def _guard_function(self, function: Known) -> None:
+        get, path = function.get, function.path
+        self._guard((*path, "code"), lambda: get().__code__)
+        self._guard((*path, "globals"), lambda: get().__globals__)
+        self._guard((*path, "defaults"), lambda: len(get().__defaults__ or ()))
+
+    def _guard(self, path: Path, get: Get) -> None:
+        if path not in self._guards:
+            self._guards[path] = (get, get())
+
+    def _found(self, path: Path, get: Get, constant: bool = False) -> Value:
         try:
             value = get()
         except ValueError:  # an empty cell
             raise Untranslated("a variable without a value") from None
         kind = kind_of(value)
         if kind not in (Kind.BOOL, Kind.INT, Kind.FLOAT):
-            if not constant:
-                self.guard(key, get)
-            return NOTHING if value is None else Known(value)
-        name = self._named.get(key)
+            known = Known(value, path, get)
+            # Cells and nodes are but steps on the way to what they hold.
+            if not constant and not isinstance(value, CellType | MutableNode):
+                self.use(known)
+            return NOTHING if value is None else known
+        name = self._named.get(path)
         if name is None:
-            name = self._named[key] = f"input{len(self._named)}"
+            name = self._named[path] = f"input{len(self._named)}"
             self.inputs[name] = get
             self._variables.observe(name, value)
         # Python may have changed its kind since the last round.

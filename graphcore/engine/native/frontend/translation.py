@@ -13,8 +13,9 @@ from graphcore.engine.native.frontend.flow import Flow
 from graphcore.engine.native.frontend.statements import Statements
 from graphcore.engine.native.frontend.surroundings import Surroundings
 from graphcore.engine.native.frontend.values import Alarms, Out, Scope, ring_item
-from graphcore.engine.native.frontend.variables import Delivered, Known, Value, Variables, kind_of
+from graphcore.engine.native.frontend.variables import Delivered, Value, Variables, kind_of
 from graphcore.engine.native.ir import Input, Kernel, Kind, Reason, Start
+from graphcore.parsing import parse
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,7 @@ class Text:
         read: those of `carried` that no cycle assigns.
         values: of a lone source, the variable of its value.
         alarms: what the function's alarms mean; `None` if a lone source starts all cycles.
+        symbols: those of the globals that stand for an object around a node.
     """
 
     source: str
@@ -37,6 +39,7 @@ class Text:
     read: frozenset[str]
     values: tuple[str, ...] = ()
     alarms: Alarms | None = None
+    symbols: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,6 @@ class Translation:
         surroundings: the numbers and objects around the function.
         carried: Python's variables that the kernel holds.
         inputs: the variables of the numbers around the function.
-        objects: what Python's variables hold that are no numbers and are never assigned.
         constants: the bools of Python that the kernel never changes.
     """
 
@@ -58,7 +60,6 @@ class Translation:
     surroundings: Surroundings
     carried: tuple[str, ...]
     inputs: tuple[str, ...]
-    objects: Mapping[str, object]
     constants: Mapping[str, bool]
 
 
@@ -71,7 +72,7 @@ class Loop:
 
     def __init__(self, text: Text) -> None:
         self.text = text
-        [function] = ast.parse(text.source).body
+        [function] = parse(text.source).body
         assert isinstance(function, ast.FunctionDef)
         [loop] = [each for each in function.body if isinstance(each, ast.For)]
         assert isinstance(loop.target, ast.Tuple)
@@ -82,12 +83,14 @@ class Loop:
             for each in ast.walk(function)
             if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store)
         }
-        used = {
+        used = [
             each.id for part in self.body for each in ast.walk(part) if isinstance(each, ast.Name)
-        }
-        used.update(self.targets)
+        ]
         self.refused = _refusal(self.body)
-        self.carried = tuple(sorted(used & text.carried))
+        # In the order of the text, not of the names, which differ between graphs of one shape.
+        self.carried = tuple(
+            name for name in dict.fromkeys((*used, *self.targets)) if name in text.carried
+        )
 
 
 def translate(
@@ -102,8 +105,10 @@ def translate(
         kinds: the kinds of the sources' values.
     """
     rings: dict[str, int | None] = {}
-    lists: set[str] = set()
-    objects: dict[str, object] = {}
+    lists: dict[str, None] = {}
+    known: dict[str, Value] = {}
+    surroundings = Surroundings(loop.text.namespace, loop.text.symbols, variables)
+    surroundings.hold(observed)
     missing = object()
     shared = Counter(id(observed.get(name, missing)) for name in loop.carried)
     for name in loop.carried:
@@ -115,18 +120,18 @@ def translate(
             for item in value:
                 variables.observe(ring_item(name), item)
         elif type(value) is list:
-            lists.add(name)
+            lists[name] = None
         elif name in loop.text.read and kind_of(value) is Kind.OTHER:
-            objects[name] = value
+            known[name] = surroundings.of_variable(name, value)
         else:
             variables.observe(name, value)
     variables.lasting = frozenset(loop.carried)
-    for name in variables.lasting - loop.text.read - rings.keys() - lists - objects.keys():
-        variables.observe_constant(name, observed.get(name, missing))
-    surroundings = Surroundings(loop.text.namespace, variables)
+    for name in loop.carried:
+        if name not in loop.text.read and name not in rings and name not in lists:
+            variables.observe_constant(name, observed.get(name, missing))
     alarms = loop.text.alarms
     statements = Statements(variables, surroundings, rings, frozenset(lists), alarms)
-    known: dict[str, Value] = {name: Known(value) for name, value in objects.items()}
+    apart = {*rings, *lists, *known}
     if alarms is not None:
         known["given"] = Delivered(tuple(kinds))
     scope = Scope({name: name for name in loop.names | set(loop.carried)}, known)
@@ -143,7 +148,6 @@ def translate(
         statements.block(loop.body, scope, body)
         if not variables.changed:
             break
-    apart = {*rings, *lists, *objects}
     held = tuple(name for name in loop.carried if name not in apart)
     inputs = tuple(surroundings.inputs)
     start = Start(tuple(kinds))
@@ -153,14 +157,13 @@ def translate(
     kernel = Kernel(
         start,
         tuple(body),
-        variables.slots(sorted(variables.kinds)),
-        tuple(sorted(variables.slots((*held, *inputs)))),
-        {name: _parts(variables, name) for name in sorted(rings) if _is_held(statements, name)},
-        {name: _parts(variables, name) for name in sorted(lists) if _is_held(statements, name)},
+        variables.slots(variables.kinds),
+        tuple(variables.slots((*held, *inputs))),
+        {name: _parts(variables, name) for name in rings if _is_held(statements, name)},
+        {name: _parts(variables, name) for name in lists if _is_held(statements, name)},
         tuple(Reason(text, line) for text, line in statements.traps.reasons),
     )
-    constants = dict(variables.constants)
-    return Translation(kernel, variables, surroundings, held, inputs, objects, constants)
+    return Translation(kernel, variables, surroundings, held, inputs, dict(variables.constants))
 
 
 def _is_held(statements: Statements, name: str) -> bool:

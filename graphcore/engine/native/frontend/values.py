@@ -53,7 +53,7 @@ class Scope:
         names: the kernel's name of each variable.
         values: what other names stand for: deques and lists that were given to a function.
         prefix: the beginning of the names of variables that belong to this place.
-        function: the inlined function; `None` in the fused function itself.
+        function: the inlined function, a `Known`; `None` in the fused function itself.
         loop: the labels of the loop around: where `continue` and where `break` go.
         result: the label to leave and the variable for the result of an inlined function.
         depth: how many inlined functions are around.
@@ -62,7 +62,7 @@ class Scope:
     names: dict[str, str]
     values: dict[str, Value] = field(default_factory=dict)
     prefix: str = ""
-    function: Any = None  # mypy would take a function for a method
+    function: Known | None = None
     loop: tuple[str, str] | None = None
     result: tuple[str, str] | None = None
     depth: int = 0

@@ -9,8 +9,9 @@ A bool that no cycle changes, as far as the kernel runs it, is a constant of the
 that it rules out need no translation.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
 
 from graphcore.engine.native.frontend.flow import Flow
 from graphcore.engine.native.frontend.operations import Untranslated
@@ -61,11 +62,19 @@ class Appended:
     name: str
 
 
-@dataclass(frozen=True, eq=False, slots=True)
+@dataclass(frozen=True, slots=True)
 class Known:
-    """An object that stays the same."""
+    """An object that stays the same; equal to one that is reached in the same way.
 
-    value: object
+    Attributes:
+        value: the object.
+        path: how the function reaches it, as the same in all graphs of one shape.
+        get: returns what is there now.
+    """
+
+    value: Any = field(compare=False)
+    path: tuple[object, ...]
+    get: Callable[[], Any] = field(compare=False)
 
 
 _DEEPEST = 4  # how many tuples may be around a number
@@ -188,7 +197,7 @@ class Variables:
             return Const(Kind.BOOL, self.constants[name])
         if name in self.flow.objects:
             held = self.flow.objects[name]
-            return Const(Kind.BOOL, held) if isinstance(held, bool) else Known(held)
+            return Const(Kind.BOOL, held) if isinstance(held, bool) else held
         kinds = self.here(name)
         if not kinds:
             raise Unsettled(name)
@@ -253,11 +262,11 @@ class Variables:
                 self._items(name, value, out, depth)
                 self._become(name, Kind.TUPLE)
                 self._tag(name, Const(Kind.INT, int(Kind.TUPLE)), out)
-            case Known(held) if name not in self.lasting and depth == 0:
+            case Known() if name not in self.lasting and depth == 0:
                 self._become(name, Kind.OTHER)
                 self._tag(name, Const(Kind.INT, int(Kind.OTHER)), out)
                 self.of_objects.add(name)
-                self.flow.objects[name] = held
+                self.flow.objects[name] = value
             case _:
                 raise Untranslated(f"{name} gets an object that is no number")
 

@@ -1,0 +1,126 @@
+"""Graphs of one shape share what was compiled: a set of parameters costs no compilation.
+
+The first graph of a shape is compiled, with symbols in place of the objects that may differ: the
+nodes, the values in closures, the parameters. A later graph gives its nodes to what was compiled.
+"""
+
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+from graphcore.engine.fused.shapes import Shape
+from graphcore.engine.fused.tier import Fused
+from graphcore.engine.plan import Node
+from graphcore.engine.run.lifecycle import Tier
+from graphcore.graph import Graph
+from graphcore.handle import Handle
+from graphcore.view.attached import Views
+
+_MOST_FREE = 32
+
+
+class SharedGraph(Graph):
+    """A graph that takes the nodes of others of its shape.
+
+    Args:
+        sinks: its sinks, by name.
+        made: the nodes that `build` made, in order of construction.
+        runs: how many graphs are to run.
+
+    Attributes:
+        has_taken: whether it has the nodes of another graph than the first.
+    """
+
+    def __init__(self, sinks: Mapping[str, Handle], made: Sequence[Node], runs: int) -> None:
+        super().__init__(*sinks.values())
+        self.has_taken = False
+        self._runs = runs
+        self._shape = Shape(self._plan, made)
+        self._sinks = _places(sinks, made)
+
+    def take(self, sinks: Mapping[str, Handle], made: Sequence[Node]) -> bool:
+        """Take other nodes between two runs; return whether they have this graph's shape.
+
+        Args:
+            sinks: their sinks, by name.
+            made: the nodes that `build` made, in order of construction.
+        """
+        if _places(sinks, made) != self._sinks:
+            return False
+        nodes = self._shape.nodes_of(made)
+        if nodes is None:
+            return False
+        self.has_taken = True
+        self._plan = self._plan.with_nodes(nodes)
+        self._views = Views(self._plan)
+        for node in nodes:
+            node._in_graph = True
+        for name, tier in [*self._tiers.items()]:
+            if isinstance(tier, Fused):
+                tier.take(self._plan)
+            else:
+                del self._tiers[name]
+        return True
+
+    @property
+    def why_alone(self) -> str:
+        """Why what was compiled cannot take other nodes; empty if it can."""
+        for tier in self._tiers.values():
+            if isinstance(tier, Fused) and tier.why_alone:
+                return tier.why_alone
+        return ""
+
+    def _tier(self, name: str) -> Tier:
+        tier = super()._tier(name)
+        if isinstance(tier, Fused):
+            tier.runs = self._runs
+        return tier
+
+
+class Shared:
+    """The graphs of one job, for any number of threads.
+
+    Args:
+        runs: how many graphs are to run.
+    """
+
+    def __init__(self, runs: int) -> None:
+        self._runs = runs
+        self._free: list[SharedGraph] = []
+        self._lock = threading.Lock()
+
+    def __reduce__(self) -> tuple[type["Shared"], tuple[int]]:
+        """Pickle without the graphs: another process compiles its own."""
+        return Shared, (self._runs,)
+
+    @contextmanager
+    def graph(self, sinks: Mapping[str, Handle], made: Sequence[Node]) -> Iterator[SharedGraph]:
+        """Return a graph of some nodes, for the time of a `with` block.
+
+        Args:
+            sinks: its sinks, by name.
+            made: the nodes that `build` made, in order of construction.
+        """
+        graph = self._taken(sinks, made) or SharedGraph(sinks, made, self._runs)
+        try:
+            yield graph
+        finally:
+            if not graph.why_alone:
+                with self._lock:
+                    self._free.append(graph)
+                    del self._free[:-_MOST_FREE]
+
+    def _taken(self, sinks: Mapping[str, Handle], made: Sequence[Node]) -> SharedGraph | None:
+        """Return a free graph that has taken the nodes; the one that ran last is the likeliest."""
+        with self._lock:
+            for graph in reversed(self._free):
+                if graph.take(sinks, made):
+                    self._free.remove(graph)
+                    return graph
+        return None
+
+
+def _places(sinks: Mapping[str, Handle], made: Sequence[Node]) -> dict[str, int | Node]:
+    """Return where each sink is among the nodes that were made; one from outside itself."""
+    places = {id(node): place for place, node in enumerate(made)}
+    return {name: places.get(id(sink.node), sink.node) for name, sink in sinks.items()}
