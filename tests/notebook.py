@@ -70,7 +70,7 @@ def run_cells(page: Path, folder: Path) -> list[Cell]:
     for cell, ran in zip(cells, notebook.cells, strict=True):
         for output in ran.outputs:
             if output.output_type == "stream":
-                cell.printed += output.text
+                cell.printed += output.text if output.name == "stdout" else ""
             else:
                 cell.shown = dict(output.data)
     return cells

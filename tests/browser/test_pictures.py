@@ -1,4 +1,4 @@
-"""The pictures of the gallery and of the page about notebooks: what their cells show.
+"""The pictures of the gallery and of the pages about notebooks and sweeps: what their cells show.
 
 `make docs` runs these tests with SCREENSHOTS=docs/pictures, so that the pages show what the code on
 them gives today.
@@ -26,7 +26,7 @@ tr:nth-child(even) { background: #f5f5f5; }
 
 
 @pytest.mark.pictures
-@pytest.mark.parametrize("name", ["gallery", "notebooks"])
+@pytest.mark.parametrize("name", ["gallery", "notebooks", "sweeps"])
 def test_each_picture_of_a_page_is_what_its_cell_shows(
     name: str, browser: Browser, pictures: Path, tmp_path: Path
 ) -> None:

@@ -1,14 +1,16 @@
 """The objects that the compiler took from around a graph; each run compares them first."""
 
 import builtins
+from abc import ABCMeta
 from collections.abc import Collection, Mapping
-from types import CellType, CodeType, FunctionType
+from types import CellType, CodeType, FunctionType, NoneType, WrapperDescriptorType
 from typing import Any, cast
 
 from graphcore.engine.fused.frontend.functions import is_bound
 from graphcore.engine.fused.frontend.subset import found_in
 
 ABSENT = object()
+_PLAIN = FunctionType, WrapperDescriptorType, NoneType
 
 
 class Guards:
@@ -25,6 +27,7 @@ class Guards:
         self._codes: list[CodeType] = []
         self._cells: dict[int, tuple[CellType, Any]] = {}
         self._members: dict[tuple[type, str], Any] = {}
+        self._plain: dict[tuple[type, str], Any] = {}
         self._builtins: dict[tuple[int, str], tuple[FunctionType, Any]] = {}
 
     def kind(self, node: Any) -> None:
@@ -54,7 +57,10 @@ class Guards:
     def member(self, cls: type, name: str) -> None:
         """Guard an attribute of a class or its bases."""
         found = found_in(cls, name)
-        self._members[cls, name] = found
+        # Of a function, asking the class gives the same, and takes a tenth of the time.
+        is_plain = type(found) in _PLAIN and type(cls) in (type, ABCMeta)
+        same = is_plain and getattr(cls, name, None) is found
+        (self._plain if same else self._members)[cls, name] = found
         if isinstance(found, FunctionType):
             self.function(found)
 
@@ -76,6 +82,7 @@ class Guards:
                 is_bound(cell) and cell.cell_contents is value
                 for cell, value in self._cells.values()
             )
+            and all(getattr(cls, name, None) is found for (cls, name), found in self._plain.items())
             and all(found_in(cls, name) is found for (cls, name), found in self._members.items())
             and all(
                 is_builtin(function, name) and builtins_of(function).get(name) is value
