@@ -37,7 +37,11 @@ class Auto(Native):
         most = max(events)
         if session.limit is not None:
             most = min(most, session.limit)
-        fewest = FEWEST_AGAIN if self._has_machine_code() else FEWEST_EVENTS
+        fewest = FEWEST_AGAIN
+        if not self._has_machine_code():
+            # Machine code for one graph serves all that are to run, as in a sweep.
+            graphs = 1 if self.why_alone else self.runs
+            fewest = max(FEWEST_AGAIN, FEWEST_EVENTS // graphs)
         if most < fewest:
             return f"machine code pays from {fewest:,} events on, and here are {most:,}"
         return super()._prepare(session)

@@ -88,3 +88,26 @@ print(graph.explain("auto"))
 def test_without_llvmlite_all_runs_are_fused() -> None:
     done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True)
     assert done.stdout == "fused: llvmlite is not installed\n", done.stderr
+
+
+def test_a_sweep_takes_machine_code_if_all_sets_together_have_events_enough(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    told: list[str] = []
+    run = gc.Graph.run
+
+    def noted(graph: gc.Graph, **options: Any) -> Any:
+        report = run(graph, **options)
+        told.append(graph.explain("auto").partition("\n")[0])
+        return report
+
+    monkeypatch.setattr(gc.Graph, "run", noted)
+
+    def build(n: int) -> dict[str, gc.Handle]:
+        return {"sum": numbers(800).map(lambda x: x * n).sum()}
+
+    gc.sweep(build, {"n": [1, 2]}, tier="auto", progress=False)
+    gc.sweep(build, {"n": [1, 2, 3]}, tier="auto", progress=False)
+    short = "fused: machine code pays from 1,000 events on, and here are 800"
+    first, later = (f"native: {cycles} of 800 cycles ran in machine code" for cycles in (544, 792))
+    assert told == [short, short, first, later, later]
