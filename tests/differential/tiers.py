@@ -36,6 +36,6 @@ def at_pace(pace: Pace) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GRAPHCORE_CACHE", "")
         if HAS_NATIVE:
-            own = import_module("graphcore.engine.native.run").Pace(*pace)
+            own = import_module("graphcore.engine.native.run").Pace(*pace, apart=0)
             patch.setattr("graphcore.engine.native.tier.PACE", own)
         yield

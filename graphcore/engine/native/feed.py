@@ -319,27 +319,30 @@ class Feed:
             return events
         return chain(events, _failing(source.error))
 
-    def _merged(self, done: int, most: int) -> Iterator[tuple[int, int, int, _Given]]:
+    def _merged(self, done: int, most: int) -> Iterator[tuple[int, int, int, list[Any]]]:
         """Begin the cycles; yield for each its time, its number, what starts it, and the values."""
         session, schedule, bits = self._session, self._session.schedule, self._bits
+        heap, shift, until = schedule.heap, schedule.bits, self.until
         incoming, numbers = self.incoming, range(len(self.incoming))
-        given = _Given([None] * len(incoming))
+        fails = any(each.error is not None for each in incoming)
+        given: list[Any] = (_Given if fails else list)([None] * len(incoming))
         for begin in range(done + 1, done + most + 1, _BLOCK):
             windows = [each.window(_BLOCK + 1) for each in incoming]
             places = [0] * len(incoming)
             following = [times[0] for times, _ in windows]
             for cycle in range(begin, min(begin + _BLOCK, done + most + 1)):
-                event = now = min(following, default=NEVER)
-                alarm = schedule.next_time() if schedule.heap else None
-                if alarm is not None and alarm < now:
-                    if not self.is_alive and self._is_idle(alarm):
-                        return
-                    now = alarm
-                if now >= self.until:
+                event = now = min(following) if following else NEVER
+                woken: Sequence[int] = ()
+                if heap and heap[0] >> shift <= event:
+                    alarm = schedule.next_time()
+                    if alarm is not None and alarm < event:
+                        if not self.is_alive and self._is_idle(alarm):
+                            return
+                        now = alarm
+                    if alarm == now < until and (event != now or not schedule.last_is_next()):
+                        woken = schedule.take(now)
+                if now >= until:
                     return
-                woken: list[int] = []
-                if alarm == now and (event != now or not schedule.last_is_next()):
-                    woken = schedule.take(now)
                 if now != session.time:
                     session.first_cycle = cycle
                 elif cycle > session.look_at:
@@ -356,8 +359,8 @@ class Feed:
                             place = places[number]
                             times, values = windows[number]
                             given[number] = values[place]
-                            places[number] = place + 1
-                            following[number] = times[place + 1]
+                            places[number] = place = place + 1
+                            following[number] = times[place]
                             incoming[number].place += 1
                 yield now, cycle, due, given
 

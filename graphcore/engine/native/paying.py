@@ -23,9 +23,20 @@ class Auto(Native):
         plan: the plan to run.
     """
 
+    _left_most = False  # whether a run left most of its cycles for Python
+
+    def run(self, session: Session) -> None:
+        """Run the plan until the session is over."""
+        super().run(session)
+        told = self._told
+        if told is not None and (told.left or told.why) and told.all > 2 * told.cycles:
+            self._left_most = True
+
     def _prepare(self, session: Session) -> Prepared | str:
         if session.run_mode is RunMode.REALTIME or session.watched:
             return super()._prepare(session)
+        if self._left_most:
+            return "an earlier run left most of its cycles for Python"
         events = [
             len(columns[0])
             for node in self._plan.nodes

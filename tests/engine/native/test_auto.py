@@ -60,6 +60,13 @@ def test_a_run_that_cannot_be_native_says_so() -> None:
     )
 
 
+def test_after_a_run_that_was_mostly_python_runs_are_fused() -> None:
+    graph = gc.Graph(numbers(4_000).map(lambda x: len(str(x)) if x % 5 == 0 else 0).count())
+    first, second, third = how(graph), how(graph), how(graph)
+    assert first.startswith("native: ") and int(first.split()[1].replace(",", "")) < 2_000
+    assert second == third == "fused: an earlier run left most of its cycles for Python"
+
+
 def test_other_tiers_do_not_count_as_a_run_on_this_one() -> None:
     graph = gc.Graph(numbers(10))
     graph.run(tier="fused")

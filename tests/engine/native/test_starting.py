@@ -21,7 +21,7 @@ Wire = Callable[[], Any]
 
 @pytest.fixture(autouse=True)
 def short_pace(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(native_tier, "PACE", Pace(3, 50))
+    monkeypatch.setattr(native_tier, "PACE", Pace(3, 50, apart=0))
     monkeypatch.setenv("GRAPHCORE_CACHE", str(tmp_path / "cache"))
 
 
