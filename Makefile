@@ -3,7 +3,7 @@
 
 PYTHON ?= python3
 VENV ?= .venv
-JOBS ?= 4
+JOBS ?= 3
 PARTS ?=
 ETCD ?=
 SECONDS ?= 3600
@@ -25,7 +25,7 @@ help: ## list the targets
 demo: $(VENV)/.extra-demo$(if $(ETCD),-etcd) ## run the temperature example over ZeroMQ; ETCD=1 by name
 	@$(BIN)/graphcore demo$(if $(ETCD), --etcd)
 
-test: $(VENV)/.extra-dev ## run all tests and doctests, four at a time; JOBS=0 one by one
+test: $(VENV)/.extra-dev ## run all tests and doctests, three at a time; JOBS=0 one by one
 	@$(BIN)/pytest --numprocesses=$(JOBS) --dist=loadfile --no-loadscope-reorder
 
 test-thorough: $(VENV)/.extra-dev ## run the tests on random cases at length: 50,000 graphs, 1,000 cases each for the rest

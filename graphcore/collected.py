@@ -255,8 +255,8 @@ class Frame(Handle):
         return {"text/html": rows_table(ticks.items(0), columns), "text/plain": repr(self)}
 
     def __repr__(self) -> str:
-        """Show how many rows there are, and the names of the columns."""
-        return f"<Frame of {len(self):,} rows: {', '.join(self._names)}>"
+        """Show the node's name, how many rows there are, and the names of the columns."""
+        return f"<Frame {self.node.name} of {len(self):,} rows: {', '.join(self._names)}>"
 
     def to_arrow(self) -> "pyarrow.Table":
         """Return a table with the column `time` (timestamp in ns, UTC) and one for each stream.

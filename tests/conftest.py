@@ -31,9 +31,9 @@ _LONGEST = [
     Path(__file__).parent / file
     for file in (
         "differential/test_differential.py",
-        "integration/test_stream_commands.py",
         "engine/test_r10_lifecycle.py",
         "sweeping/test_executors.py",
+        "integration/test_stream_commands.py",
         "test_docs.py",
         "integration/test_etcd.py",
         "engine/fused/test_merged.py",

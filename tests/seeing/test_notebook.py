@@ -56,12 +56,12 @@ def test_a_report_with_a_profile_shows_both_and_its_repr_stays_in_a_line() -> No
 
 def test_a_frame_shows_its_rows_and_other_numbers_of_them() -> None:
     numbers = gc.replay(range(1, 13), range(12))
-    frame = gc.frame(n=numbers, even=numbers.filter(lambda n: n % 2 == 0))
+    frame = gc.frame(n=numbers, even=numbers.filter(lambda n: n % 2 == 0)).named("all")
     assert frame._repr_mimebundle_()["text/html"] == "<div>0 rows</div>"
     assert frame.columns == {"n": [], "even": []} and frame.to_arrow().num_rows == 0
     frame.run()
     bundle = frame._repr_mimebundle_()
-    assert bundle["text/plain"] == "<Frame of 12 rows: n, even>"
+    assert bundle["text/plain"] == "<Frame all of 12 rows: n, even>"
     rows = [
         [cell.text for cell in row]
         for row in ElementTree.fromstring(bundle["text/html"]).iter("tr")

@@ -119,7 +119,7 @@ def test_r12_each_run_begins_with_an_empty_frame() -> None:
     for _ in range(2):
         frame.run()
         assert frame.columns == {"a": ["a", "b"]}
-    assert repr(frame.named("kept")) == "<Frame kept>"
+    assert repr(frame.named("kept")) == "<Frame kept of 2 rows: a>"
 
 
 def test_wrong_arguments_are_refused_where_the_graph_is_wired() -> None:

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-from graphcore.engine.native.backend.alarms import WEAK as WEAK_KEY
 from graphcore.engine.native.backend.layout import (
     ALARMS,
     ALIVE,
@@ -11,6 +10,7 @@ from graphcore.engine.native.backend.layout import (
     TIME,
     UNTIL,
     WEAK,
+    WEAK_KEY,
 )
 from graphcore.engine.native.backend.memory import Memory, Unfit
 from graphcore.engine.native.feed import Feed

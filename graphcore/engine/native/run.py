@@ -8,12 +8,12 @@ Python runs ever longer stretches, up to the rest of the run.
 from collections import Counter
 from collections.abc import MutableMapping, Sequence
 from dataclasses import dataclass, field
+from importlib import import_module
 from time import perf_counter_ns
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from graphcore.engine.fused.backend.emit import Entry
 from graphcore.engine.native.backend.layout import ROUNDS, Words
-from graphcore.engine.native.backend.machine import Code, code_of
 from graphcore.engine.native.backend.memory import Memory, Unfit
 from graphcore.engine.native.feed import Columns, Feed
 from graphcore.engine.native.frontend.translation import Loop, Translation, translate
@@ -23,6 +23,9 @@ from graphcore.engine.native.ir import Block, Body, Kind, Reason, Trap
 from graphcore.engine.native.stretches import NotBegunError, Stretch
 from graphcore.engine.native.warning import warn_once
 from graphcore.engine.run.session import Session
+
+if TYPE_CHECKING:
+    from graphcore.engine.native.backend.machine import Code
 
 Kinds = tuple[Kind, ...]
 
@@ -77,7 +80,9 @@ class Machine:
         words = Words(translation.kernel)
         self.translation = translation
         self.memory = Memory(translation, words)
-        self.code: Code = code_of(translation.kernel, words)
+        # Not before there is something to compile: to load LLVM takes 40 MB.
+        machine = import_module("graphcore.engine.native.backend.machine")
+        self.code: Code = machine.code_of(translation.kernel, words)
 
 
 @dataclass(eq=False)

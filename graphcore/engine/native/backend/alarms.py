@@ -1,8 +1,8 @@
 """The heap of the alarms, as two functions in LLVM: binary heaps as Python's `heapq` keeps them.
 
 An alarm is two words. Its stamp is twice the engine time, and one more for `schedule_last`, so that
-alarms order as those of `Schedule` do. Its key is the place of its node's bit, with `WEAK` if the
-alarm keeps no run alive.
+alarms order as those of `Schedule` do. Its key is the place of its node's bit, with `WEAK_KEY` if
+the alarm keeps no run alive.
 """
 
 from typing import Any
@@ -11,7 +11,6 @@ from llvmlite import ir
 
 from graphcore.engine.native.backend.arithmetic import WORD
 
-WEAK = 64
 _POINTER = WORD.as_pointer()
 Llvm = Any  # llvmlite carries no types
 

@@ -17,6 +17,7 @@ TIME, FIRST, LOOK, UNTIL, ALIVE = range(4, 9)
 # The alarms: how many there are, how many of them keep no run alive, for how many there is room,
 # and the addresses of their stamps and keys.
 ALARMS, WEAK, ROOM, STAMPS, KEYS = range(9, 14)
+WEAK_KEY = 64  # in the key of an alarm that keeps no run alive
 _FIRST_SOURCE = 14
 CLEAN, DIRTY = 0, 1  # the status: whether the last call has run all of its cycles
 

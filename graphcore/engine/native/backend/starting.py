@@ -11,7 +11,6 @@ from typing import Any
 from llvmlite import ir
 
 from graphcore.engine.native.backend.access import Access, Array, whole
-from graphcore.engine.native.backend.alarms import WEAK as WEAK_KEY
 from graphcore.engine.native.backend.alarms import popping, pushing
 from graphcore.engine.native.backend.arithmetic import WORD
 from graphcore.engine.native.backend.layout import (
@@ -26,6 +25,7 @@ from graphcore.engine.native.backend.layout import (
     TIME,
     UNTIL,
     WEAK,
+    WEAK_KEY,
     Words,
 )
 from graphcore.engine.native.ir import Input, Kernel, Kind, Wake
