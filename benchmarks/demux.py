@@ -32,8 +32,9 @@ def figures(measured: Measured) -> list[Figure]:
                 _work(_MANY),
                 "hand-written",
                 2.0,
-                "each key has code of its own, which is out of the cache when its value comes, and "
-                "eleven comparisons lead there; a dict leads to an object with shared code",
+                "the fused tier keeps some 20 variables for each key, such as the value of each "
+                "node and the cycle in which it last ticked, and checks whether a value is a "
+                "number or an array; the hand-written loop keeps three",
             )
         ],
     )

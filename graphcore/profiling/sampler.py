@@ -130,13 +130,13 @@ class _Segments:
     def __init__(self, program: Program) -> None:
         code: CodeType = program.code
         self._offsets: list[int] = []
-        self._owners: list[int] = []
+        self._owners: list[Sequence[int]] = []
         self._begins: list[int] = []  # for each instruction, the first one of its segment
         begin = 0
         for place, each in enumerate(dis.get_instructions(code)):
             line = each.positions.lineno if each.positions is not None else None
             self._offsets.append(each.offset)
-            self._owners.append(program.owner_of(line))
+            self._owners.append(program.owners_of(line))
             self._begins.append(begin)
             if each.opname.startswith(_HANDS_OVER):
                 begin = place + 1
@@ -153,6 +153,7 @@ class _Segments:
         owners = self._owners[place : place + 1]
         if not in_call:
             owners = self._owners[self._begins[place] : place + 1]
-            owners = [owner for owner in owners if owner >= 0] or [-1]
-        for owner, count in Counter(owners).items():
-            yield owner, count / len(owners)
+            owners = [each for each in owners if each[0] >= 0] or [(-1,)]
+        for nodes, count in Counter(map(tuple, owners)).items():
+            for node in nodes:  # several if branches of the graph share the text
+                yield node, count / len(owners) / len(nodes)

@@ -126,7 +126,7 @@ def test_a_look_between_two_calls_is_shared_among_the_nodes_since_the_last() -> 
     assert all(1 not in each for each in together)  # it comes before the call
     assert max(each[4] / each[3] for each in together) > 1  # it has more instructions
     # During a call, the offset lies within the cache after the instruction.
-    place = next(i for i, owner in enumerate(segments._owners) if owner == 2)
+    place = next(i for i, nodes in enumerate(segments._owners) if tuple(nodes) == (2,))
     assert dict(segments.owners(segments._offsets[place] + 1, True)) == {2: 1.0}
 
 

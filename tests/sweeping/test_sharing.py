@@ -128,6 +128,22 @@ def in_start(n: int, k: float) -> dict[str, gc.Handle]:
     return {"out": gc.Stream(Chosen(price(), k * n, lambda x: x * k)).sum()}
 
 
+def in_branches(n: int, k: float) -> dict[str, gc.Handle]:
+    parts = price().demux(lambda x: int(x) % 20, range(20)).values()
+    means = [(part.map(lambda x: x - 90).ewm(alpha=1 / n).mean() * k).sum() for part in parts]
+    return {"out": means[0].merge(*means[1:]).sum()}
+
+
+def in_functions_of_branches(n: int, k: float) -> dict[str, gc.Handle]:
+    def shifted(part: "gc.Stream[float]", key: int) -> "gc.Stream[float]":
+        added = key if n > 2 else 0  # in a third of the sets all branches add the same
+        return part.map(lambda x: x * k + added).sum()
+
+    parts = price().demux(lambda x: int(x) % 20, range(20)).items()
+    sums = [shifted(part, key) for key, part in parts]
+    return {"out": sums[0].merge(*sums[1:]).sum()}
+
+
 def failing(n: int, k: float) -> dict[str, gc.Handle]:
     return {"out": price().count().map(lambda x: 1 / (x - 1_000 * n + (5_000 if k < 0 else 0)))}
 
@@ -142,6 +158,8 @@ BUILDS = [
     in_the_kinds_of_numbers,
     in_functions,
     in_start,
+    in_branches,
+    in_functions_of_branches,
     failing,
 ]
 
@@ -152,7 +170,7 @@ def by_themselves(build: Build) -> list[tuple[Any, ...]]:
         sinks = build(**parameters)
         try:
             gc.Graph(*sinks.values()).run()
-            found.append((*(sink.value for sink in sinks.values()), "None"))
+            found.append((*(sink.node.value for sink in sinks.values()), "None"))
         except ArithmeticError as error:
             found.append((*(None for _ in sinks), repr(error)))
     return found
@@ -169,6 +187,14 @@ def test_rows_are_those_of_runs_by_themselves(build: Build, tier: Any) -> None:
     assert [(*row[:-1], repr(row[-1])) for row in rows] == [expected[place] for place in order]
 
 
+def test_values_that_branches_share_in_the_first_set_alone_give_each_branch_a_text() -> None:
+    sets = [{"n": n, "k": 0.5} for n in (2, 5)]
+    found = gc.sweep(in_functions_of_branches, sets, tier="fused", progress=False)
+    assert found.explain().startswith("1 of 2 sets took what was compiled")
+    called = gc.sweep(in_functions_of_branches, sets, tier="interpreted", progress=False)
+    assert found.columns["out"] == called.columns["out"]
+
+
 @pytest.mark.parametrize("tier", ["fused", NATIVE])
 def test_in_threads_rows_are_the_same(tier: Any) -> None:
     with ThreadPoolExecutor(4) as executor:
@@ -180,7 +206,15 @@ def test_in_threads_rows_are_the_same(tier: Any) -> None:
 
 @pytest.mark.parametrize(
     ("build", "shapes"),
-    [(in_closures, 1), (in_defaults, 1), (in_nodes, 1), (in_operators, 1), (in_the_wiring, 2)],
+    [
+        (in_closures, 1),
+        (in_defaults, 1),
+        (in_nodes, 1),
+        (in_operators, 1),
+        (in_the_wiring, 2),
+        (in_branches, 1),
+        (in_functions_of_branches, 1),
+    ],
 )
 def test_a_shape_is_compiled_once(
     build: Build, shapes: int, monkeypatch: pytest.MonkeyPatch

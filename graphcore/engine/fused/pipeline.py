@@ -8,6 +8,7 @@
 from collections.abc import Container, Sequence
 
 from graphcore.engine.collector import without_collections
+from graphcore.engine.fused.analysis.alike import alike
 from graphcore.engine.fused.analysis.clocks import Placement
 from graphcore.engine.fused.analysis.drivers import DriverName, choose
 from graphcore.engine.fused.analysis.escape import mirror
@@ -17,6 +18,7 @@ from graphcore.engine.fused.backend.emit import emit
 from graphcore.engine.fused.backend.instances import Compiled, ResumeDriver
 from graphcore.engine.fused.backend.layout import lay_out
 from graphcore.engine.fused.backend.program import Program
+from graphcore.engine.fused.backend.sharing import share
 from graphcore.engine.fused.frontend.capture import Frontend, read_plan
 from graphcore.engine.plan import Plan
 
@@ -79,6 +81,8 @@ def compile_for(
         nodes = frontend.nodes
         placed = place(nodes, Placement(nodes))
         made = DRIVERS[driver or choose(nodes)]
-        layout = lay_out(nodes, plan.nodes, placed, made.replaces(nodes), shared)
+        groups = alike(nodes, placed, shared is not None)
+        layout = lay_out(nodes, plan.nodes, placed, made.replaces(nodes), shared, groups=groups)
+        layout = share(layout, nodes, plan.nodes, groups)
         chosen = made(nodes, layout)
         return Program(plan, nodes, placed, layout, chosen, emit(nodes, placed, layout, chosen))

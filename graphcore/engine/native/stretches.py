@@ -132,7 +132,7 @@ class Stretch(Program):
 
     def owner_at(self, line: int) -> int:
         """Return the index of the node to which a line belongs, or -1."""
-        return self._owner_at(line)
+        return self._owner_at(line, {})
 
     @property
     def namespace(self) -> dict[str, Any]:

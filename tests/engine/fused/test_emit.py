@@ -26,7 +26,7 @@ def lines_of(*streams: gc.Stream[Any], driver: DriverName | None = None) -> list
     """Return the lines of the function, each with the index of the node that it belongs to."""
     program, plan = program_of(*streams, driver=driver)
     lines = numbered(program.source, plan.nodes).splitlines()
-    return [(line, program._owner_at(number)) for number, line in enumerate(lines, 1)]
+    return [(line, program._owner_at(number, {})) for number, line in enumerate(lines, 1)]
 
 
 def body(*streams: gc.Stream[Any], driver: DriverName | None = None) -> list[str]:

@@ -6,9 +6,11 @@ side by side, the blocks to run wait in a heap, and a tree of comparisons finds 
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from enum import Enum
 from operator import itemgetter
 
+from graphcore.engine.fused.analysis.alike import goes_on
 from graphcore.engine.fused.analysis.tests import (
     AllOf,
     Always,
@@ -23,6 +25,7 @@ from graphcore.engine.fused.analysis.tests import (
     PlacedNode,
     Test,
 )
+from graphcore.engine.fused.backend.branches import BRANCH, Branches, is_of_branch
 from graphcore.engine.fused.backend.drivers import Driver
 from graphcore.engine.fused.backend.layout import Kept, Layout
 from graphcore.engine.fused.backend.lines import Lines
@@ -150,12 +153,15 @@ class _Emitter:
 
     def _initial(self) -> None:
         """Write the values of the variables before the first cycle."""
+        for each in self._layout.branches:
+            self._out.add(1, f"{each.variable} = open_{each.variable}(attributes)")
         for kept in self._layout.kept:
             self._initial_state(kept)
         self._first_flags()
 
     def _first_flags(self) -> None:
-        out, flags = self._out, list(self._layout.flags.values())
+        out = self._out
+        flags = [each for each in self._layout.flags.values() if not is_of_branch(each)]
         for begin in range(0, len(flags), _SEVERAL):
             out.add(1, " = ".join([*flags[begin : begin + _SEVERAL], "0"]))
 
@@ -173,7 +179,7 @@ class _Emitter:
             out.add(1, f'{name} = variables["{name}"]', index)
 
     def _initial_state(self, kept: Kept) -> None:
-        both = (*kept.state, *kept.read)
+        both = [pair for pair in (*kept.state, *kept.read) if not is_of_branch(pair[1])]
         if both:
             names = ", ".join(name for _, name in both)
             given = ", ".join(f'attributes[{kept.node}]["{attribute}"]' for attribute, _ in both)
@@ -189,7 +195,7 @@ class _Emitter:
             if isinstance(item, PlacedBlock) and isinstance(item.test, Case):
                 # Of blocks for several cases of one node at most one runs, so their order is free.
                 cases.append(item)
-                if not _goes_on(item.test, following):
+                if not goes_on(item.test, following):
                     self._of_cases(cases, item.test, indent)
                     cases = []
             elif isinstance(item, PlacedNode):
@@ -207,7 +213,34 @@ class _Emitter:
             self._out.add(indent, f"if {chosen} == cycle:", last.index)
             indent += 1
         places = {each.test.case: each for each in blocks if isinstance(each.test, Case)}
+        for branches in self._layout.branches:
+            if all(places.get(place) is each for place, each in branches.alike.blocks.items()):
+                self._out.add(indent, f"{BRANCH} = {branches.variable}[{case}]", last.index)
+                self._out.add(indent, f"if {BRANCH} is not None:", last.index)
+                self._of_branch(branches, indent + 1)
+                places = {
+                    place: each
+                    for place, each in places.items()
+                    if place not in branches.alike.blocks
+                }
+                if not places:
+                    return
+                self._out.add(indent, "else:")
+                indent += 1
         self._case_tree(case, sorted(places.items(), key=itemgetter(0)), indent)
+
+    def _of_branch(self, branches: Branches, indent: int) -> None:
+        """Write the text that several branches share, with the names of the first one's nodes."""
+        layout = self._layout
+        values, working = list(layout.values), list(layout.working)
+        for index, name in branches.values.items():
+            values[index] = working[index] = f"{BRANCH}.{name}"
+        flags = {index: f"{BRANCH}.{name}" for index, name in branches.flags.items()}
+        self._layout = replace(
+            layout, values=values, working=working, flags={**layout.flags, **flags}
+        )
+        self._inside(branches.alike.blocks[branches.alike.first], indent)
+        self._layout = layout
 
     def _case_tree(self, case: str, blocks: Sequence[tuple[int, PlacedBlock]], indent: int) -> None:
         out, middle = self._out, len(blocks) // 2
@@ -439,12 +472,6 @@ class _Emitter:
         index = node.upstreams[hole.attribute, hole.place]
         cycle = self._nodes[index].cycle
         return index in self._driver.replaced or (cycle is not None and cycle.sets_value)
-
-
-def _goes_on(case: Case, following: PlacedNode | PlacedBlock | None) -> bool:
-    """Return whether the next item is a block for another case of the same node."""
-    test = following.test if isinstance(following, PlacedBlock) else None
-    return isinstance(test, Case) and (test.index, test.inside) == (case.index, case.inside)
 
 
 class _Filled:

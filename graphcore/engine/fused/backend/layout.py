@@ -6,7 +6,9 @@ from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from graphcore.engine.fused.analysis.alike import Alike
 from graphcore.engine.fused.analysis.tests import Placed, PlacedBlock, PlacedNode, asked_flags
+from graphcore.engine.fused.backend.branches import Branches
 from graphcore.engine.fused.ir import (
     Attribute,
     Builtin,
@@ -38,6 +40,7 @@ _TAKEN = {
         "absent",
         "alone",
         "bits",
+        "branch",
         "cancelled",
         "current_frame",
         "cycle",
@@ -145,6 +148,8 @@ class Layout:
             (R15).
         symbols: for each name that stands for an object around a node, which other graphs of this
             shape have of their own, what it stands for.
+        lists: for each group of branches that share a text, the variable that holds them.
+        branches: their variables.
     """
 
     names: list[Mapping[Hole, str]]
@@ -164,6 +169,8 @@ class Layout:
     asks_session: bool
     may_linger: bool
     symbols: Mapping[str, Symbol]
+    lists: tuple[str, ...] = ()
+    branches: tuple[Branches, ...] = ()
 
 
 def lay_out(
@@ -173,6 +180,7 @@ def lay_out(
     replaced: Container[int],
     shared: Container[int] | None = None,
     is_subgraph: bool = False,
+    groups: Sequence[Alike] = (),
 ) -> Layout:
     """Return the layout.
 
@@ -184,8 +192,9 @@ def lay_out(
         shared: if other graphs of its shape use the function as well, the indices of the nodes that
             all of them have. The objects around the other nodes become symbols.
         is_subgraph: whether it is the function of a sub-graph.
+        groups: branches that share a text; only the nodes of the first of them get names.
     """
-    return _LayingOut(nodes, objects, replaced, shared, is_subgraph).layout(placed)
+    return _LayingOut(nodes, objects, replaced, shared, is_subgraph, groups).layout(placed)
 
 
 class _LayingOut:
@@ -196,7 +205,16 @@ class _LayingOut:
         replaced: Container[int],
         shared: Container[int] | None,
         is_subgraph: bool,
+        groups: Sequence[Alike],
     ) -> None:
+        self._groups = groups
+        self._follow = frozenset(
+            index
+            for group in groups
+            for place, members in group.members.items()
+            if place != group.first
+            for index in members
+        )
         self._nodes = nodes
         self._objects = objects
         self._replaced = replaced
@@ -212,7 +230,7 @@ class _LayingOut:
     def layout(self, placed: Placed) -> Layout:
         nodes = self._nodes
         # Values first: they have the shortest names.
-        values = [self._new(node.label) for node in nodes]
+        values = ["" if node.index in self._follow else self._new(node.label) for node in nodes]
         working = [
             self._new(f"{node.label}_value") if _is_withheld(node) else values[node.index]
             for node in nodes
@@ -228,6 +246,9 @@ class _LayingOut:
         runs = frozenset(_placed(placed.top))
         for node in nodes:
             index = node.index
+            if index in self._follow:
+                names.append(_NONE)
+                continue
             if node.cycle is None:
                 steps[index] = self._new(f"{node.label}_cycle")
                 states[index] = self._new(f"{node.label}_state")
@@ -264,7 +285,7 @@ class _LayingOut:
             )
             names.append(self._holes(node, needs.holes, dict(state + read)))
             kept.append(Kept(index, value, set_last, state, read, needs.fixed))
-        flagged = list(_flagged(placed.top))
+        flagged = [each for each in _flagged(placed.top) if each not in self._follow]
         if self._is_subgraph and not self._has_sources():
             # Nothing but its own text asks a sub-graph when nodes ticked, unless it has sources
             # (R15): a flag that no test asks for would only cost time.
@@ -289,6 +310,7 @@ class _LayingOut:
             asks_session,
             any(node.woken and not delivers(node) for node in nodes),
             self._symbols,
+            tuple(self._new(f"{nodes[each.owner].label}_branches") for each in self._groups),
         )
 
     def _has_sources(self) -> bool:

@@ -18,10 +18,12 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from itertools import repeat
 from types import FrameType
 from typing import Any, SupportsIndex
 
+from graphcore.engine.fused.backend.branches import Variables, branch_of, is_of_branch
 from graphcore.engine.fused.backend.layout import Kept, Layout
 from graphcore.engine.fused.ir import NodeIR
 from graphcore.engine.plan import Node
@@ -53,7 +55,8 @@ class Live:
         nodes: the nodes.
         layout: the function's variables.
         ticked_in: returns, from the variables, the number of the cycle in which a node last ticked.
-        owner_at: returns the index of the node to which a line of the function belongs, or -1.
+        owner_at: returns the index of the node to which a line of the function belongs, or -1,
+            given the variables.
 
     Attributes:
         mirrored: the indices of the nodes whose objects hold their value and last tick as well.
@@ -65,7 +68,7 @@ class Live:
         nodes: Sequence[NodeIR],
         layout: Layout,
         ticked_in: Callable[[int, Mapping[str, Any], int], int],
-        owner_at: Callable[[int], int],
+        owner_at: Callable[[int, Mapping[str, Any]], int],
     ) -> None:
         self._layout = layout
         self._ticked_in = ticked_in
@@ -111,6 +114,10 @@ class Live:
         frame = self._frame
         return None if frame is None else (variables_of(frame), frame.f_lineno)
 
+    def readable(self, variables: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return the function's variables together with those of its branches."""
+        return Variables(variables) if self._layout.branches else variables
+
     def kept_at(self, index: int) -> Kept | None:
         """Return the variables of a node by its index, `None` if it has none."""
         return self._kept_of_all().get(id(self._objects[index]))
@@ -136,12 +143,12 @@ class Live:
         if frame is None:  # the run has ended in the meantime
             return getattr(node, name)
         kept, own = self._kept_of(node), attributes_of(node)
-        variables = frame.f_locals
+        variables = self.readable(frame.f_locals)
         if name == "ticked_in":
             return self._tick_of(kept.node, frame)
         if name == "value":
             variable = kept.value
-            if kept.working != variable and self._owner_at(frame.f_lineno) == kept.node:
+            if kept.working != variable and self._owner_at(frame.f_lineno, variables) == kept.node:
                 variable = kept.working
             value = variables.get(variable, ABSENT) if variable else own.get("value", ABSENT)
             if value is ABSENT:
@@ -159,7 +166,8 @@ class Live:
         """
         while True:
             line, cycle = frame.f_lineno, frame.f_locals.get("cycle")
-            found = self._ticked_in(index, frame.f_locals, self._owner_at(line))
+            variables = self.readable(frame.f_locals)
+            found = self._ticked_in(index, variables, self._owner_at(line, variables))
             if (frame.f_lineno, frame.f_locals.get("cycle")) == (line, cycle):
                 return found
 
@@ -177,17 +185,17 @@ class Live:
             own = attributes_of(node)
             if name == "value" and kept.working:
                 if kept.working != kept.value:
-                    _write(frame, kept.working, value)
-                    if self._owner_at(frame.f_lineno) == kept.node:
+                    self._write(frame, kept.working, value)
+                    if self._owner_at(frame.f_lineno, frame.f_locals) == kept.node:
                         return True
                 if kept.value:
-                    _write(frame, kept.value, value)
+                    self._write(frame, kept.value, value)
                 if kept.node in self.mirrored or not kept.value:
                     own["value"] = value
                 return True
             for attribute, variable in (*kept.state, *kept.read):
                 if attribute == name:
-                    _write(frame, variable, value)
+                    self._write(frame, variable, value)
                     own[name] = value
                     return True
             if name in kept.fixed and own.get(name) is not value:
@@ -196,6 +204,15 @@ class Live:
                     'function has its value written in: run with tier="interpreted"'
                 )
             return False
+
+    def _write(self, frame: FrameType, variable: str, value: Any) -> None:
+        if not is_of_branch(variable):
+            _write(frame, variable, value)
+            return
+        # The function reads the node's attributes when it makes the branches.
+        with suppress(KeyError):
+            branch, name = branch_of(variable, frame.f_locals)
+            setattr(branch, name, value)
 
     def _kept_of(self, node: Node) -> Kept:
         return self._kept_of_all()[id(node)]

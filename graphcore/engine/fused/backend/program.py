@@ -78,6 +78,13 @@ class Program:
             index: (None if flag is None else layout.flags[flag], first, last)
             for index, (flag, first, last) in flags_of(placed.top).items()
         }
+        in_branches = frozenset(
+            index
+            for each in layout.branches
+            for members in each.alike.members.values()
+            for index in members
+        )
+        self._kept = [kept for kept in layout.kept if kept.node not in in_branches]
         self._held = [
             (kept.node, tuple(name for name, _ in (*kept.state, *kept.read)))
             for kept in layout.kept
@@ -125,9 +132,15 @@ class Program:
         """The code of the function."""
         return self._run.__code__
 
-    def owner_of(self, line: int | None) -> int:
-        """Return the index of the node to which a line of the function belongs, or -1."""
-        return self._owner_at(line)
+    def owners_of(self, line: int | None) -> Sequence[int]:
+        """Return the indices of the nodes whose cycles a line of the function runs, -1 for none."""
+        if line is None or line > len(self._owners):
+            return (-1,)
+        owner = self._owners[line - 1]
+        for each in self._layout.branches:
+            if owner in each.alike.members[each.alike.first]:
+                return each.owners(owner)
+        return (owner,)
 
     @property
     def source(self) -> str:
@@ -182,7 +195,7 @@ class Program:
         now = self._live.now()
         if now is None:
             return None
-        variables, line = now
+        variables, line = self._live.readable(now[0]), now[1]
         cycle, time = self._driver.moment(session, variables)
         if self._begins and line <= self._begins:  # it asks before it begins a cycle
             cycle = max(cycle - 1, 0)
@@ -239,13 +252,13 @@ class Program:
         # Some instructions belong to no line.
         line = traceback.tb_lineno or len(self._owners) + 1
         missing: Exception | None = None
-        unbound = unbound_in(error, traceback, self._readers) if last else None
+        unbound = self._unbound(error, traceback) if last else None
         if unbound is not None:
             name, line = unbound
             node = self._plan.nodes[self._readers[name].node]
             missing = no_value(node).with_traceback(error.__traceback__)
-        owner = self._owner_at(line)
         variables = variables_of(frame)
+        owner = self._owner_at(line, variables)
         self._driver.tell(session, variables)
         if self._driver.replaced and line == self._begins:
             if isinstance(error, Exception):
@@ -261,11 +274,33 @@ class Program:
             return None if raised is error else raised
         return missing
 
-    def _owner_at(self, line: int | None) -> int:
-        """Return the index of the node to which a line belongs, or -1."""
+    def _unbound(self, error: BaseException, traceback: TracebackType) -> tuple[str, int] | None:
+        """Return the value's variable that was read before it was bound, and the line of the read.
+
+        Args:
+            error: what the function raised.
+            traceback: the traceback's entry for the function.
+        """
+        for each in self._layout.branches:
+            name = each.unset(error)
+            if name in self._readers:
+                return name, traceback.tb_lineno
+        return unbound_in(error, traceback, self._readers)
+
+    def _owner_at(self, line: int | None, variables: Mapping[str, Any]) -> int:
+        """Return the index of the node to which a line belongs, or -1.
+
+        Args:
+            line: the line.
+            variables: the function's variables: they tell which branch runs a text that several
+                share.
+        """
         if line is None or line > len(self._owners):
             return -1
-        return self._owners[line - 1]
+        owner = self._owners[line - 1]
+        for each in self._layout.branches:
+            owner = each.owner(owner, variables)
+        return owner
 
     # The nodes' state
 
@@ -281,10 +316,23 @@ class Program:
         nodes, cycle, live = self._plan.nodes, session.cycle, self._live
         with live.lock:
             # Another thread may have assigned variables since the function returned.
-            variables = live.variables() or variables
+            variables = live.readable(live.variables() or variables)
             whole = failed == len(nodes)
             withheld: dict[int, Any] = {}
-            for index, value, working, state, *_ in self._layout.kept:
+            for branches in self._layout.branches:
+                for index, value, state, ticked_in in branches.nodes(variables):
+                    own = attributes_of(nodes[index])
+                    if value is not ABSENT:
+                        own["value"] = value
+                    if live.defaults:
+                        state = (each for each in state if not live.is_default(index, *each))
+                    own.update(state)
+                    own["ticked_in"] = (
+                        ticked_in
+                        if whole and ticked_in is not None
+                        else self._tick_of(index, variables, cycle, failed)
+                    )
+            for index, value, working, state, *_ in self._kept:
                 own = attributes_of(nodes[index])
                 # A failing cycle leaves its node as it is, even with a value that it set without
                 # ticking.
