@@ -15,6 +15,10 @@ settings.register_profile("default", deadline=None, derandomize="CI" in os.envir
 settings.register_profile("thorough", parent=settings.get_profile("default"), max_examples=1000)
 settings.load_profile("default")
 
+# Hundreds of processes are started, and each finds the byte code that an earlier one has written.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+os.environ.setdefault("PYTHONPYCACHEPREFIX", str(Path(__file__).parents[1] / "build" / "pycache"))
+
 # These tests hold on every tier, so they run on each. All other tests run on the default
 # tier.
 _FOLDERS = ("embedding", "engine", "operators", "operators/statistics", "sources")
