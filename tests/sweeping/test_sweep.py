@@ -1,4 +1,5 @@
 import io
+import re
 import sys
 from array import array
 from collections.abc import Callable
@@ -268,7 +269,8 @@ def test_progress_is_a_line_on_a_terminal_and_nothing_elsewhere(
         monkeypatch.setattr(sys, "stderr", stream)
         gc.sweep(crossover, SETS)
         shown = stream.getvalue()
-        assert ("sweep: 3 of 6 sets, 0 s left" in shown) == stream.isatty()
+        found = re.search(r"sweep: 3 of 6 sets, \d+ s left", shown)
+        assert (found is not None) == stream.isatty()
         assert shown.endswith(f"{' ' * 20}\r") or not shown
     monkeypatch.setattr(sys, "stderr", Terminal())
     gc.sweep(crossover, SETS, progress=False)
