@@ -4,11 +4,16 @@ import math
 import random
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import graphcore as gc
 
 FACTOR = 2.5
+
+
+class Pair(NamedTuple):
+    one: float
+    other: float
 
 
 @gc.node
@@ -220,8 +225,16 @@ JOINS: list[Callable[[Any, Any], Any]] = [
     lambda a, b: a - b if a > b else b - a,
     lambda a, b: a / b if b else 0.0,
     lambda a, b: a % b,
+    lambda a, b: Pair(a, b),
     lambda a, b: (a, b),
 ]
+
+
+def minus(pair: tuple[float, float]) -> float:
+    one, other = pair
+    return one - other
+
+
 FIGURES = ["mean", "std", "sum", "min", "max", "count", "var", "median", "skew", "first", "zscore"]
 TIMED: list[Callable[[Any, int], Any]] = [
     lambda one, d: one.delay(d),
@@ -232,6 +245,7 @@ TIMED: list[Callable[[Any, int], Any]] = [
     lambda one, d: one.every(d),
     lambda one, d: one.resample(d).last(),
     lambda one, d: one.resample(d).mean(),
+    lambda one, d: one.resample(d).ohlc().map(lambda bar: bar.open - bar.low + bar.start % 7),
 ]
 TOGETHER: list[Callable[[Any, Any], Any]] = [
     lambda one, other: one.merge(other),
@@ -317,7 +331,7 @@ def wired(seed: int, variant: int = 0) -> tuple[list[Any], dict[str, Any]]:
         one = streams[-1 - min(int(draw.expovariate(0.5)), len(streams) - 1)]
         other = draw.choice(streams)
         if one in pairs:
-            streams.append(one.map(lambda pair: pair[0] - pair[1]))
+            streams.append(one.map(draw.choice([minus, lambda pair: pair[0] - pair[1]])))
             continue
         if other in pairs:
             other = streams[0]
@@ -381,8 +395,8 @@ def _step(draw: random.Random, numbers: random.Random, one: Any, other: Any) -> 
         lambda: draw.choice(TIMED)(one, numbers.choice([1, 2, 3, 10])),
         lambda: draw.choice(TOGETHER)(one, other),
         lambda: gc.Stream(Reminded(one, numbers.choice([0, 1, 3]))),
-        lambda: one.join(other, draw.choice(JOINS[:-1])),
-        lambda: one.join(other, JOINS[-1]),
+        lambda: one.join(other, draw.choice(JOINS[:-2])),
+        lambda: one.join(other, draw.choice(JOINS[-2:])),
         lambda: draw.choice([lambda: one.with_latest(other), lambda: one.with_time()])(),
         lambda: gc.Stream(Accumulated(one, other, numbers.choice([1.0, 2.0]))),
         lambda: gc.Stream(Either(one, other)),
@@ -391,5 +405,5 @@ def _step(draw: random.Random, numbers: random.Random, one: Any, other: Any) -> 
     ]
     made = draw.choice(steps)()
     return made, made.node.operator in ("pairwise", "with_latest", "with_time") or (
-        getattr(made.node, "function", None) is JOINS[-1]
+        getattr(made.node, "function", None) in JOINS[-2:]
     )

@@ -59,8 +59,13 @@ class _Shower:
             return _ADDRESS.sub("0x", repr(value)) if kind is str else repr(value)
         if isinstance(value, gc.MutableNode):
             return f"<{self._places.get(id(value), kind.__name__)}>"
-        if kind is tuple:
-            return f"({', '.join([self.show(item) for item in value])})"
+        if isinstance(value, tuple):  # which object it is, the native tier does not keep
+            name = "" if kind is tuple else kind.__name__
+            return f"{name}({', '.join([self.show(item) for item in value])})"
+        about = vars(kind).get("__dataclass_params__")
+        if about is not None and about.frozen:
+            items = [self.show(getattr(value, field.name)) for field in dataclasses.fields(value)]
+            return f"{kind.__name__}({', '.join(items)})"
         if isinstance(value, _CODE):
             return f"<{getattr(value, '__qualname__', value)}>"
         if isinstance(value, types.MethodType):

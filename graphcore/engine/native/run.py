@@ -272,7 +272,11 @@ class Run:
         self._take()
         while True:
             try:
-                if machine is None or not machine.translation.surroundings.hold(self._variables):
+                if machine is None:
+                    raise Unfit
+                if not machine.translation.surroundings.hold(self._variables):
+                    # Other functions and classes make values of other kinds.
+                    self._prepared.variables.pop(kinds, None)
                     raise Unfit
                 machine.memory.load(self._variables, self._done)
                 if not self._prepared.lone:

@@ -8,6 +8,7 @@ have broken into it.
 from array import array
 from collections import deque
 from collections.abc import Iterator, Mapping, MutableMapping, Sequence
+from itertools import starmap
 from typing import Any
 
 from graphcore.engine.native.backend.layout import (
@@ -21,6 +22,7 @@ from graphcore.engine.native.backend.layout import (
     STATUS,
     Words,
 )
+from graphcore.engine.native.frontend.records import items_of, made
 from graphcore.engine.native.frontend.translation import Translation
 from graphcore.engine.native.frontend.values import ring_item
 from graphcore.engine.native.frontend.variables import Variables, kind_of, slot, tag_of
@@ -66,11 +68,11 @@ class Memory:
         self._floats = memoryview(self.words).cast("B").cast("d")
         self._rings = {name: _parts(kernel.rings[name]) for name in kernel.rings}
         self._lists = {name: _parts(kernel.lists[name]) for name in kernel.lists}
-        self._of_tuples = frozenset(
-            name
+        self._of_tuples = {
+            name: translation.variables.classes[ring_item(name)]
             for name in (*kernel.rings, *kernel.lists)
             if translation.variables.kinds.get(ring_item(name)) == {Kind.TUPLE}
-        )
+        }
         for place in words.rings.values():
             self.words[place + 2] = _ROOM - 1
         for place in words.lists.values():
@@ -245,12 +247,16 @@ class Memory:
             [self._places_of(f"{name}.{at}") for at in range(variables.lengths[name])]
             if Kind.TUPLE in kinds
             else [],
+            variables.classes.get(name, tuple),
         )
 
     def _put(self, places: "_Places", value: Any) -> None:
         kind = kind_of(value)
-        if kind is Kind.TUPLE and len(value) != len(places.items):
-            kind = Kind.OTHER
+        items: tuple[Any, ...] = ()
+        if kind is Kind.TUPLE:
+            items = items_of(value)
+            if type(value) is not places.cls or len(items) != len(places.items):
+                kind = Kind.OTHER
         if kind not in places.kinds:
             raise Unfit
         if places.tag >= 0:
@@ -258,7 +264,7 @@ class Memory:
         if kind is Kind.FLOAT:
             self._floats[places.of[kind]] = value
         elif kind is Kind.TUPLE:
-            for item, inner in zip(value, places.items, strict=True):
+            for item, inner in zip(items, places.items, strict=True):
                 self._put(inner, item)
         elif kind in places.of:
             self.words[places.of[kind]] = value
@@ -273,7 +279,7 @@ class Memory:
             case Kind.FLOAT:
                 return self._floats[places.of[kind]]
             case Kind.TUPLE:
-                return tuple(self._get(inner) for inner in places.items)
+                return made(places.cls, [self._get(inner) for inner in places.items])
         value = self.words[places.of[kind]]
         return bool(value) if kind is Kind.BOOL else value
 
@@ -284,9 +290,12 @@ class Memory:
             raise Unfit
         columns: list[Any] = [held]
         if held and name in self._of_tuples:
-            if set(map(type, held)) != {tuple} or set(map(len, held)) != {len(kinds)}:
+            if set(map(type, held)) != {self._of_tuples[name]}:
                 raise Unfit
-            columns = list(zip(*held, strict=True))
+            rows = list(map(items_of, held))
+            if set(map(len, rows)) != {len(kinds)}:
+                raise Unfit
+            columns = list(zip(*rows, strict=True))
         self.words[place], self.words[place + 1] = 0, len(held)
         while held and self.words[place + 2] + 1 < len(held):
             self.grow(list(self._rings).index(name))
@@ -308,15 +317,17 @@ class Memory:
         return self._joined(name, columns)
 
     def _joined(self, name: str, columns: list[list[Any]]) -> list[Any]:
-        if name in self._of_tuples:
-            return list(zip(*columns, strict=True))
+        cls = self._of_tuples.get(name)
+        if cls is not None:
+            rows = zip(*columns, strict=True)
+            return list(rows) if cls is tuple else list(starmap(cls, rows))
         return columns[0] if columns else []
 
 
 class _Places:
     """The words of one variable of Python."""
 
-    __slots__ = ("items", "kinds", "name", "of", "only", "tag")
+    __slots__ = ("cls", "items", "kinds", "name", "of", "only", "tag")
 
     def __init__(
         self,
@@ -326,6 +337,7 @@ class _Places:
         tag: int,
         of: dict[Kind, int],
         items: "list[_Places]",
+        cls: type,
     ) -> None:
         self.name = name
         self.kinds = kinds
@@ -333,6 +345,7 @@ class _Places:
         self.tag = tag
         self.of = of
         self.items = items
+        self.cls = cls
 
 
 def _parts(kinds: tuple[Kind, ...]) -> "list[array[Any]]":

@@ -12,6 +12,7 @@ from graphcore.engine.fused.frontend.source import file_of
 from graphcore.engine.native.frontend import operations
 from graphcore.engine.native.frontend.expressions import Expressions
 from graphcore.engine.native.frontend.operations import Untranslated
+from graphcore.engine.native.frontend.records import defaults_of, fields_of
 from graphcore.engine.native.frontend.values import Out, Scope, go_on, parts
 from graphcore.engine.native.frontend.variables import (
     NOTHING,
@@ -49,10 +50,12 @@ class Calls(Expressions):
 
     def call(self, node: ast.Call, scope: Scope, out: Out) -> Value:
         """Return the value of a call."""
-        if node.keywords or any(isinstance(each, ast.Starred) for each in node.args):
-            raise Untranslated("a call with keywords")
+        if any(isinstance(each, ast.Starred) for each in node.args):
+            raise Untranslated("a call with a star")
         if isinstance(node.func, ast.Attribute):
             owner = self.value(node.func.value, scope, out)
+            if node.keywords:
+                raise Untranslated("a call with keywords")
             if isinstance(owner, Ring):
                 return self._method(node, owner, node.func.attr, scope, out)
             if not isinstance(owner, Known):
@@ -62,9 +65,33 @@ class Calls(Expressions):
             function = self.value(node.func, scope, out)
         if not isinstance(function, Known):
             raise Untranslated("a call of what may not be a function")
-        value = self._called(node, function, scope, out)
+        cls = function.value
+        if isinstance(cls, type) and fields_of(cls):
+            value = self._record(node, cls, scope, out)
+        elif node.keywords:
+            raise Untranslated("a call with keywords")
+        else:
+            value = self._called(node, function, scope, out)
         self.surroundings.use(function)
         return value
+
+    def _record(self, node: ast.Call, cls: type, scope: Scope, out: Out) -> Value:
+        """Return a new record."""
+        names = fields_of(cls)
+        keywords = [each.arg for each in node.keywords]
+        if len(node.args) > len(names) or not set(keywords) <= set(names[len(node.args) :]):
+            raise Untranslated(f"a call of {cls.__name__} with other arguments")
+        nodes = [*node.args, *(each.value for each in node.keywords)]
+        values = self.operands(nodes, scope, out)
+        given = dict(zip([*names[: len(node.args)], *keywords], values, strict=True))
+        defaults = defaults_of(cls)
+        for name in names:
+            if name not in given:
+                if name not in defaults:
+                    raise Untranslated(f"a call of {cls.__name__} without {name}")
+                given[name] = self.constant(defaults[name])
+        record = Group(tuple(given[name] for name in names), cls)
+        return self.kept(record, self.place(node, scope), out)
 
     def _called(self, node: ast.Call, known: Known, scope: Scope, out: Out) -> Value:
         name, function = self.place(node, scope), known.value
@@ -76,8 +103,7 @@ class Calls(Expressions):
             and isinstance(node.args[0], ast.List)
         ):
             # What the fused tier makes of a list of upstreams that becomes a tuple.
-            items = self.operands(node.args[0].elts, scope, out)
-            return self.kept(Group(tuple(items)), name, out)
+            return self.tuple(node, node.args[0].elts, scope, out)
         match node.args:
             case [given, ast.Constant(str(attribute)), *default] if (
                 function is builtins.hasattr or function is builtins.getattr
@@ -130,7 +156,7 @@ class Calls(Expressions):
         match value:
             case Ring(name) | Appended(name):
                 return Length(Kind.INT, name)
-            case Group(items):
+            case Group(items) if value.is_tuple:
                 return Const(Kind.INT, len(items))
         raise Untranslated("a call of len")
 

@@ -63,7 +63,7 @@ class Conditions(Values):
             case Ring(ring):
                 return Op(Kind.BOOL, "int !=", (Length(Kind.INT, ring), Const(Kind.INT, 0)))
             case Group(items):
-                return Const(Kind.BOOL, bool(items))
+                return Const(Kind.BOOL, bool(items) or not value.is_tuple)
             case Several():
                 found = self.each_kind(
                     [value],

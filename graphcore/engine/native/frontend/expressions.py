@@ -2,10 +2,12 @@
 
 import ast
 from collections.abc import Sequence
+from functools import partial
 
 from graphcore.engine.native.frontend import operations
 from graphcore.engine.native.frontend.conditions import Conditions
 from graphcore.engine.native.frontend.operations import Untranslated
+from graphcore.engine.native.frontend.records import fields_of
 from graphcore.engine.native.frontend.values import NUMBERS, Out, Scope, go_on, ring_item
 from graphcore.engine.native.frontend.variables import (
     NOTHING,
@@ -34,14 +36,15 @@ class Expressions(Conditions):
         """Return the value of an expression."""
         match node:
             case ast.Constant(given):
-                return self._constant(given)
+                return self.constant(given)
             case ast.Name(name):
                 return self.name(name, scope, out)
             case ast.Attribute(owner, name):
                 held = self.value(owner, scope, out)
                 if isinstance(held, Known):
                     return self.surroundings.of_attribute(held, name)
-                raise Untranslated(f"the attribute {name}")
+                read = partial(self._field, name)
+                return self.each_kind([held], read, self.place(node, scope), out)
             case ast.BinOp(left, operator, right):
                 return self._binary(node, operator, [left, right], scope, out)
             case ast.UnaryOp(ast.Not()) | ast.Compare() | ast.BoolOp() if self._is_test(node):
@@ -58,13 +61,32 @@ class Expressions(Conditions):
             case ast.IfExp(test, body, orelse):
                 return self._choice(node, self.test(test, scope, out), body, orelse, scope, out)
             case ast.Tuple(items):
-                values = self.operands(items, scope, out)
-                return self.kept(Group(tuple(values)), self.place(node, scope), out)
+                return self.tuple(node, items, scope, out)
             case ast.Subscript():
                 return self._subscript(node, scope, out)
             case ast.Call():
                 return self.call(node, scope, out)
         raise Untranslated(f"an expression of the kind {type(node).__name__}")
+
+    def tuple(self, node: ast.expr, items: Sequence[ast.expr], scope: Scope, out: Out) -> Value:
+        """Return a tuple of some expressions."""
+        items = [part for each in items for part in _unpacked(each)]
+        given = [each.value if isinstance(each, ast.Starred) else each for each in items]
+        values: list[Value] = []
+        for each, value in zip(items, self.operands(given, scope, out), strict=True):
+            if not isinstance(each, ast.Starred):
+                values.append(value)
+            elif isinstance(value, Group) and value.is_tuple:
+                values += value.items
+            else:
+                raise Untranslated("a star before what is no tuple")
+        return self.kept(Group(tuple(values)), self.place(node, scope), out)
+
+    def _field(self, name: str, given: list[Value], _: Out) -> Value:
+        match given:
+            case [Group(items, of)] if name in fields_of(of):
+                return items[fields_of(of).index(name)]
+        raise Untranslated(f"the attribute {name}")
 
     def call(self, node: ast.Call, scope: Scope, out: Out) -> Value:
         """Return the value of a call."""
@@ -87,7 +109,12 @@ class Expressions(Conditions):
             return Ring(variable, self.rings[variable])
         return self.variables.read(variable, out, self.traps)
 
-    def _constant(self, given: object) -> Value:
+    def constant(self, given: object) -> Value:
+        """Return a constant of Python.
+
+        Raises:
+            Untranslated: if the kernel cannot hold it.
+        """
         match given:
             case None:
                 return NOTHING
@@ -172,7 +199,9 @@ class Expressions(Conditions):
         if isinstance(owner, Known) and isinstance(owner.value, dict | list | tuple):
             raise Untranslated("an item of an object")
         match owner, index:
-            case Group(items), Const(Kind.INT, place) if -len(items) <= place < len(items):
+            case Group(items), Const(Kind.INT, place) if owner.is_tuple and -len(
+                items
+            ) <= place < len(items):
                 return items[int(place)]
             case Delivered(kinds), Const(Kind.INT, place):
                 kind = kinds[int(place)]
@@ -182,3 +211,11 @@ class Expressions(Conditions):
             case Ring(ring), Expr(Kind.INT):
                 return self.item(ring, index, f"{self.place(node, scope)}", out)
         raise Untranslated("an item")
+
+
+def _unpacked(node: ast.expr) -> list[ast.expr]:
+    """Return the items of a list that is written with a star before it; else the node itself."""
+    match node:
+        case ast.Starred(ast.List(items)):
+            return items
+    return [node]

@@ -149,7 +149,7 @@ class Statements(Calls):
                 if variable in self.rings or variable in self.lists:
                     raise Untranslated(f"{name} gets another object")
                 self.variables.assign(variable, value, out)
-            case ast.Tuple(targets), Group(items) if len(targets) == len(items):
+            case ast.Tuple(targets), Group(items) if value.is_tuple and len(targets) == len(items):
                 for each, item in zip(targets, items, strict=True):
                     self._store(each, item, scope, out)
             case _:

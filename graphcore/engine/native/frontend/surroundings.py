@@ -12,6 +12,7 @@ from collections.abc import Callable, Container, Mapping
 from types import CellType, FunctionType, ModuleType
 from typing import Any
 
+from graphcore.engine.fused.frontend.capture import ModuleGlobals
 from graphcore.engine.native.frontend.operations import Untranslated
 from graphcore.engine.native.frontend.variables import NOTHING, Known, Value, Variables, kind_of
 from graphcore.engine.native.ir import Kind
@@ -53,7 +54,7 @@ class Surroundings:
         self._held = held
         try:
             return all(get() is expected for get, expected in self._guards.values())
-        except (AttributeError, IndexError, KeyError, TypeError, ValueError):  # it is gone
+        except (AttributeError, LookupError, NameError, TypeError, ValueError):  # it is gone
             return False
 
     def of_variable(self, name: str, value: object) -> Known:
@@ -96,11 +97,14 @@ class Surroundings:
         given, get = owner.value, owner.get
         if isinstance(given, CellType) and name == "cell_contents":
             return self._found((*owner.path, "contents"), lambda: get().cell_contents)
-        if isinstance(given, ModuleType):
+        if isinstance(given, ModuleType | ModuleGlobals):
             self.use(owner)
             names = vars(given)
             if name in names:
                 return self._found(("global", id(names), name), lambda: names[name])
+            if isinstance(given, ModuleGlobals) and hasattr(builtins, name):
+                # The name may get a value in the module at any time.
+                return self._found(("module", id(names), name), lambda: getattr(given, name))
         elif isinstance(given, MutableNode) and name not in vars(given):
             cls = type(given)
             value = inspect.getattr_static(cls, name, None)

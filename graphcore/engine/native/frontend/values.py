@@ -141,8 +141,8 @@ class Values:
             case Const() | Ring() | Appended() | Known() | Delivered():
                 return value
             case Group(items):
-                return Group(
-                    tuple(self.kept(item, f"{name}.{at}", out) for at, item in enumerate(items))
+                return value.with_items(
+                    self.kept(item, f"{name}.{at}", out) for at, item in enumerate(items)
                 )
         self.variables.assign(name, value, out)
         return self.variables.read(name, out, self.traps)
@@ -260,7 +260,7 @@ class Values:
         for place in range(self.variables.lengths[first]):
             (inner,) = self.variables.kinds[f"{first}.{place}"]
             items.append(Item(inner, ring, place, index))
-        return Group(tuple(items))
+        return Group(tuple(items), self.variables.classes[first])
 
     def check_item(self, ring: str, value: Value) -> None:
         """Add the kind of a further item; refuse it if the items are then of several kinds."""

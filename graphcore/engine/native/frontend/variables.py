@@ -15,6 +15,7 @@ from typing import Any
 
 from graphcore.engine.native.frontend.flow import Flow
 from graphcore.engine.native.frontend.operations import Untranslated
+from graphcore.engine.native.frontend.records import fields_of, items_of
 from graphcore.engine.native.ir import (
     SCALARS,
     Assign,
@@ -42,9 +43,19 @@ class Several:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """A tuple."""
+    """A tuple, or a record of the class `of`."""
 
     items: tuple["Value", ...]
+    of: type = tuple
+
+    @property
+    def is_tuple(self) -> bool:
+        """Whether it has items, as a tuple or a named tuple."""
+        return issubclass(self.of, tuple)
+
+    def with_items(self, items: Iterable["Value"]) -> "Group":
+        """Return a tuple or record of the same class with other items."""
+        return Group(tuple(items), self.of)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +131,8 @@ class Variables:
 
     Attributes:
         kinds: for each variable, the kinds that it may hold.
-        lengths: for each variable that may hold a tuple, the number of its items.
+        lengths: for each variable that may hold a tuple or record, the number of its items.
+        classes: for each of these, its class.
         changed: whether a kind has been added; the caller sets it back.
         flow: what is known at the present place of the code.
         constants: the bools that no cycle changes.
@@ -131,6 +143,7 @@ class Variables:
     def __init__(self) -> None:
         self.kinds: dict[str, set[Kind]] = {}
         self.lengths: dict[str, int] = {}
+        self.classes: dict[str, type] = {}
         self.changed = False
         self.flow = Flow()
         self.constants: dict[str, bool] = {}
@@ -154,29 +167,31 @@ class Variables:
         """Add the kind of a value that a variable of Python holds."""
         kind = kind_of(value)
         if kind is Kind.TUPLE:
-            assert isinstance(value, tuple)
             if self._may_split(name, value):
                 self._split(name, value)
             else:
                 kind = Kind.OTHER
         self._add(name, kind)
 
-    def _may_split(self, name: str, value: tuple[object, ...], depth: int = 0) -> bool:
-        """Return whether a tuple is of numbers, and as long as the others of this variable."""
+    def _may_split(self, name: str, value: object, depth: int = 0) -> bool:
+        """Return whether a tuple is of numbers, and like the others of this variable."""
+        items = items_of(value)
         return (
             depth < _DEEPEST
-            and self.lengths.get(name, len(value)) == len(value)
+            and self.lengths.get(name, len(items)) == len(items)
+            and self.classes.get(name, type(value)) is type(value)
             and all(
                 self._may_split(f"{name}.{at}", item, depth + 1)
-                if type(item) is tuple
+                if kind_of(item) is Kind.TUPLE
                 else kind_of(item)
-                for at, item in enumerate(value)
+                for at, item in enumerate(items)
             )
         )
 
-    def _split(self, name: str, value: tuple[object, ...]) -> None:
-        self.lengths[name] = len(value)
-        for at, item in enumerate(value):
+    def _split(self, name: str, value: object) -> None:
+        items = items_of(value)
+        self.lengths[name], self.classes[name] = len(items), type(value)
+        for at, item in enumerate(items):
             self.observe(f"{name}.{at}", item)
 
     def slots(self, names: Iterable[str]) -> dict[str, Kind]:
@@ -229,7 +244,7 @@ class Variables:
                 if not kinds:
                     raise Unsettled(name)
                 items.append(self.part(item, kinds[0]) if len(kinds) == 1 else Several(item, kinds))
-            return Group(tuple(items))
+            return Group(tuple(items), self.classes[name])
         return Read(kind, slot(name, kind))
 
     def assign(self, name: str, value: Value, out: list[Statement], depth: int = 0) -> None:
@@ -276,6 +291,8 @@ class Variables:
             raise Untranslated(f"{name} gets a tuple that is nested too deep")
         if self.lengths.setdefault(name, len(value.items)) != len(value.items):
             raise Untranslated(f"{name} gets tuples of several lengths")
+        if self.classes.setdefault(name, value.of) is not value.of:
+            raise Untranslated(f"{name} gets tuples or records of several classes")
         for place, item in enumerate(value.items):
             self.assign(f"{name}.{place}", item, out, depth + 1)
 
@@ -318,7 +335,7 @@ _WORD = range(-(1 << 63), 1 << 63)
 def kind_of(value: object) -> Kind:
     """Return the kind of a value; of integers past 64 bits and all that is no number, `OTHER`.
 
-    A tuple may hold anything: `Variables.observe` looks into it.
+    A tuple or record may hold anything: `Variables.observe` looks into it.
     """
     if value is None:
         return Kind.NONE
@@ -329,4 +346,4 @@ def kind_of(value: object) -> Kind:
         return Kind.INT if value in _WORD else Kind.OTHER
     if of is float:
         return Kind.FLOAT
-    return Kind.TUPLE if of is tuple else Kind.OTHER
+    return Kind.TUPLE if of is tuple or fields_of(of) else Kind.OTHER
