@@ -347,6 +347,17 @@ class Source(MutableNode[T]):
         """
         return None
 
+    def arrays(self, start: int) -> Chunks | None:
+        """Return the same events as `chunks`, in arrays as those of `columns` where they fit in.
+
+        A tier that wants arrays asks here if there are no `columns`. `None` if the source has no
+        other chunks than those of `chunks`.
+
+        Args:
+            start: the run's first engine time, ns.
+        """
+        return None
+
 
 class QueueNode(MutableNode[T]):
     """A node that keeps values in a queue, of which it delivers one a cycle at the same time.

@@ -88,6 +88,14 @@ def arrays_from(start: int, times: Any, values: Any) -> tuple[Any, Any] | None:
     return both if all(each.flags.c_contiguous for each in both) else None
 
 
+def since(chunks: Chunks, start: int) -> Chunks:
+    """Yield the chunks without the events before `start`."""
+    for times, values in chunks:
+        first = bisect_left(times, start) if len(times) and times[0] < start else 0
+        if first < len(times):
+            yield (times[first:], values[first:]) if first else (times, values)
+
+
 def begin(chunks: Chunks, start: int | None) -> tuple[int, list[Chunk]]:
     """Skip the events before `start`, if that is given.
 

@@ -22,6 +22,7 @@ from graphcore.sources.events import (
     chunks_of_pairs,
     is_in_memory,
     one_by_one,
+    since,
     spaced,
     until_failure,
 )
@@ -59,6 +60,7 @@ class Replay(Source[T], Generic[T]):
         self._rest: Chunks = iter(())
         self._used = False
         self._given: tuple[Any, Any] | None = None
+        self._open_arrays: Callable[[int], Chunks] | None = None
 
     def first_event(self) -> int | None:
         chunks = self._open(0)
@@ -108,6 +110,13 @@ class Replay(Source[T], Generic[T]):
     def keep(self, times: Any, values: Any) -> None:
         """Keep what the source was made of, for `columns`."""
         self._given = times, values
+
+    def arrays(self, start: int) -> Chunks | None:
+        return None if self._open_arrays is None else since(self._open_arrays(start), start)
+
+    def keep_arrays(self, open_arrays: Callable[[int], Chunks]) -> None:
+        """Keep what returns the same events as `open_events` in arrays, for `arrays`."""
+        self._open_arrays = open_arrays
 
     def _open(self, start: int) -> Chunks:
         if self._peeked is not None:

@@ -4,6 +4,7 @@ A source is read a chunk at a time. Cycles run up to the time to which the event
 have been read.
 """
 
+import sys
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
@@ -76,7 +77,7 @@ class Incoming:
     def __init__(self, source: Source[Any], start: int, most: int) -> None:
         columns = source.columns(start)
         self._chunks: Iterator[Any] = (
-            iter([columns]) if columns is not None else source.chunks(start)
+            iter([columns]) if columns is not None else source.arrays(start) or source.chunks(start)
         )
         self._most = most
         self._arrays: tuple[Kind, Any, Any] | None = None
@@ -115,19 +116,20 @@ class Incoming:
         times, values = self.times[self.place :], self.values[self.place :]
         self.place, self._arrays = 0, None
         enough = max(self._most, len(times) + 1)  # all that was read before may be at one time
+        parts = [(times, values)] if len(times) else []
+        count = len(times)
         try:
-            while not self.is_over and len(times) < enough:
+            while not self.is_over and count < enough:
                 chunk = next(self._chunks, None)
                 if chunk is None:
                     self.is_over = True
-                elif not len(times) and hasattr(chunk[1], "tolist"):
-                    times, values = chunk
                 else:
-                    times, values = list(times), list(values)
-                    times += chunk[0]
-                    values += chunk[1]
+                    parts.append(chunk)
+                    count += len(chunk[0])
         except Exception as error:  # raised in a cycle of its own, after the event before it
             self.is_over, self.error = True, error
+        if len(parts) > 1 or not len(times):
+            times, values = _joined(parts)
         if len(times):
             self.last = int(times[-1])
         self.times, self.values = times, values
@@ -172,6 +174,24 @@ class Incoming:
             len(times) - self.place,
             (times, values),
         )
+
+
+def _joined(parts: Sequence[tuple[Any, Any]]) -> tuple[Any, Any]:
+    """Return the times and the values of all parts: as arrays if they are arrays of one type."""
+    if len(parts) == 1 and hasattr(parts[0][1], "tolist"):
+        return parts[0]
+    types = {str(getattr(values, "dtype", "")) for _, values in parts}
+    columns = zip(*parts, strict=True) if parts else ((), ())
+    if len(types) == 1 and "" not in types:
+        times, values = map(sys.modules["numpy"].concatenate, columns)
+        return times, values
+    times, values = ([value for part in column for value in _in_python(part)] for column in columns)
+    return times, values
+
+
+def _in_python(values: Any) -> Any:
+    """Return the values of an array as Python's numbers; other values as they are."""
+    return values.tolist() if hasattr(values, "tolist") else values
 
 
 def _address(values: Any) -> int:

@@ -5,6 +5,8 @@ value in the same cycle again, an event with the value `WAIT` stands for each ea
 time in which the recorded stream did not tick.
 """
 
+import glob
+import os
 from collections.abc import Callable, Iterator
 from functools import partial
 from math import inf
@@ -91,7 +93,14 @@ def _make_read(
     def events(_: int) -> Any:
         return side_by_side(_of_files(files_of(path, ending), wanted, open_file, waits))
 
-    return Replay(events, False, True, policy, check_speed(speed))
+    def arrays(_: int) -> Any:
+        found = files_of(path, ending)
+        return _arrays(found[0], wanted, in_folders(found, wanted, open_file))
+
+    source = Replay[Any](events, False, True, policy, check_speed(speed))
+    if waits and ending == ".parquet" and not glob.has_magic(path) and not os.path.isdir(path):
+        source.keep_arrays(arrays)
+    return source
 
 
 def make_recorded(path: str) -> Replay[Any]:
@@ -157,6 +166,18 @@ def _chunks(where: str, wanted: Wanted, open_file: Callable[[str], Any]) -> Iter
         rows = Rows(table.schema, wanted, where)
         for batch in table.batches(rows.columns):
             yield from rows.chunks(batch)
+
+
+def _arrays(where: str, wanted: Wanted, open_file: OpenTable) -> Iterator[Any]:
+    """Yield the rows of one table in arrays, and in lists where these cannot hold them."""
+    with open_file(where) as table:
+        rows = Rows(table.schema, wanted, where)
+        for batch in table.batches(rows.columns):
+            found = rows.arrays(batch)
+            if found is None:
+                yield from _with_waits(rows.chunks(batch))
+            else:
+                yield found
 
 
 def _alone(chunks: Iterator[Chunk]) -> Iterator[Events]:

@@ -100,6 +100,29 @@ class Rows:
             self.columns.append(wanted.by)
         self._values = self._reads_values(wanted)
         self.columns = list(dict.fromkeys(self.columns))
+        self._numbers = self._column_of_numbers(wanted)
+
+    def arrays(self, batch: Any) -> tuple[Any, Any] | None:
+        """Return the times and the values of the next batch as arrays of numpy.
+
+        Returns:
+            `None` for anything but numbers without missing ones, at times that are in order; then
+            `chunks` has to be asked.
+        """
+        if self._numbers is None or not batch.num_rows:
+            return None
+        times, values = batch.column(self._time), batch.column(self._numbers)
+        if times.null_count or values.null_count:
+            return None
+        stamps = times.cast(tables_module("pyarrow").int64()).to_numpy()
+        first = stamps[0] if self._previous is None else self._previous
+        if stamps[0] < first or (stamps[1:] < stamps[:-1]).any():
+            return None
+        found = values.to_numpy(zero_copy_only=False)
+        kind = {"f": "float64", "b": "bool"}.get(found.dtype.kind, "int64")
+        self._previous = int(stamps[-1])
+        self._row += batch.num_rows
+        return stamps, found.astype(kind, copy=False)
 
     def chunks(self, batch: Any) -> Iterator[Chunk]:
         """Yield the rows of the next batch, in one chunk if nothing is wrong with them.
@@ -170,6 +193,25 @@ class Rows:
         raise RunError(
             f"{self._where} has no column `{name}`; its columns are {', '.join(names)}{hint}"
         )
+
+    def _column_of_numbers(self, wanted: Wanted) -> str | None:
+        """Return the column of the values if arrays of numpy hold what it and the times hold."""
+        others = [name for name in self.columns if name != self._time]
+        if self._is_recording or wanted.by is not None or len(others) != 1:
+            return None
+        [name], types = others, tables_module("pyarrow.types")
+        arrow, times = self._type_of(name), self._type_of(self._time)
+        whole = types.is_integer(arrow) and not types.is_uint64(arrow)
+        if not (whole or types.is_float64(arrow) or types.is_float32(arrow)) and not (
+            types.is_boolean(arrow)
+        ):
+            return None
+        if not (types.is_timestamp(times) and times.unit == "ns") and not types.is_int64(times):
+            return None
+        is_row = wanted.kind not in (Any, bool, int, float)  # a record or a dict of the one column
+        if is_row or (wanted.value is None and name != "value"):
+            return None
+        return name if decoder(wanted.kind, arrow) is None else None
 
     def _reads_values(self, wanted: Wanted) -> _Values:
         """Return the function that makes the values of a batch."""

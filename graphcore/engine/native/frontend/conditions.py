@@ -181,6 +181,13 @@ class Conditions(Values):
             if len(kinds) == 1:
                 raise Untranslated(f"{left.id}, which holds no number")
             return Several(name, ()).is_of(Kind.OTHER)
+        if isinstance(right, Known) and right.value is not ABSENT:
+            # An object that is no number is none; a tuple may be a constant.
+            match self.value(left, scope, out):
+                case Expr():
+                    return Const(Kind.BOOL, False)
+                case Several() as given if Kind.TUPLE not in given.kinds:
+                    return Const(Kind.BOOL, False)
         if right is NOTHING:
             return self._is_of(self.value(left, scope, out), Kind.NONE)
         raise Untranslated("is")

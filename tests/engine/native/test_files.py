@@ -1,0 +1,112 @@
+"""Parquet files in machine code: read column by column, with the events and errors of rows."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import graphcore as gc
+
+np = pytest.importorskip("numpy")
+pa = pytest.importorskip("pyarrow")
+parquet = pytest.importorskip("pyarrow.parquet")
+pytest.importorskip("llvmlite")
+
+from graphcore.engine.native import feed
+from graphcore.engine.native import tier as native_tier
+from graphcore.engine.native.run import Pace
+from graphcore.tables.read import files, rows
+
+COUNT = 900
+
+
+@pytest.fixture(autouse=True)
+def short_pace(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(native_tier, "PACE", Pace(3, 250))
+    monkeypatch.setattr(files, "BATCH_ROWS", 100)
+    monkeypatch.setattr(rows, "BATCH_ROWS", 100)
+    monkeypatch.setenv("GRAPHCORE_CACHE", str(tmp_path / "cache"))
+
+
+def prices() -> Any:
+    return np.random.default_rng(2).normal(100, 5, COUNT)
+
+
+def times() -> Any:
+    return np.cumsum(np.random.default_rng(3).integers(0, 9, COUNT))
+
+
+def both(path: Path, at: Any, values: Any, **options: Any) -> tuple[str, list[Any]]:
+    """Run over a file on the fused and on the native tier; return what the latter tells and ticks.
+
+    What a run raises ends the ticks, as text.
+    """
+    parquet.write_table(pa.table({"at": at, "price": values}), path / "trades.parquet")
+    ticks: list[list[Any]] = []
+    for tier in ("fused", "native"):
+        price: gc.Stream[Any] = gc.read_parquet(
+            str(path / "trades.parquet"), time="at", value="price"
+        )
+        out = price.map(lambda x: x if x is None else x * 2).collect()
+        graph = gc.Graph(out)
+        raised = ""
+        try:
+            report = graph.run(tier=tier, **options)  # type: ignore[arg-type]  # a tier's name
+            raised = f"skipped {report.skipped}"
+        except Exception as error:
+            raised = f"{error}"
+        ticks.append([*((time, type(value), value) for time, value in out), raised])
+    assert list(map(repr, ticks[0])) == list(map(repr, ticks[1]))
+    return graph.explain("native"), ticks[1]
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda x: x,
+        lambda x: x.astype(np.float32),
+        lambda x: x.astype(np.int64),
+        lambda x: x.astype(np.int16),
+        lambda x: x > 100,
+    ],
+)
+def test_columns_of_numbers_are_read_as_arrays(
+    make: Callable[[Any], Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(values: Any) -> None:
+        raise AssertionError(f"{len(values)} values were copied from a list")
+
+    monkeypatch.setattr(feed, "column_of", refuse)
+    told, _ = both(tmp_path, times(), make(prices()))
+    assert told.startswith("native: 897 of 900")
+
+
+@pytest.mark.parametrize("options", [{"start": 1200}, {"until": 2000}, {"cycles": 333}])
+def test_bounds_end_a_run_over_a_file(options: dict[str, Any], tmp_path: Path) -> None:
+    stamps = pa.array(times()).cast(pa.timestamp("ns", "UTC"))
+    told, ticks = both(tmp_path, stamps, prices(), **options)
+    assert 100 < len(ticks) < COUNT
+    assert told.startswith("native")
+
+
+def test_missing_values_are_read_as_rows(tmp_path: Path) -> None:
+    values = prices().tolist()
+    values[450] = None
+    told, ticks = both(tmp_path, times(), pa.array(values))
+    assert ticks[450][2] is None
+    assert told.startswith("native")
+
+
+@pytest.mark.parametrize("row", [0, 250, 300, 899])
+def test_rows_before_a_wrong_time_are_delivered(row: int, tmp_path: Path) -> None:
+    at = times() + 10
+    at[row] = -5 if row else 10**9
+    _, ticks = both(tmp_path, at, prices())
+    assert "times must not go back" in ticks[-1]
+    assert len(ticks) == max(row, 1) + 1
+
+
+def test_a_file_of_two_types_of_times_and_of_none_runs(tmp_path: Path) -> None:
+    both(tmp_path, pa.array(times()).cast(pa.timestamp("us")), prices())
+    both(tmp_path, times()[:0], prices()[:0])
