@@ -133,7 +133,7 @@ def longer(x: float) -> float:
     if y > 3:
         return y - 1
     while y < 0 and y > -100:
-        y = y * 2 + 1
+        y = y * 2 - 1  # ever less, so that the loop ends
     return -y
 
 
