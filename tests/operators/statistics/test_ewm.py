@@ -42,8 +42,10 @@ def as_pandas(
     if weight.get("halflife") == "3s":
         weight = {**weight, "times": pd.DatetimeIndex(times)}
     series = pd.Series(values, dtype=float).replace([inf, -inf], nan)
-    result = getattr(series.ewm(**weight), statistic)().tolist()
-    pairs = list(zip(times.tolist(), result, strict=True))
+    result = getattr(series.ewm(**weight), statistic)()
+    if statistic in ("var", "std"):  # rounding gives pandas 0.0 for one value and some gaps
+        result = result.where(series.notna().cumsum() > 1)
+    pairs = list(zip(times.tolist(), result.tolist(), strict=True))
     return list(dropwhile(lambda pair: isnan(pair[1]), pairs))
 
 
