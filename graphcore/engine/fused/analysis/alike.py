@@ -21,6 +21,7 @@ from graphcore.engine.fused.analysis.tests import (
     PlacedBlock,
     PlacedNode,
     Test,
+    nodes_in,
 )
 from graphcore.engine.fused.analysis.tests import Held as HasTicked
 from graphcore.engine.fused.ir import (
@@ -104,7 +105,7 @@ def _alike_among(
 ) -> Iterator[Alike]:
     found: dict[Hashable, list[tuple[PlacedBlock, tuple[int, ...]]]] = {}
     for block in blocks:
-        members = tuple(_members(block))
+        members = tuple(nodes_in(block))
         of = [nodes[index] for index in members]
         if is_shared and any(_may_differ(node) for node in of):
             continue
@@ -121,17 +122,6 @@ def _alike_among(
                 by_case,
                 dict(zip(by_case, (members for _, members in group), strict=True)),
             )
-
-
-def _members(block: PlacedBlock) -> Iterator[int]:
-    """Yield the nodes of a block and of the blocks in it."""
-    for item in block.items:
-        if isinstance(item, PlacedBlock):
-            yield from _members(item)
-            continue
-        yield item.index
-        if item.dependants is not None:
-            yield from _members(item.dependants)
 
 
 def _is_plain(node: NodeIR, nodes: Sequence[NodeIR]) -> bool:

@@ -268,6 +268,17 @@ class _Placing:
         return Held(clock.flag)
 
 
+def nodes_in(block: PlacedBlock) -> Iterator[int]:
+    """Yield the nodes of a block and of the blocks in it."""
+    for item in block.items:
+        if isinstance(item, PlacedBlock):
+            yield from nodes_in(item)
+            continue
+        yield item.index
+        if item.dependants is not None:
+            yield from nodes_in(item.dependants)
+
+
 def asked_flags(block: PlacedBlock) -> Iterator[int]:
     """Yield the nodes whose flags a test asks for, some several times."""
     yield from _flags_in(block.test)

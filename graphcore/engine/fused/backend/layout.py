@@ -7,7 +7,13 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from graphcore.engine.fused.analysis.alike import Alike
-from graphcore.engine.fused.analysis.tests import Placed, PlacedBlock, PlacedNode, asked_flags
+from graphcore.engine.fused.analysis.tests import (
+    Placed,
+    PlacedBlock,
+    PlacedNode,
+    asked_flags,
+    nodes_in,
+)
 from graphcore.engine.fused.backend.branches import Branches
 from graphcore.engine.fused.ir import (
     Attribute,
@@ -243,7 +249,7 @@ class _LayingOut:
         dues: dict[int, str] = {}
         asks: set[Run] = set()
         asks_session = asks_due = False
-        runs = frozenset(_placed(placed.top))
+        runs = frozenset(nodes_in(placed.top))
         for node in nodes:
             index = node.index
             if index in self._follow:
@@ -480,17 +486,6 @@ def delivers(node: NodeIR) -> bool:
 
 def _is_withheld(node: NodeIR) -> bool:
     return node.cycle is not None and node.cycle.withheld
-
-
-def _placed(block: PlacedBlock) -> Iterator[int]:
-    """Yield the nodes that may run."""
-    for item in block.items:
-        if isinstance(item, PlacedBlock):
-            yield from _placed(item)
-            continue
-        yield item.index
-        if item.dependants is not None:
-            yield from _placed(item.dependants)
 
 
 def _flagged(block: PlacedBlock) -> Iterator[int]:
