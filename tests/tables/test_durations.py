@@ -30,11 +30,6 @@ class Counted:
     length: int
 
 
-@pytest.fixture(autouse=True)
-def in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-
-
 def values(path: str, *arguments: Any, **options: Any) -> list[Any]:
     return [value for _, value in ticks(gc.read_csv(path, *arguments, **options))]
 

@@ -37,11 +37,6 @@ class Typed:
     price: float
 
 
-@pytest.fixture(autouse=True)
-def in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-
-
 def write(root: str, table: pl.DataFrame, *columns: str) -> None:
     parquet.write_to_dataset(table.to_arrow(), root, partition_cols=list(columns))
 

@@ -25,11 +25,6 @@ SECOND = 10**9
 DAWN = 1_769_851_800_000_000_000  # 2026-01-31T09:30:00Z
 
 
-@pytest.fixture(autouse=True)
-def in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-
-
 def write(path: str, times: list[int], values: list[Any], rows: int | None = None) -> None:
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     parquet.write_table(pa.table({"time": times, "value": values}), path, row_group_size=rows)

@@ -45,11 +45,6 @@ def in_cycle(stream: gc.Stream[Any]) -> gc.Stream[Any]:
     return gc.Stream(InCycle(stream))
 
 
-@pytest.fixture(autouse=True)
-def in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-
-
 def recorded(values: list[Any], kind: Any = Any, read: Any = None) -> list[Any]:
     """Return the values as they come back."""
     gc.from_iterable(values).record("values.parquet", kind).run()

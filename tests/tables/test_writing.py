@@ -24,11 +24,6 @@ DAWN = 1_769_851_800_000_000_000  # 2026-01-31T09:30:00Z
 FORMATS = ["parquet", "csv", "ipc"]
 
 
-@pytest.fixture(autouse=True)
-def in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-
-
 def writer(stream: gc.Stream[Any], form: str) -> Callable[..., gc.Stream[Any]]:
     method: Callable[..., gc.Stream[Any]] = getattr(stream, f"write_{form}")
     return method
