@@ -1,6 +1,7 @@
 """One sweep on each kind of executor gives one table."""
 
 import multiprocessing
+import os
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
@@ -57,6 +58,15 @@ KINDS = {
     "dask": _Dask,
     "ray": _Ray,
 }
+
+
+# Dask sets MALLOC_TRIM_THRESHOLD_ and others for its workers in this process, and leaves them set.
+@pytest.fixture(autouse=True, scope="module")
+def environment_of_its_own() -> Iterator[None]:
+    before = dict(os.environ)
+    yield
+    os.environ.clear()
+    os.environ.update(before)
 
 
 @pytest.fixture(params=KINDS, scope="module")

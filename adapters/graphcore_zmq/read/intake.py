@@ -51,7 +51,8 @@ def keep_freed_memory() -> None:
 
     Each burst of large values is a megabyte that is soon freed. If its pages come from the kernel
     anew each time, a value of 64 kB takes twice as long. glibc keeps twice the size of the largest
-    block that it got from the kernel for itself and that was freed; see mallopt(3).
+    block that it got from the kernel for itself and that was freed, unless the environment says
+    otherwise by MALLOC_TRIM_THRESHOLD_ and its like; see mallopt(3).
     """
     bytearray(_KEPT_BYTES)
 

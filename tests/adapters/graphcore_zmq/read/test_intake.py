@@ -252,4 +252,4 @@ print(faults() - before)
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other libraries keep what they like")
 def test_the_memory_of_large_values_is_used_again():
     faults = subprocess.check_output([sys.executable, "-c", FAULTS])
-    assert int(faults) < 500  # more than 10,000 pages without
+    assert int(faults) < 500  # more than 5,000 without
