@@ -562,6 +562,8 @@ def views_of(graph: Graph) -> Views:
 
 
 def _number_of_cycles(argument: str, given: SupportsIndex) -> int:
+    if type(given) is int and given > 0:
+        return given  # `isinstance` with a protocol would take longer than the rest
     if isinstance(given, bool) or not isinstance(given, SupportsIndex):
         raise InvalidTypeError(f"{argument} must be a whole number, not {given!r}")
     number = given.__index__()

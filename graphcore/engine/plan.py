@@ -6,7 +6,6 @@ the vertices are the nodes' ids, since a user's class may have an `__eq__` of it
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from copy import copy
 from functools import cached_property
 from typing import Any
 
@@ -153,7 +152,8 @@ class Plan:
 
     def with_nodes(self, nodes: Sequence[Node]) -> "Plan":
         """Return this plan for other nodes that are wired in the same way."""
-        made = copy(self)
+        made = object.__new__(type(self))
+        vars(made).update(vars(self))
         made.nodes = list(nodes)
         own = [node.node if isinstance(node, Outside) else node for node in nodes]
         made.wired = own

@@ -29,6 +29,8 @@ _FAILURE = (FAILED,)
 _NO_MORE = ((repeat(None), repeat(None)),)
 _MISSING = object()
 _CHUNK = 4096
+# The first chunk is short: every run reads it, and machine code takes all events from the arrays.
+_FIRST_CHUNK = 64
 _NANOSECONDS = {"ns": 1, "us": 1_000, "ms": 1_000_000, "s": 1_000_000_000}
 
 
@@ -245,6 +247,11 @@ def _is_array(values: object) -> bool:
     return hasattr(values, "dtype") and hasattr(values, "tolist")
 
 
+def _is_plain_array(values: Any) -> bool:
+    """Return whether this is a numpy array of numbers or bools."""
+    return _is_array(values) and hasattr(values, "reshape") and values.dtype.kind in "biuf"
+
+
 def _is_polars(values: object) -> bool:
     return hasattr(values, "dtype") and hasattr(values, "to_physical")
 
@@ -257,6 +264,10 @@ def _chunks(values: Any) -> Iterator[list[Any]]:
     """Yield the items of a sequence, an array or a column in lists, as Python scalars."""
     to_list: Callable[[Any], list[Any]] = list
     factor = 1
+    if _is_plain_array(values):
+        for part in _parts(len(values)):
+            yield values[part].tolist()
+        return
     has_objects = not _is_columnar(values) or str(getattr(values, "dtype", "")) == "object"
     if hasattr(getattr(values, "dtype", None), "pyarrow_dtype") and values.dtype.kind not in "iuf":
         values = getattr(values, "array", values).__arrow_array__()
@@ -270,8 +281,8 @@ def _chunks(values: Any) -> Iterator[list[Any]]:
         to_list = methodcaller("to_pylist")
         if str(values.type).startswith(("timestamp", "duration")):
             values, factor = values.cast("int64"), _NANOSECONDS[values.type.unit]
-    for begin in range(0, len(values), _CHUNK):
-        chunk = to_list(values[begin : begin + _CHUNK])
+    for part in _parts(len(values)):
+        chunk = to_list(values[part])
         if has_objects:
             chunk = in_python(chunk)
         yield chunk if factor == 1 else [each and each * factor for each in chunk]
@@ -286,10 +297,18 @@ def _chunks_of_times(times: Any) -> Iterator[Sequence[Any]]:
     if _is_array(times) and not hasattr(times.dtype, "pyarrow_dtype"):
         whole = _array(times)
         if whole.dtype == "int64" and whole.ndim == 1:
-            for begin in range(0, len(whole), _CHUNK):
-                yield memoryview(whole[begin : begin + _CHUNK].copy())
+            for part in _parts(len(whole)):
+                yield memoryview(whole[part].copy())
             return
     yield from _chunks(times)
+
+
+def _parts(count: int) -> Iterator[slice]:
+    """Yield the chunks into which so many events are divided."""
+    end = 0
+    while end < count:
+        begin, end = end, end + (_CHUNK if end else _FIRST_CHUNK)
+        yield slice(begin, end)
 
 
 def _array(values: Any) -> Any:

@@ -80,7 +80,7 @@ class Incoming:
             iter([columns]) if columns is not None else source.arrays(start) or source.chunks(start)
         )
         self._most = most
-        self._arrays: tuple[Kind, Any, Any] | None = None
+        self._arrays: Columns | None = None  # of all events that are here
         self._kind = Kind.OTHER
         self._time_before = start
         self.times: Any = []
@@ -153,27 +153,24 @@ class Incoming:
         if self._arrays is None:
             times, values = self.times, self.values
             if hasattr(values, "tolist"):
-                self._arrays = _KINDS[values.dtype.kind], times, values
+                self._kind = _KINDS[values.dtype.kind]
             elif not values:
-                self._arrays = self._kind, array("q"), array("q")
+                times = values = array("q")
             else:
                 found = column_of(values)
                 if found is None:
                     return None
                 try:
-                    self._arrays = found[0], array("q", times), found[1]
+                    times = array("q", times)
                 except OverflowError:
                     return None
-            self._kind = self._arrays[0]
-        kind, times, values = self._arrays
+                self._kind, values = found
+            addresses = _address(times), _address(values)
+            self._arrays = Columns(self._kind, *addresses, len(times), (times, values))
+        kind, of_times, of_values, length, held = self._arrays
         width = 1 if kind is Kind.BOOL else 8
-        return Columns(
-            kind,
-            _address(times) + 8 * self.place,
-            _address(values) + width * self.place,
-            len(times) - self.place,
-            (times, values),
-        )
+        place = self.place
+        return Columns(kind, of_times + 8 * place, of_values + width * place, length - place, held)
 
 
 def _joined(parts: Sequence[tuple[Any, Any]]) -> tuple[Any, Any]:

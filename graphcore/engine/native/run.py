@@ -34,7 +34,7 @@ _FOR_EVER = 1 << 62
 # Stop and Ctrl-C are answered between two calls of the kernel, so a call has to be short: within
 # 50 ms also where it runs twice, because of a trap.
 _LONG = 10_000_000  # ns
-_LONGEST_LINE = 4  # ns that a line of the fused function takes in the kernel, if each is slow
+_SLOWER = 8  # times: how much longer the cycles of the next call may take than those of the last
 _FIRST, _SHORTEST = 1_024, 16
 _SOON = 8
 
@@ -92,7 +92,6 @@ class Prepared:
     Attributes:
         stretches: the function for each entry.
         loop: the function's loop.
-        lines: how many lines it has.
         lone: whether each event of the only source starts a cycle, and nothing else does.
         machines: the kernels, by the kinds of the sources' values.
         variables: the kinds that were found, by the same.
@@ -101,7 +100,6 @@ class Prepared:
 
     stretches: dict[Entry, Stretch]
     loop: Loop
-    lines: int
     lone: bool
     machines: dict[Kinds, Machine] = field(default_factory=dict)
     variables: dict[Kinds, Variables] = field(default_factory=dict)
@@ -132,8 +130,7 @@ class Run:
         for stretch in prepared.stretches.values():
             stretch.feed_to(feed)
         self._pace = pace
-        self._most = min(pace.chunk, max(_SHORTEST, _LONG // (_LONGEST_LINE * prepared.lines)))
-        self._size = min(self._most, prepared.size)
+        self._size = min(pace.chunk, prepared.size)
         self._variables: MutableMapping[str, Any] | None = None
         self._done = 0
         self._machine: Machine | None = None  # it holds the state, instead of the variables
@@ -330,7 +327,7 @@ class Run:
         began = perf_counter_ns()
         ran: int = code.run(memory.address, wanted)
         if memory.is_clean:
-            self._adapt(perf_counter_ns() - began)
+            self._adapt(perf_counter_ns() - began, ran)
             self._count_in(memory, ran)
             return ran == wanted > 0
         reason = memory.reason
@@ -366,11 +363,11 @@ class Run:
         for each, count in zip(self._feed.incoming, taken, strict=True):
             each.place += count
 
-    def _adapt(self, took: int) -> None:
+    def _adapt(self, took: int, ran: int) -> None:
         if took > _LONG:
             self._size = max(self._size // 2, _SHORTEST)
-        elif took < _LONG // 4:
-            self._size = min(2 * self._size, self._most)
+        elif ran == self._size and 2 * took * _SLOWER < _LONG:
+            self._size = min(2 * self._size, self._pace.chunk)
 
 
 def _first_trap(body: Body) -> int | None:

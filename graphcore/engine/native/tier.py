@@ -154,8 +154,7 @@ class Native(Fused):
             frozenset(layout.symbols),
         )
         loop = Loop(text)
-        lines = resumed.source.count("\n")
-        return loop.refused or Prepared(stretches, loop, lines, lone)
+        return loop.refused or Prepared(stretches, loop, lone)
 
     def _refusal(self, nodes: Sequence[NodeIR], placed: Placed) -> str:
         """Return why machine code cannot start the cycles; empty if it can."""

@@ -244,7 +244,8 @@ class SingleOperators(StreamBase[T]):
         return self._stream(single.PctChange(self, self._lagged(lag)))
 
     def _lagged(self, lag: int | Duration) -> MutableNode[T]:
-        if isinstance(lag, SupportsIndex) and not isinstance(lag, bool):
+        # First the usual type: `isinstance` with a protocol takes longer than the rest.
+        if type(lag) is int or (isinstance(lag, SupportsIndex) and not isinstance(lag, bool)):
             return single.Lag(self, whole(lag.__index__(), "lag", 1))
         return single.LagDuration(self, to_period(lag))
 

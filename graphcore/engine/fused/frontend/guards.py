@@ -3,6 +3,8 @@
 import builtins
 from abc import ABCMeta
 from collections.abc import Collection, Mapping
+from itertools import starmap
+from operator import attrgetter, is_
 from types import CellType, CodeType, FunctionType, NoneType, WrapperDescriptorType
 from typing import Any, cast
 
@@ -27,7 +29,7 @@ class Guards:
         self._codes: list[CodeType] = []
         self._cells: dict[int, tuple[CellType, Any]] = {}
         self._members: dict[tuple[type, str], Any] = {}
-        self._plain: dict[tuple[type, str], Any] = {}
+        self._plain: dict[tuple[type, str, None], Any] = {}  # by the arguments of `getattr`
         self._builtins: dict[tuple[int, str], tuple[FunctionType, Any]] = {}
 
     def kind(self, node: Any) -> None:
@@ -60,7 +62,10 @@ class Guards:
         # Of a function, asking the class gives the same, and takes a tenth of the time.
         is_plain = type(found) in _PLAIN and type(cls) in (type, ABCMeta)
         same = is_plain and getattr(cls, name, None) is found
-        (self._plain if same else self._members)[cls, name] = found
+        if same:
+            self._plain[cls, name, None] = found
+        else:
+            self._members[cls, name] = found
         if isinstance(found, FunctionType):
             self.function(found)
 
@@ -71,18 +76,18 @@ class Guards:
 
     def hold(self) -> bool:
         """Return whether all guarded objects are still the same."""
-        functions = zip(self._functions, self._codes, strict=True)
+        # In C as far as that goes: it is a large part of what a short run costs.
         entries = zip(self._where, self._names, self._values, strict=True)
         return (
             list(map(type, self._nodes)) == self._types
             and all(where.get(name, ABSENT) is value for where, name, value in entries)
             and all(_same(given, items) for given, items in self._items)
-            and all(function.__code__ is code for function, code in functions)
+            and all(map(is_, map(attrgetter("__code__"), self._functions), self._codes))
             and all(
                 is_bound(cell) and cell.cell_contents is value
                 for cell, value in self._cells.values()
             )
-            and all(getattr(cls, name, None) is found for (cls, name), found in self._plain.items())
+            and all(map(is_, starmap(getattr, self._plain), self._plain.values()))
             and all(found_in(cls, name) is found for (cls, name), found in self._members.items())
             and all(
                 is_builtin(function, name) and builtins_of(function).get(name) is value

@@ -5,6 +5,8 @@ of lists are appended when Python gets them back. Giving back may be repeated, b
 have broken into it.
 """
 
+import struct
+import sys
 from array import array
 from collections import deque
 from collections.abc import Iterator, Mapping, MutableMapping, Sequence
@@ -30,6 +32,13 @@ from graphcore.engine.native.ir import SCALARS, Kind
 
 CODES = {Kind.BOOL: "B", Kind.INT: "q", Kind.FLOAT: "d"}
 KINDS = {float: Kind.FLOAT, int: Kind.INT, bool: Kind.BOOL}
+# A word of each kind, for `struct`.
+_FORMATS = {
+    Kind.BOOL: "?7x" if sys.byteorder == "little" else "7x?",
+    Kind.INT: "q",
+    Kind.FLOAT: "d",
+}
+_TYPES = {kind: of for of, kind in KINDS.items()}
 _ROOM = 64
 _MISSING = object()
 
@@ -79,7 +88,9 @@ class Memory:
             self.words[place + 1] = _ROOM
         self.alarms = [array("q", bytes(8 * _ROOM)) for _ in range(2)]
         self.words[ROOM] = _ROOM
-        self._places = {name: self._places_of(name) for name in translation.carried}
+        places = {name: self._places_of(name) for name in translation.carried}
+        self._plain = _Plain({name: each for name, each in places.items() if each.is_plain})
+        self._places = {name: each for name, each in places.items() if not each.is_plain}
         self._inputs = {name: self._places_of(name) for name in translation.inputs}
         self._saved: list[tuple[array[Any], bytes]] = []
 
@@ -127,6 +138,7 @@ class Memory:
         ):
             raise Unfit
         self.words[DONE], self.words[STATUS] = done, CLEAN
+        self._plain.load(self.words, variables)
         for name, places in self._places.items():
             self._put(places, variables.get(name, _MISSING))
         for name, parts in self._rings.items():
@@ -152,6 +164,7 @@ class Memory:
 
     def store(self, variables: MutableMapping[str, Any]) -> None:
         """Give the variables back to Python."""
+        self._plain.store(self.words, variables)
         for name, places in self._places.items():
             value = self._get(places)
             if value is not _MISSING:
@@ -346,6 +359,49 @@ class _Places:
         self.of = of
         self.items = items
         self.cls = cls
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the variable always holds a number of one kind."""
+        return self.tag < 0 and self.only in SCALARS
+
+
+class _Plain:
+    """The variables that always hold a number of one kind, read and written all at once.
+
+    Args:
+        places: the words of each.
+    """
+
+    def __init__(self, places: Mapping[str, _Places]) -> None:
+        words = {each.of[each.only]: each for each in places.values()}
+        self._names = [words[word].name for word in sorted(words)]
+        self._types = [_TYPES[words[word].only] for word in sorted(words)]
+        first, last = min(words, default=0), max(words, default=-1)
+        self._offset = 8 * first
+        self._struct = struct.Struct(
+            "="
+            + "".join(
+                _FORMATS[words[word].only] if word in words else "8x"
+                for word in range(first, last + 1)
+            )
+        )
+
+    def load(self, words: "array[int]", variables: Mapping[str, Any]) -> None:
+        """Take Python's variables; the words between theirs become 0."""
+        values = [variables.get(name, _MISSING) for name in self._names]
+        if list(map(type, values)) != self._types:
+            raise Unfit
+        try:
+            self._struct.pack_into(words, self._offset, *values)
+        except struct.error:  # an integer past 64 bits
+            raise Unfit from None
+
+    def store(self, words: "array[int]", variables: MutableMapping[str, Any]) -> None:
+        """Give the variables back to Python."""
+        variables.update(
+            zip(self._names, self._struct.unpack_from(words, self._offset), strict=True)
+        )
 
 
 def _parts(kinds: tuple[Kind, ...]) -> "list[array[Any]]":
