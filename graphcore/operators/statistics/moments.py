@@ -16,7 +16,8 @@ from graphcore.operators.statistics.numerics import (
     central_powers,
     exact_mean,
     exact_sum,
-    powers,
+    four_powers,
+    two_powers,
     wide_deviation,
     wide_score,
 )
@@ -29,6 +30,7 @@ LOST = 2.0**24
 # far.
 DOUBTED = 1e5
 SMALL = 2.0**-80  # a sum of up to 2^80 values times this stays finite
+LEAST = 2.0**-900  # from here on, a sum of fourth powers has lost nothing to underflow
 
 
 @node(valid="any")
@@ -207,7 +209,7 @@ class Var(Window):
     def squares(self) -> float:
         squares = self.second - self.first * self.first / self.count
         if self.keeps and not squares * DOUBTED >= self.doubt:
-            self.pivot, self.first, self.second, _, _ = powers(self.values)
+            self.pivot, self.first, self.second = two_powers(self.values)
             self.doubt = self.second
             squares = self.second - self.first * self.first / self.count
         if squares < 0.0:  # but for rounding errors it is 0
@@ -312,18 +314,28 @@ class Shape(Window):
 
     def central(self) -> tuple[float, float, float]:
         """Return the sums of the second, third and fourth power of the distances from the mean."""
+        found = self.about_mean()
+        if self.keeps and not (
+            found[0] * DOUBTED >= self.doubt and found[2] * DOUBTED >= self.doubt_of_fourth
+        ):
+            self.pivot, self.first, self.second, self.third, self.fourth = four_powers(self.values)
+            self.doubt, self.doubt_of_fourth = self.second, self.fourth
+            found = self.about_mean()
+            fourth = found[2]
+            if not LEAST < fourth < inf:
+                found = central_powers(self.values)
+        return found
+
+    def about_mean(self) -> tuple[float, float, float]:
+        """Return these sums as the present state gives them."""
         mean = self.first / self.count
         squares = self.second - mean * self.first
-        fourth = self.fourth - mean * (
-            4.0 * self.third - mean * (6.0 * self.second - 3.0 * mean * self.first)
+        return (
+            squares,
+            self.third - mean * (3.0 * self.second - 2.0 * mean * self.first),
+            self.fourth
+            - mean * (4.0 * self.third - mean * (6.0 * self.second - 3.0 * mean * self.first)),
         )
-        if self.keeps and not (
-            squares * DOUBTED >= self.doubt and fourth * DOUBTED >= self.doubt_of_fourth
-        ):
-            self.pivot, self.first, self.second, self.third, self.fourth = powers(self.values)
-            self.doubt, self.doubt_of_fourth = self.second, self.fourth
-            return central_powers(self.values)
-        return squares, self.third - mean * (3.0 * self.second - 2.0 * mean * self.first), fourth
 
 
 @node(valid="any")

@@ -82,27 +82,60 @@ def exact_mean(values: Iterable[float]) -> float:
     return ldexp(float((Fraction(high) + Fraction(low)) / len(small)), _SCALE)
 
 
-def powers(values: Iterable[float]) -> tuple[float, float, float, float, float]:
-    """Return a pivot, and the sums of the first four powers of the values' distances from it.
+def plus(total: float, lost: float, value: float) -> tuple[float, float]:
+    """Return a sum with a further value, and what rounding has taken from it (TwoSum)."""
+    high = total + value
+    back = high - total
+    return high, lost + ((total - (high - back)) + (value - back))
+
+
+def nearest_to_mean(values: Iterable[float]) -> float:
+    """Return the value next to the mean."""
+    count = 0
+    first = total = lost = 0.0
+    for value in values:
+        if value == value:
+            if not count:
+                first = float(value)
+            count += 1
+            total, lost = plus(total, lost, value - first)
+    mean = first + (total + lost) / count
+    nearest, least = first, abs(first - mean)
+    for value in values:
+        away = abs(value - mean)
+        if away < least:
+            nearest, least = float(value), away
+    return nearest
+
+
+def two_powers(values: Iterable[float]) -> tuple[float, float, float]:
+    """Return a pivot, and the sums of the values' distances from it and of their squares.
 
     The pivot is the value next to the mean, so equal values have the distance 0 exactly. If a
-    power is too great for a float, all sums are NaN.
+    square is too great for a float, its sum is NaN. These are plain loops, which can run in machine
+    code.
     """
-    finite = [value for value in values if value == value]
-    try:
-        centre = exact_mean(finite)
-        pivot = min(finite, key=lambda value: abs(value - centre))
-        distances = [value - pivot for value in finite]
-        squares = [distance * distance for distance in distances]
-        return (
-            pivot,
-            fsum(distances),
-            fsum(squares),
-            fsum([square * distance for square, distance in zip(squares, distances, strict=True)]),
-            fsum([square * square for square in squares]),
-        )
-    except (OverflowError, ValueError):  # ValueError: fsum met both infinities
-        return nan, nan, nan, nan, nan
+    pivot = nearest_to_mean(values)
+    first = first_lost = second = second_lost = 0.0
+    for value in values:
+        if value == value:
+            distance = value - pivot
+            first, first_lost = plus(first, first_lost, distance)
+            second, second_lost = plus(second, second_lost, distance * distance)
+    return pivot, first + first_lost, second + second_lost
+
+
+def four_powers(values: Iterable[float]) -> tuple[float, float, float, float, float]:
+    """Return the same as `two_powers`, and the sums of the third and the fourth powers."""
+    pivot, first, second = two_powers(values)
+    third = third_lost = fourth = fourth_lost = 0.0
+    for value in values:
+        if value == value:
+            distance = value - pivot
+            square = distance * distance
+            third, third_lost = plus(third, third_lost, square * distance)
+            fourth, fourth_lost = plus(fourth, fourth_lost, square * square)
+    return pivot, first, second, third + third_lost, fourth + fourth_lost
 
 
 def wide_deviation(values: Iterable[float], degrees: int, divisor: float = 1.0) -> float:

@@ -16,6 +16,7 @@ import pytest
 import graphcore as gc
 
 np = pytest.importorskip("numpy")
+pd = pytest.importorskip("pandas")
 pytest.importorskip("llvmlite")
 
 from graphcore.engine.native import tier as native_tier
@@ -74,6 +75,21 @@ def test_statistics_of_integers_run_in_machine_code(figure: str, dtype: Any) -> 
 
     graph, _ = both(wire)
     assert re.match(r"native: 6\d\d of 700", first_line(graph))
+
+
+@pytest.mark.parametrize("figure", ["var", "std", "sem", "zscore", "skew", "kurt"])
+def test_sums_of_a_walk_are_taken_anew_in_machine_code(figure: str) -> None:
+    walk = np.random.default_rng(3).normal(size=3_000).cumsum()
+
+    def wire() -> Any:
+        return getattr(gc.replay(np.arange(3_000), walk).rolling(20), figure)().collect()
+
+    graph, values = both(wire)
+    expected = getattr(pd.Series(walk).rolling(20), figure, None)
+    if expected is not None:
+        np.testing.assert_allclose(values, expected().dropna(), rtol=1e-6)
+    assert first_line(graph).startswith("native: 2,9")
+    assert "but for Python" not in graph.explain("native")
 
 
 def test_an_average_of_integers_beyond_64_bits_is_pythons() -> None:

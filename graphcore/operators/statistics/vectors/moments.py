@@ -14,7 +14,7 @@ from graphcore.operators.statistics.moments import DOUBTED, LOST, SMALL
 from graphcore.operators.statistics.numerics import (
     exact_mean,
     exact_sum,
-    powers,
+    two_powers,
     wide_deviation,
     wide_score,
 )
@@ -179,7 +179,7 @@ class VectorVar(Vectors):
         if self.keeps:
             doubted = ~(squares * DOUBTED >= self.doubt) & (self.counts >= self.minimum)
             for element in np.flatnonzero(doubted):
-                pivot, first, second, _, _ = powers(self.column(element))
+                pivot, first, second = two_powers(self.column(element))
                 self.pivot[element], self.first[element] = pivot, first
                 self.second[element] = self.doubt[element] = second
                 squares[element] = second - first * first / counts[element]
