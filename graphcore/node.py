@@ -358,6 +358,15 @@ class Source(MutableNode[T]):
         """
         return None
 
+    def length(self, start: int) -> int | None:
+        """Return about how many events come in arrays; `None` if the source has none in arrays.
+
+        Args:
+            start: the run's first engine time, ns.
+        """
+        columns = self.columns(start)
+        return None if columns is None else len(columns[0])
+
 
 class QueueNode(MutableNode[T]):
     """A node that keeps values in a queue, of which it delivers one a cycle at the same time.

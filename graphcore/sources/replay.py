@@ -61,6 +61,7 @@ class Replay(Source[T], Generic[T]):
         self._used = False
         self._given: tuple[Any, Any] | None = None
         self._open_arrays: Callable[[int], Chunks] | None = None
+        self._count_arrays: Callable[[], int | None] = lambda: None
 
     def first_event(self) -> int | None:
         chunks = self._open(0)
@@ -114,9 +115,15 @@ class Replay(Source[T], Generic[T]):
     def arrays(self, start: int) -> Chunks | None:
         return None if self._open_arrays is None else since(self._open_arrays(start), start)
 
-    def keep_arrays(self, open_arrays: Callable[[int], Chunks]) -> None:
-        """Keep what returns the same events as `open_events` in arrays, for `arrays`."""
+    def length(self, start: int) -> int | None:
+        return self._count_arrays() if self._given is None else super().length(start)
+
+    def keep_arrays(
+        self, open_arrays: Callable[[int], Chunks], count: Callable[[], int | None]
+    ) -> None:
+        """Keep what returns the same events as `open_events` in arrays, and what counts them."""
         self._open_arrays = open_arrays
+        self._count_arrays = count
 
     def _open(self, start: int) -> Chunks:
         if self._peeked is not None:

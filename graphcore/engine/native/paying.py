@@ -38,10 +38,9 @@ class Auto(Native):
         if self._left_most:
             return "an earlier run left most of its cycles for Python"
         events = [
-            len(columns[0])
+            length
             for node in self._plan.nodes
-            if isinstance(node, Source)
-            and (columns := node.columns(session.start_time)) is not None
+            if isinstance(node, Source) and (length := node.length(session.start_time)) is not None
         ]
         if not events:
             return "no source has its events in arrays"

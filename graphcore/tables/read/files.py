@@ -26,10 +26,12 @@ class Table:
     Args:
         schema: its Arrow schema, with all columns.
         batches: returns its record batches, of some columns.
+        count: how many rows it has; `None` if that is not known before they are read.
     """
 
     schema: Any
     batches: Callable[[Sequence[str]], Iterator[Any]]
+    count: int | None = None
 
 
 OpenTable = Callable[[str], Any]
@@ -92,7 +94,11 @@ def opened_parquet(path: str) -> Iterator[Table]:
                 whole = stack.enter_context(
                     parquet.ParquetFile(file, buffer_size=_BUFFER, pre_buffer=False)
                 )
-                yield Table(whole.schema_arrow, lambda columns: _groups(path, whole, columns))
+                yield Table(
+                    whole.schema_arrow,
+                    lambda columns: _groups(path, whole, columns),
+                    whole.metadata.num_rows,
+                )
                 return
             stream = stack.enter_context(ipc.open_stream(file))
         except arrow.ArrowInvalid as error:

@@ -97,9 +97,14 @@ def _make_read(
         found = files_of(path, ending)
         return _arrays(found[0], wanted, in_folders(found, wanted, open_file))
 
+    def count() -> int | None:
+        with open_file(path) as table:
+            found: int | None = table.count
+            return found if Rows(table.schema, wanted, path).are_numbers else None
+
     source = Replay[Any](events, False, True, policy, check_speed(speed))
     if waits and ending == ".parquet" and not glob.has_magic(path) and not os.path.isdir(path):
-        source.keep_arrays(arrays)
+        source.keep_arrays(arrays, count)
     return source
 
 

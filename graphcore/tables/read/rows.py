@@ -21,6 +21,7 @@ from graphcore.tables.writing import MARK
 from graphcore.time import format_time, to_time
 
 BATCH_ROWS = 8_192
+_LATEST = (1 << 63) - 1  # ns
 _UNITS = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}
 # What pandas calls an index without a name when it makes columns.
 _UNNAMED_INDEX = re.compile(r"__index_level_\d+__")
@@ -75,6 +76,7 @@ class Rows:
 
     Attributes:
         columns: the names of the columns that have to be read.
+        are_numbers: whether arrays of numpy hold the values, unless some are missing.
 
     Raises:
         RunError: if a column is missing, or its name is that of two columns.
@@ -100,7 +102,10 @@ class Rows:
             self.columns.append(wanted.by)
         self._values = self._reads_values(wanted)
         self.columns = list(dict.fromkeys(self.columns))
+        times = self._type_of(wanted.time)
+        self._unit = _UNITS[times.unit] if tables_module("pyarrow.types").is_timestamp(times) else 1
         self._numbers = self._column_of_numbers(wanted)
+        self.are_numbers = self._numbers is not None
 
     def arrays(self, batch: Any) -> tuple[Any, Any] | None:
         """Return the times and the values of the next batch as arrays of numpy.
@@ -115,6 +120,11 @@ class Rows:
         if times.null_count or values.null_count:
             return None
         stamps = times.cast(tables_module("pyarrow").int64()).to_numpy()
+        if self._unit > 1:
+            latest = _LATEST // self._unit
+            if stamps.max() > latest or stamps.min() < -latest:
+                return None
+            stamps = stamps * self._unit
         first = stamps[0] if self._previous is None else self._previous
         if stamps[0] < first or (stamps[1:] < stamps[:-1]).any():
             return None
@@ -206,7 +216,7 @@ class Rows:
             types.is_boolean(arrow)
         ):
             return None
-        if not (types.is_timestamp(times) and times.unit == "ns") and not types.is_int64(times):
+        if not types.is_timestamp(times) and not types.is_int64(times):
             return None
         is_row = wanted.kind not in (Any, bool, int, float)  # a record or a dict of the one column
         if is_row or (wanted.value is None and name != "value"):

@@ -13,7 +13,7 @@ pa = pytest.importorskip("pyarrow")
 parquet = pytest.importorskip("pyarrow.parquet")
 pytest.importorskip("llvmlite")
 
-from graphcore.engine.native import feed
+from graphcore.engine.native import feed, paying
 from graphcore.engine.native import tier as native_tier
 from graphcore.engine.native.run import Pace
 from graphcore.tables.read import files, rows
@@ -61,6 +61,10 @@ def both(path: Path, at: Any, values: Any, **options: Any) -> tuple[str, list[An
     return graph.explain("native"), ticks[1]
 
 
+def refuse(values: Any) -> None:
+    raise AssertionError(f"{len(values)} values were copied from a list")
+
+
 @pytest.mark.parametrize(
     "make",
     [
@@ -74,9 +78,6 @@ def both(path: Path, at: Any, values: Any, **options: Any) -> tuple[str, list[An
 def test_columns_of_numbers_are_read_as_arrays(
     make: Callable[[Any], Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(values: Any) -> None:
-        raise AssertionError(f"{len(values)} values were copied from a list")
-
     monkeypatch.setattr(feed, "column_of", refuse)
     told, _ = both(tmp_path, times(), make(prices()))
     assert told.startswith("native: 897 of 900")
@@ -107,6 +108,45 @@ def test_rows_before_a_wrong_time_are_delivered(row: int, tmp_path: Path) -> Non
     assert len(ticks) == max(row, 1) + 1
 
 
-def test_a_file_of_two_types_of_times_and_of_none_runs(tmp_path: Path) -> None:
-    both(tmp_path, pa.array(times()).cast(pa.timestamp("us")), prices())
+@pytest.mark.parametrize("unit", ["us", "ms", "s"])
+def test_times_of_other_units_are_read_as_arrays(
+    unit: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feed, "column_of", refuse)
+    told, ticks = both(tmp_path, pa.array(times()).cast(pa.timestamp(unit)), prices())
+    assert told.startswith("native: 897 of 900")
+    factor = {"us": 10**3, "ms": 10**6, "s": 10**9}[unit]
+    assert [time for time, *_ in ticks[:-1]] == [int(time) * factor for time in times()]
+
+
+@pytest.mark.parametrize("late", [1 << 62, -1 << 63])
+def test_times_that_64_bits_of_nanoseconds_cannot_hold_are_pythons(
+    late: int, tmp_path: Path
+) -> None:
+    at = times()
+    at[-1 if late > 0 else 0] = late
+    _, ticks = both(tmp_path, pa.array(at).cast(pa.timestamp("us")), prices(), start=0)
+    assert late < 0 or ticks[-2][0] == late * 1_000
+
+
+def test_an_empty_file_runs(tmp_path: Path) -> None:
     both(tmp_path, times()[:0], prices()[:0])
+
+
+def test_the_tier_is_chosen_by_the_rows_of_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("FEWEST_EVENTS", "FEWEST_AGAIN"):
+        monkeypatch.setattr(paying, name, COUNT)
+    path = str(tmp_path / "trades.parquet")
+    parquet.write_table(pa.table({"at": times(), "price": prices(), "name": ["A"] * COUNT}), path)
+
+    def told(value: str) -> str:
+        graph = gc.Graph(gc.read_parquet(path, time="at", value=value).count())
+        graph.run(tier="auto")
+        return graph.explain("auto").partition("\n")[0]
+
+    assert told("price") == "native: 897 of 900 cycles ran in machine code"
+    assert told("name") == "fused: no source has its events in arrays"
+    monkeypatch.setattr(paying, "FEWEST_AGAIN", COUNT + 1)
+    assert told("price") == "fused: machine code pays from 901 events on, and here are 900"
