@@ -1,20 +1,23 @@
 """The plan: which nodes a graph has, in which order they run, and who wakes whom (R2, R3).
 
-networkx gives the order: topological, and among the possible orders the one in which the nodes
-were constructed. A tier reads a plan and changes nothing in it. Nodes are told apart by identity:
-the vertices are the nodes' ids, since a user's class may have an `__eq__` of its own.
+The order is topological, and among the possible orders the one in which the nodes were constructed.
+A tier reads a plan and changes nothing in it. Nodes are told apart by identity: they are found by
+their ids, since a user's class may have an `__eq__` of its own.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
-from typing import Any
-
-import networkx as nx
+from graphlib import CycleError, TopologicalSorter
+from heapq import heappop, heappush
+from typing import TYPE_CHECKING, Any
 
 from graphcore.errors import InvalidTypeError, WiringError, place_text, shorten
 from graphcore.node import MutableNode, Source, Upstreams, node_of
 from graphcore.output import OutputNode
 from graphcore.state import GraphState
+
+if TYPE_CHECKING:
+    import networkx as nx
 
 Node = MutableNode[Any]
 
@@ -73,8 +76,8 @@ class Plan:
     def __init__(
         self, roots: Iterable[Node], outside: Mapping[int, Node] = _NONE, oldest: int = 0
     ) -> None:
-        found, graph = _wire(roots, outside, oldest)
-        self.nodes = self.wired = _order(found, graph)
+        found, readers = _wire(roots, outside, oldest)
+        self.nodes = self.wired = _order(found, readers)
         self.outside: tuple[int, ...] = ()
         index = {id(node): i for i, node in enumerate(self.nodes)}
         shared: dict[tuple[int, ...], tuple[int, ...]] = {}
@@ -86,9 +89,9 @@ class Plan:
         for number, node in enumerate(self.nodes):
             triggered: list[int] = []
             waiting: list[int] = []
-            for dependant, edge in graph[id(node)].items():
+            for dependant, triggers in readers[id(node)].items():
                 reader = index[dependant]
-                if edge["active"]:
+                if triggers:
                     triggered.append(reader)
                     active[reader] += (number,)
                 else:
@@ -96,10 +99,9 @@ class Plan:
                 if found[dependant].valid == "all":
                     waiting.append(reader)
                     self.inputs[reader] += 1
-            triggers, gated = tuple(sorted(triggered)), tuple(sorted(waiting))
-            triggers = shared.setdefault(triggers, triggers)
-            self.triggers.append(triggers)
-            self.gated.append(shared.setdefault(gated, gated))
+            for indices, kept in ((triggered, self.triggers), (waiting, self.gated)):
+                ordered = tuple(sorted(indices))
+                kept.append(shared.setdefault(ordered, ordered))
         self.active, self.passive = active, passive
         if outside:
             self.outside = tuple(i for i, node in enumerate(self.wired) if id(node) in outside)
@@ -165,6 +167,8 @@ class Plan:
         Raises:
             InvalidTypeError: if networkx cannot tell the nodes apart.
         """
+        import networkx as nx
+
         _refuse_alike(self.nodes)
         graph: nx.DiGraph[Node] = nx.DiGraph()
         graph.add_nodes_from(self.nodes)
@@ -193,17 +197,16 @@ def _refuse_alike(nodes: Iterable[Node]) -> None:
 
 def _wire(
     roots: Iterable[Node], outside: Mapping[int, Node], oldest: int
-) -> "tuple[dict[int, Node], nx.DiGraph[int]]":
-    """Return what the roots reach, by id, and the graph of the ids.
+) -> tuple[dict[int, Node], dict[int, dict[int, bool]]]:
+    """Return what the roots reach, by id, and for each who reads it and whether that is active.
 
     Args:
         roots: the roots.
         outside: the nodes at which to stop, by id.
         oldest: the serial number from which on other nodes may be used.
     """
-    graph: nx.DiGraph[int] = nx.DiGraph()
     found = {id(root): root for root in roots}
-    graph.add_nodes_from(found)
+    readers: dict[int, dict[int, bool]] = {vertex: {} for vertex in found}
     waiting = list(found.values())
     while waiting:
         node = waiting.pop()
@@ -238,15 +241,14 @@ def _wire(
         for given, active in edges:
             upstream = node_of(given, f"an upstream of {node.name}")
             if id(upstream) not in found:
-                found[id(upstream)] = upstream
+                found[id(upstream)], readers[id(upstream)] = upstream, {}
                 waiting.append(upstream)
-            graph.add_edge(id(upstream), id(node), active=active)
+            readers[id(upstream)][id(node)] = active
         for partner in node.partners():
             if id(partner) not in found:
-                found[id(partner)] = partner
-                graph.add_node(id(partner))
+                found[id(partner)], readers[id(partner)] = partner, {}
                 waiting.append(partner)
-    return found, graph
+    return found, readers
 
 
 def _forgot_upstreams(cls: type[Node]) -> bool:
@@ -255,15 +257,30 @@ def _forgot_upstreams(cls: type[Node]) -> bool:
     return names_none and cls.cycle is not MutableNode.cycle and not issubclass(cls, Source)
 
 
-def _order(found: dict[int, Node], graph: "nx.DiGraph[int]") -> list[Node]:
-    def serial(vertex: int) -> int:
-        return found[vertex].serial
-
+def _order(found: dict[int, Node], readers: dict[int, dict[int, bool]]) -> list[Node]:
+    sorter: TopologicalSorter[int] = TopologicalSorter()
+    for vertex in found:
+        sorter.add(vertex)
+    for vertex, dependants in readers.items():
+        for dependant in dependants:
+            sorter.add(dependant, vertex)
     try:
-        return [found[each] for each in nx.lexicographical_topological_sort(graph, key=serial)]
-    except nx.NetworkXUnfeasible:
-        names = [found[edge[0]].name for edge in nx.find_cycle(graph)]
+        sorter.prepare()
+    except CycleError as error:
+        names = " -> ".join(found[vertex].name for vertex in error.args[1])
         raise WiringError(
-            f"the wiring has a cycle: {' -> '.join([*names, names[0]])}; "
+            f"the wiring has a cycle: {names}; "
             "close a loop with graphcore.feedback(), which delivers in the next cycle"
         ) from None
+    # Nodes with the same serial number, such as copies, run in the order in which they were found.
+    vertices = list(found)
+    numbers = {vertex: number for number, vertex in enumerate(vertices)}
+    ready: list[tuple[int, int]] = []
+    order: list[Node] = []
+    while sorter.is_active():
+        for vertex in sorter.get_ready():
+            heappush(ready, (found[vertex].serial, numbers[vertex]))
+        vertex = vertices[heappop(ready)[1]]
+        sorter.done(vertex)
+        order.append(found[vertex])
+    return order
