@@ -34,7 +34,7 @@ def main() -> None:
         # command ended; it could only change the exit code or cause a traceback.
         handlers = dict.fromkeys(handlers, signal.SIG_IGN)
     try:
-        application()(prog_name="graphcore")
+        application(*sys.argv[1:2])(prog_name="graphcore")
     except KeyboardInterrupt:  # while the sub-commands were loaded
         sys.exit(130)
     finally:
@@ -42,11 +42,17 @@ def main() -> None:
             signal.signal(number, handler)
 
 
-def application() -> "typer.Typer":
-    """Return the command with all its sub-commands; needs typer."""
+def application(called: str = "") -> "typer.Typer":
+    """Return the command; needs typer.
+
+    Args:
+        called: the name of the sub-command that will be called. The others are not loaded, which
+            would take longer than most commands. Any other text loads all of them.
+    """
     app = typer.Typer(no_args_is_help=True, add_completion=False)
     app.callback()(_graphcore)
-    for entry_point in sorted(entry_points(group=GROUP), key=lambda found: found.name):
+    found = sorted(entry_points(group=GROUP), key=lambda each: each.name)
+    for entry_point in [each for each in found if each.name == called] or found:
         _add(app, entry_point)
     return app
 

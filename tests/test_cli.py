@@ -114,6 +114,18 @@ def test_a_sub_command_that_cannot_be_loaded_breaks_no_other(run: Run) -> None:
     assert out.count("Not available") == 3
 
 
+def test_a_sub_command_loads_no_other(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "other_package.py").touch()
+    monkeypatch.syspath_prepend(tmp_path)
+    commands = {"greet": "some_package:greet", "other": "other_package:run"}
+    assert run("greet", "--help", **commands)[0] == 0
+    assert "other_package" not in sys.modules
+    assert "other" in run("--help", **commands)[1]
+    assert sys.modules.pop("other_package")
+
+
 def test_ctrl_c_while_sub_commands_load_ends_without_a_traceback(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
