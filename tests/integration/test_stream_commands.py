@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import re
+import shutil
 import signal
 import struct
 import subprocess
@@ -20,6 +21,7 @@ import pytest
 import zmq
 
 import graphcore as gc
+from graphcore import cli
 from graphcore.testing import ticks, wait_until
 from tests.integration.bare import bare_context
 from tests.integration.etcd_server import EtcdServer, free_port
@@ -267,9 +269,9 @@ def test_a_signal_ends_a_subscriber_that_waits(pub: Call, call: Call) -> None:
 
 
 PRESSES = [
-    (signal.SIGINT, signal.SIGINT),
+    pytest.param((signal.SIGINT, signal.SIGINT), marks=pytest.mark.thorough),
     (signal.SIGINT, signal.SIGINT, signal.SIGINT),
-    (signal.SIGTERM, signal.SIGTERM),
+    pytest.param((signal.SIGTERM, signal.SIGTERM), marks=pytest.mark.thorough),
     (signal.SIGTERM, signal.SIGINT, signal.SIGINT),
 ]
 
@@ -453,12 +455,19 @@ def test_a_name_stands_for_an_address(
     assert subscriber.end()[:2] == (0, b"a\nb\n")
 
 
-@pytest.fixture
-def keys(call: Call, tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def key_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Pairs of keys that `graphcore keys new` has made: `server`, `client` and `stranger`."""
+    folder = tmp_path_factory.mktemp("keys")
     for name in ("server", "client", "stranger"):
-        assert call("keys", "new", tmp_path / name).end()[0] == 0
-    return tmp_path
+        subprocess.run([*COMMAND, "keys", "new", folder / name], check=True, capture_output=True)
+    return folder
+
+
+@pytest.fixture
+def keys(key_files: Path, tmp_path: Path) -> Path:
+    """A copy of the pairs of keys."""
+    return shutil.copytree(key_files, tmp_path / "keys")
 
 
 def test_a_secured_publisher_lets_in_the_client_that_it_is_given(
@@ -663,11 +672,20 @@ def test_an_existing_recording_is_not_replaced_without_overwrite(
     ],
     ids=lambda given: " ".join(given) if isinstance(given, list) else "",
 )
-def test_errors_are_one_sentence(call: Call, arguments: list[str], message: str) -> None:
-    code, out, errors = call(*arguments).end()
-    assert (code, out) == (1, b"")
-    assert errors[-1].startswith(f"graphcore: {message}")
-    assert "Traceback" not in "\n".join(errors)
+def test_errors_are_one_sentence(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    message: str,
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["graphcore", *arguments])
+    with open(os.devnull) as nothing, pytest.raises(SystemExit) as ended:
+        monkeypatch.setattr(sys, "stdin", nothing)
+        cli.main()
+    out, errors = capsys.readouterr()
+    assert (ended.value.code, out) == (1, "")
+    assert errors.splitlines()[-1].startswith(f"graphcore: {message}")
+    assert "Traceback" not in errors
 
 
 def test_a_port_in_use_is_named(pub: Call, call: Call) -> None:
