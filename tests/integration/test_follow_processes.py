@@ -39,7 +39,10 @@ class Place:
         return address
 
 
-@pytest.fixture(params=["local", pytest.param("etcd", marks=pytest.mark.etcd)])
+ETCD = pytest.param("etcd", marks=pytest.mark.etcd)
+
+
+@pytest.fixture(params=["local", ETCD])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
     if request.param == "etcd":
         return Place("etcd", request.getfixturevalue("etcd").url)
@@ -73,6 +76,9 @@ def parts(seen: Watching) -> list[list[int]]:
     return found
 
 
+@pytest.mark.parametrize(
+    "place", [pytest.param("local", marks=pytest.mark.thorough), ETCD], indirect=True
+)
 def test_ten_rolling_replacements_lose_no_value_that_was_sent(registered, watching, place):
     sent = []
     ports = set()
