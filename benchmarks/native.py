@@ -57,7 +57,6 @@ _TARGETS: dict[str, dict[str, float]] = {
 }
 _REASONS = {
     _CROSSOVER: "each mean is tested for values that are not finite, which the peers' are not",
-    "rolling median(100)": "its sorted list has no translation, so Python runs each cycle",
 }
 
 

@@ -94,6 +94,19 @@ class Item(Expr):
     index: Expr
 
 
+@dataclass(frozen=True, slots=True)
+class Search(Expr):
+    """The place for a value in a sorted ring, from `low` on; it traps if `low` is negative.
+
+    If `after` is true, the place is after the items that are equal to the value, else before them.
+    """
+
+    ring: str
+    value: Expr
+    low: Expr
+    after: bool
+
+
 # Statements
 
 
@@ -184,6 +197,32 @@ class Drop:
 
 
 @dataclass(frozen=True, slots=True)
+class Insert:
+    """Insert an item into a list, part by part; the index is that of `list.insert`."""
+
+    ring: str
+    index: Expr
+    parts: tuple[Expr, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Remove:
+    """Remove an item of a list; it traps if there is no such item."""
+
+    ring: str
+    index: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class Replace:
+    """Put another item in place of one of a ring, part by part; it traps if there is none."""
+
+    ring: str
+    index: Expr
+    parts: tuple[Expr, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Clear:
     """Remove all items of a ring."""
 
@@ -227,6 +266,9 @@ Statement = (
     | At
     | Push
     | Drop
+    | Insert
+    | Remove
+    | Replace
     | Clear
     | Append
     | Wake

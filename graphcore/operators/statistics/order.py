@@ -27,8 +27,11 @@ class Sorted(Window):
     large: bool = state(False)
 
     def clear(self) -> None:
-        self.ordered = []
-        self.large = False
+        if self.large:
+            self.ordered = []
+            self.large = False
+        else:
+            self.ordered.clear()
 
     def add(self, value: Any) -> None:
         if self.large:

@@ -12,6 +12,7 @@ Llvm = Any  # llvmlite carries no types
 _MEMORY = {Kind.BOOL: BYTE, Kind.INT: WORD, Kind.FLOAT: DOUBLE}
 
 
+_BYTES = BYTE.as_pointer()
 _NO_ARGUMENTS = ir.FunctionType(ir.VoidType(), [])
 
 
@@ -73,6 +74,23 @@ class Access:
         self._check(array, place)
         given = self.build.zext(value, BYTE) if kind is Kind.BOOL else value
         self.build.store(given, self.build.gep(array.items, [place]))
+
+    def move_items(self, array: Array, begin: Llvm, to: Llvm, count: Llvm) -> None:
+        """Write that some items of an array move to another place, which may overlap theirs."""
+        b = self.build
+        last = b.sub(count, whole(1))
+        with b.if_then(b.icmp_signed(">", count, whole(0))):
+            for place in (begin, to):
+                self._check(array, b.add(place, last))
+            source, target = (
+                b.bitcast(b.gep(array.items, [place]), _BYTES) for place in (begin, to)
+            )
+            width = 1 if array.items.type == _BYTES else 8
+            move = b.module.globals.get("memmove")
+            if move is None:
+                of = ir.FunctionType(_BYTES, [_BYTES, _BYTES, WORD])
+                move = ir.Function(b.module, of, "memmove")
+            b.call(move, [target, source, b.mul(count, whole(width))])
 
     def _check(self, array: Array, place: Llvm) -> None:
         if not self._guarded:

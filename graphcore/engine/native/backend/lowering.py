@@ -45,6 +45,7 @@ from graphcore.engine.native.ir import (
     Expr,
     If,
     Input,
+    Insert,
     Item,
     Kernel,
     Kind,
@@ -55,6 +56,9 @@ from graphcore.engine.native.ir import (
     Op,
     Push,
     Read,
+    Remove,
+    Replace,
+    Search,
     Statement,
     Trap,
     TrapIf,
@@ -209,6 +213,12 @@ class _Lowering:
                 self._push(ring, parts)
             case Drop(ring, first):
                 self._drop(ring, first)
+            case Insert(ring, index, parts):
+                self._insert(ring, self._value(index), parts)
+            case Remove(ring, index):
+                self._remove(ring, self._value(index))
+            case Replace(ring, index, parts):
+                self._replace(ring, index, parts)
             case Clear(ring):
                 b.store(self._int(0), self._slots[f"{ring}.1"])
             case Wake(time):
@@ -279,18 +289,80 @@ class _Lowering:
             b.store(b.and_(b.add(head, self._int(1)), mask), self._slots[f"{ring}.0"])
         b.store(b.sub(length, self._int(1)), self._slots[f"{ring}.1"])
 
-    def _item(self, item: Item) -> Llvm:
+    def _from_start(self, given: Llvm, length: Llvm) -> Llvm:
+        """Write that a place is counted from the start; a negative one counts from the end."""
         b = self._build
-        head, length, mask = self._ring(item.ring)
-        given = self._value(item.index)
-        negative = b.icmp_signed("<", given, self._int(0))
-        place = b.select(negative, b.add(given, length), given)
+        return b.select(b.icmp_signed("<", given, self._int(0)), b.add(given, length), given)
+
+    def _place(self, ring: str, given: Llvm) -> Llvm:
+        """Write where in memory an item is; it traps if there is none."""
+        b = self._build
+        head, length, mask = self._ring(ring)
+        place = self._from_start(given, length)
         self._trap_if(b.icmp_unsigned(">=", place, length))
-        return self._access.load_item(
-            self._arrays[item.ring, item.part],
-            item.kind,
-            b.and_(b.add(head, place), mask),
-        )
+        return b.and_(b.add(head, place), mask)
+
+    def _item(self, item: Item) -> Llvm:
+        place = self._place(item.ring, self._value(item.index))
+        return self._access.load_item(self._arrays[item.ring, item.part], item.kind, place)
+
+    def _replace(self, ring: str, index: Expr, parts: tuple[Expr, ...]) -> None:
+        values = [self._value(part) for part in parts]
+        place = self._place(ring, self._value(index))
+        for at, (part, value) in enumerate(zip(parts, values, strict=True)):
+            self._access.store_item(self._arrays[ring, at], part.kind, place, value)
+
+    # The head of a list stays 0, so its items lie one after the other.
+
+    def _insert(self, ring: str, given: Llvm, parts: tuple[Expr, ...]) -> None:
+        b = self._build
+        values = [self._value(part) for part in parts]
+        _, length, mask = self._ring(ring)
+        self._trap_if(b.icmp_signed(">", length, mask), -1 - self._numbers[ring])
+        place = self._from_start(given, length)
+        place = b.select(b.icmp_signed("<", place, self._int(0)), self._int(0), place)
+        place = b.select(b.icmp_signed(">", place, length), length, place)
+        following = b.add(place, self._int(1))
+        for at, (part, value) in enumerate(zip(parts, values, strict=True)):
+            array = self._arrays[ring, at]
+            self._access.move_items(array, place, following, b.sub(length, place))
+            self._access.store_item(array, part.kind, place, value)
+        b.store(b.add(length, self._int(1)), self._slots[f"{ring}.1"])
+
+    def _remove(self, ring: str, given: Llvm) -> None:
+        b = self._build
+        place = self._place(ring, given)
+        following, left = b.add(place, self._int(1)), b.sub(self._ring(ring)[1], self._int(1))
+        for at in range(len(self._kernel.rings[ring])):
+            array = self._arrays[ring, at]
+            self._access.move_items(array, following, place, b.sub(left, place))
+        b.store(left, self._slots[f"{ring}.1"])
+
+    def _search(self, search: Search) -> Llvm:
+        """Write the bisection of Python's `bisect`, comparison by comparison."""
+        b = self._build
+        value, first = self._value(search.value), self._value(search.low)
+        self._trap_if(b.icmp_signed("<", first, self._int(0)))
+        head, length, mask = self._ring(search.ring)
+        array, kind = self._arrays[search.ring, 0], search.value.kind
+        before = b.block
+        top, halve, end = map(self._function.append_basic_block, ("top", "halve", "end"))
+        b.branch(top)
+        b.position_at_end(top)
+        low, high = b.phi(WORD), b.phi(WORD)
+        low.add_incoming(first, before)
+        high.add_incoming(length, before)
+        b.cbranch(b.icmp_signed("<", low, high), halve, end)
+        b.position_at_end(halve)
+        middle = b.lshr(b.add(low, high), self._int(1))
+        item = self._access.load_item(array, kind, b.and_(b.add(head, middle), mask))
+        less = b.fcmp_ordered if kind is Kind.FLOAT else b.icmp_signed
+        upper = b.not_(less("<", value, item)) if search.after else less("<", item, value)
+        low.add_incoming(b.select(upper, b.add(middle, self._int(1)), low), b.block)
+        high.add_incoming(b.select(upper, high, middle), b.block)
+        b.branch(top)
+        b.position_at_end(end)
+        return low
 
     # Expressions
 
@@ -317,6 +389,8 @@ class _Lowering:
                 return b.load(self._slots[f"{ring}.1"])
             case Item():
                 return self._item(expr)
+            case Search():
+                return self._search(expr)
         raise AssertionError(expr)
 
     def _lazy(self, both: bool, left: Expr, right: Expr) -> Llvm:

@@ -119,6 +119,7 @@ def _prepare() -> None:
     for name in (*LIBRARY, "pow"):
         address = ctypes.cast(getattr(library, name), ctypes.c_void_p).value
         binding.add_symbol(f"{LIBRARY_PREFIX}{name}", address)
+    binding.add_symbol("memmove", ctypes.cast(ctypes.memmove, ctypes.c_void_p).value)
     binding.add_symbol("fmod", ctypes.cast(library.fmod, ctypes.c_void_p).value)
 
 

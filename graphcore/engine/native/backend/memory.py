@@ -170,7 +170,7 @@ class Memory:
             if value is not _MISSING:
                 variables[name] = value
         for name, parts in self._rings.items():
-            held: deque[Any] = variables[name]
+            held: deque[Any] | list[Any] = variables[name]
             items = self._items(name, parts)
             held.clear()
             held.extend(items)
@@ -299,7 +299,8 @@ class Memory:
     def _take_ring(self, name: str, parts: "list[array[Any]]", held: Any) -> None:
         kinds = self._translation.kernel.rings[name]
         place = self._words.rings[name]
-        if type(held) is not deque or (held and not kinds):
+        expected = list if name in self._translation.held else deque
+        if type(held) is not expected or (held and not kinds):
             raise Unfit
         columns: list[Any] = [held]
         if held and name in self._of_tuples:

@@ -1,19 +1,20 @@
 """Translate calls: of known functions, of deques' methods, and of users' functions, by inlining."""
 
 import ast
+import bisect
 import builtins
 from abc import ABCMeta
 from collections.abc import Sequence
 from functools import partial
 from inspect import CO_ASYNC_GENERATOR, CO_COROUTINE, CO_GENERATOR, CO_VARARGS, CO_VARKEYWORDS
-from types import FunctionType
+from types import BuiltinFunctionType, FunctionType
 
 from graphcore.engine.fused.frontend.source import file_of
 from graphcore.engine.native.frontend import operations
 from graphcore.engine.native.frontend.expressions import Expressions
 from graphcore.engine.native.frontend.operations import Untranslated
 from graphcore.engine.native.frontend.records import defaults_of, fields_of
-from graphcore.engine.native.frontend.values import Out, Scope, go_on, parts
+from graphcore.engine.native.frontend.values import Out, Scope, go_on, parts, ring_item
 from graphcore.engine.native.frontend.variables import (
     NOTHING,
     Appended,
@@ -21,23 +22,31 @@ from graphcore.engine.native.frontend.variables import (
     Known,
     Ring,
     Several,
+    Unsettled,
     Value,
 )
 from graphcore.engine.native.ir import (
     Block,
     Clear,
     Const,
+    Expr,
     If,
+    Insert,
     Kind,
     Leave,
     Length,
     Op,
     Push,
+    Remove,
+    Search,
     Statement,
 )
 
 _SUSPENDS = CO_ASYNC_GENERATOR | CO_COROUTINE | CO_GENERATOR | CO_VARARGS | CO_VARKEYWORDS
 _TYPES = {Kind.NONE: type(None), Kind.BOOL: bool, Kind.INT: int, Kind.FLOAT: float}
+_AFTER = (bisect.bisect_right, bisect.insort_right)
+_SEARCHES = (bisect.bisect_left, bisect.bisect_right)
+_OF_SORTED = (*_SEARCHES, bisect.insort_left, bisect.insort_right)
 _DEEPEST = 8
 _MOST_INLINED = 2_000
 _SCOPES = ast.Lambda, ast.FunctionDef, ast.ListComp, ast.GeneratorExp, ast.SetComp, ast.DictComp
@@ -112,6 +121,15 @@ class Calls(Expressions):
         arguments = self.operands(node.args, scope, out)
         if isinstance(function, FunctionType):
             return self._inline(node, known, arguments, scope, out)
+        if type(function) is BuiltinFunctionType and function in _OF_SORTED:
+            match arguments:
+                case [Ring(ring), *searched] if function in _SEARCHES:
+                    return self._search(ring, function in _AFTER, searched, name, out)
+                case [Ring(ring, is_list=True), item]:
+                    place = self._search(ring, function in _AFTER, [item], name, out)
+                    self.check_item(ring, item)
+                    out.append(Insert(ring, place, parts(item)))
+                    return NOTHING
         if function is builtins.type and len(arguments) == 1:
             kind = self.scalar(arguments[0]).kind
             of = _TYPES[kind]
@@ -196,11 +214,37 @@ class Calls(Expressions):
 
     # Deques
 
+    def _search(self, ring: str, after: bool, given: Sequence[Value], name: str, out: Out) -> Expr:
+        """Return the place that the functions of `bisect` find; a third argument is `low`."""
+        if len(given) not in (1, 2):
+            raise Untranslated("a search between two places")
+        value = self.scalar(given[0])
+        low = self.whole(given[1]) if len(given) == 2 else Const(Kind.INT, 0)
+        kinds = self.variables.kinds.get(ring_item(ring))
+        if not kinds:
+            raise Unsettled(ring)
+        if kinds != {value.kind} or value.kind not in (Kind.INT, Kind.FLOAT):
+            raise Untranslated("a search for a number of another kind")
+        found = Search(Kind.INT, ring, value, low, after)
+        return self.whole(self.kept(found, f"{name}p", out))
+
     def _method(self, node: ast.Call, ring: Ring, method: str, scope: Scope, out: Out) -> Value:
         name = self.place(node, scope)
         match method, node.args:
-            case (("popleft" | "pop"), []):
-                return self.removed(ring.name, method == "popleft", name, out)
+            case "pop", []:
+                return self.removed(ring.name, False, name, out)
+            case "popleft", [] if not ring.is_list:
+                return self.removed(ring.name, True, name, out)
+            case "pop", [index] if ring.is_list:
+                place = self.whole(self.kept(self.value(index, scope, out), f"{name}p", out))
+                value = self.item(ring.name, place, name, out)
+                out.append(Remove(ring.name, place))
+                return value
+            case "insert", [index, item] if ring.is_list:
+                at, value = self.operands([index, item], scope, out)
+                self.check_item(ring.name, value)
+                out.append(Insert(ring.name, self.whole(at), parts(value)))
+                return NOTHING
             case "clear", []:
                 out.append(Clear(ring.name))
                 return NOTHING
@@ -219,7 +263,7 @@ class Calls(Expressions):
                     out.append(If(full, dropped))
                 out.append(Push(ring.name, parts(value)))
                 return NOTHING
-        raise Untranslated(f"a call of the method {method} of a deque")
+        raise Untranslated(f"a call of the method {method} of a deque or list")
 
     def _dropped(self, ring: str, name: str, out: Out) -> None:
         self.removed(ring, True, name, out)

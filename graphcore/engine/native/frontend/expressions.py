@@ -106,7 +106,7 @@ class Expressions(Conditions):
                 raise Untranslated(f"{name}, which holds items of several kinds")
             if variable in self.lists:
                 return Appended(variable)
-            return Ring(variable, self.rings[variable])
+            return self.rings[variable]
         return self.variables.read(variable, out, self.traps)
 
     def constant(self, given: object) -> Value:

@@ -20,6 +20,7 @@ from graphcore.engine.native.ir import (
     Const,
     Drop,
     If,
+    Insert,
     Kind,
     Leave,
     Length,
@@ -27,6 +28,8 @@ from graphcore.engine.native.ir import (
     Op,
     Push,
     Read,
+    Remove,
+    Replace,
     Trap,
     Wake,
 )
@@ -135,7 +138,7 @@ class Statements(Calls):
         out: Out,
     ) -> None:
         value = self.value(given, scope, out)
-        if len(targets) > 1 or isinstance(targets[0], ast.Tuple):
+        if len(targets) > 1 or not isinstance(targets[0], ast.Name):
             value = self.kept(value, self.place(node, scope), out)
         for target in targets:
             self._store(target, value, scope, out)
@@ -152,8 +155,15 @@ class Statements(Calls):
             case ast.Tuple(targets), Group(items) if value.is_tuple and len(targets) == len(items):
                 for each, item in zip(targets, items, strict=True):
                     self._store(each, item, scope, out)
+            case ast.Subscript(owner, place), _:
+                ring = self.value(owner, scope, out)
+                index = self.value(place, scope, out)
+                if not isinstance(ring, Ring):
+                    raise Untranslated("an assignment to an item of what is no deque or list")
+                self.check_item(ring.name, value)
+                out.append(Replace(ring.name, self.whole(index), parts(value)))
             case _:
-                raise Untranslated("an assignment to an attribute or an item")
+                raise Untranslated("an assignment to an attribute")
 
     # Choices and loops
 
@@ -252,13 +262,14 @@ class Statements(Calls):
         out.append(Leave(label))
 
 
+_CHANGES = Push | Drop | Insert | Remove | Replace | Clear
 _WORDS = {ast.Raise: "raise", ast.Assert: "assert", ast.With: "with", ast.Try: "try"}
 
 
 def _changes(body: Sequence[object], ring: str) -> bool:
     """Return whether some statements change a ring."""
     for each in body:
-        if isinstance(each, Push | Drop | Clear) and each.ring == ring:
+        if isinstance(each, _CHANGES) and each.ring == ring:
             return True
         for inner in (getattr(each, "body", ()), getattr(each, "orelse", ())):
             if _changes(inner, ring):

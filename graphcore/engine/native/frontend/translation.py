@@ -13,7 +13,13 @@ from graphcore.engine.native.frontend.flow import Flow
 from graphcore.engine.native.frontend.statements import Statements
 from graphcore.engine.native.frontend.surroundings import Surroundings
 from graphcore.engine.native.frontend.values import Alarms, Out, Scope, ring_item
-from graphcore.engine.native.frontend.variables import Delivered, Value, Variables, kind_of
+from graphcore.engine.native.frontend.variables import (
+    Delivered,
+    Ring,
+    Value,
+    Variables,
+    kind_of,
+)
 from graphcore.engine.native.ir import Input, Kernel, Kind, Reason, Start
 from graphcore.parsing import parse
 
@@ -53,6 +59,7 @@ class Translation:
         carried: Python's variables that the kernel holds.
         inputs: the variables of the numbers around the function.
         constants: the bools of Python that the kernel never changes.
+        held: the lists that the kernel holds as it holds deques.
     """
 
     kernel: Kernel
@@ -61,6 +68,7 @@ class Translation:
     carried: tuple[str, ...]
     inputs: tuple[str, ...]
     constants: Mapping[str, bool]
+    held: frozenset[str]
 
 
 class Loop:
@@ -86,6 +94,7 @@ class Loop:
         used = [
             each.id for part in self.body for each in ast.walk(part) if isinstance(each, ast.Name)
         ]
+        self.appended = _appended(self.body)
         self.refused = _refusal(self.body)
         # In the order of the text, not of the names, which differ between graphs of one shape.
         self.carried = tuple(
@@ -104,7 +113,7 @@ def translate(
         observed: what the function's variables hold now.
         kinds: the kinds of the sources' values.
     """
-    rings: dict[str, int | None] = {}
+    rings: dict[str, Ring] = {}
     lists: dict[str, None] = {}
     known: dict[str, Value] = {}
     surroundings = Surroundings(loop.text.namespace, loop.text.symbols, variables)
@@ -115,12 +124,12 @@ def translate(
         value = observed.get(name, missing)
         if type(value) in (deque, list) and shared[id(value)] > 1:
             variables.observe(name, value)  # what one variable does to it, the other sees
-        elif type(value) is deque:
-            rings[name] = value.maxlen
+        elif type(value) is list and name in loop.appended:
+            lists[name] = None
+        elif type(value) is list or type(value) is deque:
+            rings[name] = Ring(name, getattr(value, "maxlen", None), type(value) is list)
             for item in value:
                 variables.observe(ring_item(name), item)
-        elif type(value) is list:
-            lists[name] = None
         elif name in loop.text.read and kind_of(value) is Kind.OTHER:
             known[name] = surroundings.of_variable(name, value)
         else:
@@ -163,7 +172,9 @@ def translate(
         {name: _parts(variables, name) for name in lists if _is_held(statements, name)},
         tuple(Reason(text, line) for text, line in statements.traps.reasons),
     )
-    return Translation(kernel, variables, surroundings, held, inputs, dict(variables.constants))
+    constants = dict(variables.constants)
+    of_lists = frozenset(name for name, ring in rings.items() if ring.is_list)
+    return Translation(kernel, variables, surroundings, held, inputs, constants, of_lists)
 
 
 def _is_held(statements: Statements, name: str) -> bool:
@@ -177,6 +188,22 @@ def _parts(variables: Variables, name: str) -> tuple[Kind, ...]:
         names = [f"{item}.{place}" for place in range(variables.lengths[item])]
         return tuple(next(iter(variables.kinds[each])) for each in names)
     return tuple(kinds)
+
+
+def _appended(body: Sequence[ast.stmt]) -> frozenset[str]:
+    """Return the names of which the code only asks the length, and to which it only appends."""
+    used: Counter[str] = Counter()
+    appended: Counter[str] = Counter()
+    for part in body:
+        for node in ast.walk(part):
+            match node:
+                case ast.Call(ast.Attribute(ast.Name(name), "append"), [_], []):
+                    appended[name] += 1
+                case ast.Call(ast.Name("len"), [ast.Name(name)], []):
+                    appended[name] += 1
+                case ast.Name(name):
+                    used[name] += 1
+    return frozenset(name for name, count in used.items() if count == appended[name])
 
 
 def _refusal(body: list[ast.stmt]) -> str:

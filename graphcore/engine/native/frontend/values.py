@@ -103,7 +103,7 @@ class Values:
     Args:
         variables: the kinds of the variables.
         surroundings: the objects around the function.
-        rings: the deques that the kernel holds, by variable, with their `maxlen`.
+        rings: the deques and lists that the kernel holds, by variable.
         lists: the lists that the kernel appends to, by variable.
         alarms: what the function's alarms mean; `None` if it sets none.
     """
@@ -112,7 +112,7 @@ class Values:
         self,
         variables: Variables,
         surroundings: Surroundings,
-        rings: dict[str, int | None],
+        rings: dict[str, Ring],
         lists: frozenset[str],
         alarms: "Alarms | None" = None,
     ) -> None:
@@ -236,6 +236,13 @@ class Values:
         if not isinstance(value, Expr):
             raise Untranslated("an operation on what is no number")
         return value
+
+    def whole(self, value: Value) -> Expr:
+        """Return an integer."""
+        index = self.scalar(value)
+        if index.kind is not Kind.INT:
+            raise Untranslated("a place that is no integer")
+        return index
 
     def value(self, node: ast.expr, scope: Scope, out: Out) -> Value:
         """Return the value of an expression."""

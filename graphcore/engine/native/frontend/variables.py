@@ -60,10 +60,17 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Ring:
-    """A deque that the kernel holds; `longest` is its `maxlen`."""
+    """A deque or list that the kernel holds.
+
+    Attributes:
+        name: its variable.
+        longest: the `maxlen` of a deque.
+        is_list: whether it is a list.
+    """
 
     name: str
-    longest: int | None
+    longest: int | None = None
+    is_list: bool = False
 
 
 @dataclass(frozen=True, slots=True)

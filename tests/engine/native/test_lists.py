@@ -1,0 +1,254 @@
+"""Lists in machine code: what nodes insert, remove, replace and search, and what Python decides."""
+
+from bisect import bisect_left, bisect_right, insort, insort_left
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+
+import graphcore as gc
+
+np = pytest.importorskip("numpy")
+pytest.importorskip("llvmlite")
+
+from graphcore.engine.native import tier as native_tier
+from graphcore.engine.native.run import Pace
+
+COUNT = 600
+
+
+@pytest.fixture(autouse=True)
+def short_pace(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(native_tier, "PACE", Pace(3, 50, apart=0))
+    monkeypatch.setenv("GRAPHCORE_CACHE", str(tmp_path / "cache"))
+
+
+def replayed(values: Any) -> "gc.Stream[Any]":
+    return gc.replay(np.arange(len(values)), np.asarray(values))
+
+
+def wholes() -> "gc.Stream[int]":
+    random = Random(3)
+    return replayed([random.randrange(1_000) for _ in range(COUNT)])
+
+
+def both(wire: Callable[[], Any]) -> tuple[gc.Graph, list[Any]]:
+    """Run on the fused and on the native tier; return the native graph, the ticks, and the error.
+
+    Everything is compared: values, the error with its notes, and the lists that the nodes keep.
+    """
+    seen: list[Any] = []
+    for tier in ("fused", "native"):
+        out = wire()
+        ticks = out.collect()
+        graph = gc.Graph(ticks)
+        error = None
+        try:
+            graph.run(tier=tier)  # type: ignore[arg-type]  # a tier's name
+        except Exception as raised:
+            error = type(raised), str(raised)
+        seen.append((list(ticks), error, getattr(out.node, "kept", None)))
+    assert list(map(repr, seen[0])) == list(map(repr, seen[1]))
+    return graph, seen[1]
+
+
+def machine_cycles(graph: gc.Graph) -> int:
+    return int(graph.explain("native").split()[1].replace(",", ""))
+
+
+@gc.node
+class Editing(gc.MutableNode[int]):
+    """Edits a list in ways that the values choose."""
+
+    source: gc.Active[int]
+    kept: list[int] = gc.state(factory=list)
+
+    def cycle(self, state: gc.GraphState) -> bool:
+        value = self.source.value
+        way = value % 8
+        place = value // 8 % 40 - 20
+        if way < 2 or len(self.kept) < 20:
+            self.kept.insert(place, value)
+        elif way == 2:
+            self.kept.append(value)
+        elif way == 3:
+            self.kept.pop()
+        elif way == 4:
+            self.kept.pop(place)
+        elif way == 5:
+            self.kept[place] = value
+        elif way == 6:
+            self.kept[place] = self.kept[-place - 1] + 1
+        elif value % 11 == 0:
+            self.kept.clear()
+        total = 0
+        for each in self.kept:
+            total = total * 31 % 1_000_003 + each
+        self.value = total
+        return True
+
+
+def test_lists_are_edited_as_python_does() -> None:
+    graph, seen = both(lambda: gc.Stream(Editing(wholes())))
+    assert machine_cycles(graph) > COUNT - 20
+    assert "but for Python" not in graph.explain("native")
+    assert len(seen[2]) > 20
+
+
+@gc.node
+class Searching(gc.MutableNode[int]):
+    """Searches a sorted list, in all ways."""
+
+    source: gc.Active[float]
+    kept: list[float] = gc.state(factory=list)
+
+    def cycle(self, state: gc.GraphState) -> bool:
+        value = self.source.value
+        self.value = (
+            bisect_left(self.kept, value)
+            + 100 * bisect_right(self.kept, value)
+            + 10_000 * bisect_right(self.kept, value, 3)
+        )
+        if self.value % 3:
+            insort(self.kept, value)
+        else:
+            insort_left(self.kept, value)
+        if len(self.kept) > 80:
+            self.kept.pop(bisect_left(self.kept, value))
+        return True
+
+
+@pytest.mark.parametrize("special", [[], [float("nan"), -0.0, 0.0, float("inf"), -float("inf")]])
+def test_sorted_lists_are_searched_as_python_does(special: list[float]) -> None:
+    random = Random(5)
+    values = [float(random.randrange(50)) for _ in range(COUNT)]
+    if special:
+        values = [random.choice([value, *special]) for value in values]
+    graph, _ = both(lambda: gc.Stream(Searching(replayed(values))))
+    assert machine_cycles(graph) == COUNT - 3
+
+
+@gc.node
+class Popping(gc.MutableNode[int]):
+    """Removes the items at the places that come; in the end there is none."""
+
+    source: gc.Active[int]
+    kept: list[int] = gc.state(factory=lambda: list(range(400)))
+
+    def cycle(self, state: gc.GraphState) -> bool:
+        self.value = self.kept.pop(self.source.value)
+        self.kept[0] = self.value
+        return True
+
+
+@pytest.mark.parametrize(
+    ("places", "error", "machine"),
+    [
+        ([5] * 300 + [100] + [0] * 9, "pop index out of range", 297),
+        ([-7] * 300 + [-101], "pop index out of range", 297),
+        ([0] * COUNT, "list assignment index out of range", 396),
+    ],
+)
+def test_an_index_without_an_item_is_pythons_error(
+    places: list[int], error: str, machine: int
+) -> None:
+    graph, seen = both(lambda: gc.Stream(Popping(replayed(places))))
+    assert seen[1][0] is IndexError and seen[1][1].startswith(error)
+    assert machine_cycles(graph) == machine
+
+
+def test_a_search_from_a_negative_place_is_pythons_error() -> None:
+    @gc.node
+    class From(gc.MutableNode[int]):
+        source: gc.Active[int]
+        kept: list[int] = gc.state(factory=lambda: [1, 2])
+
+        def cycle(self, state: gc.GraphState) -> bool:
+            self.value = bisect_left(self.kept, self.source.value, 100 - self.source.value)
+            self.kept[0] = self.value
+            return True
+
+    graph, seen = both(lambda: gc.Stream(From(replayed(range(200)))))
+    assert seen[1] == (ValueError, "lo must be non-negative")
+    assert machine_cycles(graph) == 98
+
+
+def test_a_number_of_another_kind_is_pythons() -> None:
+    @gc.node
+    class Mixing(gc.MutableNode[int]):
+        source: gc.Active[int]
+        kept: list[float] = gc.state(factory=lambda: [1.0])
+
+        def cycle(self, state: gc.GraphState) -> bool:
+            value = self.source.value
+            insort(self.kept, value if value % 100 == 99 else value / 2)
+            self.value = len(self.kept)
+            return True
+
+    _, seen = both(lambda: gc.Stream(Mixing(wholes())))
+    assert {type(each) for each in seen[2]} == {int, float}
+
+
+def test_lists_that_are_one_object_are_pythons() -> None:
+    @gc.node
+    class Twice(gc.MutableNode[int]):
+        source: gc.Active[int]
+        kept: list[int] = gc.state(factory=list)
+        same: list[int] = gc.state(factory=list)
+
+        def start(self, state: gc.GraphState) -> None:
+            self.same = self.kept
+
+        def cycle(self, state: gc.GraphState) -> bool:
+            self.kept.insert(0, self.source.value)
+            self.value = self.same[0]
+            return True
+
+    graph, seen = both(lambda: gc.Stream(Twice(wholes())))
+    assert graph.explain("native").startswith("fused: each cycle is left for Python")
+    assert len(seen[2]) == COUNT
+
+
+@pytest.mark.parametrize(
+    "figure",
+    [
+        lambda w: w.median(),
+        lambda w: w.quantile(0.3),
+        lambda w: w.rank(),
+    ],
+)
+@pytest.mark.parametrize("window", [30, "30ns"])
+def test_figures_of_sorted_values_run_in_machine_code(
+    figure: Callable[[Any], Any], window: Any
+) -> None:
+    values = np.random.default_rng(3).normal(size=COUNT).round(1)
+    values[::17] = np.nan
+
+    def wire() -> Any:
+        source = replayed(values)
+        return figure(source.rolling(window, reset=source.filter(lambda x: x > 2.0)))
+
+    graph, _ = both(wire)
+    assert machine_cycles(graph) > COUNT - 60
+    assert "but for Python" not in graph.explain("native")
+
+
+def test_a_list_that_becomes_another_one_is_pythons_for_that_cycle() -> None:
+    @gc.node
+    class Halved(gc.MutableNode[int]):
+        source: gc.Active[int]
+        kept: list[int] = gc.state(factory=list)
+
+        def cycle(self, state: gc.GraphState) -> bool:
+            insort(self.kept, self.source.value)
+            if len(self.kept) == 100:
+                self.kept = self.kept[::2]
+            self.value = self.kept[0]
+            return True
+
+    graph, seen = both(lambda: gc.Stream(Halved(wholes())))
+    assert len(seen[2]) == 50 + (COUNT - 100) % 50
+    assert "an expression of the kind Slice (11 cycles)" in graph.explain("native")
+    assert machine_cycles(graph) == COUNT - 3 - 11
