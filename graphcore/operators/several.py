@@ -59,29 +59,30 @@ class Merge(QueueNode[T]):
     """Ticks with every value of every stream; those of one cycle follow one a cycle.
 
     Attributes:
-        late: 2 while values wait, else 0: with the number of streams that ticked added, it is 1 in
-            a cycle that has one value, and needs no queue.
+        late: whether values wait: a cycle in which none does, and one stream ticks, needs no queue.
     """
 
     sources: list[Active[T]]
     waiting: deque[T] = state(factory=deque)
-    late: int = state(0)
+    late: bool = state(False)
 
     def cycle(self, state: GraphState) -> bool:
-        count = self.late
+        taken = self.late
+        if taken:
+            self.value = self.waiting.popleft()
         for source in self.sources:
             if state.ticked(source):
-                self.value = source.value
-                count += 1
-        if count != 1:
-            for source in self.sources:
-                if state.ticked(source):
+                if taken:
                     self.waiting.append(source.value)
-            self.value = self.waiting.popleft()
-            self.late = 0
+                    self.late = True
+                else:
+                    self.value = source.value
+                    taken = True
+        if self.late:
             if self.waiting:
-                self.late = 2
                 state.schedule(state.time)
+            else:
+                self.late = False
         return True
 
     def queued(self, time: int) -> int:

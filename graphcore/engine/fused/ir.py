@@ -364,6 +364,21 @@ def holes_of(body: Body) -> Iterator[Hole]:
             yield from holes_of(each.orelse)
 
 
+def reads_time(body: Body) -> bool:
+    """Return whether some statements read the engine time other than for an alarm."""
+    for each in body:
+        match each:
+            case Wake():
+                continue
+            case If(test, inner, orelse) | Loop(test, inner, orelse):
+                if RunState(Run.TIME) in test or reads_time(inner) or reads_time(orelse):
+                    return True
+            case _:
+                if RunState(Run.TIME) in holes_of((each,)):
+                    return True
+    return False
+
+
 def wakes_only_now(body: Body) -> bool:
     """Return whether every alarm among some statements is for the present time."""
     for each in body:

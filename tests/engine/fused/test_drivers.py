@@ -57,12 +57,20 @@ CASES: dict[str, tuple[DriverName, Callable[[], gc.Stream[Any]]]] = {
     "eight sources": (DriverName.VARIABLES, lambda: _joined(8)),
     "nine sources": (DriverName.HEAP, lambda: _joined(9)),
     "a node that wakes itself at once": (
-        DriverName.VARIABLES,
+        DriverName.EVENTS_AND_FURTHER,
         lambda: gc.replay([1, 1, 2], [[1, 2], [3], [4, 5]]).unroll(),
     ),
     "a merge": (
         DriverName.VARIABLES,
         lambda: gc.replay([1, 1, 3], "abc").merge(gc.replay([1, 2, 3], "uvw")),
+    ),
+    "a merge of two branches of a source": (
+        DriverName.EVENTS_AND_FURTHER,
+        lambda: _merged(gc.replay([1, 1, 3], "abc")),
+    ),
+    "a merge of two branches of a source that asks for its events": (
+        DriverName.VARIABLES,
+        lambda: _merged(gc.replay(iter([(1, "a"), (1, "b"), (3, "c")]))),
     ),
     "a merge and a node that wakes itself later": (
         DriverName.HEAP,
@@ -91,6 +99,10 @@ CASES |= {
     for name, asking in _ASKING.items()
     if asking[0] != WAKES
 }
+
+
+def _merged(source: gc.Stream[str]) -> gc.Stream[str]:
+    return source.merge(source.filter(lambda letter: letter != "b"))
 
 
 def _joined(count: int) -> gc.Stream[Any]:

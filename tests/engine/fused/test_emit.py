@@ -338,6 +338,7 @@ def test_a_branch_without_a_line_of_its_own_is_left_out_or_passes() -> None:
 LOOPS = {
     DriverName.EVENTS: "for ticker_0, cycle in events:",
     DriverName.MERGED: "for time, due, given, cycle in events:",
+    DriverName.EVENTS_AND_FURTHER: "for ticker_0, cycle in events:",
     DriverName.EVENTS_AND_ALARMS: "for moment, given, cycle in events:",
     DriverName.VARIABLES: "for cycle in cycles:",
     DriverName.HEAP: "for cycle in cycles:",

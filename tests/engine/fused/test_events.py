@@ -51,6 +51,116 @@ def test_the_events_of_the_only_source_are_looped_over(name: str) -> None:
     assert loop_of(stream.with_time()).startswith("for time, ")
 
 
+def branches(source: gc.Stream[Any]) -> gc.Stream[Any]:
+    """Merge branches of a source, which tie for some of its values."""
+    some = source.enumerate().filter(lambda pair: pair[0] % 2 == 0)
+    return some.merge(source.count().filter(lambda n: n % 3 != 1), source)
+
+
+def repeated(source: gc.Stream[Any]) -> gc.Stream[Any]:
+    """Give each value of a source, one a cycle, three, no or two times."""
+    lists = source.count().map(lambda n: [n] * (3, 0, 2)[n % 3])
+    return lists.unroll().merge(lists.unroll())
+
+
+def timed(source: gc.Stream[Any]) -> gc.Stream[Any]:
+    """Merge branches of a source, one of which reads the time."""
+    return source.merge(source.with_time()).with_time()
+
+
+def called(source: gc.Stream[Any]) -> gc.Stream[Any]:
+    """Merge branches of a source, and call a node for each value."""
+    made = node_class(
+        "id(self)\nself.value = (state.time, state.cycle_at_time, self.source.value)\nreturn True"
+    )
+    return gc.Stream(made(branches(source)))
+
+
+FURTHER = {each.__name__: each for each in (branches, repeated, timed, called)}
+
+
+@pytest.mark.parametrize("wired", FURTHER)
+@pytest.mark.parametrize("name", SOURCES)
+def test_further_cycles_at_an_events_time_have_a_loop_in_its_round(name: str, wired: str) -> None:
+    def make() -> gc.Stream[Any]:
+        return FURTHER[wired](SOURCES[name]())
+
+    lines = [line.strip() for line in source_of(make()).splitlines()]
+    loop = lines.index("while True:")
+    assert lines[loop - 1] == "fresh = True"
+    assert "for time" in "".join(lines) or wired in ("branches", "repeated")
+    for bounds in ({"cycles": 30}, *({"cycles": cycles} for cycles in range(1, 9))):
+        same(make, **bounds)
+    for duration in range(9):
+        same(make, duration=duration)
+
+
+@given(
+    st.lists(st.integers(0, 12), max_size=12).map(sorted),
+    st.sampled_from(sorted(FURTHER)),
+    st.integers(0, 12),
+    st.integers(0, 12) | st.none(),
+    st.integers(1, 20) | st.none(),
+    st.integers(-3, 60),
+)
+def test_both_tiers_agree_on_further_cycles(
+    times: list[int], wired: str, start: int, length: int | None, cycles: int | None, bad: int
+) -> None:
+    options: dict[str, Any] = {"start": start, "cycles": cycles}
+    if length is not None:
+        options["duration"] = length
+    left: list[Any] = list(times)
+    if bad < len(left):
+        left[bad:bad] = ["no time"]
+    ends: list[Any] = []
+    for tier in ("interpreted", "fused"):
+        source = gc.replay(left, range(len(left)))
+        out = FURTHER[wired](source).with_time().collect()
+        try:
+            report = out.run(tier=tier, **options)
+        except gc.GraphcoreError as error:
+            ended: Any = type(error), error.__notes__[0].split("_")[0]
+        else:
+            ended = report.cycles, report.end, report.ended_by, report.skipped
+        ends.append((ended, list(out), source.node.ticked_in, out.node.ticked_in))
+    assert str(ends[1]) == str(ends[0])
+
+
+def test_a_stop_in_a_further_cycle_leaves_the_rest_to_the_closing_instant() -> None:
+    made = node_class(
+        "if self.source.value == 20:\n    state.stop()\nself.value = self.source.value\nreturn True"
+    )
+
+    def make() -> gc.Stream[Any]:
+        source = gc.replay([1, 2, 3], [1, 2, 3])
+        several = source.merge(source.map(lambda n: 10 * n), source.map(lambda n: -n))
+        return gc.Stream(made(several))
+
+    ends_like(make)
+    assert [value for _, value in same(make)] == [1, 10, -1, 2, 20, -2]
+
+
+def test_an_error_in_a_further_cycle_leaves_the_nodes_as_on_the_other_tier() -> None:
+    def make() -> gc.Stream[Any]:
+        source = gc.replay([1, 2, 2, 3], [4, 2, 0, 5])
+        return source.merge(source.map(lambda n: -n)).map(lambda n: 1 // (n + 2))
+
+    kind, _, notes = same(make)
+    assert kind is ZeroDivisionError
+    assert "cycle 3" in notes[0] or "2 ns" in notes[0]
+
+
+def test_further_cycles_that_lead_nowhere_are_an_error() -> None:
+    def make() -> gc.Stream[Any]:
+        again = gc.feedback(int)
+        source = gc.replay([1, 2], [1, 2])
+        looped = source.merge(again.map(lambda n: n + 1))
+        again.bind(looped.filter(lambda n: n > 1))
+        return looped
+
+    same(make, max_cycles_at_once=50)
+
+
 @pytest.mark.parametrize("name", SOURCES)
 @pytest.mark.parametrize("cycles", [1, 2, 3, 4, 6, 7, 8, 9])
 def test_a_bound_of_cycles_ends_it_as_on_the_other_tier(name: str, cycles: int) -> None:

@@ -16,6 +16,7 @@ class DriverName(Enum):
 
     EVENTS = "the events of the only source, all of which exist before the run"
     MERGED = "the events of thousands of sources, all of which exist before the run"
+    EVENTS_AND_FURTHER = "the events of the only source that has them all, and further cycles"
     EVENTS_AND_ALARMS = "the events of the only source that has them all, and the alarms of others"
     VARIABLES = "the sources' next times, each a variable"
     HEAP = "the heap of the alarms"
@@ -39,7 +40,8 @@ def choose(nodes: Sequence[NodeIR]) -> DriverName:
     once = all(node.cycle is not None and node.cycle.wakes <= 1 for node in woken)
     needs_session = not woken or any(map(_needs_session, woken))
     if few and alone and once and not needs_session:
-        return DriverName.VARIABLES
+        only_recorded = len(timers) == len(recorded) == 1
+        return DriverName.EVENTS_AND_FURTHER if only_recorded else DriverName.VARIABLES
     if len(recorded) == 1:
         return DriverName.EVENTS_AND_ALARMS
     return DriverName.SESSION if needs_session else DriverName.HEAP

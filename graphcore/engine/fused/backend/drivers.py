@@ -16,7 +16,7 @@ from graphcore.engine.fused.backend.events import RecordedEvents
 from graphcore.engine.fused.backend.layout import Layout, delivers
 from graphcore.engine.fused.backend.lines import Lines
 from graphcore.engine.fused.backend.merged import MergedEvents
-from graphcore.engine.fused.ir import NodeIR
+from graphcore.engine.fused.ir import NodeIR, reads_time
 from graphcore.engine.run.session import Session
 from graphcore.node import Source
 from graphcore.subgraph import ABSENT
@@ -251,6 +251,122 @@ class MergedDriver(RecordedDriver):
     def finish(self, session: Session, variables: Mapping[str, Any]) -> None:
         self.tell(session, variables)
         session.end_at(self._events.following)
+
+
+class EventsAndFurtherDriver(RunDriver):
+    """A loop over the events of the only source, each with further cycles at its time.
+
+    Nodes that wake themselves at the present time only, such as `merge` and `unroll`, start them;
+    each has a variable that says whether it is to. While none does, a cycle costs hardly more than
+    in the loop over events alone. All cycles take their numbers from one iterator; `further` counts
+    the further ones, so that `cycle - further` is the number of the event.
+    """
+
+    arguments = ", events, recorded, cycles"
+    indent = 3
+    _events: RecordedEvents
+
+    def __init__(self, nodes: Sequence[NodeIR], layout: Layout) -> None:
+        super().__init__(nodes, layout)
+        [self._source] = self.replaced
+        self._at_once = [index for index in self.woken if index not in self.replaced]
+        self._asks_time = layout.asks_session or any(
+            reads_time(node.cycle.body)
+            for node in nodes
+            if node.cycle is not None and node.index not in self.replaced
+        )
+
+    @classmethod
+    def replaces(cls, nodes: Sequence[NodeIR]) -> frozenset[int]:
+        return frozenset(node.index for node in nodes if node.woken and node.is_recorded)
+
+    def prologue(self, out: Lines) -> None:
+        for index in self._at_once:
+            out.add(1, f"{self.layout.dues[index]} = False", index)
+        out.add(1, "further = 0")
+        time, source = "time, " if self._asks_time else "", self._source
+        out.add(1, f"for {time}{self.layout.values[source]}, cycle in events:", source)
+        self.begins = len(out)
+        if self.layout.asks_session:
+            out.add(2, "if time != session.time:")
+            out.add(3, "session.first_cycle = cycle")
+            out.add(2, "session.time, session.cycle = time, cycle")
+        out.add(2, "fresh = True")
+        out.add(2, "while True:")
+
+    def epilogue(self, out: Lines) -> None:
+        out.add(3, "if session.interrupted and session.answer():")
+        out.add(4, "return locals()")
+        dues = [self.layout.dues[index] for index in self._at_once]
+        out.add(3, f"if not ({' or '.join(dues) or False}):")
+        out.add(4, "break")
+        out.add(3, "if cycle >= session.look_at:")
+        out.add(4, "session.time, session.cycle = recorded.time_of(cycle - further), cycle")
+        pairs = ", ".join(f"{index}: {self.layout.dues[index]}" for index in self._at_once)
+        out.add(4, f"session.look([each for each, due in {{{pairs}}}.items() if due])")
+        for index in self._at_once:
+            if more := len(self._at_once) > 1:
+                out.add(3, f"if {self.due_test(index)}:")
+            out.add(3 + more, f"{self.layout.states[index]}.due_in = cycle + 1")
+        # If the next event has the same time, its cycle is the further one (R6).
+        out.add(3, "if fresh and recorded.repeats(cycle - further):")
+        out.add(4, "break")
+        out.add(3, "following = next(cycles, None)")
+        out.add(3, "if following is None:")
+        out.add(4, "return locals()")
+        out.add(3, "cycle = following")
+        out.add(3, "further += 1")
+        if self.layout.asks_session:
+            out.add(3, "session.cycle = cycle")
+        out.add(3, "fresh = False")
+
+    def due_test(self, index: int) -> str:
+        return "fresh" if index == self._source else self.layout.dues[index]
+
+    def ticked_test(self, index: int) -> str:
+        return "fresh" if index == self._source else ""
+
+    def due_list(self, out: Lines, indent: int) -> None:
+        out.add(indent, f"due = [{self._source}] if fresh else []")
+        for index in self._at_once:
+            out.add(indent, f"if {self.due_test(index)}:")
+            out.add(indent + 1, f"due.append({index})")
+
+    def forget(self, out: Lines, indent: int, index: int) -> None:
+        out.add(indent, f"{self.layout.dues[index]} = False", index)
+
+    def wake(
+        self,
+        out: Lines,
+        indent: int,
+        index: int,
+        at: str,
+        whole: bool,
+        keeps_alive: bool = True,
+        last: bool = False,
+    ) -> None:
+        """Write the line that wakes a node at the present time."""
+        out.add(indent, f"{self.layout.dues[index]} = True", index)
+
+    def given(self, session: Session, sources: Sequence[Any]) -> tuple[Any, ...]:
+        session.schedule.heap.clear()
+        chunks, cycles = sources[self._source].chunks(session.start_time), iter(session.numbers())
+        self._events = RecordedEvents(chunks, session, self._asks_time, cycles)
+        return itertools.chain.from_iterable(self._events), self._events, cycles
+
+    def finish(self, session: Session, variables: Mapping[str, Any]) -> None:
+        self.tell(session, variables)
+        session.end_at(self._events.following)
+
+    def tell(self, session: Session, variables: Mapping[str, Any]) -> None:
+        super().tell(session, variables)
+        for index in self._at_once:
+            if variables.get(self.layout.dues[index], False):
+                session.schedule.add(session.time, index)  # it goes off in the closing instant
+
+    def moment(self, session: Session, variables: Mapping[str, Any]) -> tuple[int, int]:
+        cycle = variables.get("cycle", 0)
+        return cycle, self._events.time_of(cycle - variables.get("further", 0))
 
 
 class EventsAndAlarmsDriver(RunDriver):
@@ -592,6 +708,7 @@ class ClockDriver(SessionDriver):
 DRIVERS: Mapping[DriverName, type[RunDriver]] = {
     DriverName.EVENTS: EventsDriver,
     DriverName.MERGED: MergedDriver,
+    DriverName.EVENTS_AND_FURTHER: EventsAndFurtherDriver,
     DriverName.EVENTS_AND_ALARMS: EventsAndAlarmsDriver,
     DriverName.VARIABLES: VariablesDriver,
     DriverName.HEAP: HeapDriver,

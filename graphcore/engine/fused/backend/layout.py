@@ -59,6 +59,8 @@ _TAKEN = {
         "events",
         "failed",
         "first",
+        "fresh",
+        "further",
     ),
     *(
         "following",
