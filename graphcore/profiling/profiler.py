@@ -113,8 +113,10 @@ class Profiler:
 
     def _timed(self) -> dict[tuple[int, tuple[str, ...]], float]:
         assert self._counted is not None
-        counts = self._counted.counts
-        return {(index, ()): counts.seconds(index) for index in range(len(self._plan.nodes))}
+        seconds = [self._counted.counts.seconds(index) for index in range(len(self._plan.nodes))]
+        # The estimates may add up to more than there was.
+        scale = min(1.0, (self._running - self._waiting) / 1e9 / (sum(seconds) or 1.0))
+        return {(index, ()): scale * time for index, time in enumerate(seconds)}
 
     def _sampled(self, sampler: Sampler) -> dict[tuple[int, tuple[str, ...]], float]:
         shares = sampler.shares()
