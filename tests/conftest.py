@@ -61,7 +61,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         tiers = ("fused", "interpreted")
         metafunc.parametrize("default_tier", tiers, indirect=True, scope="module")
     if metafunc.definition.path in _ON_EACH_RECEIVE:
-        metafunc.parametrize("default_receive", ("thread", "inline"), indirect=True, scope="module")
+        about_publisher = metafunc.definition.get_closest_marker("about_the_publisher") is not None
+        inline = pytest.param("inline", marks=[pytest.mark.thorough] * about_publisher)
+        metafunc.parametrize("default_receive", ("thread", inline), indirect=True, scope="module")
 
 
 # All tests use it, because pytest ignores a fixture that `pytest_generate_tests` adds to a test.

@@ -12,6 +12,7 @@ from graphcore.testing import wait_until
 from graphcore_zmq import SocketOptions
 
 pytestmark = pytest.mark.zmq
+about_the_publisher = pytest.mark.about_the_publisher
 
 # On a busy machine, queued values need time at the end, and must arrive.
 PATIENT: dict[str, Any] = {"heartbeat_interval": "100ms", "linger": "1min"}
@@ -49,6 +50,7 @@ def test_a_subscriber_stopped_for_longer_than_the_peer_timeout_is_disconnected_a
     assert seen["count"] + seen["lost"] == sent
 
 
+@about_the_publisher
 @pytest.mark.parametrize("queue", [WITH_ROOM, STUCK], ids=["with_room", "stuck"])
 def test_without_a_peer_timeout_a_stopped_subscriber_is_waited_for(publish, subscribe, queue):
     publisher = publish(on_full="block", peer_timeout=None, **PATIENT, **queue)
@@ -119,6 +121,7 @@ def seen_by_one_held_to_the_end(publisher, subscribe, count):
     return subscriber.line_with("count")
 
 
+@about_the_publisher
 def test_a_publisher_that_ends_waits_until_a_slow_subscriber_has_read_the_last_frame(
     publish, subscribe
 ):
@@ -130,6 +133,7 @@ def test_a_publisher_that_ends_waits_until_a_slow_subscriber_has_read_the_last_f
     assert publisher.line_with("sent")["sent"] == count
 
 
+@about_the_publisher
 def test_a_slow_subscriber_sees_the_end_and_counts_all_lost_values(publish, subscribe):
     count = 4 * FULL  # more than the kernel has room for on top of the queues
     publisher = publish(count=count, wait_for=1, say_every=count - 1, **PATIENT)

@@ -25,10 +25,10 @@ def test_values_arrive_complete_and_in_order_in_another_process(publish, subscri
 
 
 @pytest.mark.timeout(400)  # both processes need their share of a busy machine
-def test_a_million_values_survive_back_pressure_and_a_subscriber_that_is_stopped_for_two_seconds(
-    publish, subscribe
+@pytest.mark.parametrize("count", [300_000, pytest.param(1_000_000, marks=pytest.mark.thorough)])
+def test_values_survive_back_pressure_and_a_subscriber_that_is_stopped_for_two_seconds(
+    publish, subscribe, count
 ):
-    count = 1_000_000
     publisher = publish(count=count, on_full="block")
     subscriber = subscribe(publisher.line_with("port")["port"], say_every=100_000)
     subscriber.line_with("at")

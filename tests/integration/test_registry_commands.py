@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from graphcore import cli
 from graphcore_zmq import EtcdRegistry, LocalRegistry
 from tests.integration.etcd_server import EtcdServer, registered
 
@@ -20,10 +21,11 @@ pytestmark = pytest.mark.etcd
 HERE = "tcp://127.0.0.1:5001"
 THERE = "tcp://127.0.0.1:5002"
 
+Call = Callable[..., subprocess.CompletedProcess[str]]
 COMMAND = [sys.executable, "-c", "from graphcore.cli import main; main()", "registry"]
 
 
-def call(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+def call_in_process(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [*COMMAND, *arguments],
         env={**os.environ, "TERM": "dumb", **environment},
@@ -31,6 +33,24 @@ def call(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str
         text=True,
         timeout=60,
     )
+
+
+@pytest.fixture
+def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Call:
+    """Run the command in this process."""
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        monkeypatch.setenv("TERM", "dumb")
+        monkeypatch.setattr(sys, "argv", ["graphcore", "registry", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        assert isinstance(ended.value.code, int)
+        return subprocess.CompletedProcess(arguments, ended.value.code, *capsys.readouterr())
+
+    return run
+
+
+LOCAL_ENOUGH = [pytest.param("etcd", marks=pytest.mark.thorough), "local"]
 
 
 @pytest.fixture(params=["etcd", "local"])
@@ -49,7 +69,7 @@ def where(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[list[str]]
         yield options
 
 
-def test_list_shows_all_names_with_their_addresses(where: list[str]) -> None:
+def test_list_shows_all_names_with_their_addresses(where: list[str], call: Call) -> None:
     done = call("list", *where)
     assert (done.returncode, done.stderr) == (0, "")
     rows = [line.rsplit(maxsplit=1) for line in done.stdout.splitlines()]
@@ -64,27 +84,27 @@ def test_list_shows_all_names_with_their_addresses(where: list[str]) -> None:
     ]
 
 
-def test_lookup_prints_the_address_alone(where: list[str]) -> None:
+def test_lookup_prints_the_address_alone(where: list[str], call: Call) -> None:
     done = call("lookup", "quotes", *where)
     assert (done.returncode, done.stdout, done.stderr) == (0, f"{HERE}\n", "")
     done = call("lookup", "--json", "quotes", *where)
     assert json.loads(done.stdout) == {"name": "quotes", "address": HERE}
 
 
-def test_lookup_of_an_unknown_name_fails_with_a_sentence(where: list[str]) -> None:
+def test_lookup_of_an_unknown_name_fails_with_a_sentence(where: list[str], call: Call) -> None:
     done = call("lookup", "weather", *where)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("graphcore: no publisher named 'weather' found in ")
 
 
 @pytest.mark.parametrize("which", [[], ["--etcd", "http://127.0.0.1:1", "--local", "names"]])
-def test_exactly_one_registry_must_be_given(which: list[str]) -> None:
+def test_exactly_one_registry_must_be_given(which: list[str], call: Call) -> None:
     done = call("list", *which)
     assert (done.returncode, done.stdout) == (2, "")
     assert "--etcd http://host:2379 or --local FILE" in done.stderr
 
 
-def test_an_invalid_endpoint_is_reported_in_a_sentence() -> None:
+def test_an_invalid_endpoint_is_reported_in_a_sentence(call: Call) -> None:
     done = call("list", "--etcd", "etcd:2379")
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("graphcore: 'etcd:2379' is not an endpoint: write")
@@ -93,7 +113,7 @@ def test_an_invalid_endpoint_is_reported_in_a_sentence() -> None:
     assert done.stderr.startswith("graphcore: etcd cannot be reached: tried http://127.0.0.1:1 for")
 
 
-def test_control_characters_are_not_printed(etcd: EtcdServer) -> None:
+def test_control_characters_are_not_printed(etcd: EtcdServer, call: Call) -> None:
     etcd.ctl("put", "\x1b[2Jname", "\x1b[31maddress\n")
     done = call("list", "--etcd", etcd.url)
     assert done.stdout.splitlines()[1].split() == [r"\x1b[2Jname", r"\x1b[31maddress\n"]
@@ -101,16 +121,19 @@ def test_control_characters_are_not_printed(etcd: EtcdServer) -> None:
     assert json.loads(done.stdout) == [{"name": "\x1b[2Jname", "address": "\x1b[31maddress\n"}]
 
 
-def test_the_password_may_come_from_the_environment(etcd: EtcdServer) -> None:
+def test_the_password_may_come_from_the_environment(
+    etcd: EtcdServer, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
     etcd.ctl("put", "x/quotes", HERE)
     for command in ("user add root:secret", "user grant-role root root", "auth enable"):
         etcd.ctl(*command.split())
     options = ["--etcd", etcd.url, "--prefix", "x/", "--user", "root"]
-    done = call("lookup", "quotes", *options, GRAPHCORE_ETCD_PASSWORD="secret")
+    monkeypatch.setenv("GRAPHCORE_ETCD_PASSWORD", "secret")
+    done = call("lookup", "quotes", *options)
     assert done.stdout == f"{HERE}\n"
 
 
-def test_certificates_are_used(etcd_tls: EtcdServer) -> None:
+def test_certificates_are_used(etcd_tls: EtcdServer, call: Call) -> None:
     tls = etcd_tls.tls
     assert tls is not None
     etcd_tls.ctl("put", "quotes", HERE)
@@ -164,6 +187,7 @@ def test_watch_prints_what_is_there_and_each_change(
     assert (process.returncode, out, err) == (0, "", "")
 
 
+@pytest.mark.parametrize("where", LOCAL_ENOUGH, indirect=True)
 @pytest.mark.parametrize(
     "presses",
     [(signal.SIGINT, signal.SIGINT), (signal.SIGTERM,), (signal.SIGTERM, signal.SIGINT)],
@@ -183,6 +207,7 @@ def test_signals_end_watch_once_and_normally(
     assert (process.returncode, out, err) == (0, "", "")
 
 
+@pytest.mark.parametrize("where", LOCAL_ENOUGH, indirect=True)
 def test_watch_ends_quietly_when_its_reader_closes_the_pipe(
     where: list[str], watching: Callable[..., "subprocess.Popen[str]"]
 ) -> None:
@@ -197,12 +222,13 @@ def test_watch_ends_quietly_when_its_reader_closes_the_pipe(
 def test_a_character_that_the_terminal_lacks_is_escaped_but_json_is_utf_8(tmp_path: Path) -> None:
     place = ["--local", str(tmp_path / "names")]
     with registered(LocalRegistry(place[1]), "pr→s", HERE):
-        done = call("list", *place, PYTHONIOENCODING="latin-1")
+        done = call_in_process("list", *place, PYTHONIOENCODING="latin-1")
         assert done.stdout.splitlines()[1].split() == [r"pr\u2192s", HERE] and not done.stderr
-        done = call("lookup", "pr→s", "--json", *place, PYTHONIOENCODING="latin-1")
+        done = call_in_process("lookup", "pr→s", "--json", *place, PYTHONIOENCODING="latin-1")
         assert json.loads(done.stdout) == {"name": "pr→s", "address": HERE}
 
 
+@pytest.mark.parametrize("where", LOCAL_ENOUGH, indirect=True)
 @pytest.mark.parametrize("command", [["list"], ["lookup", "quotes"]])
 def test_a_closed_pipe_is_not_an_error(where: list[str], command: list[str]) -> None:
     reader, writer = os.pipe()
