@@ -35,16 +35,21 @@ _LONGEST = [
     Path(__file__).parent / file
     for file in (
         "differential/test_differential.py",
-        "engine/test_r10_lifecycle.py",
-        "sweeping/test_executors.py",
         "integration/test_stream_commands.py",
-        "test_docs.py",
+        "integration/test_etcd_failures.py",
+        "sweeping/test_executors.py",
         "integration/test_etcd.py",
+        "integration/test_peer_timeout.py",
+        "integration/test_limits.py",
+        "integration/test_follow.py",
+        "integration/test_fork.py",
+        "integration/test_follow_processes.py",
+        "test_docs.py",
+        "integration/test_processes.py",
+        "integration/test_etcd_conformance.py",
+        "integration/test_killed.py",
         "engine/fused/test_merged.py",
         "tables/test_recording.py",
-        "differential/attacks/test_limits.py",
-        "integration/test_follow.py",
-        "integration/test_killed.py",
     )
 ]
 

@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.differential import numeric
+from tests.differential.both import THOROUGH
 from tests.differential.observe import difference, run
 
 pytest.importorskip("llvmlite")
@@ -20,8 +21,7 @@ pytest.importorskip("llvmlite")
 from graphcore.engine.native import tier as native_tier
 from graphcore.engine.native.run import Pace
 
-# 100 by default, 20,000 with the profile "thorough".
-GRAPHS = settings.default.max_examples if settings.default.max_examples < 1000 else 20_000
+GRAPHS = 20_000 if THOROUGH else 50
 
 
 @pytest.mark.hypothesis

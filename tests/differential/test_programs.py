@@ -12,7 +12,7 @@ from tests.differential.both import THOROUGH
 from tests.differential.observe import difference, difference_from_judge
 from tests.differential.programs.program import JUDGE, Program, make_program, rounds
 
-PROGRAMS = 30_000 if THOROUGH else 600
+PROGRAMS = 30_000 if THOROUGH else 300
 
 
 def programs() -> st.SearchStrategy[Program]:

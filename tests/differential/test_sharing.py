@@ -14,11 +14,11 @@ import graphcore as gc
 from graphcore.node import nodes_made
 from graphcore.sweeping.sharing import SharedGraph
 from tests.differential import numeric
+from tests.differential.both import THOROUGH
 from tests.differential.observe import difference, run
 from tests.differential.tiers import NATIVE, Pace, at_pace
 
-# 100 by default, 20,000 with the profile "thorough".
-GRAPHS = settings.default.max_examples if settings.default.max_examples < 1000 else 20_000
+GRAPHS = 20_000 if THOROUGH else 50
 
 
 @pytest.mark.hypothesis
