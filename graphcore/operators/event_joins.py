@@ -80,8 +80,8 @@ class SortedJoin(EventJoin[V]):
     def _forget(self, count: int) -> None:
         """Forget the first values of the other stream: none of the first stream needs them."""
         if count > _FEW and count * 2 > len(self.times):
-            self.times = self.times[count:]
-            self.others = self.others[count:]
+            self.times[:count] = ()
+            self.others[:count] = ()
 
 
 @node(valid="any")

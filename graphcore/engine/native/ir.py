@@ -214,6 +214,14 @@ class Remove:
 
 
 @dataclass(frozen=True, slots=True)
+class Cut:
+    """Remove the first items of a list, as many as the slice ``[:count]`` has."""
+
+    ring: str
+    count: Expr
+
+
+@dataclass(frozen=True, slots=True)
 class Replace:
     """Put another item in place of one of a ring, part by part; it traps if there is none."""
 
@@ -268,6 +276,7 @@ Statement = (
     | Drop
     | Insert
     | Remove
+    | Cut
     | Replace
     | Clear
     | Append

@@ -2,6 +2,8 @@
 
 from bisect import bisect_left, bisect_right, insort, insort_left
 from collections.abc import Callable
+from heapq import heappop, heappush
+from math import nan
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -11,6 +13,7 @@ import pytest
 import graphcore as gc
 
 np = pytest.importorskip("numpy")
+pd = pytest.importorskip("pandas")
 pytest.importorskip("llvmlite")
 
 from graphcore.engine.native import tier as native_tier
@@ -252,3 +255,115 @@ def test_a_list_that_becomes_another_one_is_pythons_for_that_cycle() -> None:
     assert len(seen[2]) == 50 + (COUNT - 100) % 50
     assert "an expression of the kind Slice (11 cycles)" in graph.explain("native")
     assert machine_cycles(graph) == COUNT - 3 - 11
+
+
+@gc.node
+class Waiting(gc.MutableNode[Any]):
+    """Keeps a heap: what comes waits, and sometimes the least items leave."""
+
+    source: gc.Active[Any]
+    make: Callable[[Any, int], Any]
+    number: int = gc.state(0)
+    kept: list[Any] = gc.state(factory=list)
+
+    def cycle(self, state: gc.GraphState) -> bool:
+        value = self.source.value
+        self.number += 1
+        heappush(self.kept, self.make(value, self.number))
+        left = self.number * 7 % 4
+        while self.kept and left > 1:
+            self.value = heappop(self.kept)
+            left -= 1
+        return True
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda value, number: value,
+        lambda value, number: (value, number),
+        lambda value, number: (value % 3, value % 2 == 0, value / 7),
+        lambda value, number: (number % 50, -0.0 if value % 2 else 0.0, value % 5, number),
+    ],
+)
+def test_heaps_lie_in_their_lists_as_python_leaves_them(make: Callable[[Any, int], Any]) -> None:
+    graph, seen = both(lambda: gc.Stream(Waiting(wholes(), make)))
+    assert machine_cycles(graph) == COUNT - 3
+    assert len(seen[2]) > 30
+
+
+@pytest.mark.parametrize(
+    ("make", "reason"),
+    [
+        (lambda x: (x % 20, nan if x % 3 else 1.0), "with NaN"),
+        (lambda x: (x % 20, (x, 1)), "that begin alike"),
+        (lambda x: (x % 20, None), "that begin alike"),
+    ],
+)
+def test_tuples_that_numbers_do_not_tell_apart_are_compared_by_python(
+    make: Callable[[int], Any], reason: str
+) -> None:
+    def is_less(x: int) -> Any:
+        return make(x) < make(27)
+
+    graph, _ = both(lambda: wholes().map(is_less))
+    assert f"a comparison of tuples {reason}" in graph.explain("native")
+    assert machine_cycles(graph) > 100
+
+
+def test_an_empty_heap_is_pythons_error() -> None:
+    @gc.node
+    class Empty(gc.MutableNode[int]):
+        source: gc.Active[int]
+        kept: list[int] = gc.state(factory=lambda: list(range(120)))
+
+        def cycle(self, state: gc.GraphState) -> bool:
+            self.value = heappop(self.kept)
+            return True
+
+    graph, seen = both(lambda: gc.Stream(Empty(wholes())))
+    assert seen[1] == (IndexError, "index out of range")
+    assert machine_cycles(graph) == 117
+
+
+def test_the_first_items_of_a_list_are_cut_off_as_a_slice_does() -> None:
+    @gc.node
+    class Cut(gc.MutableNode[int]):
+        source: gc.Active[int]
+        kept: list[int] = gc.state(factory=list)
+
+        def cycle(self, state: gc.GraphState) -> bool:
+            self.kept.append(self.source.value)
+            if self.source.value % 4 == 0:
+                self.kept[: self.source.value % 37 - 18] = ()
+            self.value = len(self.kept)
+            return True
+
+    graph, seen = both(lambda: gc.Stream(Cut(wholes())))
+    assert machine_cycles(graph) == COUNT - 3
+    assert max(seen[0], key=lambda tick: tick[1])[1] > 10
+
+
+@pytest.mark.parametrize(
+    ("direction", "tolerance"),
+    [("backward", None), ("backward", "20ns"), ("forward", "20ns"), ("nearest", "20ns")],
+)
+def test_joins_by_event_time_run_in_machine_code(direction: Any, tolerance: str | None) -> None:
+    random = np.random.default_rng(5)
+    at = np.sort(random.integers(0, 20 * COUNT, COUNT))
+    quotes = np.sort(random.integers(0, 20 * COUNT, 3 * COUNT))
+    arrivals = quotes + random.integers(0, 40, 3 * COUNT)
+    order = np.argsort(arrivals, kind="stable")
+
+    def wire() -> Any:
+        trades = gc.replay(at, at).event_time(lambda time: time, 0)
+        other = gc.replay(arrivals[order], quotes[order]).event_time(lambda time: time, 40)
+        joined = trades.asof(other, direction=direction, tolerance=tolerance)
+        return joined.filter(lambda pair: pair[1] is not None).map(lambda pair: pair[1] + 0)
+
+    graph, seen = both(wire)
+    left, right = pd.DataFrame({"at": at}), pd.DataFrame({"at": quotes, "quote": quotes})
+    limit = None if tolerance is None else 20
+    expected = pd.merge_asof(left, right, on="at", direction=direction, tolerance=limit)
+    assert [quote for _, quote in seen[0]] == expected["quote"].dropna().tolist()
+    assert machine_cycles(graph) > 4 * COUNT - 40

@@ -41,6 +41,7 @@ from graphcore.engine.native.ir import (
     Body,
     Clear,
     Const,
+    Cut,
     Drop,
     Expr,
     If,
@@ -217,6 +218,8 @@ class _Lowering:
                 self._insert(ring, self._value(index), parts)
             case Remove(ring, index):
                 self._remove(ring, self._value(index))
+            case Cut(ring, count):
+                self._cut(ring, self._value(count))
             case Replace(ring, index, parts):
                 self._replace(ring, index, parts)
             case Clear(ring):
@@ -294,6 +297,13 @@ class _Lowering:
         b = self._build
         return b.select(b.icmp_signed("<", given, self._int(0)), b.add(given, length), given)
 
+    def _within(self, given: Llvm, length: Llvm) -> Llvm:
+        """Write the same, but for places outside of the list: these become its ends."""
+        b = self._build
+        place = self._from_start(given, length)
+        place = b.select(b.icmp_signed("<", place, self._int(0)), self._int(0), place)
+        return b.select(b.icmp_signed(">", place, length), length, place)
+
     def _place(self, ring: str, given: Llvm) -> Llvm:
         """Write where in memory an item is; it traps if there is none."""
         b = self._build
@@ -319,9 +329,7 @@ class _Lowering:
         values = [self._value(part) for part in parts]
         _, length, mask = self._ring(ring)
         self._trap_if(b.icmp_signed(">", length, mask), -1 - self._numbers[ring])
-        place = self._from_start(given, length)
-        place = b.select(b.icmp_signed("<", place, self._int(0)), self._int(0), place)
-        place = b.select(b.icmp_signed(">", place, length), length, place)
+        place = self._within(given, length)
         following = b.add(place, self._int(1))
         for at, (part, value) in enumerate(zip(parts, values, strict=True)):
             array = self._arrays[ring, at]
@@ -336,6 +344,15 @@ class _Lowering:
         for at in range(len(self._kernel.rings[ring])):
             array = self._arrays[ring, at]
             self._access.move_items(array, following, place, b.sub(left, place))
+        b.store(left, self._slots[f"{ring}.1"])
+
+    def _cut(self, ring: str, given: Llvm) -> None:
+        b = self._build
+        length = self._ring(ring)[1]
+        count = self._within(given, length)
+        left = b.sub(length, count)
+        for at in range(len(self._kernel.rings[ring])):
+            self._access.move_items(self._arrays[ring, at], count, self._int(0), left)
         b.store(left, self._slots[f"{ring}.1"])
 
     def _search(self, search: Search) -> Llvm:

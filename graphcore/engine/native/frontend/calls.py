@@ -3,6 +3,7 @@
 import ast
 import bisect
 import builtins
+import heapq
 from abc import ABCMeta
 from collections.abc import Sequence
 from functools import partial
@@ -10,7 +11,7 @@ from inspect import CO_ASYNC_GENERATOR, CO_COROUTINE, CO_GENERATOR, CO_VARARGS, 
 from types import BuiltinFunctionType, FunctionType
 
 from graphcore.engine.fused.frontend.source import file_of
-from graphcore.engine.native.frontend import operations
+from graphcore.engine.native.frontend import heaps, operations
 from graphcore.engine.native.frontend.expressions import Expressions
 from graphcore.engine.native.frontend.operations import Untranslated
 from graphcore.engine.native.frontend.records import defaults_of, fields_of
@@ -46,7 +47,8 @@ _SUSPENDS = CO_ASYNC_GENERATOR | CO_COROUTINE | CO_GENERATOR | CO_VARARGS | CO_V
 _TYPES = {Kind.NONE: type(None), Kind.BOOL: bool, Kind.INT: int, Kind.FLOAT: float}
 _AFTER = (bisect.bisect_right, bisect.insort_right)
 _SEARCHES = (bisect.bisect_left, bisect.bisect_right)
-_OF_SORTED = (*_SEARCHES, bisect.insort_left, bisect.insort_right)
+_INSERTIONS = (bisect.insort_left, bisect.insort_right)
+_OF_HEAPS = (heapq.heappush, heapq.heappop)
 _DEEPEST = 8
 _MOST_INLINED = 2_000
 _SCOPES = ast.Lambda, ast.FunctionDef, ast.ListComp, ast.GeneratorExp, ast.SetComp, ast.DictComp
@@ -121,15 +123,19 @@ class Calls(Expressions):
         arguments = self.operands(node.args, scope, out)
         if isinstance(function, FunctionType):
             return self._inline(node, known, arguments, scope, out)
-        if type(function) is BuiltinFunctionType and function in _OF_SORTED:
+        if type(function) is BuiltinFunctionType and arguments:
             match arguments:
                 case [Ring(ring), *searched] if function in _SEARCHES:
                     return self._search(ring, function in _AFTER, searched, name, out)
-                case [Ring(ring, is_list=True), item]:
+                case [Ring(ring, is_list=True), item] if function in _INSERTIONS:
                     place = self._search(ring, function in _AFTER, [item], name, out)
                     self.check_item(ring, item)
                     out.append(Insert(ring, place, parts(item)))
                     return NOTHING
+            if function in _OF_HEAPS and isinstance(arguments[0], Ring) and arguments[0].is_list:
+                name = function.__name__
+                same = Known(getattr(heaps, name), ("heap", name), lambda: getattr(heaps, name))
+                return self._inline(node, same, arguments, scope, out)
         if function is builtins.type and len(arguments) == 1:
             kind = self.scalar(arguments[0]).kind
             of = _TYPES[kind]

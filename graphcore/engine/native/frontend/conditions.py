@@ -3,10 +3,11 @@
 import ast
 from collections.abc import Sequence
 from functools import partial
+from typing import TypeGuard
 
 from graphcore.engine.native.frontend import operations
 from graphcore.engine.native.frontend.operations import Untranslated
-from graphcore.engine.native.frontend.values import Out, Scope, Values, go_on
+from graphcore.engine.native.frontend.values import NUMBERS, Out, Scope, Values, go_on
 from graphcore.engine.native.frontend.variables import (
     NOTHING,
     Group,
@@ -134,7 +135,33 @@ class Conditions(Values):
         return whole
 
     def _compared(self, operator: ast.cmpop, given: list[Value], out: Out) -> Value:
+        match operator, given:
+            case ast.Lt(), [Group() as one, Group() as other] if one.of is tuple is other.of:
+                return self._is_before(one, other, out)
         return operations.compare(operator, *map(self.scalar, given))
+
+    def _is_before(self, one: Group, other: Group, out: Out) -> Expr:
+        """Return the test of ``one < other`` for tuples: the first items that differ decide.
+
+        It is left to Python if no numbers, or NaN, would decide.
+        """
+        found: Expr = Const(Kind.BOOL, False)
+        equal: Expr = Const(Kind.BOOL, True)
+        for left, right in zip(one.items, other.items, strict=False):
+            if not _is_number(left) or not _is_number(right):
+                self.traps.trap_if(equal, "a comparison of tuples that begin alike", out)
+                return found
+            less = operations.compare(ast.Lt(), left, right)
+            found = _lazy(False, found, _lazy(True, equal, less))
+            same = operations.compare(ast.Eq(), left, right)
+            if left.kind is Kind.FLOAT or right.kind is Kind.FLOAT:
+                differ = operations.compare(ast.Gt(), left, right)
+                decided = _lazy(False, same, _lazy(False, less, differ))
+                unordered = _lazy(True, equal, operations.negate(decided))
+                self.traps.trap_if(unordered, "a comparison of tuples with NaN", out)
+            equal = _lazy(True, equal, same)
+        shorter = Const(Kind.BOOL, len(one.items) < len(other.items))
+        return _lazy(False, found, _lazy(True, equal, shorter))
 
     def _identity(
         self,
@@ -201,6 +228,18 @@ class Conditions(Values):
             case Group() | Ring():
                 return Const(Kind.BOOL, False)
         raise Untranslated("a comparison of an object")
+
+
+def _is_number(value: Value) -> TypeGuard[Expr]:
+    return isinstance(value, Expr) and value.kind in NUMBERS
+
+
+def _lazy(both: bool, left: Expr, right: Expr) -> Expr:
+    """Return ``left and right``, or ``left or right``, without what constants decide."""
+    for one, other in ((left, right), (right, left)):
+        if isinstance(one, Const):
+            return other if bool(one.value) is both else one
+    return Lazy(Kind.BOOL, both, left, right)
 
 
 def _is_plain(node: ast.expr) -> bool:

@@ -18,6 +18,7 @@ from graphcore.engine.native.ir import (
     Block,
     Clear,
     Const,
+    Cut,
     Drop,
     If,
     Insert,
@@ -155,6 +156,12 @@ class Statements(Calls):
             case ast.Tuple(targets), Group(items) if value.is_tuple and len(targets) == len(items):
                 for each, item in zip(targets, items, strict=True):
                     self._store(each, item, scope, out)
+            case ast.Subscript(owner, ast.Slice(None, ast.expr() as upper, None)), Group(()):
+                ring = self.value(owner, scope, out)
+                count = self.value(upper, scope, out)
+                if not isinstance(ring, Ring) or not ring.is_list:
+                    raise Untranslated("an assignment to a slice of what is no list")
+                out.append(Cut(ring.name, self.whole(count)))
             case ast.Subscript(owner, place), _:
                 ring = self.value(owner, scope, out)
                 index = self.value(place, scope, out)
@@ -262,7 +269,7 @@ class Statements(Calls):
         out.append(Leave(label))
 
 
-_CHANGES = Push | Drop | Insert | Remove | Replace | Clear
+_CHANGES = Push | Drop | Insert | Remove | Cut | Replace | Clear
 _WORDS = {ast.Raise: "raise", ast.Assert: "assert", ast.With: "with", ast.Try: "try"}
 
 
