@@ -89,6 +89,8 @@ def test_functions_of_numbers_are_told_what_does_it_for_streams() -> None:
 def test_what_belongs_to_another_operator_is_told_with_that_operator() -> None:
     assert "every(period) ticks" in sentence(lambda: source.sample("1s"), gc.InvalidTypeError)
     assert "window(span) ticks" in sentence(lambda: source.buffer("1s"), gc.InvalidTypeError)
+    without = sentence(lambda: source.buffer(within="1s"), gc.InvalidTypeError)
+    assert without.startswith("buffer needs a count: window(span) ticks")
     assert "combine(other)" in sentence(lambda: source.join(source), gc.InvalidTypeError)
     series = pd.Series([1.5], index=pd.to_datetime(["2026-01-02"]))
     message = sentence(lambda: anything.replay(series), gc.InvalidTypeError)
@@ -96,8 +98,8 @@ def test_what_belongs_to_another_operator_is_told_with_that_operator() -> None:
 
 
 def test_a_missing_argument_is_told_with_the_name_that_users_know() -> None:
-    with pytest.raises(TypeError, match=r"^Stream\.buffer\(\) missing .*'count'"):
-        source.buffer(within="5s")
+    with pytest.raises(TypeError, match=r"^Stream\.limit\(\) missing .*'count'"):
+        source.limit()
 
 
 @pytest.mark.parametrize("operator", ["Stream", "sample", "gate", "bind"])
@@ -297,7 +299,6 @@ DURATIONS: dict[str, Callable[[Any], object]] = {
     "throttle": lambda given: source.throttle(given),
     "delay": lambda given: source.delay(given),
     "window": lambda given: source.window(given),
-    "rolling": lambda given: source.rolling(given),
     "run": lambda given: source.run(duration=given),
 }
 
@@ -414,6 +415,12 @@ WRONG: list[tuple[Callable[[], object], type[Exception], str]] = [
     (lambda: source.print(0), TypeError, "a label must be text, not 0"),
     (lambda: source.log(3), TypeError, "a label must be text, not 3"),
     (lambda: source.rolling(0), ValueError, "at least 1 value, not 0"),
+    *(
+        (lambda given=given: source.rolling(given), TypeError, f'such as "5min", not {given!r}')
+        for given in (1.5, nan, True, [1], None)
+    ),
+    (lambda: gc.frame(source), TypeError, "as in frame(a=a, b=b): 1 of its arguments has no name"),
+    (lambda: gc.frame(source, source, c=source), TypeError, "2 of its arguments have no name"),
     (lambda: anything.align(source, source, key=abs, capacity=0), ValueError, "at least 1, not 0"),
     (lambda: source.ewm(), ValueError, "one of span, alpha, com and halflife, not none of them"),
     (lambda: source.ewm(span=3, alpha=0.5), ValueError, "span=3, alpha=0.5"),

@@ -72,8 +72,8 @@ FACE = {
     ),
     "source_functions": "errors time node calendars stream operators sources tables",
     "sweeping": (
-        "errors time tiers graph handle collected node operators stream tables engine engine.run "
-        "engine.fused view"
+        "errors time tiers graph handle collected node operators stream tables seeing engine "
+        "engine.run engine.fused view"
     ),
     "testing": (
         "errors time state node origin graph stream source_functions sources engine "

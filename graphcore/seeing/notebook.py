@@ -2,7 +2,7 @@
 
 import html
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from graphcore.errors import shorten
@@ -42,20 +42,39 @@ def rows_table(times: Sequence[int], columns: Mapping[str, Sequence[Any]]) -> st
     return _table(_number(len(times), "row"), times, columns, "")
 
 
-def _table(head: str, times: Sequence[int], columns: Mapping[str, Sequence[Any]], line: str) -> str:
-    if not times:
+def columns_table(
+    head: str,
+    columns: Mapping[str, Sequence[Any]],
+    texts: Mapping[str, Callable[[Any], str]],
+    line: str = "",
+) -> str:
+    """Return columns as HTML, with the first rows and the last.
+
+    Args:
+        head: what stands above, as HTML.
+        columns: the values of each column, as many in each.
+        texts: for some columns, what returns the text of a value; by default its shortened repr.
+        line: a drawing between the two, as HTML.
+    """
+    count = len(next(iter(columns.values()), ()))
+    if not count:
         return f"<div>{head}</div>"
-    places: list[int | None] = list(range(len(times)))
-    if len(times) > 2 * _SHOWN:
+    places: list[int | None] = list(range(count))
+    if count > 2 * _SHOWN:
         places[_SHOWN:-_SHOWN] = [None]
     rows = [
-        _row(["…"] * (1 + len(columns)))
-        if i is None
-        else _row([format_time(times[i]), *(shorten(values[i]) for values in columns.values())])
-        for i in places
+        _row(
+            "…" if place is None else texts.get(name, shorten)(values[place])
+            for name, values in columns.items()
+        )
+        for place in places
     ]
-    header = "".join(f"<th>{html.escape(name)}</th>" for name in ("time", *columns))
+    header = "".join(f"<th>{html.escape(name)}</th>" for name in columns)
     return f"<div>{head}<br/>{line}<table><tr>{header}</tr>{''.join(rows)}</table></div>"
+
+
+def _table(head: str, times: Sequence[int], columns: Mapping[str, Sequence[Any]], line: str) -> str:
+    return columns_table(head, {"time": times, **columns}, {"time": format_time}, line)
 
 
 def _number(count: int, what: str) -> str:

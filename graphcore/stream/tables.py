@@ -3,7 +3,7 @@
 import os
 from math import inf
 from operator import itemgetter
-from typing import Any, Literal, TypeVar, overload
+from typing import Any, Literal, Never, TypeVar, overload
 
 from graphcore.collected import Frame
 from graphcore.errors import InvalidTypeError, InvalidValueError
@@ -351,7 +351,7 @@ def replay_parquet(
 
 
 def frame(
-    *,
+    *unnamed: Never,
     fill: Literal["last"] | None = None,
     on: Active[Any] | None = None,
     **streams: Active[Any],
@@ -374,11 +374,12 @@ def frame(
         fill: what a row has of a stream that did not tick in its cycle: by default `None`; with
             ``"last"`` its present value, or `None` before it has one.
         on: the stream at whose ticks a row is added, in place of those of the streams.
+        unnamed: nothing: each stream needs the name of its column.
         streams: for each column, the stream.
 
     Raises:
-        InvalidTypeError: without streams, or for a column named ``time``, which is the column of
-            the engine times.
+        InvalidTypeError: without streams, for a stream without a name, or for a column named
+            ``time``, which is the column of the engine times.
 
     >>> import graphcore as gc
     >>> bid = gc.replay([1, 2], [99.0, 99.5])
@@ -388,6 +389,11 @@ def frame(
     >>> out.times, out.columns
     ([1, 2, 3], {'bid': [99.0, 99.5, 99.5], 'ask': [None, 101.0, 100.5]})
     """
+    if unnamed:
+        raise InvalidTypeError(
+            f"name the columns of frame, as in frame(a=a, b=b): {len(unnamed)} of its arguments "
+            f"{'has' if len(unnamed) == 1 else 'have'} no name"
+        )
     if not streams or "time" in streams:
         raise InvalidTypeError(
             "frame needs streams, each with the name of its column, as in frame(bid=a); the column "

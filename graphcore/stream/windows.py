@@ -137,7 +137,12 @@ def extent_of(window: int | Duration, min_periods: int | None, closed: Closed) -
                 f"{least} is never reached"
             )
         return Extent(True, True, False, length, 0, includes_present, minimum, usual, closed)
-    span = to_period(window)
+    try:
+        span = to_period(window)
+    except InvalidTypeError:
+        raise InvalidTypeError(
+            f'a window is a whole number of values, or a time span such as "5min", not {window!r}'
+        ) from None
     if closed in ("left", "both"):  # [t - d, ... is (t - d - 1 ns, ...
         span += 1
     return Extent(True, False, True, 0, span, includes_present, periods_of(min_periods), 1, closed)

@@ -14,6 +14,7 @@ from graphcore.sweeping.sweep import counting, running
 from graphcore.sweeping.table import Table
 from graphcore.tables.arrays import check_stamp
 from graphcore.tables.libraries import tables_module
+from graphcore.time import format_time
 
 _DAY = {"s": 86_400, "ms": 86_400_000, "us": 86_400_000_000, "ns": 86_400_000_000_000}
 
@@ -27,6 +28,9 @@ class Merged(Table):
     Attributes:
         columns: the values of each column, by its name.
     """
+
+    def _shown(self) -> dict[str, Callable[[Any], str]]:
+        return {"time": format_time}
 
     def _arrow(self, name: str) -> Any:
         if name != "time":

@@ -1,11 +1,13 @@
 """`Sweep`, the table that a sweep gives: a row for each set."""
 
+import html
 from array import array
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from graphcore.errors import InvalidTypeError
+from graphcore.seeing.notebook import columns_table
 from graphcore.tables.arrays import array_of, array_of_numbers, for_polars
 from graphcore.tables.libraries import tables_module
 
@@ -72,6 +74,13 @@ class Table:
             {name: self._pandas(name) for name in self.columns}
         )
         return frame
+
+    def _repr_html_(self) -> str:
+        return columns_table(html.escape(repr(self)), self.columns, self._shown())
+
+    def _shown(self) -> dict[str, Callable[[Any], str]]:
+        """Return what returns the text of a value for a notebook, for some columns."""
+        return {}
 
     def _arrow(self, name: str) -> Any:
         try:
@@ -158,6 +167,9 @@ class Sweep(Table):
         """Show how many sets there are, and how many failed."""
         failed = len(self.errors) - self.errors.count(None)
         return f"<Sweep of {len(self):,} sets, {failed:,} failed>"
+
+    def _shown(self) -> dict[str, Callable[[Any], str]]:
+        return {"error": lambda error: "" if error is None else text_of(error).partition("\n")[0]}
 
     def _arrow(self, name: str) -> Any:
         if name == "error":

@@ -102,6 +102,9 @@ def test_an_error_in_a_branch_and_in_the_key_names_its_node() -> None:
         ([], "demux needs at least one key"),
         ("ab", "the keys of demux must be a list of keys, not 'ab'"),
         (5, "the keys of demux must be a list of keys, not 5"),
+        (["a", "b", "a"], "demux has the key 'a' twice"),
+        ([0, 1, True], "demux has the key True twice"),
+        ([0, [1]], r"a key of demux must be hashable, not \[1\]"),
     ],
 )
 def test_demux_refuses(keys: Any, message: str) -> None:

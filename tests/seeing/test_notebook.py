@@ -3,6 +3,7 @@
 import math
 from xml.etree import ElementTree
 
+import pyarrow as pa
 import pytest
 
 import graphcore as gc
@@ -103,3 +104,39 @@ def test_a_plot_without_matplotlib_says_what_to_install(monkeypatch: pytest.Monk
     monkeypatch.setitem(__import__("sys").modules, "matplotlib", None)
     with pytest.raises(gc.RunError, match=r"pip install 'graphcore\[plot\]'"):
         gc.from_iterable([1]).collect().plot()
+
+
+def rows_of(table: str) -> list[list[str | None]]:
+    """Return the texts of the cells of a table."""
+    return [[cell.text for cell in row] for row in ElementTree.fromstring(table).iter("tr")]
+
+
+def test_a_sweep_shows_its_first_and_last_sets_and_the_errors_in_one_line() -> None:
+    def build(n: int, text: str) -> dict[str, gc.Handle]:
+        if n == 2:
+            raise ValueError("no <two>\nat all")
+        return {"double": gc.constant(2 * n)}
+
+    table = gc.sweep(build, {"n": range(1, 14), "text": ["<&>"]}, progress=False)._repr_html_()
+    assert table.startswith("<div>&lt;Sweep of 13 sets, 1 failed&gt;<br/>")
+    rows = rows_of(table)
+    assert rows[:3] == [
+        ["n", "text", "double", "error"],
+        ["1", "'<&>'", "2", None],
+        ["2", "'<&>'", "None", "ValueError: no <two>"],
+    ]
+    assert rows[6] == ["…"] * 4 and rows[-1] == ["13", "'<&>'", "26", None] and len(rows) == 12
+
+
+def test_merged_ticks_show_times() -> None:
+    parts = pa.table({"key": ["b", "a"], "at": [1, 2]})
+
+    def build(part: pa.Table) -> dict[str, gc.Handle]:
+        return {"at": gc.replay(part["at"], part["at"])}
+
+    table = gc.partition(build, parts, by="key", progress=False)["at"]._repr_html_()
+    assert rows_of(table) == [
+        ["time", "key", "value"],
+        ["1970-01-01T00:00:00.000000001Z", "'b'", "1"],
+        ["1970-01-01T00:00:00.000000002Z", "'a'", "2"],
+    ]

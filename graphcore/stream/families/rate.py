@@ -327,7 +327,7 @@ class RateOperators(StreamBase[T]):
 
     def buffer(
         self,
-        count: int,
+        count: int | None = None,
         *,
         within: Duration | None = None,
         key: Callable[[T], Hashable] | None = None,
@@ -345,15 +345,20 @@ class RateOperators(StreamBase[T]):
             buffer(3, within="2s")                ab        cd
 
         Args:
-            count: how many values a list holds.
+            count: how many values a list holds; it cannot be left out.
             within: a group also ends this long after its first value; a value at that time belongs
                 to the next group.
             key: returns the key of a value; there is a group for each key.
             partial: whether the values that are left tick, in the closing instant (R14).
+
+        Raises:
+            InvalidTypeError: without a count, or if an argument has another type.
+            InvalidValueError: if a count is below 1, or a time not longer than 0.
         """
-        if isinstance(count, str | timedelta):
+        if count is None or isinstance(count, str | timedelta):
+            given = "" if count is None else f", not {count!r}"
             raise InvalidTypeError(
-                f"buffer needs a count, not {count!r}: window(span) ticks with the values of each "
+                f"buffer needs a count{given}: window(span) ticks with the values of each "
                 "span, and within= ends a group after a time as well"
             )
         number, emits = whole(count, "count", 1), flag(partial, "partial")

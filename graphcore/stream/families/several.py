@@ -3,7 +3,7 @@
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from graphcore.errors import InvalidTypeError, InvalidValueError
+from graphcore.errors import InvalidTypeError, InvalidValueError, shorten
 from graphcore.handle import Handle
 from graphcore.node import Active, MutableNode, Passive, construct_now
 from graphcore.operators import several
@@ -156,7 +156,11 @@ class SeveralOperators(StreamBase[T]):
 
         Args:
             key: returns the key of a value; it must be hashable.
-            keys: the keys that have a stream each; values of other keys go to `.other`.
+            keys: the keys that have a stream each, none twice; values of other keys go to `.other`.
+
+        Raises:
+            InvalidTypeError: if the keys are not a list of keys that are hashable.
+            InvalidValueError: without keys, or if a key is there twice.
 
         >>> import graphcore as gc
         >>> words = gc.from_iterable(["apple", "bean", "avocado"])
@@ -168,7 +172,16 @@ class SeveralOperators(StreamBase[T]):
         """
         if isinstance(keys, str) or not isinstance(keys, Iterable):
             raise InvalidTypeError(f"the keys of demux must be a list of keys, not {keys!r}")
-        places: dict[Any, int] = {each: place for place, each in enumerate(dict.fromkeys(keys))}
+        places: dict[Any, int] = {}
+        for count, each in enumerate(keys):
+            try:
+                first = places.setdefault(each, len(places))
+            except TypeError:
+                raise InvalidTypeError(
+                    f"a key of demux must be hashable, not {shorten(each)}"
+                ) from None
+            if first < count:
+                raise InvalidValueError(f"demux has the key {shorten(each)} twice")
         if not places:
             raise InvalidValueError("demux needs at least one key")
         branches = several.Demux(self, key_of(key), places).branches
