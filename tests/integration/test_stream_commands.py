@@ -1,6 +1,7 @@
 """`graphcore sub`, `pub`, `record` and `replay` as a user calls them: processes, pipes, sockets."""
 
 import contextlib
+import itertools
 import json
 import os
 import re
@@ -23,8 +24,11 @@ import zmq
 import graphcore as gc
 from graphcore import cli
 from graphcore.testing import ticks, wait_until
+from graphcore_zmq import msgpack, raw
 from tests.integration.bare import bare_context
+from tests.integration.conftest import each_ended
 from tests.integration.etcd_server import EtcdServer, free_port
+from tests.integration.feeding import Feeding
 
 pytestmark = pytest.mark.zmq
 
@@ -110,6 +114,7 @@ class Called:
 
 
 Call = Callable[..., Called]
+Feed = Callable[..., Feeding]
 
 
 @pytest.fixture
@@ -128,6 +133,12 @@ def call() -> Iterator[Call]:
 @pytest.fixture
 def pub(call: Call) -> Call:
     return lambda *more: call("pub", 0, "--bind", "127.0.0.1", "--wait-for", 1, *more)
+
+
+@pytest.fixture
+def feed() -> Iterator[Feed]:
+    """Publish from a thread, which costs less than `graphcore pub`, once somebody subscribes."""
+    yield from each_ended(lambda **options: Feeding(**{"codec": msgpack, "wait_for": 1} | options))
 
 
 def test_lines_of_standard_input_are_printed_by_a_subscriber(pub: Call, call: Call) -> None:
@@ -149,9 +160,9 @@ def test_each_line_is_there_before_the_next_is_sent(pub: Call, call: Call) -> No
     assert subscriber.end() == (0, b"", [])
 
 
-def test_a_subscriber_whose_reader_closed_the_pipe_ends_quietly(pub: Call, call: Call) -> None:
-    publisher = pub()
-    subscriber = call("sub", publisher.port())
+def test_a_subscriber_whose_reader_closed_the_pipe_ends_quietly(feed: Feed, call: Call) -> None:
+    publisher = feed()
+    subscriber = call("sub", publisher.port)
     head = subprocess.Popen(["head", "-3"], stdin=subscriber.stdout, stdout=subprocess.PIPE)
     subscriber.stdout.close()
     stop = threading.Event()
@@ -159,7 +170,7 @@ def test_a_subscriber_whose_reader_closed_the_pipe_ends_quietly(pub: Call, call:
     def feed() -> None:
         number = 0
         while not stop.wait(0.005):
-            publisher.write(b"%d\n" % number)
+            publisher.hand(str(number))
             number += 1
 
     feeder = threading.Thread(target=feed)
@@ -171,24 +182,22 @@ def test_a_subscriber_whose_reader_closed_the_pipe_ends_quietly(pub: Call, call:
         stop.set()
         feeder.join()
         head.kill()
-    assert publisher.end()[0] == 0
     wait_until(lambda: not subscriber._reader.is_alive())
     assert subscriber.errors == []
 
 
 def test_a_subscriber_whose_reader_closed_the_pipe_ends_without_a_further_value(
-    pub: Call, call: Call
+    feed: Feed, call: Call
 ) -> None:
-    publisher = pub()
-    subscriber = call("sub", publisher.port())
+    publisher = feed()
+    subscriber = call("sub", publisher.port)
     head = subprocess.Popen(["head", "-1"], stdin=subscriber.stdout, stdout=subprocess.PIPE)
     subscriber.stdout.close()
-    publisher.write(b"only\n")
+    publisher.hand("only")
     assert head.communicate(timeout=SECONDS)[0] == b"only\n"
     assert subscriber.process.wait(SECONDS) == 0
     wait_until(lambda: not subscriber._reader.is_alive())
     assert subscriber.errors == []
-    assert publisher.end()[0] == 0
 
 
 def test_a_publisher_ends_with_its_input_and_loses_none_of_many_lines(
@@ -205,10 +214,10 @@ def test_a_publisher_ends_with_its_input_and_loses_none_of_many_lines(
     assert out == lines
 
 
-def test_count_ends_a_subscriber_after_exactly_so_many_values(pub: Call, call: Call) -> None:
-    publisher = pub()
-    subscriber = call("sub", publisher.port(), "--count", 3)
-    publisher.write(b"".join(b"%d\n" % number for number in range(1000)))
+def test_count_ends_a_subscriber_after_exactly_so_many_values(feed: Feed, call: Call) -> None:
+    publisher = feed()
+    subscriber = call("sub", publisher.port, "--count", 3)
+    publisher.hand(*map(str, range(1000)))
     assert subscriber.end() == (0, b"0\n1\n2\n", [])
 
 
@@ -260,9 +269,8 @@ def test_a_signal_ends_a_publisher_and_its_subscriber_normally(
     assert len(publisher.errors) == 1
 
 
-def test_a_signal_ends_a_subscriber_that_waits(pub: Call, call: Call) -> None:
-    publisher = pub()
-    subscriber = call("sub", publisher.port(), "--status")
+def test_a_signal_ends_a_subscriber_that_waits(feed: Feed, call: Call) -> None:
+    subscriber = call("sub", feed().port, "--status")
     subscriber.said("connected")
     subscriber.process.send_signal(signal.SIGINT)
     assert subscriber.end() == (0, b"", ["graphcore: connected"])
@@ -278,11 +286,11 @@ PRESSES = [
 
 @pytest.mark.parametrize("presses", PRESSES)
 def test_signals_in_quick_succession_end_a_subscriber_once_and_normally(
-    pub: Call, call: Call, presses: tuple[signal.Signals, ...]
+    feed: Feed, call: Call, presses: tuple[signal.Signals, ...]
 ) -> None:
-    publisher = pub()
-    subscriber = call("sub", publisher.port(), "--latency")
-    publisher.write(b"1\n")
+    publisher = feed()
+    subscriber = call("sub", publisher.port, "--latency")
+    publisher.hand("1")
     assert subscriber.stdout.readline() == b"1\n"
     subscriber.press(*presses)
     code, out, errors = subscriber.end()
@@ -291,14 +299,12 @@ def test_signals_in_quick_succession_end_a_subscriber_once_and_normally(
 
 @pytest.mark.parametrize("presses", PRESSES)
 def test_signals_in_quick_succession_end_a_recording_once_with_a_whole_file(
-    pub: Call, call: Call, tmp_path: Path, presses: tuple[signal.Signals, ...]
+    feed: Feed, call: Call, tmp_path: Path, presses: tuple[signal.Signals, ...]
 ) -> None:
     file = tmp_path / "lines.parquet"
-    publisher = pub("--wait-for", 2)
-    recorder = call("record", publisher.port(), file)
-    watcher = call("sub", publisher.errors[0].rpartition(":")[2])
-    publisher.write(b"1\n")
-    assert watcher.stdout.readline() == b"1\n"
+    publisher = feed()
+    recorder = call("record", publisher.port, file)
+    publisher.hand("1")
     wait_until(lambda: Path(f"{file}.partial").exists(), SECONDS)
     recorder.press(*presses)
     code, _, errors = recorder.end()
@@ -369,15 +375,15 @@ pyarrow.parquet.ParquetWriter.write_table = write_table
 
 
 def test_ctrl_c_again_and_again_leaves_a_recording_unfinished_and_the_next_says_how_to_go_on(
-    pub: Call, call: Call, tmp_path: Path
+    feed: Feed, call: Call, tmp_path: Path
 ) -> None:
     file = tmp_path / "lines.parquet"
     partial = Path(f"{file}.partial")
-    publisher = pub()
-    port = publisher.port()
-    recorder = call("record", port, file, "--status", prologue=ENDLESS)
+    publisher = feed()
+    recorder = call("record", publisher.port, file, "--status", prologue=ENDLESS)
     recorder.said("connected")
-    publisher.end(b"1\n2\n")
+    publisher.hand("1", "2")
+    publisher.end()
     recorder.said("making the file")
     recorder.press_until_it_ends()
     code, _, errors = recorder.end()
@@ -386,7 +392,7 @@ def test_ctrl_c_again_and_again_leaves_a_recording_unfinished_and_the_next_says_
         f"graphcore: interrupted before {file} was finished; what was recorded is in {partial}: "
         "rename it, and replay it with `graphcore replay`, or remove it"
     )
-    code, _, errors = call("record", port, file).end()
+    code, _, errors = call("record", publisher.port, file).end()
     assert code == 1 and len(errors) == 1
     assert errors[0].startswith(f"graphcore: {partial} exists") and "Rename it" in errors[0]
     kept = tmp_path / "kept"
@@ -581,12 +587,13 @@ def test_a_recording_without_topics_is_not_replayed_under_topics(
     assert code == 1 and message in errors[-1] and "Traceback" not in "".join(errors)
 
 
-def test_recorded_values_are_replayed(pub: Call, call: Call, tmp_path: Path) -> None:
+def test_recorded_values_are_replayed(feed: Feed, call: Call, tmp_path: Path) -> None:
     file = tmp_path / "lines.parquet"
-    publisher = pub("--json")
-    recorder = call("record", publisher.port(), file, "--status")
+    publisher = feed()
+    recorder = call("record", publisher.port, file, "--status")
     values = [{"n": n, "text": str(n)} for n in range(300)]
-    assert publisher.end(b"".join(msgspec.json.encode(v) + b"\n" for v in values))[0] == 0
+    publisher.send(*values)
+    publisher.end()
     code, out, errors = recorder.end()
     assert (code, out) == (0, b"")
     assert errors[-1] == "graphcore: 300 values recorded, 0 lost on the way"
@@ -609,22 +616,22 @@ def test_speed_shortens_the_time_between_values(call: Call, tmp_path: Path) -> N
     assert subscriber.end() == (0, b"1\n2\n", [])
 
 
-def test_ctrl_c_ends_a_recording_with_a_whole_file(pub: Call, call: Call, tmp_path: Path) -> None:
+def test_ctrl_c_ends_a_recording_with_a_whole_file(feed: Feed, call: Call, tmp_path: Path) -> None:
     file = tmp_path / "lines.parquet"
-    publisher = pub("--wait-for", 2)
-    recorder = call("record", publisher.port(), file, "--status")
-    watcher = call("sub", publisher.errors[0].rpartition(":")[2])
+    publisher = feed()
+    recorder = call("record", publisher.port, file, "--status")
     recorder.said("connected")
-    publisher.write(b"1\n")
+    publisher.hand("1")
     partial = Path(f"{file}.partial")
     wait_until(lambda: partial.exists(), SECONDS)
-    # Values that a second subscriber has printed were also sent to the first; values written within
-    # a second are visible in the file.
-    number = 1
-    while not partial.stat().st_size:
-        number += 1
-        publisher.write(b"%d\n" % number)
-        watcher.stdout.readline()
+    # Values that came more than a second ago are visible in the file.
+    numbers = itertools.count(2)
+
+    def holds_values() -> bool:
+        publisher.hand(str(next(numbers)))
+        return partial.stat().st_size > 0
+
+    wait_until(holds_values, SECONDS)
     recorder.process.send_signal(signal.SIGINT)
     code, _, errors = recorder.end()
     assert code == 0 and "values recorded, 0 lost" in errors[-1]
@@ -705,11 +712,11 @@ def test_a_closed_standard_input_is_reported() -> None:
 
 
 def test_a_value_that_does_not_decode_ends_a_subscriber_with_a_sentence(
-    pub: Call, call: Call
+    feed: Feed, call: Call
 ) -> None:
-    publisher = pub("--codec", "raw")
-    subscriber = call("sub", publisher.port())
-    publisher.end(b"\xc1\n")
+    publisher = feed(codec=raw)
+    subscriber = call("sub", publisher.port)
+    publisher.hand(b"\xc1")
     code, out, errors = subscriber.end()
     assert (code, out) == (1, b"")
     assert errors[-1].startswith("graphcore: msgpack cannot decode b'\\xc1'")
@@ -730,21 +737,22 @@ def test_a_value_that_json_cannot_express_ends_a_subscriber_with_a_sentence(call
 
 
 def test_a_character_that_the_terminal_lacks_is_escaped_but_json_is_utf_8(
-    pub: Call, call: Call, monkeypatch: pytest.MonkeyPatch
+    feed: Feed, call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    publisher = pub("--wait-for", 2)
-    port = publisher.port()
+    publisher = feed(wait_for=2)
     monkeypatch.setenv("PYTHONIOENCODING", "ascii")
-    as_text, in_json = call("sub", port), call("sub", port, "--json")
-    publisher.end("thrée\n".encode())
+    as_text, in_json = call("sub", publisher.port), call("sub", publisher.port, "--json")
+    publisher.send("thrée")
+    publisher.end()
     assert as_text.end() == (0, b"thr\\xe9e\n", [])
     assert in_json.end() == (0, '"thrée"\n'.encode(), [])
 
 
-def test_latency_is_shown_at_the_end(pub: Call, call: Call) -> None:
-    publisher = pub()
-    subscriber = call("sub", publisher.port(), "--latency")
-    publisher.end(b"1\n2\n")
+def test_latency_is_shown_at_the_end(feed: Feed, call: Call) -> None:
+    publisher = feed()
+    subscriber = call("sub", publisher.port, "--latency")
+    publisher.send("1", "2")
+    publisher.end()
     assert re.fullmatch(
         r"graphcore: latency p50 \d+\.\d{3} ms, p99 \d+\.\d{3} ms", subscriber.end()[2][-1]
     )
