@@ -109,6 +109,8 @@ class Search(Expr):
 
 # Statements
 
+Parts = tuple[tuple[int, Expr], ...]
+
 
 @dataclass(frozen=True, slots=True)
 class Assign:
@@ -182,10 +184,15 @@ class At:
 
 @dataclass(frozen=True, slots=True)
 class Push:
-    """Append an item to a ring, part by part."""
+    """Append an item to a ring, part by part.
+
+    Attributes:
+        ring: the ring.
+        parts: for each part that the item has, its place and value.
+    """
 
     ring: str
-    parts: tuple[Expr, ...]
+    parts: "Parts"
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +209,7 @@ class Insert:
 
     ring: str
     index: Expr
-    parts: tuple[Expr, ...]
+    parts: "Parts"
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,7 +234,7 @@ class Replace:
 
     ring: str
     index: Expr
-    parts: tuple[Expr, ...]
+    parts: "Parts"
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,7 +249,7 @@ class Append:
     """Append an item to a list that the kernel only appends to, part by part."""
 
     list: str
-    parts: tuple[Expr, ...]
+    parts: "Parts"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """Lists in machine code: what nodes insert, remove, replace and search, and what Python decides."""
 
 from bisect import bisect_left, bisect_right, insort, insort_left
+from collections import deque
 from collections.abc import Callable
 from heapq import heappop, heappush
 from math import nan
@@ -178,7 +179,7 @@ def test_a_search_from_a_negative_place_is_pythons_error() -> None:
     assert machine_cycles(graph) == 98
 
 
-def test_a_number_of_another_kind_is_pythons() -> None:
+def test_a_search_among_numbers_of_several_kinds_is_pythons() -> None:
     @gc.node
     class Mixing(gc.MutableNode[int]):
         source: gc.Active[int]
@@ -367,3 +368,82 @@ def test_joins_by_event_time_run_in_machine_code(direction: Any, tolerance: str 
     expected = pd.merge_asof(left, right, on="at", direction=direction, tolerance=limit)
     assert [quote for _, quote in seen[0]] == expected["quote"].dropna().tolist()
     assert machine_cycles(graph) > 4 * COUNT - 40
+
+
+@gc.node
+class Mixed(gc.MutableNode[Any]):
+    """Keeps values of several kinds in a list and a deque, and ticks with what leaves."""
+
+    source: gc.Active[int]
+    kept: list[Any] = gc.state(factory=list)
+    queue: deque[Any] = gc.state(factory=deque)
+
+    def cycle(self, state: gc.GraphState) -> bool:
+        value = self.source.value
+        if value % 5 == 0:
+            self.kept.append(None)
+        elif value % 5 == 1:
+            self.kept.insert(value % 9, value)
+        elif value % 5 == 2:
+            self.kept.append(value / 4)
+        elif value % 5 == 3:
+            self.kept.append((value, None if value % 2 else value / 8))
+        else:
+            self.kept.insert(0, value % 2 == 0)
+        if len(self.kept) > 90:
+            self.queue.append(self.kept.pop(3))
+        if len(self.queue) > 30:
+            self.value = self.queue.popleft()
+            self.kept[value % 20] = self.value
+            return True
+        return False
+
+
+def test_items_of_several_kinds_are_held() -> None:
+    graph, seen = both(lambda: gc.Stream(Mixed(wholes())))
+    assert machine_cycles(graph) > COUNT - 60
+    assert {type(value) for _, value in seen[0]} == {type(None), int, float, tuple, bool}
+
+
+@pytest.mark.parametrize("figure", ["corr", "cov"])
+def test_pairs_of_which_some_are_missing_are_held(figure: str) -> None:
+    random = np.random.default_rng(3)
+    values, others = random.normal(size=COUNT), random.normal(size=COUNT)
+    values[::7] = np.nan
+
+    def wire() -> Any:
+        x, y = (gc.replay(np.arange(COUNT), each) for each in (values, others))
+        return getattr(x.rolling(20, min_periods=5), figure)(y)
+
+    graph, seen = both(wire)
+    left, right = pd.Series(values), pd.Series(others)
+    expected = getattr(left.rolling(20, min_periods=5), figure)(right).dropna()
+    found = [value for _, value in seen[0] if value == value]
+    np.testing.assert_allclose(found[-500:], expected[-500:], rtol=1e-7)
+    assert machine_cycles(graph) > COUNT - 30
+
+
+@pytest.mark.parametrize("error", ["cannot unpack non-iterable", "is not subscriptable"])
+def test_what_turns_out_to_be_no_tuple_is_pythons_error(error: str) -> None:
+    unpacks = error.startswith("cannot")
+
+    def taken(x: int) -> int:
+        pair = x if x == 300 else (x, -x)
+        if unpacks:
+            first, _ = pair  # type: ignore[misc]  # that is the point
+            return first
+        return pair[1]  # type: ignore[index]  # and here
+
+    graph, seen = both(lambda: replayed(range(400)).map(taken))
+    assert seen[1][0] is TypeError and error in seen[1][1]
+    assert machine_cycles(graph) == 297
+
+
+def test_tuples_are_equal_as_in_python() -> None:
+    def compared(x: int) -> tuple[bool, bool, bool]:
+        one, other = (x % 3, x % 2 == 0), (1.0, 1)
+        return one == other, one != other, one < other
+
+    graph, seen = both(lambda: wholes().map(compared))
+    assert {each for _, each in seen[0]} >= {(True, False, False), (False, True, True)}
+    assert machine_cycles(graph) == COUNT - 3

@@ -137,10 +137,16 @@ def test_a_deque_becomes_a_ring_and_a_loop_over_it_rounds() -> None:
     assert any(isinstance(each, Rounds) for each in kernel.body)
 
 
-def test_a_deque_of_several_kinds_stays_in_python() -> None:
-    found = translated("recent.append(value)", {"recent": deque([1, 2.0])})
+def test_an_item_of_several_kinds_has_a_part_for_each_and_a_tag() -> None:
+    found = translated("recent.append(value)", {"recent": deque([1, (2.0, None)])})
+    tag, whole, number, second = Kind.INT, Kind.INT, Kind.FLOAT, Kind.FLOAT
+    assert found.kernel.rings == {"recent": (tag, whole, number, second)}
+
+
+def test_a_deque_of_texts_stays_in_python() -> None:
+    found = translated("recent.append(value)", {"recent": deque([1.0, "a"])})
     assert not found.kernel.rings
-    assert traps(found) == ["recent, which holds items of several kinds"]
+    assert traps(found) == ["recent, which holds items that are no numbers"]
 
 
 def test_two_variables_with_one_deque_leave_it_in_python() -> None:

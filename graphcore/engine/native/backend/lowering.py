@@ -55,6 +55,7 @@ from graphcore.engine.native.ir import (
     Length,
     Loop,
     Op,
+    Parts,
     Push,
     Read,
     Remove,
@@ -229,7 +230,7 @@ class _Lowering:
             case Append(name, parts):
                 count, room = (b.load(self._slots[f"{name}.{at}"]) for at in range(2))
                 self._trap_if(b.icmp_signed(">=", count, room), -1 - self._numbers[name])
-                for at, part in enumerate(parts):
+                for at, part in parts:
                     self._access.store_item(
                         self._arrays[name, at], part.kind, count, self._value(part)
                     )
@@ -274,13 +275,13 @@ class _Lowering:
         head, length, mask = (self._build.load(self._slots[f"{ring}.{at}"]) for at in range(3))
         return head, length, mask
 
-    def _push(self, ring: str, parts: tuple[Expr, ...]) -> None:
+    def _push(self, ring: str, parts: Parts) -> None:
         b = self._build
-        values = [self._value(part) for part in parts]
+        values = [self._value(value) for _, value in parts]
         head, length, mask = self._ring(ring)
         self._trap_if(b.icmp_signed(">", length, mask), -1 - self._numbers[ring])
         place = b.and_(b.add(head, length), mask)
-        for at, (part, value) in enumerate(zip(parts, values, strict=True)):
+        for (at, part), value in zip(parts, values, strict=True):
             self._access.store_item(self._arrays[ring, at], part.kind, place, value)
         b.store(b.add(length, self._int(1)), self._slots[f"{ring}.1"])
 
@@ -316,25 +317,26 @@ class _Lowering:
         place = self._place(item.ring, self._value(item.index))
         return self._access.load_item(self._arrays[item.ring, item.part], item.kind, place)
 
-    def _replace(self, ring: str, index: Expr, parts: tuple[Expr, ...]) -> None:
-        values = [self._value(part) for part in parts]
+    def _replace(self, ring: str, index: Expr, parts: Parts) -> None:
+        values = [self._value(value) for _, value in parts]
         place = self._place(ring, self._value(index))
-        for at, (part, value) in enumerate(zip(parts, values, strict=True)):
+        for (at, part), value in zip(parts, values, strict=True):
             self._access.store_item(self._arrays[ring, at], part.kind, place, value)
 
     # The head of a list stays 0, so its items lie one after the other.
 
-    def _insert(self, ring: str, given: Llvm, parts: tuple[Expr, ...]) -> None:
+    def _insert(self, ring: str, given: Llvm, parts: Parts) -> None:
         b = self._build
-        values = [self._value(part) for part in parts]
+        values = [self._value(value) for _, value in parts]
         _, length, mask = self._ring(ring)
         self._trap_if(b.icmp_signed(">", length, mask), -1 - self._numbers[ring])
         place = self._within(given, length)
         following = b.add(place, self._int(1))
-        for at, (part, value) in enumerate(zip(parts, values, strict=True)):
+        for at in range(len(self._kernel.rings[ring])):
             array = self._arrays[ring, at]
             self._access.move_items(array, place, following, b.sub(length, place))
-            self._access.store_item(array, part.kind, place, value)
+        for (at, part), value in zip(parts, values, strict=True):
+            self._access.store_item(self._arrays[ring, at], part.kind, place, value)
         b.store(b.add(length, self._int(1)), self._slots[f"{ring}.1"])
 
     def _remove(self, ring: str, given: Llvm) -> None:

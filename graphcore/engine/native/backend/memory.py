@@ -77,21 +77,22 @@ class Memory:
         self._floats = memoryview(self.words).cast("B").cast("d")
         self._rings = {name: _parts(kernel.rings[name]) for name in kernel.rings}
         self._lists = {name: _parts(kernel.lists[name]) for name in kernel.lists}
-        self._of_tuples = {
-            name: translation.variables.classes[ring_item(name)]
-            for name in (*kernel.rings, *kernel.lists)
-            if translation.variables.kinds.get(ring_item(name)) == {Kind.TUPLE}
-        }
+        self._of_items: dict[str, _Places] = {}
+        for name, kinds in (kernel.rings | kernel.lists).items():
+            if kinds:
+                item = ring_item(name)
+                numbers = {part: at for at, part in enumerate(translation.variables.slots([item]))}
+                self._of_items[name] = self._places_of(item, numbers)
         for place in words.rings.values():
             self.words[place + 2] = _ROOM - 1
         for place in words.lists.values():
             self.words[place + 1] = _ROOM
         self.alarms = [array("q", bytes(8 * _ROOM)) for _ in range(2)]
         self.words[ROOM] = _ROOM
-        places = {name: self._places_of(name) for name in translation.carried}
+        places = {name: self._places_of(name, words.variables) for name in translation.carried}
         self._plain = _Plain({name: each for name, each in places.items() if each.is_plain})
         self._places = {name: each for name, each in places.items() if not each.is_plain}
-        self._inputs = {name: self._places_of(name) for name in translation.inputs}
+        self._inputs = {name: self._places_of(name, words.variables) for name in translation.inputs}
         self._saved: list[tuple[array[Any], bytes]] = []
 
     @property
@@ -248,39 +249,27 @@ class Memory:
 
     # Parts
 
-    def _places_of(self, name: str) -> "_Places":
+    def _places_of(self, name: str, words: Mapping[str, int]) -> "_Places":
         variables: Variables = self._translation.variables
-        words, kinds = self._words.variables, variables.kinds[name]
+        kinds = variables.kinds[name]
         return _Places(
             name,
             frozenset(kinds),
             next(iter(kinds)),
             words.get(tag_of(name), -1) if len(kinds) > 1 else -1,
             {kind: words[slot(name, kind)] for kind in kinds if kind in SCALARS},
-            [self._places_of(f"{name}.{at}") for at in range(variables.lengths[name])]
+            [self._places_of(f"{name}.{at}", words) for at in range(variables.lengths[name])]
             if Kind.TUPLE in kinds
             else [],
             variables.classes.get(name, tuple),
         )
 
     def _put(self, places: "_Places", value: Any) -> None:
-        kind = kind_of(value)
-        items: tuple[Any, ...] = ()
-        if kind is Kind.TUPLE:
-            items = items_of(value)
-            if type(value) is not places.cls or len(items) != len(places.items):
-                kind = Kind.OTHER
-        if kind not in places.kinds:
-            raise Unfit
-        if places.tag >= 0:
-            self.words[places.tag] = kind
-        if kind is Kind.FLOAT:
-            self._floats[places.of[kind]] = value
-        elif kind is Kind.TUPLE:
-            for item, inner in zip(items, places.items, strict=True):
-                self._put(inner, item)
-        elif kind in places.of:
-            self.words[places.of[kind]] = value
+        for place, number in _numbers(places, value):
+            if isinstance(number, float):
+                self._floats[place] = number
+            else:
+                self.words[place] = number
 
     def _get(self, places: "_Places") -> Any:
         kind = places.only if places.tag < 0 else Kind(self.words[places.tag])
@@ -302,23 +291,30 @@ class Memory:
         expected = list if name in self._translation.held else deque
         if type(held) is not expected or (held and not kinds):
             raise Unfit
+        self.words[place], self.words[place + 1] = 0, len(held)
+        while held and self.words[place + 2] + 1 < len(held):
+            self.grow(list(self._rings).index(name))
+        if not held:
+            return
+        places = self._of_items[name]
+        if not places.is_flat:
+            for row, value in enumerate(held):
+                for at, number in _numbers(places, value):
+                    parts[at][row] = number
+            return
         columns: list[Any] = [held]
-        if held and name in self._of_tuples:
-            if set(map(type, held)) != {self._of_tuples[name]}:
+        if places.items:
+            if set(map(type, held)) != {places.cls}:
                 raise Unfit
             rows = list(map(items_of, held))
             if set(map(len, rows)) != {len(kinds)}:
                 raise Unfit
             columns = list(zip(*rows, strict=True))
-        self.words[place], self.words[place + 1] = 0, len(held)
-        while held and self.words[place + 2] + 1 < len(held):
-            self.grow(list(self._rings).index(name))
-        for part, kind, column in zip(parts, kinds, columns, strict=bool(held)):
-            found = column_of(column) if held else None
-            if held and (found is None or found[0] is not kind):
+        for part, kind, column in zip(parts, kinds, columns, strict=True):
+            found = column_of(column)
+            if found is None or found[0] is not kind:
                 raise Unfit
-            if found is not None:
-                part[: len(held)] = found[1]
+            part[: len(held)] = found[1]
 
     def _items(self, name: str, parts: "list[array[Any]]") -> list[Any]:
         kinds = self._translation.kernel.rings[name]
@@ -331,15 +327,34 @@ class Memory:
         return self._joined(name, columns)
 
     def _joined(self, name: str, columns: list[list[Any]]) -> list[Any]:
-        cls = self._of_tuples.get(name)
-        if cls is not None:
-            rows = zip(*columns, strict=True)
-            return list(rows) if cls is tuple else list(starmap(cls, rows))
-        return columns[0] if columns else []
+        """Return the items of a deque or list whose parts are these columns."""
+        return self._of_items[name].joined(columns, len(columns[0])) if columns else []
+
+
+def _numbers(places: "_Places", value: Any) -> Iterator[tuple[int, bool | int | float]]:
+    """Yield the numbers that make up a value, with the place of each.
+
+    Raises:
+        Unfit: if the kernel was not made for such a value.
+    """
+    kind = kind_of(value)
+    items: tuple[Any, ...] = ()
+    if kind is Kind.TUPLE:
+        items = items_of(value)
+        if type(value) is not places.cls or len(items) != len(places.items):
+            kind, items = Kind.OTHER, ()
+    if kind not in places.kinds:
+        raise Unfit
+    if places.tag >= 0:
+        yield places.tag, int(kind)
+    if kind in places.of:
+        yield places.of[kind], value
+    for item, inner in zip(items, places.items, strict=kind is Kind.TUPLE):
+        yield from _numbers(inner, item)
 
 
 class _Places:
-    """The words of one variable of Python."""
+    """The words of one variable of Python, or the parts of an item of a deque or list."""
 
     __slots__ = ("cls", "items", "kinds", "name", "of", "only", "tag")
 
@@ -365,6 +380,24 @@ class _Places:
     def is_plain(self) -> bool:
         """Whether the variable always holds a number of one kind."""
         return self.tag < 0 and self.only in SCALARS
+
+    @property
+    def is_flat(self) -> bool:
+        """Whether it always holds a number of one kind, or a tuple of such."""
+        return self.is_plain or (self.tag < 0 and all(each.is_plain for each in self.items))
+
+    def joined(self, columns: list[list[Any]], count: int) -> list[Any]:
+        """Return the values whose parts are these columns, each of so many."""
+        none = [None] * count
+        # Where a tuple may be another value, the parts of its items may be of none at all.
+        of: dict[Kind, list[Any]] = {Kind.NONE: none, Kind.OTHER: none}
+        of |= {kind: columns[at] for kind, at in self.of.items()}
+        if self.items:
+            rows = zip(*(each.joined(columns, count) for each in self.items), strict=True)
+            of[Kind.TUPLE] = list(rows if self.cls is tuple else starmap(self.cls, rows))
+        if self.tag < 0:
+            return of[self.only]
+        return [of[Kind(tag)][row] for row, tag in enumerate(columns[self.tag])]
 
 
 class _Plain:

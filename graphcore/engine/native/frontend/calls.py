@@ -15,7 +15,7 @@ from graphcore.engine.native.frontend import heaps, operations
 from graphcore.engine.native.frontend.expressions import Expressions
 from graphcore.engine.native.frontend.operations import Untranslated
 from graphcore.engine.native.frontend.records import defaults_of, fields_of
-from graphcore.engine.native.frontend.values import Out, Scope, go_on, parts, ring_item
+from graphcore.engine.native.frontend.values import Out, Scope, go_on, ring_item
 from graphcore.engine.native.frontend.variables import (
     NOTHING,
     Appended,
@@ -129,8 +129,7 @@ class Calls(Expressions):
                     return self._search(ring, function in _AFTER, searched, name, out)
                 case [Ring(ring, is_list=True), item] if function in _INSERTIONS:
                     place = self._search(ring, function in _AFTER, [item], name, out)
-                    self.check_item(ring, item)
-                    out.append(Insert(ring, place, parts(item)))
+                    out.append(Insert(ring, place, self.parts(ring, item)))
                     return NOTHING
             if function in _OF_HEAPS and isinstance(arguments[0], Ring) and arguments[0].is_list:
                 name = function.__name__
@@ -166,10 +165,15 @@ class Calls(Expressions):
     ) -> Value:
         """Return what ``hasattr`` or ``getattr`` say of an attribute that numbers lack."""
         value = self.value(given, scope, out)
-        kinds = value.kinds if isinstance(value, Several) else (self.scalar(value).kind,)
-        if Kind.TUPLE in kinds:
-            raise Untranslated("an attribute of what may be a tuple")
-        has = {hasattr(_TYPES[kind], attribute) for kind in kinds}
+        match value:
+            case Several(name, kinds):
+                record = self.variables.classes.get(name, tuple)
+                types = [record if kind is Kind.TUPLE else _TYPES[kind] for kind in kinds]
+            case Group(_, cls):
+                types = [cls]
+            case _:
+                types = [_TYPES[self.scalar(value).kind]]
+        has = {attribute in fields_of(each) or hasattr(each, attribute) for each in types}
         if function is builtins.hasattr and not default and len(has) == 1:
             return Const(Kind.BOOL, *has)
         if function is builtins.getattr and len(default) == 1 and has == {False}:
@@ -248,15 +252,15 @@ class Calls(Expressions):
                 return value
             case "insert", [index, item] if ring.is_list:
                 at, value = self.operands([index, item], scope, out)
-                self.check_item(ring.name, value)
-                out.append(Insert(ring.name, self.whole(at), parts(value)))
+                inserted = self.parts(ring.name, value)
+                out.append(Insert(ring.name, self.whole(at), inserted))
                 return NOTHING
             case "clear", []:
                 out.append(Clear(ring.name))
                 return NOTHING
             case "append", [item]:
                 value = self.kept(self.value(item, scope, out), name, out)
-                self.check_item(ring.name, value)
+                pushed = self.parts(ring.name, value)
                 if ring.longest is not None:
                     if ring.longest == 0:
                         return NOTHING
@@ -267,7 +271,7 @@ class Calls(Expressions):
                     )
                     dropped, _ = self.fork(partial(self._dropped, ring.name, f"{name}d"), go_on)
                     out.append(If(full, dropped))
-                out.append(Push(ring.name, parts(value)))
+                out.append(Push(ring.name, pushed))
                 return NOTHING
         raise Untranslated(f"a call of the method {method} of a deque or list")
 

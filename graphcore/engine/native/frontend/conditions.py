@@ -135,33 +135,41 @@ class Conditions(Values):
         return whole
 
     def _compared(self, operator: ast.cmpop, given: list[Value], out: Out) -> Value:
-        match operator, given:
-            case ast.Lt(), [Group() as one, Group() as other] if one.of is tuple is other.of:
-                return self._is_before(one, other, out)
+        match given:
+            case [Group() as one, Group() as other] if one.of is tuple is other.of:
+                before, equal = self._tuples(one, other, out)
+                match operator:
+                    case ast.Lt():
+                        return before
+                    case ast.Eq():
+                        return equal
+                    case ast.NotEq():
+                        return operations.negate(equal)
         return operations.compare(operator, *map(self.scalar, given))
 
-    def _is_before(self, one: Group, other: Group, out: Out) -> Expr:
-        """Return the test of ``one < other`` for tuples: the first items that differ decide.
+    def _tuples(self, one: Group, other: Group, out: Out) -> tuple[Expr, Expr]:
+        """Return the tests of ``one < other`` and ``one == other``: the first difference decides.
 
         It is left to Python if no numbers, or NaN, would decide.
         """
-        found: Expr = Const(Kind.BOOL, False)
+        before: Expr = Const(Kind.BOOL, False)
         equal: Expr = Const(Kind.BOOL, True)
         for left, right in zip(one.items, other.items, strict=False):
             if not _is_number(left) or not _is_number(right):
                 self.traps.trap_if(equal, "a comparison of tuples that begin alike", out)
-                return found
+                return before, Const(Kind.BOOL, False)
             less = operations.compare(ast.Lt(), left, right)
-            found = _lazy(False, found, _lazy(True, equal, less))
+            before = _lazy(False, before, _lazy(True, equal, less))
             same = operations.compare(ast.Eq(), left, right)
             if left.kind is Kind.FLOAT or right.kind is Kind.FLOAT:
-                differ = operations.compare(ast.Gt(), left, right)
-                decided = _lazy(False, same, _lazy(False, less, differ))
+                greater = operations.compare(ast.Gt(), left, right)
+                decided = _lazy(False, same, _lazy(False, less, greater))
                 unordered = _lazy(True, equal, operations.negate(decided))
                 self.traps.trap_if(unordered, "a comparison of tuples with NaN", out)
             equal = _lazy(True, equal, same)
-        shorter = Const(Kind.BOOL, len(one.items) < len(other.items))
-        return _lazy(False, found, _lazy(True, equal, shorter))
+        lengths = len(one.items), len(other.items)
+        before = _lazy(False, before, _lazy(True, equal, Const(Kind.BOOL, lengths[0] < lengths[1])))
+        return before, _lazy(True, equal, Const(Kind.BOOL, lengths[0] == lengths[1]))
 
     def _identity(
         self,

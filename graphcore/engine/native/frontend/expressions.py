@@ -102,8 +102,8 @@ class Expressions(Conditions):
                 return self.surroundings.of_text(name)
             return self.surroundings.of_function(scope.function, name)
         if variable in self.rings or variable in self.lists:
-            if not self.is_uniform(ring_item(variable)):
-                raise Untranslated(f"{name}, which holds items of several kinds")
+            if not self.is_held(ring_item(variable)):
+                raise Untranslated(f"{name}, which holds items that are no numbers")
             if variable in self.lists:
                 return Appended(variable)
             return self.rings[variable]
@@ -192,9 +192,7 @@ class Expressions(Conditions):
     # Items
 
     def _subscript(self, node: ast.Subscript, scope: Scope, out: Out) -> Value:
-        owner = self.value(node.value, scope, out)
-        if isinstance(owner, Several):
-            raise Untranslated("an item of what may be no tuple")
+        owner = self.as_tuple(self.value(node.value, scope, out), out)
         index = self.value(node.slice, scope, out)
         if isinstance(owner, Known) and isinstance(owner.value, dict | list | tuple):
             raise Untranslated("an item of an object")

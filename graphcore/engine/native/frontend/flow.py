@@ -37,6 +37,11 @@ class Flow:
         self.kinds[name] = frozenset((kind,))
         self.objects.pop(name, None)
 
+    def forget(self, name: str) -> None:
+        """Note that a variable may hold any of its kinds."""
+        self.kinds.pop(name, None)
+        self.objects.pop(name, None)
+
     def leave(self, label: str) -> None:
         """Note that the code goes to a label."""
         self.left[label] = joined(self.left.get(label), self.copy())

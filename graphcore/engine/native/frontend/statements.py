@@ -8,7 +8,7 @@ from graphcore.engine.native.frontend import operations
 from graphcore.engine.native.frontend.calls import Calls
 from graphcore.engine.native.frontend.flow import joined
 from graphcore.engine.native.frontend.operations import Untranslated
-from graphcore.engine.native.frontend.values import Out, Scope, parts
+from graphcore.engine.native.frontend.values import Out, Scope
 from graphcore.engine.native.frontend.variables import NOTHING, Appended, Group, Ring, Value, slot
 from graphcore.engine.native.ir import (
     Again,
@@ -110,8 +110,7 @@ class Statements(Calls):
                 held = self.value(owner, scope, out)
                 if isinstance(held, Appended):
                     value = self.value(item, scope, out)
-                    self.check_item(held.name, value)
-                    out.append(Append(held.name, parts(value)))
+                    out.append(Append(held.name, self.parts(held.name, value)))
                     return
         self.value(node, scope, out)
 
@@ -145,6 +144,8 @@ class Statements(Calls):
             self._store(target, value, scope, out)
 
     def _store(self, target: ast.expr, value: Value, scope: Scope, out: Out) -> None:
+        if isinstance(target, ast.Tuple):
+            value = self.as_tuple(value, out)
         match target, value:
             case ast.Name(name), _:
                 if name not in scope.names:
@@ -167,8 +168,8 @@ class Statements(Calls):
                 index = self.value(place, scope, out)
                 if not isinstance(ring, Ring):
                     raise Untranslated("an assignment to an item of what is no deque or list")
-                self.check_item(ring.name, value)
-                out.append(Replace(ring.name, self.whole(index), parts(value)))
+                replaced = self.parts(ring.name, value)
+                out.append(Replace(ring.name, self.whole(index), replaced))
             case _:
                 raise Untranslated("an assignment to an attribute")
 

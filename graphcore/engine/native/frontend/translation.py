@@ -178,16 +178,11 @@ def translate(
 
 
 def _is_held(statements: Statements, name: str) -> bool:
-    return statements.is_uniform(ring_item(name))
+    return statements.is_held(ring_item(name))
 
 
 def _parts(variables: Variables, name: str) -> tuple[Kind, ...]:
-    item = ring_item(name)
-    kinds = variables.kinds.get(item, set())
-    if kinds == {Kind.TUPLE}:
-        names = [f"{item}.{place}" for place in range(variables.lengths[item])]
-        return tuple(next(iter(variables.kinds[each])) for each in names)
-    return tuple(kinds)
+    return tuple(variables.slots([ring_item(name)]).values())
 
 
 def _appended(body: Sequence[ast.stmt]) -> frozenset[str]:

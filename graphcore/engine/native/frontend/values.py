@@ -26,6 +26,7 @@ from graphcore.engine.native.frontend.variables import (
     Variables,
 )
 from graphcore.engine.native.ir import (
+    Assign,
     Body,
     Const,
     Drop,
@@ -35,6 +36,7 @@ from graphcore.engine.native.ir import (
     Kind,
     Length,
     Op,
+    Parts,
     Statement,
     Trap,
 )
@@ -237,6 +239,14 @@ class Values:
             raise Untranslated("an operation on what is no number")
         return value
 
+    def as_tuple(self, value: Value, out: Out) -> Value:
+        """Return a value that has to be a tuple, with a trap if it is another one."""
+        if not isinstance(value, Several) or Kind.TUPLE not in value.kinds:
+            return value
+        other = Op(Kind.BOOL, "not", (value.is_of(Kind.TUPLE),))
+        self.traps.trap_if(other, "an item of what is no tuple", out)
+        return self.variables.part(value.name, Kind.TUPLE)
+
     def whole(self, value: Value) -> Expr:
         """Return an integer."""
         index = self.scalar(value)
@@ -251,38 +261,40 @@ class Values:
     # Deques
 
     def item(self, ring: str, index: Expr, name: str, out: Out) -> Value:
-        """Return an item of a deque, from a variable: later statements may remove it."""
-        self.variables.assign(name, self._in_ring(ring, index), out)
-        return self.variables.read(name, out, self.traps)
-
-    def _in_ring(self, ring: str, index: Expr) -> Value:
-        first = ring_item(ring)
-        kinds = self.variables.kinds.get(first)
-        if not kinds:
+        """Return an item of a deque or list, from a variable: later statements may remove it."""
+        variables, first = self.variables, ring_item(ring)
+        if not variables.kinds.get(first):
             raise Unsettled(ring)
-        (kind,) = kinds
-        if kind is not Kind.TUPLE:
-            return Item(kind, ring, 0, index)
-        items: list[Value] = []
-        for place in range(self.variables.lengths[first]):
-            (inner,) = self.variables.kinds[f"{first}.{place}"]
-            items.append(Item(inner, ring, place, index))
-        return Group(tuple(items), self.variables.classes[first])
+        variables.adopt(first, name)
+        for part, (found, kind) in enumerate(variables.slots([first]).items()):
+            out.append(Assign(name + found.removeprefix(first), Item(kind, ring, part, index)))
+        return variables.read(name, out, self.traps)
 
-    def check_item(self, ring: str, value: Value) -> None:
-        """Add the kind of a further item; refuse it if the items are then of several kinds."""
-        self.variables.assign(ring_item(ring), value, [])
-        if not self.is_uniform(ring_item(ring)):
-            raise Untranslated(f"{ring}, which holds items of several kinds")
+    def parts(self, ring: str, value: Value) -> Parts:
+        """Return the parts of a further item, and add its kind to those of the items.
 
-    def is_uniform(self, item: str) -> bool:
-        """Return whether items are numbers of one kind, or tuples of such."""
+        Raises:
+            Untranslated: if the kernel cannot hold it.
+        """
+        item, written = ring_item(ring), list[Statement]()
+        self.variables.assign(item, value, written)
+        if not self.is_held(item):
+            raise Untranslated(f"{ring}, which holds items that are no numbers")
+        places = {name: at for at, name in enumerate(self.variables.slots([item]))}
+        return tuple(
+            (places[each.name], each.value) for each in written if isinstance(each, Assign)
+        )
+
+    def is_held(self, item: str) -> bool:
+        """Return whether the kernel can hold items: numbers, `None`, and tuples of such."""
         kinds = self.variables.kinds.get(item, set())
-        if kinds == {Kind.TUPLE}:
-            places = (f"{item}.{at}" for at in range(self.variables.lengths[item]))
-            held = [self.variables.kinds[at] for at in places]
-            return all(len(each) == 1 and each <= NUMBERS for each in held)
-        return len(kinds) < 2 and kinds <= NUMBERS
+        has_parts = not kinds or bool(self.variables.slots([item]))
+        return has_parts and not self._may_be_object(item)
+
+    def _may_be_object(self, item: str) -> bool:
+        kinds = self.variables.kinds.get(item, set())
+        inner = range(self.variables.lengths[item] if Kind.TUPLE in kinds else 0)
+        return Kind.OTHER in kinds or any(self._may_be_object(f"{item}.{at}") for at in inner)
 
     def removed(self, ring: str, first: bool, name: str, out: Out) -> Value:
         """Return the first or last item of a deque, and write that it is removed."""
@@ -299,17 +311,3 @@ def go_on(_: Out) -> None:
 def ring_item(ring: str) -> str:
     """Return the variable whose kinds are those of a ring's items."""
     return f"{ring}[]"
-
-
-def parts(value: Value) -> tuple[Expr, ...]:
-    """Return the scalars that make up a value.
-
-    Raises:
-        Untranslated: if it is of several kinds, or no number.
-    """
-    match value:
-        case Expr(kind) if kind in NUMBERS:
-            return (value,)
-        case Group(items):
-            return tuple(part for item in items for part in parts(item))
-    raise Untranslated("an item of several kinds")

@@ -201,6 +201,16 @@ class Variables:
         for at, item in enumerate(items):
             self.observe(f"{name}.{at}", item)
 
+    def adopt(self, other: str, name: str) -> None:
+        """Have a variable hold any of the kinds that another one holds."""
+        for kind in sorted(self.kinds[other]):
+            self._add(name, kind)
+        self.flow.forget(name)
+        if Kind.TUPLE in self.kinds[other]:
+            self.lengths[name], self.classes[name] = self.lengths[other], self.classes[other]
+            for at in range(self.lengths[name]):
+                self.adopt(f"{other}.{at}", f"{name}.{at}")
+
     def slots(self, names: Iterable[str]) -> dict[str, Kind]:
         """Return the kernel's variables for some variables of Python."""
         found: dict[str, Kind] = {}
