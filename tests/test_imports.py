@@ -73,7 +73,7 @@ FACE = {
     "source_functions": "errors time node calendars stream operators sources tables",
     "sweeping": (
         "errors time tiers graph handle collected node operators stream tables seeing engine "
-        "engine.run engine.fused view"
+        "engine.run engine.fused engine.native view"
     ),
     "testing": (
         "errors time state node origin graph stream source_functions sources engine "

@@ -5,23 +5,30 @@ parameters, is a refusal, which ends it.
 """
 
 from array import array
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Literal, TypedDict
 
 from graphcore.collected import Collected, Frame
-from graphcore.errors import InvalidTypeError, InvalidValueError, NoValueError, shorten
+from graphcore.engine.native.company import Company
+from graphcore.engine.plan import Node, Plan
+from graphcore.errors import InvalidTypeError, InvalidValueError, NoValueError, RunError, shorten
 from graphcore.graph import Graph
 from graphcore.handle import Handle
 from graphcore.node import nodes_made
 from graphcore.operators.sinks import in_array
 from graphcore.stream import Stream
 from graphcore.sweeping.grid import Parameters
-from graphcore.sweeping.sharing import Shared
+from graphcore.sweeping.sharing import Shared, SharedGraph
 from graphcore.tiers import TierName
 from graphcore.time import Duration, Time
 
 Build = Callable[..., Mapping[str, Handle]]
+GraphOf = Callable[[Mapping[str, Handle], Sequence[Node]], AbstractContextManager[SharedGraph]]
+Outcomes = Iterator["Outcome"]
 Take = Literal["last", "columns"] | Callable[[Any], Any]
 
 
@@ -52,9 +59,88 @@ class Job:
     options: HistoryOptions
     shared: Shared
 
-    def __call__(self, parameters: Parameters) -> "Outcome":
-        """Run the graph of a set and return what came of it."""
-        return outcome_of(lambda: self.build(**parameters), self.take, self.options, self.shared)
+    def __call__(self, sets: Sequence[Parameters], goes_on: Callable[[], bool]) -> Outcomes:
+        """Run the graphs of some sets, and yield what came of each.
+
+        Args:
+            sets: the sets.
+            goes_on: called before each set, and returns whether it is to run.
+        """
+        left = deque(enumerate(sets))
+        found: dict[int, Outcome] = {}
+        for place in range(len(sets)):
+            if place not in found:
+                _Group(self, left, found, goes_on).run()
+            if place not in found:
+                return
+            yield found.pop(place)
+
+
+class _Group:
+    """Sets that may run side by side: while one waits to do so, the next one runs.
+
+    Args:
+        job: the job.
+        left: the sets that have not begun, with their places.
+        found: where outcomes are put, by place.
+        goes_on: as in a job's call.
+    """
+
+    def __init__(
+        self,
+        job: Job,
+        left: deque[tuple[int, Parameters]],
+        found: "dict[int, Outcome]",
+        goes_on: Callable[[], bool],
+    ) -> None:
+        self._job = job
+        self._left = left
+        self._found = found
+        self._goes_on = goes_on
+        self._company = Company(self._run_inside, job.shared.runs)
+        self._graph: SharedGraph | None = None  # that of the set which waits
+
+    def run(self) -> None:
+        """Run the next set, and those that run while it waits."""
+        if self._goes_on():
+            place, parameters = self._left.popleft()
+            self._found[place] = self._outcome_of(parameters)
+
+    def _run_inside(self) -> bool:
+        graph = self._graph
+        if not self._left or graph is None or not self._goes_on():
+            return False
+        place, parameters = self._left.popleft()
+        with graph.lent():
+            outcome = self._outcome_of(parameters)
+        if isinstance(outcome.error, RecursionError | RunError):
+            # It may fail only because another set waits: the stack is deeper, or both have a node.
+            self._left.appendleft((place, parameters))
+            return False
+        self._found[place] = outcome
+        return True
+
+    def _outcome_of(self, parameters: Parameters) -> "Outcome":
+        job, plans = self._job, list[Plan]()
+
+        @contextmanager
+        def in_graph(sinks: Mapping[str, Handle], made: Sequence[Node]) -> Iterator[SharedGraph]:
+            with self._in_graph(sinks, made) as graph:
+                plans.append(graph.plan)
+                yield graph
+
+        wire = partial(job.build, **parameters)
+        outcome = outcome_of(wire, job.take, job.options, in_graph)
+        common = self._company.common_of(plans[0]) if plans else None
+        return outcome if common is None else replace(outcome, common=common)
+
+    @contextmanager
+    def _in_graph(self, sinks: Mapping[str, Handle], made: Sequence[Node]) -> Iterator[SharedGraph]:
+        with self._job.shared.graph(sinks, made, self._graph) as graph:
+            if self._graph is None:
+                self._graph = graph
+            graph.keep_company(self._company)
+            yield graph
 
 
 @dataclass(frozen=True)
@@ -68,6 +154,7 @@ class Outcome:
         refused: whether the error is one of `build` itself, which ends the sweep.
         compiled: how its graph came to be compiled: `None` if it took what was compiled for another
             set, else why no other can take what was compiled for it; empty if others can.
+        common: the nodes that ran once for this set and those beside it; `None` if it ran alone.
     """
 
     cells: Parameters = field(default_factory=dict)
@@ -75,6 +162,7 @@ class Outcome:
     error: Exception | None = None
     refused: bool = False
     compiled: str | None = ""
+    common: tuple[str, ...] | None = None
 
 
 class _Refusal(Exception):
@@ -85,13 +173,20 @@ def outcome_of(
     build: Callable[[], Mapping[str, Handle]],
     take: Take | Mapping[str, Take],
     options: HistoryOptions,
-    shared: Shared,
+    graph_of: GraphOf,
 ) -> Outcome:
-    """Wire a graph and run it; return what is taken of its sinks, or why it failed."""
+    """Wire a graph and run it; return what is taken of its sinks, or why it failed.
+
+    Args:
+        build: wires the graph, and returns its sinks by name.
+        take: what is taken of the sinks.
+        options: those of the run.
+        graph_of: returns the graph, for the time of a block, given the sinks and all nodes.
+    """
     try:
         with nodes_made() as made:
             sinks = sinks_of(build(), take)
-        with shared.graph(sinks, made) as graph:
+        with graph_of(sinks, made) as graph:
             refuse_iterators(graph)
             graph.run(**options)
             compiled = None if graph.has_taken else graph.why_alone

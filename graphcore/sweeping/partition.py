@@ -1,8 +1,9 @@
 """`partition`: a graph for each part of a table, and their sinks merged by time (R8)."""
 
 from array import array
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Unpack
 
 from graphcore.errors import InvalidTypeError, InvalidValueError, shorten
@@ -143,8 +144,12 @@ class _Job:
     options: HistoryOptions
     shared: Shared
 
-    def __call__(self, part: _Part) -> Outcome:
-        return outcome_of(lambda: self.build(part.table), "columns", self.options, self.shared)
+    def __call__(self, parts: Sequence[_Part], goes_on: Callable[[], bool]) -> Iterator[Outcome]:
+        for part in parts:
+            if not goes_on():
+                return
+            wire = partial(self.build, part.table)
+            yield outcome_of(wire, "columns", self.options, self.shared.graph)
 
 
 def _parts_of(given: Any, by: str, time: str) -> tuple[list[Any], list[_Part]]:

@@ -10,7 +10,8 @@ from contextlib import contextmanager
 
 from graphcore.engine.fused.shapes import Shape
 from graphcore.engine.fused.tier import Fused
-from graphcore.engine.plan import Node
+from graphcore.engine.native.company import Company
+from graphcore.engine.plan import Node, Plan
 from graphcore.engine.run.lifecycle import Tier
 from graphcore.graph import Graph
 from graphcore.handle import Handle
@@ -34,6 +35,7 @@ class SharedGraph(Graph):
     def __init__(self, sinks: Mapping[str, Handle], made: Sequence[Node], runs: int) -> None:
         super().__init__(*sinks.values())
         self.has_taken = False
+        self._company: Company | None = None
         self._runs = runs
         self._shape = Shape(self._plan, made)
         self._sinks = _places(sinks, made)
@@ -51,16 +53,43 @@ class SharedGraph(Graph):
         if nodes is None:
             return False
         self.has_taken = True
-        self._plan = self._plan.with_nodes(nodes)
-        self._views = Views(self._plan)
         for node in nodes:
             node._in_graph = True
+        self._hold(self._plan.with_nodes(nodes))
+        return True
+
+    def _hold(self, plan: Plan) -> None:
+        self._plan = plan
+        self._views = Views(plan)
         for name, tier in [*self._tiers.items()]:
             if isinstance(tier, Fused):
                 tier.take(self._plan)
             else:
                 del self._tiers[name]
-        return True
+
+    @property
+    def plan(self) -> Plan:
+        """The present nodes."""
+        return self._plan
+
+    @contextmanager
+    def lent(self) -> Iterator[None]:
+        """Let another set use the graph during the block, in which the present run waits."""
+        plan, views = self._plan, self._views
+        try:
+            yield
+        finally:
+            if self._plan is not plan:
+                self._hold(plan)
+                self._views = views
+
+    def keep_company(self, company: Company | None) -> None:
+        """Let the next run run side by side with others; with `None`, alone."""
+        # A node from outside is in all of the graphs, and in one run at a time (R12).
+        self._company = None if self._shape.has_outside else company
+        for tier in self._tiers.values():
+            if isinstance(tier, Fused):
+                tier.company = self._company
 
     @property
     def why_alone(self) -> str:
@@ -74,6 +103,7 @@ class SharedGraph(Graph):
         tier = super()._tier(name)
         if isinstance(tier, Fused):
             tier.runs = self._runs
+            tier.company = self._company
         return tier
 
 
@@ -82,26 +112,38 @@ class Shared:
 
     Args:
         runs: how many graphs are to run.
+
+    Attributes:
+        runs: the argument.
     """
 
     def __init__(self, runs: int) -> None:
-        self._runs = runs
+        self.runs = runs
         self._free: list[SharedGraph] = []
         self._lock = threading.Lock()
 
     def __reduce__(self) -> tuple[type["Shared"], tuple[int]]:
         """Pickle without the graphs: another process compiles its own."""
-        return Shared, (self._runs,)
+        return Shared, (self.runs,)
 
     @contextmanager
-    def graph(self, sinks: Mapping[str, Handle], made: Sequence[Node]) -> Iterator[SharedGraph]:
+    def graph(
+        self,
+        sinks: Mapping[str, Handle],
+        made: Sequence[Node],
+        waiting: SharedGraph | None = None,
+    ) -> Iterator[SharedGraph]:
         """Return a graph of some nodes, for the time of a `with` block.
 
         Args:
             sinks: its sinks, by name.
             made: the nodes that `build` made, in order of construction.
+            waiting: a graph that is lent, if one is.
         """
-        graph = self._taken(sinks, made) or SharedGraph(sinks, made, self._runs)
+        if waiting is not None and not waiting.why_alone and waiting.take(sinks, made):
+            yield waiting
+            return
+        graph = self._taken(sinks, made) or SharedGraph(sinks, made, self.runs)
         try:
             yield graph
         finally:

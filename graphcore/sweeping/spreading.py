@@ -39,7 +39,7 @@ class Spread:
     """A job on workers, for any number of lists of sets.
 
     Args:
-        run: runs a set; it goes to each worker once.
+        run: runs sets; it goes to each worker once.
         parts: what users gave, of which `run` is made, by the names that errors have for it.
         workers: where the sets run.
     """

@@ -116,7 +116,7 @@ def running(run: Run, parts: Mapping[str, object], executor: Any) -> Iterator[Ru
     """Return the function that runs sets with an executor, or without one in this thread.
 
     Args:
-        run: runs a set.
+        run: runs sets.
         parts: what users gave, of which `run` is made, by the names that errors have for it.
         executor: the executor.
     """
@@ -129,9 +129,9 @@ def running(run: Run, parts: Mapping[str, object], executor: Any) -> Iterator[Ru
 
 def _one_by_one(run: Run, sets: list[Any], done: Callable[[Outcome], object]) -> list[Outcome]:
     outcomes = []
-    for each in sets:
-        outcomes.append(run(each))
-        done(outcomes[-1])
+    for outcome in run(sets, lambda: True):
+        outcomes.append(outcome)
+        done(outcome)
     return outcomes
 
 
@@ -177,7 +177,7 @@ def _table(sets: list[Parameters], outcomes: list[Outcome]) -> Sweep:
         texts = len(failed), len(errors), text_of(failed[0])
         _logger.warning("%d of %d sets of a sweep failed; the first error: %s", *texts)
     compiled = [each.compiled for each in outcomes if each.error is None]
-    return Sweep(sets, cells, errors, compiled)
+    return Sweep(sets, cells, errors, compiled, [each.common for each in outcomes])
 
 
 def _misfit(

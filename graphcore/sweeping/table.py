@@ -112,6 +112,8 @@ class Sweep(Table):
         errors: why a set failed, `None` for the others.
         compiled: for each set that did not fail, `None` if its graph took what was compiled for
             another set, else why no other can take what was compiled for it; empty if others can.
+        common: for each set that ran side by side with others, the nodes that ran once for all of
+            them; `None` for a set that ran alone.
 
     Attributes:
         parameters: the argument.
@@ -125,10 +127,12 @@ class Sweep(Table):
         cells: Sequence[Mapping[str, Any]],
         errors: Sequence[Exception | None],
         compiled: Sequence[str | None] = (),
+        common: Sequence[tuple[str, ...] | None] = (),
     ) -> None:
         self.parameters = [dict(each) for each in parameters]
         self.errors = list(errors)
         self._compiled = list(compiled)
+        self._common = [each for each in common if each is not None]
         columns = {
             name: [row.get(name) for row in part]
             for part in (self.parameters, cells)
@@ -145,10 +149,13 @@ class Sweep(Table):
         return self._row(range(len(self))[place])
 
     def explain(self) -> str:
-        """Return how many graphs were compiled, and why some served one set only.
+        """Return how many graphs were compiled, why some served one set only, and what ran once.
 
         A graph is compiled once for each shape in each thread or process: the sets that differ
         only in numbers and data take what was compiled for the first. Failed sets are left out.
+
+        Of sets that ran side by side in machine code, it tells which nodes ran once for several
+        of them: those on which no parameter has an effect.
         """
         reasons = Counter(each for each in self._compiled if each is not None)
         took = len(self._compiled) - reasons.total()
@@ -158,6 +165,10 @@ class Sweep(Table):
             lines.append(
                 f"{sets} compiled{', and no other takes that: ' if reason else ''}{reason}"
             )
+        if self._common:
+            lines.append(f"{len(self._common):,} sets ran side by side in machine code")
+        for nodes, count in Counter(filter(None, self._common)).most_common():
+            lines.append(f"in {count:,} of them, these ran once for several: {', '.join(nodes)}")
         return "\n".join(lines)
 
     def _row(self, place: int) -> dict[str, Any]:

@@ -6,7 +6,7 @@ token answers that it lacks the job. In the process of the sweep, threads take t
 
 import os
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final, NamedTuple
 
@@ -14,7 +14,8 @@ from graphcore.errors import RunError
 from graphcore.sweeping.job import Outcome
 from graphcore.sweeping.pickling import dumps, loads
 
-Run = Callable[[Any], Outcome]
+# Runs sets, and yields their outcomes; it asks the function before each whether to go on.
+Run = Callable[[Sequence[Any], Callable[[], bool]], Iterator[Outcome]]
 
 LACKING: Final = "lacking"
 HERE: Final = "here"
@@ -64,7 +65,7 @@ def work(token: str, sets: Any, job: bytes | None = None) -> Answer:
     run = _here.get(token)
     if run is not None:
         # Without its token a job is over, and its threads need not go on.
-        return Answer(HERE, [run(each) for each in sets if token in _here])
+        return Answer(HERE, list(run(sets, lambda: token in _here)))
     run = _kept.get(token)
     if run is None:
         if job is None:
@@ -79,7 +80,7 @@ def work(token: str, sets: Any, job: bytes | None = None) -> Answer:
     _kept.move_to_end(token)
     while len(_kept) > _MOST_KEPT:
         _kept.popitem(last=False)
-    return Answer(ELSEWHERE, [_sent(run(each)) for each in loads(sets)])
+    return Answer(ELSEWHERE, [_sent(each) for each in run(loads(sets), lambda: True)])
 
 
 def _sent(outcome: Outcome) -> bytes:

@@ -353,6 +353,27 @@ def wired(seed: int, variant: int = 0) -> tuple[list[Any], dict[str, Any]]:
     return outs, options
 
 
+def beside(seed: int, variant: int, times: Any, values: Any) -> list[Any]:
+    """Return the outputs of a random graph whose variants differ in parameters alone.
+
+    Args:
+        seed: which graph.
+        variant: which parameters.
+        times: the times of the only source.
+        values: its values.
+    """
+    draw = random.Random(seed)
+    numbers = random.Random(f"{seed} {variant}")
+    source = gc.replay(times, values)
+    factor = numbers.choice([0.5, 1.0, 1.0, -2.0, 3.0, *[draw.choice(FLOATS)]])
+    streams: list[Any] = [source, source.map(lambda x: x * factor)]
+    for _ in range(draw.randint(1, 6)):
+        one, other = streams[-1 - min(int(draw.expovariate(0.5)), 1)], draw.choice(streams)
+        made, is_pair = _step(draw, numbers, one, other)
+        streams.append(made.map(lambda pair: pair[0] - pair[1]) if is_pair else made)
+    return [stream.collect() for stream in streams[-3:]]
+
+
 def _step(draw: random.Random, numbers: random.Random, one: Any, other: Any) -> tuple[Any, bool]:
     """Return a stream made of one or two others, and whether its values are pairs."""
     steps: list[Callable[[], Any]] = [

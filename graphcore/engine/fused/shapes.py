@@ -66,6 +66,11 @@ class Shape:
             self._checks_of(made[place], place, places) for place in self._places if place >= 0
         ]
 
+    @property
+    def has_outside(self) -> bool:
+        """Whether a node of the graph is one that its build did not make."""
+        return bool(self._outside)
+
     def nodes_of(self, made: Sequence[Node]) -> list[Node] | None:
         """Return the nodes of another graph in the order of the plan, if it has this shape.
 

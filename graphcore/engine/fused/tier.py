@@ -27,9 +27,11 @@ class Fused:
         running: the program of the present run, or of the last one.
         runs: how many graphs of this shape are to run; for more than one, what is compiled takes
             the nodes of each.
+        company: the runs beside which the next one may run; the native tier uses it.
     """
 
     runs = 1
+    company: Any = None
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
@@ -38,6 +40,7 @@ class Fused:
         self._programs: dict[DriverName, Program] = {}
         self._has_changed = False
         self._alone: tuple[Frontend, str] | None = None
+        self._fixed: tuple[Frontend, list[tuple[int, list[str]]]] | None = None
         # Of nodes that were taken, what the text of the function depends on.
         self._taken: list[tuple[dict[str, Any], str, object]] = []
         self.running: Program | None = None
@@ -71,11 +74,14 @@ class Fused:
     def take(self, plan: Plan) -> None:
         """Take the nodes of another graph of this shape, between two runs."""
         self._plan = plan
+        frontend, nodes = self._frontend(), plan.nodes
+        if self._fixed is None or self._fixed[0] is not frontend:
+            self._fixed = frontend, [(each.index, each.fixed) for each in frontend.nodes]
         self._taken = [
             (own, name, own.get(name, ABSENT))
-            for node, read in zip(plan.nodes, self._frontend().nodes, strict=True)
-            for own in [attributes_of(node)]
-            for name in read.fixed
+            for index, names in self._fixed[1]
+            for own in [attributes_of(nodes[index])]
+            for name in names
         ]
         for program in self._programs.values():
             program.take(plan)

@@ -6,7 +6,8 @@ Python runs ever longer stretches, up to the rest of the run.
 """
 
 from collections import Counter
-from collections.abc import MutableMapping, Sequence
+from collections.abc import MutableMapping, Sequence, Set
+from copy import copy
 from dataclasses import dataclass, field
 from importlib import import_module
 from time import perf_counter_ns
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from graphcore.engine.fused.backend.emit import Entry
 from graphcore.engine.native.backend.layout import ROUNDS, Words
 from graphcore.engine.native.backend.memory import Memory, Unfit
+from graphcore.engine.native.company import Company, SideBySide
 from graphcore.engine.native.feed import Columns, Feed
 from graphcore.engine.native.frontend.translation import Loop, Translation, translate
 from graphcore.engine.native.frontend.variables import Variables
@@ -22,6 +24,7 @@ from graphcore.engine.native.handover import Handover
 from graphcore.engine.native.ir import Block, Body, Kind, Reason, Trap
 from graphcore.engine.native.stretches import NotBegunError, Stretch
 from graphcore.engine.native.warning import warn_once
+from graphcore.engine.plan import Plan
 from graphcore.engine.run.session import Session
 
 if TYPE_CHECKING:
@@ -77,12 +80,18 @@ class Machine:
     """A kernel that is ready to run."""
 
     def __init__(self, translation: Translation) -> None:
-        words = Words(translation.kernel)
+        self.words = Words(translation.kernel)
         self.translation = translation
-        self.memory = Memory(translation, words)
+        self.memory = Memory(translation, self.words)
         # Not before there is something to compile: to load LLVM takes 40 MB.
         machine = import_module("graphcore.engine.native.backend.machine")
-        self.code: Code = machine.code_of(translation.kernel, words)
+        self.code: Code = machine.code_of(translation.kernel, self.words)
+
+    def another(self) -> "Machine":
+        """Return the same kernel with other memory."""
+        made = copy(self)
+        made.memory = self.memory.another()
+        return made
 
 
 @dataclass(eq=False)
@@ -96,6 +105,8 @@ class Prepared:
         machines: the kernels, by the kinds of the sources' values.
         variables: the kinds that were found, by the same.
         size: of how many cycles the next call of a kernel is at most: the last ones were short.
+        side_by_side: the kernel for runs side by side, if one was asked for.
+        spare: kernels whose memory nobody uses at present.
     """
 
     stretches: dict[Entry, Stretch]
@@ -104,6 +115,15 @@ class Prepared:
     machines: dict[Kinds, Machine] = field(default_factory=dict)
     variables: dict[Kinds, Variables] = field(default_factory=dict)
     size: int = _FIRST
+    side_by_side: SideBySide | None = None
+    spare: list[Machine] = field(default_factory=list)
+
+    def put_aside(self, kinds: Kinds) -> Machine:
+        """Return the kernel for these kinds for one run's own use: others get another memory."""
+        machine = self.machines[kinds]
+        self.spare = [each for each in self.spare if each.translation is machine.translation]
+        self.machines[kinds] = self.spare.pop() if self.spare else machine.another()
+        return machine
 
 
 class Run:
@@ -115,27 +135,41 @@ class Run:
         feed: the events of its sources.
         handover: hands time and alarms over to a kernel.
         pace: how it is divided.
+        company: the runs that may run side by side with it.
 
     Attributes:
+        prepared: the argument.
+        is_first: whether no run of this graph has had a kernel before: it runs longer in Python.
+        size: of how many cycles the next call of the kernel is at most.
         told: what `explain` tells of it.
     """
 
     def __init__(
-        self, prepared: Prepared, session: Session, feed: Feed, handover: Handover, pace: Pace
+        self,
+        prepared: Prepared,
+        session: Session,
+        feed: Feed,
+        handover: Handover,
+        pace: Pace,
+        company: Company | None = None,
     ) -> None:
-        self._prepared = prepared
+        self.prepared = prepared
+        self._company = company
+        self._own: Machine | None = None  # a kernel that it has put aside
+        self._columns: Sequence[Columns] = ()
         self._session = session
         self._feed = feed
         self._handover = handover
         for stretch in prepared.stretches.values():
             stretch.feed_to(feed)
         self._pace = pace
-        self._size = min(pace.chunk, prepared.size)
+        self.size = min(pace.chunk, prepared.size)
         self._variables: MutableMapping[str, Any] | None = None
         self._done = 0
         self._machine: Machine | None = None  # it holds the state, instead of the variables
         # How many cycles are to run in Python. If there is a kernel, the types are likely known.
-        self._left = min(_SOON, pace.warm_up) if prepared.machines else pace.warm_up
+        self.is_first = not prepared.machines
+        self._left = pace.warm_up if self.is_first else min(_SOON, pace.warm_up)
         self._patience = 1
         self._last_trap = 0
         self._translations = 0
@@ -159,7 +193,9 @@ class Run:
                 self._give_back()
             raise
         self._give_back()
-        self._prepared.size = self._size
+        self.prepared.size = self.size
+        if self._own is not None:
+            self.prepared.spare.append(self._own)
         self._session.end_at(self._feed.following)
 
     def _is_left_open(self) -> bool:
@@ -175,7 +211,7 @@ class Run:
 
     def _current(self) -> Stretch:
         entry = Entry.START if self._variables is None else Entry.VARIABLES
-        return self._prepared.stretches[entry]
+        return self.prepared.stretches[entry]
 
     # The state
 
@@ -188,7 +224,7 @@ class Run:
             machine.memory.restore()
         assert self._variables is not None
         machine.memory.store(self._variables)
-        if not self._prepared.lone:
+        if not self.prepared.lone:
             self._handover.take(machine.memory)
         self._done = machine.memory.done
         self._variables["cycle"] = self._done
@@ -199,7 +235,7 @@ class Run:
         assert self._variables is not None
         anew = dict(self._variables)
         self._take()
-        for name in self._prepared.loop.text.read:
+        for name in self.prepared.loop.text.read:
             self._variables[name] = anew[name]
 
     def _give_back(self) -> None:
@@ -207,7 +243,7 @@ class Run:
         self._take()
         self.told.all = self._done
         assert self._variables is not None
-        stretch = self._prepared.stretches[Entry.VARIABLES]
+        stretch = self.prepared.stretches[Entry.VARIABLES]
         stretch.give_back(self._variables, self._session, self._done)
 
     # Cycles
@@ -232,7 +268,7 @@ class Run:
                 if ran < wanted:
                     return True
             elif self._enter(tuple(each.kind for each in columns)):
-                wanted = min(left, self._size)
+                wanted = min(left, self.size)
                 if feed.lone:
                     wanted = min(wanted, feed.count)
                 if not self._in_kernel(columns, wanted):
@@ -256,9 +292,9 @@ class Run:
     def _enter(self, kinds: Kinds) -> bool:
         """Have the kernel for these kinds of values hold the state; return whether it does."""
         assert self._variables is not None
-        if self._prepared.stretches[Entry.VARIABLES].read_anew(self._variables):
+        if self.prepared.stretches[Entry.VARIABLES].read_anew(self._variables):
             self._take_for_parameters()
-        machine = self._prepared.machines.get(kinds)
+        machine = self.prepared.machines.get(kinds)
         if self._machine is not None and self._machine is machine:
             try:
                 if machine.translation.surroundings.hold(self._variables):
@@ -273,10 +309,10 @@ class Run:
                     raise Unfit
                 if not machine.translation.surroundings.hold(self._variables):
                     # Other functions and classes make values of other kinds.
-                    self._prepared.variables.pop(kinds, None)
+                    self.prepared.variables.pop(kinds, None)
                     raise Unfit
                 machine.memory.load(self._variables, self._done)
-                if not self._prepared.lone:
+                if not self.prepared.lone:
                     self._handover.give(machine.memory)
                 machine.memory.load_inputs()
             except Unfit:
@@ -299,7 +335,7 @@ class Run:
         if self._translations > _MOST_TRANSLATIONS:
             self.told.why = "the types of its values kept changing"
             return None
-        prepared = self._prepared
+        prepared = self.prepared
         variables = prepared.variables.setdefault(kinds, Variables())
         translation = translate(prepared.loop, variables, self._variables, kinds)
         trap = _first_trap(translation.kernel.body)
@@ -323,23 +359,29 @@ class Run:
         memory, code = machine.memory, machine.code
         if not feed.lone:
             self._handover.limit(memory, feed)
+        if self._company is not None and feed.lone:
+            company, self._company = self._company, None
+            self._columns = columns
+            if company.pays(self):
+                self._join(company, tuple(each.kind for each in columns))
+                return True
         memory.begin(self._done, [(each.times, each.values, each.length) for each in columns])
         began = perf_counter_ns()
         ran: int = code.run(memory.address, wanted)
         if memory.is_clean:
-            self._adapt(perf_counter_ns() - began, ran)
-            self._count_in(memory, ran)
+            self.adapt(perf_counter_ns() - began, ran)
+            self.count_in(ran)
             return ran == wanted > 0
         reason = memory.reason
         memory.restore()
         if ran:
             code.run(memory.address, ran)
             assert memory.is_clean
-            self._count_in(memory, ran)
+            self.count_in(ran)
         reasons = machine.translation.kernel.reasons
         if reason <= ROUNDS:
             if ran:
-                self._size = max(ran // 2, _SHORTEST)
+                self.size = max(ran // 2, _SHORTEST)
                 return True
             why = Reason("a loop of very many rounds", reasons[ROUNDS - reason].line)
         elif reason < 0:
@@ -355,19 +397,91 @@ class Run:
         self._left = self._patience
         return True
 
-    def _count_in(self, memory: Memory, ran: int) -> None:
+    def count_in(self, ran: int) -> None:
         """Count cycles that the kernel has run, and the events that these took."""
+        memory = self.machine.memory
         self._done = memory.done
         self.told.cycles += ran
         taken = [ran] if self._feed.lone else memory.given_out()
         for each, count in zip(self._feed.incoming, taken, strict=True):
             each.place += count
 
-    def _adapt(self, took: int, ran: int) -> None:
+    def adapt(self, took: int, ran: int) -> None:
+        """Choose the size of the next call by how many ns the last one took for some cycles."""
         if took > _LONG:
-            self._size = max(self._size // 2, _SHORTEST)
-        elif ran == self._size and 2 * took * _SLOWER < _LONG:
-            self._size = min(2 * self._size, self._pace.chunk)
+            self.size = max(self.size // 2, _SHORTEST)
+        elif ran == self.size and 2 * took * _SLOWER < _LONG:
+            self.size = min(2 * self.size, self._pace.chunk)
+
+    # Side by side with other runs
+
+    @property
+    def machine(self) -> Machine:
+        """The kernel that holds the state."""
+        assert self._machine is not None
+        return self._machine
+
+    @property
+    def plan(self) -> Plan:
+        """What is run."""
+        return self._session.plan
+
+    def nodes_besides(self, varying: Set[str]) -> tuple[str, ...]:
+        """Return the nodes whose value is none of these variables of the kernel."""
+        values = self.prepared.stretches[Entry.VARIABLES].values
+        held = {_variable(name) for name in self.machine.translation.kernel.variables}
+        held.difference_update(map(_variable, varying))
+        nodes = enumerate(self.plan.nodes)
+        return tuple(node._name or node.operator for index, node in nodes if values[index] in held)
+
+    @property
+    def events(self) -> int:
+        """How many events are to come, as far as they have been read."""
+        return self._feed.count
+
+    @property
+    def left(self) -> int:
+        """How many cycles may run in the kernel."""
+        return min(self._feed.left(self._done), self._feed.count)
+
+    @property
+    def is_interrupted(self) -> bool:
+        """Whether the run has been told to end, or another thread asks something."""
+        return self._session.interrupted
+
+    def can_stand_beside(self, other: "Run") -> bool:
+        """Return whether both have the same kernel, the same events and windows of one length."""
+        mine, others = self.machine, other.machine
+        return (
+            mine.translation is others.translation
+            and self._done == other._done
+            and [each[:4] for each in self._columns] == [each[:4] for each in other._columns]
+            and mine.memory.is_shaped_as(others.memory)
+        )
+
+    def begin(self, memory: Memory | None = None) -> Memory:
+        """Prepare its memory, or the one given, for a call of a kernel, and return it."""
+        memory = memory or self.machine.memory
+        columns = self._feed.columns()
+        assert columns is not None
+        memory.begin(self._done, [(each.times, each.values, each.length) for each in columns])
+        return memory
+
+    def _join(self, company: Company, kinds: Kinds) -> None:
+        self._own = self.prepared.put_aside(kinds)
+        try:
+            company.join(self)
+        finally:
+            # In the meantime they served other runs.
+            for stretch in self.prepared.stretches.values():
+                stretch.take(self._session.plan)
+                stretch.feed_to(self._feed)
+                stretch.returned = {}
+
+
+def _variable(slot: str) -> str:
+    """Return the variable of Python to which one of the kernel belongs."""
+    return slot.partition(":")[0].partition(".")[0]
 
 
 def _first_trap(body: Body) -> int | None:

@@ -135,6 +135,11 @@ class Stretch(Program):
         return self._owner_at(line, {})
 
     @property
+    def values(self) -> Sequence[str]:
+        """For each node, the variable of its value."""
+        return self._layout.values
+
+    @property
     def namespace(self) -> dict[str, Any]:
         """The function's globals."""
         return self._run.__globals__

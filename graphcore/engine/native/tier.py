@@ -60,7 +60,7 @@ class Native(Fused):
         session.schedule.drop(recorded.__contains__)
         feed = Feed(cast(list[Source[Any]], sources), woken, prepared.lone, session, PACE.chunk)
         handover = Handover(session, woken, len(sources))
-        run = Run(prepared, session, feed, handover, PACE)
+        run = Run(prepared, session, feed, handover, PACE, self.company)
         self._told = run.told
         try:
             run.run()

@@ -4,6 +4,7 @@ import os
 import random
 import signal
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -52,8 +53,8 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     found: list[int] = []
     init = machine.Code.__init__
 
-    def counted(self: machine.Code, data: bytes) -> None:
-        init(self, data)
+    def counted(self: machine.Code, data: bytes, arguments: Sequence[Any]) -> None:
+        init(self, data, arguments)
         run = self.run
 
         def call(words: int, count: int) -> int:

@@ -65,13 +65,13 @@ class Access:
 
     def load_item(self, array: Array, kind: Kind, place: Llvm) -> Llvm:
         """Write that an item of an array is read."""
-        self._check(array, place)
+        self.check(array, place)
         value = self.build.load(self.build.gep(array.items, [place]))
         return self.build.trunc(value, TYPES[kind]) if kind is Kind.BOOL else value
 
     def store_item(self, array: Array, kind: Kind, place: Llvm, value: Llvm) -> None:
         """Write that an item of an array gets a value."""
-        self._check(array, place)
+        self.check(array, place)
         given = self.build.zext(value, BYTE) if kind is Kind.BOOL else value
         self.build.store(given, self.build.gep(array.items, [place]))
 
@@ -81,7 +81,7 @@ class Access:
         last = b.sub(count, whole(1))
         with b.if_then(b.icmp_signed(">", count, whole(0))):
             for place in (begin, to):
-                self._check(array, b.add(place, last))
+                self.check(array, b.add(place, last))
             source, target = (
                 b.bitcast(b.gep(array.items, [place]), _BYTES) for place in (begin, to)
             )
@@ -92,7 +92,8 @@ class Access:
                 move = ir.Function(b.module, of, "memmove")
             b.call(move, [target, source, b.mul(count, whole(width))])
 
-    def _check(self, array: Array, place: Llvm) -> None:
+    def check(self, array: Array, place: Llvm) -> None:
+        """Write in a guarded kernel that a place is checked against the room of an array."""
         if not self._guarded:
             return
         b = self.build

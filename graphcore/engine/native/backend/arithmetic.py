@@ -23,8 +23,15 @@ _SMALLEST_NORMAL = 2.2250738585072014e-308
 Llvm = Any  # llvmlite carries no types
 
 
-def constant(kind: Kind, value: float) -> Llvm:
-    """Return a number as a constant of LLVM."""
+def type_of(kind: Kind, lanes: int = 0) -> Llvm:
+    """Return the type of a number; of a vector, with a number for each lane."""
+    return ir.VectorType(TYPES[kind], lanes) if lanes else TYPES[kind]
+
+
+def constant(kind: Kind, value: float, lanes: int = 0) -> Llvm:
+    """Return a number as a constant of LLVM; with lanes, a vector of it."""
+    if lanes:
+        return ir.Constant(type_of(kind, lanes), [constant(kind, value)] * lanes)
     if kind is Kind.FLOAT:
         bits = struct.unpack("q", struct.pack("d", value))[0]
         return ir.Constant(WORD, bits).bitcast(DOUBLE)  # text of floats loses nan
@@ -37,11 +44,13 @@ class Arithmetic:
     Args:
         module: the module, to which declarations are added.
         trap_if: writes that a cycle traps if a bit is set.
+        lanes: of how many numbers the operands are vectors; 0 if they are numbers.
     """
 
-    def __init__(self, module: Llvm, trap_if: Callable[[Llvm], None]) -> None:
+    def __init__(self, module: Llvm, trap_if: Callable[[Llvm], None], lanes: int = 0) -> None:
         self._module = module
         self._trap_if = trap_if
+        self._lanes = lanes
         self.build: Llvm = None
 
     def operation(self, name: str, given: Sequence[Expr], values: Sequence[Llvm]) -> Llvm:
@@ -98,7 +107,7 @@ class Arithmetic:
 
     def int_of_bool(self, x: Llvm) -> Llvm:
         """Write ``int(x)``."""
-        return self.build.zext(x, WORD)
+        return self.build.zext(x, self._type(Kind.INT))
 
     def int_negate(self, x: Llvm) -> Llvm:
         """Write ``-x``."""
@@ -136,7 +145,9 @@ class Arithmetic:
     def _checked(self, name: str, x: Llvm, y: Llvm) -> Llvm:
         short = {"int_add": "sadd", "int_subtract": "ssub", "int_multiply": "smul"}[name]
         pair = self._call(
-            f"llvm.{short}.with.overflow.i64", ir.LiteralStructType([WORD, BIT]), [x, y]
+            f"llvm.{short}.with.overflow.{self._vector}i64",
+            ir.LiteralStructType([self._type(Kind.INT), self._type(Kind.BOOL)]),
+            [x, y],
         )
         self._trap_if(self.build.extract_value(pair, 1))
         return self.build.extract_value(pair, 0)
@@ -144,9 +155,13 @@ class Arithmetic:
     def _divided(self, name: str, divisor: Expr, x: Llvm, y: Llvm) -> Llvm:
         b, zero = self.build, self._int(0)
         if not isinstance(divisor, Known) or divisor.value in (0, -1):
-            self._trap_if(b.icmp_signed("==", y, zero))
+            none = b.icmp_signed("==", y, zero)
+            self._trap_if(none)
             least = b.icmp_signed("==", x, self._int(_LEAST))
-            self._trap_if(b.and_(least, b.icmp_signed("==", y, self._int(-1))))
+            over = b.and_(least, b.icmp_signed("==", y, self._int(-1)))
+            self._trap_if(over)
+            if self._lanes:  # a lane that does not take part has not trapped, but would divide
+                y = self.select(b.or_(none, over), self._int(1), y)
         remainder = b.srem(x, y)
         apart = b.and_(
             b.icmp_signed("!=", remainder, zero),
@@ -171,13 +186,13 @@ class Arithmetic:
 
     def float_of_int(self, x: Llvm) -> Llvm:
         """Write ``float(x)``."""
-        return self.build.sitofp(x, DOUBLE)
+        return self.build.sitofp(x, self._type(Kind.FLOAT))
 
     def exact_float_of_int(self, x: Llvm) -> Llvm:
         """Write ``float(x)`` where that does not round."""
         b = self.build
         self._trap_if(b.icmp_unsigned(">", b.add(x, self._int(_EXACT)), self._int(2 * _EXACT)))
-        return b.sitofp(x, DOUBLE)
+        return b.sitofp(x, self._type(Kind.FLOAT))
 
     def truncate(self, x: Llvm) -> Llvm:
         """Write ``int(x)``."""
@@ -201,7 +216,7 @@ class Arithmetic:
         low = b.fcmp_ordered(">=", whole, self._float(-(2.0**63)))
         high = b.fcmp_ordered("<", whole, self._float(2.0**63))
         self._trap_if(b.not_(b.and_(low, high)))
-        return b.fptosi(whole, WORD)
+        return b.fptosi(whole, self._type(Kind.INT))
 
     # Floats
 
@@ -303,17 +318,33 @@ class Arithmetic:
 
     # Parts
 
+    @property
+    def _vector(self) -> str:
+        return f"v{self._lanes}" if self._lanes else ""
+
+    def _type(self, kind: Kind) -> Llvm:
+        return type_of(kind, self._lanes)
+
     def _int(self, value: int) -> Llvm:
-        return ir.Constant(WORD, value)
+        return constant(Kind.INT, value, self._lanes)
 
     def _float(self, value: float) -> Llvm:
-        return constant(Kind.FLOAT, value)
+        return constant(Kind.FLOAT, value, self._lanes)
 
     def _intrinsic(self, name: str, *given: Llvm) -> Llvm:
-        return self._call(f"llvm.{name}.f64", DOUBLE, list(given))
+        return self._call(f"llvm.{name}.{self._vector}f64", self._type(Kind.FLOAT), list(given))
 
     def _library(self, name: str, given: Sequence[Llvm]) -> Llvm:
-        return self._call(f"{LIBRARY_PREFIX}{name}", DOUBLE, list(given))
+        name = f"{LIBRARY_PREFIX}{name}"
+        if not self._lanes:
+            return self._call(name, DOUBLE, list(given))
+        b = self.build
+        results = ir.Constant(self._type(Kind.FLOAT), ir.Undefined)
+        for lane in range(self._lanes):
+            place = ir.Constant(ir.IntType(32), lane)
+            each = [b.extract_element(vector, place) for vector in given]
+            results = b.insert_element(results, self._call(name, DOUBLE, each), place)
+        return results
 
     def _call(self, name: str, result: Llvm, given: list[Llvm]) -> Llvm:
         function = self._module.globals.get(name)

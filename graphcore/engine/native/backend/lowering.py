@@ -10,6 +10,7 @@ array; the tests run with it. Should the check ever fail, the process ends with 
 instruction, because nothing that the kernel has computed can be trusted.
 """
 
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from llvmlite import ir
@@ -75,19 +76,31 @@ _MOST_ROUNDS = 1 << 19  # of all loops in one call, so that a call is short
 
 def lower(kernel: Kernel, words: Words, guarded: bool) -> str:
     """Return the text of a module with the function."""
-    return str(_Lowering(kernel, words, guarded).module)
+    return str(Lowering(kernel, words, guarded).module)
 
 
-class _Lowering:
+class Lowering:
+    """Writes the function of a kernel.
+
+    Args:
+        kernel: the kernel.
+        words: where everything is.
+        guarded: whether to check the place of each item.
+
+    Attributes:
+        module: the module with the function.
+    """
+
+    arguments: tuple[Llvm, ...] = (WORD.as_pointer(), WORD)
+
     def __init__(self, kernel: Kernel, words: Words, guarded: bool) -> None:
         self._kernel = kernel
         self._words = words
         self.module = ir.Module("graphcore")
-        of = ir.FunctionType(WORD, [WORD.as_pointer(), WORD])
-        self._function = ir.Function(self.module, of, NAME)
-        memory, count = self._function.args
+        self._function = ir.Function(self.module, ir.FunctionType(WORD, self.arguments), NAME)
+        memory, count = self._function.args[:2]
         self._build: Llvm = ir.IRBuilder(self._function.append_basic_block("entry"))
-        self._access = Access(self._build, memory, guarded)
+        self._access = self._accessed(memory, guarded)
         self._slots: dict[str, Llvm] = {}
         self._labels: dict[str, Llvm] = {}
         self._arrays: dict[tuple[str, int], Array] = {}
@@ -105,26 +118,19 @@ class _Lowering:
         )
         self._whole(count)
 
+    def _accessed(self, memory: Llvm, guarded: bool) -> Access:
+        return Access(self._build, memory, guarded)
+
     def _whole(self, count: Llvm) -> None:
-        b, access, start = self._build, self._access, self._start
-        access.store(STATUS, self._int(DIRTY))
-        for name, kind in self._kernel.variables.items():
-            self._slots[name] = b.alloca(TYPES[kind], name=name)
-            b.store(constant(kind, 0), self._slots[name])
-        for name, place in self._words.variables.items():
-            b.store(access.load(place, self._kernel.variables[name]), self._slots[name])
+        b, start = self._build, self._start
+        self._load()
         for name, place in (*self._words.rings.items(), *self._words.lists.items()):
             for at in range(3):
-                self._slots[f"{name}.{at}"] = b.alloca(WORD)
-                b.store(access.load(place + at), self._slots[f"{name}.{at}"])
-            parts = (self._kernel.rings | self._kernel.lists)[name]
-            for at, kind in enumerate(parts):
-                self._arrays[name, at] = access.array(
-                    place + 3 + at, kind, place + 3 + len(parts) + at
-                )
-        self._rounds = b.alloca(WORD)
+                self._slots[f"{name}.{at}"] = self._alloca(WORD)
+                b.store(self._access.load(place + at), self._slots[f"{name}.{at}"])
+        self._rounds = self._alloca(WORD)
         b.store(self._int(0), self._rounds)
-        self._at = b.alloca(WORD)
+        self._at = self._alloca(WORD)
         b.store(self._int(0), self._at)
         head, more, body, following, done = map(
             self._function.append_basic_block, ("head", "more", "body", "next", "done")
@@ -144,28 +150,64 @@ class _Lowering:
         b.store(b.add(b.load(self._at), self._int(1)), self._at)
         b.branch(head)
         b.position_at_end(done)
-        for name, place in self._words.variables.items():
-            access.store(place, b.load(self._slots[name]), self._kernel.variables[name])
-        for name, place in self._words.rings.items():
-            for at in range(2):
-                access.store(place + at, b.load(self._slots[f"{name}.{at}"]))
-        for name, place in self._words.lists.items():
-            access.store(place, b.load(self._slots[f"{name}.0"]))
+        self._store()
         start.leave()
-        ran = b.load(self._at)
-        access.store(DONE, b.add(access.load(CYCLE), ran))
-        access.store(STATUS, self._int(CLEAN))
-        b.ret(ran)
-        access.build = self._trap_builder
+        b.ret(b.load(self._at))
+        self._access.build = self._trap_builder
         if self._trap_reason.incomings:
-            access.store(REASON, self._trap_reason)
+            self._write_trap()
             self._trap_builder.ret(self._trap_builder.load(self._at))
         else:
             self._trap.instructions.clear()
             self._trap_builder.unreachable()
 
+    def _load(self) -> None:
+        """Write that the variables and the addresses of arrays are read."""
+        b, access = self._build, self._access
+        access.store(STATUS, self._int(DIRTY))
+        for name, kind in self._kernel.variables.items():
+            self._slots[name] = self._alloca(TYPES[kind], name)
+            b.store(constant(kind, 0), self._slots[name])
+        for name, place in self._words.variables.items():
+            b.store(access.load(place, self._kernel.variables[name]), self._slots[name])
+        for name, at, array in self._arrays_of(access):
+            self._arrays[name, at] = array
+
+    def _arrays_of(self, access: Access) -> Iterator[tuple[str, int, Array]]:
+        parts_of = self._kernel.rings | self._kernel.lists
+        for name, place in (*self._words.rings.items(), *self._words.lists.items()):
+            parts = parts_of[name]
+            for at, kind in enumerate(parts, place + 3):
+                yield name, at - place - 3, access.array(at, kind, at + len(parts))
+
+    def _store(self) -> None:
+        """Write that the variables are written."""
+        for name, place in self._words.variables.items():
+            kind = self._kernel.variables[name]
+            self._access.store(place, self._build.load(self._slots[name]), kind)
+        self._store_common(self._access)
+
+    def _store_common(self, access: Access) -> None:
+        """Write what is written besides the variables."""
+        b = self._build
+        for name, place in self._words.rings.items():
+            for at in range(2):
+                access.store(place + at, b.load(self._slots[f"{name}.{at}"]))
+        for name, place in self._words.lists.items():
+            access.store(place, b.load(self._slots[f"{name}.0"]))
+        access.store(DONE, b.add(access.load(CYCLE), b.load(self._at)))
+        access.store(STATUS, self._int(CLEAN))
+
+    def _write_trap(self) -> None:
+        self._access.store(REASON, self._trap_reason)
+
     def _int(self, value: int) -> Llvm:
         return ir.Constant(WORD, value)
+
+    def _alloca(self, of: Llvm, name: str = "") -> Llvm:
+        """Write a slot on the stack; LLVM makes registers only of those in the entry block."""
+        with self._build.goto_entry_block():
+            return self._build.alloca(of, name=name)
 
     # Traps
 
@@ -231,9 +273,7 @@ class _Lowering:
                 count, room = (b.load(self._slots[f"{name}.{at}"]) for at in range(2))
                 self._trap_if(b.icmp_signed(">=", count, room), -1 - self._numbers[name])
                 for at, part in parts:
-                    self._access.store_item(
-                        self._arrays[name, at], part.kind, count, self._value(part)
-                    )
+                    self._store_item(name, at, part.kind, count, self._value(part))
                 b.store(b.add(count, self._int(1)), self._slots[f"{name}.0"])
 
     def _if(self, test: Llvm, body: Body, orelse: Body) -> None:
@@ -282,7 +322,7 @@ class _Lowering:
         self._trap_if(b.icmp_signed(">", length, mask), -1 - self._numbers[ring])
         place = b.and_(b.add(head, length), mask)
         for (at, part), value in zip(parts, values, strict=True):
-            self._access.store_item(self._arrays[ring, at], part.kind, place, value)
+            self._store_item(ring, at, part.kind, place, value)
         b.store(b.add(length, self._int(1)), self._slots[f"{ring}.1"])
 
     def _drop(self, ring: str, first: bool) -> None:
@@ -315,7 +355,13 @@ class _Lowering:
 
     def _item(self, item: Item) -> Llvm:
         place = self._place(item.ring, self._value(item.index))
+        return self._load_item(item, place)
+
+    def _load_item(self, item: Item, place: Llvm) -> Llvm:
         return self._access.load_item(self._arrays[item.ring, item.part], item.kind, place)
+
+    def _store_item(self, name: str, part: int, kind: Kind, place: Llvm, value: Llvm) -> None:
+        self._access.store_item(self._arrays[name, part], kind, place, value)
 
     def _replace(self, ring: str, index: Expr, parts: Parts) -> None:
         values = [self._value(value) for _, value in parts]
@@ -395,8 +441,7 @@ class _Lowering:
             case Op(_, "not", (inner,)):
                 return b.not_(self._value(inner))
             case Op(_, name, given):
-                values = [self._value(each) for each in given]
-                return self._arithmetic.operation(name, given, values)
+                return self._operation(name, given, [self._value(each) for each in given])
             case Lazy(_, both, left, right):
                 return self._lazy(both, left, right)
             case Input():
@@ -411,6 +456,9 @@ class _Lowering:
             case Search():
                 return self._search(expr)
         raise AssertionError(expr)
+
+    def _operation(self, name: str, given: Sequence[Expr], values: Sequence[Llvm]) -> Llvm:
+        return self._arithmetic.operation(name, given, values)
 
     def _lazy(self, both: bool, left: Expr, right: Expr) -> Llvm:
         b = self._build

@@ -14,6 +14,7 @@ import re
 import sys
 import threading
 from collections import OrderedDict
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -23,8 +24,10 @@ from llvmlite import binding
 
 from graphcore.engine.native.backend import object_cache
 from graphcore.engine.native.backend.arithmetic import LIBRARY_PREFIX
+from graphcore.engine.native.backend.lanes import lower_lanes
 from graphcore.engine.native.backend.layout import Words
 from graphcore.engine.native.backend.lowering import NAME, lower
+from graphcore.engine.native.backend.varying import Varying
 from graphcore.engine.native.frontend.operations import LIBRARY
 from graphcore.engine.native.ir import Kernel
 
@@ -41,45 +44,65 @@ class Code:
 
     Args:
         data: the object file.
+        arguments: the types of the function's arguments.
     """
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: bytes, arguments: Sequence[Any]) -> None:
         module = binding.parse_assembly("")
         # It owns the code's memory, so it lives as long as this object. It also owns its target
         # machine, so each engine needs one of its own.
         self._engine: Any = binding.create_mcjit_compiler(module, _machine())
         self._engine.add_object_file(binding.ObjectFileRef.from_data(data))
         self._engine.finalize_object()
-        of = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p, ctypes.c_int64)
+        of = ctypes.CFUNCTYPE(ctypes.c_int64, *arguments)
         self.run = of(self._engine.get_function_address(NAME))
 
 
 def code_of(kernel: Kernel, words: Words) -> Code:
     """Return the machine code of a kernel: kept, from the cache folder, or compiled."""
-    guarded = bool(os.environ.get("GRAPHCORE_NATIVE_GUARD"))
+    guarded = _is_guarded()
     key = _key(kernel, guarded)
+    return _code(key, lambda: lower(kernel, words, guarded), ctypes.c_void_p, ctypes.c_int64)
+
+
+def code_of_lanes(kernel: Kernel, words: Words, varying: Varying) -> Code:
+    """Return the machine code of a kernel for sets side by side."""
+    guarded = _is_guarded()
+    differing = tuple(name in varying.names for name in kernel.carried)
+    key = _key(kernel, guarded, differing)
+    arguments = ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p
+    return _code(key, lambda: lower_lanes(kernel, words, guarded, varying), *arguments)
+
+
+def _is_guarded() -> bool:
+    return bool(os.environ.get("GRAPHCORE_NATIVE_GUARD"))
+
+
+def _code(key: str, text: Callable[[], str], *arguments: Any) -> Code:
     with _lock:
         code = _kept.get(key)
         if code is None:
             data = object_cache.read(key)
             if data is None:
-                data = _compiled(lower(kernel, words, guarded))
+                data = _compiled(text())
                 object_cache.write(key, data)
-            code = _kept[key] = Code(data)
+            code = _kept[key] = Code(data, arguments)
         _kept.move_to_end(key)
         while len(_kept) > _MOST_KEPT:
             _kept.popitem(last=False)
     return code
 
 
-def _key(kernel: Kernel, guarded: bool) -> str:
+def _key(kernel: Kernel, guarded: bool, differing: tuple[bool, ...] = ()) -> str:
     """Return a hash of all that the code depends on; names count by where they first come.
 
     Names have the serial numbers of nodes, so graphs of one shape differ in them.
     """
     arrays = [[*part.values()] for part in (kernel.rings, kernel.lists)]
     numbers = {name: f"={at}" for at, name in enumerate((*kernel.rings, *kernel.lists))}
-    text = repr((guarded, kernel.start, kernel.carried, kernel.variables, arrays, kernel.body))
+    text = repr(
+        (guarded, differing, kernel.start, kernel.carried, kernel.variables, arrays, kernel.body)
+    )
 
     def number(found: "re.Match[str]") -> str:
         return numbers.setdefault(found[0], f"{len(numbers)}")

@@ -10,6 +10,7 @@ import sys
 from array import array
 from collections import deque
 from collections.abc import Iterator, Mapping, MutableMapping, Sequence
+from copy import copy
 from itertools import starmap
 from typing import Any
 
@@ -20,6 +21,7 @@ from graphcore.engine.native.backend.layout import (
     KEYS,
     REASON,
     ROOM,
+    ROUNDS,
     STAMPS,
     STATUS,
     Words,
@@ -73,27 +75,38 @@ class Memory:
         self._translation = translation
         self._words = words
         kernel = translation.kernel
-        self.words = array("q", bytes(8 * words.count))
-        self._floats = memoryview(self.words).cast("B").cast("d")
-        self._rings = {name: _parts(kernel.rings[name]) for name in kernel.rings}
-        self._lists = {name: _parts(kernel.lists[name]) for name in kernel.lists}
         self._of_items: dict[str, _Places] = {}
         for name, kinds in (kernel.rings | kernel.lists).items():
             if kinds:
                 item = ring_item(name)
                 numbers = {part: at for at, part in enumerate(translation.variables.slots([item]))}
                 self._of_items[name] = self._places_of(item, numbers)
+        places = {name: self._places_of(name, words.variables) for name in translation.carried}
+        self._plain = _Plain({name: each for name, each in places.items() if each.is_plain})
+        self._places = {name: each for name, each in places.items() if not each.is_plain}
+        self._inputs = {name: self._places_of(name, words.variables) for name in translation.inputs}
+        self._saved: list[tuple[array[Any], bytes]] = []
+        self._allocate()
+
+    def _allocate(self) -> None:
+        kernel, words = self._translation.kernel, self._words
+        self.words = array("q", bytes(8 * words.count))
+        self._floats = memoryview(self.words).cast("B").cast("d")
+        self._rings = {name: _parts(kernel.rings[name]) for name in kernel.rings}
+        self._lists = {name: _parts(kernel.lists[name]) for name in kernel.lists}
         for place in words.rings.values():
             self.words[place + 2] = _ROOM - 1
         for place in words.lists.values():
             self.words[place + 1] = _ROOM
         self.alarms = [array("q", bytes(8 * _ROOM)) for _ in range(2)]
         self.words[ROOM] = _ROOM
-        places = {name: self._places_of(name, words.variables) for name in translation.carried}
-        self._plain = _Plain({name: each for name, each in places.items() if each.is_plain})
-        self._places = {name: each for name, each in places.items() if not each.is_plain}
-        self._inputs = {name: self._places_of(name, words.variables) for name in translation.inputs}
-        self._saved: list[tuple[array[Any], bytes]] = []
+
+    def another(self) -> "Memory":
+        """Return memory of the same kernel that holds nothing yet."""
+        made = copy(self)
+        made._saved = []
+        made._allocate()
+        return made
 
     @property
     def address(self) -> int:
@@ -119,6 +132,54 @@ class Memory:
     def reason(self) -> int:
         """Why the last call trapped."""
         return self.words[REASON]
+
+    # Sets side by side
+
+    def is_shaped_as(self, other: "Memory") -> bool:
+        """Give rings and lists as much room as in another memory, and the other way around.
+
+        Returns:
+            Whether they also begin and end at the same places.
+        """
+        places = [place + 2 for place in self._words.rings.values()]
+        places += [place + 1 for place in self._words.lists.values()]
+        for number, place in enumerate(places):
+            for one, another in ((self, other), (other, self)):
+                while one.words[place] < another.words[place]:
+                    one.grow(number)
+        return self._shape() == other._shape()
+
+    def _shape(self) -> list[int]:
+        places = (*self._words.rings.values(), *self._words.lists.values())
+        return [word for place in places for word in self.words[place : place + 3]]
+
+    def differing(self, other: "Memory") -> set[str]:
+        """Return the variables and rings that hold something else in another memory."""
+        words = self._words.variables.items()
+        found = {name for name, place in words if self.words[place] != other.words[place]}
+        # As bytes, in which nan equals nan.
+        mine, others = (
+            {name: [part.tobytes() for part in each._unrolled(name)] for name in self._rings}
+            for each in (self, other)
+        )
+        return found | {name for name in mine if mine[name] != others[name]}
+
+    def rows(self, lanes: int) -> "list[array[Any]]":
+        """Return for each part of rings and lists an array with so many times the room."""
+        both = (*self._rings.values(), *self._lists.values())
+        return [
+            array(part.typecode, bytes(lanes * len(part) * part.itemsize))
+            for parts in both
+            for part in parts
+        ]
+
+    def become(self, other: "Memory") -> None:
+        """Hold the same as another memory."""
+        self.words[:] = other.words
+        for mine, others in ((self._rings, other._rings), (self._lists, other._lists)):
+            for name, parts in mine.items():
+                for part, given in zip(parts, others[name], strict=True):
+                    part[:] = given
 
     # Variables of Python
 
@@ -170,9 +231,9 @@ class Memory:
             value = self._get(places)
             if value is not _MISSING:
                 variables[name] = value
-        for name, parts in self._rings.items():
+        for name in self._rings:
             held: deque[Any] | list[Any] = variables[name]
-            items = self._items(name, parts)
+            items = self._items(name)
             held.clear()
             held.extend(items)
         for name, parts in self._lists.items():
@@ -219,6 +280,13 @@ class Memory:
         for part, data in self._saved:
             memoryview(part).cast("B")[:] = data
         self.words[STATUS] = CLEAN
+
+    def makes_room(self, reason: int) -> bool:
+        """Return whether a trap had this reason because room was lacking, and is there now."""
+        lacked = ROUNDS < reason < 0
+        if lacked:
+            self.grow(-1 - reason)
+        return lacked
 
     def grow(self, number: int) -> None:
         """Give a deque, a list or the alarms more room, by the number in the kernel."""
@@ -316,15 +384,19 @@ class Memory:
                 raise Unfit
             part[: len(held)] = found[1]
 
-    def _items(self, name: str, parts: "list[array[Any]]") -> list[Any]:
+    def _items(self, name: str) -> list[Any]:
         kinds = self._translation.kernel.rings[name]
-        head, length, mask = self.words[self._words.rings[name] :][:3]
-        columns = []
-        for part, kind in zip(parts, kinds, strict=True):
-            unrolled = part[head : head + length]
-            unrolled += part[: max(0, head + length - mask - 1)]
-            columns.append(_tolist(unrolled, kind, length))
+        columns = [
+            _tolist(part, kind, len(part))
+            for part, kind in zip(self._unrolled(name), kinds, strict=True)
+        ]
         return self._joined(name, columns)
+
+    def _unrolled(self, name: str) -> "list[array[Any]]":
+        """Return the items of a ring from the first to the last, part by part."""
+        head, length, mask = self.words[self._words.rings[name] :][:3]
+        over = max(0, head + length - mask - 1)
+        return [part[head : head + length] + part[:over] for part in self._rings[name]]
 
     def _joined(self, name: str, columns: list[list[Any]]) -> list[Any]:
         """Return the items of a deque or list whose parts are these columns."""

@@ -1,0 +1,132 @@
+"""Sets of a sweep that run side by side in machine code give what each of them gives alone.
+
+The values, the errors with their notes and the state of each node are compared with those of a
+sweep on the fused tier.
+"""
+
+import random
+from collections import Counter
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import graphcore as gc
+from tests.differential import numeric
+from tests.differential.observe import show
+from tests.differential.tiers import Pace, at_pace
+
+np = pytest.importorskip("numpy")
+pytest.importorskip("llvmlite")
+
+from graphcore.engine.native import company
+
+# 25 by default, 20,000 with the profile "thorough".
+GRAPHS = settings.default.max_examples // 4 if settings.default.max_examples < 1000 else 20_000
+
+
+def seen(seed: int, times: Any, values: Any, sets: int, tier: Any) -> list[str]:
+    """Return what can be seen of each set of a sweep, as text."""
+    nodes: dict[int, list[Any]] = {}
+
+    def build(variant: int) -> dict[str, gc.Handle]:
+        outs = numeric.beside(seed, variant, times, values)
+        graph = gc.Graph(*outs)
+        numeric.number(graph)
+        nodes[variant] = graph.nodes
+        return {str(place): out for place, out in enumerate(outs)}
+
+    grid = {"variant": range(sets)}
+    table = gc.sweep(build, grid, take="columns", tier=tier, progress=False)
+    texts = []
+    for row, error in zip(table, table.errors, strict=True):
+        columns = [list(column) for column in row.values() if hasattr(column, "__len__")]
+        states = [
+            {name: each for name, each in vars(node).items() if not callable(each)}
+            for node in nodes[row["variant"]]
+        ]
+        notes = getattr(error, "__notes__", ())
+        texts.append(f"{error!r} {notes} {show(columns)} {show(states)}")
+    return texts
+
+
+@pytest.mark.hypothesis
+@pytest.mark.timeout(7200)
+def test_sets_side_by_side_give_the_same_as_each_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(company, "FEWEST_EVENTS", 0)
+    ran: Counter[bool] = Counter()
+    go = company.Company._go
+
+    def counted(self: company.Company) -> None:
+        go(self)
+        made = self._runs[0].prepared.side_by_side
+        ran[len(self._runs) > 1 and made is not None and made.code is not None] += 1
+
+    monkeypatch.setattr(company.Company, "_go", counted)
+
+    @settings(max_examples=GRAPHS, suppress_health_check=list(HealthCheck))
+    @given(st.integers(0, 1 << 40))
+    def compare(seed: int) -> None:
+        draw = random.Random(seed)
+        count, sets = draw.choice([40, 120]), draw.choice([4, 9, 12])
+        strange = draw.choice([0.0, 0.0, 0.02])
+        values = np.array(
+            [
+                draw.choice(numeric.FLOATS) if draw.random() < strange else draw.gauss(0, 2)
+                for _ in range(count)
+            ]
+        )
+        times = np.arange(count) * draw.choice([1, 2])
+        with at_pace(Pace(draw.randint(1, 12), draw.choice([5, 33, 1000]))):
+            alone, beside = (seen(seed, times, values, sets, tier) for tier in ("fused", "native"))
+        assert beside == alone, f"seed {seed}"
+
+    compare()
+    assert ran[True] > sum(ran.values()) / 4
+
+
+@pytest.mark.parametrize("left", [8, 3])
+def test_a_set_that_leaves_the_others_goes_on_alone(
+    left: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One set overflows 64 bits in the middle, which Python alone can compute."""
+    monkeypatch.setattr(company, "FEWEST_EVENTS", 0)
+    together: list[int] = []
+    times, values = np.arange(400), np.arange(400)
+
+    def build(factor: int) -> dict[str, gc.Handle]:
+        grown = gc.replay(times, values).map(lambda x: x * factor + (1 << 62))
+        return {"last": grown, "most": grown.max()}
+
+    go = company.Company._go
+
+    def counted(self: company.Company) -> None:
+        go(self)
+        together.append(sum(run._done > 300 for run in self._runs))
+
+    monkeypatch.setattr(company.Company, "_go", counted)
+    factors = [1, *range(2, left + 1), 1 << 54]
+    with at_pace(Pace(8, 50)):
+        found = gc.sweep(build, {"factor": factors}, tier="native", progress=False)
+    assert found.columns["last"] == [399 * each + (1 << 62) for each in factors]
+    assert together == [left - 1]  # the first set compiles, and one leaves
+
+
+def test_explain_names_the_nodes_that_ran_once_for_several_sets(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(company, "FEWEST_EVENTS", 0)
+    times, values = np.arange(400), np.random.default_rng(7).normal(size=400)
+
+    def build(span: int) -> dict[str, gc.Handle]:
+        price = gc.replay(times, values).named("price")
+        change = price.difference()
+        return {"out": (price.ewm(span=span).mean().lag(1) * change).sum()}
+
+    with at_pace(Pace(8, 50)):
+        found = gc.sweep(build, {"span": range(2, 8)}, tier="native", progress=False)
+    assert found.explain().splitlines()[2:] == [
+        "5 sets ran side by side in machine code",
+        "in 5 of them, these ran once for several: price, lag, difference",
+    ]
