@@ -89,6 +89,7 @@ def shown(found: gc.Sweep) -> list[str]:
     return [str({**row, "error": repr(row["error"])}) for row in found]
 
 
+@pytest.mark.timeout(400)  # on a busy machine, a worker may take half a minute to start
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
 class TestEachExecutor:
     def test_the_table_is_that_of_a_sweep_in_this_thread(self, executor: Any) -> None:
