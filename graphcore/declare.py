@@ -68,10 +68,10 @@ def state(
                 f"state({shorten(default)}) would be shared by all runs; "
                 f"write state(factory={make}), which makes one for each run"
             )
-        return dataclasses.field(init=init, repr=False, metadata={"state": lambda: default})
+        return dataclasses.field(init=init, repr=False, metadata={"state": default})
     if not callable(factory):
         raise InvalidTypeError(f"state(factory=...) needs a function, not {factory!r}")
-    return dataclasses.field(init=init, repr=False, metadata={"state": factory})
+    return dataclasses.field(init=init, repr=False, metadata={"make_state": factory})
 
 
 def _is_mutable(default: object) -> bool:
@@ -155,16 +155,24 @@ def node(
             text = f"@node cannot write the constructor of {cls.__name__}: {error}"
             raise InvalidTypeError(text) from None
         inputs: dict[str, Input] = {}
-        states: dict[str, Callable[[], Any]] = {}
+        fixed_states: dict[str, Any] = {}
+        made_states: dict[str, Callable[[], Any]] = {}
         parameters: list[str] = []
         outputs: dict[str, Callable[[MutableNode[Any], str], Any]] = {}
         cycle = inspect.getattr_static(cls, "cycle")
         fields = dataclasses.fields(made)  # type: ignore[arg-type]  # N is a dataclass now
-        kept = {field.name for field in fields if "state" not in field.metadata}
+        kept = {
+            field.name
+            for field in fields
+            if not ("state" in field.metadata or "make_state" in field.metadata)
+        }
         assigned = attributes_set(cycle.__code__, kept) if isinstance(cycle, FunctionType) else ()
         for field in fields:
             if "state" in field.metadata:
-                states[field.name] = field.metadata["state"]
+                fixed_states[field.name] = field.metadata["state"]
+                continue
+            if "make_state" in field.metadata:
+                made_states[field.name] = field.metadata["make_state"]
                 continue
             if field.name not in own and field.name in cls._outputs:
                 outputs[field.name] = cls._outputs[field.name]
@@ -182,7 +190,8 @@ def node(
                         f"declare it {_as_state(field)}"
                     )
                 parameters.append(field.name)
-        made._inputs, made._states, made.valid = inputs, states, valid
+        made._inputs, made.valid = inputs, valid
+        made._fixed_states, made._made_states = fixed_states, made_states
         made.live_only = live_only or cls.live_only
         made._parameters, made._outputs = tuple(parameters), outputs
         return made

@@ -16,7 +16,7 @@ import weakref
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from types import FunctionType, MemberDescriptorType
+from types import BuiltinFunctionType, FunctionType, MemberDescriptorType
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Never, Protocol, TypeVar
 
 from graphcore.bytecode import fault_of_ticking, takes_too_few
@@ -169,7 +169,9 @@ class MutableNode(Generic[T]):
     live_only: ClassVar[bool] = False
     operator: ClassVar[str] = "node"
     _inputs: ClassVar[dict[str, Input]] = {}
-    _states: ClassVar[dict[str, Callable[[], Any]]] = {}
+    # The declared state: with the value at the start of each run, or with what makes it.
+    _fixed_states: ClassVar[dict[str, Any]] = {}
+    _made_states: ClassVar[dict[str, Callable[[], Any]]] = {}
     _parameters: ClassVar[tuple[str, ...]] = ()
     _outputs: ClassVar[dict[str, Callable[["MutableNode[Any]", str], Any]]] = {}
     _name: str | None = None
@@ -232,8 +234,8 @@ class MutableNode(Generic[T]):
         if type(self).upstreams is MutableNode.upstreams:
             for name in self._parameters:
                 given = getattr(self, name)
-                if not isinstance(given, _NO_STREAMS):
-                    _refuse_stream(given, f"{name} of {type(self).__name__}")
+                if type(given) not in _NO_STREAMS:
+                    _refuse_stream(given, self, name)
         self._renew_state()
 
     @property
@@ -295,7 +297,10 @@ class MutableNode(Generic[T]):
         self._renew_state()
 
     def _renew_state(self) -> None:
-        for name, make in self._states.items():
+        # By `setattr`, as a class may have got a property of that name since.
+        for name, value in self._fixed_states.items():
+            setattr(self, name, value)
+        for name, make in self._made_states.items():
             setattr(self, name, make())
 
 
@@ -464,25 +469,28 @@ def refuse_list(given: object, function: str) -> None:
         )
 
 
-_NO_STREAMS = (FunctionType, float, int, str, type(None))
+# The types of most parameters.
+_NO_STREAMS = frozenset((FunctionType, BuiltinFunctionType, float, int, bool, str, type(None)))
 
 
-def _refuse_stream(given: object, argument: str) -> None:
-    """Refuse a stream, or a list of them, as a parameter: it would not be wired.
+def _refuse_stream(given: object, owner: MutableNode[Any], name: str) -> None:
+    """Refuse a stream, or a list of them, as a parameter of `owner`: it would not be wired.
 
     Raises:
-        InvalidTypeError: for a stream; the message names the argument.
+        InvalidTypeError: for a stream; the message names the parameter.
     """
-    items: Iterable[object] = given.values() if isinstance(given, dict) else ()
-    items = given if isinstance(given, list | tuple) else items
-    for each in (given, next(iter(items), None)):
+    first: object = None
+    if isinstance(given, list | tuple | dict):
+        first = next(iter(given.values() if isinstance(given, dict) else given), None)
+    for each in (given, first):
         # This module does not know the handles' classes, and any object of a user may have an
         # attribute `node`: only a handle has a slot of that name and a value.
         handle = isinstance(getattr(type(each), "node", None), MemberDescriptorType)
         if handle and hasattr(type(each), "value"):
             raise InvalidTypeError(
-                f"{argument} is declared as a parameter and is given {each!r}, which would not be "
-                "wired: declare it gc.Active[...], gc.Passive[...], or a list or dict of them"
+                f"{name} of {type(owner).__name__} is declared as a parameter and is given "
+                f"{each!r}, which would not be wired: declare it gc.Active[...], "
+                "gc.Passive[...], or a list or dict of them"
             )
 
 

@@ -55,7 +55,7 @@ def _kind(name: str, node: Node, cycle: Cycle, upstreams: Container[int]) -> Kin
         return Kind(Is.OUTPUT)
     if name in cycle.written:
         return Kind(Is.STATE)
-    if name in node._states:
+    if name in node._fixed_states or name in node._made_states:
         return Kind(Is.READ)
     if name in own:
         given = own[name]
