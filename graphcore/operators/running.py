@@ -5,7 +5,7 @@ from typing import Any
 
 from graphcore.declare import node, state
 from graphcore.node import Active, MutableNode
-from graphcore.operators.scalars import plain
+from graphcore.operators.scalars import NEVER_NUMPYS, plain
 from graphcore.state import GraphState
 
 
@@ -74,7 +74,12 @@ class Count(MutableNode[int]):
         if not state.ticked(self.source):
             return False
         value: Any = self.source.value
-        if type(value) is not float and type(value) is not int and type(value) is not bool:
+        if (
+            type(value) is not float
+            and type(value) is not int
+            and type(value) is not bool
+            and type(value) not in NEVER_NUMPYS
+        ):
             value = plain(value)
         if type(value) is not float or value == value:
             self.count += 1

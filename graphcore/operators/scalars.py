@@ -4,7 +4,8 @@ from math import nan
 from numbers import Number
 from typing import Any
 
-_NEVER_NUMPYS = frozenset((str, bytes, tuple, list, dict, type(None)))  # looked up at once
+# Types whose values `plain` returns as they are. Asking first takes a quarter of the call's time.
+NEVER_NUMPYS = frozenset((str, bytes, tuple, list, dict, type(None)))
 
 
 def plain(value: Any) -> Any:
@@ -12,7 +13,7 @@ def plain(value: Any) -> Any:
 
     numpy's small integers wrap around and its small floats drift: 200 + 100 is 44 as uint8.
     """
-    if type(value) in _NEVER_NUMPYS:
+    if type(value) in NEVER_NUMPYS:
         return value
     kind = getattr(getattr(value, "dtype", None), "kind", "")
     if kind and kind in "biuf" and getattr(value, "shape", None) == ():
