@@ -7,8 +7,8 @@ ended. Nothing else of the backend depends on which driver it is.
 
 import itertools
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeAlias
 
 from graphcore.engine.clock import last_bit, weak_bit
 from graphcore.engine.fused.analysis.drivers import DriverName
@@ -21,6 +21,11 @@ from graphcore.engine.run.session import Session
 from graphcore.node import Source
 from graphcore.subgraph import ABSENT
 
+# Writes the nodes' lines, as a driver has them, with an indentation.
+WriteNodes: TypeAlias = "Callable[[Driver, int], None]"
+
+# Nodes up to which the text has the nodes twice: it takes twice the time to compile.
+_MOST_TWICE = 200
 NEVER = 1 << 10_000  # later and longer than any time, so comparing looks at lengths alone
 
 
@@ -43,6 +48,7 @@ class Driver(ABC):
     indent = 2
 
     def __init__(self, nodes: Sequence[NodeIR], layout: Layout) -> None:
+        self._nodes = nodes
         self.count = len(nodes)
         self.woken = [node.index for node in nodes if node.woken]
         self.replaced = self.replaces(nodes)
@@ -55,6 +61,12 @@ class Driver(ABC):
         return frozenset()
 
     # As text
+
+    def loop(self, out: Lines, write_nodes: "WriteNodes") -> None:
+        """Write the loop; `write_nodes` writes the nodes' lines."""
+        self.prologue(out)
+        write_nodes(self, self.indent)
+        self.epilogue(out)
 
     @abstractmethod
     def prologue(self, out: Lines) -> None:
@@ -379,6 +391,9 @@ class EventsAndAlarmsDriver(RunDriver):
 
     Each event comes with the number of a cycle. A cycle of alarms before the event takes that
     number, and the event the next one.
+
+    Most cycles have an event and no alarm. If there are few nodes, the text has them twice: first
+    for these cycles, without any test about alarms.
     """
 
     arguments = ", events, recorded, cycles, limit"
@@ -389,13 +404,41 @@ class EventsAndAlarmsDriver(RunDriver):
     def replaces(cls, nodes: Sequence[NodeIR]) -> frozenset[int]:
         return frozenset(node.index for node in nodes if node.woken and node.is_recorded)
 
-    def prologue(self, out: Lines) -> None:
+    def loop(self, out: Lines, write_nodes: WriteNodes) -> None:
         out.add(1, "schedule, time = session.schedule, session.time")
         out.add(1, "heap, bits, last_bit = schedule.heap, schedule.bits, schedule.last_bit")
         out.add(1, "cycle = 0")
         [source] = self.replaced
         out.add(1, "for moment, given, cycle in events:", source)
         self.begins = len(out)
+        if self.count <= _MOST_TWICE:
+            self._event_alone(out, write_nodes)
+        super().loop(out, write_nodes)
+
+    def _event_alone(self, out: Lines, write_nodes: WriteNodes) -> None:
+        """Write the cycle of an event before which no alarm is due."""
+        out.add(2, "if not heap or heap[0] >= (moment << bits) + last_bit:")
+        out.add(3, "if given is not absent and given is not failed:")
+        self._begin(out, 4, "moment", "()")
+        write_nodes(EventAloneDriver(self._nodes, self.layout), 4)
+        self._end_cycle(out, 4)
+        out.add(4, "continue")
+
+    def _begin(self, out: Lines, indent: int, now: str, woken: str) -> None:
+        """Write that the session learns the time and the cycle."""
+        out.add(indent, f"if {now} != time:")
+        out.add(indent + 1, f"session.time = time = {now}")
+        out.add(indent + 1, "session.first_cycle = cycle")
+        out.add(indent, "elif cycle > session.look_at:")
+        out.add(indent + 1, f"session.look({woken})")
+        out.add(indent, "session.cycle = cycle")
+
+    def _end_cycle(self, out: Lines, indent: int) -> None:
+        """Write that the run may end after a cycle."""
+        out.add(indent, "if cycle == limit or session.interrupted and session.answer():")
+        out.add(indent + 1, "return locals()")
+
+    def prologue(self, out: Lines) -> None:
         out.add(2, "while True:")
         out.add(3, "woken = ()")
         out.add(3, "now = moment")
@@ -415,19 +458,13 @@ class EventsAndAlarmsDriver(RunDriver):
         out.add(5, "alone = now == moment and given is not absent")
         out.add(4, "elif given is absent:")
         out.add(5, "break")
-        out.add(3, "if now != time:")
-        out.add(4, "session.time = time = now")
-        out.add(4, "session.first_cycle = cycle")
-        out.add(3, "elif cycle > session.look_at:")
-        out.add(4, "session.look(woken)")
-        out.add(3, "session.cycle = cycle")
+        self._begin(out, 3, "now", "woken")
         out.add(3, "if woken:")
         out.add(4, "for first in woken:")
         out.add(5, "states[first].due_in = cycle")
 
     def epilogue(self, out: Lines) -> None:
-        out.add(3, "if cycle == limit or session.interrupted and session.answer():")
-        out.add(4, "return locals()")
+        self._end_cycle(out, 3)
         out.add(3, "if alone:")
         out.add(4, "break")
         out.add(3, "cycle = next(cycles)")
@@ -479,6 +516,25 @@ class EventsAndAlarmsDriver(RunDriver):
 
     def tell(self, session: Session, variables: Mapping[str, Any]) -> None:
         """Do nothing: the session knows."""
+
+
+class EventAloneDriver(EventsAndAlarmsDriver):
+    """What the nodes' lines say in a cycle that an event starts and no alarm."""
+
+    def due_test(self, index: int) -> str:
+        return str(index in self.replaced)
+
+    def ticked_test(self, index: int) -> str:
+        return "True" if index in self.replaced else ""
+
+    def went_off(self, index: int) -> str:
+        return "False"
+
+    def take_event(self, out: Lines, indent: int, index: int) -> None:
+        out.add(indent, f"{self.layout.values[index]} = given", index)
+
+    def due_list(self, out: Lines, indent: int) -> None:
+        out.add(indent, f"due = [{', '.join(map(str, self.replaced))}]")
 
 
 class VariablesDriver(RunDriver):

@@ -8,6 +8,7 @@ side by side, the blocks to run wait in a heap, and a tree of comparisons finds 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from enum import Enum
+from functools import partial
 from operator import itemgetter
 
 from graphcore.engine.fused.analysis.alike import goes_on
@@ -115,12 +116,7 @@ class _Emitter:
             self._resumed()
         else:
             self._initial()
-        self._driver.prologue(out)
-        if placed.sparse:
-            self._sparse(placed.top)
-        else:
-            self._items(placed.top, self._driver.indent)
-        self._driver.epilogue(out)
+        self._driver.loop(out, partial(self._all, placed))
         out.add(1, "return locals()")
         return out
 
@@ -128,16 +124,20 @@ class _Emitter:
         out = self._out
         out.add(0, f"def subgraph({', '.join(parameters)}):")
         self._first_flags()
-        self._driver.prologue(out)
-        before = len(out)
-        if placed.sparse:
-            self._sparse(placed.top)
-        else:
-            self._items(placed.top, self._driver.indent)
-        if len(out) == before:
-            out.add(self._driver.indent, "pass")
-        self._driver.epilogue(out)
+        self._driver.loop(out, partial(self._all, placed))
         return out
+
+    def _all(self, placed: Placed, driver: Driver, indent: int) -> None:
+        """Write the lines of all nodes, as a driver has them."""
+        whole, self._driver = self._driver, driver
+        before = len(self._out)
+        if placed.sparse:
+            self._sparse(placed.top, indent)
+        else:
+            self._items(placed.top, indent)
+        if len(self._out) == before:
+            self._out.add(indent, "pass")
+        self._driver = whole
 
     def _arguments(self) -> None:
         """Write the variables that do not depend on the entry."""
@@ -202,8 +202,8 @@ class _Emitter:
                 if item.is_output:
                     self._starts_of[item.index] = item.starts
                 self._node(item, indent)
-            else:
-                self._out.add(indent, f"if {self._test(item.test)}:", item.first)
+            elif (test := self._test(item.test)) != "False":
+                self._out.add(indent, f"if {test}:", item.first)
                 self._inside(item, indent + 1)
 
     def _of_cases(self, blocks: list[PlacedBlock], last: Case, indent: int) -> None:
@@ -263,8 +263,8 @@ class _Emitter:
         if len(self._out) == before:
             self._out.add(indent, "pass", block.first)
 
-    def _sparse(self, top: PlacedBlock) -> None:
-        out, indent = self._out, self._driver.indent
+    def _sparse(self, top: PlacedBlock, indent: int) -> None:
+        out = self._out
         out.add(indent, "last = -1")
         self._driver.due_list(out, indent)
         out.add(indent, "while due:")
@@ -316,15 +316,17 @@ class _Emitter:
                 text = f"{case} == {place}"
                 return text if inside else f"{chosen} == cycle and {text}"
             case AnyOf(tests):
-                return " or ".join(map(self._test, tests))
+                texts = [text for text in map(self._test, tests) if text != "False"]
+                return "True" if "True" in texts else " or ".join(texts) or "False"
             case AllOf(tests):
-                asked = [each for each in tests if each != Always()]
-                return " and ".join(map(self._operand, asked)) or "True"
+                texts = [text for text in map(self._operand, tests) if text != "True"]
+                return "False" if "False" in texts else " and ".join(texts) or "True"
 
     def _operand(self, test: Test) -> str:
         """Return a test as an operand of `and`."""
         text = self._test(test)
-        return f"({text})" if isinstance(test, AnyOf) else text
+        is_lone = text in ("True", "False") or not isinstance(test, AnyOf)
+        return text if is_lone else f"({text})"
 
     # Nodes
 
