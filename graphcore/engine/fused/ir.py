@@ -95,6 +95,14 @@ class Captured(Hole):
 
 
 @dataclass(frozen=True, slots=True)
+class Outer(Hole):
+    """A global variable that an inlined function reads, which the attribute holds."""
+
+    attribute: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class Ticked(Hole):
     """Whether an upstream ticked in this cycle."""
 

@@ -67,6 +67,7 @@ async def waits(x: Any) -> Any:
         (lambda a, /, b: a if b else -a, "a if b else -a"),
         (lambda: 5, "5"),
         (lambda x: f"{x}", "f'{x}'"),
+        (lambda x: x + LIMIT, "x + LIMIT"),
     ],
 )
 def test_an_expression_of_arguments_and_constants_is_inlined(function: Any, text: str) -> None:
@@ -83,8 +84,10 @@ def test_an_expression_of_arguments_and_constants_is_inlined(function: Any, text
         returns_nothing,
         generates,
         waits,
-        lambda x: x + LIMIT,
         lambda x: abs(x),
+        lambda x: x.upper() + LIMIT,
+        lambda x: x is LIMIT,
+        lambda x: x == __spec__,
         lambda x: [y for y in x],
         lambda x: {y for y in x},
         lambda x: {y: y for y in x},
@@ -171,6 +174,42 @@ def test_a_variable_changed_during_the_run_is_seen_at_once() -> None:
         return gc.from_iterable([1, 2, 3]).map(count).map(lambda x: (x, k))
 
     assert same(make) == [(0, (1, 1)), (0, (3, 3)), (0, (6, 6))]
+
+
+def test_a_global_variable_changed_during_the_run_is_seen_at_once() -> None:
+    text = """
+LIMIT = 1
+
+def change(x):
+    global LIMIT
+    LIMIT = x
+    return x
+
+read = lambda x: x + LIMIT
+"""
+    assert expression_of(written(text)["read"]) is not None
+
+    def make() -> gc.Stream[Any]:
+        names = written(text)
+        return gc.from_iterable([1, 2, 3]).map(names["change"]).map(names["read"])
+
+    assert same(make) == [(0, 2), (0, 4), (0, 6)]
+
+
+def test_a_function_whose_global_variable_may_be_missing_is_called() -> None:
+    deleted = written("LIMIT = 1\nread = lambda x: x + LIMIT\ndef end():\n    del LIMIT")
+    assert expression_of(deleted["read"]) is None
+    assert expression_of(written("read = lambda x: x == max")["read"]) is None
+
+
+def test_a_stream_in_a_global_variable_is_read_as_it_is_now() -> None:
+    text = """
+numbers = gc.from_iterable([1, 2, 3])
+doubled = numbers.map(lambda x: 2 * x)
+def make():
+    return gc.merge_all(numbers, doubled).map(lambda pair: (pair[0], doubled.value))
+"""
+    assert same(lambda: written(text)["make"]()) == [(0, (1, 2)), (0, (2, 4)), (0, (3, 6))]
 
 
 def test_how_often_a_parameter_stands_in_an_expression() -> None:

@@ -32,6 +32,7 @@ from graphcore.engine.fused.ir import (
     Local,
     Member,
     NodeIR,
+    Outer,
     Place,
     Run,
     RunState,
@@ -365,7 +366,7 @@ class _LayingOut:
                     names[hole] = f"{self._node(node)}.{attribute}"
                 case Function(attribute):
                     names[hole] = self._capture(node, attribute, hole, node.captured[hole])
-                case Captured(name=name) | Cell(name) | Global(name):
+                case Captured(name=name) | Outer(name=name) | Cell(name) | Global(name):
                     names[hole] = self._capture(node, name, hole, node.captured[hole])
         return names
 
@@ -465,7 +466,7 @@ class _Needs(NamedTuple):
 
 
 _FIXED = (Is.INPUT, Is.INPUTS, Is.FOLDED, Is.INLINED, Is.OPERATOR, Is.OUTPUT, Is.OUTPUTS)
-_OWN = (State, Local, Attribute, Function, Captured, Cell, Global)
+_OWN = (State, Local, Attribute, Function, Captured, Outer, Cell, Global)
 
 
 def _needs_of(cycle: CycleIR) -> _Needs:

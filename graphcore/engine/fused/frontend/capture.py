@@ -13,7 +13,7 @@ from types import FunctionType, MethodType
 from typing import Any, cast
 
 from graphcore.engine.fused.frontend.attributes import kinds_of, node_behind
-from graphcore.engine.fused.frontend.functions import Expression, cell_of, is_bound
+from graphcore.engine.fused.frontend.functions import HIDDEN, Expression, cell_of, is_bound
 from graphcore.engine.fused.frontend.guards import Guards, builtins_of, is_builtin, is_plain_builtin
 from graphcore.engine.fused.frontend.lower import lowered
 from graphcore.engine.fused.frontend.states import (
@@ -42,14 +42,13 @@ from graphcore.engine.fused.ir import (
     Is,
     Member,
     NodeIR,
+    Outer,
 )
 from graphcore.engine.plan import Plan
 from graphcore.engine.withheld import sets_only_what_it_ticks_with
 from graphcore.node import Source
 from graphcore.output import OutputNode
 
-# Attributes that every object has: with them, `ModuleGlobals` cannot read a global of that name.
-_HIDDEN = re.compile(r"__(?!name__|file__)\w+__")
 # Methods that the passes read; if one changes, another driver may be needed.
 _METHODS = (
     *("start", "cycle", "close", "stop", "value"),
@@ -57,11 +56,15 @@ _METHODS = (
 )
 
 
-class ModuleGlobals:
+class ModuleVariables:
     """A module's global variables as attributes, read from the same dict that Python reads."""
 
     def __init__(self, names: dict[str, Any]) -> None:
         self.__dict__ = names
+
+
+class ModuleGlobals(ModuleVariables):
+    """The same, and the builtins. CPython reads its attributes in twice the time."""
 
     def __getattr__(self, name: str) -> Any:
         """Return a builtin; called if the module has no variable of this name."""
@@ -130,7 +133,7 @@ class _Capture:
         self._names = plan.names()
         self._indices = {id(node): index for index, node in enumerate(plan.nodes)}
         self._guards = Guards()
-        self._modules: dict[int, ModuleGlobals] = {}
+        self._modules: dict[tuple[type, int], ModuleVariables] = {}
         self._globals: dict[tuple[Cycle, str], Capture] = {}
         self._holes: dict[CycleIR, tuple[Hole, ...]] = {}
         self._classes: dict[type[Node], _Class] = {}
@@ -233,7 +236,7 @@ class _Capture:
     def _captures(self, node: Node, cycle: Cycle, found: CycleIR) -> Iterator[tuple[Hole, Capture]]:
         holes = self._holes.get(found)
         if holes is None:
-            kinds = Function | Cell | Captured | Global
+            kinds = Function | Cell | Captured | Global | Outer
             holes = tuple(each for each in found.holes if isinstance(each, kinds))
             self._holes[found] = holes
         for hole in holes:
@@ -244,6 +247,10 @@ class _Capture:
                     expression: Expression = found.kinds[attribute].detail
                     cell = cell_of(vars(node)[attribute], name)
                     yield hole, self._cell(cell, name in expression.fixed)
+                case Outer(attribute, name):
+                    names = vars(node)[attribute].__globals__
+                    self._guards.present(names, name)
+                    yield hole, self._member(ModuleVariables, names)
                 case Cell(name):
                     yield hole, self._variable_around(cycle, name)
                 case Global(name):
@@ -281,11 +288,14 @@ class _Capture:
             self._guards.builtin(function, name)
             plain = is_plain_builtin(function, name)
             return Builtin() if plain else Constant(builtins_of(function)[name])
-        if _HIDDEN.fullmatch(name):
+        if HIDDEN.fullmatch(name):
             raise Refused(f"its cycle uses the global variable {name}")
-        module = self._modules.get(id(names))
+        return self._member(ModuleGlobals, names)
+
+    def _member(self, cls: type[ModuleVariables], names: dict[str, Any]) -> Member:
+        module = self._modules.get((cls, id(names)))
         if module is None:
-            module = self._modules[id(names)] = ModuleGlobals(names)
+            module = self._modules[cls, id(names)] = cls(names)
         return Member(module)
 
     # What is guarded

@@ -20,6 +20,7 @@ from graphcore.engine.fused.ir import (
     Kinds,
     Local,
     Need,
+    Outer,
     Run,
     RunState,
     State,
@@ -234,14 +235,16 @@ class Expressions(ast.NodeTransformer):
 
 
 class _Inline(ast.NodeTransformer):
-    """Replaces a function's parameters by arguments, and its free variables by holes."""
+    """Replaces a function's parameters by arguments, and its other variables by holes."""
 
     def __init__(self, name: str, function: Expression, arguments: list[ast.expr]) -> None:
         self._name = name
+        self._outer = function.outer
         self._arguments = dict(zip(function.parameters, arguments, strict=True))
 
     def visit_Name(self, node: ast.Name) -> ast.expr:
-        return self._arguments.get(node.id) or HoleExpr(Captured(self._name, node.id))
+        of = Outer if node.id in self._outer else Captured
+        return self._arguments.get(node.id) or HoleExpr(of(self._name, node.id))
 
 
 def _first_call(expression: ast.expr) -> ast.expr | None:

@@ -2,12 +2,13 @@
 
 A lambda, or a function whose body is one `return`, may be inlined if it uses nothing but its
 arguments, constants and variables of enclosing functions: then no code can notice that the call is
-missing. Functions of the module `operator` that stand for one of Python's operators are inlined as
-well. All others are called.
+missing. It may use global variables as well if it calls nothing. Functions of the module `operator`
+that stand for one of Python's operators are inlined as well. All others are called.
 """
 
 import ast
 import operator
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from inspect import CO_ASYNC_GENERATOR, CO_COROUTINE, CO_GENERATOR, CO_ITERABLE_COROUTINE
@@ -20,6 +21,8 @@ from graphcore.engine.fused.frontend.subset import is_doubtful
 _SUSPENDS = CO_ASYNC_GENERATOR | CO_COROUTINE | CO_GENERATOR | CO_ITERABLE_COROUTINE
 
 _DEEPEST = 60
+# Attributes that every object has: with them, `ModuleGlobals` cannot read a global of that name.
+HIDDEN = re.compile(r"__(?!name__|file__)\w+__")
 
 _BINARY: dict[object, type[ast.operator]] = {
     operator.add: ast.Add,
@@ -62,11 +65,13 @@ class Expression:
         parameters: the names of its parameters.
         body: the expression.
         fixed: the free variables that no code can assign again.
+        outer: the global variables.
     """
 
     parameters: tuple[str, ...]
     body: ast.expr
     fixed: frozenset[str] = frozenset()
+    outer: frozenset[str] = frozenset()
 
     def uses(self, parameter: str) -> int:
         """Return how often a parameter occurs in the expression."""
@@ -109,7 +114,9 @@ def expression_of(function: object) -> Expression | None:
         return None
     if code not in file.inlined:
         file.inlined[code] = _expression(code, file)
-    return cast(Expression | None, file.inlined[code])
+    found = cast(Expression | None, file.inlined[code])
+    # What is no global variable yet is a builtin.
+    return found if found is not None and found.outer <= function.__globals__.keys() else None
 
 
 def cell_of(function: FunctionType, name: str) -> CellType:
@@ -138,12 +145,16 @@ def _expression(code: CodeType, file: SourceFile) -> Expression | None:
         return None
     body = _returned(tree)
     parameters = tuple(code.co_varnames[: code.co_argcount])
-    if body is None or not _plain(body, {*parameters, *code.co_freevars}):
+    if body is None or not _plain(body):
         return None
-    if any(map(file.may_delete, code.co_freevars)):
+    names = {node.id for node in ast.walk(body) if isinstance(node, ast.Name)}
+    outer = names.difference(parameters, code.co_freevars)
+    if outer and not _may_read(outer, body):
+        return None
+    if any(map(file.may_delete, (*code.co_freevars, *outer))):
         return None
     fixed = frozenset(name for name in code.co_freevars if file.bound_once(name, tree))
-    return Expression(parameters, body, fixed)
+    return Expression(parameters, body, fixed, frozenset(outer))
 
 
 def _returned(tree: ast.FunctionDef | ast.Lambda) -> ast.expr | None:
@@ -156,16 +167,31 @@ def _returned(tree: ast.FunctionDef | ast.Lambda) -> ast.expr | None:
     return last.value if isinstance(last, ast.Return) else None
 
 
-def _plain(body: ast.expr, names: set[str]) -> bool:
-    """Return whether an expression reads only these names and binds none."""
+def _may_read(outer: set[str], body: ast.expr) -> bool:
+    """Return whether an expression may read global variables where it is inlined.
+
+    A function that it calls might look for the variables or the line of its caller. In the text of
+    a loop, a test of identity with a variable would keep the loop from running in machine code.
+    """
+    for node in ast.walk(body):
+        match node:
+            case ast.Call():
+                return False
+            case ast.Compare(ops=operators) if any(
+                isinstance(each, ast.Is | ast.IsNot) for each in operators
+            ):
+                return False
+    return not any(is_mangled(name) or HIDDEN.fullmatch(name) for name in outer)
+
+
+def _plain(body: ast.expr) -> bool:
+    """Return whether an expression binds no names."""
     if _depth(body) > _DEEPEST:
         return False
     for node in ast.walk(body):
         if is_doubtful(node):
             return False
         match node:
-            case ast.Name(id=name) if name not in names:
-                return False
             case ast.Attribute(attr=name) if is_mangled(name):
                 return False
             case (

@@ -3,7 +3,7 @@
 import builtins
 from abc import ABCMeta
 from collections.abc import Collection, Mapping
-from itertools import starmap
+from itertools import repeat, starmap
 from operator import attrgetter, is_
 from types import CellType, CodeType, FunctionType, NoneType, WrapperDescriptorType
 from typing import Any, cast
@@ -21,7 +21,7 @@ class Guards:
     def __init__(self) -> None:
         self._nodes: list[Any] = []
         self._types: list[type] = []
-        self._where: list[Mapping[str, Any]] = []
+        self._where: list[dict[str, Any]] = []
         self._names: list[str] = []
         self._values: list[Any] = []
         self._items: list[tuple[Collection[Any], tuple[Any, ...]]] = []
@@ -31,14 +31,15 @@ class Guards:
         self._members: dict[tuple[type, str], Any] = {}
         self._plain: dict[tuple[type, str, None], Any] = {}  # by the arguments of `getattr`
         self._builtins: dict[tuple[int, str], tuple[FunctionType, Any]] = {}
+        self._present: dict[tuple[int, str], Mapping[str, Any]] = {}
 
     def kind(self, node: Any) -> None:
         """Guard a node's class, which an assignment to `__class__` changes."""
         self._nodes.append(node)
         self._types.append(type(node))
 
-    def entry(self, where: Mapping[str, Any], name: str) -> None:
-        """Guard an entry of a mapping, such as a node's `__dict__`."""
+    def entry(self, where: dict[str, Any], name: str) -> None:
+        """Guard an entry of a dict, such as a node's `__dict__`."""
         self._where.append(where)
         self._names.append(name)
         self._values.append(where.get(name, ABSENT))
@@ -74,13 +75,17 @@ class Guards:
         key = id(function.__globals__), name
         self._builtins[key] = function, builtins_of(function).get(name)
 
+    def present(self, where: Mapping[str, Any], name: str) -> None:
+        """Guard that a mapping has an entry, whatever it is."""
+        self._present[id(where), name] = where
+
     def hold(self) -> bool:
         """Return whether all guarded objects are still the same."""
         # In C as far as that goes: it is a large part of what a short run costs.
-        entries = zip(self._where, self._names, self._values, strict=True)
+        entries = map(dict.get, self._where, self._names, repeat(ABSENT))
         return (
             list(map(type, self._nodes)) == self._types
-            and all(where.get(name, ABSENT) is value for where, name, value in entries)
+            and all(map(is_, entries, self._values))
             and all(_same(given, items) for given, items in self._items)
             and all(map(is_, map(attrgetter("__code__"), self._functions), self._codes))
             and all(
@@ -93,11 +98,12 @@ class Guards:
                 is_builtin(function, name) and builtins_of(function).get(name) is value
                 for (_, name), (function, value) in self._builtins.items()
             )
+            and all(name in where for (_, name), where in self._present.items())
         )
 
 
 def _same(given: Collection[Any], items: tuple[Any, ...]) -> bool:
-    return len(given) == len(items) and all(a is b for a, b in zip(given, items, strict=True))
+    return len(given) == len(items) and all(map(is_, given, items))
 
 
 def builtins_of(function: FunctionType) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Container, Mapping
 from types import CellType, FunctionType, ModuleType
 from typing import Any
 
-from graphcore.engine.fused.frontend.capture import ModuleGlobals
+from graphcore.engine.fused.frontend.capture import ModuleGlobals, ModuleVariables
 from graphcore.engine.native.frontend.operations import Untranslated
 from graphcore.engine.native.frontend.variables import NOTHING, Known, Value, Variables, kind_of
 from graphcore.engine.native.ir import Kind
@@ -97,7 +97,7 @@ class Surroundings:
         given, get = owner.value, owner.get
         if isinstance(given, CellType) and name == "cell_contents":
             return self._found((*owner.path, "contents"), lambda: get().cell_contents)
-        if isinstance(given, ModuleType | ModuleGlobals):
+        if isinstance(given, ModuleType | ModuleVariables):
             self.use(owner)
             names = vars(given)
             if name in names:
