@@ -3,12 +3,12 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
-from graphcore.engine.fused.backend.instances import Compiled, Generator
+from graphcore.engine.fused.backend.instances import Generator
 from graphcore.engine.fused.pipeline import compile_subgraph, read
-from graphcore.engine.fused.shapes import Shape
+from graphcore.engine.fused.template import Template, act_at_end, begun_of, own_nodes
 from graphcore.engine.fused.tier import Fused
 from graphcore.engine.notes import noted
-from graphcore.engine.plan import Node, Outside, Plan
+from graphcore.engine.plan import Node, Plan
 from graphcore.engine.run.endless import Queues, queues_of
 from graphcore.engine.run.lifecycle import Started, Tier, start_nodes
 from graphcore.engine.subgraphs import (
@@ -16,7 +16,6 @@ from graphcore.engine.subgraphs import (
     Subgraph,
     Subgraphs,
     Subsession,
-    is_own_source,
 )
 from graphcore.engine.withheld import Withholding
 from graphcore.errors import Failure
@@ -58,7 +57,7 @@ class FusedSubgraph:
         owner: "FusedSubgraphs",
         birth: int,
         what: tuple[str, Any],
-        template: "_Template",
+        template: "Template",
         nodes: Sequence[Node],
     ) -> None:
         self.birth = birth
@@ -257,98 +256,6 @@ class FusedSubgraph:
         return self._called
 
 
-class _Template:
-    """What all sub-graphs of one shape share.
-
-    Args:
-        plan: one of the sub-graphs.
-        made: its inlets, and the nodes that its build made, in order of construction.
-        inlets: its inlets.
-        root: its root.
-        begun: the indices of the inlets and the nodes from outside that have a value already.
-        compiled: the function.
-
-    Attributes:
-        starting: the indices of the nodes that have something to do before the first cycle.
-        keeps_session: whether nodes need a session after that: for alarms, to stop or to close.
-        keeps_nodes: whether a sub-graph's nodes are needed after its birth.
-        closes: whether nodes have something to say at the end (R14).
-        is_quick: whether a sub-graph needs nothing but the next value of its inlet.
-        inlets: the indices of the inlets.
-        root: the index of the root.
-        sources: the indices of its own sources.
-    """
-
-    def __init__(
-        self,
-        plan: Plan,
-        made: Sequence[Node],
-        inlets: Sequence[Inlet[Any]],
-        root: Node,
-        begun: frozenset[int],
-        compiled: Compiled,
-    ) -> None:
-        self.plan = plan
-        self.compiled = compiled
-        self.inlets = [plan.wired.index(inlet) for inlet in inlets]
-        self.root = plan.wired.index(root)
-        self._begun = begun
-        self._shape = Shape(plan, made)
-        self.sources = [i for i, node in enumerate(plan.nodes) if is_own_source(node)]
-        own = _own(plan)
-        self.closes = any(_overrides(node, "close") for node in own)
-        self.keeps_nodes = compiled.keeps_nodes
-        # What a queue is still to deliver may depend on parameters that no variable holds.
-        self.queues = [i for i, node in enumerate(plan.nodes) if isinstance(node, QueueNode)]
-        self.starting = [i for i, node in enumerate(plan.nodes) if _overrides(node, "start")]
-        self.keeps_session = self.keeps_nodes or compiled.keeps_states
-        self.is_quick = compiled.takes_value and not _act_at_end(own) and not compiled.keeps_states
-
-    def nodes_of(
-        self, made: Sequence[Node], root: Node, inlets: Sequence[Inlet[Any]], cycle: int
-    ) -> list[Node] | None:
-        """Return the nodes of another sub-graph in the order of the plan, if it has this shape."""
-        nodes = self._shape.nodes_of(made)
-        if nodes is None:
-            return None
-        at_root = nodes[self.root]
-        if at_root is not root and not (isinstance(at_root, Outside) and at_root.node is root):
-            return None
-        begun = _begun(self.plan, self.inlets, inlets, cycle)
-        return nodes if begun == self._begun else None
-
-    def ticked_outside(self, cycle: int) -> list[int]:
-        """Return the indices of the nodes from outside that tick in this cycle."""
-        return [i for i in self.plan.outside if self.plan.wired[i].ticked_in == cycle > 0]
-
-    def begun_inlets(self, nodes: Sequence[Node]) -> list[Inlet[Any]]:
-        """Return the inlets of a sub-graph that have a value before its first cycle."""
-        return [cast(Inlet[Any], nodes[i]) for i in self.inlets if i in self._begun]
-
-
-def _overrides(node: Node, name: str) -> bool:
-    return getattr(type(node), name) is not getattr(MutableNode, name)
-
-
-def _own(plan: Plan) -> list[Node]:
-    """Return the nodes of a sub-graph that its build made."""
-    return [node for node in plan.nodes if not isinstance(node, Inlet | Outside)]
-
-
-def _act_at_end(nodes: Sequence[Node]) -> bool:
-    """Return whether nodes have something to do when the sub-graph ends."""
-    return any(_overrides(node, name) for node in nodes for name in ("close", "stop", "reset"))
-
-
-def _begun(
-    plan: Plan, places: Sequence[int], inlets: Sequence[Inlet[Any]], cycle: int
-) -> frozenset[int]:
-    """Return the indices of the inlets and nodes from outside that had a value before now."""
-    sources = [(index, plan.wired[index]) for index in plan.outside]
-    sources += [(i, each.source) for i, each in zip(places, inlets, strict=True) if each.source]
-    return frozenset(index for index, node in sources if 0 < node.ticked_in < cycle)
-
-
 class FusedSubgraphs(Subgraphs):
     """The sub-graphs of one node; see `Subgraphs`."""
 
@@ -356,7 +263,7 @@ class FusedSubgraphs(Subgraphs):
         self, session: Any, index: int, outside: Sequence[Node], resumable: bool = False
     ) -> None:
         super().__init__(session, index, outside, resumable)
-        self._templates: list[_Template] = []
+        self._templates: list[Template] = []
 
     def make_tier(self, plan: Plan) -> Tier:
         """Return how to run a sub-graph that runs apart."""
@@ -383,7 +290,7 @@ class FusedSubgraphs(Subgraphs):
 
     def _template(
         self, plan: Plan, made: Sequence[Node], inlets: Sequence[Inlet[Any]], root: Node
-    ) -> _Template | None:
+    ) -> Template | None:
         """Compile a sub-graph, unless it has to be called."""
         if len(self._templates) >= _MOST_SHAPES:
             return None
@@ -391,19 +298,19 @@ class FusedSubgraphs(Subgraphs):
         if any(node.cycle is None for node in frontend.nodes) or any(frontend.held):
             return None
         places = [plan.wired.index(inlet) for inlet in inlets]
-        begun = _begun(plan, places, inlets, self.session.cycle)
+        begun = begun_of(plan, places, inlets, self.session.cycle)
         for index in begun:
             frontend.nodes[index].begun = True
         # Of a resumable sub-graph, to name a node that fails.
-        keeps_nodes = self.resumable or _act_at_end(_own(plan))
+        keeps_nodes = self.resumable or act_at_end(own_nodes(plan))
         place = plan.wired.index(root)
         compiled = compile_subgraph(plan, frontend, places, place, self.resumable, keeps_nodes)
-        template = _Template(plan, made, inlets, root, begun, compiled)
+        template = Template(plan, made, inlets, root, begun, compiled)
         self._templates.append(template)
         return template
 
     def _open_fused(
-        self, template: _Template, nodes: Sequence[Node], what: tuple[str, Any]
+        self, template: Template, nodes: Sequence[Node], what: tuple[str, Any]
     ) -> FusedSubgraph:
         self.show(template.plan, what)
         made = FusedSubgraph(self, self.next_birth(), what, template, nodes)
