@@ -8,6 +8,8 @@ closure, state) becomes an argument or a global of the function.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import repeat
+from operator import is_
 from types import BuiltinFunctionType, FunctionType
 from typing import Any
 
@@ -19,6 +21,8 @@ from graphcore.subgraph import ABSENT
 # Attributes that make no difference to the compiled function.
 _OWN = frozenset(("serial", "ticked_in", "_name", "_in_graph"))
 
+_ABSENT = repeat(ABSENT)
+
 
 @dataclass(frozen=True, slots=True)
 class _Checks:
@@ -28,8 +32,10 @@ class _Checks:
         place: the place in the order of construction.
         cls: the node's class.
         count: how many attributes it has.
-        types: objects of the same type.
-        same: the same object.
+        typed: the names of attributes that hold objects of certain types.
+        types: these types.
+        known: the names of attributes that hold certain objects.
+        objects: these objects.
         equal: equal objects.
         functions: functions of the same code.
         nodes: the node at the same place, or the same one from outside.
@@ -40,8 +46,10 @@ class _Checks:
     place: int
     cls: type[Node]
     count: int
-    types: list[tuple[str, type]] = field(default_factory=list)
-    same: list[tuple[str, object]] = field(default_factory=list)
+    typed: list[str] = field(default_factory=list)
+    types: list[type] = field(default_factory=list)
+    known: list[str] = field(default_factory=list)
+    objects: list[object] = field(default_factory=list)
     equal: list[tuple[str, object]] = field(default_factory=list)
     functions: list[tuple[str, FunctionType]] = field(default_factory=list)
     nodes: list[tuple[str, int | None]] = field(default_factory=list)
@@ -86,17 +94,16 @@ class Shape:
         ]
 
     def _agrees(self, node: Node, checks: _Checks, places: Mapping[int, int]) -> bool:
-        # Loops and comparisons in the open: it runs for each attribute of each new key's nodes.
         own = vars(node)
         if type(node) is not checks.cls or _count(own) != checks.count:
             return False
+        # It runs for each attribute of each new key's nodes, so the loops are those of `map`.
         get = own.get
-        for name, cls in checks.types:
-            if type(get(name, ABSENT)) is not cls:
-                return False
-        for name, expected in checks.same:
-            if get(name, ABSENT) is not expected:
-                return False
+        types = map(type, map(get, checks.typed, _ABSENT))
+        if not all(map(is_, types, checks.types)):
+            return False
+        if not all(map(is_, map(get, checks.known, _ABSENT), checks.objects)):
+            return False
         for name, expected in checks.equal:
             if get(name, ABSENT) != expected:
                 return False
@@ -127,9 +134,11 @@ class Shape:
             elif isinstance(given, FunctionType):
                 checks.functions.append((name, given))
             elif given is None or isinstance(given, bool | type | BuiltinFunctionType):
-                checks.same.append((name, given))
+                checks.known.append(name)
+                checks.objects.append(given)
             else:
-                checks.types.append((name, type(given)))
+                checks.typed.append(name)
+                checks.types.append(type(given))
         return checks
 
     def _node(self, given: object, places: Mapping[int, int]) -> int | None:
