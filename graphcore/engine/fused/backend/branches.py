@@ -5,7 +5,10 @@ of the branches reaches them as `branch.name`; all other text, and whoever looks
 by the place of the branch: `demux_26_branches[17].name`.
 """
 
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import repeat
+from operator import getitem
 from typing import Any
 
 from graphcore.engine.fused.analysis.alike import Alike
@@ -55,14 +58,17 @@ class Branches:
         self._size = size
         first = alike.members[alike.first]
         self._positions = {index: position for position, index in enumerate(first)}
-        self._held = [
-            (self._positions[index], attribute, name)
-            for index in first
-            for attribute, name in (*state[index], *read[index])
-        ]
-        self._of_nodes = [(values.get(i, ""), state[i], flags.get(i, "")) for i in first]
-        names = (name for _, _, name in self._held)
-        slots = ("place", *values.values(), *names, *flags.values())
+        # For each variable that holds an attribute of a node: the node's position, and both names.
+        self._held_of: list[int] = []
+        self._attributes: list[str] = []
+        self._names: list[str] = []
+        for index in first:
+            for attribute, name in (*state[index], *read[index]):
+                self._held_of.append(self._positions[index])
+                self._attributes.append(attribute)
+                self._names.append(name)
+        self._of_nodes = [(values.get(index, ""), state[index]) for index in first]
+        slots = ("place", *values.values(), *self._names, *flags.values())
         self.cls = type("Branch", (), {"__slots__": slots})
 
     def open(self, attributes: Sequence[Mapping[str, Any]]) -> list[Any]:
@@ -77,24 +83,31 @@ class Branches:
             branch.place = place
             for name in self.flags.values():
                 setattr(branch, name, 0)
-            for position, attribute, name in self._held:
-                setattr(branch, name, attributes[members[position]][attribute])
+            # By `map`, because there may be thousands of branches with twenty variables each.
+            owners = map(attributes.__getitem__, map(members.__getitem__, self._held_of))
+            values = map(getitem, owners, self._attributes)
+            deque(map(setattr, repeat(branch), self._names, values), 0)
             made[place] = branch
         return made
 
     def nodes(
-        self, variables: Mapping[str, Any]
+        self, variables: Mapping[str, Any], flags: Mapping[int, str]
     ) -> Iterator[tuple[int, Any, Iterable[tuple[str, Any]], int | None]]:
-        """Yield each node with its value, its state, and its flag if it has one.
+        """Yield each node with its value, its state, and the flag that tells its ticks.
 
         Args:
             variables: the function's variables.
+            flags: for nodes of the first branch, the variable of that flag. The node of a flag
+                that is no variable of the branch comes with `None`.
         """
+        first = self.alike.members[self.alike.first]
+        in_branch = [_attribute(flags.get(index, "")) for index in first]
+        of_nodes = [(*each, flag) for each, flag in zip(self._of_nodes, in_branch, strict=True)]
         for branch in variables.get(self.variable, ()):
             if branch is None:
                 continue
             members = self.alike.members[branch.place]
-            for index, (value, state, flag) in zip(members, self._of_nodes, strict=True):
+            for index, (value, state, flag) in zip(members, of_nodes, strict=True):
                 yield (
                     index,
                     getattr(branch, value, ABSENT),
@@ -153,6 +166,11 @@ class Variables(Mapping[str, Any]):
     def __len__(self) -> int:
         """Return how many variables the function has of its own."""
         return len(self._variables)
+
+
+def _attribute(name: str) -> str:
+    """Return the attribute of a branch that a variable is; empty if it is none."""
+    return name.partition("].")[2]
 
 
 def is_of_branch(name: str) -> bool:

@@ -78,6 +78,11 @@ class Program:
             index: (None if flag is None else layout.flags[flag], first, last)
             for index, (flag, first, last) in flags_of(placed.top).items()
         }
+        self._flags_of_first = {
+            index: self._flag_of[index][0] or ""
+            for each in layout.branches
+            for index in each.alike.members[each.alike.first]
+        }
         in_branches = frozenset(
             index
             for each in layout.branches
@@ -86,7 +91,7 @@ class Program:
         )
         self._kept = [kept for kept in layout.kept if kept.node not in in_branches]
         self._held = [
-            (kept.node, tuple(name for name, _ in (*kept.state, *kept.read)))
+            (kept.node, frozenset(name for name, _ in (*kept.state, *kept.read)))
             for kept in layout.kept
             if kept.state or kept.read
         ]
@@ -153,8 +158,8 @@ class Program:
         return {
             index: f"its cycle uses {name}, which was missing when a run started"
             for index, names in self._held
-            for name in names
-            if name not in attributes_of(nodes[index]) and not hasattr(nodes[index], name)
+            for name in sorted(names.difference(attributes_of(nodes[index])))
+            if not hasattr(nodes[index], name)
         }
 
     def run(self, session: Session) -> None:
@@ -220,10 +225,9 @@ class Program:
         attributes = list(map(attributes_of, nodes))
         defaults = self._live.defaults = {}
         for index, names in self._held:
-            for name in names:
-                if name not in attributes[index]:
-                    value = defaults[index, name] = getattr(nodes[index], name)
-                    attributes[index] = {**attributes[index], name: value}
+            for name in names.difference(attributes[index]):
+                value = defaults[index, name] = getattr(nodes[index], name)
+                attributes[index] = {**attributes[index], name: value}
         return attributes
 
     def end(self) -> None:
@@ -320,7 +324,8 @@ class Program:
             whole = failed == len(nodes)
             withheld: dict[int, Any] = {}
             for branches in self._layout.branches:
-                for index, value, state, ticked_in in branches.nodes(variables):
+                told = branches.nodes(variables, self._flags_of_first)
+                for index, value, state, ticked_in in told:
                     own = attributes_of(nodes[index])
                     if value is not ABSENT:
                         own["value"] = value
