@@ -65,9 +65,16 @@ class Max(Extreme):
 
 @node(valid="any")
 class TimeOfExtreme(Extreme):
-    """The engine time of the extreme, the most recent of equals; each value is (value, time)."""
+    """The engine time of the extreme, the most recent of equals; each value is (value, time).
+
+    Attributes:
+        added: how many values have entered; each that may become the extreme keeps its number.
+        removed: how many have left.
+    """
 
     extreme: Any = state((nan, 0))
+    added: int = state(0)
+    removed: int = state(0)
 
     def known(self, value: Any) -> Any:
         if value[0] - value[0] != 0.0:
@@ -77,9 +84,11 @@ class TimeOfExtreme(Extreme):
     def clear(self) -> None:
         self.best.clear()
         self.extreme = (nan, 0)
+        self.added = self.removed = 0
 
     def remove(self, value: Any) -> None:
-        if self.best[0] is value:
+        self.removed += 1
+        if self.best[0][2] == self.removed:
             self.best.popleft()
 
     def figure(self) -> Any:
@@ -94,9 +103,10 @@ class IdxMin(TimeOfExtreme):
 
     def add(self, value: Any) -> None:
         if self.keeps:
+            self.added += 1
             while self.best and self.best[-1][0] >= value[0]:
                 self.best.pop()
-            self.best.append(value)
+            self.best.append((value[0], value[1], self.added))
         elif not self.extreme[0] < value[0]:
             self.extreme = value
 
@@ -107,8 +117,9 @@ class IdxMax(TimeOfExtreme):
 
     def add(self, value: Any) -> None:
         if self.keeps:
+            self.added += 1
             while self.best and self.best[-1][0] <= value[0]:
                 self.best.pop()
-            self.best.append(value)
+            self.best.append((value[0], value[1], self.added))
         elif not self.extreme[0] > value[0]:
             self.extreme = value

@@ -206,9 +206,16 @@ class Joint(Window):
             and (self.xx * self.weight - self.x * self.x) * DOUBTED >= self.doubt_x * self.weight
             and (self.yy * self.weight - self.y * self.y) * DOUBTED >= self.doubt_y * self.weight
         ):
-            sums = joint_powers(self.values)
-            self.pivot_x, self.pivot_y, self.weight, self.x, self.y = sums[:5]
-            self.xx, self.yy, self.xy = sums[5:]
+            (
+                self.pivot_x,
+                self.pivot_y,
+                self.weight,
+                self.x,
+                self.y,
+                self.xx,
+                self.yy,
+                self.xy,
+            ) = joint_powers(self.values)
             self.doubt, self.doubt_x, self.doubt_y = self.weight, self.xx, self.yy
 
     def squares(self) -> float:

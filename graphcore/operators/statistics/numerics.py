@@ -216,28 +216,47 @@ def joint_powers(values: Iterable[Any]) -> tuple[float, ...]:
     """Return pivots and sums of the (x, y, weight) among the values.
 
     They are the pivots of x and y, the sum of the weights and the weighted sums of x, y, their
-    squares and their product, from the pivots; all NaN if one is too great for a float.
+    squares and their product, from the pivots. A sum is NaN if it is too great for a float.
     """
-    known = [value for value in values if value == value]
-    total = fsum([weight for _, _, weight in known])
+    total = lost = right = right_lost = up = up_lost = 0.0
+    for value in values:
+        if value == value:
+            x, y, weight = value
+            total, lost = plus(total, lost, weight)
+            right, right_lost = plus(right, right_lost, weight * x)
+            up, up_lost = plus(up, up_lost, weight * y)
+    total += lost
     if not total > 0.0:
-        return (0.0,) * 8
-    try:
-        pivots = []
-        for place in (0, 1):
-            given = [value[place] for value in known if value[2] > 0.0]
-            centre = fsum([value[place] * value[2] for value in known]) / total
-            _, nearest = min([(abs(value - centre), value) for value in given])
-            pivots.append(nearest)
-        across = [(x - pivots[0], y - pivots[1], weight) for x, y, weight in known]
-        return (
-            *pivots,
-            total,
-            fsum([weight * x for x, _, weight in across]),
-            fsum([weight * y for _, y, weight in across]),
-            fsum([weight * x * x for x, _, weight in across]),
-            fsum([weight * y * y for _, y, weight in across]),
-            fsum([weight * x * y for x, y, weight in across]),
-        )
-    except (OverflowError, ValueError):
-        return (nan,) * 8
+        return 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
+    mean_x, mean_y = (right + right_lost) / total, (up + up_lost) / total
+    pivot_x = pivot_y = nan
+    least_x = least_y = inf
+    for value in values:
+        if value == value:
+            x, y, weight = value
+            if weight > 0.0 and abs(x - mean_x) < least_x:
+                pivot_x, least_x = x, abs(x - mean_x)
+            if weight > 0.0 and abs(y - mean_y) < least_y:
+                pivot_y, least_y = y, abs(y - mean_y)
+    right = right_lost = up = up_lost = 0.0
+    xx = xx_lost = yy = yy_lost = xy = xy_lost = 0.0
+    for value in values:
+        if value == value:
+            x, y, weight = value
+            x -= pivot_x
+            y -= pivot_y
+            right, right_lost = plus(right, right_lost, weight * x)
+            up, up_lost = plus(up, up_lost, weight * y)
+            xx, xx_lost = plus(xx, xx_lost, weight * x * x)
+            yy, yy_lost = plus(yy, yy_lost, weight * y * y)
+            xy, xy_lost = plus(xy, xy_lost, weight * x * y)
+    return (
+        pivot_x,
+        pivot_y,
+        total,
+        right + right_lost,
+        up + up_lost,
+        xx + xx_lost,
+        yy + yy_lost,
+        xy + xy_lost,
+    )

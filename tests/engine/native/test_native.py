@@ -77,7 +77,9 @@ def test_statistics_of_integers_run_in_machine_code(figure: str, dtype: Any) -> 
     assert re.match(r"native: 6\d\d of 700", first_line(graph))
 
 
-@pytest.mark.parametrize("figure", ["var", "std", "sem", "zscore", "skew", "kurt"])
+@pytest.mark.parametrize(
+    "figure", ["var", "std", "sem", "zscore", "skew", "kurt", "idxmin", "idxmax"]
+)
 def test_sums_of_a_walk_are_taken_anew_in_machine_code(figure: str) -> None:
     walk = np.random.default_rng(3).normal(size=3_000).cumsum()
 
@@ -89,6 +91,20 @@ def test_sums_of_a_walk_are_taken_anew_in_machine_code(figure: str) -> None:
     if expected is not None:
         np.testing.assert_allclose(values, expected().dropna(), rtol=1e-6)
     assert first_line(graph).startswith("native: 2,9")
+    assert "but for Python" not in graph.explain("native")
+
+
+@pytest.mark.parametrize("figure", ["corr", "cov"])
+def test_sums_of_pairs_of_walks_are_taken_anew_in_machine_code(figure: str) -> None:
+    walks = np.random.default_rng(3).normal(size=(2, 3_000)).cumsum(axis=1)
+
+    def wire() -> Any:
+        x, y = (gc.replay(np.arange(3_000), each) for each in walks)
+        return getattr(x.rolling(20), figure)(y).collect()
+
+    graph, values = both(wire)
+    x, y = map(pd.Series, walks)
+    np.testing.assert_allclose(values, getattr(x.rolling(20), figure)(y).dropna(), rtol=1e-6)
     assert "but for Python" not in graph.explain("native")
 
 
