@@ -39,6 +39,7 @@ class Schedule:
         self.heap: list[int] = []
         self.weak_bit, self.last_bit = weak_bit(nodes), last_bit(nodes)
         self.mask = self.weak_bit - 1
+        self._flags = self.weak_bit | self.last_bit
         self.bits = self.last_bit.bit_length()
         self.weak = 0
         self.cancelled: dict[int, int] = {}
@@ -159,12 +160,22 @@ class Schedule:
     def take_with(self, entry: int, now: int) -> list[int]:
         """Return what `take` returns, given the first entry, already popped; none is cancelled."""
         # A live run whose sources are late calls this in each cycle. So it calls no method.
-        heap, mask, bits, last_bit = self.heap, self.mask, self.bits, self.last_bit
-        weak_bit, put_off = self.weak_bit, self.put_off
-        last = entry & last_bit
-        following = (entry >> bits - 1) + 1 << bits - 1 if last else now + 1 << bits
+        heap, mask, bits, put_off = self.heap, self.mask, self.bits, self.put_off
         if put_off:
             put_off.clear()
+        # Mostly two nodes have one plain alarm each, and no other is due.
+        if heap and not (entry | heap[0]) & self._flags:
+            second, after = heappop(heap), now + 1 << bits
+            if second < after and (not heap or heap[0] >= after) and (entry ^ second) & mask:
+                self.takes += 1
+                if second > self.taken_to:
+                    self.taken_to = second
+                self.took_last = False
+                return [entry & mask, second & mask]
+            heappush(heap, second)
+        last_bit, weak_bit = self.last_bit, self.weak_bit
+        last = entry & last_bit
+        following = (entry >> bits - 1) + 1 << bits - 1 if last else now + 1 << bits
         if entry & weak_bit:
             self.weak -= 1
         first = {entry & mask: entry}

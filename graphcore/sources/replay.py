@@ -80,7 +80,11 @@ class Replay(Source[T], Generic[T]):
         self._events = one_by_one(chain(self._first, self._rest), self.delivery)
         if state.run_mode is RunMode.REALTIME:
             if state.live:
-                self._events = _paced(self._events, self.speed, state)
+                self._events = (
+                    _without_pause(self._events, state)
+                    if self.speed == inf
+                    else _paced(self._events, self.speed, state)
+                )
             else:
                 self._events = _caught_up(self._events, state)
         self._next_time, self._next_value = next(self._events)
@@ -155,7 +159,7 @@ def _paced(events: Events, speed: float, state: GraphState) -> Events:
             due = None
         elif origin is None:
             due, origin = state.time, time
-        elif time == previous and speed != inf:
+        elif time == previous:
             due = state.time
         else:
             due = start + (time - origin if at_its_pace else int((time - origin) / speed))
@@ -166,6 +170,15 @@ def _paced(events: Events, speed: float, state: GraphState) -> Events:
                 due = now + 1
         yield due, value
         previous = time
+
+
+def _without_pause(events: Events, state: GraphState) -> Events:
+    """Yield the events with the times at which they are due if each is late."""
+    time, value = next(events)
+    yield None if time is None else state.time, value
+    for time, value in events:
+        # A nanosecond from now, as in `_paced`.
+        yield None if time is None else state.time + 1, value
 
 
 def _caught_up(events: Events, state: GraphState) -> Events:
