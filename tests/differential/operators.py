@@ -268,9 +268,9 @@ def _call(owner: Any, name: str, signature: inspect.Signature, hints: dict[str, 
     choices: dict[str, list[Any]] = {}
     named = any(each.kind is each.VAR_KEYWORD for each in signature.parameters.values())
     for parameter in signature.parameters.values():
-        if parameter.name == "self":
-            continue
         annotation = hints.get(parameter.name, parameter.annotation)
+        if parameter.name == "self" or annotation is typing.Never:
+            continue
         optional = parameter.default is None
         if optional and annotation not in SETTINGS:
             annotation = _without_none(annotation)
