@@ -1,6 +1,6 @@
 """Further outputs of a node: nodes that tick when their owner's `cycle` says so."""
 
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from graphcore.errors import RunError
 from graphcore.node import MutableNode, Upstreams
@@ -45,14 +45,15 @@ class OutputNode(MutableNode[T], IsOutput):
         owner: the node whose output it is.
         attribute: its name there.
         turn: the present call of the owner's `cycle`.
-        place: its index in a list of outputs from which the owner chooses in each cycle, else -1.
+        is_chosen: whether it is one of a list from which the owner chooses in each cycle.
     """
 
-    def __init__(self, owner: MutableNode[Any], attribute: str, place: int = -1) -> None:
+    is_chosen: ClassVar[bool] = False
+
+    def __init__(self, owner: MutableNode[Any], attribute: str) -> None:
         super().__init__()
         self.owner = owner
         self.attribute = attribute
-        self.place = place
         self.turn: Turn = vars(owner).setdefault("_turn", Turn())
 
     @property
@@ -80,11 +81,11 @@ class OutputNode(MutableNode[T], IsOutput):
         if self.ticked_in == cycle:
             raise RunError(f"{self.name} has ticked in this cycle: tick a list of the values")
         self.turn.ticked.append((self, self.ticked_in))
-        if self.place < 0:
+        if self.is_chosen:
+            self.turn.given = value
+        else:
             self.value = value
             self.ticked_in = cycle
-        else:
-            self.turn.given = value
 
     def cycle(self, state: GraphState) -> bool:
         """Tick if the owner said so in this cycle."""
@@ -92,7 +93,7 @@ class OutputNode(MutableNode[T], IsOutput):
         for place, output in enumerate(waiting):
             if output is self:
                 del waiting[place]
-                if self.place >= 0:
+                if self.is_chosen:
                     self.value = self.turn.given
                 return True
         return False
@@ -101,3 +102,12 @@ class OutputNode(MutableNode[T], IsOutput):
         """Forget the value, and what an owner that failed had given."""
         super().reset()
         self.turn.clear()
+
+
+class Branch(OutputNode[T]):
+    """One of a list of outputs from which its owner chooses in each cycle.
+
+    Its place is its index in the owner's list, and is kept nowhere else.
+    """
+
+    is_chosen = True

@@ -176,7 +176,7 @@ class Cycles:
                 turn.waiting.append(output)
             for output in turn.waiting:
                 # One of a list that was chosen gets its value when it runs, and so it has none.
-                if output.place < 0:
+                if not output.is_chosen:
                     self.tick(places_of[id(output)])
             turn.ticked.clear()
             turn.waiting.clear()

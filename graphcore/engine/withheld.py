@@ -153,7 +153,7 @@ def sets_only_what_it_ticks_with(cls: type[Node], resumable: bool = False) -> bo
         resumable: whether cycles may follow one in which a node raised. Then nothing may raise on a
             path once `value` may have been assigned.
     """
-    if cls is OutputNode:  # its owner sets its value, in a cycle in which it ticks
+    if issubclass(cls, OutputNode):  # its owner sets its value, in a cycle in which it ticks
         return True
     ticking = [inspect.getattr_static(cls, name) for name in ("cycle", "close")]
     methods: list[_Method] = []

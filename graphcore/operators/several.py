@@ -10,7 +10,7 @@ from graphcore.declare import node, state
 from graphcore.errors import InvalidValueError
 from graphcore.node import Active, MutableNode, Passive, QueueNode
 from graphcore.operators.pacing import tell_left
-from graphcore.output import OutputNode
+from graphcore.output import Branch
 from graphcore.state import GraphState
 
 T = TypeVar("T")
@@ -388,9 +388,7 @@ class Demux(MutableNode[T]):
         super().__post_init__()
         self.other = len(self.places)
         names = [key if isinstance(key, str) else repr(key) for key in self.places]
-        self.branches: list[OutputNode[T]] = [
-            OutputNode(self, name, place) for place, name in enumerate([*names, "other"])
-        ]
+        self.branches: list[Branch[T]] = [Branch(self, name) for name in [*names, "other"]]
 
     def partners(self) -> tuple[MutableNode[Any], ...]:
         return tuple(self.branches)

@@ -329,7 +329,7 @@ class Judge:
                 if run.offered.pop(id(node), None) is not None:
                     ticked[id(node)] = node
                     node.ticked_in = run.cycle
-                    if node.place >= 0:
+                    if node.is_chosen:
                         vars(node)["value"] = node.turn.given
                 continue
             if self._is_run(run, node, ticked) and (

@@ -193,3 +193,18 @@ def test_the_compiler_sets_an_output_where_it_ticks() -> None:
     graph = gc.Graph(gc.Stream(node).named("divide"), node.rest.map(abs))
     assert "divide.rest  fused" in graph.explain()
     assert "divide_rest = ones" in graph.fused_source()
+
+
+@pytest.mark.parametrize("tier", ["interpreted", "fused"])
+def test_r8_numbers_set_on_an_output_change_no_tick(tier: Any) -> None:
+    node = Divide(numbers())
+    branches = numbers().demux(lambda n: n % 3, [0, 1, 2])
+    streams = [node.rest, *branches.values()]
+    for stream in streams:
+        for name, known in list(vars(stream.node).items()):
+            if type(known) is int and name not in ("serial", "ticked_in"):
+                setattr(stream.node, name, known + 1)
+    rest, *shares = [stream.collect() for stream in streams]
+    gc.Graph(rest, *shares).run(tier=tier)
+    assert list(rest) == [(2, 4), (3, 5), (5, 1)]
+    assert [share.values for share in shares] == [[], [34, 10], [20, 35, 41]]

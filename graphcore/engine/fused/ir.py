@@ -464,7 +464,7 @@ class NodeIR:
         captured: for each hole that stands for an object around the node, the object.
         mirrored: whether the function writes its value and ticks to the node at once.
         owner: of an output, the index of the node whose output it is; otherwise -1.
-        case: of an output in a list, its place there; otherwise -1.
+        case: of an output in a list of a fused node, its place there; otherwise -1.
         outputs: the index of the output in each attribute.
         begun: of a node from outside of a sub-graph, or an inlet, whether it has a value before the
             sub-graph's first cycle.

@@ -8,7 +8,7 @@ from graphcore.engine.fused.frontend.functions import expression_of, operator_of
 from graphcore.engine.fused.frontend.subset import Cycle, Node, Refused, found_in
 from graphcore.engine.fused.ir import Is, Kind
 from graphcore.node import MutableNode
-from graphcore.output import OutputNode
+from graphcore.output import Branch, OutputNode
 
 _INPUT = Kind(Is.INPUT)
 
@@ -61,7 +61,7 @@ def _kind(name: str, node: Node, cycle: Cycle, upstreams: Container[int]) -> Kin
         given = own[name]
         if type(given) is FunctionType and name in node._parameters:
             return _parameter(name, given, cycle)
-        if cycle.is_ours and _are_outputs(given, node):
+        if cycle.is_ours and _are_branches(given, node):
             return Kind(Is.OUTPUTS)
         places = _places(given)
         if places and _are_all(given, upstreams):
@@ -73,12 +73,12 @@ def _kind(name: str, node: Node, cycle: Cycle, upstreams: Container[int]) -> Kin
     return Kind(Is.READ) if found_in(type(node), name) is None else Kind(Is.LIVE)
 
 
-def _are_outputs(given: object, node: Node) -> bool:
-    """Return whether an object is a list of outputs of a node."""
+def _are_branches(given: object, node: Node) -> bool:
+    """Return whether an object is a list of outputs from which a node chooses."""
     return (
         isinstance(given, list)
         and bool(given)
-        and all(isinstance(each, OutputNode) and each.owner is node for each in given)
+        and all(isinstance(each, Branch) and each.owner is node for each in given)
     )
 
 

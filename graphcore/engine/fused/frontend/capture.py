@@ -138,6 +138,7 @@ class _Capture:
         self._holes: dict[CycleIR, tuple[Hole, ...]] = {}
         self._classes: dict[type[Node], _Class] = {}
         self._outputs: list[NodeIR] = []
+        self._cases: dict[int, int] = {}  # by id, of the outputs that a fused node chooses from
         self._guarded: set[tuple[type, CycleIR | None]] = set()
 
     def frontend(self) -> Frontend:
@@ -172,7 +173,8 @@ class _Capture:
             starts_quietly=of_class.starts_quietly and not by_itself,
         )
         if isinstance(node, OutputNode):
-            read.owner, read.case = self._indices[id(node.owner)], node.place
+            read.owner = self._indices[id(node.owner)]
+            read.case = self._cases.get(id(node), -1)
             self._outputs.append(read)
             self._guard_class(type(node), None, ())
             return read
@@ -216,6 +218,9 @@ class _Capture:
             read.outputs = {
                 name: self._indices[id(node_behind(vars(node)[name]))] for name in node._outputs
             }
+        for name, kind in kinds.items():
+            if kind.of is Is.OUTPUTS:
+                self._cases |= {id(each): case for case, each in enumerate(vars(node)[name])}
         read.cycle = found
         self._guard(node, cycle, found)
 
