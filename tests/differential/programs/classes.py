@@ -254,7 +254,7 @@ class Writer:
                 ]
                 return [*lines, *self._inner(0, max(depth, 1))]
             case "lazy":
-                name = picks.of(["late", "due", "cycle_"])
+                name = picks.of(["added", "due", "cycle_"])
                 return [f"if not hasattr(self, {name!r}): self.{name} = 0",
                         f"self.{name} += 1", f"self.x = self.{name} % 7"]  # fmt: skip
             case "try":
@@ -347,13 +347,13 @@ class Writer:
                 forms = [
                     "vars(self)['x'] = 3",
                     "self.__dict__['n'] += 1",
-                    "self.x = 'late' in vars(self)",
+                    "self.x = 'added' in vars(self)",
                 ]
                 return [str(picks.of(forms))]
             case "names":
                 forms = ["type(self) is not None", "isinstance(self, gc.MutableNode)", "self.name",
                          f"type({peer}).__name__", f"type(self) is {self._shape.name}",
-                         f"getattr({peer}, 'n', None)", f"hasattr({peer}, 'late')"]  # fmt: skip
+                         f"getattr({peer}, 'n', None)", f"hasattr({peer}, 'added')"]  # fmt: skip
                 what = picks.of(forms if self._shape.peer else forms[:3])
                 return [f"note({self._fresh('t')!r}, {what})"]
             case "super":
@@ -464,7 +464,7 @@ def write_class(picks: Picks, shape: Shape) -> str:
             "        super().reset()",
             "        self.n, self.x = 0, 1",
         ]
-        lines += ["        self.__dict__.pop('late', None)"]
+        lines += ["        self.__dict__.pop('added', None)"]
     lines += ["    unit = 2", *_members(shape, writer)]
     lines += write_cycle(writer, picks.of(["self, state"] * 4 + ["self, state, /"]))
     if "derived" in shape.members:
@@ -510,7 +510,7 @@ def _members(shape: Shape, writer: Writer) -> list[str]:
         "equal": ["def __eq__(self, other):", "    return isinstance(other, gc.MutableNode)",
                   "def __hash__(self):", "    return 1"],
         "reset": [] if not shape.decorated else
-        ["def reset(self):", "    super().reset()", "    self.value = 40", "    self.late = 0"],
+        ["def reset(self):", "    super().reset()", "    self.value = 40", "    self.added = 0"],
     }  # fmt: skip
     lines = [f"    {line}" for name in shape.members for line in text[name]]
     if "descriptor" in shape.members:

@@ -3,6 +3,8 @@
 All streams are in the global list `S` in the order of wiring, and weak references to their nodes in
 `W`, so that a function, a listener or a change can reach the node of any of them, also of one that
 is wired later. A function that asks `W` holds nothing by which it could be told what it reaches.
+Functions set and delete the attribute `added`, which no operator's node has: the fused tier refuses
+to delete what a variable holds (docs/tiers.md).
 """
 
 from collections.abc import Callable
@@ -168,11 +170,11 @@ class Wiring:
             "globals()['events'] = lambda x: x + 100",
             "BOX.update(v=v)",
             f"vars({place})['n'] = v % 5",
-            f"{place}.late = v % 4",
+            f"{place}.added = v % 4",
             f"poke({place}, v); 1 // (v - 3)",
             f"ask({place}, v)",
-            f"[delattr({place}, 'late') for _ in 'a' if hasattr({place}, 'late')]",
-            f"note('t', type({place}).__name__, {place}.name, hasattr({place}, 'late'))",
+            f"[delattr({place}, 'added') for _ in 'a' if hasattr({place}, 'added')]",
+            f"note('t', type({place}).__name__, {place}.name, hasattr({place}, 'added'))",
             f"note('i', inner_run(v, {place}))",
             f"note('c', getattr(copy.copy({place}), 'n', None))",
             f"note('h', v, Holder({place}).node.ticked_in)",

@@ -485,17 +485,44 @@ def test_an_attribute_that_the_class_does_not_have_may_be_set_during_a_run() -> 
     assert [value for _, value in same(make)] == [[1, 1], [1, 3, 3]]
 
 
-def test_an_attribute_held_in_a_variable_cannot_be_deleted_during_a_run() -> None:
-    node = Summed(numbers(2))
-
-    def delete(x: int) -> int:
-        del node.total
-        return x
-
-    with pytest.raises(gc.RunError, match="total of summed_[0-9]+ cannot be deleted during"):
-        gc.Stream(node).map(delete).run()
-    assert (node.total, node.value) == (1, 1)
+def by_del(node: Any) -> None:
     del node.total
+
+
+def by_vars_del(node: Any) -> None:
+    del vars(node)["total"]
+
+
+def by_pop(node: Any) -> None:
+    vars(node).pop("total")
+
+
+@pytest.mark.parametrize("delete", [by_del, by_vars_del, by_pop])
+def test_an_attribute_held_in_a_variable_cannot_be_deleted_during_a_run(delete: Any) -> None:
+    node = Summed(numbers(2))
+    with pytest.raises(gc.RunError, match="total of summed_[0-9]+ cannot be deleted during"):
+        gc.Stream(node).map(lambda x: delete(node)).run()
+    assert (node.total, node.value) == (1, 1)
+    delete(node)
+    assert not hasattr(node, "total")
+
+
+def test_an_attribute_that_no_cycle_uses_may_be_deleted_during_a_run() -> None:
+    def make() -> gc.Stream[Any]:
+        node: Any = Summed(numbers(2))
+        node.first, node.second, node.third = 1, 2, 3
+
+        def delete(x: int) -> Any:
+            if hasattr(node, "first"):
+                del node.first
+                del vars(node)["second"]
+                vars(node).pop("third")
+                vars(node).__ior__({"fourth": 4})
+            return vars(node).pop("third", 0), [n for n in vars(node) if n.endswith(("st", "th"))]
+
+        return gc.Stream(node).map(delete)
+
+    assert [value for _, value in same(make)] == [(0, ["fourth"]), (0, ["fourth"])]
 
 
 @pytest.mark.parametrize("setter", [by_assignment, by_object, by_vars, by_update])

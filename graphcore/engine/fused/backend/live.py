@@ -279,8 +279,21 @@ class LiveAttributes(dict[str, Any]):
             attributes_of(self._node)[name] = value
 
     def __delitem__(self, name: str) -> None:
+        _check_deletable(self._node, name)
         super().__delitem__(name)
         del attributes_of(self._node)[name]
+
+    def __ior__(self, other: Any) -> "LiveAttributes":  # type: ignore[override,misc]  # as update
+        self.update(other)
+        return self
+
+    def pop(self, name: str, *default: Any) -> Any:
+        """Delete an attribute and return its value, or the default if there is none."""
+        if default and name not in self:
+            return default[0]
+        value = self[name]
+        del self[name]
+        return value
 
     def update(self, *given: Any, **named: Any) -> None:
         """Set several attributes."""
@@ -312,11 +325,7 @@ class _LiveAttribute:
             attributes_of(node)[self._name] = value
 
     def __delete__(self, node: Node) -> None:
-        live = _running.get(id(node))
-        if live is not None and live.is_running:
-            raise RunError(
-                f"{self._name} of {node.name} cannot be deleted during a run: assign another value"
-            )
+        _check_deletable(node, self._name)
         attributes_of(node).pop(self._name, None)
 
 
@@ -325,6 +334,21 @@ class _ReadAttribute(_LiveAttribute):
 
     def __get__(self, node: Node | None, owner: type) -> Any:
         return super().__get__(None, owner) if node is None else own_attribute(node, self._name)
+
+
+def _check_deletable(node: Node, name: str) -> None:
+    """Refuse to delete an attribute that a variable holds: the function cannot do without it.
+
+    Raises: RunError: while the function runs.
+    """
+    live = _running.get(id(node))
+    if live is None or not live.is_running:
+        return
+    if isinstance(vars(type(node)).get(name), _LiveAttribute):
+        raise RunError(
+            f"{name} of {node.name} cannot be deleted during a run: assign another value, or run "
+            'with tier="interpreted"'
+        )
 
 
 def own_attribute(node: Node, name: str) -> Any:
