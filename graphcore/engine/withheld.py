@@ -134,9 +134,11 @@ def steps_of(
         if plain[cls] and "cycle" not in vars(node):  # one of its own, so its class does not tell
             steps[index] = node.cycle
             continue
-        # A value that the node already has was set in `start`: only the node reads it before its
-        # first tick.
-        working = vars(node).pop("value", ABSENT)
+        working = vars(node).get("value", ABSENT)
+        # `start` set it: only the node reads it before its first tick. A node that has ticked was
+        # fused up to now: its class got a method since it was compiled.
+        if not node.ticked_in:
+            _put(vars(node), ABSENT)
         steps[index] = withheld[index] = Withholding(node, working, resumable)
     return steps
 

@@ -434,6 +434,23 @@ def test_a_hook_of_attributes_that_is_put_on_a_class_between_two_runs(hook: str)
     assert agree(_own, change, check) == [[1, 2]] * 3
 
 
+def test_a_method_that_may_set_the_value_is_put_on_a_class_between_two_runs() -> None:
+    def wire() -> Any:
+        class Own(Tally):
+            pass
+
+        node = Own(gc.from_iterable([1, 2]).delay(1))  # the delay is asked at the end of the run
+        return gc.Stream(node).collect(), node
+
+    def change(node: Any) -> None:
+        type(node).give = lambda self, value: setattr(self, "value", value)
+
+    def check(node: Any) -> None:
+        assert node.value == 2
+
+    assert agree(wire, change, check) == [[1, 2]] * 3
+
+
 def test_parameters_that_are_changed_between_two_runs() -> None:
     @gc.node
     class Applies(gc.MutableNode[Any]):
