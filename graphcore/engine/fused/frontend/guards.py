@@ -5,7 +5,14 @@ from abc import ABCMeta
 from collections.abc import Collection, Mapping
 from itertools import repeat, starmap
 from operator import attrgetter, is_
-from types import CellType, CodeType, FunctionType, NoneType, WrapperDescriptorType
+from types import (
+    CellType,
+    CodeType,
+    FunctionType,
+    MappingProxyType,
+    NoneType,
+    WrapperDescriptorType,
+)
 from typing import Any, cast
 
 from graphcore.engine.fused.frontend.functions import is_bound
@@ -13,6 +20,7 @@ from graphcore.engine.fused.frontend.subset import found_in
 
 ABSENT = object()
 _PLAIN = FunctionType, WrapperDescriptorType, NoneType
+_get = MappingProxyType.get
 
 
 class Guards:
@@ -28,9 +36,11 @@ class Guards:
         self._functions: list[FunctionType] = []
         self._codes: list[CodeType] = []
         self._cells: dict[int, tuple[CellType, Any]] = {}
-        self._members: dict[tuple[type, str], Any] = {}
+        self._bases: dict[type, tuple[type, ...]] = {}
+        self._members: dict[tuple[type, str], tuple[MappingProxyType[str, Any], str, object]] = {}
+        self._found: dict[tuple[type, str], Any] = {}
         self._plain: dict[tuple[type, str, None], Any] = {}  # by the arguments of `getattr`
-        self._builtins: dict[tuple[int, str], tuple[FunctionType, Any]] = {}
+        self._builtins: set[tuple[int, str]] = set()
         self._present: dict[tuple[int, str], Mapping[str, Any]] = {}
 
     def kind(self, node: Any) -> None:
@@ -39,7 +49,7 @@ class Guards:
         self._types.append(type(node))
 
     def entry(self, where: dict[str, Any], name: str) -> None:
-        """Guard an entry of a dict, such as a node's `__dict__`."""
+        """Guard an entry of a dict, such as a node's `__dict__`, or that there is none."""
         self._where.append(where)
         self._names.append(name)
         self._values.append(where.get(name, ABSENT))
@@ -66,14 +76,23 @@ class Guards:
         if same:
             self._plain[cls, name, None] = found
         else:
-            self._members[cls, name] = found
+            self._bases[cls] = cls.__mro__
+            for each in cls.__mro__:
+                own = vars(each)
+                self._members[each, name] = own, name, ABSENT
+                self._found[each, name] = own.get(name, ABSENT)
+                if name in own:
+                    break
         if isinstance(found, FunctionType):
             self.function(found)
 
     def builtin(self, function: FunctionType, name: str) -> None:
         """Guard the builtin that a name means in a function's module."""
         key = id(function.__globals__), name
-        self._builtins[key] = function, builtins_of(function).get(name)
+        if key not in self._builtins:
+            self._builtins.add(key)
+            self.entry(function.__globals__, name)
+            self.entry(builtins_of(function), name)
 
     def present(self, where: Mapping[str, Any], name: str) -> None:
         """Guard that a mapping has an entry, whatever it is."""
@@ -93,11 +112,8 @@ class Guards:
                 for cell, value in self._cells.values()
             )
             and all(map(is_, starmap(getattr, self._plain), self._plain.values()))
-            and all(found_in(cls, name) is found for (cls, name), found in self._members.items())
-            and all(
-                is_builtin(function, name) and builtins_of(function).get(name) is value
-                for (_, name), (function, value) in self._builtins.items()
-            )
+            and all(cls.__mro__ is bases for cls, bases in self._bases.items())
+            and all(map(is_, starmap(_get, self._members.values()), self._found.values()))
             and all(name in where for (_, name), where in self._present.items())
         )
 
