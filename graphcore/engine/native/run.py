@@ -267,11 +267,12 @@ class Run:
                     return False
                 if ran < wanted:
                     return True
-            elif self._enter(tuple(each.kind for each in columns)):
-                wanted = min(left, self.size)
-                if feed.lone:
-                    wanted = min(wanted, feed.count)
-                if not self._in_kernel(columns, wanted):
+            else:
+                ready = min(left, feed.count) if feed.lone else left
+                goes_on = ready > 0
+                if goes_on and self._enter(tuple(each.kind for each in columns)):
+                    goes_on = self._in_kernel(columns, min(ready, self.size))
+                if not goes_on:
                     if not feed.fails:
                         break
                     self._left = _FOR_EVER
