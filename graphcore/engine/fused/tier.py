@@ -41,6 +41,7 @@ class Fused:
         self._has_changed = False
         self._alone: tuple[Frontend, str] | None = None
         self._fixed: tuple[Frontend, list[tuple[int, list[str]]]] | None = None
+        self._chosen: tuple[Frontend, DriverName] | None = None
         # Of nodes that were taken, what the text of the function depends on.
         self._taken: list[tuple[dict[str, Any], str, object]] = []
         self.running: Program | None = None
@@ -83,8 +84,6 @@ class Fused:
             for own in [attributes_of(nodes[index])]
             for name in names
         ]
-        for program in self._programs.values():
-            program.take(plan)
 
     def run(self, session: Session) -> None:
         """Run the plan until the session is over."""
@@ -158,7 +157,10 @@ class Fused:
         return self._read
 
     def _historical(self) -> DriverName:
-        return choose(self._frontend().nodes)
+        frontend = self._frontend()
+        if self._chosen is None or self._chosen[0] is not frontend:
+            self._chosen = frontend, choose(frontend.nodes)
+        return self._chosen[1]
 
     def _driver_for(self, mode: RunMode, watched: bool) -> DriverName:
         if mode is RunMode.REALTIME:
@@ -177,7 +179,9 @@ class Fused:
     def _program(self, driver: DriverName) -> Program:
         if driver not in self._programs:
             self._programs[driver] = self._compiled(driver)
-        return self._programs[driver]
+        program = self._programs[driver]
+        program.take(self._plan)
+        return program
 
     @property
     def _shared(self) -> Container[int] | None:
@@ -193,6 +197,7 @@ class Fused:
             for node in self._frontend().nodes:
                 if node.cycle is not None:
                     node.call(f"CPython cannot compile the fused function: {error}")
+            self._chosen = None
         # A driver for history may need nodes that are fused.
         called = driver if driver is DriverName.CLOCK else DriverName.SESSION
         return compile_for(called, self._plan, self._frontend())

@@ -161,6 +161,7 @@ class Run:
         self._feed = feed
         self._handover = handover
         for stretch in prepared.stretches.values():
+            stretch.take(session.plan)
             stretch.feed_to(feed)
         self._pace = pace
         self.size = min(pace.chunk, prepared.size)
@@ -296,7 +297,7 @@ class Run:
         if self.prepared.stretches[Entry.VARIABLES].read_anew(self._variables):
             self._take_for_parameters()
         machine = self.prepared.machines.get(kinds)
-        if self._machine is not None and self._machine is machine:
+        if machine is not None and self._machine is machine:
             try:
                 if machine.translation.surroundings.hold(self._variables):
                     machine.memory.load_inputs()
@@ -473,11 +474,11 @@ class Run:
         try:
             company.join(self)
         finally:
-            # In the meantime they served other runs.
-            for stretch in self.prepared.stretches.values():
-                stretch.take(self._session.plan)
-                stretch.feed_to(self._feed)
-                stretch.returned = {}
+            # In the meantime it served other runs; the one that begins a run is no longer needed.
+            stretch = self.prepared.stretches[Entry.VARIABLES]
+            stretch.take(self._session.plan)
+            stretch.feed_to(self._feed)
+            stretch.returned = {}
 
 
 def _variable(slot: str) -> str:

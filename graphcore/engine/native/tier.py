@@ -24,7 +24,6 @@ from graphcore.engine.native.frontend.values import Alarms
 from graphcore.engine.native.handover import Handover
 from graphcore.engine.native.run import Pace, Prepared, Run, Told
 from graphcore.engine.native.stretches import Stretch
-from graphcore.engine.plan import Plan
 from graphcore.engine.run.seen import Seen
 from graphcore.engine.run.session import Session
 from graphcore.node import Source
@@ -67,13 +66,6 @@ class Native(Fused):
         finally:
             for stretch in prepared.stretches.values():
                 stretch.end()
-
-    def take(self, plan: Plan) -> None:
-        """Take the nodes of another graph of this shape, between two runs."""
-        super().take(plan)
-        if self._prepared is not None and isinstance(self._prepared[1], Prepared):
-            for stretch in self._prepared[1].stretches.values():
-                stretch.take(plan)
 
     def look(self, session: Session, indices: Iterable[int]) -> Seen:
         """Look at the run between two cycles; machine code answers between two chunks."""

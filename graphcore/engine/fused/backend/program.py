@@ -122,6 +122,8 @@ class Program:
 
     def take(self, plan: Plan) -> None:
         """Take the nodes of another graph of this shape, between two runs."""
+        if plan is self._plan:
+            return
         self._plan = plan
         self._run.__globals__.update(self._symbols())
         self._live.take(plan.nodes)
