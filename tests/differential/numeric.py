@@ -2,8 +2,10 @@
 
 import math
 import random
+from bisect import bisect_left, insort
 from collections import deque
 from collections.abc import Callable
+from heapq import heappop, heappush
 from typing import Any, NamedTuple
 
 import graphcore as gc
@@ -121,10 +123,80 @@ class Reminded(gc.MutableNode[float]):
             state.schedule_last(state.time + 2, keeps_alive=False)
         elif self.left:
             self.left -= 1
-            state.schedule(state.time + self.left % 2, keeps_alive=self.left != 1)
+            if self.left == 1:
+                state.schedule(state.time + 1, keeps_alive=False)
+            else:
+                state.schedule(state.time + self.left % 2)
             state.schedule_last(state.time)
         self.was_due = state.due
         self.value = self.source.value + state.elapsed if self.was_due else -1.0
+        return True
+
+
+@gc.node
+class Ranked(gc.MutableNode[float]):
+    """Keeps a list in order, and cuts and clears it."""
+
+    source: gc.Active[float]
+    most: int
+    ordered: list[float] = gc.state(factory=list)
+    recent: list[float] = gc.state(factory=list)
+
+    def cycle(self, state: gc.GraphState) -> bool:
+        value = self.source.value
+        if value == value:
+            insort(self.ordered, value)
+        self.recent.insert(0, value)
+        if len(self.recent) > self.most:
+            oldest = self.recent.pop()
+            if oldest == oldest:
+                place = bisect_left(self.ordered, oldest)
+                if place < len(self.ordered):
+                    self.ordered.pop(place)
+        if len(self.ordered) > 8:
+            self.ordered[:3] = ()
+            self.ordered[0] = self.ordered[1]
+        if not self.ordered:
+            return False
+        if self.ordered[-1] > 1e6:
+            self.ordered.clear()
+            self.recent = []
+            return False
+        self.value = self.ordered[len(self.ordered) // 2] - self.recent[-1] + len(self.ordered)
+        return True
+
+
+@gc.node(valid="any")
+class Waiting(gc.MutableNode[float]):
+    """Keeps pairs in a heap, and items of several kinds in a deque.
+
+    No pair has a NaN: how two of them compare depends on which objects they are, which the native
+    tier does not keep.
+    """
+
+    first: gc.Active[float]
+    second: gc.Active[float]
+    most: int
+    heap: list[tuple[float, int]] = gc.state(factory=list)
+    mixed: deque[float | None] = gc.state(factory=deque)
+    number: int = gc.state(0)
+
+    def cycle(self, state: gc.GraphState) -> bool:
+        self.number += 1
+        if state.ticked(self.first):
+            if self.first.value == self.first.value:
+                heappush(self.heap, (self.first.value, self.number))
+            self.mixed.append(self.first.value if self.number % 3 else None)
+        if state.ticked(self.second) and self.second.value == self.second.value:
+            heappush(self.heap, (self.second.value, -self.number))
+        if len(self.mixed) > self.most:
+            last = self.mixed.popleft()
+            if last is None:
+                return False
+        if len(self.heap) <= self.most:
+            return False
+        value, number = heappop(self.heap)
+        self.value = value * 0.5 + number
         return True
 
 
@@ -236,6 +308,14 @@ def minus(pair: tuple[float, float]) -> float:
 
 
 FIGURES = ["mean", "std", "sum", "min", "max", "count", "var", "median", "skew", "first", "zscore"]
+ORDERED: list[Callable[[Any], Any]] = [
+    lambda window: window.median(),
+    lambda window: window.quantile(0.3),
+    lambda window: window.rank(),
+    lambda window: window.nunique(),
+    lambda window: window.idxmin(),
+    lambda window: window.idxmax(),
+]
 TIMED: list[Callable[[Any, int], Any]] = [
     lambda one, d: one.delay(d),
     lambda one, d: one.debounce(d),
@@ -254,6 +334,28 @@ TOGETHER: list[Callable[[Any, Any], Any]] = [
     lambda one, other: one.delay_until(other),
     lambda one, other: one.sample(other),
 ]
+
+
+def own_time(value: Any) -> int:
+    """Return a time for a number, so that equal numbers have equal times."""
+    return int(value * 5) % 11 if math.isfinite(value) and abs(value) < 100 else 3
+
+
+def by_time(one: Any, other: Any, tolerance: int, direction: Any) -> Any:
+    """Return the differences of the pairs of an as-of join by a time that may run backwards."""
+    joined = one.event_time(own_time, 3).asof(
+        other.event_time(own_time, 2), tolerance=tolerance, direction=direction
+    )
+    return joined.map(lambda pair: pair[0] if pair[1] is None else pair[0] - pair[1])
+
+
+def in_order(one: Any, other: Any, tolerance: int, direction: Any) -> Any:
+    """Return those of a join by the time of arrival."""
+    first, second = (each.with_time().event_time(lambda pair: pair[0], 1) for each in (one, other))
+    joined = first.asof(second, tolerance=tolerance, direction=direction)
+    return joined.map(lambda pair: pair[0][1] if pair[1] is None else pair[0][1] - pair[1][1])
+
+
 FLOATS = [0.0, 1.0, -0.0, 1.5, 2.0, math.nan, math.inf, -math.inf, 1e300, 5e-324, 2.0**53 + 2]
 WHOLE = [2**62, -(2**63), 2**53 + 1, 2**63 - 1]
 
@@ -399,6 +501,20 @@ def _step(draw: random.Random, numbers: random.Random, one: Any, other: Any) -> 
         lambda: one.ewm(span=numbers.choice([2, 5])).mean(),
         lambda: getattr(one.rolling(numbers.choice([2, 3, 5])), draw.choice(FIGURES))(),
         lambda: getattr(one.rolling("5ns"), draw.choice(FIGURES))(),
+        lambda: draw.choice(ORDERED)(one.rolling(numbers.choice([2, 3, 6]))),
+        lambda: draw.choice(ORDERED)(one.rolling("5ns")),
+        lambda: draw.choice(ORDERED)(one.rolling(4, min_periods=1, reset=other)),
+        lambda: draw.choice(ORDERED)(one.expanding()),
+        lambda: one.rolling(numbers.choice([3, 5])).corr(other),
+        lambda: one.rolling("7ns").cov(other),
+        lambda: draw.choice([by_time, in_order])(
+            one,
+            other,
+            numbers.choice([0, 2, 9]),
+            draw.choice(["backward", "forward", "nearest"]),
+        ),
+        lambda: gc.Stream(Ranked(one, numbers.choice([1, 4, 12]))),
+        lambda: gc.Stream(Waiting(one, other, numbers.choice([0, 2, 6]))),
         lambda: getattr(one.rolling(3, reset=other), draw.choice(FIGURES))(),
         lambda: getattr(one.expanding(on=other), draw.choice(FIGURES))(),
         lambda: getattr(one, draw.choice(["sum", "mean", "count", "min", "max"]))(),

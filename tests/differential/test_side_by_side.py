@@ -23,7 +23,7 @@ pytest.importorskip("llvmlite")
 from graphcore.engine.native import company
 
 # 25 by default, 20,000 with the profile "thorough".
-GRAPHS = settings.default.max_examples // 4 if settings.default.max_examples < 1000 else 20_000
+GRAPHS = settings.default.max_examples // 5 if settings.default.max_examples < 1000 else 20_000
 
 
 def seen(seed: int, times: Any, values: Any, sets: int, tier: Any) -> list[str]:
