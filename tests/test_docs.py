@@ -6,7 +6,6 @@ import inspect
 import linecache
 import re
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from textwrap import dedent
 from types import FunctionType, ModuleType
@@ -81,12 +80,10 @@ def checking(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 @pytest.fixture
-def alone() -> Iterator[None]:
+def alone() -> None:
     """Hide the objects of other tests from `check`, which looks at all that there are."""
     collector.collect()
     collector.freeze()
-    yield
-    collector.unfreeze()
 
 
 @pytest.mark.usefixtures("alone")
