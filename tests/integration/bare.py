@@ -3,7 +3,7 @@
 import zmq
 
 from graphcore_zmq.wire.frames import Trailer, check_point_frame, end_of_stream_frame, value_frame
-from graphcore_zmq.wire.signs import SIGNING, SUBSCRIBE
+from graphcore_zmq.wire.signs import ALIVE, SIGNING, SUBSCRIBE, UNSUBSCRIBE
 
 
 def bare_context() -> "zmq.Context[zmq.Socket[bytes]]":
@@ -36,6 +36,17 @@ class Bare:
             assert self.socket.poll(10_000)
             if self.socket.recv() == SUBSCRIBE + SIGNING:
                 return
+
+    def await_sign(self) -> None:
+        """Wait for the next sign of life, which is a subscription and its end.
+
+        If the subscriber connects while it gives a sign, the end of that sign comes alone.
+        """
+        message = UNSUBSCRIBE + ALIVE
+        while message == UNSUBSCRIBE + ALIVE:
+            assert self.socket.poll(10_000)
+            message = self.socket.recv()
+        assert message == SUBSCRIBE + ALIVE
 
     def send(self, count: int = 1) -> list[bytes]:
         values = [b"%d:%d" % (self.instance, self.sequence + n) for n in range(count)]
