@@ -1,6 +1,8 @@
 """Sets of one shape share what was compiled, and each row is that of a run by itself."""
 
+import gc as collector
 import random
+import weakref
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -10,6 +12,7 @@ import pytest
 
 import graphcore as gc
 from graphcore.engine.fused.backend import program
+from graphcore.engine.native import company
 from tests.differential.tiers import HAS_NATIVE, NATIVE
 
 TIMES = np.arange(3_000)
@@ -276,3 +279,27 @@ def test_a_node_from_outside_of_build_is_not_taken_for_another() -> None:
     found = gc.sweep(build, {"n": [0, 1, 0, 1]}, progress=False)
     one, other = (float(np.sum(PRICES + n)) for n in (1, -1))
     assert found.columns["out"] == pytest.approx([one, other, one, other])
+
+
+@pytest.mark.parametrize("tier", ["interpreted", "fused", NATIVE])
+def test_sets_are_freed_as_they_end_without_the_collector(
+    tier: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """But for the first, which was compiled, and the last ones that ran."""
+    monkeypatch.setattr(company, "FEWEST_EVENTS", 0)
+    made: list[weakref.ref[Any]] = []
+
+    def build(n: int) -> dict[str, gc.Handle]:
+        out = gc.replay(TIMES, PRICES).ewm(span=n).mean()
+        made.append(weakref.ref(out.node))
+        return {"out": out}
+
+    collector.collect()
+    collector.disable()
+    try:
+        table = gc.sweep(build, {"n": range(2, 30)}, tier=tier, progress=False)
+        alive = [number for number, each in enumerate(made) if each() is not None]
+    finally:
+        collector.enable()
+    assert table.errors == [None] * 28
+    assert len(alive) <= 3, alive

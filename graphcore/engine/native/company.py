@@ -59,7 +59,8 @@ class Company:
         self._runs: list[Run] = []
         self._asked = 0  # how many others have been asked for
         self._has_gone = False
-        self._common: dict[int, tuple[str, ...]] = {}  # by the ids of plans, which runs hold
+        # By the ids of plans: none is made once the runs have gone, before which they hold theirs.
+        self._common: dict[int, tuple[str, ...]] = {}
 
     def common_of(self, plan: Plan) -> tuple[str, ...] | None:
         """Return the nodes that ran once for all, if the run of a plan ran beside others."""
@@ -85,6 +86,7 @@ class Company:
         if not self._has_gone:
             self._has_gone = True
             self._go()
+            self._runs.clear()  # because they refer to it
 
     def _go(self) -> None:
         runs = self._runs

@@ -175,6 +175,9 @@ def execute(plan: Plan, session: Session, tier: Tier, ready: threading.Event) ->
                     add_note(error, plan, started.count, session.time, "stop")
                 else:
                     session.ended_by = EndedBy.ERROR
+    # They refer to the session, which refers to them: without this only the collector would free a
+    # run with its nodes and their state, and a sweep makes thousands.
+    session.states.clear()
     if len(errors) == 1:
         raise errors[0]
     if errors:

@@ -73,6 +73,10 @@ class Questions:
         self._steps = cycles
         self._tell()
 
+    def end(self) -> None:
+        """Tell the graph's thread nothing from now on: the run has ended."""
+        self._tell, self._rest = _nothing, bool
+
     @property
     def are_stepping(self) -> bool:
         """Whether the run is paused, and has cycles left to step."""
@@ -111,3 +115,7 @@ class Questions:
                 answer.set_result(question())
             except Exception as error:  # raised in the thread that asked
                 answer.set_exception(error)
+
+
+def _nothing() -> None:
+    """Do nothing."""

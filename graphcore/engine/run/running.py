@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from typing import Any, Protocol
+from weakref import ref
 
 from graphcore.engine.withheld import Withholding
 from graphcore.errors import Failure
@@ -57,11 +58,16 @@ class RunningSession(GraphSession, Protocol):
 
 
 class States(dict[int, GraphState]):
-    """The state of each node, by its index; made on first use."""
+    """The state of each node, by its index; made on first use.
+
+    It does not keep the session alive, which keeps it.
+    """
 
     def __init__(self, session: RunningSession) -> None:
-        self._session = session
+        self._session = ref(session)
 
     def __missing__(self, index: int) -> GraphState:
-        state = self[index] = GraphState(self._session, index)
+        session = self._session()
+        assert session is not None
+        state = self[index] = GraphState(session, index)
         return state

@@ -240,6 +240,7 @@ class Session:
         """Set the time to the end of the run, for `stop` (R10)."""
         self.questions.are_answered = False
         self.answer()
+        self.questions.end()
         self._end_time()
 
     def _end_time(self) -> None:
