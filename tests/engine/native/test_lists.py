@@ -447,3 +447,37 @@ def test_tuples_are_equal_as_in_python() -> None:
     graph, seen = both(lambda: wholes().map(compared))
     assert {each for _, each in seen[0]} >= {(True, False, False), (False, True, True)}
     assert machine_cycles(graph) == COUNT - 3
+
+
+@gc.node
+class ReadsMoreLater(gc.MutableNode[float]):
+    """Reads items of two lists, and from the 200th value on also what Python alone can make."""
+
+    source: gc.Active[int]
+    wholes: list[tuple[int, int]] = gc.state(factory=list)
+    halves: list[tuple[float, int]] = gc.state(factory=list)
+    late: float | None = gc.state(None)
+
+    def cycle(self, state: gc.GraphState) -> bool:
+        number = self.source.value
+        if not self.wholes:
+            self.wholes.append((number, number))
+            self.halves.append((number + 0.5, number))
+        total = 0.0
+        if self.late is not None:
+            total += self.late + number
+        elif number == 200:
+            self.late = float(str(number))
+        total += self.halves[0][0]
+        total += self.wholes[0][0]
+        total += self.halves[0][0]
+        self.value = total
+        return True
+
+
+def test_a_loop_that_is_translated_again_reads_items_of_other_kinds_than_before() -> None:
+    # The second translation has one branch more. So its third variable for an item, say, is another
+    # expression's than that of the first translation.
+    graph, values = both(lambda: gc.Stream(ReadsMoreLater(replayed(range(COUNT)))))
+    assert values[0][-1] == (COUNT - 1, 1.0 + 200.0 + COUNT - 1)
+    assert machine_cycles(graph) > COUNT - 10

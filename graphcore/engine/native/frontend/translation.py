@@ -113,6 +113,7 @@ def translate(
         observed: what the function's variables hold now.
         kinds: the kinds of the sources' values.
     """
+    variables.forget_own()
     rings: dict[str, Ring] = {}
     lists: dict[str, None] = {}
     known: dict[str, Value] = {}

@@ -268,6 +268,7 @@ class Values:
         variables.adopt(first, name)
         for part, (found, kind) in enumerate(variables.slots([first]).items()):
             out.append(Assign(name + found.removeprefix(first), Item(kind, ring, part, index)))
+        variables.tag_as(first, name, out)
         return variables.read(name, out, self.traps)
 
     def parts(self, ring: str, value: Value) -> Parts:

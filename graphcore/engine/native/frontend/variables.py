@@ -158,6 +158,15 @@ class Variables:
         self.of_objects: set[str] = set()
         self._varying: set[str] = set()
 
+    def forget_own(self) -> None:
+        """Forget the translation's own variables, which a dollar marks.
+
+        Another translation of the same text may number its expressions otherwise.
+        """
+        for found in (self.kinds, self.lengths, self.classes):
+            for name in [each for each in found if "$" in each]:
+                del found[name]
+
     def observe_constant(self, name: str, value: object) -> None:
         """Take the value of a variable for a constant if it is a bool and not known to change."""
         if name in self._varying or (self.kinds.get(name) != {Kind.BOOL}):
@@ -210,6 +219,17 @@ class Variables:
             self.lengths[name], self.classes[name] = self.lengths[other], self.classes[other]
             for at in range(self.lengths[name]):
                 self.adopt(f"{other}.{at}", f"{name}.{at}")
+
+    def tag_as(self, other: str, name: str, out: list[Statement]) -> None:
+        """Write the tags of a variable that got the slots of another one, which may need fewer."""
+        kinds = self.kinds[other]
+        if len(kinds) == 1:
+            (kind,) = kinds
+            self._tag(name, Const(Kind.INT, int(kind)), out)
+            self.flow.assigned(name, kind)
+        if Kind.TUPLE in kinds:
+            for at in range(self.lengths[other]):
+                self.tag_as(f"{other}.{at}", f"{name}.{at}", out)
 
     def slots(self, names: Iterable[str]) -> dict[str, Kind]:
         """Return the kernel's variables for some variables of Python."""
