@@ -302,7 +302,8 @@ def test_signals_in_quick_succession_end_a_recording_once_with_a_whole_file(
     feed: Feed, call: Call, tmp_path: Path, presses: tuple[signal.Signals, ...]
 ) -> None:
     file = tmp_path / "lines.parquet"
-    publisher = feed()
+    # The recorder may end before it subscribes, and then nobody reads the value.
+    publisher = feed(wait_for=0, keep_for="1s")
     recorder = call("record", publisher.port, file)
     publisher.hand("1")
     wait_until(lambda: Path(f"{file}.partial").exists(), SECONDS)
