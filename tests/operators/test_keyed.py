@@ -3,6 +3,7 @@
 import threading
 from collections import defaultdict
 from collections.abc import Hashable
+from time import sleep
 from typing import Any
 
 import pytest
@@ -598,3 +599,23 @@ def test_a_node_that_fails_to_stop_does_not_keep_the_others_from_stopping() -> N
     with pytest.raises(OSError, match="b"):
         keyed.changes.run()
     assert stopped == ["c", "b", "a"]
+
+
+def test_alarms_of_a_key_whose_first_value_takes_long_go_off_and_none_is_lost() -> None:
+    def feed(sender: gc.Sender[str], stop: threading.Event) -> None:
+        sender.send("a")
+        stop.wait()
+
+    def slow(key: str) -> str:
+        sleep(0.05)  # as compiling its sub-graph may
+        return key
+
+    def watch(own: gc.Stream[str], _: str) -> gc.Stream[str]:
+        value = own.map(slow)
+        silent = value.silent_for("200ms").map(lambda _: "silent")
+        return value.debounce("10ms").merge(silent)
+
+    out = gc.receiver(feed, delivery="each").group_by(lambda key: key, watch).pairs().collect()
+    with gc.Graph(out).running():
+        wait_until(lambda: len(out.values) == 2)
+    assert out.values == [("a", "a"), ("a", "silent")]

@@ -715,7 +715,7 @@ class ClockDriver(SessionDriver):
     def prologue(self, out: Lines) -> None:
         out.add(1, "schedule, entries, end = session.schedule, session.inbox.entries, session.end")
         out.add(1, "heap, bits, mask = schedule.heap, schedule.bits, schedule.mask")
-        out.add(1, "weak_bit = schedule.weak_bit")
+        out.add(1, "weak_bit, last_bit = schedule.weak_bit, schedule.last_bit")
         out.add(1, "cancelled, put_off = schedule.cancelled, schedule.put_off")
         out.add(1, "offset = session.clock.offset")
         out.add(1, "cycle = alone = past = 0")
@@ -746,6 +746,7 @@ class ClockDriver(SessionDriver):
         out.add(5, "due = [first]")
         out.add(5, "states[first].due_in = cycle + 1")
         out.add(5, "schedule.takes += 1")
+        out.add(5, "schedule.took_last = entry & last_bit != 0")
         out.add(5, "if entry > schedule.taken_to:")
         out.add(6, "schedule.taken_to = entry")
         out.add(4, "if now != time:")
