@@ -46,9 +46,8 @@ def measure() -> Measured:
 def figures(measured: Measured) -> list[Figure]:
     reason = (
         "the source numbers and times each value, the mean looks for missing values and counts the "
-        "others, and each tick of a key is a dict of its own, which `count` looks at; with "
-        "sub-graphs that compute nothing, a value takes 1.9 times what the peer needs for "
-        "everything"
+        "others, and each tick of a key is a dict of its own, which `count` looks at; a loop "
+        "by hand that does the same takes 1.8 times what the peer needs"
     )
     lines = compare(
         measured,
