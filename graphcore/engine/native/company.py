@@ -15,6 +15,7 @@ from importlib import import_module
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any
 
+from graphcore.engine.native.backend.layout import LANES
 from graphcore.engine.native.warning import warn_once
 from graphcore.engine.plan import Plan
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from graphcore.engine.native.backend.memory import Memory
     from graphcore.engine.native.run import Machine, Run
 
-LANES = 8
 FEWEST_EVENTS = 10_000_000  # of all sets: making the kernel takes as long as it saves on these
 
 

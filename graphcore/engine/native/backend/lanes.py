@@ -25,7 +25,7 @@ from graphcore.engine.native.backend.arithmetic import (
     constant,
     type_of,
 )
-from graphcore.engine.native.backend.layout import DIRTY, STATUS, Words
+from graphcore.engine.native.backend.layout import DIRTY, LANES, STATUS, Words
 from graphcore.engine.native.backend.lowering import Lowering
 from graphcore.engine.native.backend.varying import Varying
 from graphcore.engine.native.ir import (
@@ -48,7 +48,6 @@ from graphcore.engine.native.ir import (
     Statement,
 )
 
-LANES = 8  # a vector register of 512 bits holds as many numbers; two of 256 bits do
 Llvm = Any  # llvmlite carries no types
 
 _PLACE = ir.IntType(32)

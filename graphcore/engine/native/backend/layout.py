@@ -19,6 +19,7 @@ TIME, FIRST, LOOK, UNTIL, ALIVE = range(4, 9)
 ALARMS, WEAK, ROOM, STAMPS, KEYS = range(9, 14)
 WEAK_KEY = 64  # in the key of an alarm that keeps no run alive
 _FIRST_SOURCE = 14
+LANES = 8  # sets side by side: a vector register of 512 bits holds as many numbers; two of 256 do
 CLEAN, DIRTY = 0, 1  # the status: whether the last call has run all of its cycles
 
 
