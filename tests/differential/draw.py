@@ -21,6 +21,7 @@ from tests.differential.operators import (
     SOURCES,
     Call,
     Operator,
+    Parameter,
     Row,
     all_operators,
     kind_of,
@@ -188,14 +189,13 @@ class Wiring:
         positional: list[Any] = []
         keywords: dict[str, Any] = dict(picks.of(call.settings))
         gives = kind
-        functions_at: list[tuple[str | int, int | None]] = []
+        functions_at: list[tuple[str | int, Parameter]] = []
         for parameter in call.parameters:
             if parameter.optional and picks.number(2):
                 continue
             if parameter.role == "function":
-                functions_at.append(
-                    (parameter.name if parameter.by_name else len(positional), parameter.arity)
-                )
+                place = parameter.name if parameter.by_name else len(positional)
+                functions_at.append((place, parameter))
                 if not parameter.by_name:
                     positional.append(None)
             elif parameter.role == "streams":
@@ -221,14 +221,15 @@ class Wiring:
         if bounds and not _takes(call.name, {name: keywords.get(name) for name in bounds}):
             for name in bounds:
                 keywords.pop(name, None)
-        for place, arity in functions_at:
+        for place, parameter in functions_at:
             refs = [ref for ref in (first, *positional) if isinstance(ref, Ref)]
             kinds = [self.kinds[ref.number] for ref in refs]
-            kinds = (kinds * 2)[: arity or len(kinds)]
+            kinds = (kinds * 2)[: parameter.arity or len(kinds)]
             if picks.number(6) == 5 and len(kinds) <= 5:
                 made: object = Written(written_function(picks, len(kinds)))
             else:
-                name, gives = _function(kinds, picks, self.of_numbers)
+                counted = parameter.name == "key"
+                name, gives = _function(kinds, picks, self.of_numbers, counted)
                 self.parts.add(name)
                 made = self._made(name, picks)
             if isinstance(place, str):
@@ -251,10 +252,13 @@ def _takes(name: str, keywords: dict[str, Any]) -> bool:
     return True
 
 
-def _function(kinds: Sequence[str], picks: Picks, blind: bool) -> tuple[str, str]:
+def _function(kinds: Sequence[str], picks: Picks, blind: bool, counted: bool) -> tuple[str, str]:
     """Pick a function, nearly always one that takes these kinds; return also the kind of its
-    result. A blind one looks at no stream."""
+    result. A blind one looks at no stream. Of a counted one the operator counts the arguments,
+    and is not wired with a function that takes another number."""
     given = _functions_for(tuple(kinds))
+    if counted:
+        given = {name: gives for name, gives in given.items() if name != _MISCOUNTED}
     if blind:
         given = {name: gives for name, gives in given.items() if not functions.SHAPES[name].looks}
     failing = picks.number(12) == 11
@@ -262,6 +266,8 @@ def _function(kinds: Sequence[str], picks: Picks, blind: bool) -> tuple[str, str
     name = picks.of(fitting or list(given))
     return name, given[name] or "anything"
 
+
+_MISCOUNTED = functions.callables.wrong_number_of_arguments.__name__
 
 _known_functions: dict[tuple[str, ...], dict[str, str | None]] = {}
 
