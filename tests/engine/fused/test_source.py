@@ -7,16 +7,23 @@ import warnings
 import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import FunctionType
 from typing import Any
 
 import pytest
 
+import graphcore as gc
+from graphcore.engine.fused.frontend import source, subset
+from graphcore.engine.fused.frontend.lower import lowered
 from graphcore.engine.fused.frontend.source import (
     SourceFile,
     file_of,
     is_mangled,
     without_warnings,
 )
+from graphcore.operators import running
+from graphcore.operators.statistics import ewm
+from graphcore.sources import replay
 
 _names = iter(range(10**6))
 
@@ -193,7 +200,7 @@ OFTEN = {
 
 def bound_once(text: str) -> bool:
     file = SourceFile(text, "<text>")
-    functions = [each for each in file._parents if isinstance(each, ast.Lambda)]
+    functions = [each for each in file._whole._parents if isinstance(each, ast.Lambda)]
     return file.bound_once("k", functions[0])
 
 
@@ -263,3 +270,62 @@ def test_the_least_recently_used_files_are_evicted(cell: Callable[[str], dict[st
 @pytest.mark.parametrize(("name", "mangled"), [("__a", True), ("__a__", False), ("_a", False)])
 def test_python_renames_some_names_inside_a_class(name: str, mangled: bool) -> None:
     assert is_mangled(name) is mangled
+
+
+def _trees_of_methods(module: Any) -> Iterator[tuple[Any, SourceFile]]:
+    for cls in vars(module).values():
+        if isinstance(cls, type) and cls.__module__ == module.__name__:
+            for given in vars(cls).values():
+                if isinstance(given, FunctionType) and given.__code__.co_filename.endswith(".py"):
+                    file = file_of(given)
+                    assert file is not None
+                    yield given.__code__, file
+
+
+@pytest.mark.parametrize("module", [running, ewm, replay], ids=lambda module: module.__name__)
+def test_the_lines_of_a_method_give_the_same_tree_as_its_whole_file(module: Any) -> None:
+    found = 0
+    for code, file in _trees_of_methods(module):
+        alone = SourceFile._alone(file, code)
+        whole = file._whole.find(code)
+        assert alone is not None and whole is not None, code.co_qualname
+        assert ast.dump(alone, include_attributes=True) == ast.dump(whole, include_attributes=True)
+        found += 1
+    assert found > 3
+
+
+def test_a_graph_of_operators_compiles_no_whole_file_again() -> None:
+    for each in (running, ewm):
+        linecache.checkcache(each.__file__)
+    source._files.clear()
+    lowered.cache_clear()
+    subset._read.cache_clear()
+    gc.Graph(gc.replay([1, 2], [1.0, 2.0]).ewm(span=3).mean().count()).run()
+    files = [file for name, file in source._files.items() if "graphcore" in name]
+    assert files
+    assert not [file for file in files if "_whole" in vars(file)]
+
+
+def test_a_method_after_lines_that_changed_is_found_where_it_still_is(tmp_path: Path) -> None:
+    path = tmp_path / "module.py"
+    text = "\n\nclass Some:\n  def one(self):\n    return 1\n\n  def two(self):\n    pass\n"
+    path.write_text(text)
+    namespace: dict[str, Any] = {}
+    exec(compile(text, str(path), "exec"), namespace)
+    path.write_text(text.replace("return 1", "return 3"))
+    linecache.checkcache(str(path))
+    some = namespace["Some"]
+    assert tree_of(some.one) is None
+    assert ast.unparse(tree_of(some.two)) == "def two(self):\n    pass"
+
+
+def test_a_method_whose_name_python_changes_is_found(tmp_path: Path) -> None:
+    path = tmp_path / "module.py"
+    text = "\n\nclass _Some:\n    def one(self):\n        return self.__hidden\n"
+    path.write_text(text)
+    namespace: dict[str, Any] = {}
+    exec(compile(text, str(path), "exec"), namespace)
+    function = namespace["_Some"].one
+    file = file_of(function)
+    assert file is not None
+    assert file._alone(function.__code__) is not None

@@ -289,7 +289,7 @@ class _Capture:
             return Constant(
                 names[name]
             )  # no code rebinds a global variable of graphcore's own modules
-        if is_builtin(function, name) and not cycle.file.rebinds_global(name):
+        if is_builtin(function, name) and (cycle.is_ours or not cycle.file.rebinds_global(name)):
             self._guards.builtin(function, name)
             plain = is_plain_builtin(function, name)
             return Builtin() if plain else Constant(builtins_of(function)[name])

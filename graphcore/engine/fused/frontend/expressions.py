@@ -1,7 +1,6 @@
 """Expressions of a `cycle`: put holes where nodes differ, and inline functions."""
 
 import ast
-from copy import deepcopy
 from typing import cast
 
 from graphcore.engine.fused.frontend.functions import Expression, operator_of
@@ -29,6 +28,7 @@ from graphcore.engine.fused.ir import (
     Valid,
     Value,
 )
+from graphcore.parsing import copied, walk
 
 
 class Expressions(ast.NodeTransformer):
@@ -177,7 +177,7 @@ class Expressions(ast.NodeTransformer):
             return None  # its arguments would be read too early, or though the call is skipped
         self._needs += needs
         inline = _Inline(name, expression, arguments)
-        return cast(ast.expr, inline.visit(deepcopy(expression.body)))
+        return cast(ast.expr, inline.visit(copied(expression.body)))
 
     def _is_cheap(self, hole: Hole | None) -> bool:
         return hole is None or isinstance(hole, Local | Upstream | Value | State)
@@ -185,8 +185,7 @@ class Expressions(ast.NodeTransformer):
     def may_call(self, statement: ast.stmt) -> bool:
         """Return whether a statement may call a function that is not inlined."""
         return any(
-            isinstance(node, ast.Call) and not self._calls_nothing(node)
-            for node in ast.walk(statement)
+            isinstance(node, ast.Call) and not self._calls_nothing(node) for node in walk(statement)
         )
 
     def _calls_nothing(self, call: ast.Call) -> bool:
@@ -199,7 +198,7 @@ class Expressions(ast.NodeTransformer):
         if kind is None:
             return False
         if kind.of is Is.INLINED:
-            return not any(isinstance(node, ast.Call) for node in ast.walk(kind.detail.body))
+            return not any(isinstance(node, ast.Call) for node in walk(kind.detail.body))
         return kind.of is Is.OPERATOR
 
     def visit_ListComp(self, node: ast.ListComp) -> ast.expr:
@@ -226,7 +225,7 @@ class Expressions(ast.NodeTransformer):
                 return None
         if not isinstance(by, ast.Is | ast.IsNot):
             return None
-        value = self.visit(deepcopy(wanted))
+        value = self.visit(copied(wanted))
         if not (isinstance(value, ast.Constant) and isinstance(value.value, bool)):
             return None
         truth = ast.UnaryOp(ast.Not(), self.visit(given))

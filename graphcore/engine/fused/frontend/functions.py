@@ -17,6 +17,7 @@ from typing import cast
 
 from graphcore.engine.fused.frontend.source import SourceFile, file_of, is_mangled
 from graphcore.engine.fused.frontend.subset import is_doubtful
+from graphcore.parsing import walk
 
 _SUSPENDS = CO_ASYNC_GENERATOR | CO_COROUTINE | CO_GENERATOR | CO_ITERABLE_COROUTINE
 
@@ -75,7 +76,7 @@ class Expression:
 
     def uses(self, parameter: str) -> int:
         """Return how often a parameter occurs in the expression."""
-        names = (node.id for node in ast.walk(self.body) if isinstance(node, ast.Name))
+        names = (node.id for node in walk(self.body) if isinstance(node, ast.Name))
         return sum(name == parameter for name in names)
 
 
@@ -147,7 +148,7 @@ def _expression(code: CodeType, file: SourceFile) -> Expression | None:
     parameters = tuple(code.co_varnames[: code.co_argcount])
     if body is None or not _plain(body):
         return None
-    names = {node.id for node in ast.walk(body) if isinstance(node, ast.Name)}
+    names = {node.id for node in walk(body) if isinstance(node, ast.Name)}
     outer = names.difference(parameters, code.co_freevars)
     if outer and not _may_read(outer, body):
         return None
@@ -173,7 +174,7 @@ def _may_read(outer: set[str], body: ast.expr) -> bool:
     A function that it calls might look for the variables or the line of its caller. In the text of
     a loop, a test of identity with a variable would keep the loop from running in machine code.
     """
-    for node in ast.walk(body):
+    for node in walk(body):
         match node:
             case ast.Call():
                 return False
@@ -188,7 +189,7 @@ def _plain(body: ast.expr) -> bool:
     """Return whether an expression binds no names."""
     if _depth(body) > _DEEPEST:
         return False
-    for node in ast.walk(body):
+    for node in walk(body):
         if is_doubtful(node):
             return False
         match node:

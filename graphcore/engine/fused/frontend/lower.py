@@ -7,7 +7,6 @@ node are inlined (`functions`).
 
 import ast
 from collections.abc import Iterator, Sequence
-from copy import deepcopy
 from functools import lru_cache
 from typing import cast
 
@@ -48,6 +47,7 @@ from graphcore.engine.fused.ir import (
     Wake,
     holes_of,
 )
+from graphcore.parsing import copied, walk
 
 
 @lru_cache(1024)
@@ -78,13 +78,13 @@ class _Lowering:
 
     def ir(self, withheld: bool) -> CycleIR:
         cycle = self._cycle
-        body = [deepcopy(each) for each in cycle.tree.body]
+        body = [copied(each) for each in cycle.tree.body]
         if ast.get_docstring(cycle.tree, clean=False) is not None:
             body = body[1:]
         hidden = cycle.local | cycle.free | cycle.function.__globals__.keys()
         body = pruned(unrolled(body, cycle.me, self._kinds, hidden), cycle.me, self._kinds)
         for each in body:
-            for loop in ast.walk(each):
+            for loop in walk(each):
                 if isinstance(loop, ast.For | ast.While) and returns_in(loop.body):
                     raise Refused("its cycle returns inside a loop")
         check_bound(body, cycle.local)
@@ -194,7 +194,7 @@ class _Lowering:
     def _assigns_value(self, target: ast.expr) -> bool:
         return any(
             attribute_of(node, self._cycle.me) == "value" and isinstance(node.ctx, ast.Store)
-            for node in ast.walk(target)
+            for node in walk(target)
             if isinstance(node, ast.Attribute)
         )
 
@@ -330,7 +330,7 @@ def _check(body: Sequence[ast.stmt], known: set[str], local: frozenset[str]) -> 
 def _check_reads(node: ast.AST, known: set[str], local: frozenset[str]) -> None:
     names = {
         each.id
-        for each in ast.walk(node)
+        for each in walk(node)
         if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Load)
     }
     if isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Name):
@@ -344,7 +344,7 @@ def _bound(node: ast.AST) -> set[str]:
         return set()
     return {
         each.id
-        for each in ast.walk(node)
+        for each in walk(node)
         if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store)
     }
 
@@ -380,7 +380,7 @@ def _aliases(body: Sequence[ast.stmt], expressions: Expressions) -> Iterator[str
 def _binds(statement: ast.stmt, name: str) -> int:
     return sum(
         isinstance(node, ast.Name) and node.id == name and not isinstance(node.ctx, ast.Load)
-        for node in ast.walk(statement)
+        for node in walk(statement)
     )
 
 

@@ -8,12 +8,12 @@ a program may assign a method of its own class or object at any time.
 
 import ast
 from collections.abc import Mapping
-from copy import deepcopy
 from dataclasses import dataclass, field
 from types import FunctionType
 from typing import Any
 
 from graphcore.engine.fused.frontend.source import file_of
+from graphcore.parsing import copied, walk
 
 _DEEPEST = 8  # methods that call methods
 
@@ -52,7 +52,7 @@ def with_methods(
         NotInlined: if a method that is called as a statement cannot be inlined.
     """
     inline = _Inline(me, function, methods)
-    inline.made.body = inline.statements([deepcopy(each) for each in body], 0)
+    inline.made.body = inline.statements([copied(each) for each in body], 0)
     return inline.made
 
 
@@ -104,7 +104,7 @@ class _Inline:
                 f"its cycle calls its method {name} with other arguments than it takes"
             )
         self.made.methods[name] = None
-        body = [deepcopy(each) for each in tree.body]
+        body = [copied(each) for each in tree.body]
         if ast.get_docstring(tree, clean=False) is not None:
             body = body[1:]
         stored = _stored(body)
@@ -140,7 +140,7 @@ def _stored(body: list[ast.stmt]) -> set[str]:
     return {
         node.id
         for each in body
-        for node in ast.walk(each)
+        for node in walk(each)
         if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load)
     }
 
@@ -160,7 +160,7 @@ class _Rename(ast.NodeTransformer):
     def visit_Name(self, node: ast.Name) -> ast.expr:
         if node.id in self._stored:
             return _local(self._method, node.id, node.ctx)
-        return deepcopy(self._replace.get(node.id, node))
+        return copied(self._replace.get(node.id, node))
 
 
 def _assigning(body: list[ast.stmt], target: ast.expr | None, name: str) -> list[ast.stmt]:
@@ -173,7 +173,7 @@ def _assigning(body: list[ast.stmt], target: ast.expr | None, name: str) -> list
                 return written
             case ast.Return(value):
                 assert value is not None
-                assign = None if target is None else ast.Assign([deepcopy(target)], value)
+                assign = None if target is None else ast.Assign([copied(target)], value)
                 return [*written, assign or ast.Expr(value)]
             case ast.If() if _returns(each):
                 inside, outside = each.body, each.orelse
@@ -194,7 +194,7 @@ def _assigning(body: list[ast.stmt], target: ast.expr | None, name: str) -> list
 
 
 def _returns(statement: ast.stmt) -> bool:
-    return any(isinstance(node, ast.Return) for node in ast.walk(statement))
+    return any(isinstance(node, ast.Return) for node in walk(statement))
 
 
 def _leaves(body: list[ast.stmt]) -> bool:

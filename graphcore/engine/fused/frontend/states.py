@@ -6,7 +6,6 @@ real time do not count: real-time runs use the session's driver, which supports 
 
 import ast
 from collections.abc import Iterator, Mapping
-from copy import deepcopy
 from functools import lru_cache
 from types import FunctionType
 from typing import Any
@@ -14,6 +13,7 @@ from typing import Any
 from graphcore.engine.fused.frontend.source import file_of
 from graphcore.engine.fused.frontend.subset import attribute_of, found_in
 from graphcore.node import MutableNode, Source
+from graphcore.parsing import copied, walk
 from graphcore.state import RunMode
 
 # Attributes of a state that cannot make a node run again.
@@ -85,20 +85,28 @@ def _uses_more_than(method: _Method, asking: frozenset[str]) -> bool:
 
 @lru_cache(1024)
 def _leaves_its_state(start: object, code: object) -> bool:
+    if start in _DO_NOTHING:
+        return False
     tree, state = _historical_tree(start)
     if tree is None:
         return False  # it may keep an alarm as well, which needs the session's driver
-    inside = (node for each in _functions_in(tree) for node in ast.walk(each))
+    inside = (node for each in _functions_in(tree) for node in walk(each))
     left = any(isinstance(node, ast.Name) and node.id == state for node in inside)
     return left or "" in _uses(tree, state)
 
 
-@lru_cache(1024)
 def _uses_more(function: object, code: object, asking: frozenset[str]) -> bool:
     if function in _DO_NOTHING:
         return False
+    used = _used(function, code)
+    return used is None or not asking.issuperset(used)
+
+
+@lru_cache(1024)
+def _used(function: object, code: object) -> set[str] | None:
+    """Return the attributes of its state that a method uses, `None` if that is unknown."""
     tree, state = _tree_with_state(function)
-    return tree is None or not asking.issuperset(_uses(tree, state))
+    return None if tree is None else _uses(tree, state)
 
 
 @lru_cache(1024)
@@ -110,17 +118,19 @@ def _keeps_alarms(start: object, code: object) -> bool:
         return True
     dropped = {
         node.value.func
-        for node in ast.walk(tree)
+        for node in walk(tree)
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call)
     }
     return any(
         attribute_of(node, state) in ("schedule", "schedule_last") and node not in dropped
-        for node in ast.walk(tree)
+        for node in walk(tree)
     )
 
 
 @lru_cache(1024)
 def _sets_others(function: object, code: object) -> bool:
+    if function in _DO_NOTHING:
+        return False
     tree, state = _tree_with_state(function)
     if tree is None:
         return False  # such a node is called, or its alarms are taken for kept ones
@@ -131,7 +141,7 @@ def _sets_others(function: object, code: object) -> bool:
             and attribute_of(node.func, state) == "schedule"
             and (len(node.args) != 1 or bool(node.keywords))
         )
-        for node in ast.walk(tree)
+        for node in walk(tree)
     )
 
 
@@ -156,7 +166,7 @@ def _historical_tree(function: object) -> tuple[ast.FunctionDef | None, str]:
     if tree is None:
         return None, ""
     assert isinstance(function, FunctionType)
-    return _Historical(state, function.__globals__).visit(deepcopy(tree)), state
+    return _Historical(state, function.__globals__).visit(copied(tree)), state
 
 
 class _Historical(ast.NodeTransformer):
@@ -187,16 +197,17 @@ def _uses(tree: ast.AST, state: str) -> set[str]:
     The state also escapes if one of its methods is used without being called: a bound method holds
     the state.
     """
-    called = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
+    nodes = walk(tree)
+    called = {id(node.func) for node in nodes if isinstance(node, ast.Call)}
     plain: set[int] = set()
     found: set[str] = set()
-    for node in ast.walk(tree):
+    for node in nodes:
         name = attribute_of(node, state)
         if isinstance(node, ast.Attribute) and name is not None:
             handed_on = name in _METHODS and id(node) not in called
             found.add("" if handed_on else name)
             plain.add(id(node.value))
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.Name) and node.id == state and id(node) not in plain:
             found.add("")
     return found
@@ -207,4 +218,4 @@ _INSIDE = (ast.Lambda, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.
 
 def _functions_in(tree: ast.AST) -> Iterator[ast.AST]:
     """Yield the functions and classes defined inside a function, which may run later."""
-    return (node for node in ast.walk(tree) if isinstance(node, _INSIDE) and node is not tree)
+    return (node for node in walk(tree) if isinstance(node, _INSIDE) and node is not tree)

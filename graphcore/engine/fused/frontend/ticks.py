@@ -8,6 +8,7 @@ import ast
 from collections.abc import Callable, Iterable
 
 from graphcore.engine.fused.ir import TickForm
+from graphcore.parsing import walk
 
 _DEEPEST = 4
 
@@ -63,7 +64,7 @@ def arrange(body: list[ast.stmt]) -> tuple[list[ast.stmt], TickForm]:
     except _Partial:
         once = _leaving(body) if _leaves(body) else [*_leaving(body), ast.Break()]
         arranged = [ast.While(ast.Constant(True), once, [])]
-    ticks = sum(isinstance(node, TickStatement) for each in arranged for node in ast.walk(each))
+    ticks = sum(isinstance(node, TickStatement) for each in arranged for node in walk(each))
     if not ticks:
         return arranged, TickForm.NEVER
     if ticks == 1:
@@ -76,7 +77,7 @@ def arrange(body: list[ast.stmt]) -> tuple[list[ast.stmt], TickForm]:
 
 def returns_in(statements: Iterable[ast.AST]) -> bool:
     """Return whether the statements contain a `return`."""
-    return any(isinstance(node, ast.Return) for each in statements for node in ast.walk(each))
+    return any(isinstance(node, ast.Return) for each in statements for node in walk(each))
 
 
 def wakes_at_most(body: Iterable[ast.AST]) -> float:
@@ -151,7 +152,7 @@ def _nested(body: list[ast.stmt], depth: int) -> list[ast.stmt]:
 
 def _choice(test: ast.expr, body: list[ast.stmt], orelse: list[ast.stmt]) -> ast.If:
     """Return an `if` whose ticking branch comes last, if only one branch ticks."""
-    ticks_in_body = any(isinstance(node, TickStatement) for each in body for node in ast.walk(each))
+    ticks_in_body = any(isinstance(node, TickStatement) for each in body for node in walk(each))
     if not body or (orelse and ticks_in_body):
         test, body, orelse = negated(test), orelse, body
     return ast.If(test, body or [ast.Pass()], orelse)

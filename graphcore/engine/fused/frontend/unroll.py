@@ -7,11 +7,11 @@ time.
 
 import ast
 from collections.abc import Container, Iterable
-from copy import deepcopy
 from typing import cast
 
 from graphcore.engine.fused.frontend.subset import Refused, attribute_of, is_doubtful
 from graphcore.engine.fused.ir import Is, Kinds
+from graphcore.parsing import copied, walk
 
 _MOST = 50  # upstreams in one list; with more, the text of a node would get too long
 
@@ -51,7 +51,7 @@ class _Unroll(ast.NodeTransformer):
         whole = ast.Module(body, [])
         inside: set[ast.AST] = set()
         variables: set[str] = set()
-        for loop in ast.walk(whole):
+        for loop in walk(whole):
             match loop:
                 case ast.For(target=target, iter=over):
                     parts = [target, *loop.body]
@@ -60,15 +60,15 @@ class _Unroll(ast.NodeTransformer):
                 case _:
                     continue
             if self._rounds(target, over) is not None:
-                names = {each.id for each in ast.walk(target) if isinstance(each, ast.Name)}
+                names = {each.id for each in walk(target) if isinstance(each, ast.Name)}
                 variables |= names
                 inside.update(
                     each
                     for part in parts
-                    for each in ast.walk(part)
+                    for each in walk(part)
                     if isinstance(each, ast.Name) and each.id in names
                 )
-        for each in ast.walk(whole):
+        for each in walk(whole):
             if isinstance(each, ast.Name) and each.id in variables and each not in inside:
                 raise Refused(f"its cycle uses {each.id}, a loop's variable, outside the loop")
 
@@ -114,7 +114,7 @@ class _Unroll(ast.NodeTransformer):
             self.generic_visit(node)
             return node
         for each in node.body:
-            for inner in ast.walk(each):
+            for inner in walk(each):
                 if isinstance(inner, ast.Break | ast.Continue):
                     raise Refused("its cycle has break or continue in a loop over its upstreams")
         written: list[ast.stmt] = []
@@ -141,8 +141,8 @@ class _Replace(ast.NodeTransformer):
 
     def whole(self, part: ast.AST) -> ast.AST:
         """Return a copy of a part of the loop."""
-        made = cast(ast.AST, self.visit(deepcopy(part)))
-        if any(map(is_doubtful, ast.walk(made))):
+        made = cast(ast.AST, self.visit(copied(part)))
+        if any(map(is_doubtful, walk(made))):
             raise Refused("its cycle has code that Python warns about if it is written out")
         return made
 

@@ -42,6 +42,7 @@ from graphcore.engine.native.ir import (
     Search,
     Statement,
 )
+from graphcore.parsing import walk
 
 _SUSPENDS = CO_ASYNC_GENERATOR | CO_COROUTINE | CO_GENERATOR | CO_VARARGS | CO_VARKEYWORDS
 _TYPES = {Kind.NONE: type(None), Kind.BOOL: bool, Kind.INT: int, Kind.FLOAT: float}
@@ -314,7 +315,7 @@ class Calls(Expressions):
         assigned = {
             each.id
             for part in body
-            for each in ast.walk(part)
+            for each in walk(part)
             if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store)
         }
         for parameter, value in zip(code.co_varnames, arguments, strict=False):
@@ -362,7 +363,7 @@ class Calls(Expressions):
 def _check(body: Sequence[ast.AST], name: str) -> None:
     """Refuse what the translation would get wrong, not just leave to Python."""
     for part in body:
-        for each in ast.walk(part):
+        for each in walk(part):
             if isinstance(each, (*_SCOPES, ast.Global, ast.Nonlocal, ast.NamedExpr, ast.Delete)):
                 raise Untranslated(f"a call of {name}")
             if isinstance(each, ast.Name) and each.id == "__class__":

@@ -26,6 +26,7 @@ from graphcore.engine.native.ir import (
     Length,
     Op,
 )
+from graphcore.parsing import walk
 from graphcore.subgraph import ABSENT
 
 _TYPES: dict[object, Kind] = {
@@ -251,4 +252,4 @@ def _lazy(both: bool, left: Expr, right: Expr) -> Expr:
 
 
 def _is_plain(node: ast.expr) -> bool:
-    return not any(isinstance(each, ast.Call | ast.Subscript) for each in ast.walk(node))
+    return not any(isinstance(each, ast.Call | ast.Subscript) for each in walk(node))

@@ -21,7 +21,7 @@ from graphcore.engine.native.frontend.variables import (
     kind_of,
 )
 from graphcore.engine.native.ir import Input, Kernel, Kind, Reason, Start
-from graphcore.parsing import parse
+from graphcore.parsing import parse, walk
 
 
 @dataclass(frozen=True)
@@ -88,12 +88,10 @@ class Loop:
         self.body = loop.body[:-1]  # without the question whether the run is to end
         self.names = {
             each.id
-            for each in ast.walk(function)
+            for each in walk(function)
             if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store)
         }
-        used = [
-            each.id for part in self.body for each in ast.walk(part) if isinstance(each, ast.Name)
-        ]
+        used = [each.id for part in self.body for each in walk(part) if isinstance(each, ast.Name)]
         self.appended = _appended(self.body)
         self.refused = _refusal(self.body)
         # In the order of the text, not of the names, which differ between graphs of one shape.
@@ -191,7 +189,7 @@ def _appended(body: Sequence[ast.stmt]) -> frozenset[str]:
     used: Counter[str] = Counter()
     appended: Counter[str] = Counter()
     for part in body:
-        for node in ast.walk(part):
+        for node in walk(part):
             match node:
                 case ast.Call(ast.Attribute(ast.Name(name), "append"), [_], []):
                     appended[name] += 1
@@ -208,7 +206,7 @@ def _refusal(body: list[ast.stmt]) -> str:
     A number or tuple that a kernel gives back is another object than before.
     """
     for part in body:
-        for node in ast.walk(part):
+        for node in walk(part):
             if not isinstance(node, ast.Compare):
                 continue
             for operator, other in zip(node.ops, node.comparators, strict=True):
