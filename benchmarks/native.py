@@ -57,7 +57,6 @@ _TARGETS: dict[str, dict[str, float]] = {
 }
 _REASONS = {
     _CROSSOVER: "each mean is tested for values that are not finite, which the peers' are not",
-    "rolling median(100)": "a value costs two bisections and two moves within a sorted list",
 }
 
 

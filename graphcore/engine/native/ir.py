@@ -221,6 +221,25 @@ class Remove:
 
 
 @dataclass(frozen=True, slots=True)
+class Swap:
+    """Remove an item of a list as `Remove` does, then insert another as `Insert` does.
+
+    The items between the two places move once, where they would twice from there to the end.
+
+    Attributes:
+        ring: the list.
+        index: the place of the item that is removed.
+        to: the place for the other one, once the former is removed.
+        parts: the parts of the other one.
+    """
+
+    ring: str
+    index: Expr
+    to: Expr
+    parts: "Parts"
+
+
+@dataclass(frozen=True, slots=True)
 class Cut:
     """Remove the first items of a list, as many as the slice ``[:count]`` has."""
 
@@ -283,6 +302,7 @@ Statement = (
     | Drop
     | Insert
     | Remove
+    | Swap
     | Cut
     | Replace
     | Clear

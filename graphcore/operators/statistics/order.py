@@ -33,6 +33,29 @@ class Sorted(Window):
         else:
             self.ordered.clear()
 
+    def swap(self, value: Any) -> None:
+        newest = self.known(value)
+        oldest = self.values.popleft()
+        self.values.append(newest)
+        self.note(newest)
+        change = newest - oldest
+        if change == change and not self.large:  # neither is missing
+            # Both places are looked up before the list changes: machine code looks for them at the
+            # same time, and moves the values that lie between them, once.
+            place = bisect_left(self.ordered, oldest)
+            to = bisect_right(self.ordered, newest)
+            if place < to:
+                to -= 1
+            self.ordered.pop(place)
+            self.ordered.insert(to, newest)
+        else:
+            if oldest == oldest:
+                self.count -= 1
+                self.remove(oldest)
+            if newest == newest:
+                self.count += 1
+                self.add(newest)
+
     def add(self, value: Any) -> None:
         if self.large:
             self.ordered.add(value)

@@ -102,6 +102,41 @@ def test_lists_are_edited_as_python_does() -> None:
 
 
 @gc.node
+class Swapping(gc.MutableNode[int]):
+    """Removes an item of a list of pairs and inserts another, at places that the values choose."""
+
+    source: gc.Active[int]
+    kept: list[tuple[int, float]] = gc.state(factory=lambda: [(at, at / 8) for at in range(30)])
+
+    def cycle(self, state: gc.GraphState) -> bool:
+        value = self.source.value
+        place = value % 60 - 30
+        to = value // 60 - 40
+        pair = (value, value / 4)
+        if value % 3 == 0:
+            self.kept.pop(place)
+            self.kept.insert(to, pair)
+        elif value % 3 == 1:
+            gone = self.kept.pop(place)
+            self.kept.insert(gone[0] % len(self.kept), gone)
+        else:
+            self.kept.pop(place)
+            self.kept.insert(self.kept[to % 29][0] % 40 - 20, (self.kept[0][0], 0.5))
+        self.value = 0
+        for each in self.kept:
+            self.value = self.value * 31 % 1_000_003 + each[0] + int(each[1] * 8.0)
+        return True
+
+
+def test_an_item_takes_the_place_of_another_as_in_python() -> None:
+    random = Random(3)
+    values = [random.randrange(5_000) for _ in range(COUNT)]
+    graph, _ = both(lambda: gc.Stream(Swapping(replayed(values))))
+    assert "but for Python" not in graph.explain("native")
+    assert machine_cycles(graph) == COUNT - 3
+
+
+@gc.node
 class Searching(gc.MutableNode[int]):
     """Searches a sorted list, in all ways."""
 

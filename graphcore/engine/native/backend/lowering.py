@@ -17,6 +17,7 @@ from llvmlite import ir
 
 from graphcore.engine.native.backend.access import Access, Array
 from graphcore.engine.native.backend.arithmetic import (
+    BIT,
     TYPES,
     WORD,
     Arithmetic,
@@ -63,6 +64,7 @@ from graphcore.engine.native.ir import (
     Replace,
     Search,
     Statement,
+    Swap,
     Trap,
     TrapIf,
     Wake,
@@ -261,6 +263,8 @@ class Lowering:
                 self._insert(ring, self._value(index), parts)
             case Remove(ring, index):
                 self._remove(ring, self._value(index))
+            case Swap(ring, index, to, parts):
+                self._swap(ring, self._value(index), self._value(to), parts)
             case Cut(ring, count):
                 self._cut(ring, self._value(count))
             case Replace(ring, index, parts):
@@ -394,6 +398,20 @@ class Lowering:
             self._access.move_items(array, following, place, b.sub(left, place))
         b.store(left, self._slots[f"{ring}.1"])
 
+    def _swap(self, ring: str, given: Llvm, to: Llvm, parts: Parts) -> None:
+        b = self._build
+        values = [self._value(value) for _, value in parts]
+        place = self._place(ring, given)
+        target = self._within(to, b.sub(self._ring(ring)[1], self._int(1)))
+        later = b.icmp_signed(">", target, place)
+        begin = b.select(later, b.add(place, self._int(1)), target)
+        after = b.select(later, place, b.add(target, self._int(1)))
+        count = b.sub(b.select(later, target, place), b.select(later, place, target))
+        for at in range(len(self._kernel.rings[ring])):
+            self._access.move_items(self._arrays[ring, at], begin, after, count)
+        for (at, part), value in zip(parts, values, strict=True):
+            self._access.store_item(self._arrays[ring, at], part.kind, target, value)
+
     def _cut(self, ring: str, given: Llvm) -> None:
         b = self._build
         length = self._ring(ring)[1]
@@ -410,21 +428,30 @@ class Lowering:
         self._trap_if(b.icmp_signed("<", first, self._int(0)))
         head, length, mask = self._ring(search.ring)
         array, kind = self._arrays[search.ring, 0], search.value.kind
+        # Nothing could predict a branch on the comparison, so there is none. And there are as many
+        # rounds as the longest search takes: where low meets high, the rest changes neither.
+        places = b.sub(length, first)
+        places = b.select(b.icmp_signed("<", places, self._int(0)), self._int(0), places)
+        rounds = b.sub(self._int(64), b.ctlz(places, ir.Constant(BIT, 0)))
         before = b.block
         top, halve, end = map(self._function.append_basic_block, ("top", "halve", "end"))
         b.branch(top)
         b.position_at_end(top)
-        low, high = b.phi(WORD), b.phi(WORD)
-        low.add_incoming(first, before)
-        high.add_incoming(length, before)
-        b.cbranch(b.icmp_signed("<", low, high), halve, end)
+        low, high, left = b.phi(WORD), b.phi(WORD), b.phi(WORD)
+        for variable, begin in ((low, first), (high, length), (left, rounds)):
+            variable.add_incoming(begin, before)
+        b.cbranch(b.icmp_signed("!=", left, self._int(0)), halve, end)
         b.position_at_end(halve)
         middle = b.lshr(b.add(low, high), self._int(1))
         item = self._access.load_item(array, kind, b.and_(b.add(head, middle), mask))
         less = b.fcmp_ordered if kind is Kind.FLOAT else b.icmp_signed
         upper = b.not_(less("<", value, item)) if search.after else less("<", item, value)
-        low.add_incoming(b.select(upper, b.add(middle, self._int(1)), low), b.block)
-        high.add_incoming(b.select(upper, high, middle), b.block)
+        above = b.select(b.icmp_signed("<", middle, high), b.add(middle, self._int(1)), high)
+        for variable, higher, lower in ((low, above, low), (high, high, middle)):
+            chosen = b.select(upper, higher, lower)
+            chosen.set_metadata("unpredictable", self.module.add_metadata([]))
+            variable.add_incoming(chosen, b.block)
+        left.add_incoming(b.sub(left, self._int(1)), b.block)
         b.branch(top)
         b.position_at_end(end)
         return low

@@ -31,6 +31,7 @@ from graphcore.engine.native.ir import (
     Read,
     Remove,
     Replace,
+    Swap,
     Trap,
     Wake,
 )
@@ -53,6 +54,8 @@ class Statements(Calls):
                 inner.append(Trap(self.traps.reason(str(error))))
                 ended = True
             out += inner
+            if inner and isinstance(inner[-1], Insert):
+                _as_swap(out)
             if ended:
                 return True
         return False
@@ -283,3 +286,19 @@ def _changes(body: Sequence[object], ring: str) -> bool:
             if _changes(inner, ring):
                 return True
     return False
+
+
+def _as_swap(out: Out) -> None:
+    """Make one statement of the last insertion and a removal from the same list just before."""
+    insert = out[-1]
+    assert isinstance(insert, Insert)
+    before = len(out) - 2
+    while before >= 0 and isinstance(out[before], At):
+        before -= 1
+    remove = out[before] if before >= 0 else None
+    # What is computed must not depend on the list, from which nothing has been removed yet.
+    computed = (insert.index, *(part for _, part in insert.parts))
+    plain = all(isinstance(each, Const | Read) for each in computed)
+    if plain and isinstance(remove, Remove) and remove.ring == insert.ring:
+        out[before] = Swap(insert.ring, remove.index, insert.index, insert.parts)
+        out.pop()
