@@ -165,6 +165,24 @@ def test_a_stream_that_build_hides_is_refused() -> None:
     assert "the sub-graph for the key 'a'" in "".join(caught.value.__notes__)
 
 
+@pytest.mark.parametrize("first", [0, 1])
+def test_a_key_whose_build_gives_a_reset_is_not_run_as_one_whose_build_gives_none(
+    first: int,
+) -> None:
+    def build(own: gc.Stream[tuple[int, float]], key: int) -> gc.Stream[float]:
+        numbers = own.map(lambda item: item[1])
+        threes = numbers.filter(lambda number: number == 3.0)
+        return numbers.ewm(alpha=0.5, reset=threes if key == first else None).mean()
+
+    values = [(key, number) for key in (0, 1) for number in (1.0, 3.0, 3.0)]
+    out = gc.from_iterable(values).group_by(lambda item: item[0], build).pairs().collect()
+    out.run()
+
+    found = {key: [mean for each, mean in out.values if each == key] for key in (0, 1)}
+    assert found[first] == [1.0, 3.0, 3.0]
+    assert found[1 - first] == pytest.approx([1.0, 7 / 3, 19 / 7])
+
+
 def test_sub_graphs_nest() -> None:
     def inner(stream: gc.Stream[_Item], key: str) -> gc.Stream[dict[int, int]]:
         return stream.group_by(lambda item: item[1], lambda s, k: s.count()).changes

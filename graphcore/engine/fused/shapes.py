@@ -6,55 +6,57 @@ place, numbers where there are numbers. What may differ (parameters, the values 
 closure, state) becomes an argument or a global of the function.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import repeat
-from operator import is_
+from operator import itemgetter
 from types import BuiltinFunctionType, FunctionType
 from typing import Any
 
 from graphcore.engine.fused.frontend.attributes import node_behind
 from graphcore.engine.plan import Node, Plan
 from graphcore.node import MutableNode
-from graphcore.subgraph import ABSENT
 
 # Attributes that make no difference to the compiled function.
-_OWN = frozenset(("serial", "ticked_in", "_name", "_in_graph"))
+_OWN = frozenset(("serial", "ticked_in", "_name"))
+_MARK = "_in_graph"  # and this one, which a node may have or not
 
-_ABSENT = repeat(ABSENT)
+# A node as another refers to it: its place in the order of construction, or a node from outside.
+_Place = int | Node
 
 
 @dataclass(frozen=True, slots=True)
 class _Checks:
-    """How a node must agree with the node at a place: by the names of its attributes.
+    """How a node must agree with the node at a place: by its attributes.
+
+    All but the names and types hold the index of an attribute among the names.
 
     Attributes:
         place: the place in the order of construction.
         cls: the node's class.
-        count: how many attributes it has.
-        typed: the names of attributes that hold objects of certain types.
-        types: these types.
-        known: the names of attributes that hold certain objects.
+        names: the names of its attributes, but for the mark that it is in a graph.
+        types: the types of what they hold.
+        known: returns the attributes that hold certain objects, given all of them.
         objects: these objects.
-        equal: equal objects.
+        classes: attributes that hold certain classes.
         functions: functions of the same code.
         nodes: the node at the same place, or the same one from outside.
-        lists: lists of such nodes, or dicts of them.
+        lists: lists of such nodes.
+        dicts: dicts of them.
         named: the active and the passive upstreams, if a method of the class names them.
     """
 
     place: int
     cls: type[Node]
-    count: int
-    typed: list[str] = field(default_factory=list)
-    types: list[type] = field(default_factory=list)
-    known: list[str] = field(default_factory=list)
-    objects: list[object] = field(default_factory=list)
-    equal: list[tuple[str, object]] = field(default_factory=list)
-    functions: list[tuple[str, FunctionType]] = field(default_factory=list)
-    nodes: list[tuple[str, int | None]] = field(default_factory=list)
-    lists: list[tuple[str, list[Any] | None]] = field(default_factory=list)
-    named: list[list[int | None]] | None = None
+    names: list[str]
+    types: list[type]
+    known: Callable[[list[Any]], object]
+    objects: object
+    classes: list[tuple[int, type]] = field(default_factory=list)
+    functions: list[tuple[int, FunctionType]] = field(default_factory=list)
+    nodes: list[tuple[int, _Place]] = field(default_factory=list)
+    lists: list[tuple[int, list[_Place]]] = field(default_factory=list)
+    dicts: list[tuple[int, dict[Any, _Place]]] = field(default_factory=list)
+    named: list[list[_Place]] | None = None
 
 
 class Shape:
@@ -68,16 +70,16 @@ class Shape:
     def __init__(self, plan: Plan, made: Sequence[Node]) -> None:
         places = {id(node): place for place, node in enumerate(made)}
         self._places = [places.get(id(node), -1) for node in plan.wired]
-        self._outside = {id(node) for node in plan.wired if id(node) not in places}
         self._outer = [plan.nodes[i] if place < 0 else None for i, place in enumerate(self._places)]
         self._checks = [
-            self._checks_of(made[place], place, places) for place in self._places if place >= 0
+            _checks_of(made[place], place, places) for place in self._places if place >= 0
         ]
+        self._least = max(places.values(), default=-1) + 1
 
     @property
     def has_outside(self) -> bool:
         """Whether a node of the graph is one that its build did not make."""
-        return bool(self._outside)
+        return any(self._outer)
 
     def nodes_of(self, made: Sequence[Node]) -> list[Node] | None:
         """Return the nodes of another graph in the order of the plan, if it has this shape.
@@ -85,91 +87,111 @@ class Shape:
         Args:
             made: the nodes that its build and its owner made, in order of construction.
         """
-        places = {id(node): place for place, node in enumerate(made)}
+        if len(made) < self._least:
+            return None
         for checks in self._checks:
-            if checks.place >= len(made) or not self._agrees(made[checks.place], checks, places):
+            if not _agrees(made[checks.place], checks, made):
                 return None
         return [
             outer or made[place] for outer, place in zip(self._outer, self._places, strict=True)
         ]
 
-    def _agrees(self, node: Node, checks: _Checks, places: Mapping[int, int]) -> bool:
-        own = vars(node)
-        if type(node) is not checks.cls or _count(own) != checks.count:
+
+def _agrees(node: Node, checks: _Checks, made: Sequence[Node]) -> bool:
+    if type(node) is not checks.cls:
+        return False
+    own, names = vars(node), checks.names
+    if [*own] == names:
+        values = [*own.values()]
+    elif len(own) - (_MARK in own) == len(names) and own.keys() >= set(names):
+        values = [own[name] for name in names]
+    else:
+        return False
+    # It runs for each attribute of each new key's nodes, so CPython has the loops.
+    if [*map(type, values)] != checks.types or checks.known(values) != checks.objects:
+        return False
+    for index, cls in checks.classes:
+        if values[index] is not cls:
             return False
-        # It runs for each attribute of each new key's nodes, so the loops are those of `map`.
-        get = own.get
-        types = map(type, map(get, checks.typed, _ABSENT))
-        if not all(map(is_, types, checks.types)):
+    for index, function in checks.functions:
+        if not _are_alike(values[index], function):
             return False
-        if not all(map(is_, map(get, checks.known, _ABSENT), checks.objects)):
+    for index, place in checks.nodes:
+        if not _is_at(values[index], place, made):
             return False
-        for name, expected in checks.equal:
-            if get(name, ABSENT) != expected:
-                return False
-        for name, function in checks.functions:
-            if not _are_alike(get(name), function):
-                return False
-        for name, number in checks.nodes:
-            if self._node(get(name), places) != number:
-                return False
-        for name, numbers in checks.lists:
-            if self._nodes(get(name), places) != numbers:
-                return False
-        return checks.named is None or self._named(node, places) == checks.named
-
-    def _checks_of(self, node: Node, place: int, places: Mapping[int, int]) -> _Checks:
-        by_method = type(node).upstreams is not MutableNode.upstreams
-        named = self._named(node, places) if by_method else None
-        checks = _Checks(place, type(node), _count(vars(node)), named=named)
-        for name, given in vars(node).items():
-            if name in _OWN:
-                continue
-            if name == "wired_at":
-                checks.equal.append((name, given))
-            elif node_behind(given) is not None:
-                checks.nodes.append((name, self._node(given, places)))
-            elif _has_nodes(given):
-                checks.lists.append((name, self._nodes(given, places)))
-            elif isinstance(given, FunctionType):
-                checks.functions.append((name, given))
-            elif given is None or isinstance(given, bool | type | BuiltinFunctionType):
-                checks.known.append(name)
-                checks.objects.append(given)
-            else:
-                checks.typed.append(name)
-                checks.types.append(type(given))
-        return checks
-
-    def _node(self, given: object, places: Mapping[int, int]) -> int | None:
-        """Return the place of a node, or for one from outside a number that no other has."""
-        node = given if id(given) in places else node_behind(given)
-        if id(node) in places:
-            return places[id(node)]
-        return -id(node) if id(node) in self._outside else None
-
-    def _nodes(self, given: object, places: Mapping[int, int]) -> list[Any] | None:
-        if isinstance(given, dict):
-            return [(key, self._node(each, places)) for key, each in given.items()]
-        if not isinstance(given, list | tuple):
-            return None
-        return [self._node(each, places) for each in given]
-
-    def _named(self, node: Node, places: Mapping[int, int]) -> list[list[int | None]]:
-        given = node.upstreams()
-        both = given.active, given.passive
-        return [[self._node(each, places) for each in part] for part in both]
+    for index, several in checks.lists:
+        if not _are_at(values[index], several, made):
+            return False
+    for index, named in checks.dicts:
+        given = values[index]
+        if [*given] != [*named] or not _are_at([*given.values()], [*named.values()], made):
+            return False
+    if checks.named is None:
+        return True
+    both = node.upstreams()
+    active, passive = checks.named
+    return _are_at(both.active, active, made) and _are_at(both.passive, passive, made)
 
 
-def _count(own: Mapping[str, object]) -> int:
-    """Return how many attributes a node has, but for the mark that it is in a graph."""
-    return len(own) - ("_in_graph" in own)
+def _is_at(given: object, place: _Place, made: Sequence[Node]) -> bool:
+    """Return whether a node or a stream is the one at a place."""
+    expected = made[place] if isinstance(place, int) else place
+    return given is expected or node_behind(given) is expected
 
 
-def _has_nodes(given: object) -> bool:
-    if isinstance(given, dict):
-        given = [*given.values()]
-    return isinstance(given, list | tuple) and bool(given) and node_behind(given[0]) is not None
+def _are_at(given: Sequence[object], places: Sequence[_Place], made: Sequence[Node]) -> bool:
+    return len(given) == len(places) and all(
+        _is_at(each, place, made) for each, place in zip(given, places, strict=True)
+    )
+
+
+def _checks_of(node: Node, place: int, places: Mapping[int, int]) -> _Checks:
+    own = {name: given for name, given in vars(node).items() if name != _MARK}
+    named: list[list[_Place]] | None = None
+    if type(node).upstreams is not MutableNode.upstreams:
+        both = node.upstreams()
+        named = [_places_of(both.active, places), _places_of(both.passive, places)]
+    names, values = [*own], [*own.values()]
+    known = itemgetter(*(i for i in range(len(names)) if _is_known(names[i], values[i])))
+    types = [*map(type, values)]
+    checks = _Checks(place, type(node), names, types, known, known(values), named=named)
+    for index, (name, given) in enumerate(own.items()):
+        if name in _OWN:
+            continue
+        found = node_behind(given)
+        if found is not None:
+            checks.nodes.append((index, _place_of(found, places)))
+        elif isinstance(given, list | tuple) and _may_hold_nodes(given):
+            checks.lists.append((index, _places_of(given, places)))
+        elif isinstance(given, dict) and _may_hold_nodes([*given.values()]):
+            several = _places_of([*given.values()], places)
+            checks.dicts.append((index, dict(zip(given, several, strict=True))))
+        elif isinstance(given, FunctionType):
+            checks.functions.append((index, given))
+        elif isinstance(given, type):
+            checks.classes.append((index, given))
+    return checks
+
+
+def _is_known(name: str, given: object) -> bool:
+    """Return whether the attribute of another node has to hold the same object, or an equal one."""
+    if name in _OWN:
+        return False
+    return name == "wired_at" or given is None or isinstance(given, bool | BuiltinFunctionType)
+
+
+def _place_of(node: Node, places: Mapping[int, int]) -> _Place:
+    return places.get(id(node), node)
+
+
+def _places_of(given: Sequence[object], places: Mapping[int, int]) -> list[_Place]:
+    found = map(node_behind, given)
+    return [_place_of(node, places) for node in found if node is not None]
+
+
+def _may_hold_nodes(given: Sequence[object]) -> bool:
+    """Return whether a list holds nodes, or may do so in a graph of another shape: it is empty."""
+    return not given or node_behind(given[0]) is not None
 
 
 def _are_alike(given: object, expected: FunctionType) -> bool:
