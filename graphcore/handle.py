@@ -41,3 +41,8 @@ class Handle:
     def __repr__(self) -> str:
         """Show the kind of handle and the node's name."""
         return f"<{type(self).__name__} {self.node.name}>"
+
+
+# What stands for a stream where a graph is wired. The expression `Handle | MutableNode` would take
+# as long as half a node.
+STREAMS = (Handle, MutableNode)

@@ -15,7 +15,7 @@ import threading
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from itertools import islice
 from types import BuiltinFunctionType, FunctionType, MemberDescriptorType
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Never, Protocol, TypeVar
 
@@ -39,14 +39,19 @@ class _Made(threading.local):
 _made = _Made()
 
 
-@contextmanager
-def nodes_made() -> "Iterator[list[MutableNode[Any]]]":
-    """Return the list that receives the nodes which this thread makes, in order."""
-    before, _made.nodes = _made.nodes, []
-    try:
-        yield _made.nodes
-    finally:
-        _made.nodes = before
+class nodes_made:  # used as a function, like those of contextlib
+    """In a `with` statement: the list that receives the nodes which this thread makes, in order."""
+
+    # Not a generator with `contextmanager`, which takes as long as a node, for each new key.
+    __slots__ = ("_before",)
+
+    def __enter__(self) -> "list[MutableNode[Any]]":
+        nodes: list[MutableNode[Any]] = []
+        self._before, _made.nodes = _made.nodes, nodes
+        return nodes
+
+    def __exit__(self, *raised: object) -> None:
+        _made.nodes = self._before
 
 
 class Active(Protocol[T_co]):
@@ -221,22 +226,7 @@ class MutableNode(Generic[T]):
     def __post_init__(self) -> None:
         """Finish a constructor that `@node` wrote: check the inputs, keep the nodes of streams."""
         MutableNode.__init__(self)
-        for name, kind in self._inputs.items():
-            given = getattr(self, name)
-            if kind.holds is list:
-                setattr(self, name, _nodes_of(given, self, name))
-            elif kind.holds is dict:
-                setattr(self, name, _named_nodes_of(given, self, name))
-            else:
-                setattr(self, name, _input_node(given, self, name))
-        for name, make in self._outputs.items():
-            setattr(self, name, make(self, name))
-        if type(self).upstreams is MutableNode.upstreams:
-            for name in self._parameters:
-                given = getattr(self, name)
-                if type(given) not in _NO_STREAMS:
-                    _refuse_stream(given, self, name)
-        self._renew_state()
+        self._finish()
 
     @property
     def name(self) -> str:
@@ -296,12 +286,13 @@ class MutableNode(Generic[T]):
             del self.value
         self._renew_state()
 
+    # `@node` writes these two for each class, from the inputs, the parameters and the state.
+
+    def _finish(self) -> None:
+        """Check the inputs and the parameters, keep the nodes of streams, and set the state."""
+
     def _renew_state(self) -> None:
-        # By `setattr`, as a class may have got a property of that name since.
-        for name, value in self._fixed_states.items():
-            setattr(self, name, value)
-        for name, make in self._made_states.items():
-            setattr(self, name, make())
+        """Set the declared state to that at the start of a run."""
 
 
 # Times in order, and as many values.
@@ -433,6 +424,8 @@ def node_of(given: object, argument: str = "argument") -> "MutableNode[Any]":
     Raises:
         InvalidTypeError: for anything else; the message names the argument.
     """
+    if isinstance(given, MutableNode) and hasattr(given, "serial"):
+        return given
     found = given if isinstance(given, MutableNode) else getattr(given, "node", None)
     if not isinstance(found, MutableNode):
         if isinstance(given, type) and issubclass(given, MutableNode):
@@ -446,7 +439,7 @@ def node_of(given: object, argument: str = "argument") -> "MutableNode[Any]":
             f"{argument} must be a stream or a node, not {shorten(given)} "
             f"({type(given).__name__}){hint}"
         )
-    if "serial" not in vars(found):  # the node's own constructor has not called MutableNode's
+    if not hasattr(found, "serial"):  # the node's own constructor has not called MutableNode's
         cls = type(found)
         own = cls.__post_init__ is not MutableNode.__post_init__ and dataclasses.is_dataclass(cls)
         method = "__post_init__" if own else "__init__"
@@ -470,19 +463,19 @@ def refuse_list(given: object, function: str) -> None:
 
 
 # The types of most parameters.
-_NO_STREAMS = frozenset((FunctionType, BuiltinFunctionType, float, int, bool, str, type(None)))
+NO_STREAMS = frozenset((FunctionType, BuiltinFunctionType, float, int, bool, str, type(None)))
 
 
-def _refuse_stream(given: object, owner: MutableNode[Any], name: str) -> None:
+def refuse_stream(given: object, owner: MutableNode[Any], name: str) -> None:
     """Refuse a stream, or a list of them, as a parameter of `owner`: it would not be wired.
 
     Raises:
         InvalidTypeError: for a stream; the message names the parameter.
     """
-    first: object = None
+    several: Iterable[object] = ()
     if isinstance(given, list | tuple | dict):
-        first = next(iter(given.values() if isinstance(given, dict) else given), None)
-    for each in (given, first):
+        several = given.values() if isinstance(given, dict) else given
+    for each in (given, *islice(several, 1)):
         # This module does not know the handles' classes, and any object of a user may have an
         # attribute `node`: only a handle has a slot of that name and a value.
         handle = isinstance(getattr(type(each), "node", None), MemberDescriptorType)
@@ -497,17 +490,26 @@ def _refuse_stream(given: object, owner: MutableNode[Any], name: str) -> None:
 # A node is wired in microseconds, so the text that names an argument is made only for an error.
 
 
-def _input_node(
+def input_node(
     given: object, owner: MutableNode[Any], name: str, place: str = ""
 ) -> "MutableNode[Any]":
-    """Return the node behind an item of an input of `owner`."""
+    """Return the node behind an input of `owner`, or behind an item of one.
+
+    Raises:
+        InvalidTypeError: as `node_of`.
+    """
     found = given if isinstance(given, MutableNode) else getattr(given, "node", None)
-    if isinstance(found, MutableNode) and "serial" in vars(found):
+    if isinstance(found, MutableNode) and hasattr(found, "serial"):
         return found
     return node_of(given, f"{name} of {type(owner).__name__}{place}")
 
 
-def _nodes_of(given: object, owner: MutableNode[Any], name: str) -> "list[MutableNode[Any]]":
+def input_nodes_of(given: object, owner: MutableNode[Any], name: str) -> "list[MutableNode[Any]]":
+    """Return the nodes behind an input of `owner` that takes a list.
+
+    Raises:
+        InvalidTypeError: for anything else than a list of streams and nodes.
+    """
     if type(given) is list and not given:
         return []
     argument = f"{name} of {type(owner).__name__}"
@@ -515,16 +517,21 @@ def _nodes_of(given: object, owner: MutableNode[Any], name: str) -> "list[Mutabl
         raise InvalidTypeError(f"{argument} must be a list of streams, not {shorten(given)}")
     if isinstance(getattr(given, "node", None), MutableNode):
         raise InvalidTypeError(f"{argument} must be a list of streams, not one stream")
-    return [_input_node(item, owner, name, f"[{i}]") for i, item in enumerate(given)]
+    return [input_node(item, owner, name, f"[{i}]") for i, item in enumerate(given)]
 
 
-def _named_nodes_of(
+def named_input_nodes_of(
     given: object, owner: MutableNode[Any], name: str
 ) -> "dict[str, MutableNode[Any]]":
+    """Return the nodes behind an input of `owner` that takes a dict.
+
+    Raises:
+        InvalidTypeError: for anything else than a dict of streams and nodes by text.
+    """
     argument = f"{name} of {type(owner).__name__}"
     if not isinstance(given, Mapping):
         raise InvalidTypeError(f"{argument} must be a dict of streams, not {shorten(given)}")
     for key in given:
         if not isinstance(key, str):
             raise InvalidTypeError(f"{argument} must have text as keys, not {shorten(key)}")
-    return {key: _input_node(item, owner, name, f"[{key!r}]") for key, item in given.items()}
+    return {key: input_node(item, owner, name, f"[{key!r}]") for key, item in given.items()}

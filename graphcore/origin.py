@@ -9,11 +9,13 @@ constructors of the node itself, and `typing`, which calls the constructor in `S
 import sys
 import weakref
 from collections.abc import Callable
-from types import FrameType
+from types import CodeType, FrameType
 from typing import Any
 
 _libraries = {"graphcore", "typing"}
 _of_a_library: dict[str, bool] = {}  # by the name of a module; a node is made in microseconds
+# The code of functions in these packages, by its id: code objects are equal if their text is.
+_library_codes: dict[int, CodeType] = {}
 # Ids, because two code objects are equal if their text is. An operator that a notebook defines
 # again takes the id of its code with it.
 _operator_codes: set[int] = set()
@@ -46,15 +48,26 @@ def origin_of(node: object) -> tuple[str, int]:
     """Return the file and line that wire a node; called by the node's constructor."""
     frame: FrameType | None = sys._getframe(2)
     while frame is not None:
-        module = frame.f_globals.get("__name__", "")
-        skipped = _of_a_library.get(module)
-        if skipped is None:
-            skipped = _of_a_library[module] = module.partition(".")[0] in _libraries
         code = frame.f_code
-        if not (skipped or id(code) in _operator_codes or _constructs(frame, node)):
+        if not (
+            id(code) in _library_codes
+            or _is_of_library(frame)
+            or id(code) in _operator_codes
+            or _constructs(frame, node)
+        ):
             return code.co_filename, frame.f_lineno
         frame = frame.f_back
     return "<unknown>", 0
+
+
+def _is_of_library(frame: FrameType) -> bool:
+    module = frame.f_globals.get("__name__", "")
+    found = _of_a_library.get(module)
+    if found is None:
+        found = _of_a_library[module] = module.partition(".")[0] in _libraries
+    if found:
+        _library_codes[id(frame.f_code)] = frame.f_code
+    return found
 
 
 def _constructs(frame: FrameType, node: object) -> bool:

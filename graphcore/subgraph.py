@@ -7,8 +7,7 @@ that owns the sub-graph (R2), and stops them.
 """
 
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
 from graphcore.errors import Failure, WiringError
@@ -209,14 +208,17 @@ class _Builds(threading.local):
 _builds = _Builds()
 
 
-@contextmanager
-def building() -> Iterator[list[MutableNode[Any]]]:
-    """Return the list that receives the roots which the build adds to the one that it returns."""
-    roots: list[MutableNode[Any]] = []
-    _builds.roots.append(roots)
-    try:
-        yield roots
-    finally:
+class building:  # as `nodes_made`
+    """In a `with` statement: the list of the roots that a build adds to the one that it returns."""
+
+    __slots__ = ()
+
+    def __enter__(self) -> list[MutableNode[Any]]:
+        roots: list[MutableNode[Any]] = []
+        _builds.roots.append(roots)
+        return roots
+
+    def __exit__(self, *raised: object) -> None:
         _builds.roots.pop()
 
 

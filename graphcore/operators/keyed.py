@@ -112,15 +112,17 @@ class KeyedSubgraphs(Generic[K]):
                 instance = self._open(key)
             due[instance.birth] = instance
             given[instance.birth] = {0: value}
-        due |= {leaving.birth: leaving for leaving in self._leaving.values()}
+        for leaving in self._leaving.values():
+            due[leaving.birth] = leaving
         changes: dict[K, Any] = {}
-        for birth in sorted(due):
+        for birth in sorted(due) if len(due) > 1 else due:
             result = due[birth].run(given.get(birth, _NOTHING))
             if result is not ABSENT:
                 changes[self._keys[birth]] = result
         for instance in self._subgraphs.retiring():
             self.retire(self._keys[instance.birth])
-        self._end_leaving()
+        if self._leaving:
+            self._end_leaving()
         if self._leaving or self._held or self._subgraphs.are_closing:
             self._state.schedule(self._state.time)
         return changes

@@ -1,10 +1,9 @@
 """The handle that `.ewm(...)` returns; each method is a statistic."""
 
-from dataclasses import dataclass
 from datetime import timedelta
 from math import exp, isfinite, log
 from numbers import Real
-from typing import TYPE_CHECKING, Any, Generic, overload
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, overload
 
 from graphcore.errors import InvalidTypeError, InvalidValueError
 from graphcore.node import Active, MutableNode, node_of
@@ -19,8 +18,7 @@ if TYPE_CHECKING:
     from graphcore.stream.stream import Stream
 
 
-@dataclass(frozen=True)
-class Weights:
+class Weights(NamedTuple):
     """How weights fall with age: by `alpha` with each value, or by `halflife` in ns."""
 
     alpha: float
@@ -52,7 +50,8 @@ def weights_of(
     [(name, value)] = named.items()
     if name == "halflife" and isinstance(value, str | timedelta):
         return Weights(0.5, to_period(value), adjusts, ignores)
-    if isinstance(value, bool) or not isinstance(value, Real):
+    # First the usual type: for others, `isinstance` asks what was registered as a number.
+    if type(value) is not float and (isinstance(value, bool) or not isinstance(value, Real)):
         kinds = "a number of values or a duration" if name == "halflife" else "a number"
         raise InvalidTypeError(f"{name} must be {kinds}, not {value!r}")
     number = float(value)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Hashable, Iterable
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from graphcore.errors import InvalidTypeError, shorten
-from graphcore.handle import Handle
+from graphcore.handle import STREAMS
 from graphcore.node import Active, MutableNode, node_of
 from graphcore.operators import bursts, keyed, single
 from graphcore.operators.keyed import Keys, Removed
@@ -20,6 +20,9 @@ T = TypeVar("T")
 U = TypeVar("U")
 V = TypeVar("V")
 K = TypeVar("K", bound=Hashable)
+
+# What a build gets as streams; the expression `Inlet | Part` takes a while, for each new key.
+_GIVEN = (Inlet, Part)
 
 MakeStream = Callable[[MutableNode[Any]], "Stream[Any]"]
 
@@ -115,7 +118,7 @@ def outside_of(build: Callable[..., Any], uses: Iterable[Active[Any]]) -> list[A
     Raises:
         InvalidTypeError: if `uses` is a stream, or holds anything else than streams.
     """
-    if isinstance(uses, Handle | MutableNode):
+    if isinstance(uses, STREAMS):
         raise InvalidTypeError("uses must be a tuple of streams: write uses=(stream,)")
     named = [node_of(each, "a stream of uses") for each in uses]
     found = nodes_used_by(build)
@@ -126,10 +129,8 @@ def wiring(build: Callable[..., Any], make_stream: MakeStream) -> Callable[..., 
     """Return a function of inlets that wires a sub-graph by `build` and returns its root."""
 
     def wire(*given: Any) -> MutableNode[Any]:
-        made = build(
-            *(make_stream(each) if isinstance(each, Inlet | Part) else each for each in given)
-        )
-        if not isinstance(made, Handle | MutableNode):
+        made = build(*[make_stream(each) if isinstance(each, _GIVEN) else each for each in given])
+        if not isinstance(made, STREAMS):
             name = getattr(build, "__qualname__", repr(build))
             hint = f": {made.INSTEAD}" if isinstance(made, Keyed) else ""
             raise InvalidTypeError(

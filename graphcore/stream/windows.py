@@ -60,7 +60,7 @@ class Handle:
             )
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, slots=True)
 class TwinOf:
     """Makes the twin of a statistic's node once its values turn out to be vectors."""
 

@@ -73,10 +73,15 @@ class Template:
 
     def ticked_outside(self, cycle: int) -> list[int]:
         """Return the indices of the nodes from outside that tick in this cycle."""
-        return [i for i in self.plan.outside if self.plan.wired[i].ticked_in == cycle > 0]
+        outside = self.plan.outside
+        if not outside:
+            return []
+        return [i for i in outside if self.plan.wired[i].ticked_in == cycle > 0]
 
     def begun_inlets(self, nodes: Sequence[Node]) -> list[Inlet[Any]]:
         """Return the inlets of a sub-graph that have a value before its first cycle."""
+        if not self._begun:
+            return []
         return [cast(Inlet[Any], nodes[i]) for i in self.inlets if i in self._begun]
 
 
@@ -98,6 +103,8 @@ def begun_of(
     plan: Plan, places: Sequence[int], inlets: Sequence[Inlet[Any]], cycle: int
 ) -> frozenset[int]:
     """Return the indices of the inlets and nodes from outside that had a value before now."""
+    if not plan.outside and len(inlets) == 1 and inlets[0].source is None:
+        return frozenset()  # as for each key
     sources = [(index, plan.wired[index]) for index in plan.outside]
     sources += [(i, each.source) for i, each in zip(places, inlets, strict=True) if each.source]
     return frozenset(index for index, node in sources if 0 < node.ticked_in < cycle)

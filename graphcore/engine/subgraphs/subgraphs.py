@@ -217,7 +217,9 @@ class Subgraphs:
                 for birth, place in readers.items():
                     live[birth].outside_ticked(place)
                     found[birth] = live[birth]
-        found |= {birth: each for birth, each in self._closing.items() if each.is_due}
+        for birth, each in self._closing.items():
+            if each.is_due:
+                found[birth] = each
         return found
 
     def _is_queue(self, entry: int) -> bool:
@@ -244,10 +246,12 @@ class Subgraphs:
     @property
     def are_closing(self) -> bool:
         """Whether some sub-graph has nodes that are still to close."""
-        return any(each.is_due for each in self._closing.values())
+        return bool(self._closing) and any(each.is_due for each in self._closing.values())
 
     def retiring(self) -> list[RunningSubgraph]:
         """Return, once, the sub-graphs that asked to be retired."""
+        if not self._retiring:
+            return []
         retiring, self._retiring = self._retiring, []
         return retiring
 

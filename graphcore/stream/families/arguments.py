@@ -11,6 +11,8 @@ from typing import Any, ParamSpec, SupportsIndex, TypeVar
 from graphcore.errors import InvalidTypeError, InvalidValueError
 from graphcore.node import refuse_list
 
+_ASYNC = inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
+
 V = TypeVar("V")
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -25,7 +27,7 @@ def function_of(given: Callable[P, R], argument: str | None = None) -> Callable[
     if not callable(given):
         is_needed = "a function is needed" if argument is None else f"{argument} must be a function"
         raise InvalidTypeError(f"{is_needed}, not {given!r}")
-    if _is(given, inspect.iscoroutinefunction) or _is(given, inspect.isasyncgenfunction):
+    if _is_async(given):
         raise InvalidTypeError(
             f"{name_of(given)} is async, and nobody would await what it returns: "
             "stream.consume_async(function) awaits it for each value"
@@ -167,6 +169,15 @@ def async_generator_of(given: Callable[P, R]) -> Callable[P, R]:
 def name_of(function: object) -> str:
     """Return a function's name for an error."""
     return getattr(function, "__qualname__", None) or repr(function)
+
+
+def _is_async(given: object) -> bool:
+    """Return whether a function, or the `__call__` of an object, is async."""
+    # Of most functions the code tells; `inspect` takes as long as half a node.
+    if type(given) is FunctionType and not given.__code__.co_flags & _ASYNC:
+        # Python 3.12 lets programs mark a function as one that returns a coroutine.
+        return hasattr(given, "_is_coroutine_marker") and inspect.iscoroutinefunction(given)
+    return _is(given, inspect.iscoroutinefunction) or _is(given, inspect.isasyncgenfunction)
 
 
 def _is(given: object, kind: Callable[[Any], bool]) -> bool:

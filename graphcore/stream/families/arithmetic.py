@@ -13,8 +13,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from graphcore.errors import InvalidTypeError
-from graphcore.handle import Handle
-from graphcore.node import Active, MutableNode, node_of
+from graphcore.handle import STREAMS
+from graphcore.node import Active, node_of
 from graphcore.operators import arithmetic
 from graphcore.stream.families.base import StreamBase
 from graphcore.stream.typed.operands import (
@@ -52,12 +52,12 @@ class ArithmeticOperators(StreamBase[T]):
     __array_ufunc__ = None
 
     def _binary(self, other: object, function: Callable[[Any, Any], Any]) -> "Stream[Any]":
-        if isinstance(other, Handle | MutableNode):
+        if isinstance(other, STREAMS):
             return self._stream(arithmetic.Binary(self, node_of(other), function))
         return self._stream(arithmetic.BinaryRight(self, other, function))
 
     def _reflected(self, other: object, function: Callable[[Any, Any], Any]) -> "Stream[Any]":
-        if isinstance(other, Handle | MutableNode):
+        if isinstance(other, STREAMS):
             return self._stream(arithmetic.Binary(node_of(other), self, function))
         return self._stream(arithmetic.BinaryLeft(other, self, function))
 

@@ -4,8 +4,8 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from graphcore.errors import InvalidTypeError, InvalidValueError, shorten
-from graphcore.handle import Handle
-from graphcore.node import Active, MutableNode, Passive, construct_now
+from graphcore.handle import STREAMS
+from graphcore.node import Active, Passive, construct_now
 from graphcore.operators import several
 from graphcore.stream.families.arguments import function_of, key_of, several_of
 from graphcore.stream.families.base import StreamBase
@@ -86,7 +86,7 @@ class SeveralOperators(StreamBase[T]):
             if not others:
                 raise InvalidTypeError("join needs a stream and a function")
             *streams, function = others
-            if isinstance(function, Handle | MutableNode):
+            if isinstance(function, STREAMS):
                 raise InvalidTypeError(
                     f"a function is needed, not {function!r}: write join(other, function=f), or "
                     "combine(other), which ticks with the tuple of the values"

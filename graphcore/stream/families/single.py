@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal, SupportsIndex, TypeVar, overload
 
 from graphcore.errors import Failure, InvalidTypeError, InvalidValueError
-from graphcore.handle import Handle
+from graphcore.handle import STREAMS
 from graphcore.node import MutableNode, Passive, node_of
 from graphcore.operators import single
 from graphcore.stream.families.arguments import function_of, whole
@@ -47,7 +47,7 @@ class SingleOperators(StreamBase[T]):
         Raises:
             InvalidTypeError: for a stream: `gate` takes one.
         """
-        if isinstance(predicate, Handle | MutableNode):
+        if isinstance(predicate, STREAMS):
             name = node_of(predicate).name
             raise InvalidTypeError(
                 f"filter takes a function, not the stream {name}: gate(stream) lets values "
@@ -190,7 +190,7 @@ class SingleOperators(StreamBase[T]):
         """
         if not fields:
             raise InvalidTypeError("replace needs at least one field, as in replace(price=0)")
-        streams = {k: v for k, v in fields.items() if isinstance(v, Handle | MutableNode)}
+        streams = {k: v for k, v in fields.items() if isinstance(v, STREAMS)}
         constants = {name: given for name, given in fields.items() if name not in streams}
         others: list[Passive[Any]] = [node_of(each) for each in streams.values()]
         return self._stream(single.Replace(self, tuple(streams), others, constants))
@@ -305,7 +305,7 @@ class SingleOperators(StreamBase[T]):
             InvalidValueError: if `low` is above `high`, or a bound is NaN.
         """
         for name, bound in (("low", low), ("high", high)):
-            if isinstance(bound, Handle | MutableNode):
+            if isinstance(bound, STREAMS):
                 raise InvalidTypeError(f"{name} must be a value, not a stream: use gc.maximum")
             if bound != bound:
                 raise InvalidValueError(f"{name} must not be NaN")

@@ -175,7 +175,7 @@ class Compiled:
         quiet = not any(node.asks_between_cycles for node in nodes)
         self.keeps_states = bool(layout.states) or not (quiet and driver.takes_value)
         self._attributes = [
-            (kept.node, name) for kept in layout.kept for name, _ in (*kept.state, *kept.read)
+            (kept.node, [name for name, _ in (*kept.state, *kept.read)]) for kept in layout.kept
         ]
         variables = [name for kept in layout.kept for _, name in (*kept.state, *kept.read)]
         self._withheld = [kept for kept in layout.kept if kept.working != kept.value]
@@ -225,9 +225,14 @@ class Compiled:
             what: what it is for, as errors name it.
         """
         given: list[Any] = []
-        for index, name in self._attributes:
-            own = attributes_of(nodes[index])
-            given.append(own[name] if name in own else getattr(nodes[index], name))
+        for index, names in self._attributes:
+            own, count = attributes_of(nodes[index]), len(given)
+            try:
+                given += map(own.__getitem__, names)
+            except KeyError:  # the class has some of them
+                given[count:] = [
+                    own[name] if name in own else getattr(nodes[index], name) for name in names
+                ]
         for kept in self._withheld:
             given.append(attributes_of(nodes[kept.node]).pop("value", ABSENT))
         given += (nodes[index].value for index in self._begun)
