@@ -112,8 +112,14 @@ ARROWS = {
         for a, of in ADAPTER.items()
     },
 }
-# operators: a file for each family; frontend: a file for each pass, and what they share
-MOST_FILES = {"graphcore": 20, "graphcore.operators": 20, "graphcore.engine.fused.frontend": 13}
+# operators: a file for each family; frontend: a file for each pass, and what they share; backend:
+# what lowers a kernel, and what loads it with LLVM and without
+MOST_FILES = {
+    "graphcore": 20,
+    "graphcore.operators": 20,
+    "graphcore.engine.fused.frontend": 13,
+    "graphcore.engine.native.backend": 13,
+}
 
 MODULES: dict[str, Path] = {}
 for package, folder in FOLDERS.items():

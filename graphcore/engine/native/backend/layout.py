@@ -4,8 +4,14 @@ A word has 64 bits. The kernel reads the words when it is called, and writes the
 all of its cycles; if it traps, it writes the reason alone.
 """
 
-from graphcore.engine.native.ir import Kernel
+from typing import TYPE_CHECKING
 
+if TYPE_CHECKING:
+    from graphcore.engine.native.ir import Kernel
+
+NAME = "kernel"  # of the function in an object file
+# Of the names of the C library's functions: LLVM must not know what they compute.
+LIBRARY_PREFIX = "graphcore.c."
 # A reason below 0: the ring or list of this number, from -1 down, has no room.
 # A reason from `ROUNDS` down: the call has run as many rounds of loops as one call may; the
 # difference is the reason that names the line.
@@ -38,7 +44,7 @@ class Words:
         count: how many words there are.
     """
 
-    def __init__(self, kernel: Kernel) -> None:
+    def __init__(self, kernel: "Kernel") -> None:
         self.count = _FIRST_SOURCE
         self.sources = [self._take(4) for _ in kernel.start.sources]
         self.due = [self._take(1) for _ in range(kernel.start.alarms)]

@@ -28,6 +28,7 @@ from graphcore.engine.native.backend.layout import (
     CYCLE,
     DIRTY,
     DONE,
+    NAME,
     REASON,
     ROUNDS,
     STATUS,
@@ -72,7 +73,6 @@ from graphcore.engine.native.ir import (
 
 Llvm = Any  # llvmlite carries no types
 
-NAME = "kernel"
 _MOST_ROUNDS = 1 << 19  # of all loops in one call, so that a call is short
 
 

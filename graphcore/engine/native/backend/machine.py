@@ -17,21 +17,20 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import llvmlite
-from llvmlite import binding
 
-from graphcore.engine.native.backend import object_cache
-from graphcore.engine.native.backend.arithmetic import LIBRARY_PREFIX
-from graphcore.engine.native.backend.lanes import lower_lanes
-from graphcore.engine.native.backend.layout import Words
-from graphcore.engine.native.backend.lowering import NAME, lower
-from graphcore.engine.native.backend.varying import Varying
-from graphcore.engine.native.frontend.operations import LIBRARY
-from graphcore.engine.native.ir import Kernel
+from graphcore.engine.native.backend import object_cache, objects
+from graphcore.engine.native.backend.layout import LIBRARY_PREFIX, Words
+
+if TYPE_CHECKING:
+    from graphcore.engine.native.backend.varying import Varying
+    from graphcore.engine.native.ir import Kernel
 
 _MOST_KEPT = 256
+# In /proc/cpuinfo: the lines that do not differ from core to core, or from moment to moment.
+_OF_PROCESSOR = ("vendor_id", "cpu family", "model", "stepping", "flags", "Features", "CPU ")
 # In the text of a kernel: a ring or list; a variable, or a label.
 _ARRAY = re.compile(r"\b(ring|list)='([^']*)'")
 _NAME = re.compile(r"'[^'\s,()]*[:#$][^'\s,()]*'")
@@ -48,33 +47,49 @@ class Code:
     """
 
     def __init__(self, data: bytes, arguments: Sequence[Any]) -> None:
-        module = binding.parse_assembly("")
-        # It owns the code's memory, so it lives as long as this object. It also owns its target
-        # machine, so each engine needs one of its own.
-        self._engine: Any = binding.create_mcjit_compiler(module, _machine())
-        self._engine.add_object_file(binding.ObjectFileRef.from_data(data))
-        self._engine.finalize_object()
-        of = ctypes.CFUNCTYPE(ctypes.c_int64, *arguments)
-        self.run = of(self._engine.get_function_address(NAME))
+        # It owns the code's memory, so it lives as long as this object.
+        self._owner, address = _loaded(data)
+        self.run = ctypes.CFUNCTYPE(ctypes.c_int64, *arguments)(address)
 
 
-def code_of(kernel: Kernel, words: Words) -> Code:
+def _loaded(data: bytes) -> tuple[object, int]:
+    try:
+        return objects.loaded(data, _address_of)
+    except objects.Unloadable:
+        from graphcore.engine.native.backend import llvm  # what it costs, see there
+
+        return llvm.loaded(data, _address_of)
+
+
+def code_of(kernel: "Kernel", words: Words) -> Code:
     """Return the machine code of a kernel: kept, from the cache folder, or compiled."""
-    guarded = _is_guarded()
+    guarded = is_guarded()
     key = _key(kernel, guarded)
-    return _code(key, lambda: lower(kernel, words, guarded), ctypes.c_void_p, ctypes.c_int64)
+
+    def text() -> str:
+        from graphcore.engine.native.backend.lowering import lower
+
+        return lower(kernel, words, guarded)
+
+    return _code(key, text, ctypes.c_void_p, ctypes.c_int64)
 
 
-def code_of_lanes(kernel: Kernel, words: Words, varying: Varying) -> Code:
+def code_of_lanes(kernel: "Kernel", words: Words, varying: "Varying") -> Code:
     """Return the machine code of a kernel for sets side by side."""
-    guarded = _is_guarded()
+    guarded = is_guarded()
     differing = tuple(name in varying.names for name in kernel.carried)
     key = _key(kernel, guarded, differing)
-    arguments = ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p
-    return _code(key, lambda: lower_lanes(kernel, words, guarded, varying), *arguments)
+
+    def text() -> str:
+        from graphcore.engine.native.backend.lanes import lower_lanes
+
+        return lower_lanes(kernel, words, guarded, varying)
+
+    return _code(key, text, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p)
 
 
-def _is_guarded() -> bool:
+def is_guarded() -> bool:
+    """Return whether kernels check the places of items."""
     return bool(os.environ.get("GRAPHCORE_NATIVE_GUARD"))
 
 
@@ -93,7 +108,7 @@ def _code(key: str, text: Callable[[], str], *arguments: Any) -> Code:
     return code
 
 
-def _key(kernel: Kernel, guarded: bool, differing: tuple[bool, ...] = ()) -> str:
+def _key(kernel: "Kernel", guarded: bool, differing: tuple[bool, ...] = ()) -> str:
     """Return a hash of all that the code depends on; names count by where they first come.
 
     Names have the serial numbers of nodes, so graphs of one shape differ in them.
@@ -113,39 +128,23 @@ def _key(kernel: Kernel, guarded: bool, differing: tuple[bool, ...] = ()) -> str
 
 
 def _compiled(text: str) -> bytes:
-    machine = _machine()
-    module = binding.parse_assembly(text)
-    module.verify()
-    options = binding.create_pipeline_tuning_options(speed_level=2)
-    builder = binding.create_pass_builder(machine, options)
-    builder.getModulePassManager().run(module, builder)
-    data: bytes = machine.emit_object(module)
-    return data
+    from graphcore.engine.native.backend import llvm
+
+    return llvm.compiled(text, _address_of)
 
 
-def _machine() -> Any:
-    _prepare()
-    return binding.Target.from_default_triple().create_target_machine(
-        cpu=binding.get_host_cpu_name(),
-        features=binding.get_host_cpu_features().flatten(),
-        opt=2,
-        jit=True,
-    )
+def _address_of(name: str) -> int:
+    """Return the address of a function of the C library, by its name in object files."""
+    if name == "memmove":
+        function: Any = ctypes.memmove
+    else:
+        function = getattr(_c_library(), name.removeprefix(LIBRARY_PREFIX))
+    address = ctypes.cast(function, ctypes.c_void_p).value
+    assert address is not None
+    return address
 
 
 @cache
-def _prepare() -> None:
-    """Have LLVM know this processor, and the functions of the C library."""
-    binding.initialize_native_target()
-    binding.initialize_native_asmprinter()
-    library = _c_library()
-    for name in (*LIBRARY, "pow"):
-        address = ctypes.cast(getattr(library, name), ctypes.c_void_p).value
-        binding.add_symbol(f"{LIBRARY_PREFIX}{name}", address)
-    binding.add_symbol("memmove", ctypes.cast(ctypes.memmove, ctypes.c_void_p).value)
-    binding.add_symbol("fmod", ctypes.cast(library.fmod, ctypes.c_void_p).value)
-
-
 def _c_library() -> ctypes.CDLL:
     """Return the library whose functions Python's own `math` calls."""
     names = {"linux": "libm.so.6", "win32": "ucrtbase"}
@@ -161,6 +160,19 @@ def _about() -> str:
     digest = hashlib.sha256()
     for path in sorted(Path(__file__).parents[1].rglob("*.py")):
         digest.update(path.read_bytes())
-    features = binding.get_host_cpu_features().flatten()
-    about = (llvmlite.__version__, sys.platform, binding.get_host_cpu_name(), features)
-    return f"{about} {digest.hexdigest()}"
+    return f"{llvmlite.__version__} {sys.platform} {_processor()} {digest.hexdigest()}"
+
+
+def _processor() -> str:
+    """Return the processor and what it can do, from Linux without loading LLVM."""
+    try:
+        with open("/proc/cpuinfo") as file:
+            told = file.read(16_384).partition("\n\n")[0]
+    except OSError:
+        told = ""
+    lines = [line for line in told.splitlines() if line.startswith(_OF_PROCESSOR)]
+    if not any(line.startswith(("flags", "Features")) for line in lines):
+        from graphcore.engine.native.backend import llvm
+
+        return llvm.processor()
+    return "\n".join(lines)

@@ -1,7 +1,8 @@
 """Object files in the user's cache folder, each with a checksum.
 
 ``GRAPHCORE_CACHE`` names another folder; if it is empty, nothing is read or written. A folder that
-cannot be written is logged once, and a damaged file counts as missing.
+cannot be written is logged once, and a damaged file counts as missing. So does one that another
+user wrote or may write, because the process runs what is in it.
 """
 
 import hashlib
@@ -10,6 +11,7 @@ import os
 import sys
 import tempfile
 from pathlib import Path
+from stat import S_IWGRP, S_IWOTH
 
 _logger = logging.getLogger(__name__)
 _DIGEST = hashlib.sha256().digest_size
@@ -37,11 +39,18 @@ def read(key: str) -> bytes | None:
     if where is None:
         return None
     try:
-        stored = (where / key).read_bytes()
+        with (where / key).open("rb") as file:
+            stored = file.read() if _is_trusted(os.fstat(file.fileno())) else b""
     except OSError:
         return None
     digest, data = stored[:_DIGEST], stored[_DIGEST:]
     return data if hashlib.sha256(data).digest() == digest else None
+
+
+def _is_trusted(status: os.stat_result) -> bool:
+    if sys.platform == "win32":
+        return True  # the folder belongs to the user's profile
+    return status.st_uid in (os.geteuid(), 0) and not status.st_mode & (S_IWGRP | S_IWOTH)
 
 
 def write(key: str, data: bytes) -> None:
