@@ -194,6 +194,10 @@ class Pace(MutableNode[T]):
     next_time: int = state(-1)
     dropped: int = state(0)
     left: int = state(0)
+    label: str = state("")
+
+    def start(self, state: GraphState) -> None:
+        self.label = self.name
 
     def cycle(self, state: GraphState) -> bool:
         if state.ticked(self.source):
@@ -218,11 +222,11 @@ class Pace(MutableNode[T]):
 
     def _make_room(self) -> None:
         if self.on_full == "raise":
-            raise RunError(f"{self.name}: more than {self.capacity} values wait for their turn")
+            raise RunError(f"{self.label}: more than {self.capacity} values wait for their turn")
         if not self.dropped:
             kind = self.on_full.removeprefix("drop_")
             text = "%s: more than %d values wait for their turn; the %s are dropped"
-            _logger.warning(text, self.name, self.capacity, kind)
+            _logger.warning(text, self.label, self.capacity, kind)
         self.dropped += 1
         if self.on_full == "drop_oldest":
             self.waiting.popleft()

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import graphcore as gc
 
 FACTOR = 2.5
+LEVELS = (0, 1.5, True)
 
 
 class Pair(NamedTuple):
@@ -62,6 +63,22 @@ class Either(gc.MutableNode[float]):
             value = self.second.value
         self.value = value
         return value > 0
+
+
+@gc.node
+class Smoothed(gc.MutableNode[float]):
+    """Adds up a list, as many moving averages that people write do."""
+
+    source: gc.Active[float]
+    recent: list[float] = gc.state(factory=list)
+
+    def cycle(self, state: gc.GraphState) -> bool:
+        self.recent.append(self.source.value)
+        if len(self.recent) > 5:
+            self.recent.pop(0)
+        spread = max(self.recent) - min(self.recent)
+        self.value = sum(self.recent) / len(self.recent) + spread * any(self.recent)
+        return True
 
 
 @gc.node
@@ -214,6 +231,26 @@ def split(x: float) -> tuple[float, float]:
     return whole, x - whole
 
 
+def horner(x: float) -> float:
+    total = 0.0
+    for factor in (0.5, -1.0, 2.0, x):
+        if factor > 1e6:
+            break
+        if factor == x:
+            continue
+        total = total * x + factor
+    return total
+
+
+def caught(x: float) -> float:
+    try:
+        found = 1 / x
+    except ZeroDivisionError:
+        return -1.0
+    else:
+        return found * 2
+
+
 def sign(x: float) -> int:
     if x > 0:
         return 1
@@ -266,6 +303,20 @@ MAPS: list[Callable[[Any], Any]] = [
     lambda x: 1 if x > 0 else False,
     lambda x: None if x > 2 else x,
     lambda x: sign(x),
+    lambda x: round(x, 2),
+    lambda x: round(x, 0) if x > 0 else round(x, 1),
+    lambda x: sum((x, 1.5, x / 2)),
+    lambda x: max((x, 0)) + min([x, x, 1]),
+    lambda x: x in (1, 2.5, -1),
+    lambda x: x not in LEVELS,
+    lambda x: divmod(x, 3)[0] - divmod(x, 0.7)[1],
+    lambda x: -1 < x <= abs(x) < 2 + abs(x) / 2,
+    lambda x: math.ldexp(*math.frexp(x)) if math.isfinite(x) else x,
+    lambda x: math.erf(x) + math.radians(x),
+    lambda x: LEVELS[int(x)] if abs(x) < 3 else x,
+    lambda x: any((x > 2, x < -1)) and all([x, x < 9]),
+    horner,
+    caught,
     longer,
     sign,
     abs,
@@ -302,12 +353,17 @@ JOINS: list[Callable[[Any, Any], Any]] = [
 ]
 
 
+def minus_each(one: float, other: float) -> float:
+    return one - other
+
+
 def minus(pair: tuple[float, float]) -> float:
     one, other = pair
     return one - other
 
 
 FIGURES = ["mean", "std", "sum", "min", "max", "count", "var", "median", "skew", "first", "zscore"]
+FIGURES += ["product"]
 ORDERED: list[Callable[[Any], Any]] = [
     lambda window: window.median(),
     lambda window: window.quantile(0.3),
@@ -333,6 +389,15 @@ TOGETHER: list[Callable[[Any, Any], Any]] = [
     lambda one, other: one.merge_first(other),
     lambda one, other: one.delay_until(other),
     lambda one, other: one.sample(other),
+    lambda one, other: gc.maximum(one, other),
+    lambda one, other: gc.total(one, other, one),
+    lambda one, other: gc.average(other, one),
+    lambda one, other: gc.any_of(one, other),
+    lambda one, other: gc.race(one, other),
+    lambda one, other: one.pairwise().starmap(minus_each),
+    lambda one, other: one.with_latest(other).unzip(2)[1],
+    lambda one, other: one.drop_small_change(0.5),
+    lambda one, other: gc.Stream(Smoothed(one)),
 ]
 
 

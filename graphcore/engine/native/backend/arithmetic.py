@@ -99,9 +99,30 @@ class Arithmetic:
     def _compare(self, word: str, sign: str, x: Llvm, y: Llvm) -> Llvm:
         if word == "int":
             return self.build.icmp_signed(sign, x, y)
+        if word == "mixed":
+            return self._compare_mixed(sign, x, y)
         if sign == "!=":
             return self.build.fcmp_unordered(sign, x, y)
         return self.build.fcmp_ordered(sign, x, y)
+
+    def _compare_mixed(self, sign: str, x: Llvm, y: Llvm) -> Llvm:
+        """Write the exact comparison of an integer with a float.
+
+        The integer as a float is on the same side of `y` as the integer, or equal to `y`. Then `y`
+        is whole: 2^63, or an integer of 64 bits.
+        """
+        b, end = self.build, self._float(2.0**63)
+        rounded = self.float_of_int(x)
+        alike = b.fcmp_ordered("==", rounded, y)
+        short = b.and_(alike, b.fcmp_ordered("<", y, end))
+        whole = b.fptosi(self.select(short, y, self._float(0.0)), self._type(Kind.INT))
+        equal = b.and_(short, b.icmp_signed("==", x, whole))
+        if sign == "==":
+            return equal
+        if sign == "!=":
+            return b.not_(equal)
+        beside = self.select(short, b.icmp_signed(sign, x, whole), self._bit("<" in sign))
+        return self.select(alike, beside, b.fcmp_ordered(sign, rounded, y))
 
     # Integers
 
@@ -116,6 +137,11 @@ class Arithmetic:
     def int_abs(self, x: Llvm) -> Llvm:
         """Write ``abs(x)``."""
         return self.select(self.build.icmp_signed("<", x, self._int(0)), self.int_negate(x), x)
+
+    def int_round(self, x: Llvm, digits: Llvm) -> Llvm:
+        """Write ``round(x, digits)`` for digits after the point."""
+        self._trap_if(self.build.icmp_signed("<", digits, self._int(0)))
+        return x
 
     def int_and(self, x: Llvm, y: Llvm) -> Llvm:
         """Write ``x & y``."""
@@ -280,6 +306,101 @@ class Arithmetic:
         odd = b.fcmp_unordered("!=", self._intrinsic("floor", half), half)
         return self.select(b.and_(below, odd), b.fneg(raised), raised)
 
+    def float_remainder(self, x: Llvm, y: Llvm) -> Llvm:
+        """Write ``math.fmod(x, y)``."""
+        self._trap_if_zero(y)
+        self._trap_if(self.is_infinite(x))
+        return self.build.frem(x, y)
+
+    def float_round(self, x: Llvm, digits: Llvm) -> Llvm:
+        """Write ``round(x, digits)`` for up to 22 digits after the point.
+
+        CPython rounds the exact value to digits, half to even, and reads these digits as a float.
+        Here ``x * 10**digits`` is the sum of two floats, exactly; the integer next to that sum is
+        divided by ``10**digits``, which is a float as well, so one rounding is left.
+        """
+        b, half = self.build, self._float(0.5)
+        self._trap_if(b.icmp_unsigned(">", digits, self._int(22)))
+        power = self._float(1.0)
+        for place in range(5):
+            bit = b.icmp_signed("!=", b.and_(digits, self._int(1 << place)), self._int(0))
+            factor = self.select(bit, self._float(float(10 ** (1 << place))), self._float(1.0))
+            power = b.fmul(power, factor)
+        size = self._intrinsic("fabs", x)
+        # Without digits after the point, infinite, or nan: as it is.
+        has_digits = b.fcmp_ordered("<", size, self._float(2.0**52))
+        size = self.select(has_digits, size, self._float(0.0))
+        high, low = self._exact_product(size, power)
+        self._trap_if(b.fcmp_ordered(">=", high, self._float(2.0**52)))
+        whole = self._intrinsic("roundeven", high)
+        rest = b.fsub(high, whole)
+        zero, one = self._float(0.0), self._float(1.0)
+        up = b.and_(b.fcmp_ordered("==", rest, half), b.fcmp_ordered(">", low, zero))
+        down = b.and_(b.fcmp_ordered("==", rest, b.fneg(half)), b.fcmp_ordered("<", low, zero))
+        whole = b.fadd(whole, self.select(up, one, zero))
+        whole = b.fsub(whole, self.select(down, one, zero))
+        rounded = self._intrinsic("copysign", b.fdiv(whole, power), x)
+        return self.select(has_digits, rounded, x)
+
+    def _exact_product(self, x: Llvm, y: Llvm) -> tuple[Llvm, Llvm]:
+        """Write a product as the sum of two floats (Dekker), of factors that are not very great."""
+        b = self.build
+        product = b.fmul(x, y)
+        halves = []
+        for each in (x, y):
+            spread = b.fmul(each, self._float(2.0**27 + 1))
+            high = b.fsub(spread, b.fsub(spread, each))
+            halves.append((high, b.fsub(each, high)))
+        (one, one_low), (other, other_low) = halves
+        rest = b.fsub(b.fmul(one, other), product)
+        rest = b.fadd(b.fadd(rest, b.fmul(one, other_low)), b.fmul(one_low, other))
+        return product, b.fadd(rest, b.fmul(one_low, other_low))
+
+    def mantissa(self, x: Llvm) -> Llvm:
+        """Write ``math.frexp(x)[0]``."""
+        b = self.build
+        plain, bits, _ = self._of_parts(x)
+        kept = b.and_(bits, self._int(~(0x7FF << 52)))
+        found = b.bitcast(b.or_(kept, self._int(1022 << 52)), self._type(Kind.FLOAT))
+        return self.select(plain, found, x)
+
+    def exponent(self, x: Llvm) -> Llvm:
+        """Write ``math.frexp(x)[1]``."""
+        plain, _, exponent = self._of_parts(x)
+        return self.select(plain, exponent, self._int(0))
+
+    def _of_parts(self, x: Llvm) -> tuple[Llvm, Llvm, Llvm]:
+        """Write whether `x` is finite and not 0, its bits if scaled to be normal, its exponent."""
+        b = self.build
+        size = self._intrinsic("fabs", x)
+        plain = b.and_(self.is_finite(x), b.fcmp_ordered(">", size, self._float(0.0)))
+        small = b.fcmp_ordered("<", size, self._float(_SMALLEST_NORMAL))
+        factor = self.select(small, self._float(2.0**54), self._float(1.0))
+        bits = b.bitcast(b.fmul(x, factor), self._type(Kind.INT))
+        exponent = b.and_(b.lshr(bits, self._int(52)), self._int(0x7FF))
+        return plain, bits, b.sub(exponent, self.select(small, self._int(1076), self._int(1022)))
+
+    def scale(self, x: Llvm, power: Llvm) -> Llvm:
+        """Write ``math.ldexp(x, power)``.
+
+        The last of up to three products with powers of 2 is the only one that rounds.
+        """
+        b, least, most = self.build, self._int(-1022), self._int(1023)
+        result = x
+        for _ in range(2):
+            up = b.icmp_signed(">", power, most)
+            down = b.icmp_signed("<", power, least)
+            factor = self.select(down, self._float(2.0**-969), self._float(1.0))
+            result = b.fmul(result, self.select(up, self._float(2.0**1023), factor))
+            change = self.select(down, self._int(-969), self._int(0))
+            power = b.sub(power, self.select(up, most, change))
+        power = self.select(b.icmp_signed("<", power, least), least, power)
+        power = self.select(b.icmp_signed(">", power, most), most, power)
+        bits = b.shl(b.add(power, most), self._int(52))
+        result = b.fmul(result, b.bitcast(bits, self._type(Kind.FLOAT)))
+        self._trap_if(b.and_(self.is_infinite(result), self.is_finite(x)))
+        return result
+
     def float_negate(self, x: Llvm) -> Llvm:
         """Write ``-x``."""
         return self.build.fneg(x)
@@ -324,6 +445,9 @@ class Arithmetic:
 
     def _type(self, kind: Kind) -> Llvm:
         return type_of(kind, self._lanes)
+
+    def _bit(self, value: bool) -> Llvm:
+        return constant(Kind.BOOL, value, self._lanes)
 
     def _int(self, value: int) -> Llvm:
         return constant(Kind.INT, value, self._lanes)

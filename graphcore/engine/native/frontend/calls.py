@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from functools import partial
 from inspect import CO_ASYNC_GENERATOR, CO_COROUTINE, CO_GENERATOR, CO_VARARGS, CO_VARKEYWORDS
 from types import BuiltinFunctionType, FunctionType
+from typing import Any
 
 from graphcore.engine.fused.frontend.source import file_of
-from graphcore.engine.native.frontend import heaps, operations
+from graphcore.engine.native.frontend import heaps, operations, sums
 from graphcore.engine.native.frontend.expressions import Expressions
 from graphcore.engine.native.frontend.operations import Untranslated
 from graphcore.engine.native.frontend.records import defaults_of, fields_of
@@ -62,8 +63,6 @@ class Calls(Expressions):
 
     def call(self, node: ast.Call, scope: Scope, out: Out) -> Value:
         """Return the value of a call."""
-        if any(isinstance(each, ast.Starred) for each in node.args):
-            raise Untranslated("a call with a star")
         if isinstance(node.func, ast.Attribute):
             owner = self.value(node.func.value, scope, out)
             if node.keywords:
@@ -91,11 +90,12 @@ class Calls(Expressions):
         """Return a new record."""
         names = fields_of(cls)
         keywords = [each.arg for each in node.keywords]
-        if len(node.args) > len(names) or not set(keywords) <= set(names[len(node.args) :]):
-            raise Untranslated(f"a call of {cls.__name__} with other arguments")
         nodes = [*node.args, *(each.value for each in node.keywords)]
-        values = self.operands(nodes, scope, out)
-        given = dict(zip([*names[: len(node.args)], *keywords], values, strict=True))
+        values = self.unpacked(nodes, scope, out)
+        count = len(values) - len(keywords)
+        if count > len(names) or not set(keywords) <= set(names[count:]):
+            raise Untranslated(f"a call of {cls.__name__} with other arguments")
+        given = dict(zip([*names[:count], *keywords], values, strict=True))
         defaults = defaults_of(cls)
         for name in names:
             if name not in given:
@@ -121,7 +121,7 @@ class Calls(Expressions):
                 function is builtins.hasattr or function is builtins.getattr
             ):
                 return self._attribute_of(function, given, attribute, default, scope, out)
-        arguments = self.operands(node.args, scope, out)
+        arguments = self.unpacked(node.args, scope, out)
         if isinstance(function, FunctionType):
             return self._inline(node, known, arguments, scope, out)
         if type(function) is BuiltinFunctionType and arguments:
@@ -133,9 +133,8 @@ class Calls(Expressions):
                     out.append(Insert(ring, place, self.parts(ring, item)))
                     return NOTHING
             if function in _OF_HEAPS and isinstance(arguments[0], Ring) and arguments[0].is_list:
-                name = function.__name__
-                same = Known(getattr(heaps, name), ("heap", name), lambda: getattr(heaps, name))
-                return self._inline(node, same, arguments, scope, out)
+                same = getattr(heaps, function.__name__)
+                return self._inline(node, _own(same), arguments, scope, out)
         if function is builtins.type and len(arguments) == 1:
             kind = self.scalar(arguments[0]).kind
             of = _TYPES[kind]
@@ -144,16 +143,53 @@ class Calls(Expressions):
             return self._length(arguments[0])
         if function is builtins.isinstance and len(arguments) == 2:
             return self._is_instance(arguments[0], arguments[1], name, out)
+        if len(arguments) == 1:
+            found = self._of_sequence(node, function, arguments[0], scope, out)
+            if found is not None:
+                return found
         if (function is builtins.min or function is builtins.max) and len(arguments) > 1:
             return self._extreme(function is builtins.max, arguments, name, out)
 
         def build(given: list[Value], _: Out) -> Value:
-            found = operations.call(function, [self.scalar(each) for each in given])
+            numbers = [self.scalar(each) for each in given]
+            pair = operations.pair(function, numbers)
+            if pair is not None:
+                return Group(pair)
+            found = operations.call(function, numbers)
             if found is None:
                 raise Untranslated(f"a call of {getattr(function, '__name__', 'an object')}")
             return found
 
         return self.each_kind(arguments, build, name, out)
+
+    def _of_sequence(
+        self, node: ast.Call, function: object, given: Value, scope: Scope, out: Out
+    ) -> Value | None:
+        """Return what a builtin makes of a tuple, list or deque; `None` for others."""
+        sequence = self.as_tuple(given, out)
+        if isinstance(sequence, Group) and sequence.has_items:
+            items: Sequence[Value] = sequence.items
+            if function is builtins.tuple or function is builtins.list:
+                return Group(tuple(items), list if function is builtins.list else tuple)
+            if items and (function is builtins.min or function is builtins.max):
+                name = self.place(node, scope)
+                return self._extreme(function is builtins.max, items, name, out)
+            kinds = {each.kind if isinstance(each, Expr) else Kind.OTHER for each in items}
+        elif isinstance(sequence, Ring):
+            kinds = self.variables.kinds.get(ring_item(sequence.name), set())
+            if not kinds:
+                raise Unsettled(sequence.name)
+        else:
+            return None
+        inlined = sums.FUNCTIONS.get(function)
+        if function is builtins.sum:
+            if kinds == {Kind.FLOAT}:
+                inlined = sums.sum_of_floats
+            elif kinds <= {Kind.BOOL, Kind.INT}:
+                inlined = sums.sum_of_integers
+        if inlined is None:
+            return None
+        return self._inline(node, _own(inlined), [sequence], scope, out)
 
     def _attribute_of(
         self,
@@ -185,7 +221,7 @@ class Calls(Expressions):
         match value:
             case Ring(name) | Appended(name):
                 return Length(Kind.INT, name)
-            case Group(items) if value.is_tuple:
+            case Group(items) if value.has_items:
                 return Const(Kind.INT, len(items))
         raise Untranslated("a call of len")
 
@@ -332,9 +368,8 @@ class Calls(Expressions):
             values,
             prefix,
             known,
-            None,
-            (f"{prefix}.end", f"{prefix}.return"),
-            scope.depth + 1,
+            result=(f"{prefix}.end", f"{prefix}.return"),
+            depth=scope.depth + 1,
         )
         if isinstance(tree, ast.Lambda):
             return self.value(tree.body, inner, out)
@@ -358,6 +393,11 @@ class Calls(Expressions):
     def block(self, body: Sequence[ast.stmt], scope: Scope, out: list[Statement]) -> bool:
         """Write statements; return whether the last one leads elsewhere."""
         raise NotImplementedError
+
+
+def _own(function: Any) -> Known:
+    """Return a function of this package that stands for one of Python's."""
+    return Known(function, ("own", function.__name__), lambda: function)
 
 
 def _check(body: Sequence[ast.AST], name: str) -> None:

@@ -65,7 +65,7 @@ class Conditions(Values):
             case Ring(ring):
                 return Op(Kind.BOOL, "int !=", (Length(Kind.INT, ring), Const(Kind.INT, 0)))
             case Group(items):
-                return Const(Kind.BOOL, bool(items) or not value.is_tuple)
+                return Const(Kind.BOOL, bool(items) or not value.has_items)
             case Several():
                 found = self.each_kind(
                     [value],
@@ -118,12 +118,12 @@ class Conditions(Values):
         scope: Scope,
         out: Out,
     ) -> Expr:
-        # Later operands of a chain may stay unevaluated in Python; here they only trap early.
         if len(others) == 1 and isinstance(comparisons[0], ast.Is | ast.IsNot):
             return self._identity(node, left, comparisons[0], others[0], scope, out)
         nodes = [left, *others]
-        if len(others) > 1 and not all(map(_is_plain, nodes)):
-            raise Untranslated("a chain of comparisons with calls")
+        if not all(map(_is_plain, nodes[2:])):
+            return self._chain(node, comparisons, nodes, scope, out)
+        # Later operands of this chain may stay unevaluated in Python; here they only trap early.
         values = self.operands(nodes, scope, out)
         tests: list[Expr] = []
         for number, operator in enumerate(comparisons):
@@ -135,7 +135,42 @@ class Conditions(Values):
             whole = Lazy(Kind.BOOL, True, whole, each)
         return whole
 
+    def _chain(
+        self,
+        node: ast.expr,
+        comparisons: Sequence[ast.cmpop],
+        nodes: Sequence[ast.expr],
+        scope: Scope,
+        out: Out,
+    ) -> Expr:
+        """Return the test of a chain whose later operands have to stay unevaluated."""
+        name = self.place(node, scope)
+        held = f"{name}h"
+
+        def compared(number: int, left: Value, right: Value, inner: Out) -> None:
+            build = partial(self._compared, comparisons[number])
+            found = self.each_kind([left, right], build, f"{name}c{number}", inner)
+            self.variables.assign(held, found, inner)
+            if number + 1 < len(comparisons):
+                body, _ = self.fork(partial(follow, number + 1, right), go_on)
+                test = self.scalar(self.variables.read(held, inner, self.traps))
+                inner.append(If(test, body))
+
+        def follow(number: int, left: Value, inner: Out) -> None:
+            right = self.value(nodes[number + 1], scope, inner)
+            compared(number, left, self.kept(right, f"{name}r{number}", inner), inner)
+
+        first, second = (
+            self.kept(each, f"{name}o{at}", out)
+            for at, each in enumerate(self.operands(nodes[:2], scope, out))
+        )
+        compared(0, first, second, out)
+        return self.scalar(self.variables.read(held, out, self.traps))
+
     def _compared(self, operator: ast.cmpop, given: list[Value], out: Out) -> Value:
+        if isinstance(operator, ast.In | ast.NotIn):
+            found = self._is_in(given[0], self.as_tuple(given[1], out), out)
+            return found if isinstance(operator, ast.In) else operations.negate(found)
         match given:
             case [Group() as one, Group() as other] if one.of is tuple is other.of:
                 before, equal = self._tuples(one, other, out)
@@ -147,6 +182,25 @@ class Conditions(Values):
                     case ast.NotEq():
                         return operations.negate(equal)
         return operations.compare(operator, *map(self.scalar, given))
+
+    def _is_in(self, value: Value, sequence: Value, out: Out) -> Expr:
+        """Return the test of whether an item is the same object as a value or equal to it.
+
+        Only a NaN is the same without being equal, so that is left to Python.
+        """
+        if not isinstance(sequence, Group) or not sequence.has_items:
+            raise Untranslated("a search in what is no tuple")
+        one = self.scalar(value)
+        found: Expr = Const(Kind.BOOL, False)
+        for item in sequence.items:
+            other = self.scalar(item)
+            if _is_number(one) and _is_number(other):
+                found = _lazy(False, found, operations.compare(ast.Eq(), one, other))
+            elif one.kind is Kind.NONE is other.kind:
+                return Const(Kind.BOOL, True)
+        if one.kind is Kind.FLOAT:
+            self.traps.trap_if(Op(Kind.BOOL, "is_nan", (one,)), "a search for NaN", out)
+        return found
 
     def _tuples(self, one: Group, other: Group, out: Out) -> tuple[Expr, Expr]:
         """Return the tests of ``one < other`` and ``one == other``: the first difference decides.

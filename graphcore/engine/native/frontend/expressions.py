@@ -62,25 +62,40 @@ class Expressions(Conditions):
                 return self._choice(node, self.test(test, scope, out), body, orelse, scope, out)
             case ast.Tuple(items):
                 return self.tuple(node, items, scope, out)
+            case ast.List(items):
+                return self.tuple(node, items, scope, out, list)
             case ast.Subscript():
                 return self._subscript(node, scope, out)
             case ast.Call():
                 return self.call(node, scope, out)
         raise Untranslated(f"an expression of the kind {type(node).__name__}")
 
-    def tuple(self, node: ast.expr, items: Sequence[ast.expr], scope: Scope, out: Out) -> Value:
-        """Return a tuple of some expressions."""
+    def tuple(
+        self,
+        node: ast.expr,
+        items: Sequence[ast.expr],
+        scope: Scope,
+        out: Out,
+        of: type = tuple,
+    ) -> Value:
+        """Return a tuple or list of some expressions."""
         items = [part for each in items for part in _unpacked(each)]
+        values = tuple(self.unpacked(items, scope, out))
+        return self.kept(Group(values, of), self.place(node, scope), out)
+
+    def unpacked(self, items: Sequence[ast.expr], scope: Scope, out: Out) -> list[Value]:
+        """Return the values of expressions, and in place of one with a star its items."""
         given = [each.value if isinstance(each, ast.Starred) else each for each in items]
         values: list[Value] = []
         for each, value in zip(items, self.operands(given, scope, out), strict=True):
             if not isinstance(each, ast.Starred):
                 values.append(value)
-            elif isinstance(value, Group) and value.is_tuple:
-                values += value.items
-            else:
+                continue
+            sequence = self.as_tuple(value, out)
+            if not isinstance(sequence, Group) or not sequence.has_items:
                 raise Untranslated("a star before what is no tuple")
-        return self.kept(Group(tuple(values)), self.place(node, scope), out)
+            values += sequence.items
+        return values
 
     def _field(self, name: str, given: list[Value], _: Out) -> Value:
         match given:
@@ -194,13 +209,15 @@ class Expressions(Conditions):
     def _subscript(self, node: ast.Subscript, scope: Scope, out: Out) -> Value:
         owner = self.as_tuple(self.value(node.value, scope, out), out)
         index = self.value(node.slice, scope, out)
-        if isinstance(owner, Known) and isinstance(owner.value, dict | list | tuple):
+        if isinstance(owner, Known) and isinstance(owner.value, dict | list):
             raise Untranslated("an item of an object")
         match owner, index:
-            case Group(items), Const(Kind.INT, place) if owner.is_tuple and -len(
+            case Group(items), Const(Kind.INT, place) if owner.has_items and -len(
                 items
             ) <= place < len(items):
                 return items[int(place)]
+            case Group(items), Expr(Kind.INT) if owner.has_items and items:
+                return self._one_of(items, index, self.place(node, scope), out)
             case Delivered(kinds), Const(Kind.INT, place):
                 kind = kinds[int(place)]
                 if kind is Kind.OTHER:
@@ -209,6 +226,29 @@ class Expressions(Conditions):
             case Ring(ring), Expr(Kind.INT):
                 return self.item(ring, index, f"{self.place(node, scope)}", out)
         raise Untranslated("an item")
+
+    def _one_of(self, items: Sequence[Value], given: Expr, name: str, out: Out) -> Value:
+        """Return the item at a place that the kernel computes."""
+        place = self.kept(given, f"{name}p", out)
+        assert isinstance(place, Expr)
+        count = len(items)
+
+        def is_at(number: int) -> Expr:
+            one, other = (
+                Op(Kind.BOOL, "int ==", (place, Const(Kind.INT, each)))
+                for each in (number, number - count)
+            )
+            return Op(Kind.BOOL, "bool_or", (one, other))
+
+        def outside(_: Out) -> None:
+            raise Untranslated("an item that a tuple does not have")
+
+        writes = [partial(self.variables.assign, name, each) for each in items]
+        *bodies, chosen = self.fork(*writes, outside)
+        for number, body in reversed(list(enumerate(bodies))):
+            chosen = (If(is_at(number), body, chosen),)
+        out += chosen
+        return self.variables.read(name, out, self.traps)
 
 
 def _unpacked(node: ast.expr) -> list[ast.expr]:

@@ -1,8 +1,8 @@
 """Which operation of the kernel does what an operator or function of Python does, for known kinds.
 
 The operations follow CPython exactly, or trap: integers that leave 64 bits, a divisor of zero, an
-integer beyond 2^53 where Python compares or divides exactly, and whatever a function of `math`
-gives that is not finite, because Python may raise an error for it.
+integer beyond 2^53 where Python divides exactly, and whatever a function of `math` gives that is
+not finite, because Python may raise an error for it.
 """
 
 import ast
@@ -38,6 +38,7 @@ _COMPARISONS = {
     ast.Eq: "==",
     ast.NotEq: "!=",
 }
+_FLIPPED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "==": "==", "!=": "!="}
 _COMPARED: dict[str, Callable[[Any, Any], bool]] = {
     "<": operators.lt,
     "<=": operators.le,
@@ -52,7 +53,7 @@ _MOST_POWER = 64
 LIBRARY = (
     *("exp", "expm1", "log", "log2", "log10", "log1p"),
     *("sin", "cos", "tan", "asin", "acos", "atan", "sinh", "cosh", "tanh", "asinh", "acosh"),
-    *("atanh", "atan2"),
+    *("atanh", "atan2", "erf", "erfc", "cbrt", "exp2"),
 )
 
 
@@ -94,7 +95,11 @@ def compare(operator: ast.cmpop, left: Expr, right: Expr) -> Expr:
         return Const(Kind.BOOL, _COMPARED[sign](left.value, right.value))
     if left.kind is right.kind is Kind.INT:
         return Op(Kind.BOOL, f"int {sign}", (left, right))
-    return Op(Kind.BOOL, f"float {sign}", (exact(left), exact(right)))
+    if left.kind is right.kind or _is_small(left) or _is_small(right):
+        return Op(Kind.BOOL, f"float {sign}", (as_float(left), as_float(right)))
+    if left.kind is Kind.INT:
+        return Op(Kind.BOOL, f"mixed {sign}", (left, right))
+    return Op(Kind.BOOL, f"mixed {_FLIPPED[sign]}", (right, left))
 
 
 def unary(operator: ast.unaryop, given: Expr) -> Expr:
@@ -162,9 +167,14 @@ def exact(given: Expr) -> Expr:
     value = number(given)
     if value.kind is Kind.FLOAT:
         return value
-    if isinstance(value, Const) and abs(value.value) <= _EXACT:
-        return Const(Kind.FLOAT, float(value.value))
+    if _is_small(value):
+        return as_float(value)
     return Op(Kind.FLOAT, "exact_float_of_int", (value,))
+
+
+def _is_small(value: Expr) -> bool:
+    """Return whether a number is an integer that is known, and that a float holds exactly."""
+    return isinstance(value, Const) and value.kind is Kind.INT and abs(value.value) <= _EXACT
 
 
 def _word(value: Expr) -> str:
@@ -219,11 +229,32 @@ def _floats(name: str) -> Callable[..., Expr]:
     return lambda *given: Op(Kind.FLOAT, name, tuple(map(as_float, given)))
 
 
+def _round_to(given: Expr, digits: Expr) -> Expr:
+    value = number(given)
+    if digits.kind is not Kind.INT:
+        raise Untranslated("a call of round with digits that are no integer")
+    return Op(value.kind, f"{_word(value)}_round", (value, digits))
+
+
+def _times(factor: float) -> Callable[[Expr], Expr]:
+    def scale(given: Expr) -> Expr:
+        return Op(Kind.FLOAT, "float_multiply", (as_float(given), Const(Kind.FLOAT, factor)))
+
+    return scale
+
+
+def _scaled(given: Expr, power: Expr) -> Expr:
+    if power.kind is not Kind.INT:
+        raise Untranslated("a call of ldexp with a power that is no integer")
+    return Op(Kind.FLOAT, "scale", (as_float(given), power))
+
+
 # What a function of Python is, by the number of its arguments.
 FUNCTIONS: dict[Any, tuple[int, Callable[..., Expr]]] = {
     float: (1, _float),
     int: (1, _int),
     abs: (1, _abs),
+    operators.abs: (1, _abs),
     round: (1, _rounded("round_half_even")),
     math.floor: (1, _rounded("floor")),
     math.ceil: (1, _rounded("ceil")),
@@ -235,6 +266,10 @@ FUNCTIONS: dict[Any, tuple[int, Callable[..., Expr]]] = {
     math.isinf: (1, _tested("is_infinite")),
     math.isfinite: (1, _tested("is_finite")),
     math.pow: (2, _floats("float_power")),
+    math.fmod: (2, _floats("float_remainder")),
+    math.ldexp: (2, _scaled),
+    math.degrees: (1, _times(180.0 / math.pi)),
+    math.radians: (1, _times(math.pi / 180.0)),
 }
 FUNCTIONS |= {
     getattr(math, name): (2 if name == "atan2" else 1, _library(name)) for name in LIBRARY
@@ -245,7 +280,20 @@ def call(function: object, arguments: Sequence[Expr]) -> Expr | None:
     """Return an expression for a call of a known function; `None` if it is not known."""
     if type(function) not in (type, BuiltinFunctionType):
         return None  # an object of a user's class decides by itself what it is equal to
+    if function is round and len(arguments) == 2:
+        return _round_to(*arguments)
     known = FUNCTIONS.get(function)
     if known is None or known[0] != len(arguments):
         return None
     return known[1](*arguments)
+
+
+def pair(function: object, arguments: Sequence[Expr]) -> tuple[Expr, Expr] | None:
+    """Return the two results of a known function that returns a tuple; `None` for another one."""
+    match arguments:
+        case [given] if function is math.frexp:
+            value = as_float(given)
+            return Op(Kind.FLOAT, "mantissa", (value,)), Op(Kind.INT, "exponent", (value,))
+        case [one, other] if function is divmod:
+            return binary(ast.FloorDiv(), one, other), binary(ast.Mod(), one, other)
+    return None

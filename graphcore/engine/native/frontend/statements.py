@@ -87,7 +87,8 @@ class Statements(Calls):
                 again, leave = scope.loop
                 label = leave if isinstance(node, ast.Break) else again
                 self.variables.flow.leave(label)
-                out.append(Leave(label) if label == leave else Again(label))
+                goes_back = label == again and scope.repeats
+                out.append(Again(label) if goes_back else Leave(label))
                 return True
             case ast.Return(value):
                 self._return(value, scope, out)
@@ -96,6 +97,9 @@ class Statements(Calls):
                 self._expression(value, scope, out)
             case ast.Pass():
                 pass
+            case ast.Try(body, _, orelse, []):
+                # Whatever would raise traps, so no handler ever runs here.
+                return self.block([*body, *orelse], scope, out)
             case _:
                 raise Untranslated(_WORDS.get(type(node), type(node).__name__.lower()))
         return False
@@ -215,11 +219,16 @@ class Statements(Calls):
         scope: Scope,
         out: Out,
     ) -> None:
-        ring = self.value(iterable, scope, out)
-        if not isinstance(ring, Ring):
-            raise Untranslated("a loop over what is no deque")
+        ring = self.as_tuple(self.value(iterable, scope, out), out)
         name = self.place(node, scope)
         again, leave, place = f"{name}.again", f"{name}.leave", f"{name}.place"
+        if isinstance(ring, Group) and ring.has_items:
+            kept = self.kept(ring, f"{name}.items", out)
+            assert isinstance(kept, Group)
+            self._for_each(target, kept.items, body, scope.inside(again, leave), out)
+            return
+        if not isinstance(ring, Ring):
+            raise Untranslated("a loop over what is no deque")
         self.variables.assign(place, Const(Kind.INT, 0), out)
         index = Read(Kind.INT, slot(place, Kind.INT))
 
@@ -236,6 +245,37 @@ class Statements(Calls):
         self._loop(again, leave, write, out)
         if _changes(out[before:], ring.name):
             raise Untranslated("a loop that changes its deque")
+
+    def _for_each(
+        self,
+        target: ast.Name,
+        items: Sequence[Value],
+        body: Sequence[ast.stmt],
+        scope: Scope,
+        out: Out,
+    ) -> None:
+        """Write a loop over a few values: its body again for each of them."""
+        assert scope.loop is not None
+        if len(items) * len(body) > _MOST_UNROLLED:
+            raise Untranslated("a loop over a long tuple")
+        again, leave = scope.loop
+        self.variables.flow.left.pop(leave, None)
+        rounds: Out = []
+        for number, item in enumerate(items):
+            label = f"{again}{number}"
+            self.variables.flow.left.pop(label, None)
+            inner: Out = []
+            self._store(target, item, scope, inner)
+            if not self.block(body, scope.inside(label, leave, False), inner):
+                self.variables.flow.leave(label)
+            rounds.append(Block(label, tuple(inner)))
+            if label not in self.variables.flow.left:  # it never comes to a further round
+                break
+            self.variables.arrive(label)
+        else:
+            self.variables.flow.leave(leave)
+        out.append(Block(leave, tuple(rounds)))
+        self.variables.arrive(leave)
 
     def _loop(self, again: str, leave: str, write: Callable[[Out], bool], out: Out) -> None:
         """Write a loop, whose rounds `write` writes; it returns whether a round ends elsewhere.
@@ -273,6 +313,7 @@ class Statements(Calls):
         out.append(Leave(label))
 
 
+_MOST_UNROLLED = 400  # statements
 _CHANGES = Push | Drop | Insert | Remove | Cut | Replace | Clear
 _WORDS = {ast.Raise: "raise", ast.Assert: "assert", ast.With: "with", ast.Try: "try"}
 

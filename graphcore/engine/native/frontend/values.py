@@ -24,6 +24,7 @@ from graphcore.engine.native.frontend.variables import (
     Unsettled,
     Value,
     Variables,
+    kind_of,
 )
 from graphcore.engine.native.ir import (
     Assign,
@@ -57,6 +58,7 @@ class Scope:
         prefix: the beginning of the names of variables that belong to this place.
         function: the inlined function, a `Known`; `None` in the fused function itself.
         loop: the labels of the loop around: where `continue` and where `break` go.
+        repeats: whether the next round of that loop runs the same statements again.
         result: the label to leave and the variable for the result of an inlined function.
         depth: how many inlined functions are around.
     """
@@ -66,12 +68,13 @@ class Scope:
     prefix: str = ""
     function: Known | None = None
     loop: tuple[str, str] | None = None
+    repeats: bool = True
     result: tuple[str, str] | None = None
     depth: int = 0
 
-    def inside(self, again: str, leave: str) -> "Scope":
+    def inside(self, again: str, leave: str, repeats: bool = True) -> "Scope":
         """Return the scope inside of a loop."""
-        return replace(self, loop=(again, leave))
+        return replace(self, loop=(again, leave), repeats=repeats)
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,11 +244,24 @@ class Values:
 
     def as_tuple(self, value: Value, out: Out) -> Value:
         """Return a value that has to be a tuple, with a trap if it is another one."""
+        if isinstance(value, Known) and type(value.value) is tuple:
+            return self._of_constants(value)
         if not isinstance(value, Several) or Kind.TUPLE not in value.kinds:
             return value
         other = Op(Kind.BOOL, "not", (value.is_of(Kind.TUPLE),))
         self.traps.trap_if(other, "an item of what is no tuple", out)
         return self.variables.part(value.name, Kind.TUPLE)
+
+    def _of_constants(self, known: Known) -> Value:
+        """Return the tuple of numbers that an object around the function is."""
+        items: list[Value] = []
+        for each in known.value:
+            kind = kind_of(each)
+            if kind not in (Kind.BOOL, Kind.INT, Kind.FLOAT):
+                return known
+            items.append(Const(kind, each))
+        self.surroundings.use(known)
+        return Group(tuple(items))
 
     def whole(self, value: Value) -> Expr:
         """Return an integer."""

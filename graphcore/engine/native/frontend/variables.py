@@ -43,15 +43,20 @@ class Several:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """A tuple, or a record of the class `of`."""
+    """A tuple, a record of the class `of`, or a list that no variable of Python gets."""
 
     items: tuple["Value", ...]
     of: type = tuple
 
     @property
     def is_tuple(self) -> bool:
-        """Whether it has items, as a tuple or a named tuple."""
+        """Whether it is a tuple or a named tuple."""
         return issubclass(self.of, tuple)
+
+    @property
+    def has_items(self) -> bool:
+        """Whether it has items, as a tuple or a list."""
+        return issubclass(self.of, tuple | list)
 
     def with_items(self, items: Iterable["Value"]) -> "Group":
         """Return a tuple or record of the same class with other items."""
@@ -326,6 +331,9 @@ class Variables:
         # A tuple that holds its own last value gets deeper in each cycle.
         if depth == _DEEPEST:
             raise Untranslated(f"{name} gets a tuple that is nested too deep")
+        # Which variables hold the same list is not kept, so none of Python's may hold one.
+        if value.of is list and "$" not in name:
+            raise Untranslated(f"{name} gets a list")
         if self.lengths.setdefault(name, len(value.items)) != len(value.items):
             raise Untranslated(f"{name} gets tuples of several lengths")
         if self.classes.setdefault(name, value.of) is not value.of:
