@@ -5,6 +5,7 @@ import random
 from bisect import bisect_left, insort
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from heapq import heappop, heappush
 from typing import Any, NamedTuple
 
@@ -17,6 +18,12 @@ LEVELS = (0, 1.5, True)
 class Pair(NamedTuple):
     one: float
     other: float
+
+
+@dataclass(frozen=True)
+class Both:
+    one: float
+    other: int
 
 
 @gc.node
@@ -353,6 +360,21 @@ JOINS: list[Callable[[Any, Any], Any]] = [
 ]
 
 
+RECORDS: list[Callable[[int, Any], Any]] = [
+    lambda number, x: (number, x),
+    lambda number, x: Pair(x, 1.5),
+    lambda number, x: Pair(x, number % 3 > 0),
+    lambda number, x: Both(x, number),
+    lambda number, x: Pair(x, None if number % 5 == 0 else 2.0),
+    lambda number, x: (x, *[1.0] * (number % 3)),
+]
+
+
+def parts_apart(record: Any) -> Any:
+    one = record.one if hasattr(record, "one") else record[0]
+    return one * 2
+
+
 def minus_each(one: float, other: float) -> float:
     return one - other
 
@@ -490,6 +512,13 @@ def wired(seed: int, variant: int = 0) -> tuple[list[Any], dict[str, Any]]:
     options: dict[str, Any] = {}
     while draw.random() < 0.4:
         streams.append(gc.replay(*events(numbers)))
+    if draw.random() < 0.2:
+        times, values = events(numbers)
+        records: list[Any] = [draw.choice(RECORDS)(number, x) for number, x in enumerate(values)]
+        if draw.random() < 0.8:
+            record = draw.choice(RECORDS[:-1])
+            records = [record(number, x) for number, x in enumerate(values)]
+        streams.append(gc.replay(times, records).map(parts_apart))
     if draw.random() < 0.1:
         streams.append(gc.ticker(numbers.choice([1, 2, 7])))
         options["until"] = draw.randint(0, 200)

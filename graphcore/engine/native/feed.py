@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from graphcore.engine.fused.backend.drivers import NEVER
 from graphcore.engine.native.backend.memory import column_of
+from graphcore.engine.native.frontend.records import Shape, fields_of, items_of
 from graphcore.engine.native.ir import Kind
 from graphcore.engine.run.session import Session
 from graphcore.node import Source
@@ -25,16 +26,16 @@ class Columns(NamedTuple):
     """The events of a source that are still to come, as arrays.
 
     Attributes:
-        kind: the kind of the values.
+        shape: what the values are.
         times: the address of the times.
-        values: the address of the values.
+        values: the addresses of the parts of the values.
         length: how many events there are.
         held: what owns the memory.
     """
 
-    kind: Kind
+    shape: Shape
     times: int
-    values: int
+    values: tuple[int, ...]
     length: int
     held: tuple[Any, ...]
 
@@ -81,7 +82,7 @@ class Incoming:
         )
         self._most = most
         self._arrays: Columns | None = None  # of all events that are here
-        self._kind = Kind.OTHER
+        self._shape = Shape((Kind.OTHER,))
         self._time_before = start
         self.times: Any = []
         self.values: Any = []
@@ -153,24 +154,46 @@ class Incoming:
         if self._arrays is None:
             times, values = self.times, self.values
             if hasattr(values, "tolist"):
-                self._kind = _KINDS[values.dtype.kind]
+                self._shape, parts = Shape((_KINDS[values.dtype.kind],)), [values]
             elif not values:
-                times = values = array("q")
+                times = array("q")
+                parts = [times] * len(self._shape.parts)
             else:
-                found = column_of(values)
+                found = _parts_of(values)
                 if found is None:
                     return None
                 try:
                     times = array("q", times)
                 except OverflowError:
                     return None
-                self._kind, values = found
-            addresses = _address(times), _address(values)
-            self._arrays = Columns(self._kind, *addresses, len(times), (times, values))
-        kind, of_times, of_values, length, held = self._arrays
-        width = 1 if kind is Kind.BOOL else 8
+                self._shape, parts = found
+            addresses = _address(times), tuple(map(_address, parts))
+            self._arrays = Columns(self._shape, *addresses, len(times), (times, parts))
+        shape, of_times, of_parts, length, held = self._arrays
         place = self.place
-        return Columns(kind, of_times + 8 * place, of_values + width * place, length - place, held)
+        of_next = tuple(
+            address + (1 if kind is Kind.BOOL else 8) * place
+            for address, kind in zip(of_parts, shape.parts, strict=True)
+        )
+        return Columns(shape, of_times + 8 * place, of_next, length - place, held)
+
+
+def _parts_of(values: Sequence[Any]) -> "tuple[Shape, list[array[Any]]] | None":
+    """Return what some values are, and their parts; `None` if they are not alike, or no numbers."""
+    cls = type(values[0])
+    if cls is not tuple and not fields_of(cls):
+        found = column_of(values)
+        return None if found is None else (Shape((found[0],)), [found[1]])
+    if set(map(type, values)) != {cls}:
+        return None
+    rows = values if issubclass(cls, tuple) else list(map(items_of, values))
+    if len(set(map(len, rows))) != 1 or not len(rows[0]):
+        return None
+    columns = [column_of(column) for column in zip(*rows, strict=True)]
+    parts = [each for each in columns if each is not None]
+    if len(parts) < len(columns):
+        return None
+    return Shape(tuple(kind for kind, _ in parts), cls), [part for _, part in parts]
 
 
 def _joined(parts: Sequence[tuple[Any, Any]]) -> tuple[Any, Any]:

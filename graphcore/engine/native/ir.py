@@ -72,10 +72,12 @@ class Input(Expr):
         name: its `time`, the number of the `cycle`, the bits of what has `woken` nodes, or a
             `value`.
         source: of a value, the place of its source.
+        part: of a tuple or record, the place of the item.
     """
 
     name: str
     source: int = 0
+    part: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -330,14 +332,14 @@ class Start:
     """What starts the cycles.
 
     Attributes:
-        sources: the kinds of the values of the recorded sources.
+        sources: for each recorded source, the kinds of the parts of a value.
         lone: whether each event of the only source starts a cycle, and nothing else does.
         alarms: how many nodes may be woken by alarms; their bits follow those of the sources.
         crowded: the reason for which a cycle is left to Python that may follow too many others at
             one time (R15); an index into `Kernel.reasons`.
     """
 
-    sources: tuple[Kind, ...]
+    sources: tuple[tuple[Kind, ...], ...]
     lone: bool = True
     alarms: int = 0
     crowded: int = 0

@@ -18,10 +18,11 @@ from graphcore.engine.native.backend.layout import ROUNDS, Words
 from graphcore.engine.native.backend.memory import Memory, Unfit
 from graphcore.engine.native.company import Company, SideBySide
 from graphcore.engine.native.feed import Columns, Feed
+from graphcore.engine.native.frontend.records import Shape
 from graphcore.engine.native.frontend.translation import Loop, Translation, translate
 from graphcore.engine.native.frontend.variables import Variables
 from graphcore.engine.native.handover import Handover
-from graphcore.engine.native.ir import Block, Body, Kind, Reason, Trap
+from graphcore.engine.native.ir import Block, Body, Reason, Trap
 from graphcore.engine.native.stretches import NotBegunError, Stretch
 from graphcore.engine.native.warning import warn_once
 from graphcore.engine.plan import Plan
@@ -30,7 +31,7 @@ from graphcore.engine.run.session import Session
 if TYPE_CHECKING:
     from graphcore.engine.native.backend.machine import Code
 
-Kinds = tuple[Kind, ...]
+Shapes = tuple[Shape, ...]
 
 _MOST_TRANSLATIONS = 20
 _FOR_EVER = 1 << 62
@@ -102,7 +103,7 @@ class Prepared:
         stretches: the function for each entry.
         loop: the function's loop.
         lone: whether each event of the only source starts a cycle, and nothing else does.
-        machines: the kernels, by the kinds of the sources' values.
+        machines: the kernels, by the shapes of the sources' values.
         variables: the kinds that were found, by the same.
         size: of how many cycles the next call of a kernel is at most: the last ones were short.
         side_by_side: the kernel for runs side by side, if one was asked for.
@@ -112,17 +113,17 @@ class Prepared:
     stretches: dict[Entry, Stretch]
     loop: Loop
     lone: bool
-    machines: dict[Kinds, Machine] = field(default_factory=dict)
-    variables: dict[Kinds, Variables] = field(default_factory=dict)
+    machines: dict[Shapes, Machine] = field(default_factory=dict)
+    variables: dict[Shapes, Variables] = field(default_factory=dict)
     size: int = _FIRST
     side_by_side: SideBySide | None = None
     spare: list[Machine] = field(default_factory=list)
 
-    def put_aside(self, kinds: Kinds) -> Machine:
-        """Return the kernel for these kinds for one run's own use: others get another memory."""
-        machine = self.machines[kinds]
+    def put_aside(self, shapes: Shapes) -> Machine:
+        """Return the kernel for these shapes for one run's own use: others get another memory."""
+        machine = self.machines[shapes]
         self.spare = [each for each in self.spare if each.translation is machine.translation]
-        self.machines[kinds] = self.spare.pop() if self.spare else machine.another()
+        self.machines[shapes] = self.spare.pop() if self.spare else machine.another()
         return machine
 
 
@@ -271,7 +272,7 @@ class Run:
             else:
                 ready = min(left, feed.count) if feed.lone else left
                 goes_on = ready > 0
-                if goes_on and self._enter(tuple(each.kind for each in columns)):
+                if goes_on and self._enter(tuple(each.shape for each in columns)):
                     goes_on = self._in_kernel(columns, min(ready, self.size))
                 if not goes_on:
                     if not feed.fails:
@@ -291,12 +292,12 @@ class Run:
 
     # Kernels
 
-    def _enter(self, kinds: Kinds) -> bool:
-        """Have the kernel for these kinds of values hold the state; return whether it does."""
+    def _enter(self, shapes: Shapes) -> bool:
+        """Have the kernel for these shapes of values hold the state; return whether it does."""
         assert self._variables is not None
         if self.prepared.stretches[Entry.VARIABLES].read_anew(self._variables):
             self._take_for_parameters()
-        machine = self.prepared.machines.get(kinds)
+        machine = self.prepared.machines.get(shapes)
         if machine is not None and self._machine is machine:
             try:
                 if machine.translation.surroundings.hold(self._variables):
@@ -311,7 +312,7 @@ class Run:
                     raise Unfit
                 if not machine.translation.surroundings.hold(self._variables):
                     # Other functions and classes make values of other kinds.
-                    self.prepared.variables.pop(kinds, None)
+                    self.prepared.variables.pop(shapes, None)
                     raise Unfit
                 machine.memory.load(self._variables, self._done)
                 if not self.prepared.lone:
@@ -322,7 +323,7 @@ class Run:
                     # A variable has no value yet, or an early one of another type.
                     self._left = min(3 * self._done, self._pace.warm_up - self._done)
                     return False
-                machine = self._made(kinds)
+                machine = self._made(shapes)
                 if machine is None:
                     self._left = _FOR_EVER
                     return False
@@ -330,7 +331,7 @@ class Run:
             self._machine = machine
             return True
 
-    def _made(self, kinds: Kinds) -> Machine | None:
+    def _made(self, shapes: Shapes) -> Machine | None:
         """Return a kernel for the present variables; `None` if there is no use in one."""
         assert self._variables is not None
         self._translations += 1
@@ -338,8 +339,8 @@ class Run:
             self.told.why = "the types of its values kept changing"
             return None
         prepared = self.prepared
-        variables = prepared.variables.setdefault(kinds, Variables())
-        translation = translate(prepared.loop, variables, self._variables, kinds)
+        variables = prepared.variables.setdefault(shapes, Variables())
+        translation = translate(prepared.loop, variables, self._variables, shapes)
         trap = _first_trap(translation.kernel.body)
         if trap is not None:
             reason = translation.kernel.reasons[trap]
@@ -351,7 +352,7 @@ class Run:
             self.told.why = f"its machine code cannot be made: {error}"
             warn_once(error)
             return None
-        prepared.machines[kinds] = machine
+        prepared.machines[shapes] = machine
         return machine
 
     def _in_kernel(self, columns: Sequence[Columns], wanted: int) -> bool:
@@ -365,7 +366,7 @@ class Run:
             company, self._company = self._company, None
             self._columns = columns
             if company.pays(self):
-                self._join(company, tuple(each.kind for each in columns))
+                self._join(company, tuple(each.shape for each in columns))
                 return True
         memory.begin(self._done, [(each.times, each.values, each.length) for each in columns])
         began = perf_counter_ns()
@@ -469,8 +470,8 @@ class Run:
         memory.begin(self._done, [(each.times, each.values, each.length) for each in columns])
         return memory
 
-    def _join(self, company: Company, kinds: Kinds) -> None:
-        self._own = self.prepared.put_aside(kinds)
+    def _join(self, company: Company, shapes: Shapes) -> None:
+        self._own = self.prepared.put_aside(shapes)
         try:
             company.join(self)
         finally:

@@ -68,7 +68,7 @@ def evaluator(result: Expr, kinds: list[Kind]) -> Callable[..., Any]:
     """Return a function that computes an expression of x and y in a kernel; `None` for a trap."""
     names = ["x", "y"][: len(kinds)]
     variables = dict(zip(names, kinds, strict=True)) | {"result": result.kind}
-    start, body = Start((Kind.INT,)), (Assign("result", result),)
+    start, body = Start(((Kind.INT,),)), (Assign("result", result),)
     kernel = Kernel(start, body, variables, tuple(sorted(variables)), {}, {}, ())
     words = Words(kernel)
     code = code_of(kernel, words)

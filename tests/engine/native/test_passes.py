@@ -11,6 +11,7 @@ import pytest
 
 from graphcore.engine.native.backend.layout import Words
 from graphcore.engine.native.backend.memory import Memory, Unfit
+from graphcore.engine.native.frontend.records import Shape
 from graphcore.engine.native.frontend.translation import Loop, Text, Translation, translate
 from graphcore.engine.native.frontend.variables import Variables, kind_of
 from graphcore.engine.native.ir import Assign, If, Kind, Push, Trap
@@ -24,7 +25,7 @@ def translated(body: str, observed: dict[str, Any], kind: Kind = Kind.FLOAT) -> 
     """Translate the body of a loop."""
     lines = "".join(f"        {line}\n" for line in body.splitlines())
     text = Text(HEAD + lines + END, {"limit": 3}, frozenset(observed), frozenset(), ("value",))
-    return translate(Loop(text), Variables(), observed, [kind])
+    return translate(Loop(text), Variables(), observed, [Shape((kind,))])
 
 
 def traps(translation: Translation) -> list[str]:
@@ -220,7 +221,7 @@ words = Words(found.kernel)
 memory = Memory(found, words)
 memory.load({"kept": []}, 0)
 values = array("d", [1.5] * 5)
-memory.begin(0, [(values.buffer_info()[0], values.buffer_info()[0], 5)])
+memory.begin(0, [(values.buffer_info()[0], (values.buffer_info()[0],), 5)])
 place = words.lists["kept"]
 memory.words[place + 4] = int(sys.argv[1])  # the true room; the kernel's own word says 64
 print(code_of(found.kernel, words).run(memory.address, 5), flush=True)

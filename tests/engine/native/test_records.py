@@ -226,3 +226,86 @@ def test_graphs_of_one_shape_keep_their_own_classes() -> None:
         told = shared.explain("native")
         assert told.startswith("native: 59")
         assert "Python" not in told
+
+
+RECORDS: list[Callable[[int], Any]] = [
+    lambda number: Quote(number / 4, number / 3, number),
+    lambda number: (number / 4, number % 2 == 0),
+    lambda number: Twice(number / 4, number),
+]
+
+
+@dataclass(frozen=True)
+class Twice:
+    one: float
+    other: int
+
+
+@pytest.mark.parametrize("record", RECORDS)
+def test_a_source_of_records_runs_in_machine_code(record: Callable[[int], Any]) -> None:
+    values = list(map(record, range(300)))
+    seen = []
+    for tier in ("fused", "native"):
+        source = gc.replay(range(300), values)
+        ticks, kept = source.lag(2).collect(), source.final().collect()
+        graph = gc.Graph(ticks, kept)
+        graph.run(tier=tier)  # type: ignore[arg-type]  # a tier's name
+        seen.append((list(ticks), list(kept)))
+    assert seen[0] == seen[1]
+    assert {type(each) for _, each in seen[1][0]} == {type(values[0])}
+    assert "but for Python" not in graph.explain("native")
+    assert int(graph.explain("native").split()[1]) > 280
+
+
+def test_two_sources_of_records_run_in_machine_code() -> None:
+    quotes = [RECORDS[0](number) for number in range(300)]
+    pairs = [RECORDS[1](number) for number in range(300)]
+    seen = []
+    for tier in ("fused", "native"):
+        one, other = gc.replay(range(300), quotes), gc.replay(range(1, 601, 2), pairs)
+        joined = one.join(other, lambda quote, pair: quote.bid - pair[0] if pair[1] else quote.size)
+        ticks = joined.collect()
+        graph = gc.Graph(ticks)
+        graph.run(tier=tier)  # type: ignore[arg-type]  # a tier's name
+        seen.append(list(ticks))
+    assert seen[0] == seen[1]
+    assert "but for Python" not in graph.explain("native")
+    assert graph.explain("native").startswith("native")
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [Quote(1.0, 2.0), (1.0, 2.0, 7)] * 100,
+        [(1.0, 2.0), (1.0,)] * 100,
+        [Quote(1.0, None), Quote(1.0, 2.0)] * 100,  # type: ignore[arg-type]
+        [Quote(1, 2.0), Quote(1.0, 2.0)] * 100,
+        [()] * 200,
+        [(1.0, 2**70)] * 200,
+    ],
+)
+def test_a_source_of_records_that_are_not_alike_is_fused(values: list[Any]) -> None:
+    ticks = gc.replay(range(200), values).map(len).collect()
+    graph = gc.Graph(ticks)
+    graph.run(tier="native")
+    assert list(ticks.values) == list(map(len, values))
+    assert graph.explain("native").startswith("fused")
+
+
+class Trade(NamedTuple):
+    price: float
+    size: int
+
+
+@pytest.mark.parametrize("kind", [Trade, Twice])
+def test_the_rows_of_a_table_run_in_machine_code_as_records(kind: Any) -> None:
+    pd = pytest.importorskip("pandas")
+    pytest.importorskip("pyarrow")
+    names = fields_of(kind)
+    columns = {"time": np.arange(300), names[0]: np.arange(300) / 3, names[1]: np.arange(300)}
+    rows = gc.from_table(pd.DataFrame(columns), time="time", kind=kind)
+    ticks = rows.field(names[0]).sum().collect()
+    graph = gc.Graph(ticks)
+    graph.run(tier="native")
+    assert ticks.values[-1] == pytest.approx(sum(range(300)) / 3)
+    assert int(graph.explain("native").split()[1]) > 280

@@ -152,6 +152,7 @@ def test_the_summary_of_several_streams_runs_in_machine_code() -> None:
         lambda one: one.drop_small_change(0.2),
         lambda one: one.rolling(5).product(),
         lambda one: abs(one),
+        lambda one: one.split(lambda x: x > 0.5)[1],
         lambda one: divmod(one, 2),
         lambda one: gc.race(one, one * 2),
         lambda one: one.pace(1, capacity=2),

@@ -38,15 +38,16 @@ class Words:
             of the memory of each part, then for how many items each has room.
         lists: for each list, the word of the number of new items; their room and the number of
             older items follow, then the addresses and rooms.
-        sources: for each source, the word of the address of its times; that of its values, the
-            number of events that have been given out, and the number of all follow.
+        sources: for each source, the word of the address of its times; the number of events that
+            have been given out, the number of all, and the addresses of the parts of its values
+            follow.
         due: the words of the last cycle that an alarm started, for each node that has alarms.
         count: how many words there are.
     """
 
     def __init__(self, kernel: "Kernel") -> None:
         self.count = _FIRST_SOURCE
-        self.sources = [self._take(4) for _ in kernel.start.sources]
+        self.sources = [self._take(3 + len(parts)) for parts in kernel.start.sources]
         self.due = [self._take(1) for _ in range(kernel.start.alarms)]
         self.rings: dict[str, int] = {}
         self.lists: dict[str, int] = {}

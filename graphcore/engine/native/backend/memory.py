@@ -244,18 +244,18 @@ class Memory:
 
     # Calls of the kernel
 
-    def begin(self, done: int, sources: Sequence[tuple[int, int, int]]) -> None:
+    def begin(self, done: int, sources: Sequence[tuple[int, tuple[int, ...], int]]) -> None:
         """Prepare a call, and keep the items of deques and the alarms for `restore`.
 
         Args:
             done: how many cycles have run.
-            sources: for each source, the addresses of the times and of the values of its next
-                events, and how many these are.
+            sources: for each source, the addresses of the times and of the parts of the values of
+                its next events, and how many these are.
         """
         words = self.words
         words[CYCLE] = done
         for place, (times, values, count) in zip(self._words.sources, sources, strict=True):
-            words[place : place + 4] = array("q", (times, values, 0, count))
+            words[place : place + 3 + len(values)] = array("q", (times, 0, count, *values))
         words[STAMPS], words[KEYS] = (part.buffer_info()[0] for part in self.alarms)
         of_lists = ((self._lists[name], at) for name, at in self._words.lists.items())
         of_rings = ((self._rings[name], at) for name, at in self._words.rings.items())
@@ -273,7 +273,7 @@ class Memory:
 
     def given_out(self) -> list[int]:
         """Return for each source how many of its events the last call has taken."""
-        return [self.words[place + 2] for place in self._words.sources]
+        return [self.words[place + 1] for place in self._words.sources]
 
     def restore(self) -> None:
         """Undo the changes of a call that trapped."""

@@ -51,11 +51,14 @@ class Lone:
         self.build: Llvm = access.build
         self.base = access.load(CYCLE)
         # If nothing is known about a source, its values cannot be read.
-        self.values: list[Any] = [
-            None if kind is Kind.OTHER else access.array(place + 1, kind, place + 3)
-            for place, kind in zip(words.sources, kernel.start.sources, strict=True)
+        self.values: list[list[Any]] = [
+            [
+                None if kind is Kind.OTHER else access.array(place + 3 + at, kind, place + 2)
+                for at, kind in enumerate(parts)
+            ]
+            for place, parts in zip(words.sources, kernel.start.sources, strict=True)
         ]
-        self.times = [access.array(place, Kind.INT, place + 3) for place in words.sources]
+        self.times = [access.array(place, Kind.INT, place + 2) for place in words.sources]
 
     def more(self) -> Llvm:
         """Write the head of the loop; return whether there is a further cycle."""
@@ -74,7 +77,7 @@ class Lone:
         """Write what started the present cycle."""
         if given.name == "cycle":
             return self.number(at)
-        array: Any = self.times[0] if given.name == "time" else self.values[0]
+        array: Any = self.times[0] if given.name == "time" else self.values[0][given.part]
         return self.access.load_item(array, given.kind, at)
 
     def wake(self, alarm: Wake, time: Llvm) -> None:
@@ -115,7 +118,7 @@ class Merged(Lone):
             self._keys = access.array(KEYS, Kind.INT, ROOM)
             self._push, self._pop = pushing(module), popping(module)
         self._sources = [
-            (times, access.load(place + 3), self._slot(), self._slot())
+            (times, access.load(place + 2), self._slot(), self._slot())
             for times, place in zip(self.times, words.sources, strict=True)
         ]
         for source in self._sources:
@@ -236,7 +239,7 @@ class Merged(Lone):
         ):
             self.access.store(place, b.load(slot))
         for word, (_, _, place, _) in zip(self._words.sources, self._sources, strict=True):
-            self.access.store(word + 2, b.load(place))
+            self.access.store(word + 1, b.load(place))
 
     def input(self, given: Input, at: Llvm) -> Llvm:
         """Write what started the present cycle."""
@@ -249,7 +252,8 @@ class Merged(Lone):
             case "woken":
                 return b.load(self._woken)
         place = b.load(self._sources[given.source][2])
-        return self.access.load_item(self.values[given.source], given.kind, place)
+        array = self.values[given.source][given.part]
+        return self.access.load_item(array, given.kind, place)
 
     def wake(self, alarm: Wake, time: Llvm) -> None:
         """Write that an alarm is set."""

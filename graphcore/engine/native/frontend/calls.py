@@ -4,6 +4,7 @@ import ast
 import bisect
 import builtins
 import heapq
+import operator
 from abc import ABCMeta
 from collections.abc import Sequence
 from functools import partial
@@ -124,6 +125,13 @@ class Calls(Expressions):
         arguments = self.unpacked(node.args, scope, out)
         if isinstance(function, FunctionType):
             return self._inline(node, known, arguments, scope, out)
+        match arguments:
+            case [owner, Known(str(attribute)) as field] if function is builtins.getattr:
+                self.surroundings.use(field)
+                return self.each_kind([owner], partial(self._field, attribute), name, out)
+            case [owner] if isinstance(function, operator.itemgetter):
+                places: Any = function.__reduce__()[1]
+                return self.each_kind([owner], partial(_item_at, places), name, out)
         if type(function) is BuiltinFunctionType and arguments:
             match arguments:
                 case [Ring(ring), *searched] if function in _SEARCHES:
@@ -393,6 +401,16 @@ class Calls(Expressions):
     def block(self, body: Sequence[ast.stmt], scope: Scope, out: list[Statement]) -> bool:
         """Write statements; return whether the last one leads elsewhere."""
         raise NotImplementedError
+
+
+def _item_at(places: tuple[object, ...], given: list[Value], _: Out) -> Value:
+    """Return the item that an `operator.itemgetter` of these places takes."""
+    match given, places:
+        case [Group(items) as group], [int(place)] if group.has_items and -len(
+            items
+        ) <= place < len(items):
+            return items[place]
+    raise Untranslated("a call of an itemgetter")
 
 
 def _own(function: Any) -> Known:

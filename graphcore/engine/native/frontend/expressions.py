@@ -23,7 +23,6 @@ from graphcore.engine.native.ir import (
     Const,
     Expr,
     If,
-    Input,
     Kind,
     Op,
 )
@@ -218,11 +217,8 @@ class Expressions(Conditions):
                 return items[int(place)]
             case Group(items), Expr(Kind.INT) if owner.has_items and items:
                 return self._one_of(items, index, self.place(node, scope), out)
-            case Delivered(kinds), Const(Kind.INT, place):
-                kind = kinds[int(place)]
-                if kind is Kind.OTHER:
-                    raise Untranslated("a source without events")
-                return Input(kind, "value", int(place))
+            case Delivered(), Const(Kind.INT, place):
+                return owner.value(int(place))
             case Ring(ring), Expr(Kind.INT):
                 return self.item(ring, index, f"{self.place(node, scope)}", out)
         raise Untranslated("an item")

@@ -9,6 +9,22 @@ from collections import namedtuple
 from functools import lru_cache
 from typing import Any, Generic
 
+from graphcore.engine.native.ir import Kind
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Shape:
+    """What the values of a source are: of one kind, or alike tuples or records of such.
+
+    Attributes:
+        parts: the kinds of the parts; of a number, its kind alone.
+        of: the class, or `tuple`; `None` for a number.
+    """
+
+    parts: tuple[Kind, ...]
+    of: type | None = None
+
+
 _OF_TUPLES = ("__new__", "__len__", "__iter__", "__getitem__", "__getattribute__")
 _OF_OBJECTS = ("__new__", "__getattribute__")
 _OWN = ("__getattr__", "__bool__", "__post_init__")

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from graphcore.engine.native.frontend.flow import Flow
+from graphcore.engine.native.frontend.records import Shape
 from graphcore.engine.native.frontend.statements import Statements
 from graphcore.engine.native.frontend.surroundings import Surroundings
 from graphcore.engine.native.frontend.values import Alarms, Out, Scope, ring_item
@@ -101,7 +102,7 @@ class Loop:
 
 
 def translate(
-    loop: Loop, variables: Variables, observed: Mapping[str, object], kinds: Sequence[Kind]
+    loop: Loop, variables: Variables, observed: Mapping[str, object], shapes: Sequence[Shape]
 ) -> Translation:
     """Return the kernel of a loop.
 
@@ -109,7 +110,7 @@ def translate(
         loop: the loop.
         variables: the kinds that earlier translations of this loop have found.
         observed: what the function's variables hold now.
-        kinds: the kinds of the sources' values.
+        shapes: what the values of the sources are.
     """
     variables.forget_own()
     rings: dict[str, Ring] = {}
@@ -140,8 +141,9 @@ def translate(
     alarms = loop.text.alarms
     statements = Statements(variables, surroundings, rings, frozenset(lists), alarms)
     apart = {*rings, *lists, *known}
+    delivered = Delivered(tuple(shapes))
     if alarms is not None:
-        known["given"] = Delivered(tuple(kinds))
+        known["given"] = delivered
     scope = Scope({name: name for name in loop.names | set(loop.carried)}, known)
     while True:
         variables.changed = False
@@ -150,7 +152,7 @@ def translate(
         statements.inlined = 0
         for name in loop.targets:
             if name in loop.text.values:
-                variables.assign(name, Input(kinds[0], "value"), body)
+                variables.assign(name, delivered.value(0), body)
             elif name not in known:
                 variables.assign(name, Input(Kind.INT, name), body)
         statements.block(loop.body, scope, body)
@@ -158,10 +160,11 @@ def translate(
             break
     held = tuple(name for name in loop.carried if name not in apart)
     inputs = tuple(surroundings.inputs)
-    start = Start(tuple(kinds))
+    sources = tuple(each.parts for each in shapes)
+    start = Start(sources)
     if alarms is not None:
         crowded = statements.traps.reason("very many cycles at one time")
-        start = Start(tuple(kinds), False, alarms.count - len(kinds), crowded)
+        start = Start(sources, False, alarms.count - len(sources), crowded)
     kernel = Kernel(
         start,
         tuple(body),

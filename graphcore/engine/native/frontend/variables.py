@@ -15,12 +15,13 @@ from typing import Any
 
 from graphcore.engine.native.frontend.flow import Flow
 from graphcore.engine.native.frontend.operations import Untranslated
-from graphcore.engine.native.frontend.records import fields_of, items_of
+from graphcore.engine.native.frontend.records import Shape, fields_of, items_of
 from graphcore.engine.native.ir import (
     SCALARS,
     Assign,
     Const,
     Expr,
+    Input,
     Kind,
     Op,
     Read,
@@ -105,9 +106,21 @@ _DEEPEST = 4  # how many tuples may be around a number
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """The values of the present cycle's events, by the places of their sources; and their kinds."""
+    """The values of the present cycle's events, by their sources; and their shapes."""
 
-    kinds: tuple[Kind, ...]
+    shapes: tuple[Shape, ...]
+
+    def value(self, source: int) -> "Value":
+        """Return the value of a source's event.
+
+        Raises:
+            Untranslated: if nothing is known of it, because the source has no events.
+        """
+        shape = self.shapes[source]
+        parts = [Input(kind, "value", source, at) for at, kind in enumerate(shape.parts)]
+        if Kind.OTHER in shape.parts:
+            raise Untranslated("a source without events")
+        return parts[0] if shape.of is None else Group(tuple(parts), shape.of)
 
 
 Value = Expr | Several | Group | Ring | Appended | Known | Delivered
