@@ -3,7 +3,6 @@
 import ast
 import bisect
 import builtins
-import heapq
 import operator
 from abc import ABCMeta
 from collections.abc import Sequence
@@ -13,7 +12,7 @@ from types import BuiltinFunctionType, FunctionType
 from typing import Any
 
 from graphcore.engine.fused.frontend.source import file_of
-from graphcore.engine.native.frontend import heaps, operations, sums
+from graphcore.engine.native.frontend import inlined, operations
 from graphcore.engine.native.frontend.expressions import Expressions
 from graphcore.engine.native.frontend.operations import Untranslated
 from graphcore.engine.native.frontend.records import defaults_of, fields_of
@@ -51,7 +50,6 @@ _TYPES = {Kind.NONE: type(None), Kind.BOOL: bool, Kind.INT: int, Kind.FLOAT: flo
 _AFTER = (bisect.bisect_right, bisect.insort_right)
 _SEARCHES = (bisect.bisect_left, bisect.bisect_right)
 _INSERTIONS = (bisect.insort_left, bisect.insort_right)
-_OF_HEAPS = (heapq.heappush, heapq.heappop)
 _DEEPEST = 8
 _MOST_INLINED = 2_000
 _SCOPES = ast.Lambda, ast.FunctionDef, ast.ListComp, ast.GeneratorExp, ast.SetComp, ast.DictComp
@@ -140,9 +138,9 @@ class Calls(Expressions):
                     place = self._search(ring, function in _AFTER, [item], name, out)
                     out.append(Insert(ring, place, self.parts(ring, item)))
                     return NOTHING
-            if function in _OF_HEAPS and isinstance(arguments[0], Ring) and arguments[0].is_list:
-                same = getattr(heaps, function.__name__)
-                return self._inline(node, _own(same), arguments, scope, out)
+            of_heap = inlined.HEAPS.get(function)
+            if of_heap is not None and isinstance(arguments[0], Ring) and arguments[0].is_list:
+                return self._inline(node, _own(of_heap), arguments, scope, out)
         if function is builtins.type and len(arguments) == 1:
             kind = self.scalar(arguments[0]).kind
             of = _TYPES[kind]
@@ -151,7 +149,7 @@ class Calls(Expressions):
             return self._length(arguments[0])
         if function is builtins.isinstance and len(arguments) == 2:
             return self._is_instance(arguments[0], arguments[1], name, out)
-        if len(arguments) == 1:
+        if len(arguments) == 1 and type(function) in (type, BuiltinFunctionType):
             found = self._of_sequence(node, function, arguments[0], scope, out)
             if found is not None:
                 return found
@@ -189,15 +187,15 @@ class Calls(Expressions):
                 raise Unsettled(sequence.name)
         else:
             return None
-        inlined = sums.FUNCTIONS.get(function)
+        same = inlined.OF_SEQUENCES.get(function)
         if function is builtins.sum:
             if kinds == {Kind.FLOAT}:
-                inlined = sums.sum_of_floats
+                same = inlined.sum_of_floats
             elif kinds <= {Kind.BOOL, Kind.INT}:
-                inlined = sums.sum_of_integers
-        if inlined is None:
+                same = inlined.sum_of_integers
+        if same is None:
             return None
-        return self._inline(node, _own(inlined), [sequence], scope, out)
+        return self._inline(node, _own(same), [sequence], scope, out)
 
     def _attribute_of(
         self,
