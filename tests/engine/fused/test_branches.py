@@ -201,3 +201,25 @@ def test_another_thread_reads_the_values_of_branches_while_the_graph_runs() -> N
         wait_until(lambda: outs[0].value > counts[0])
         run.stop()
     assert all(count >= 1 for count in counts)
+
+
+@gc.node
+class _Positive(gc.MutableNode[float]):
+    """Sets each value, and ticks with those above 0."""
+
+    source: gc.Active[float]
+
+    def cycle(self, state: gc.GraphState) -> bool:
+        number = self.source.value
+        self.value = number
+        return number > 0
+
+
+@each_tier
+def test_a_value_set_without_a_tick_is_withheld_beside_branches_that_share_a_text(
+    tier: Any,
+) -> None:
+    outs = branches([(1, 1.0), (2, 2.0), (1, -1.0)], lambda part, key: number(part))
+    positive = gc.Stream(_Positive(outs[1]))
+    gc.Graph(positive, *(out.count() for out in outs)).run(tier=tier)
+    assert positive.value == 1.0

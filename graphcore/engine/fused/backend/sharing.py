@@ -24,7 +24,8 @@ def share(
     """
     if not groups:
         return layout
-    names, values, flags = list(layout.names), list(layout.values), dict(layout.flags)
+    names, flags = list(layout.names), dict(layout.flags)
+    values, working = list(layout.values), list(layout.working)
     kept = {each.node: each for each in layout.kept}
     branches: list[Branches] = []
     for variable, group in zip(layout.lists, groups, strict=True):
@@ -37,7 +38,7 @@ def share(
             for model, index in zip(of, members, strict=True):
                 kept[index] = _kept(model, index, before)
                 if model.value:
-                    values[index] = before + model.value
+                    values[index] = working[index] = before + model.value
                 if model.node in layout.flags:
                     flags[index] = before + layout.flags[model.node]
         branches.append(
@@ -56,10 +57,7 @@ def share(
         layout,
         names=names,
         values=values,
-        working=[
-            values[index] if index in kept and kept[index].value == values[index] else name
-            for index, name in enumerate(layout.working)
-        ],
+        working=working,
         flags=flags,
         kept=[each for _, each in sorted(kept.items(), key=itemgetter(0))],
         branches=tuple(branches),
