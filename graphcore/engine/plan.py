@@ -5,7 +5,7 @@ A tier reads a plan and changes nothing in it. Nodes are told apart by identity:
 their ids, since a user's class may have an `__eq__` of its own.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
 from heapq import heappop, heappush
@@ -71,6 +71,8 @@ class Plan:
         subgraphs: for each node that has owned sub-graphs, some of their plans, by what they were
             for: the first of its keys, or each branch. Drawings show them.
         first: of the plan of a sub-graph that drawings do not show, the plan that they show for it.
+        kept: for each node that has owned sub-graphs, what the tier that runs them keeps of them
+            for later runs and, in a sub-graph, for the same node in other sub-graphs of this plan.
     """
 
     def __init__(
@@ -108,6 +110,7 @@ class Plan:
             self.nodes = [Outside(node) if id(node) in outside else node for node in self.wired]
         self.subgraphs: dict[int, dict[tuple[str, Any], Plan]] = {}
         self.first: Plan | None = None
+        self.kept: dict[tuple[int, Hashable], Any] = {}
         self.outputs: dict[int, list[int]] = {}
         for number, node in enumerate(self.nodes):
             if isinstance(node, OutputNode):

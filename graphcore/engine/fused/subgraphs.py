@@ -263,7 +263,11 @@ class FusedSubgraphs(Subgraphs):
         self, session: Any, index: int, outside: Sequence[Node], resumable: bool = False
     ) -> None:
         super().__init__(session, index, outside, resumable)
-        self._templates: list[Template] = []
+        # Those of earlier runs, and in a sub-graph those of the same node in others of its plan.
+        self._kept: list[Template] = session.plan.kept.setdefault((index, resumable), [])
+        self._kept[:] = [template for template in self._kept if template.guards.hold()]
+        self._templates = self._kept.copy()
+        self._compiled = 0
 
     def make_tier(self, plan: Plan) -> Tier:
         """Return how to run a sub-graph that runs apart."""
@@ -292,7 +296,7 @@ class FusedSubgraphs(Subgraphs):
         self, plan: Plan, made: Sequence[Node], inlets: Sequence[Inlet[Any]], root: Node
     ) -> Template | None:
         """Compile a sub-graph, unless it has to be called."""
-        if len(self._templates) >= _MOST_SHAPES:
+        if self._compiled >= _MOST_SHAPES:
             return None
         frontend = read(plan, {}, self.resumable)
         if any(node.cycle is None for node in frontend.nodes) or any(frontend.held):
@@ -305,8 +309,12 @@ class FusedSubgraphs(Subgraphs):
         keeps_nodes = self.resumable or act_at_end(own_nodes(plan))
         place = plan.wired.index(root)
         compiled = compile_subgraph(plan, frontend, places, place, self.resumable, keeps_nodes)
-        template = Template(plan, made, inlets, root, begun, compiled)
+        template = Template(plan, made, inlets, root, begun, compiled, frontend.guards)
+        self._compiled += 1
         self._templates.append(template)
+        if not plan.outside:  # it would hold for the present nodes from outside alone
+            self._kept.append(template)
+            del self._kept[:-_MOST_SHAPES]
         return template
 
     def _open_fused(

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 from graphcore.engine.fused.backend.instances import Compiled
+from graphcore.engine.fused.frontend.guards import Guards
 from graphcore.engine.fused.shapes import Shape
 from graphcore.engine.plan import Node, Outside, Plan
 from graphcore.engine.subgraphs import is_own_source
@@ -21,6 +22,7 @@ class Template:
         root: its root.
         begun: the indices of the inlets and the nodes from outside that have a value already.
         compiled: the function.
+        guards: what the program around it must not have changed when it is used in a later run.
 
     Attributes:
         starting: the indices of the nodes that have something to do before the first cycle.
@@ -41,8 +43,10 @@ class Template:
         root: Node,
         begun: frozenset[int],
         compiled: Compiled,
+        guards: Guards,
     ) -> None:
         self.plan = plan
+        self.guards = guards
         self.compiled = compiled
         self.inlets = [plan.wired.index(inlet) for inlet in inlets]
         self.root = plan.wired.index(root)
