@@ -17,6 +17,7 @@ _logger = logging.getLogger(__name__)
 _MAGIC = b"PAR1"
 # pyarrow reads a row group in pieces of this size, where it would else hold all of it.
 _BUFFER = 1 << 16
+_BATCH_BITS = 1 << 23
 
 
 @dataclass(frozen=True)
@@ -141,7 +142,8 @@ def opened_table(table: Any) -> Iterator[Table]:
 def _groups(path: str, whole: Any, columns: Sequence[str]) -> Iterator[Any]:
     """Yield the batches of a Parquet file."""
     arrow = tables_module("pyarrow")
-    batches = whole.iter_batches(BATCH_ROWS, columns=columns, use_threads=False)
+    rows = _batch_rows([whole.schema_arrow.field(name).type for name in columns])
+    batches = whole.iter_batches(rows, columns=columns, use_threads=rows > BATCH_ROWS)
     while True:
         try:
             batch = next(batches, None)
@@ -150,6 +152,18 @@ def _groups(path: str, whole: Any, columns: Sequence[str]) -> Iterator[Any]:
         if batch is None:
             return
         yield batch
+
+
+def _batch_rows(types: Sequence[Any]) -> int:
+    """Return how many rows of these types a batch has: a megabyte of numbers, else a few rows.
+
+    Threads read the columns of large batches side by side; small ones do not repay that.
+    """
+    try:
+        width = sum(int(each.bit_width) for each in types)
+    except ValueError:  # one of them has no fixed width, such as text
+        return BATCH_ROWS
+    return max(BATCH_ROWS, _BATCH_BITS // max(width, 1))
 
 
 def _complete(path: str, stream: Any) -> Iterator[Any]:

@@ -150,6 +150,16 @@ def test_a_deque_of_texts_stays_in_python() -> None:
     assert traps(found) == ["recent, which holds items that are no numbers"]
 
 
+def test_a_list_that_an_object_packs_is_otherwise_only_appended_to() -> None:
+    observed = {"kept": [1.0], "packed": object()}
+    body = "kept.append(value)\nif len(kept) == 100:\n    packed.take(kept)"
+    translation = translated(body, observed)
+    assert list(translation.kernel.lists) == ["kept"]
+    assert traps(translation) == ["packed, which holds no number"]
+    looked_at = translated(f"{body}\nif kept[0] > value:\n    kept.clear()", observed)
+    assert list(looked_at.kernel.rings) == ["kept"]
+
+
 def test_two_variables_with_one_deque_leave_it_in_python() -> None:
     one: deque[float] = deque([1.0])
     found = translated(

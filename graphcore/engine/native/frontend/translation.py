@@ -5,7 +5,7 @@ The text is the one that the fused tier wrote: which nodes run, when, and on wha
 
 import ast
 from collections import Counter, deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -93,7 +93,7 @@ class Loop:
             if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store)
         }
         used = [each.id for part in self.body for each in walk(part) if isinstance(each, ast.Name)]
-        self.appended = _appended(self.body)
+        self.appended = _appended(self.body, text.carried)
         self.refused = _refusal(self.body)
         # In the order of the text, not of the names, which differ between graphs of one shape.
         self.carried = tuple(
@@ -187,8 +187,11 @@ def _parts(variables: Variables, name: str) -> tuple[Kind, ...]:
     return tuple(variables.slots([ring_item(name)]).values())
 
 
-def _appended(body: Sequence[ast.stmt]) -> frozenset[str]:
-    """Return the names of which the code only asks the length, and to which it only appends."""
+def _appended(body: Sequence[ast.stmt], carried: Set[str]) -> frozenset[str]:
+    """Return the names of which the code only asks the length, and to which it only appends.
+
+    It may also give one to a method of an object, which Python calls: so `collect` packs its lists.
+    """
     used: Counter[str] = Counter()
     appended: Counter[str] = Counter()
     for part in body:
@@ -198,6 +201,8 @@ def _appended(body: Sequence[ast.stmt]) -> frozenset[str]:
                     appended[name] += 1
                 case ast.Call(ast.Name("len"), [ast.Name(name)], []):
                     appended[name] += 1
+                case ast.Call(ast.Attribute(ast.Name(owner)), given, []) if owner in carried:
+                    appended.update(each.id for each in given if isinstance(each, ast.Name))
                 case ast.Name(name):
                     used[name] += 1
     return frozenset(name for name, count in used.items() if count == appended[name])
