@@ -6,6 +6,7 @@ from bisect import bisect_left, insort
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import Enum
 from heapq import heappop, heappush
 from typing import Any, NamedTuple
 
@@ -365,6 +366,8 @@ RECORDS: list[Callable[[int, Any], Any]] = [
     lambda number, x: Pair(x, 1.5),
     lambda number, x: Pair(x, number % 3 > 0),
     lambda number, x: Both(x, number),
+    lambda number, x: Pair(x, WORDS[number % 4]),
+    lambda number, x: (x, Side.BUY),
     lambda number, x: Pair(x, None if number % 5 == 0 else 2.0),
     lambda number, x: (x, *[1.0] * (number % 3)),
 ]
@@ -373,6 +376,69 @@ RECORDS: list[Callable[[int, Any], Any]] = [
 def parts_apart(record: Any) -> Any:
     one = record.one if hasattr(record, "one") else record[0]
     return one * 2
+
+
+class Side(Enum):
+    BUY = "buy"
+    SELL = "sell"
+    NONE = None
+
+
+def side(x: Any) -> Side:
+    if x == 0:
+        return Side.NONE
+    return Side.BUY if x > 0 else Side.SELL
+
+
+WORDS = ["up", "down", "", "flat"]
+
+
+@gc.node
+class Turning(gc.MutableNode[float]):
+    """Keeps strings, and compares them."""
+
+    source: gc.Active[Any]
+    sides: gc.Active[Any]
+    last: str = gc.state("none")
+    known: deque[Any] = gc.state(factory=deque)
+    turns: int = gc.state(0)
+
+    def cycle(self, state: gc.GraphState) -> bool:
+        word = "up" if self.source.value > 0 else "down"
+        if word != self.last:
+            self.turns += 1
+            self.known.append((word, self.sides.value))
+            if len(self.known) > 3:
+                first, given = self.known.popleft()
+                if first == "up" and given != "flat":
+                    self.turns += 10
+        self.last = word
+        if self.sides.value == self.last:
+            return False
+        self.value = self.turns
+        return True
+
+
+def words(numbers: random.Random, count: int) -> list[Any]:
+    """Return strings, or members of an enum, with another value among them now and then."""
+    some: list[Any] = numbers.choice([WORDS, list(Side)])
+    strange = numbers.choice([0.0, 0.0, 0.1])
+    return [
+        numbers.choice([None, 1.5, "other"]) if numbers.random() < strange else numbers.choice(some)
+        for _ in range(count)
+    ]
+
+
+COMPARED: list[Callable[[Any], Any]] = [
+    lambda word: 1.0 if word == "up" else -1.0,
+    lambda word: word in ("up", "flat", None),
+    lambda word: word is not Side.BUY,
+    lambda word: 2 if word == Side.SELL or word == "" else 0.5,
+    lambda word: word != "flat",
+    lambda word: len(word),
+    lambda word: word < "flat",
+    lambda word: 1 if word else 0,
+]
 
 
 def minus_each(one: float, other: float) -> float:
@@ -420,6 +486,8 @@ TOGETHER: list[Callable[[Any, Any], Any]] = [
     lambda one, other: one.with_latest(other).unzip(2)[1],
     lambda one, other: one.drop_small_change(0.5),
     lambda one, other: gc.Stream(Smoothed(one)),
+    lambda one, other: gc.Stream(Turning(one, other.map(lambda x: "up" if x > 1 else "flat"))),
+    lambda one, other: one.map(side).distinct().join(other, lambda s, x: x if s is Side.BUY else 1),
 ]
 
 
@@ -519,6 +587,9 @@ def wired(seed: int, variant: int = 0) -> tuple[list[Any], dict[str, Any]]:
             record = draw.choice(RECORDS[:-1])
             records = [record(number, x) for number, x in enumerate(values)]
         streams.append(gc.replay(times, records).map(parts_apart))
+    if draw.random() < 0.2:
+        times, values = events(numbers)
+        streams.append(gc.replay(times, words(numbers, len(values))).map(draw.choice(COMPARED)))
     if draw.random() < 0.1:
         streams.append(gc.ticker(numbers.choice([1, 2, 7])))
         options["until"] = draw.randint(0, 200)
@@ -536,6 +607,8 @@ def wired(seed: int, variant: int = 0) -> tuple[list[Any], dict[str, Any]]:
         if is_pair:
             pairs.add(made)
     outs = [stream.collect() for stream in streams[-3:]]
+    if draw.random() < 0.15 and streams[-1] not in pairs:
+        outs += [streams[-1].map(side).lag(2).collect(), streams[-1].map(side).distinct().collect()]
     if draw.random() < 0.2:
         options["until"] = draw.randint(0, 150)
     if draw.random() < 0.2:

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from graphcore.engine.fused.backend.drivers import NEVER
 from graphcore.engine.native.backend.memory import column_of
+from graphcore.engine.native.categories import Categories, category_of
 from graphcore.engine.native.frontend.records import Shape, fields_of, items_of
 from graphcore.engine.native.ir import Kind
 from graphcore.engine.run.session import Session
@@ -64,6 +65,7 @@ class Incoming:
         source: the source.
         start: engine time at which the run starts, ns.
         most: the number of events from which on no more are read at once.
+        categories: the numbers of strings and members of enums.
 
     Attributes:
         times: the times of the events that have been read and not dropped.
@@ -75,7 +77,8 @@ class Incoming:
         error: what the source raised after them.
     """
 
-    def __init__(self, source: Source[Any], start: int, most: int) -> None:
+    def __init__(self, source: Source[Any], start: int, most: int, categories: Categories) -> None:
+        self._categories = categories
         columns = source.columns(start)
         self._chunks: Iterator[Any] = (
             iter([columns]) if columns is not None else source.arrays(start) or source.chunks(start)
@@ -159,7 +162,7 @@ class Incoming:
                 times = array("q")
                 parts = [times] * len(self._shape.parts)
             else:
-                found = _parts_of(values)
+                found = _parts_of(values, self._categories)
                 if found is None:
                     return None
                 try:
@@ -178,22 +181,34 @@ class Incoming:
         return Columns(shape, of_times + 8 * place, of_next, length - place, held)
 
 
-def _parts_of(values: Sequence[Any]) -> "tuple[Shape, list[array[Any]]] | None":
+def _parts_of(
+    values: Sequence[Any], categories: Categories
+) -> "tuple[Shape, list[array[Any]]] | None":
     """Return what some values are, and their parts; `None` if they are not alike, or no numbers."""
     cls = type(values[0])
     if cls is not tuple and not fields_of(cls):
-        found = column_of(values)
+        found = _column_of(values, categories)
         return None if found is None else (Shape((found[0],)), [found[1]])
     if set(map(type, values)) != {cls}:
         return None
     rows = values if issubclass(cls, tuple) else list(map(items_of, values))
     if len(set(map(len, rows))) != 1 or not len(rows[0]):
         return None
-    columns = [column_of(column) for column in zip(*rows, strict=True)]
+    columns = [_column_of(column, categories) for column in zip(*rows, strict=True)]
     parts = [each for each in columns if each is not None]
     if len(parts) < len(columns):
         return None
     return Shape(tuple(kind for kind, _ in parts), cls), [part for _, part in parts]
+
+
+def _column_of(values: Sequence[Any], categories: Categories) -> "tuple[Kind, array[Any]] | None":
+    kind = category_of(type(values[0]))
+    if kind is None:
+        return column_of(values)
+    if len(set(map(type, values))) != 1:
+        return None
+    codes = categories.codes(values)
+    return None if codes is None else (kind, codes)
 
 
 def _joined(parts: Sequence[tuple[Any, Any]]) -> tuple[Any, Any]:
@@ -230,6 +245,7 @@ class Feed:
         lone: whether the events of the only source start all cycles.
         session: the run.
         most: about how many events of a source are read at once.
+        categories: the numbers of strings and members of enums.
 
     Attributes:
         incoming: the events of each source.
@@ -244,8 +260,10 @@ class Feed:
         lone: bool,
         session: Session,
         most: int,
+        categories: Categories,
     ) -> None:
-        self.incoming = [Incoming(each, session.start_time, most) for each in sources]
+        start = session.start_time
+        self.incoming = [Incoming(each, start, most, categories) for each in sources]
         self.lone = lone
         self.until = -NEVER
         self._bits = {index: 1 << bit for bit, index in enumerate(woken)}

@@ -18,9 +18,12 @@ class Kind(IntEnum):
     INT = 3  # 64 bits
     FLOAT = 4
     TUPLE = 5  # its items are variables of their own
+    TEXT = 6  # a string, and below a member of an enum: the number of a category
+    MEMBER = 7
 
 
-SCALARS = (Kind.BOOL, Kind.INT, Kind.FLOAT)
+CATEGORIES = (Kind.TEXT, Kind.MEMBER)
+SCALARS = (Kind.BOOL, Kind.INT, Kind.FLOAT, *CATEGORIES)
 
 
 # Expressions

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from graphcore.engine.fused.backend.emit import Entry
 from graphcore.engine.native.backend.layout import ROUNDS, Words
 from graphcore.engine.native.backend.memory import Memory, Unfit
+from graphcore.engine.native.categories import Categories
 from graphcore.engine.native.company import Company, SideBySide
 from graphcore.engine.native.feed import Columns, Feed
 from graphcore.engine.native.frontend.records import Shape
@@ -108,6 +109,7 @@ class Prepared:
         size: of how many cycles the next call of a kernel is at most: the last ones were short.
         side_by_side: the kernel for runs side by side, if one was asked for.
         spare: kernels whose memory nobody uses at present.
+        categories: the numbers of strings and members of enums.
     """
 
     stretches: dict[Entry, Stretch]
@@ -118,6 +120,7 @@ class Prepared:
     size: int = _FIRST
     side_by_side: SideBySide | None = None
     spare: list[Machine] = field(default_factory=list)
+    categories: Categories = field(default_factory=Categories)
 
     def put_aside(self, shapes: Shapes) -> Machine:
         """Return the kernel for these shapes for one run's own use: others get another memory."""
@@ -339,7 +342,7 @@ class Run:
             self.told.why = "the types of its values kept changing"
             return None
         prepared = self.prepared
-        variables = prepared.variables.setdefault(shapes, Variables())
+        variables = prepared.variables.setdefault(shapes, Variables(prepared.categories))
         translation = translate(prepared.loop, variables, self._variables, shapes)
         trap = _first_trap(translation.kernel.body)
         if trap is not None:

@@ -57,7 +57,14 @@ class Native(Fused):
         recorded = MergedFeedDriver.replaces(nodes)
         sources = [self._plan.nodes[index] for index in woken if index in recorded]
         session.schedule.drop(recorded.__contains__)
-        feed = Feed(cast(list[Source[Any]], sources), woken, prepared.lone, session, PACE.chunk)
+        feed = Feed(
+            cast(list[Source[Any]], sources),
+            woken,
+            prepared.lone,
+            session,
+            PACE.chunk,
+            prepared.categories,
+        )
         handover = Handover(session, woken, len(sources))
         run = Run(prepared, session, feed, handover, PACE, self.company)
         self._told = run.told

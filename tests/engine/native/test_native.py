@@ -197,8 +197,8 @@ def test_a_run_whose_cycles_all_turn_out_to_need_python_names_the_node() -> None
     assert "same  native, but for Python: a call of str" in graph.explain("native")
 
 
-def test_a_run_of_texts_says_that_there_are_no_numbers() -> None:
-    graph, _ = both(lambda: floats().map(lambda x: str(x) if x >= 0 else "").collect())
+def test_a_run_of_bytes_says_that_there_are_no_numbers() -> None:
+    graph, _ = both(lambda: floats().map(lambda x: bytes(3) if x >= 0 else b"").collect())
     assert first_line(graph).endswith("because of an expression that gives no number")
 
 

@@ -51,7 +51,8 @@ def traps(translation: Translation) -> list[str]:
         (2**63, Kind.OTHER),
         (1.5, Kind.FLOAT),
         ((1, 2.0), Kind.TUPLE),
-        ("1", Kind.OTHER),
+        ("1", Kind.TEXT),
+        (b"1", Kind.OTHER),
     ],
 )
 def test_a_value_has_a_kind(value: object, kind: Kind) -> None:
@@ -144,8 +145,8 @@ def test_an_item_of_several_kinds_has_a_part_for_each_and_a_tag() -> None:
     assert found.kernel.rings == {"recent": (tag, whole, number, second)}
 
 
-def test_a_deque_of_texts_stays_in_python() -> None:
-    found = translated("recent.append(value)", {"recent": deque([1.0, "a"])})
+def test_a_deque_of_bytes_stays_in_python() -> None:
+    found = translated("recent.append(value)", {"recent": deque([1.0, b"a"])})
     assert not found.kernel.rings
     assert traps(found) == ["recent, which holds items that are no numbers"]
 

@@ -9,7 +9,7 @@ from graphcore.engine.native.ir import Kind
 
 Llvm = Any  # llvmlite carries no types
 
-_MEMORY = {Kind.BOOL: BYTE, Kind.INT: WORD, Kind.FLOAT: DOUBLE}
+_MEMORY = TYPES | {Kind.BOOL: BYTE}
 
 
 _BYTES = BYTE.as_pointer()

@@ -12,11 +12,11 @@ from typing import Any
 from llvmlite import ir
 
 from graphcore.engine.native.backend.layout import LIBRARY_PREFIX
+from graphcore.engine.native.ir import CATEGORIES, Expr, Kind
 from graphcore.engine.native.ir import Const as Known
-from graphcore.engine.native.ir import Expr, Kind
 
 WORD, BIT, BYTE, DOUBLE = ir.IntType(64), ir.IntType(1), ir.IntType(8), ir.DoubleType()
-TYPES = {Kind.BOOL: BIT, Kind.INT: WORD, Kind.FLOAT: DOUBLE}
+TYPES = {Kind.BOOL: BIT, Kind.INT: WORD, Kind.FLOAT: DOUBLE} | dict.fromkeys(CATEGORIES, WORD)
 _LEAST = -(1 << 63)
 _EXACT = 1 << 53
 _SMALLEST_NORMAL = 2.2250738585072014e-308

@@ -26,13 +26,14 @@ from graphcore.engine.native.backend.layout import (
     STATUS,
     Words,
 )
+from graphcore.engine.native.categories import Categories, category_of
 from graphcore.engine.native.frontend.records import items_of, made
 from graphcore.engine.native.frontend.translation import Translation
 from graphcore.engine.native.frontend.values import ring_item
 from graphcore.engine.native.frontend.variables import Variables, kind_of, slot, tag_of
-from graphcore.engine.native.ir import SCALARS, Kind
+from graphcore.engine.native.ir import CATEGORIES, SCALARS, Kind
 
-CODES = {Kind.BOOL: "B", Kind.INT: "q", Kind.FLOAT: "d"}
+CODES = {Kind.BOOL: "B", Kind.INT: "q", Kind.FLOAT: "d", Kind.TEXT: "q", Kind.MEMBER: "q"}
 KINDS = {float: Kind.FLOAT, int: Kind.INT, bool: Kind.BOOL}
 # A word of each kind, for `struct`.
 _FORMATS = {
@@ -330,6 +331,7 @@ class Memory:
             if Kind.TUPLE in kinds
             else [],
             variables.classes.get(name, tuple),
+            variables.categories,
         )
 
     def _put(self, places: "_Places", value: Any) -> None:
@@ -350,6 +352,8 @@ class Memory:
                 return self._floats[places.of[kind]]
             case Kind.TUPLE:
                 return made(places.cls, [self._get(inner) for inner in places.items])
+            case Kind.TEXT | Kind.MEMBER:
+                return places.categories.object(self.words[places.of[kind]])
         value = self.words[places.of[kind]]
         return bool(value) if kind is Kind.BOOL else value
 
@@ -379,10 +383,7 @@ class Memory:
                 raise Unfit
             columns = list(zip(*rows, strict=True))
         for part, kind, column in zip(parts, kinds, columns, strict=True):
-            found = column_of(column)
-            if found is None or found[0] is not kind:
-                raise Unfit
-            part[: len(held)] = found[1]
+            part[: len(held)] = _array_of(kind, column, places.categories)
 
     def _items(self, name: str) -> list[Any]:
         kinds = self._translation.kernel.rings[name]
@@ -403,6 +404,22 @@ class Memory:
         return self._of_items[name].joined(columns, len(columns[0])) if columns else []
 
 
+def _array_of(kind: Kind, column: Any, categories: Categories) -> "array[Any]":
+    """Return values of this kind as an array.
+
+    Raises:
+        Unfit: if some are of another kind.
+    """
+    if kind in CATEGORIES:
+        if {category_of(each) for each in set(map(type, column))} != {kind}:
+            raise Unfit
+        return array("q", map(categories.code, column))
+    found = column_of(column)
+    if found is None or found[0] is not kind:
+        raise Unfit
+    return found[1]
+
+
 def _numbers(places: "_Places", value: Any) -> Iterator[tuple[int, bool | int | float]]:
     """Yield the numbers that make up a value, with the place of each.
 
@@ -419,7 +436,9 @@ def _numbers(places: "_Places", value: Any) -> Iterator[tuple[int, bool | int | 
         raise Unfit
     if places.tag >= 0:
         yield places.tag, int(kind)
-    if kind in places.of:
+    if kind in CATEGORIES:
+        yield places.of[kind], places.categories.code(value)
+    elif kind in places.of:
         yield places.of[kind], value
     for item, inner in zip(items, places.items, strict=kind is Kind.TUPLE):
         yield from _numbers(inner, item)
@@ -428,7 +447,7 @@ def _numbers(places: "_Places", value: Any) -> Iterator[tuple[int, bool | int | 
 class _Places:
     """The words of one variable of Python, or the parts of an item of a deque or list."""
 
-    __slots__ = ("cls", "items", "kinds", "name", "of", "only", "tag")
+    __slots__ = ("categories", "cls", "items", "kinds", "name", "of", "only", "tag")
 
     def __init__(
         self,
@@ -439,6 +458,7 @@ class _Places:
         of: dict[Kind, int],
         items: "list[_Places]",
         cls: type,
+        categories: Categories,
     ) -> None:
         self.name = name
         self.kinds = kinds
@@ -447,16 +467,18 @@ class _Places:
         self.of = of
         self.items = items
         self.cls = cls
+        self.categories = categories
 
     @property
     def is_plain(self) -> bool:
         """Whether the variable always holds a number of one kind."""
-        return self.tag < 0 and self.only in SCALARS
+        return self.tag < 0 and self.only in _TYPES
 
     @property
     def is_flat(self) -> bool:
-        """Whether it always holds a number of one kind, or a tuple of such."""
-        return self.is_plain or (self.tag < 0 and all(each.is_plain for each in self.items))
+        """Whether it always holds a number or category of one kind, or a tuple of such."""
+        parts = self.items or [self]
+        return self.tag < 0 and all(each.tag < 0 and each.only in SCALARS for each in parts)
 
     def joined(self, columns: list[list[Any]], count: int) -> list[Any]:
         """Return the values whose parts are these columns, each of so many."""
@@ -464,6 +486,8 @@ class _Places:
         # Where a tuple may be another value, the parts of its items may be of none at all.
         of: dict[Kind, list[Any]] = {Kind.NONE: none, Kind.OTHER: none}
         of |= {kind: columns[at] for kind, at in self.of.items()}
+        for kind in self.of.keys() & CATEGORIES:
+            of[kind] = list(map(self.categories.object, of[kind]))
         if self.items:
             rows = zip(*(each.joined(columns, count) for each in self.items), strict=True)
             of[Kind.TUPLE] = list(rows if self.cls is tuple else starmap(self.cls, rows))

@@ -46,7 +46,13 @@ from graphcore.engine.native.ir import (
 from graphcore.parsing import walk
 
 _SUSPENDS = CO_ASYNC_GENERATOR | CO_COROUTINE | CO_GENERATOR | CO_VARARGS | CO_VARKEYWORDS
-_TYPES = {Kind.NONE: type(None), Kind.BOOL: bool, Kind.INT: int, Kind.FLOAT: float}
+_TYPES = {
+    Kind.NONE: type(None),
+    Kind.BOOL: bool,
+    Kind.INT: int,
+    Kind.FLOAT: float,
+    Kind.TEXT: str,
+}
 _AFTER = (bisect.bisect_right, bisect.insort_right)
 _SEARCHES = (bisect.bisect_left, bisect.bisect_right)
 _INSERTIONS = (bisect.insort_left, bisect.insort_right)
@@ -120,13 +126,13 @@ class Calls(Expressions):
                 function is builtins.hasattr or function is builtins.getattr
             ):
                 return self._attribute_of(function, given, attribute, default, scope, out)
+            case [given, ast.Name(field)] if function is builtins.getattr:
+                # Before the field's name would become a category.
+                return self._attribute_named(node, given, self.name(field, scope, out), scope, out)
         arguments = self.unpacked(node.args, scope, out)
         if isinstance(function, FunctionType):
             return self._inline(node, known, arguments, scope, out)
         match arguments:
-            case [owner, Known(str(attribute)) as field] if function is builtins.getattr:
-                self.surroundings.use(field)
-                return self.each_kind([owner], partial(self._field, attribute), name, out)
             case [owner] if isinstance(function, operator.itemgetter):
                 places: Any = function.__reduce__()[1]
                 return self.each_kind([owner], partial(_item_at, places), name, out)
@@ -143,7 +149,7 @@ class Calls(Expressions):
                 return self._inline(node, _own(of_heap), arguments, scope, out)
         if function is builtins.type and len(arguments) == 1:
             kind = self.scalar(arguments[0]).kind
-            of = _TYPES[kind]
+            of = _type_of(kind)
             return Known(of, ("type", kind), lambda: of)
         if function is builtins.len and len(arguments) == 1:
             return self._length(arguments[0])
@@ -197,6 +203,17 @@ class Calls(Expressions):
             return None
         return self._inline(node, _own(same), [sequence], scope, out)
 
+    def _attribute_named(
+        self, node: ast.Call, given: ast.expr, field: Value, scope: Scope, out: Out
+    ) -> Value:
+        """Return the attribute of a record whose name stays the same."""
+        owner = self.value(given, scope, out)
+        if not isinstance(field, Known) or not isinstance(field.value, str):
+            raise Untranslated("a call of getattr")
+        self.surroundings.use(field)
+        read = partial(self._field, field.value)
+        return self.each_kind([owner], read, self.place(node, scope), out)
+
     def _attribute_of(
         self,
         function: object,
@@ -211,11 +228,11 @@ class Calls(Expressions):
         match value:
             case Several(name, kinds):
                 record = self.variables.classes.get(name, tuple)
-                types = [record if kind is Kind.TUPLE else _TYPES[kind] for kind in kinds]
+                types = [record if kind is Kind.TUPLE else _type_of(kind) for kind in kinds]
             case Group(_, cls):
                 types = [cls]
             case _:
-                types = [_TYPES[self.scalar(value).kind]]
+                types = [_type_of(self.scalar(value).kind)]
         has = {attribute in fields_of(each) or hasattr(each, attribute) for each in types}
         if function is builtins.hasattr and not default and len(has) == 1:
             return Const(Kind.BOOL, *has)
@@ -240,7 +257,7 @@ class Calls(Expressions):
             raise Untranslated("a call of isinstance")
 
         def build(given: list[Value], _: Out) -> Value:
-            return Const(Kind.BOOL, issubclass(_TYPES[self.scalar(given[0]).kind], cls))
+            return Const(Kind.BOOL, issubclass(_type_of(self.scalar(given[0]).kind), cls))
 
         return self.each_kind([value], build, name, out)
 
@@ -409,6 +426,12 @@ def _item_at(places: tuple[object, ...], given: list[Value], _: Out) -> Value:
         ) <= place < len(items):
             return items[place]
     raise Untranslated("a call of an itemgetter")
+
+
+def _type_of(kind: Kind) -> type:
+    if kind not in _TYPES:
+        raise Untranslated("the type of a member of an enum")
+    return _TYPES[kind]
 
 
 def _own(function: Any) -> Known:

@@ -188,13 +188,22 @@ class Conditions(Values):
 
         Only a NaN is the same without being equal, so that is left to Python.
         """
+        if (
+            isinstance(sequence, Known)
+            and type(sequence.value) is frozenset
+            and set(map(type, sequence.value)) == {type}
+            and isinstance(value, Known)
+            and type(value.value) is type
+        ):
+            self.surroundings.use(sequence)
+            return Const(Kind.BOOL, value.value in sequence.value)
         if not isinstance(sequence, Group) or not sequence.has_items:
             raise Untranslated("a search in what is no tuple")
         one = self.scalar(value)
         found: Expr = Const(Kind.BOOL, False)
         for item in sequence.items:
             other = self.scalar(item)
-            if _is_number(one) and _is_number(other):
+            if Kind.NONE not in (one.kind, other.kind):
                 found = _lazy(False, found, operations.compare(ast.Eq(), one, other))
             elif one.kind is Kind.NONE is other.kind:
                 return Const(Kind.BOOL, True)
@@ -280,6 +289,11 @@ class Conditions(Values):
                     return Const(Kind.BOOL, False)
         if right is NOTHING:
             return self._is_of(self.value(left, scope, out), Kind.NONE)
+        if isinstance(right, Expr) and right.kind is Kind.MEMBER:  # the same if it is equal
+            compared = partial(self._compared, ast.Eq())
+            name = self.place(left, scope)
+            found = self.each_kind([self.value(left, scope, out), right], compared, name, out)
+            return self.scalar(found)
         raise Untranslated("is")
 
     def _is_of(self, value: Value, kind: Kind) -> Expr:

@@ -18,8 +18,10 @@ from graphcore.engine.native.frontend.variables import (
     Ring,
     Several,
     Value,
+    kind_of,
 )
 from graphcore.engine.native.ir import (
+    CATEGORIES,
     Const,
     Expr,
     If,
@@ -33,6 +35,12 @@ class Expressions(Conditions):
 
     def value(self, node: ast.expr, scope: Scope, out: Out) -> Value:
         """Return the value of an expression."""
+        found = self._value(node, scope, out)
+        if isinstance(found, Known) and kind_of(found.value) in CATEGORIES:
+            return self.surroundings.of_category(found)
+        return found
+
+    def _value(self, node: ast.expr, scope: Scope, out: Out) -> Value:
         match node:
             case ast.Constant(given):
                 return self.constant(given)
@@ -138,6 +146,8 @@ class Expressions(Conditions):
                 return Const(Kind.INT, given)
             case float():
                 return Const(Kind.FLOAT, given)
+            case str():
+                return Known(given, ("constant", given), lambda: given)
         raise Untranslated(f"the constant {given!r:.40}")
 
     def _binary(

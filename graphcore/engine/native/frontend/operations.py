@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from types import BuiltinFunctionType
 from typing import Any
 
-from graphcore.engine.native.ir import Const, Expr, Kind, Op
+from graphcore.engine.native.ir import CATEGORIES, Const, Expr, Kind, Op
 
 _EXACT = 1 << 53
 
@@ -90,6 +90,8 @@ def compare(operator: ast.cmpop, left: Expr, right: Expr) -> Expr:
     sign = _COMPARISONS.get(type(operator))
     if sign is None:
         raise Untranslated(f"the operator {type(operator).__name__}")
+    if left.kind in CATEGORIES or right.kind in CATEGORIES:
+        return _compare_categories(sign, left, right)
     left, right = number(left), number(right)
     if isinstance(left, Const) and isinstance(right, Const):
         return Const(Kind.BOOL, _COMPARED[sign](left.value, right.value))
@@ -100,6 +102,14 @@ def compare(operator: ast.cmpop, left: Expr, right: Expr) -> Expr:
     if left.kind is Kind.INT:
         return Op(Kind.BOOL, f"mixed {sign}", (left, right))
     return Op(Kind.BOOL, f"mixed {_FLIPPED[sign]}", (right, left))
+
+
+def _compare_categories(sign: str, left: Expr, right: Expr) -> Expr:
+    if sign not in ("==", "!="):
+        raise Untranslated("a comparison of strings by their order")
+    if left.kind is not right.kind:  # a string, member of an enum, number or `None` is no other
+        return Const(Kind.BOOL, sign == "!=")
+    return Op(Kind.BOOL, f"int {sign}", (left, right))
 
 
 def unary(operator: ast.unaryop, given: Expr) -> Expr:
@@ -128,6 +138,10 @@ def truth(given: Expr) -> Expr:
             return Op(Kind.BOOL, "int !=", (given, Const(Kind.INT, 0)))
         case Expr(Kind.FLOAT):
             return Op(Kind.BOOL, "float !=", (given, Const(Kind.FLOAT, 0.0)))
+        case Expr(Kind.TEXT):
+            raise Untranslated("whether a string is empty")
+        case Expr(Kind.MEMBER):
+            return Const(Kind.BOOL, True)
     return Const(Kind.BOOL, False)  # None
 
 

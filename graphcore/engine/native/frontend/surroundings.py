@@ -9,6 +9,7 @@ paths lead to the numbers of each.
 import builtins
 import inspect
 from collections.abc import Callable, Container, Mapping
+from enum import EnumType
 from types import CellType, FunctionType, ModuleType
 from typing import Any
 
@@ -105,6 +106,9 @@ class Surroundings:
             if isinstance(given, ModuleGlobals) and hasattr(builtins, name):
                 # The name may get a value in the module at any time.
                 return self._found(("module", id(names), name), lambda: getattr(given, name))
+        elif isinstance(given, EnumType) and name in given.__members__:
+            self.use(owner)
+            return self._found((*owner.path, "member", name), lambda: getattr(get(), name))
         elif isinstance(given, MutableNode) and name not in vars(given):
             cls = type(given)
             value = inspect.getattr_static(cls, name, None)
@@ -113,6 +117,10 @@ class Surroundings:
                     ("class", id(cls), name), lambda: inspect.getattr_static(cls, name)
                 )
         raise Untranslated(f"the attribute {name} of an object")
+
+    def of_category(self, known: Known) -> Value:
+        """Return the variable of a string or member of an enum."""
+        return self._input(known.path, known.get, known.value)
 
     def use(self, known: Known) -> None:
         """Have an object compared before each call of the kernel; of a function, its code."""
@@ -143,6 +151,9 @@ class Surroundings:
             if not constant and not isinstance(value, CellType | MutableNode):
                 self.use(known)
             return NOTHING if value is None else known
+        return self._input(path, get, value)
+
+    def _input(self, path: Path, get: Get, value: object) -> Value:
         name = self._named.get(path)
         if name is None:
             name = self._named[path] = f"input{len(self._named)}"

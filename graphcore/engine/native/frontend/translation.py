@@ -21,7 +21,7 @@ from graphcore.engine.native.frontend.variables import (
     Variables,
     kind_of,
 )
-from graphcore.engine.native.ir import Input, Kernel, Kind, Reason, Start
+from graphcore.engine.native.ir import CATEGORIES, Input, Kernel, Kind, Reason, Start
 from graphcore.parsing import parse, walk
 
 
@@ -130,7 +130,7 @@ def translate(
             rings[name] = Ring(name, getattr(value, "maxlen", None), type(value) is list)
             for item in value:
                 variables.observe(ring_item(name), item)
-        elif name in loop.text.read and kind_of(value) is Kind.OTHER:
+        elif name in loop.text.read and kind_of(value) in (Kind.OTHER, *CATEGORIES):
             known[name] = surroundings.of_variable(name, value)
         else:
             variables.observe(name, value)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from graphcore.engine.native.categories import Categories, category_of
 from graphcore.engine.native.frontend.flow import Flow
 from graphcore.engine.native.frontend.operations import Untranslated
 from graphcore.engine.native.frontend.records import Shape, fields_of, items_of
@@ -154,7 +155,11 @@ def tag_is(name: str, kind: Kind) -> Expr:
 class Variables:
     """The kinds of variables.
 
+    Args:
+        categories: the numbers of strings and members of enums.
+
     Attributes:
+        categories: the argument.
         kinds: for each variable, the kinds that it may hold.
         lengths: for each variable that may hold a tuple or record, the number of its items.
         classes: for each of these, its class.
@@ -165,7 +170,8 @@ class Variables:
         of_objects: the variables that may hold an object that stays in Python.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, categories: Categories | None = None) -> None:
+        self.categories = categories or Categories()
         self.kinds: dict[str, set[Kind]] = {}
         self.lengths: dict[str, int] = {}
         self.classes: dict[str, type] = {}
@@ -391,7 +397,7 @@ _WORD = range(-(1 << 63), 1 << 63)
 
 
 def kind_of(value: object) -> Kind:
-    """Return the kind of a value; of integers past 64 bits and all that is no number, `OTHER`.
+    """Return the kind of a value; `OTHER` if the kernel cannot hold it, as integers past 64 bits.
 
     A tuple or record may hold anything: `Variables.observe` looks into it.
     """
@@ -404,4 +410,6 @@ def kind_of(value: object) -> Kind:
         return Kind.INT if value in _WORD else Kind.OTHER
     if of is float:
         return Kind.FLOAT
-    return Kind.TUPLE if of is tuple or fields_of(of) else Kind.OTHER
+    if of is tuple or fields_of(of):
+        return Kind.TUPLE
+    return category_of(of) or Kind.OTHER
