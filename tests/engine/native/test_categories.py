@@ -164,6 +164,27 @@ class Kept(gc.MutableNode[int]):
         return True
 
 
+@gc.node
+class Bought(gc.MutableNode[int]):
+    """Asks in its cycle which member a value is."""
+
+    source: gc.Active[Side]
+    count: int = gc.state(0)
+    last: Side | None = gc.state(None)
+
+    def cycle(self, state: gc.GraphState) -> bool:
+        if self.source.value is Side.BUY and self.last is not Side.BUY:
+            self.count += 1
+        self.last = self.source.value
+        self.value = self.count
+        return True
+
+
+def test_a_cycle_may_ask_which_member_of_an_enum_a_value_is() -> None:
+    found = assert_native(lambda: gc.Stream(Bought(sides())))
+    assert found[-1][1] > 50
+
+
 def test_strings_in_the_state_of_a_node_come_back_to_python() -> None:
     nodes = []
     for tier in ("fused", "native"):

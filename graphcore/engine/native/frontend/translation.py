@@ -7,8 +7,11 @@ import ast
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
+from enum import EnumType
+from types import ModuleType
 from typing import Any
 
+from graphcore.engine.fused.frontend.capture import ModuleVariables
 from graphcore.engine.native.frontend.flow import Flow
 from graphcore.engine.native.frontend.records import Shape
 from graphcore.engine.native.frontend.statements import Statements
@@ -94,7 +97,7 @@ class Loop:
         }
         used = [each.id for part in self.body for each in walk(part) if isinstance(each, ast.Name)]
         self.appended = _appended(self.body, text.carried)
-        self.refused = _refusal(self.body)
+        self.refused = _refusal(self.body, text.namespace)
         # In the order of the text, not of the names, which differ between graphs of one shape.
         self.carried = tuple(
             name for name in dict.fromkeys((*used, *self.targets)) if name in text.carried
@@ -208,23 +211,40 @@ def _appended(body: Sequence[ast.stmt], carried: Set[str]) -> frozenset[str]:
     return frozenset(name for name, count in used.items() if count == appended[name])
 
 
-def _refusal(body: list[ast.stmt]) -> str:
+def _refusal(body: list[ast.stmt], namespace: Mapping[str, Any]) -> str:
     """Return why a loop must not run as a kernel at all; empty if it may.
 
-    A number or tuple that a kernel gives back is another object than before.
+    A number or tuple that a kernel gives back is another object than before; a member of an enum is
+    the same.
     """
     for part in body:
         for node in walk(part):
             if not isinstance(node, ast.Compare):
                 continue
             for operator, other in zip(node.ops, node.comparators, strict=True):
-                if isinstance(operator, ast.Is | ast.IsNot) and not _is_lasting(node.left, other):
+                if isinstance(operator, ast.Is | ast.IsNot) and not _is_lasting(
+                    node.left, other, namespace
+                ):
                     return f"it asks whether two values are the same object: {ast.unparse(node)}"
     return ""
 
 
-def _is_lasting(left: ast.expr, right: ast.expr) -> bool:
+def _global(node: ast.expr, namespace: Mapping[str, Any]) -> object:
+    """Return the global that an expression names, alone or as an attribute of its module."""
+    match node:
+        case ast.Name(name):
+            return namespace.get(name)
+        case ast.Attribute(ast.Name(name), attribute) if isinstance(
+            namespace.get(name), ModuleType | ModuleVariables
+        ):
+            return vars(namespace[name]).get(attribute)
+    return None
+
+
+def _is_lasting(left: ast.expr, right: ast.expr, namespace: Mapping[str, Any]) -> bool:
     match left, right:
+        case _, ast.Attribute(owner) if isinstance(_global(owner, namespace), EnumType):
+            return True
         case _, ast.Constant(None | True | False) | ast.Name("absent"):
             return True
         case ast.Call(ast.Name("type")), _:
