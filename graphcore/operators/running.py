@@ -74,15 +74,16 @@ class Count(MutableNode[int]):
         if not state.ticked(self.source):
             return False
         value: Any = self.source.value
-        if (
-            type(value) is not float
-            and type(value) is not int
-            and type(value) is not bool
-            and type(value) not in NEVER_NUMPYS
-        ):
-            value = plain(value)
-        if type(value) is not float or value == value:
+        # Floats first, and most others that are never missing with a test each.
+        if type(value) is float:
+            if value == value:
+                self.count += 1
+        elif type(value) is int or type(value) is bool or type(value) in NEVER_NUMPYS:
             self.count += 1
+        else:
+            value = plain(value)
+            if type(value) is not float or value == value:
+                self.count += 1
         self.value = self.count
         return True
 
