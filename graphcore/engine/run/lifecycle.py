@@ -198,11 +198,12 @@ class Started:
 
 def start_nodes(plan: Plan, session: RunningSession, started: Started) -> None:
     """Start the nodes in order."""
+    empty = MutableNode.start  # which does nothing; most nodes have it
     for index, node in enumerate(plan.nodes):
         try:
             node.reset()
             started.count += 1
-            if not _is_empty(node.start, MutableNode.start):
+            if getattr(node.start, "__func__", None) is not empty:
                 node.start(session.states[index])
         except Exception as error:
             # They have not ticked with what they set in `start` (R5), and never will.
@@ -214,15 +215,11 @@ def start_nodes(plan: Plan, session: RunningSession, started: Started) -> None:
 
 def stop_nodes(plan: Plan, session: RunningSession, started: Started) -> None:
     """Stop the nodes whose `start` was called, the last one first."""
+    empty = MutableNode.stop  # which does nothing; most nodes have it
     while started.count:
         index, stop = started.count - 1, plan.nodes[started.count - 1].stop
-        is_empty = _is_empty(stop, MutableNode.stop)
+        is_empty = getattr(stop, "__func__", None) is empty
         # Between this line and the call there is no point at which Ctrl-C could break in.
         started.count = index
         if not is_empty:
             stop(session.states[index])
-
-
-def _is_empty(method: object, inherited: object) -> bool:
-    """Return whether a method is the one that `MutableNode` has, which does nothing."""
-    return getattr(method, "__func__", None) is inherited

@@ -8,7 +8,7 @@ by the place of the branch: `demux_26_branches[17].name`.
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import repeat
-from operator import getitem
+from operator import attrgetter, getitem
 from typing import Any
 
 from graphcore.engine.fused.analysis.alike import Alike
@@ -67,7 +67,16 @@ class Branches:
                 self._held_of.append(self._positions[index])
                 self._attributes.append(attribute)
                 self._names.append(name)
-        self._of_nodes = [(values.get(index, ""), state[index]) for index in first]
+        # For each node its value, its attributes, and what reads them; with the place, because of a
+        # lone name `attrgetter` gives no tuple.
+        self._of_nodes = [
+            (
+                values.get(index, ""),
+                [attribute for attribute, _ in state[index]],
+                attrgetter(*(name for _, name in state[index]), "place", "place"),
+            )
+            for index in first
+        ]
         slots = ("place", *values.values(), *self._names, *flags.values())
         self.cls = type("Branch", (), {"__slots__": slots})
 
@@ -107,11 +116,11 @@ class Branches:
             if branch is None:
                 continue
             members = self.alike.members[branch.place]
-            for index, (value, state, flag) in zip(members, of_nodes, strict=True):
+            for index, (value, names, state, flag) in zip(members, of_nodes, strict=True):
                 yield (
                     index,
                     getattr(branch, value, ABSENT),
-                    [(attribute, getattr(branch, name)) for attribute, name in state],
+                    zip(names, state(branch), strict=False),
                     getattr(branch, flag) if flag else None,
                 )
 
