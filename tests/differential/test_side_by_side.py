@@ -133,3 +133,43 @@ def test_explain_names_the_nodes_that_ran_once_for_several_sets(
         "5 sets ran side by side in machine code",
         "in 5 of them, these ran once for several: price, lag, difference",
     ]
+
+
+@pytest.mark.parametrize("form", [np.array, list])
+@pytest.mark.parametrize("chunk", [50, 1000])
+def test_a_build_may_fill_the_same_array_or_list_for_each_set(
+    form: Any, chunk: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A set that waits for others has the events that it was built with."""
+    monkeypatch.setattr(company, "FEWEST_EVENTS", 0)
+    first = [float(each % 7) for each in range(400)]
+    times, filled = form(range(400)), form(first)
+
+    def build(factor: int) -> dict[str, gc.Handle]:
+        filled[:] = [each * factor for each in first]
+        return {"out": gc.replay(times, filled).sum()}
+
+    factors = [1, 2, 3, 2, 3, 3, 4, 5, 6, 7, 8]
+    with at_pace(Pace(8, chunk)):
+        found = gc.sweep(build, {"factor": factors}, tier="native", progress=False)
+    assert found.columns["out"] == [sum(first) * each for each in factors]
+
+
+@pytest.mark.parametrize("form", [np.array, list])
+def test_sets_with_equal_events_run_side_by_side_wherever_these_are(
+    form: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(company, "FEWEST_EVENTS", 0)
+    values = [float(each % 7) for each in range(400)]
+    values[17] = float("nan")
+
+    def build(span: int, changed: int) -> dict[str, gc.Handle]:
+        own = [*values[:-1], float(changed)]
+        return {"out": gc.replay(form(range(400)), form(own)).ewm(span=span).mean()}
+
+    grid = [{"span": span, "changed": span == 6} for span in range(2, 10)]
+    with at_pace(Pace(8, 1000)):
+        found = gc.sweep(build, grid, tier="native", progress=False)
+        alone = [gc.sweep(build, [each], tier="native", progress=False)[0] for each in grid]
+    assert "6 sets ran side by side" in found.explain()  # the first is compiled, and one differs
+    assert repr(list(found)) == repr(alone)

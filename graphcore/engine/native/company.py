@@ -68,7 +68,7 @@ class Company:
 
     def pays(self, run: "Run") -> bool:
         """Return whether a run is long enough to wait for others."""
-        if self._has_gone or run.is_first:
+        if self._has_gone or run.is_first or not run.has_all_events:
             return False
         if run.prepared.side_by_side is not None:
             return not run.prepared.side_by_side.refused
@@ -78,6 +78,8 @@ class Company:
         """Wait for others, and run cycles together with them."""
         if self._has_gone or (self._runs and not run.can_stand_beside(self._runs[0])):
             return
+        if not self._runs:
+            run.copy_events()
         self._runs.append(run)
         while not self._has_gone and self._asked < LANES - 1:
             self._asked += 1

@@ -41,6 +41,18 @@ class Columns(NamedTuple):
     held: tuple[Any, ...]
 
 
+class Copied(NamedTuple):
+    """A private copy of the events of a source that have been read.
+
+    Attributes:
+        columns: the events; none of them counts as given out.
+        data: the bytes of the times, and of each part of the values.
+    """
+
+    columns: Columns
+    data: tuple[bytes, ...]
+
+
 class _Failure:
     """Stands for the event that a source failed to give."""
 
@@ -73,13 +85,15 @@ class Incoming:
         place: how many of these have been given out.
         dropped: how many events have been dropped.
         last: the time of the last event that was read.
-        is_over: whether all events have been read.
+        is_over: whether it is known that all events have been read.
+        is_lasting: whether all events have been read once any have.
         error: what the source raised after them.
     """
 
     def __init__(self, source: Source[Any], start: int, most: int, categories: Categories) -> None:
         self._categories = categories
         columns = source.columns(start)
+        self.is_lasting = columns is not None
         self._chunks: Iterator[Any] = (
             iter([columns]) if columns is not None else source.arrays(start) or source.chunks(start)
         )
@@ -180,6 +194,46 @@ class Incoming:
         )
         return Columns(shape, of_times + 8 * place, of_next, length - place, held)
 
+    def copied(self) -> Copied:
+        """Go on with a private copy of the events that `columns` has returned, and return it."""
+        assert self._arrays is not None
+        shape, *_, length, (times, parts) = self._arrays
+        data = times.tobytes(), *(part.tobytes() for part in parts)
+        if hasattr(self.values, "tolist"):
+            self._go_on_with(data)
+            held = self.times, [self.values]
+            self._arrays = Columns(
+                shape, _address(self.times), (_address(self.values),), length, held
+            )
+        # Arrays that were made of a list are private already.
+        return Copied(self._arrays, data)
+
+    def shares(self, copied: Copied) -> bool:
+        """Go on with another run's copy if it has the same events, bit for bit.
+
+        Returns:
+            Whether it has.
+        """
+        if self._arrays is None or self._arrays.shape != copied.columns.shape:
+            return False
+        times, parts = self._arrays.held
+        for mine, others in zip((times, *parts), copied.data, strict=True):
+            # `startswith` takes any array and compares as fast as memory is read.
+            if memoryview(mine).nbytes != len(others) or not others.startswith(mine):
+                return False
+        if hasattr(self.values, "tolist"):
+            self._go_on_with(copied.data)
+        self._arrays = copied.columns
+        return True
+
+    def _go_on_with(self, data: tuple[bytes, ...]) -> None:
+        """Have arrays of numpy with these data in place of those that the source gave."""
+        numpy = sys.modules["numpy"]
+        self.times, self.values = (
+            numpy.frombuffer(each, of.dtype)
+            for each, of in zip(data, (self.times, self.values), strict=True)
+        )
+
 
 def _parts_of(
     values: Sequence[Any], categories: Categories
@@ -274,6 +328,11 @@ class Feed:
     def is_alive(self) -> bool:
         """Whether a source has further events: then the alarms before them go off."""
         return any(not each.is_over or each.following < NEVER for each in self.incoming)
+
+    @property
+    def has_all(self) -> bool:
+        """Whether all events have been read, so that no later change of their source is seen."""
+        return all(each.is_over or each.is_lasting for each in self.incoming)
 
     @property
     def fails_at(self) -> int:

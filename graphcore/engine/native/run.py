@@ -18,7 +18,7 @@ from graphcore.engine.native.backend.layout import ROUNDS, Words
 from graphcore.engine.native.backend.memory import Memory, Unfit
 from graphcore.engine.native.categories import Categories
 from graphcore.engine.native.company import Company, SideBySide
-from graphcore.engine.native.feed import Columns, Feed
+from graphcore.engine.native.feed import Columns, Copied, Feed
 from graphcore.engine.native.frontend.records import Shape
 from graphcore.engine.native.frontend.translation import Loop, Translation, translate
 from graphcore.engine.native.frontend.variables import Variables
@@ -160,7 +160,7 @@ class Run:
         self.prepared = prepared
         self._company = company
         self._own: Machine | None = None  # a kernel that it has put aside
-        self._columns: Sequence[Columns] = ()
+        self._copied: Copied | None = None  # its events, if others may run beside it
         self._session = session
         self._feed = feed
         self._handover = handover
@@ -367,7 +367,6 @@ class Run:
             self._handover.limit(memory, feed)
         if self._company is not None and feed.lone:
             company, self._company = self._company, None
-            self._columns = columns
             if company.pays(self):
                 self._join(company, tuple(each.shape for each in columns))
                 return True
@@ -456,14 +455,29 @@ class Run:
         return self._session.interrupted
 
     def can_stand_beside(self, other: "Run") -> bool:
-        """Return whether both have the same kernel, the same events and windows of one length."""
+        """Return whether both have the same kernel, equal events and windows of one length.
+
+        If so, it goes on with the other run's copy of the events.
+        """
         mine, others = self.machine, other.machine
+        [incoming], [theirs] = self._feed.incoming, other._feed.incoming
         return (
             mine.translation is others.translation
-            and self._done == other._done
-            and [each[:4] for each in self._columns] == [each[:4] for each in other._columns]
+            and (self._done, incoming.place) == (other._done, theirs.place)
             and mine.memory.is_shaped_as(others.memory)
+            and other._copied is not None
+            and incoming.shares(other._copied)
         )
+
+    def copy_events(self) -> None:
+        """Go on with a copy of the events: `build` may fill the same array for the next set."""
+        [incoming] = self._feed.incoming
+        self._copied = incoming.copied()
+
+    @property
+    def has_all_events(self) -> bool:
+        """Whether all events have been read."""
+        return self._feed.has_all
 
     def begin(self, memory: Memory | None = None) -> Memory:
         """Prepare its memory, or the one given, for a call of a kernel, and return it."""
