@@ -26,16 +26,16 @@ from graphcore_examples.order_book import (
     wire,
 )
 
-_FILE = Path(__file__).parents[2] / "shared" / "data" / "aapl_messages.csv"
+FILE = Path(__file__).parents[2] / "shared" / "data" / "aapl_messages.csv"
 _SPAN = 100  # the example's
 _WORK = "order book, AAPL messages"
 
 
 def measure() -> Measured:
-    if not _FILE.exists():
+    if not FILE.exists():
         print("order book: left out, its messages are not here", file=sys.stderr)
         return {}
-    messages = list(read_messages(_FILE))
+    messages = list(read_messages(FILE))
     summary = Summary()
     graph = graphcore_tiers(
         *wire(gc.replay(messages), summary, len), result=lambda: _rounded(summary)

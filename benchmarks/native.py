@@ -21,7 +21,7 @@ import pandas as pd
 import polars as pl
 
 import graphcore as gc
-from benchmarks import crossover
+from benchmarks import crossover, native_sources
 from benchmarks.contenders import csp_run, times_of
 from benchmarks.figures import Figure, Measured, Target, medians
 from benchmarks.ticks import tier_label
@@ -42,7 +42,7 @@ _CROSSOVER = "EMA crossover"
 _MAPS = {"1 map": 1, "11 maps": 11, "51 maps": 51}
 _COMPILING = "compiling"
 _FRESH = "first result of a fresh process, 100,000 ticks, with the code in the cache folder"
-_COMPILED = {"crossover": 60.0, "300 maps": 400.0}  # ms
+_COMPILED = {"crossover": 60.0, "300 maps": 400.0, "121 nodes": 900.0}  # ms
 _TARGETS: dict[str, dict[str, float]] = {
     "1 map": {_CSP: 0.08},
     "11 maps": {_CSP: 0.03},
@@ -126,7 +126,7 @@ def measure() -> Measured:
             measured[work] = _cost(work, contenders)
         measured[_COMPILING] = _compiling(prices)
     measured[_FRESH] = _fresh()
-    return measured
+    return measured | native_sources.measure()
 
 
 def figures(measured: Measured) -> list[Figure]:
@@ -158,7 +158,7 @@ def figures(measured: Measured) -> list[Figure]:
             reason="importing llvmlite and the tier takes longer than the fused run",
         )
     )
-    return found
+    return found + native_sources.figures(measured)
 
 
 def _works(prices: Any) -> dict[str, dict[str, Callable[[], object]]]:
@@ -276,8 +276,7 @@ def _compiling(prices: Any) -> dict[str, float]:
         for name, times in taken.items():
             source = gc.replay(np.arange(2_000), prices[:2_000])
             moved = source + (round_number + 0.5)
-            out = crossover.crossings(moved) if name == "crossover" else _maps(moved, 299)
-            graph = gc.Graph(out)
+            graph = gc.Graph(*_COMPILED_GRAPHS[name](moved))
             graph.run()
             spent = []
             for _ in range(2):
@@ -287,6 +286,21 @@ def _compiling(prices: Any) -> dict[str, float]:
             times.append((spent[0] - spent[1]) / 1e6)
     return {name: median(times) for name, times in taken.items()}
 
+
+def _crossings_of_many(source: "gc.Stream[float]") -> list["gc.Stream[float]"]:
+    """Wire seven nodes seventeen times, with other spans each."""
+    shares = []
+    for span in range(5, 22):
+        fast, slow = (source.ewm(span=each).mean() for each in (span, 4 * span))
+        shares.append((fast > slow).distinct().filter(lambda above: above).count() * 0.5)
+    return shares
+
+
+_COMPILED_GRAPHS: dict[str, Callable[[Any], list[Any]]] = {
+    "crossover": lambda source: [crossover.crossings(source)],
+    "300 maps": lambda source: [_maps(source, 299)],
+    "121 nodes": _crossings_of_many,
+}
 
 _PROGRAM = """
 import sys
