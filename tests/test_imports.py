@@ -44,8 +44,8 @@ FACE = {
         "errors node state parsing subgraph engine engine.fused engine.fused.analysis"
     ),
     "engine.native": (
-        "errors state node engine engine.fused engine.fused.frontend engine.fused.analysis "
-        "engine.fused.backend engine.native.frontend engine.native.backend"
+        "errors version state node subgraph engine engine.fused engine.fused.frontend "
+        "engine.fused.analysis engine.fused.backend engine.native.frontend engine.native.backend"
     ),
     "engine.native.frontend": "node subgraph parsing engine.fused.frontend engine.native",
     "engine.native.backend": "engine.native engine.native.frontend",

@@ -9,12 +9,13 @@ from collections import Counter
 from collections.abc import MutableMapping, Sequence, Set
 from copy import copy
 from dataclasses import dataclass, field
-from importlib import import_module
 from time import perf_counter_ns
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from graphcore.engine.fused.backend.emit import Entry
+from graphcore.engine.native import kept
 from graphcore.engine.native.backend.layout import ROUNDS, Words
+from graphcore.engine.native.backend.machine import Code, code_of
 from graphcore.engine.native.backend.memory import Memory, Unfit
 from graphcore.engine.native.categories import Categories
 from graphcore.engine.native.company import Company, SideBySide
@@ -28,9 +29,6 @@ from graphcore.engine.native.stretches import NotBegunError, Stretch
 from graphcore.engine.native.warning import warn_once
 from graphcore.engine.plan import Plan
 from graphcore.engine.run.session import Session
-
-if TYPE_CHECKING:
-    from graphcore.engine.native.backend.machine import Code
 
 Shapes = tuple[Shape, ...]
 
@@ -81,13 +79,16 @@ class Told:
 class Machine:
     """A kernel that is ready to run."""
 
-    def __init__(self, translation: Translation) -> None:
+    def __init__(self, translation: Translation, code: Code | None = None) -> None:
         self.words = Words(translation.kernel)
         self.translation = translation
         self.memory = Memory(translation, self.words)
-        # Not before there is something to compile: to load LLVM takes 40 MB.
-        machine = import_module("graphcore.engine.native.backend.machine")
-        self.code: Code = machine.code_of(translation.kernel, self.words)
+        self.code = code or code_of(translation.kernel, self.words)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether its statements are here: they are not if another process translated them."""
+        return bool(self.translation.kernel.body)
 
     def another(self) -> "Machine":
         """Return the same kernel with other memory."""
@@ -301,6 +302,8 @@ class Run:
         if self.prepared.stretches[Entry.VARIABLES].read_anew(self._variables):
             self._take_for_parameters()
         machine = self.prepared.machines.get(shapes)
+        if machine is not None and self._company is not None and not machine.is_whole:
+            machine = None  # to run side by side needs its statements
         if machine is not None and self._machine is machine:
             try:
                 if machine.translation.surroundings.hold(self._variables):
@@ -343,6 +346,15 @@ class Run:
             return None
         prepared = self.prepared
         variables = prepared.variables.setdefault(shapes, Variables(prepared.categories))
+        # To run side by side needs the statements, which are not kept.
+        text, key = prepared.loop.text, None
+        if self._company is None:
+            key = kept.key_of(text, variables, self._variables, shapes)
+        if key is not None:
+            machine = self._kept(key, variables)
+            if machine is not None:
+                prepared.machines[shapes] = machine
+                return machine
         translation = translate(prepared.loop, variables, self._variables, shapes)
         trap = _first_trap(translation.kernel.body)
         if trap is not None:
@@ -355,8 +367,18 @@ class Run:
             self.told.why = f"its machine code cannot be made: {error}"
             warn_once(error)
             return None
+        if key is not None and machine.code.asked == 1:
+            # Further graphs of its shape are left out, because they differ in serial numbers, and
+            # a process may make thousands.
+            kept.keep(key, translation, machine.code.name)
         prepared.machines[shapes] = machine
         return machine
+
+    def _kept(self, key: str, variables: Variables) -> Machine | None:
+        """Return a kernel that this or another process has made for the same."""
+        assert self._variables is not None
+        found = kept.find(key, self.prepared.loop.text, variables, self._variables)
+        return None if found is None else Machine(*found)
 
     def _in_kernel(self, columns: Sequence[Columns], wanted: int) -> bool:
         """Run cycles in the kernel; return whether there may be more of them before `until`."""

@@ -1,6 +1,8 @@
 """What a native run does beyond giving the same values: it traps, tells, stops, and keeps code."""
 
+import dataclasses
 import importlib.util
+import linecache
 import math
 import os
 import re
@@ -8,6 +10,7 @@ import subprocess
 import sys
 from collections import deque
 from collections.abc import Callable
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +22,16 @@ np = pytest.importorskip("numpy")
 pd = pytest.importorskip("pandas")
 pytest.importorskip("llvmlite")
 
+from graphcore.engine.native import run as native_run
 from graphcore.engine.native import tier as native_tier
 from graphcore.engine.native.backend import machine, object_cache
+from graphcore.engine.native.frontend.translation import Text, Translation
+from graphcore.engine.native.frontend.variables import Variables
+from graphcore.engine.native.ir import Kernel
 from graphcore.engine.native.run import Pace
 
 factor = 2.0
+VALUES = [x * 0.5 for x in range(500)]
 
 
 @pytest.fixture(autouse=True)
@@ -325,38 +333,125 @@ def test_another_thread_reads_and_stops_a_native_run() -> None:
     assert count.value == run.report.cycles < 30_000_000
 
 
-def test_machine_code_is_kept_in_a_file_and_a_damaged_one_is_made_anew(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    compiled: list[str] = []
-    compile_text = machine._compiled
+@pytest.fixture
+def made(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What is done: `translated` for each translation, `compiled` for each compilation."""
+    done: list[str] = []
+    compile_text, translate = machine._compiled, native_run.translate
 
-    def counted(text: str) -> bytes:
-        compiled.append(text)
+    def compiled(text: str) -> bytes:
+        done.append("compiled")
         return compile_text(text)
 
-    monkeypatch.setattr(machine, "_compiled", counted)
+    def translated(*given: Any) -> Any:
+        done.append("translated")
+        return translate(*given)
 
-    def again() -> list[float]:
-        machine._kept.clear()  # as in another process
-        out = floats().map(lambda x: x + 1.25).named("more").collect()
-        graph = gc.Graph(out)
-        for number, node in enumerate(graph.nodes):
-            node.serial = number
-        graph.run(tier="native")
-        return out.values
+    monkeypatch.setattr(machine, "_compiled", compiled)
+    monkeypatch.setattr(native_run, "translate", translated)
+    return done
 
+
+def again(wire: Callable[[gc.Stream[float]], gc.Stream[Any]] = lambda x: x + 1.25) -> list[Any]:
+    """Run a graph as another process would; return its values."""
+    machine._kept.clear()
+    out = wire(floats().named("floats")).named("more").collect()
+    graph = gc.Graph(out.named("values"))
+    for number, node in enumerate(graph.nodes):
+        node.serial = number
+    graph.run(tier="native")
+    assert graph.explain("native").startswith("native")
+    return out.values
+
+
+def test_machine_code_is_kept_in_a_file_and_a_damaged_one_is_made_anew(made: list[str]) -> None:
     first = again()
-    assert again() == first and len(compiled) == 1
+    assert made == ["translated", "compiled"]
+    assert again() == first and len(made) == 2
     folder = object_cache.folder()
     assert folder is not None
-    [file] = folder.iterdir()
-    file.write_bytes(file.read_bytes()[:-1] + b"?")
-    assert again() == first and len(compiled) == 2
-    assert again() == first and len(compiled) == 2
-    file.chmod(0o666)  # others may have written it
-    assert again() == first and len(compiled) == 3
-    assert again() == first and len(compiled) == 3
+    code, translation = sorted(folder.iterdir(), key=lambda file: b"ELF" not in file.read_bytes())
+    for file, done in ((code, ["translated", "compiled"]), (translation, ["translated"])):
+        made.clear()
+        file.write_bytes(file.read_bytes()[:-1] + b"?")
+        assert again() == first and made == done
+        assert again() == first and made == done
+        file.chmod(0o666)  # others may have written it
+        assert again() == first and made == 2 * done
+        assert again() == first and made == 2 * done
+
+
+LIMIT = 3.0
+
+
+def limited(x: float) -> float:
+    y = x if x < LIMIT else LIMIT
+    return y + 0.0
+
+
+def test_a_kept_translation_reads_numbers_anew(
+    made: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for limit in (3.0, 5.0, -1.0):
+        monkeypatch.setattr(sys.modules[__name__], "LIMIT", limit)
+        assert again(lambda x: x.map(limited)) == [min(x, limit) + 0.0 for x in VALUES]
+    assert made.count("translated") == 1
+
+
+def test_a_kept_translation_is_not_used_where_what_it_reached_has_changed(
+    made: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = sys.modules[__name__]
+    expected = again(lambda x: x.map(limited))
+    assert made.count("translated") == 1
+    monkeypatch.setattr(module, "LIMIT", 3)  # of another kind
+    assert again(lambda x: x.map(limited)) == expected
+    assert made.count("translated") == 2
+    monkeypatch.setattr(module, "LIMIT", 3.0)
+    again(lambda x: x.map(absolute))
+    count = made.count("translated")
+    monkeypatch.setattr(module, "abs", lambda x: 7.0, raising=False)  # hides a builtin
+    assert again(lambda x: x.map(absolute)) == [7.0 + 0.5] * len(VALUES)
+    assert made.count("translated") > count
+
+
+def test_a_kept_translation_is_not_used_for_other_places_of_items(made: list[str]) -> None:
+    for place in (0, 1):
+
+        def wire(x: gc.Stream[float], place: int = place) -> gc.Stream[Any]:
+            return x.map(lambda x: (x, -x)).map(itemgetter(place)) + 0.0
+
+        assert again(wire) == [(x, -x)[place] + 0.0 for x in VALUES]
+    assert made.count("translated") == 2
+
+
+def absolute(x: float) -> float:
+    y = abs(x)
+    return y + 0.5
+
+
+def test_a_kept_translation_is_not_used_for_another_function(made: list[str]) -> None:
+    def wired(text: str) -> Callable[[gc.Stream[float]], gc.Stream[Any]]:
+        name = f"<cell {text}>"
+        linecache.cache[name] = (len(text), None, text.splitlines(True), name)
+        exec(compile(text, name, "exec"), vars(sys.modules[__name__]))
+        return lambda x: x.map(globals()["made_by_text"])
+
+    for factor in (2, 3, 3):
+        text = f"def made_by_text(x):\n    y = x * {factor}.0\n    return y + 0.0\n"
+        assert again(wired(text)) == [x * factor + 0.0 for x in VALUES]
+    assert made.count("translated") == 2
+
+
+def test_a_file_tells_all_of_a_translation() -> None:
+    """One who adds a part to a translation adds it to `kept` as well."""
+    kernel = ["start", "body", "variables", "carried", "rings", "lists", "reasons"]
+    translation = ["kernel", "variables", "surroundings", "carried", "inputs", "constants", "held"]
+    text = ["source", "namespace", "carried", "read", "values", "alarms", "symbols"]
+    state = "categories kinds lengths classes changed flow constants lasting of_objects _varying"
+    for cls, names in ((Kernel, kernel), (Translation, translation), (Text, text)):
+        assert [field.name for field in dataclasses.fields(cls)] == names
+    assert list(vars(Variables())) == state.split()
 
 
 PROGRAM = """
@@ -378,7 +473,7 @@ def test_processes_may_write_and_read_the_cache_folder_at_once(tmp_path: Path) -
         ]
         told = {child.communicate(timeout=120)[0] for child in children}
         assert len(told) == 1 and told.pop().endswith("native: 644 of 900\n")
-    assert len(list((tmp_path / "shared").iterdir())) == 1
+    assert len(list((tmp_path / "shared").iterdir())) == 2  # with the translation
 
 
 def test_a_cache_folder_that_cannot_be_written_is_logged_once(

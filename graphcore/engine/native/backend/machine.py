@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from graphcore.engine.native.ir import Kernel
 
 _MOST_KEPT = 256
+_ARGUMENTS = ctypes.c_void_p, ctypes.c_int64
 # In /proc/cpuinfo: the lines that do not differ from core to core, or from moment to moment.
 _OF_PROCESSOR = ("vendor_id", "cpu family", "model", "stepping", "flags", "Features", "CPU ")
 # In the text of a kernel: a ring or list; a variable, or a label.
@@ -44,7 +45,14 @@ class Code:
     Args:
         data: the object file.
         arguments: the types of the function's arguments.
+
+    Attributes:
+        name: its name in the cache folder.
+        asked: how often this process has asked for it.
     """
+
+    name = ""
+    asked = 0
 
     def __init__(self, data: bytes, arguments: Sequence[Any]) -> None:
         # It owns the code's memory, so it lives as long as this object.
@@ -63,22 +71,32 @@ def _loaded(data: bytes) -> tuple[object, int]:
 
 def code_of(kernel: "Kernel", words: Words) -> Code:
     """Return the machine code of a kernel: kept, from the cache folder, or compiled."""
-    guarded = is_guarded()
-    key = _key(kernel, guarded)
 
     def text() -> str:
         from graphcore.engine.native.backend.lowering import lower
 
-        return lower(kernel, words, guarded)
+        return lower(kernel, words, is_guarded())
 
-    return _code(key, text, ctypes.c_void_p, ctypes.c_int64)
+    return _code(key_of(kernel), text, *_ARGUMENTS)
+
+
+def found_code(key: str) -> Code | None:
+    """Return the machine code of this name, `None` if it is neither kept nor in the folder."""
+    try:
+        return _code(key, _lacking, *_ARGUMENTS)
+    except LookupError:
+        return None
+
+
+def _lacking() -> str:
+    raise LookupError
 
 
 def code_of_lanes(kernel: "Kernel", words: Words, varying: "Varying") -> Code:
     """Return the machine code of a kernel for sets side by side."""
     guarded = is_guarded()
     differing = tuple(name in varying.names for name in kernel.carried)
-    key = _key(kernel, guarded, differing)
+    key = key_of(kernel, differing)
 
     def text() -> str:
         from graphcore.engine.native.backend.lanes import lower_lanes
@@ -102,22 +120,23 @@ def _code(key: str, text: Callable[[], str], *arguments: Any) -> Code:
                 data = _compiled(text())
                 object_cache.write(key, data)
             code = _kept[key] = Code(data, arguments)
+            code.name = key
+        code.asked += 1
         _kept.move_to_end(key)
         while len(_kept) > _MOST_KEPT:
             _kept.popitem(last=False)
     return code
 
 
-def _key(kernel: "Kernel", guarded: bool, differing: tuple[bool, ...] = ()) -> str:
+def key_of(kernel: "Kernel", differing: tuple[bool, ...] = ()) -> str:
     """Return a hash of all that the code depends on; names count by where they first come.
 
     Names have the serial numbers of nodes, so graphs of one shape differ in them.
     """
     arrays = [[*part.values()] for part in (kernel.rings, kernel.lists)]
     numbers = {name: f"={at}" for at, name in enumerate((*kernel.rings, *kernel.lists))}
-    text = repr(
-        (guarded, differing, kernel.start, kernel.carried, kernel.variables, arrays, kernel.body)
-    )
+    of = kernel.start, kernel.carried, kernel.variables, arrays, kernel.body
+    text = repr((is_guarded(), differing, *of))
 
     def number(found: "re.Match[str]") -> str:
         return numbers.setdefault(found[0], f"{len(numbers)}")
@@ -160,10 +179,11 @@ def _about() -> str:
     digest = hashlib.sha256()
     for path in sorted(Path(__file__).parents[1].rglob("*.py")):
         digest.update(path.read_bytes())
-    return f"{llvmlite.__version__} {sys.platform} {_processor()} {digest.hexdigest()}"
+    return f"{llvmlite.__version__} {sys.platform} {processor()} {digest.hexdigest()}"
 
 
-def _processor() -> str:
+@cache
+def processor() -> str:
     """Return the processor and what it can do, from Linux without loading LLVM."""
     try:
         with open("/proc/cpuinfo") as file:

@@ -3,17 +3,20 @@
 Numbers are read anew before each call of the kernel, and get variables of their own. All other
 objects are compared: if one has been replaced, the kernel is made anew. Each object is reached by a
 path from the function's globals and variables, so a kernel serves all graphs of one shape: the same
-paths lead to the numbers of each.
+paths lead to the numbers of each. A path names modules and classes, so it leads there in another
+process as well, unless it begins at a class or at globals that no module has.
 """
 
 import builtins
 import inspect
-from collections.abc import Callable, Container, Mapping
+import sys
+from collections.abc import Callable, Container, Mapping, Sequence
 from enum import EnumType
 from types import CellType, FunctionType, ModuleType
 from typing import Any
 
 from graphcore.engine.fused.frontend.capture import ModuleGlobals, ModuleVariables
+from graphcore.engine.native.frontend import inlined
 from graphcore.engine.native.frontend.operations import Untranslated
 from graphcore.engine.native.frontend.variables import NOTHING, Known, Value, Variables, kind_of
 from graphcore.engine.native.ir import Kind
@@ -33,6 +36,9 @@ class Surroundings:
 
     Attributes:
         inputs: for each variable of a number, how to read it.
+        named: for each path to a number, its variable.
+        met: by their paths, all objects and the first values of numbers that were asked for.
+        lacking: the names that were looked for in vain, each with the path to what lacks it.
     """
 
     def __init__(
@@ -43,8 +49,12 @@ class Surroundings:
         self._variables = variables
         self._held: Mapping[str, Any] = {}
         self.inputs: dict[str, Get] = {}
-        self._named: dict[Path, str] = {}
+        self.named: dict[Path, str] = {}
+        self.met: dict[Path, object] = {}
+        self.lacking: set[tuple[Path, str]] = set()
         self._guards: dict[Path, tuple[Get, object]] = {}
+        self._spaces: dict[object, dict[str, Any]] = {}
+        self._classes: dict[object, type] = {}
 
     def hold(self, held: Mapping[str, Any]) -> bool:
         """Return whether each object is still one for which the kernel was made.
@@ -63,59 +73,57 @@ class Surroundings:
 
         It is not compared unless the kernel uses it.
         """
-        return Known(value, ("variable", name), lambda: self._held[name])
+        path = "variable", name
+        self.met[path] = value
+        return Known(value, path, self.reach(path))
 
     def of_text(self, name: str) -> Value:
         """Return what a name of the fused function's text stands for."""
-        namespace = self._namespace
-        if name in namespace:
-            return self._found(("text", name), lambda: namespace[name], name not in self._symbols)
+        if name in self._namespace:
+            return self._found(("text", name), name not in self._symbols)
         if hasattr(builtins, name):
-            return self._found(("builtin", name), lambda: getattr(builtins, name))
+            return self._found(("builtin", name))
         raise Untranslated(f"the name {name}")
 
     def of_function(self, function: Known, name: str) -> Value:
         """Return what a free name of an inlined function stands for."""
         free = function.value.__code__.co_freevars
         if name in free:
-            place, get = free.index(name), function.get
-            path = (*function.path, "cell", place)
-            return self._found((*path, "contents"), lambda: get().__closure__[place].cell_contents)
+            return self._found((*function.path, "cell", free.index(name), "contents"))
         names = function.value.__globals__
         if name in names:
-            return self._found(("global", id(names), name), lambda: names[name])
+            return self._found(("global", self._space(names), name))
         if hasattr(builtins, name):
-            return self._found(("builtin", name), lambda: getattr(builtins, name))
+            self.lacking.add((("space", self._space(names)), name))
+            return self._found(("builtin", name))
         raise Untranslated(f"the name {name}")
 
     def of_default(self, function: Known, place: int) -> Value:
         """Return the default of a function's parameter, by its place among the defaults."""
-        get = function.get
-        return self._found((*function.path, "default", place), lambda: get().__defaults__[place])
+        return self._found((*function.path, "default", place))
 
     def of_attribute(self, owner: Known, name: str) -> Value:
         """Return an attribute of an object that stays the same."""
-        given, get = owner.value, owner.get
+        given = owner.value
         if isinstance(given, CellType) and name == "cell_contents":
-            return self._found((*owner.path, "contents"), lambda: get().cell_contents)
+            return self._found((*owner.path, "contents"))
         if isinstance(given, ModuleType | ModuleVariables):
             self.use(owner)
             names = vars(given)
             if name in names:
-                return self._found(("global", id(names), name), lambda: names[name])
+                return self._found(("global", self._space(names), name))
             if isinstance(given, ModuleGlobals) and hasattr(builtins, name):
                 # The name may get a value in the module at any time.
-                return self._found(("module", id(names), name), lambda: getattr(given, name))
+                return self._found(("module", self._space(names), name))
         elif isinstance(given, EnumType) and name in given.__members__:
             self.use(owner)
-            return self._found((*owner.path, "member", name), lambda: getattr(get(), name))
+            return self._found((*owner.path, "member", name))
         elif isinstance(given, MutableNode) and name not in vars(given):
             cls = type(given)
             value = inspect.getattr_static(cls, name, None)
             if kind_of(value) in (Kind.BOOL, Kind.INT, Kind.FLOAT):
-                return self._found(
-                    ("class", id(cls), name), lambda: inspect.getattr_static(cls, name)
-                )
+                self.lacking.add((owner.path, name))
+                return self._found(("class", self._class(cls), name))
         raise Untranslated(f"the attribute {name} of an object")
 
     def of_category(self, known: Known) -> Value:
@@ -124,43 +132,155 @@ class Surroundings:
 
     def use(self, known: Known) -> None:
         """Have an object compared before each call of the kernel; of a function, its code."""
-        if isinstance(known.value, FunctionType):
-            self._guard_function(known)
+        if known.path[0] != "type":  # the class of a number, which stays the same
+            self._use(known.path, known.value)
+
+    def _use(self, path: Path, value: object) -> None:
+        if isinstance(value, FunctionType):
+            for part in ("code", "globals", "defaults"):
+                self._guard((*path, part))
         else:
-            self._guard(known.path, known.get)
+            self._guard(path)
 
-    def _guard_function(self, function: Known) -> None:
-        get, path = function.get, function.path
-        self._guard((*path, "code"), lambda: get().__code__)
-        self._guard((*path, "globals"), lambda: get().__globals__)
-        self._guard((*path, "defaults"), lambda: len(get().__defaults__ or ()))
-
-    def _guard(self, path: Path, get: Get) -> None:
+    def _guard(self, path: Path) -> None:
         if path not in self._guards:
+            get = self.reach(path)
             self._guards[path] = (get, get())
 
-    def _found(self, path: Path, get: Get, constant: bool = False) -> Value:
+    def _found(self, path: Path, constant: bool = False) -> Value:
+        get = self.reach(path)
         try:
             value = get()
         except ValueError:  # an empty cell
             raise Untranslated("a variable without a value") from None
-        kind = kind_of(value)
-        if kind not in (Kind.BOOL, Kind.INT, Kind.FLOAT):
-            known = Known(value, path, get)
+        self.met.setdefault(path, value)
+        if kind_of(value) not in _NUMBERS:
             # Cells and nodes are but steps on the way to what they hold.
             if not constant and not isinstance(value, CellType | MutableNode):
-                self.use(known)
-            return NOTHING if value is None else known
+                self._use(path, value)
+            return NOTHING if value is None else Known(value, path, get)
         return self._input(path, get, value)
 
     def _input(self, path: Path, get: Get, value: object) -> Value:
-        name = self._named.get(path)
+        name = self.named.get(path)
         if name is None:
-            name = self._named[path] = f"input{len(self._named)}"
+            name = self.named[path] = f"input{len(self.named)}"
             self.inputs[name] = get
             self._variables.observe(name, value)
         # Python may have changed its kind since the last round.
         return self._variables.read(name, [], _NO_TRAPS)
+
+    # Paths
+
+    def reach(self, path: Path) -> Get:
+        """Return what reads the object at the end of a path."""
+        match path:
+            case "text", str(name):
+                return lambda: self._namespace[name]
+            case "own", str(name):
+                return lambda: getattr(inlined, name)
+            case "variable", str(name):
+                return lambda: self._held[name]
+            case "builtin", str(name):
+                return lambda: getattr(builtins, name)
+            case "global", space, str(name):
+                names = self.space(space)
+                return lambda: names[name]
+            case "module", space, str(name):
+                module = ModuleGlobals(self.space(space))
+                return lambda: getattr(module, name)
+            case "space", space:
+                return lambda: self.space(space)
+            case "class", cls, str(name):
+                of = self._classes.get(cls) or class_of(str(cls))
+                return lambda: inspect.getattr_static(of, name)
+            case *owner, "cell", int(place), "contents":
+                get = self.reach(tuple(owner))
+                return lambda: get().__closure__[place].cell_contents
+            case *owner, "default", int(place):
+                get = self.reach(tuple(owner))
+                return lambda: get().__defaults__[place]
+            case *owner, "member", str(name):
+                get = self.reach(tuple(owner))
+                return lambda: getattr(get(), name)
+            case *owner, "contents":
+                get = self.reach(tuple(owner))
+                return lambda: get().cell_contents
+            case *owner, "code":
+                get = self.reach(tuple(owner))
+                return lambda: get().__code__
+            case *owner, "globals":
+                get = self.reach(tuple(owner))
+                return lambda: get().__globals__
+            case *owner, "defaults":
+                get = self.reach(tuple(owner))
+                return lambda: len(get().__defaults__ or ())
+        raise LookupError(path)
+
+    def space(self, named: object) -> dict[str, Any]:
+        """Return the globals that a path names."""
+        return self._spaces[named] if named in self._spaces else vars(sys.modules[str(named)])
+
+    def _space(self, names: dict[str, Any]) -> object:
+        """Return the name of a module's globals, of others a number."""
+        named = name_of_space(names) or id(names)
+        self._spaces[named] = names
+        return named
+
+    def _class(self, cls: type) -> object:
+        named = name_of_class(cls) or id(cls)
+        self._classes[named] = cls
+        return named
+
+    @property
+    def guarded(self) -> list[Path]:
+        """The paths of the objects that are compared."""
+        return list(self._guards)
+
+    def resume(
+        self, named: Mapping[Path, str], guarded: Sequence[Path], held: Mapping[str, Any]
+    ) -> None:
+        """Take what another process found for the same text.
+
+        Args:
+            named: for each path to a number, its variable.
+            guarded: the paths of the objects to compare.
+            held: the function's variables.
+        """
+        self._held = held
+        for path, name in named.items():
+            self.named[path] = name
+            self.inputs[name] = self.reach(path)
+        for path in guarded:
+            self._guard(path)
+
+
+def name_of_space(names: dict[str, Any]) -> str | None:
+    """Return the name of the module whose globals these are, `None` if there is none."""
+    name = names.get("__name__")
+    module = sys.modules.get(name) if isinstance(name, str) else None
+    return name if module is not None and vars(module) is names else None
+
+
+def name_of_class(cls: type) -> str | None:
+    """Return a name by which `class_of` finds a class, `None` if there is none."""
+    name = f"{cls.__module__}:{cls.__qualname__}"
+    try:
+        return name if class_of(name) is cls else None
+    except (LookupError, AttributeError):
+        return None
+
+
+def class_of(name: str) -> Any:
+    """Return the object of this name in a module that is loaded."""
+    module, _, inner = name.partition(":")
+    found: Any = sys.modules[module]
+    for part in inner.split("."):
+        found = getattr(found, part)
+    return found
+
+
+_NUMBERS = (Kind.BOOL, Kind.INT, Kind.FLOAT)
 
 
 class _NoTraps:

@@ -4,10 +4,12 @@ The text is the one that the fused tier wrote: which nodes run, when, and on wha
 """
 
 import ast
+import re
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from enum import EnumType
+from functools import cached_property
 from types import ModuleType
 from typing import Any
 
@@ -26,6 +28,9 @@ from graphcore.engine.native.frontend.variables import (
 )
 from graphcore.engine.native.ir import CATEGORIES, Input, Kernel, Kind, Reason, Start
 from graphcore.parsing import parse, walk
+
+# What `_is_lasting` tells of, as text.
+_LASTING = re.compile(r"\bis (not )?(None|True|False|absent)\b|\btype\(\w+\) is (not )?\w+")
 
 
 @dataclass(frozen=True)
@@ -84,23 +89,61 @@ class Loop:
 
     def __init__(self, text: Text) -> None:
         self.text = text
-        [function] = parse(text.source).body
+
+    @cached_property
+    def _function(self) -> ast.FunctionDef:
+        [function] = parse(self.text.source).body
         assert isinstance(function, ast.FunctionDef)
-        [loop] = [each for each in function.body if isinstance(each, ast.For)]
-        assert isinstance(loop.target, ast.Tuple)
-        self.targets = [each.id for each in loop.target.elts if isinstance(each, ast.Name)]
-        self.body = loop.body[:-1]  # without the question whether the run is to end
-        self.names = {
+        return function
+
+    @cached_property
+    def _loop(self) -> ast.For:
+        [loop] = [each for each in self._function.body if isinstance(each, ast.For)]
+        return loop
+
+    @cached_property
+    def targets(self) -> list[str]:
+        """The variables that each round of the loop gets."""
+        assert isinstance(self._loop.target, ast.Tuple)
+        return [each.id for each in self._loop.target.elts if isinstance(each, ast.Name)]
+
+    @cached_property
+    def body(self) -> list[ast.stmt]:
+        """Its statements, without the question whether the run is to end."""
+        return self._loop.body[:-1]
+
+    @cached_property
+    def names(self) -> set[str]:
+        """The variables that the function assigns."""
+        return {
             each.id
-            for each in walk(function)
+            for each in walk(self._function)
             if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store)
         }
+
+    @cached_property
+    def appended(self) -> frozenset[str]:
+        """The lists that the loop only appends to."""
+        return _appended(self.body, self.text.carried)
+
+    @cached_property
+    def refused(self) -> str:
+        """Why the loop must not run as a kernel at all; empty if it may."""
+        # Of most texts, words tell it: to parse one takes as long as all the rest of a run.
+        text = self.text
+        if "is" not in _LASTING.sub("", text.source).split():
+            return ""
+        return _refusal(self.body, text.namespace)
+
+    @cached_property
+    def carried(self) -> tuple[str, ...]:
+        """The variables that keep their values from one cycle to the next.
+
+        In the order of the text, not of the names, which differ between graphs of one shape.
+        """
         used = [each.id for part in self.body for each in walk(part) if isinstance(each, ast.Name)]
-        self.appended = _appended(self.body, text.carried)
-        self.refused = _refusal(self.body, text.namespace)
-        # In the order of the text, not of the names, which differ between graphs of one shape.
-        self.carried = tuple(
-            name for name in dict.fromkeys((*used, *self.targets)) if name in text.carried
+        return tuple(
+            name for name in dict.fromkeys((*used, *self.targets)) if name in self.text.carried
         )
 
 

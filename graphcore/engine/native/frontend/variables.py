@@ -9,7 +9,7 @@ A bool that no cycle changes, as far as the kernel runs it, is a constant of the
 that it rules out need no translation.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -181,6 +181,20 @@ class Variables:
         self.lasting: frozenset[str] = frozenset()
         self.of_objects: set[str] = set()
         self._varying: set[str] = set()
+
+    @property
+    def state(self) -> list[Any]:
+        """All that is known, as `resume` takes it in another process; classes stand as they are."""
+        kinds = {name: sorted(map(int, found)) for name, found in self.kinds.items()}
+        varying, of_objects = sorted(self._varying), sorted(self.of_objects)
+        return [kinds, self.lengths, self.classes, self.constants, varying, of_objects]
+
+    def resume(self, state: Sequence[Any], lasting: Iterable[str]) -> None:
+        """Know what another process has found."""
+        kinds, self.lengths, self.classes, self.constants, varying, of_objects = state
+        self.kinds = {name: set(map(Kind, found)) for name, found in kinds.items()}
+        self._varying, self.of_objects = set(varying), set(of_objects)
+        self.lasting = frozenset(lasting)
 
     def forget_own(self) -> None:
         """Forget the translation's own variables, which a dollar marks.
