@@ -95,6 +95,9 @@ class Company:
         if len(runs) < 2:
             return
         first = runs[0]
+        for run in runs[1:]:
+            # A run that joined later may have had more room, and only the first was given as much.
+            run.machine.memory.is_shaped_as(first.machine.memory)
         side_by_side = _made(runs)
         if side_by_side.code is None:
             return
