@@ -8,13 +8,14 @@ that owns the sub-graph (R2), and stops them.
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, NamedTuple, Protocol, TypeVar
+from typing import Any, Final, Generic, NamedTuple, Protocol, TypeVar
 
 from graphcore.errors import Failure, WiringError
 from graphcore.node import Active, MutableNode, Source, node_of
 from graphcore.state import GraphState
 
 T = TypeVar("T")
+K = TypeVar("K")
 _Roots = list[MutableNode[Any]]
 
 ABSENT: Final = object()
@@ -95,6 +96,26 @@ class Instance(Protocol):
 
     def stop(self) -> None:
         """Cancel the alarms, and stop the nodes in reverse order."""
+
+
+class QuickRuns(dict[K, Callable[[Any], Any]], Generic[K]):
+    """For each key whose sub-graph needs nothing but its next value, what runs a cycle of it.
+
+    A key that is here stays for as long as its sub-graphs run.
+
+    Args:
+        instances: the sub-graphs of all keys.
+
+    Attributes:
+        instances: the argument.
+    """
+
+    def __init__(self, instances: Mapping[K, Instance]) -> None:
+        super().__init__()
+        self.instances = instances
+
+    def take_back(self) -> None:
+        """Have all sub-graphs hold their own state, if machine code holds it for them."""
 
 
 class Separate(Protocol):

@@ -13,7 +13,15 @@ from graphcore.declare import node, state
 from graphcore.errors import InvalidTypeError, InvalidValueError, shorten
 from graphcore.node import Active, MutableNode, QueueNode, node_of
 from graphcore.state import GraphState
-from graphcore.subgraph import ABSENT, Inlet, Instance, Subgraphs, add_root, resume
+from graphcore.subgraph import (
+    ABSENT,
+    Inlet,
+    Instance,
+    QuickRuns,
+    Subgraphs,
+    add_root,
+    resume,
+)
 
 T = TypeVar("T")
 K = TypeVar("K", bound=Hashable)
@@ -59,7 +67,7 @@ class KeyedSubgraphs(Generic[K]):
     Args:
         build: wires the sub-graph of a key from its inlet and the key.
         removed: ticks with the keys that were retired.
-        name: the name of the inlets.
+        source: the node whose values the sub-graphs get.
         state: the state of the node that owns the sub-graphs.
         outside: the nodes from outside that the sub-graphs may read.
 
@@ -72,20 +80,20 @@ class KeyedSubgraphs(Generic[K]):
         self,
         build: Callable[..., MutableNode[Any]],
         removed: Removed[K],
-        name: str,
+        source: MutableNode[Any],
         state: GraphState,
         outside: Sequence[Active[Any]],
     ) -> None:
         self._build = build
         self._removed = removed
-        self._name = name
+        self._source = source
         self._state = state
         self._subgraphs: Subgraphs = state.subgraphs(outside)
         self._instances: dict[K, Instance] = {}
         self._keys: dict[int, K] = {}  # by birth
         self._leaving: dict[K, Instance] = {}  # the sub-graphs of retired keys
         self._held: dict[K, deque[Any]] = {}  # values of keys whose last sub-graph has not closed
-        self.quick: dict[K, Callable[[Any], Any]] = {}
+        self.quick: QuickRuns[K] = QuickRuns(self._instances)
 
     def __len__(self) -> int:
         """Return how many keys there are."""
@@ -166,7 +174,8 @@ class KeyedSubgraphs(Generic[K]):
 
     def _open(self, key: K) -> Instance:
         inlet: Inlet[Any] = Inlet()
-        inlet.name = self._name
+        # Not where this line runs, which is in a function that the engine has compiled.
+        inlet.name, inlet.wired_at = self._source.name, self._source.wired_at
         instance = self._subgraphs.open(lambda: self._build(inlet, key), (inlet,), ("key", key))
         self._instances[key] = instance
         self._keys[instance.birth] = key
@@ -227,7 +236,7 @@ class GroupBy(Keys[K]):
 
     def start(self, state: GraphState) -> None:
         self.runs = KeyedSubgraphs(
-            self.build, self.removed, node_of(self.source).name, state, self.outside
+            self.build, self.removed, node_of(self.source), state, self.outside
         )
         self.quick = self.runs.quick if self.idle is None else {}
         if self.idle is not None:
@@ -339,7 +348,7 @@ class BuildKeys(Keys[K]):
 
     def start(self, state: GraphState) -> None:
         self.runs = KeyedSubgraphs(
-            self.build, self.removed, node_of(self.changes).name, state, self.outside
+            self.build, self.removed, node_of(self.changes), state, self.outside
         )
 
     def cycle(self, state: GraphState) -> bool:

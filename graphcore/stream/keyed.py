@@ -88,7 +88,7 @@ class Keyed(Generic[K, V]):
 
     def pairs(self) -> "Stream[tuple[K, V]]":
         """Tick with (key, value); keys that ticked together follow one a cycle at the same time."""
-        items = single.Map(self._keys, lambda changes: list(changes.items()))
+        items = single.Map(self._keys, lambda changes: tuple(changes.items()))
         return self._make_stream(bursts.Unroll(items))
 
     def build(

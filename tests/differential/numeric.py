@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
+from functools import partial
 from heapq import heappop, heappush
 from typing import Any, NamedTuple
 
@@ -491,6 +492,40 @@ TOGETHER: list[Callable[[Any, Any], Any]] = [
 ]
 
 
+KEYS: list[Callable[[Any], Any]] = [
+    lambda x: int(x) % 3 if math.isfinite(x) else -1,
+    lambda x: round(x) if abs(x) < 1e6 else 0,
+    lambda x: x > 0,
+    lambda x: 7,
+    lambda x: x,
+    lambda x: x > 0 if abs(x) < 1 else int(x > 2),
+]
+# Each returns, given what draws, a step within the sub-graph of a key.
+INNER: list[Callable[[random.Random], Callable[[Any], Any]]] = [
+    lambda draw: partial(mapped, draw.choice(MAPS)),
+    lambda draw: partial(mapped, draw.choice(MAPS)),
+    lambda draw: partial(filtered, draw.choice(PREDICATES)),
+    lambda draw: lambda own: own.ewm(span=3).mean(),
+    lambda draw: lambda own: own.ewm(halflife="3ns").mean(),
+    lambda draw: lambda own: own.sum(),
+    lambda draw: lambda own: own.count(),
+    lambda draw: lambda own: own.distinct(),
+    lambda draw: lambda own: own * 2 - 1,
+    lambda draw: lambda own: own.expanding().std(),
+    lambda draw: draw.choice(
+        [lambda own: own.rolling(3).mean(), lambda own: own.lag(1), lambda own: own.delay(2)]
+    ),
+]
+
+
+def mapped(function: Callable[[Any], Any], own: Any) -> Any:
+    return own.map(function)
+
+
+def filtered(predicate: Callable[[Any], Any], own: Any) -> Any:
+    return own.filter(predicate)
+
+
 def own_time(value: Any) -> int:
     """Return a time for a number, so that equal numbers have equal times."""
     return int(value * 5) % 11 if math.isfinite(value) and abs(value) < 100 else 3
@@ -602,6 +637,9 @@ def wired(seed: int, variant: int = 0) -> tuple[list[Any], dict[str, Any]]:
             continue
         if other in pairs:
             other = streams[0]
+        if draw.random() < 0.08:
+            streams.append(_keyed(draw, one))
+            continue
         made, is_pair = _step(draw, numbers, one, other)
         streams.append(made)
         if is_pair:
@@ -641,6 +679,27 @@ def beside(seed: int, variant: int, times: Any, values: Any) -> list[Any]:
         made, is_pair = _step(draw, numbers, one, other)
         streams.append(made.map(lambda pair: pair[0] - pair[1]) if is_pair else made)
     return [stream.collect() for stream in streams[-3:]]
+
+
+def _keyed(draw: random.Random, one: Any) -> Any:
+    """Return a stream of what the sub-graphs of keys give."""
+    steps = [draw.choice(INNER)(draw) for _ in range(draw.randint(1, 3))]
+
+    def build(own: Any, key: Any) -> Any:
+        # By a name that does not depend on what was made before.
+        for place, step in enumerate(steps):
+            own = step(own).named(f"inner_{place}")
+        return own
+
+    keyed = one.group_by(draw.choice(KEYS), build)
+    return draw.choice(
+        [
+            lambda: keyed.pairs().map(lambda pair: pair[1]),
+            lambda: keyed.pairs().map(lambda pair: pair[0]),
+            lambda: keyed.changes.count(),
+            lambda: keyed.changes.map(lambda changes: sum(changes.values())),
+        ]
+    )()
 
 
 def _step(draw: random.Random, numbers: random.Random, one: Any, other: Any) -> tuple[Any, bool]:

@@ -16,6 +16,7 @@ from contextlib import contextmanager, redirect_stdout
 from typing import Any
 
 import graphcore as gc
+from graphcore.operators.keyed import KeyedSubgraphs
 from tests.differential.judge import Alarm, Judge, State
 
 _PLAIN = (int, float, bool, complex, str, bytes, type(None), type(...), type(NotImplemented))
@@ -70,6 +71,11 @@ class _Shower:
             return f"<{getattr(value, '__qualname__', value)}>"
         if isinstance(value, types.MethodType):
             return f"<{value.__func__.__qualname__} of {self.show(value.__self__)}>"
+        if kind is dict and len(value) == 1:  # the same goes for what a keyed stream ticks
+            return f"dict{self._inside(value)}"
+        if isinstance(value, KeyedSubgraphs):  # the rest is the engine's
+            keys = [*value._keys.values()], [*value._leaving], value._held
+            return f"{kind.__name__}({', '.join(map(self.show, keys))})"
         if id(value) in self._met:
             return f"<{kind.__name__} #{self._met[id(value)]}>"
         self._met[id(value)] = len(self._met)

@@ -1,9 +1,10 @@
 """The fused tier's sub-graphs: those of one shape share one compiled function."""
 
 from collections.abc import Callable, Mapping, Sequence
+from types import FrameType
 from typing import Any, cast
 
-from graphcore.engine.fused.backend.instances import Generator
+from graphcore.engine.fused.backend.instances import Compiled, Generator
 from graphcore.engine.fused.pipeline import compile_subgraph, read
 from graphcore.engine.fused.template import Template, act_at_end, begun_of, own_nodes
 from graphcore.engine.fused.tier import Fused
@@ -111,6 +112,11 @@ class FusedSubgraph:
                 raise
 
     @property
+    def owner(self) -> "FusedSubgraphs":
+        """The sub-graphs to which it belongs."""
+        return self._owner
+
+    @property
     def plan(self) -> Plan:
         """Its nodes, or those of another sub-graph of its shape."""
         return self._template.plan
@@ -172,9 +178,21 @@ class FusedSubgraph:
         owners = () if self._session is None else self._session.owners
         return any([owner.have_delivered() for owner in owners])
 
+    @property
+    def compiled(self) -> Compiled:
+        """The function of its shape."""
+        return self._template.compiled
+
+    @property
+    def frame(self) -> FrameType | None:
+        """The frame whose variables hold its state; `None` if there is none, or it has raised."""
+        return None if self._generator is None else self._generator.gi_frame
+
     def _variables(self) -> Mapping[str, Any]:
         """Return the generator's variables; none at all if it has raised."""
-        frame = None if self._generator is None else self._generator.gi_frame
+        if self._owner.take_back is not None:
+            self._owner.take_back(self)
+        frame = self.frame
         return {} if frame is None else frame.f_locals
 
     def run(self, values: Mapping[int, Any]) -> Any:
@@ -199,6 +217,8 @@ class FusedSubgraph:
 
     def _send(self, values: Mapping[int, Any]) -> Any:
         assert self._generator is not None
+        if self._owner.take_back is not None:
+            self._owner.take_back(self)
         if self._template.compiled.takes_value:
             return self._generator.send(values[0]) if values else ABSENT
         pending, self._pending = self._pending, []
@@ -257,7 +277,12 @@ class FusedSubgraph:
 
 
 class FusedSubgraphs(Subgraphs):
-    """The sub-graphs of one node; see `Subgraphs`."""
+    """The sub-graphs of one node; see `Subgraphs`.
+
+    Attributes:
+        take_back: has a generator hold the state of its sub-graph again, if machine code holds it;
+            `None` if machine code holds no state of these sub-graphs.
+    """
 
     def __init__(
         self, session: Any, index: int, outside: Sequence[Node], resumable: bool = False
@@ -268,6 +293,7 @@ class FusedSubgraphs(Subgraphs):
         self._kept[:] = [template for template in self._kept if template.guards.hold()]
         self._templates = self._kept.copy()
         self._compiled = 0
+        self.take_back: Callable[[FusedSubgraph], None] | None = None
 
     def make_tier(self, plan: Plan) -> Tier:
         """Return how to run a sub-graph that runs apart."""

@@ -12,7 +12,8 @@ from graphcore.engine.native.backend.layout import (
     WEAK,
     WEAK_KEY,
 )
-from graphcore.engine.native.backend.memory import Memory, Unfit
+from graphcore.engine.native.backend.memory import Memory
+from graphcore.engine.native.backend.places import Unfit
 from graphcore.engine.native.feed import Feed
 from graphcore.engine.run.session import Session
 

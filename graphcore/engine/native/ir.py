@@ -112,6 +112,14 @@ class Search(Expr):
     after: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Row(Expr):
+    """The row of a key in a table; it traps if there is none."""
+
+    table: str
+    key: Expr
+
+
 # Statements
 
 Parts = tuple[tuple[int, Expr], ...]
@@ -277,6 +285,22 @@ class Append:
 
 
 @dataclass(frozen=True, slots=True)
+class Fetch:
+    """Set the variables of a table to what a row holds."""
+
+    table: str
+    row: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """Have a row hold the variables of its table, as `Fetch` has set them and the code since."""
+
+    table: str
+    row: Expr
+
+
+@dataclass(frozen=True, slots=True)
 class Wake:
     """Set an alarm.
 
@@ -312,6 +336,8 @@ Statement = (
     | Replace
     | Clear
     | Append
+    | Fetch
+    | Keep
     | Wake
 )
 Body = tuple[Statement, ...]
@@ -349,6 +375,24 @@ class Start:
 
 
 @dataclass(frozen=True, slots=True)
+class Table:
+    """State that there is once for each key, in a row of words each.
+
+    Attributes:
+        changed: the variables that the kernel changes.
+        read: those that it only reads.
+    """
+
+    changed: tuple[str, ...]
+    read: tuple[str, ...]
+
+    @property
+    def width(self) -> int:
+        """How many words a row has; the first is the number of the call that changed it last."""
+        return 1 + len(self.changed) + len(self.read)
+
+
+@dataclass(frozen=True, slots=True)
 class Kernel:
     """The code of one cycle.
 
@@ -360,6 +404,7 @@ class Kernel:
         rings: for each ring, the kinds of an item's parts.
         lists: for each list, the same.
         reasons: why it may trap.
+        tables: the state of keys.
     """
 
     start: Start
@@ -369,3 +414,4 @@ class Kernel:
     rings: dict[str, tuple[Kind, ...]]
     lists: dict[str, tuple[Kind, ...]]
     reasons: tuple[Reason, ...] = field(compare=False)
+    tables: dict[str, Table] = field(default_factory=dict)

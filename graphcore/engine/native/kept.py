@@ -38,7 +38,7 @@ from graphcore.engine.native.frontend.translation import Text, Translation
 from graphcore.engine.native.frontend.variables import Variables, kind_of
 from graphcore.engine.native.ir import Kernel, Kind, Reason, Start
 from graphcore.node import MutableNode
-from graphcore.subgraph import ABSENT
+from graphcore.subgraph import ABSENT, QuickRuns
 from graphcore.version import __version__
 
 _HERE = pathlib.Path(__file__).parent
@@ -67,6 +67,8 @@ def key_of(
         return None
     try:
         held = {name: observed[name] for name in sorted(text.carried) if name in observed}
+        if any(isinstance(value, QuickRuns) for value in held.values()):
+            return None  # the text of their sub-graphs is another function's
         alarms = text.alarms
         parts = (
             _about(),
@@ -177,6 +179,7 @@ def find(
         tuple(inputs),
         told["constants"],
         frozenset(held),
+        {},
     )
     return made, code
 

@@ -16,10 +16,12 @@ from graphcore.engine.fused.backend.emit import Entry
 from graphcore.engine.native import kept
 from graphcore.engine.native.backend.layout import ROUNDS, Words
 from graphcore.engine.native.backend.machine import Code, code_of
-from graphcore.engine.native.backend.memory import Memory, Unfit
+from graphcore.engine.native.backend.memory import Memory
+from graphcore.engine.native.backend.places import Unfit
 from graphcore.engine.native.categories import Categories
 from graphcore.engine.native.company import Company, SideBySide
 from graphcore.engine.native.feed import Columns, Copied, Feed
+from graphcore.engine.native.frontend.keyed import NEW_KEY
 from graphcore.engine.native.frontend.records import Shape
 from graphcore.engine.native.frontend.translation import Loop, Translation, translate
 from graphcore.engine.native.frontend.variables import Variables
@@ -40,6 +42,9 @@ _LONG = 10_000_000  # ns
 _SLOWER = 8  # times: how much longer the cycles of the next call may take than those of the last
 _FIRST, _SHORTEST = 1_024, 16
 _SOON = 8
+# A key's first value is left for Python. That costs as much as 100 cycles in Python do.
+_KEYS_APART = 100
+_LONGEST_BIRTHS = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +183,7 @@ class Run:
         self._left = pace.warm_up if self.is_first else min(_SOON, pace.warm_up)
         self._patience = 1
         self._last_trap = 0
+        self._keys = -1  # how many keys the kernel held at the last trap
         self._translations = 0
         self.told = Told()
 
@@ -418,9 +424,15 @@ class Run:
             why = reasons[reason]
         self.told.left[self._current().owner_at(why.line), why.text] += 1
         # Cycles that trap one soon after the other are better run in Python.
-        frequent = self._done - self._last_trap < max(4 * self._patience, self._pace.apart)
+        between = self._done - self._last_trap
         self._last_trap = self._done
-        self._patience = min(2 * self._patience, _FOR_EVER) if frequent else 1
+        keys, self._keys = self._keys, memory.keys
+        if why.text == NEW_KEY and memory.keys > keys:
+            # New keys get rarer: to look often whether they are costs less than to wait too long.
+            frequent, most = between < self._patience + _KEYS_APART, _LONGEST_BIRTHS
+        else:
+            frequent, most = between < max(4 * self._patience, self._pace.apart), _FOR_EVER
+        self._patience = min(2 * self._patience, most) if frequent else 1
         self._left = self._patience
         return True
 

@@ -13,7 +13,8 @@ from graphcore.engine.fused.analysis.clocks import Placement
 from graphcore.engine.fused.analysis.drivers import DriverName
 from graphcore.engine.fused.analysis.tests import Placed, place
 from graphcore.engine.fused.backend.emit import Entry
-from graphcore.engine.fused.backend.layout import Layout, lay_out
+from graphcore.engine.fused.backend.layout import lay_out
+from graphcore.engine.fused.backend.live import attributes_of
 from graphcore.engine.fused.frontend.capture import Frontend
 from graphcore.engine.fused.ir import NodeIR
 from graphcore.engine.fused.tier import Fused
@@ -28,6 +29,7 @@ from graphcore.engine.run.seen import Seen
 from graphcore.engine.run.session import Session
 from graphcore.node import Source
 from graphcore.state import RunMode
+from graphcore.subgraph import QuickRuns
 
 PACE = Pace()
 _MOST_LINES = 20_000
@@ -71,6 +73,8 @@ class Native(Fused):
         try:
             run.run()
         finally:
+            for machine in prepared.machines.values():
+                machine.memory.end()
             for stretch in prepared.stretches.values():
                 stretch.end()
 
@@ -146,7 +150,7 @@ class Native(Fused):
         text = Text(
             resumed.source,
             resumed.namespace,
-            _carried(layout),
+            layout.carried,
             frozenset(name for kept in layout.kept for _, name in kept.read),
             tuple(layout.values[index] for index in sorted(replaced)) if lone else (),
             None if lone else _alarms(frontend.nodes),
@@ -157,31 +161,37 @@ class Native(Fused):
 
     def _refusal(self, nodes: Sequence[NodeIR], placed: Placed) -> str:
         """Return why machine code cannot start the cycles; empty if it can."""
-        names = self._plan.names()
+        names, keyed = self._plan.names(), self._keyed()
         woken = [node for node in nodes if node.woken]
         if not woken:
             return "nothing starts a cycle"
         if placed.sparse or len(woken) > _MOST_WOKEN:
             return "very many nodes start cycles"
         for node in nodes:
-            if node.asks_between_cycles:
+            if node.asks_between_cycles and node.index not in keyed:
                 return f"{names[node.index]} may ask for a cycle at any time"
             if node.woken and node.is_source and not node.is_recorded:
                 return f"the events of {names[node.index]} are not known before the run"
+            if node.index in keyed:
+                continue
             if node.woken and (node.keeps_alarms or (node.cycle and node.cycle.wakes == inf)):
                 return f"{names[node.index]} keeps an alarm to cancel it"
         return ""
+
+    def _keyed(self) -> frozenset[int]:
+        """Return the nodes that run keys quickly, and their partners.
+
+        These ask for cycles only while Python runs one, so a kernel need not know.
+        """
+        places = {id(node): index for index, node in enumerate(self._plan.nodes)}
+        found = set[int]()
+        for index, node in enumerate(self._plan.nodes):
+            if any(isinstance(each, QuickRuns) for each in attributes_of(node).values()):
+                found |= {index, *(places[id(each)] for each in node.partners())}
+        return frozenset(found)
 
 
 def _alarms(nodes: Sequence[NodeIR]) -> Alarms:
     order = MergedFeedDriver.order(nodes)
     bits = {index: bit for bit, index in enumerate(order)}
     return Alarms(bits, weak_bit(len(nodes)), last_bit(len(nodes)))
-
-
-def _carried(layout: Layout) -> frozenset[str]:
-    names = {name for kept in layout.kept for name in (kept.value, kept.working) if name}
-    names |= {name for kept in layout.kept for _, name in (*kept.state, *kept.read)}
-    names |= {name for names in layout.cases.values() for name in names}
-    names |= {"start"} if layout.asks_start else set()
-    return frozenset(names | set(layout.flags.values()))

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from graphcore.engine.native.backend.layout import Words
-from graphcore.engine.native.backend.memory import Memory, Unfit
+from graphcore.engine.native.backend.memory import Memory
+from graphcore.engine.native.backend.places import Unfit
 from graphcore.engine.native.frontend.records import Shape
 from graphcore.engine.native.frontend.translation import Loop, Text, Translation, translate
 from graphcore.engine.native.frontend.variables import Variables, kind_of

@@ -154,6 +154,7 @@ class Compiled:
         keeps_nodes: whether each sub-graph keeps its nodes after its birth.
         keeps_states: whether nodes use their states after `start`.
         source: the function's text.
+        carried: the variables that keep their values from one cycle to the next.
     """
 
     def __init__(
@@ -192,6 +193,7 @@ class Compiled:
         text = emit_subgraph(nodes, placed, layout, driver, variables)
         self._owners = text.owners
         self.source = str(text)
+        self.carried = layout.carried | {*layout.symbols, "cycle"}
         name = f"<graphcore {next(_numbers)}, sub-graph>"
         with without_warnings():
             code = compile(self.source, name, "exec", dont_inherit=True)
@@ -208,6 +210,16 @@ class Compiled:
         self._function: FunctionType = namespace["subgraph"]
         linecache.cache[name] = (len(self.source), None, self.source.splitlines(True), name)
         weakref.finalize(self, linecache.cache.pop, name, None)
+
+    @property
+    def function(self) -> FunctionType:
+        """The generator function."""
+        return self._function
+
+    @property
+    def globals(self) -> dict[str, Any]:
+        """The function's globals."""
+        return self._function.__globals__
 
     def open(
         self,

@@ -181,6 +181,15 @@ class Layout:
     lists: tuple[str, ...] = ()
     branches: tuple[Branches, ...] = ()
 
+    @property
+    def carried(self) -> frozenset[str]:
+        """The variables that keep their values from one cycle to the next, or are written back."""
+        names = {name for kept in self.kept for name in (kept.value, kept.working) if name}
+        names |= {name for kept in self.kept for _, name in (*kept.state, *kept.read)}
+        names |= {name for names in self.cases.values() for name in names}
+        names |= {"start"} if self.asks_start else set()
+        return frozenset(names | set(self.flags.values()))
+
 
 def lay_out(
     nodes: Sequence[NodeIR],

@@ -250,6 +250,10 @@ if sys.version_info >= (3, 13):
     def _write(frame: FrameType, variable: str, value: Any) -> None:
         frame.f_locals[variable] = value
 
+    def write_all(frame: FrameType, values: Mapping[str, Any]) -> None:
+        """Set variables of the frame of a generator that is not running."""
+        frame.f_locals.update(values)
+
 else:
     import ctypes
 
@@ -261,6 +265,14 @@ else:
         old = frame.f_locals.get(variable)  # keeps it alive: no finalizer may run below
         variables = frame.f_locals
         variables[variable] = value
+        _to_fast(frame, 0)
+        del old
+
+    def write_all(frame: FrameType, values: Mapping[str, Any]) -> None:
+        """Set variables of the frame of a generator that is not running."""
+        old = list(frame.f_locals.values())  # keeps them alive: no finalizer may run below
+        variables = frame.f_locals
+        variables |= values
         _to_fast(frame, 0)
         del old
 

@@ -25,6 +25,13 @@ TIME, FIRST, LOOK, UNTIL, ALIVE = range(4, 9)
 ALARMS, WEAK, ROOM, STAMPS, KEYS = range(9, 14)
 WEAK_KEY = 64  # in the key of an alarm that keeps no run alive
 _FIRST_SOURCE = 14
+# The words of a table: the address of its slots, which say at which row a key is, and how many
+# words they have; the addresses of the rows, of the rows as they were when the call began, and of
+# the numbers of the rows that it has changed; how many words the rows have, for how many rows there
+# is room, and the number of the call.
+SLOTS, SLOT_ROOM, ROWS, SAVED, CHANGED, ROW_ROOM, COUNT, CALL = range(8)
+OF_TABLE = 8
+MIX = 0x9E3779B97F4A7C15  # spreads keys over the slots: 2^64 over the golden ratio, odd
 LANES = 8  # sets side by side: a vector register of 512 bits holds as many numbers; two of 256 do
 CLEAN, DIRTY = 0, 1  # the status: whether the last call has run all of its cycles
 
@@ -38,6 +45,7 @@ class Words:
             of the memory of each part, then for how many items each has room.
         lists: for each list, the word of the number of new items; their room and the number of
             older items follow, then the addresses and rooms.
+        tables: for each table, the first of its words, see `SLOTS`.
         sources: for each source, the word of the address of its times; the number of events that
             have been given out, the number of all, and the addresses of the parts of its values
             follow.
@@ -55,6 +63,7 @@ class Words:
             self.rings[name] = self._take(3 + 2 * len(parts))
         for name, parts in kernel.lists.items():
             self.lists[name] = self._take(3 + 2 * len(parts))
+        self.tables = {name: self._take(OF_TABLE) for name in kernel.tables}
         self.variables = {name: self._take(1) for name in kernel.carried}
 
     def _take(self, words: int) -> int:

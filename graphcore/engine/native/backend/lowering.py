@@ -35,6 +35,7 @@ from graphcore.engine.native.backend.layout import (
     Words,
 )
 from graphcore.engine.native.backend.starting import Lone, Merged
+from graphcore.engine.native.backend.tables import Rows
 from graphcore.engine.native.ir import (
     Again,
     Append,
@@ -47,10 +48,12 @@ from graphcore.engine.native.ir import (
     Cut,
     Drop,
     Expr,
+    Fetch,
     If,
     Input,
     Insert,
     Item,
+    Keep,
     Kernel,
     Kind,
     Lazy,
@@ -63,6 +66,7 @@ from graphcore.engine.native.ir import (
     Read,
     Remove,
     Replace,
+    Row,
     Search,
     Statement,
     Swap,
@@ -106,6 +110,7 @@ class Lowering:
         self._slots: dict[str, Llvm] = {}
         self._labels: dict[str, Llvm] = {}
         self._arrays: dict[tuple[str, int], Array] = {}
+        self._tables: dict[str, Rows] = {}
         self._reason = 0
         self._numbers = {name: at for at, name in enumerate((*kernel.rings, *kernel.lists))}
         self._arithmetic = Arithmetic(self.module, self._trap_if)
@@ -158,6 +163,8 @@ class Lowering:
         self._access.build = self._trap_builder
         if self._trap_reason.incomings:
             self._write_trap()
+            for rows in self._tables.values():
+                rows.restore(self._access)
             self._trap_builder.ret(self._trap_builder.load(self._at))
         else:
             self._trap.instructions.clear()
@@ -174,6 +181,13 @@ class Lowering:
             b.store(access.load(place, self._kernel.variables[name]), self._slots[name])
         for name, at, array in self._arrays_of(access):
             self._arrays[name, at] = array
+        for name, table in self._kernel.tables.items():
+            variables = {
+                each: (self._kernel.variables[each], self._slots[each])
+                for each in (*table.changed, *table.read)
+            }
+            place = self._words.tables[name]
+            self._tables[name] = Rows(table, place, access, variables, self._trap_if)
 
     def _arrays_of(self, access: Access) -> Iterator[tuple[str, int, Array]]:
         parts_of = self._kernel.rings | self._kernel.lists
@@ -269,6 +283,10 @@ class Lowering:
                 self._cut(ring, self._value(count))
             case Replace(ring, index, parts):
                 self._replace(ring, index, parts)
+            case Fetch(table, row):
+                self._tables[table].fetch(self._value(row))
+            case Keep(table, row):
+                self._tables[table].keep(self._value(row))
             case Clear(ring):
                 b.store(self._int(0), self._slots[f"{ring}.1"])
             case Wake(time):
@@ -482,6 +500,8 @@ class Lowering:
                 return self._item(expr)
             case Search():
                 return self._search(expr)
+            case Row(_, table, key):
+                return self._tables[table].find(self._value(key))
         raise AssertionError(expr)
 
     def _operation(self, name: str, given: Sequence[Expr], values: Sequence[Llvm]) -> Llvm:

@@ -32,8 +32,8 @@ _MOST_KEPT = 256
 _ARGUMENTS = ctypes.c_void_p, ctypes.c_int64
 # In /proc/cpuinfo: the lines that do not differ from core to core, or from moment to moment.
 _OF_PROCESSOR = ("vendor_id", "cpu family", "model", "stepping", "flags", "Features", "CPU ")
-# In the text of a kernel: a ring or list; a variable, or a label.
-_ARRAY = re.compile(r"\b(ring|list)='([^']*)'")
+# In the text of a kernel: a ring, list or table; a variable, or a label.
+_ARRAY = re.compile(r"\b(ring|list|table)='([^']*)'")
 _NAME = re.compile(r"'[^'\s,()]*[:#$][^'\s,()]*'")
 _kept: "OrderedDict[str, Code]" = OrderedDict()
 _lock = threading.Lock()
@@ -134,8 +134,10 @@ def key_of(kernel: "Kernel", differing: tuple[bool, ...] = ()) -> str:
     Names have the serial numbers of nodes, so graphs of one shape differ in them.
     """
     arrays = [[*part.values()] for part in (kernel.rings, kernel.lists)]
-    numbers = {name: f"={at}" for at, name in enumerate((*kernel.rings, *kernel.lists))}
-    of = kernel.start, kernel.carried, kernel.variables, arrays, kernel.body
+    names = (*kernel.rings, *kernel.lists, *kernel.tables)
+    numbers = {name: f"={at}" for at, name in enumerate(names)}
+    tables = [*kernel.tables.values()]
+    of = kernel.start, kernel.carried, kernel.variables, arrays, tables, kernel.body
     text = repr((is_guarded(), differing, *of))
 
     def number(found: "re.Match[str]") -> str:

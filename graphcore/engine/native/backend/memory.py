@@ -5,13 +5,10 @@ of lists are appended when Python gets them back. Giving back may be repeated, b
 have broken into it.
 """
 
-import struct
-import sys
 from array import array
 from collections import deque
 from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from copy import copy
-from itertools import starmap
 from typing import Any
 
 from graphcore.engine.native.backend.layout import (
@@ -26,24 +23,26 @@ from graphcore.engine.native.backend.layout import (
     STATUS,
     Words,
 )
+from graphcore.engine.native.backend.lending import Lending
+from graphcore.engine.native.backend.places import (
+    KINDS,
+    MISSING,
+    Places,
+    Plain,
+    Unfit,
+    numbers_of,
+    places_of,
+    value_at,
+)
 from graphcore.engine.native.categories import Categories, category_of
-from graphcore.engine.native.frontend.records import items_of, made
+from graphcore.engine.native.frontend.keyed import Keyed, shape_of
+from graphcore.engine.native.frontend.records import items_of
 from graphcore.engine.native.frontend.translation import Translation
 from graphcore.engine.native.frontend.values import ring_item
-from graphcore.engine.native.frontend.variables import Variables, kind_of, slot, tag_of
-from graphcore.engine.native.ir import CATEGORIES, SCALARS, Kind
+from graphcore.engine.native.ir import CATEGORIES, Kind
 
 CODES = {Kind.BOOL: "B", Kind.INT: "q", Kind.FLOAT: "d", Kind.TEXT: "q", Kind.MEMBER: "q"}
-KINDS = {float: Kind.FLOAT, int: Kind.INT, bool: Kind.BOOL}
-# A word of each kind, for `struct`.
-_FORMATS = {
-    Kind.BOOL: "?7x" if sys.byteorder == "little" else "7x?",
-    Kind.INT: "q",
-    Kind.FLOAT: "d",
-}
-_TYPES = {kind: of for of, kind in KINDS.items()}
 _ROOM = 64
-_MISSING = object()
 
 
 def column_of(values: Any) -> "tuple[Kind, array[Any]] | None":
@@ -60,10 +59,6 @@ def column_of(values: Any) -> "tuple[Kind, array[Any]] | None":
         return None
 
 
-class Unfit(Exception):
-    """A variable holds what the kernel was not made for."""
-
-
 class Memory:
     """The memory of one kernel.
 
@@ -75,17 +70,20 @@ class Memory:
     def __init__(self, translation: Translation, words: Words) -> None:
         self._translation = translation
         self._words = words
-        kernel = translation.kernel
-        self._of_items: dict[str, _Places] = {}
+        kernel, variables = translation.kernel, translation.variables
+        self._of_items: dict[str, Places] = {}
         for name, kinds in (kernel.rings | kernel.lists).items():
             if kinds:
                 item = ring_item(name)
                 numbers = {part: at for at, part in enumerate(translation.variables.slots([item]))}
-                self._of_items[name] = self._places_of(item, numbers)
-        places = {name: self._places_of(name, words.variables) for name in translation.carried}
-        self._plain = _Plain({name: each for name, each in places.items() if each.is_plain})
+                self._of_items[name] = places_of(variables, item, numbers)
+        places = {name: places_of(variables, name, words.variables) for name in translation.carried}
+        self._plain = Plain({name: each for name, each in places.items() if each.is_plain})
         self._places = {name: each for name, each in places.items() if not each.is_plain}
-        self._inputs = {name: self._places_of(name, words.variables) for name in translation.inputs}
+        self._inputs = {
+            name: places_of(variables, name, words.variables) for name in translation.inputs
+        }
+        self._constant = [name for name in translation.carried if name in translation.constants]
         self._saved: list[tuple[array[Any], bytes]] = []
         self._allocate()
 
@@ -99,6 +97,11 @@ class Memory:
             self.words[place + 2] = _ROOM - 1
         for place in words.lists.values():
             self.words[place + 1] = _ROOM
+        self._lending = {
+            name: self._lending_of(keyed)
+            for name, keyed in self._translation.tables.items()
+            if keyed is not None
+        }
         self.alarms = [array("q", bytes(8 * _ROOM)) for _ in range(2)]
         self.words[ROOM] = _ROOM
 
@@ -195,15 +198,19 @@ class Memory:
             Unfit: if one holds what the kernel was not made for.
         """
         ids = [id(variables[name]) for name in (*self._rings, *self._lists) if name in variables]
-        constants = self._translation.constants.items()
         if len(set(ids)) < len(ids) or any(
-            variables.get(name) is not expected for name, expected in constants
+            variables.get(name) is not self._translation.constants[name] for name in self._constant
         ):
             raise Unfit
+        for name, lending in self._lending.items():
+            lending.lend(variables[name])
+        for name, keyed in self._translation.tables.items():
+            if keyed is None and shape_of(variables[name]) is not None:
+                raise Unfit
         self.words[DONE], self.words[STATUS] = done, CLEAN
         self._plain.load(self.words, variables)
         for name, places in self._places.items():
-            self._put(places, variables.get(name, _MISSING))
+            self._put(places, variables.get(name, MISSING))
         for name, parts in self._rings.items():
             self._take_ring(name, parts, variables.get(name))
         for name in self._lists:
@@ -212,6 +219,16 @@ class Memory:
                 raise Unfit
             place = self._words.lists[name]
             self.words[place], self.words[place + 2] = 0, len(held)
+
+    @property
+    def keys(self) -> int:
+        """How many keys have a row."""
+        return sum(lending.keys for lending in self._lending.values())
+
+    def end(self) -> None:
+        """Give keys back what it still holds for them; no call follows in this run."""
+        for lending in self._lending.values():
+            lending.end()
 
     def load_inputs(self) -> None:
         """Read the numbers around the function.
@@ -229,8 +246,8 @@ class Memory:
         """Give the variables back to Python."""
         self._plain.store(self.words, variables)
         for name, places in self._places.items():
-            value = self._get(places)
-            if value is not _MISSING:
+            value = value_at(places, self.words, self._floats)
+            if value is not MISSING:
                 variables[name] = value
         for name in self._rings:
             held: deque[Any] | list[Any] = variables[name]
@@ -263,7 +280,8 @@ class Memory:
         for parts, place in (*of_rings, *of_lists):
             for at, part in enumerate(parts, place + 3):
                 self.words[at], self.words[at + len(parts)] = part.buffer_info()
-
+        for name, place in self._words.tables.items():
+            self._lending[name].begin(self.words, place)
         self._saved = [(part, part.tobytes()) for parts in self._changed() for part in parts]
 
     def _changed(self) -> Iterator["list[array[Any]]"]:
@@ -318,44 +336,23 @@ class Memory:
 
     # Parts
 
-    def _places_of(self, name: str, words: Mapping[str, int]) -> "_Places":
-        variables: Variables = self._translation.variables
-        kinds = variables.kinds[name]
-        return _Places(
-            name,
-            frozenset(kinds),
-            next(iter(kinds)),
-            words.get(tag_of(name), -1) if len(kinds) > 1 else -1,
-            {kind: words[slot(name, kind)] for kind in kinds if kind in SCALARS},
-            [self._places_of(f"{name}.{at}", words) for at in range(variables.lengths[name])]
-            if Kind.TUPLE in kinds
-            else [],
-            variables.classes.get(name, tuple),
-            variables.categories,
-        )
+    def _lending_of(self, keyed: Keyed) -> Lending:
+        variables, constants = self._translation.variables, self._translation.constants
+        table = self._translation.kernel.tables[keyed.name]
+        words = {name: at for at, name in enumerate((*table.changed, *table.read), 1)}
+        locals_of = {keyed.variable(name): name for name in (*keyed.changed, *keyed.read)}
+        places = {
+            name: places_of(variables, variable, words) for variable, name in locals_of.items()
+        }
+        of_table = {locals_of[name]: constants[name] for name in constants if name in locals_of}
+        return Lending(keyed, places, of_table, table.width)
 
-    def _put(self, places: "_Places", value: Any) -> None:
-        for place, number in _numbers(places, value):
+    def _put(self, places: "Places", value: Any) -> None:
+        for place, number in numbers_of(places, value):
             if isinstance(number, float):
                 self._floats[place] = number
             else:
                 self.words[place] = number
-
-    def _get(self, places: "_Places") -> Any:
-        kind = places.only if places.tag < 0 else Kind(self.words[places.tag])
-        match kind:
-            case Kind.OTHER:
-                return _MISSING
-            case Kind.NONE:
-                return None
-            case Kind.FLOAT:
-                return self._floats[places.of[kind]]
-            case Kind.TUPLE:
-                return made(places.cls, [self._get(inner) for inner in places.items])
-            case Kind.TEXT | Kind.MEMBER:
-                return places.categories.object(self.words[places.of[kind]])
-        value = self.words[places.of[kind]]
-        return bool(value) if kind is Kind.BOOL else value
 
     def _take_ring(self, name: str, parts: "list[array[Any]]", held: Any) -> None:
         kinds = self._translation.kernel.rings[name]
@@ -371,7 +368,7 @@ class Memory:
         places = self._of_items[name]
         if not places.is_flat:
             for row, value in enumerate(held):
-                for at, number in _numbers(places, value):
+                for at, number in numbers_of(places, value):
                     parts[at][row] = number
             return
         columns: list[Any] = [held]
@@ -418,120 +415,6 @@ def _array_of(kind: Kind, column: Any, categories: Categories) -> "array[Any]":
     if found is None or found[0] is not kind:
         raise Unfit
     return found[1]
-
-
-def _numbers(places: "_Places", value: Any) -> Iterator[tuple[int, bool | int | float]]:
-    """Yield the numbers that make up a value, with the place of each.
-
-    Raises:
-        Unfit: if the kernel was not made for such a value.
-    """
-    kind = kind_of(value)
-    items: tuple[Any, ...] = ()
-    if kind is Kind.TUPLE:
-        items = items_of(value)
-        if type(value) is not places.cls or len(items) != len(places.items):
-            kind, items = Kind.OTHER, ()
-    if kind not in places.kinds:
-        raise Unfit
-    if places.tag >= 0:
-        yield places.tag, int(kind)
-    if kind in CATEGORIES:
-        yield places.of[kind], places.categories.code(value)
-    elif kind in places.of:
-        yield places.of[kind], value
-    for item, inner in zip(items, places.items, strict=kind is Kind.TUPLE):
-        yield from _numbers(inner, item)
-
-
-class _Places:
-    """The words of one variable of Python, or the parts of an item of a deque or list."""
-
-    __slots__ = ("categories", "cls", "items", "kinds", "name", "of", "only", "tag")
-
-    def __init__(
-        self,
-        name: str,
-        kinds: frozenset[Kind],
-        only: Kind,
-        tag: int,
-        of: dict[Kind, int],
-        items: "list[_Places]",
-        cls: type,
-        categories: Categories,
-    ) -> None:
-        self.name = name
-        self.kinds = kinds
-        self.only = only
-        self.tag = tag
-        self.of = of
-        self.items = items
-        self.cls = cls
-        self.categories = categories
-
-    @property
-    def is_plain(self) -> bool:
-        """Whether the variable always holds a number of one kind."""
-        return self.tag < 0 and self.only in _TYPES
-
-    @property
-    def is_flat(self) -> bool:
-        """Whether it always holds a number or category of one kind, or a tuple of such."""
-        parts = self.items or [self]
-        return self.tag < 0 and all(each.tag < 0 and each.only in SCALARS for each in parts)
-
-    def joined(self, columns: list[list[Any]], count: int) -> list[Any]:
-        """Return the values whose parts are these columns, each of so many."""
-        none = [None] * count
-        # Where a tuple may be another value, the parts of its items may be of none at all.
-        of: dict[Kind, list[Any]] = {Kind.NONE: none, Kind.OTHER: none}
-        of |= {kind: columns[at] for kind, at in self.of.items()}
-        for kind in self.of.keys() & CATEGORIES:
-            of[kind] = list(map(self.categories.object, of[kind]))
-        if self.items:
-            rows = zip(*(each.joined(columns, count) for each in self.items), strict=True)
-            of[Kind.TUPLE] = list(rows if self.cls is tuple else starmap(self.cls, rows))
-        if self.tag < 0:
-            return of[self.only]
-        return [of[Kind(tag)][row] for row, tag in enumerate(columns[self.tag])]
-
-
-class _Plain:
-    """The variables that always hold a number of one kind, read and written all at once.
-
-    Args:
-        places: the words of each.
-    """
-
-    def __init__(self, places: Mapping[str, _Places]) -> None:
-        words = {each.of[each.only]: each for each in places.values()}
-        self._names = [words[word].name for word in sorted(words)]
-        self._types = [_TYPES[words[word].only] for word in sorted(words)]
-        first, last = min(words, default=0), max(words, default=-1)
-        self._offset = 8 * first
-        self._struct = struct.Struct(
-            "="
-            + "".join(
-                _FORMATS[words[word].only] if word in words else "8x"
-                for word in range(first, last + 1)
-            )
-        )
-
-    def load(self, words: "array[int]", variables: Mapping[str, Any]) -> None:
-        """Take Python's variables; the words between theirs become 0."""
-        values = [variables.get(name, _MISSING) for name in self._names]
-        if list(map(type, values)) != self._types:
-            raise Unfit
-        try:
-            self._struct.pack_into(words, self._offset, *values)
-        except struct.error:  # an integer past 64 bits
-            raise Unfit from None
-
-    def store(self, words: "array[int]", variables: MutableMapping[str, Any]) -> None:
-        """Give the variables back to Python."""
-        variables.update(
-            zip(self._names, self._struct.unpack_from(words, self._offset), strict=True)
-        )
 
 
 def _parts(kinds: tuple[Kind, ...]) -> "list[array[Any]]":

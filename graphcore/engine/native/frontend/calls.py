@@ -14,12 +14,14 @@ from typing import Any
 from graphcore.engine.fused.frontend.source import file_of
 from graphcore.engine.native.frontend import inlined, operations
 from graphcore.engine.native.frontend.expressions import Expressions
+from graphcore.engine.native.frontend.keyed import NEW_KEY
 from graphcore.engine.native.frontend.operations import Untranslated
 from graphcore.engine.native.frontend.records import defaults_of, fields_of
 from graphcore.engine.native.frontend.values import Out, Scope, go_on, ring_item
 from graphcore.engine.native.frontend.variables import (
     NOTHING,
     Appended,
+    Found,
     Group,
     Known,
     Ring,
@@ -28,22 +30,27 @@ from graphcore.engine.native.frontend.variables import (
     Value,
 )
 from graphcore.engine.native.ir import (
+    At,
     Block,
     Clear,
     Const,
     Expr,
+    Fetch,
     If,
     Insert,
+    Keep,
     Kind,
     Leave,
     Length,
     Op,
     Push,
     Remove,
+    Row,
     Search,
     Statement,
 )
 from graphcore.parsing import walk
+from graphcore.subgraph import QuickRuns
 
 _SUSPENDS = CO_ASYNC_GENERATOR | CO_COROUTINE | CO_GENERATOR | CO_VARARGS | CO_VARKEYWORDS
 _TYPES = {
@@ -74,10 +81,19 @@ class Calls(Expressions):
                 raise Untranslated("a call with keywords")
             if isinstance(owner, Ring):
                 return self._method(node, owner, node.func.attr, scope, out)
+            match owner, node.func.attr, node.args:
+                case Known(runs, ("variable", table)), "get", [key] if isinstance(runs, QuickRuns):
+                    return self._find(node, str(table), key, scope, out)
+                case Group(items, of), "items", [] if of is dict:
+                    return Group((Group(items),), list)
             if not isinstance(owner, Known):
                 raise Untranslated(f"a call of the method {node.func.attr}")
             function = self.surroundings.of_attribute(owner, node.func.attr)
         else:
+            if isinstance(node.func, ast.Name):
+                found = scope.names.get(node.func.id, "")
+                if found in self.found:
+                    return self._run_key(node, found, scope, out)
             function = self.value(node.func, scope, out)
         if not isinstance(function, Known):
             raise Untranslated("a call of what may not be a function")
@@ -315,6 +331,15 @@ class Calls(Expressions):
                 inserted = self.parts(ring.name, value)
                 out.append(Insert(ring.name, self.whole(at), inserted))
                 return NOTHING
+            case "extend", [items]:
+                given = self.value(items, scope, out)
+                if not isinstance(given, Group) or given.of not in (tuple, list):
+                    raise Untranslated("a call of extend with what is no tuple")
+                if ring.longest is not None:
+                    raise Untranslated("a call of extend of a deque with a maxlen")
+                for each in given.items:
+                    out.append(Push(ring.name, self.parts(ring.name, each)))
+                return NOTHING
             case "clear", []:
                 out.append(Clear(ring.name))
                 return NOTHING
@@ -337,6 +362,53 @@ class Calls(Expressions):
 
     def _dropped(self, ring: str, name: str, out: Out) -> None:
         self.removed(ring, True, name, out)
+
+    # The sub-graphs of keys
+
+    def _find(self, node: ast.Call, table: str, key: ast.expr, scope: Scope, out: Out) -> Value:
+        """Return what runs the sub-graph of a key, with a trap if the kernel does not hold it."""
+        if table not in self.tables:
+            raise Untranslated("the first key")
+        name, given = self.place(node, scope), self.value(key, scope, out)
+
+        def build(values: list[Value], _: Out) -> Value:
+            number = self.scalar(values[0])
+            if number.kind is Kind.BOOL:
+                number = Op(Kind.INT, "int_of_bool", (number,))
+            if number.kind is not Kind.INT:
+                raise Untranslated("a key that is no integer")
+            return Row(Kind.INT, table, number)
+
+        out.append(At(self.traps.reason(NEW_KEY)))
+        row = self.whole(self.kept(self.each_kind([given], build, name, out), f"{name}r", out))
+        return Found(table, row)
+
+    def _run_key(self, node: ast.Call, found: str, scope: Scope, out: Out) -> Value:
+        """Return what a cycle of a key's sub-graph gives, which runs on the row of the key."""
+        keyed, held = self.tables[self.found[found]], self.variables.read(found, out, self.traps)
+        if isinstance(held, Several):
+            other = operations.negate(held.is_of(Kind.INT))
+            self.traps.trap_if(other, "a call of what may not be a function", out)
+            held = self.variables.part(found, Kind.INT)
+        row = self.whole(held)
+        [argument] = node.args
+        given = self.value(argument, scope, out)
+        name = self.place(node, scope)
+        names = {each: f"{name}.{each}" for each in keyed.assigned}
+        names |= {each: keyed.variable(each) for each in (*keyed.changed, *keyed.read)}
+        # The time is that of the graph.
+        inner = Scope({**names, "time": "time"}, {}, name, keyed.function, depth=scope.depth + 1)
+        self.variables.flow.forget_all(f"{keyed.name}/")
+        out.append(Fetch(keyed.name, row))
+        self.variables.assign(names[keyed.given], given, out)
+        if self.block(keyed.body, inner, out):
+            raise Untranslated("a sub-graph that is left to Python")
+        out.append(Keep(keyed.name, row))
+        result = names["result"]
+        kinds = tuple(sorted(self.variables.here(result)))
+        if kinds == (Kind.OTHER,):
+            return self.surroundings.of_text("absent")
+        return self.variables.part(result, *kinds) if len(kinds) == 1 else Several(result, kinds)
 
     # Inlined functions
 

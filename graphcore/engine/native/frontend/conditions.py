@@ -37,6 +37,15 @@ _TYPES: dict[object, Kind] = {
 }
 
 
+CLASSES: dict[Kind, type] = {
+    Kind.NONE: type(None),
+    Kind.BOOL: bool,
+    Kind.INT: int,
+    Kind.FLOAT: float,
+    Kind.TEXT: str,
+}
+
+
 class Conditions(Values):
     """Translates tests."""
 
@@ -121,6 +130,10 @@ class Conditions(Values):
         if len(others) == 1 and isinstance(comparisons[0], ast.Is | ast.IsNot):
             return self._identity(node, left, comparisons[0], others[0], scope, out)
         nodes = [left, *others]
+        match left, comparisons, others:
+            case ast.Call(ast.Name("type"), [given], []), [ast.In() | ast.NotIn() as op], [within]:
+                test = self._is_of_class(self.value(given, scope, out), within, scope, out)
+                return test if isinstance(op, ast.In) else operations.negate(test)
         if not all(map(_is_plain, nodes[2:])):
             return self._chain(node, comparisons, nodes, scope, out)
         # Later operands of this chain may stay unevaluated in Python; here they only trap early.
@@ -270,6 +283,9 @@ class Conditions(Values):
     def _is_nothing(self, left: ast.expr, right: Value, scope: Scope, out: Out) -> Expr:
         if isinstance(right, Known) and right.value is ABSENT and isinstance(left, ast.Name):
             name = scope.names.get(left.id, "")
+            held = self.variables.flow.objects.get(name)
+            if isinstance(held, Known) and held.value is ABSENT:
+                return Const(Kind.BOOL, True)
             kinds = self.variables.here(name)
             if not kinds:
                 raise Unsettled(left.id)
@@ -295,6 +311,31 @@ class Conditions(Values):
             found = self.each_kind([self.value(left, scope, out), right], compared, name, out)
             return self.scalar(found)
         raise Untranslated("is")
+
+    def _is_of_class(self, value: Value, within: ast.expr, scope: Scope, out: Out) -> Expr:
+        """Return the test of ``type(value) in within``, a set or tuple of classes."""
+        classes = self.value(within, scope, out)
+        if not (isinstance(classes, Known) and isinstance(classes.value, frozenset | tuple)):
+            raise Untranslated("a search for a type")
+        self.surroundings.use(classes)
+        match value:
+            case Expr(kind):
+                if kind not in CLASSES:
+                    raise Untranslated("the type of an object")
+                return Const(Kind.BOOL, CLASSES[kind] in classes.value)
+            case Group(_, of):
+                return Const(Kind.BOOL, of in classes.value)
+            case Several(name, kinds):
+                record = self.variables.classes.get(name, tuple)
+                of_kind = {**CLASSES, Kind.TUPLE: record}
+                found: Expr = Const(Kind.BOOL, False)
+                if not of_kind.keys() >= set(kinds):
+                    raise Untranslated("the type of an object")
+                for kind in kinds:
+                    if of_kind[kind] in classes.value:
+                        found = _lazy(False, found, value.is_of(kind))
+                return found
+        raise Untranslated("the type of an object")
 
     def _is_of(self, value: Value, kind: Kind) -> Expr:
         match value:

@@ -71,6 +71,9 @@ class Expressions(Conditions):
                 return self.tuple(node, items, scope, out)
             case ast.List(items):
                 return self.tuple(node, items, scope, out, list)
+            case ast.Dict([ast.expr() as key], [item]):
+                pair = Group(tuple(self.operands([key, item], scope, out)), dict)
+                return self.kept(pair, self.place(node, scope), out)
             case ast.Subscript():
                 return self._subscript(node, scope, out)
             case ast.Call():

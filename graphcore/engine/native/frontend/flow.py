@@ -42,6 +42,17 @@ class Flow:
         self.kinds.pop(name, None)
         self.objects.pop(name, None)
 
+    def exclude(self, name: str, kind: Kind) -> None:
+        """Note that a variable does not hold this kind, if more is known of it."""
+        left = self.kinds.get(name, frozenset()) - {kind}
+        if left:
+            self.kinds[name] = left
+
+    def forget_all(self, prefix: str) -> None:
+        """Note that the variables whose names begin so may hold any of their kinds."""
+        for name in [each for each in (*self.kinds, *self.objects) if each.startswith(prefix)]:
+            self.forget(name)
+
     def leave(self, label: str) -> None:
         """Note that the code goes to a label."""
         self.left[label] = joined(self.left.get(label), self.copy())

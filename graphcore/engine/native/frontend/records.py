@@ -81,9 +81,11 @@ def items_of(value: Any) -> tuple[Any, ...]:
 
 
 def made(cls: type, items: Any) -> Any:
-    """Return a record of these fields, or a tuple of these items."""
-    if cls is tuple:
-        return tuple(items)
+    """Return a record of these fields, a tuple or list of these items, or a dict of this one."""
+    if cls is tuple or cls is list:
+        return cls(items)
+    if cls is dict:
+        return dict([items])
     return cls(*items)
 
 

@@ -9,7 +9,15 @@ from graphcore.engine.native.frontend.calls import Calls
 from graphcore.engine.native.frontend.flow import joined
 from graphcore.engine.native.frontend.operations import Untranslated
 from graphcore.engine.native.frontend.values import Out, Scope
-from graphcore.engine.native.frontend.variables import NOTHING, Appended, Group, Ring, Value, slot
+from graphcore.engine.native.frontend.variables import (
+    NOTHING,
+    Appended,
+    Found,
+    Group,
+    Ring,
+    Value,
+    slot,
+)
 from graphcore.engine.native.ir import (
     Again,
     Append,
@@ -158,6 +166,8 @@ class Statements(Calls):
                 if name not in scope.names:
                     raise Untranslated(f"an assignment to {name}")
                 variable = scope.names[name]
+                if isinstance(value, Found):
+                    self.found[variable], value = value.table, value.row
                 if variable in self.rings or variable in self.lists:
                     raise Untranslated(f"{name} gets another object")
                 self.variables.assign(variable, value, out)
@@ -189,6 +199,8 @@ class Statements(Calls):
         ended: list[bool] = []
 
         def write(part: Sequence[ast.stmt], inner: Out) -> bool:
+            if part is node.body and isinstance(node.test, ast.Name):
+                self.variables.flow.exclude(scope.names.get(node.test.id, ""), Kind.NONE)
             ended.append(self.block(part, scope, inner))
             return ended[-1]
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from graphcore.engine.fused.frontend.capture import ModuleVariables
 from graphcore.engine.native.frontend.flow import Flow
+from graphcore.engine.native.frontend.keyed import Keyed, shape_of
 from graphcore.engine.native.frontend.records import Shape
 from graphcore.engine.native.frontend.statements import Statements
 from graphcore.engine.native.frontend.surroundings import Surroundings
@@ -26,8 +27,9 @@ from graphcore.engine.native.frontend.variables import (
     Variables,
     kind_of,
 )
-from graphcore.engine.native.ir import CATEGORIES, Input, Kernel, Kind, Reason, Start
+from graphcore.engine.native.ir import CATEGORIES, Input, Kernel, Kind, Reason, Start, Table
 from graphcore.parsing import parse, walk
+from graphcore.subgraph import ABSENT, QuickRuns
 
 # What `_is_lasting` tells of, as text.
 _LASTING = re.compile(r"\bis (not )?(None|True|False|absent)\b|\btype\(\w+\) is (not )?\w+")
@@ -69,6 +71,8 @@ class Translation:
         inputs: the variables of the numbers around the function.
         constants: the bools of Python that the kernel never changes.
         held: the lists that the kernel holds as it holds deques.
+        tables: for each variable of what runs keys, their sub-graphs; `None` if there is no key
+            yet, or if the kernel cannot run them.
     """
 
     kernel: Kernel
@@ -78,6 +82,7 @@ class Translation:
     inputs: tuple[str, ...]
     constants: Mapping[str, bool]
     held: frozenset[str]
+    tables: Mapping[str, Keyed | None]
 
 
 class Loop:
@@ -166,8 +171,11 @@ def translate(
     surroundings.hold(observed)
     missing = object()
     shared = Counter(id(observed.get(name, missing)) for name in loop.carried)
+    tables: dict[str, Keyed | None] = {}
     for name in loop.carried:
         value = observed.get(name, missing)
+        if isinstance(value, QuickRuns):
+            tables[name] = _keyed(name, value, variables)
         if type(value) in (deque, list) and shared[id(value)] > 1:
             variables.observe(name, value)  # what one variable does to it, the other sees
         elif type(value) is list and name in loop.appended:
@@ -180,12 +188,13 @@ def translate(
             known[name] = surroundings.of_variable(name, value)
         else:
             variables.observe(name, value)
-    variables.lasting = frozenset(loop.carried)
+    keyed = {name: each for name, each in tables.items() if each is not None}
+    variables.lasting = frozenset(loop.carried).union(*(each.lasting for each in keyed.values()))
     for name in loop.carried:
         if name not in loop.text.read and name not in rings and name not in lists:
             variables.observe_constant(name, observed.get(name, missing))
     alarms = loop.text.alarms
-    statements = Statements(variables, surroundings, rings, frozenset(lists), alarms)
+    statements = Statements(variables, surroundings, rings, frozenset(lists), alarms, keyed)
     apart = {*rings, *lists, *known}
     delivered = Delivered(tuple(shapes))
     if alarms is not None:
@@ -219,10 +228,30 @@ def translate(
         {name: _parts(variables, name) for name in rings if _is_held(statements, name)},
         {name: _parts(variables, name) for name in lists if _is_held(statements, name)},
         tuple(Reason(text, line) for text, line in statements.traps.reasons),
+        {name: _table(variables, each) for name, each in keyed.items()},
     )
     constants = dict(variables.constants)
     of_lists = frozenset(name for name, ring in rings.items() if ring.is_list)
-    return Translation(kernel, variables, surroundings, held, inputs, constants, of_lists)
+    return Translation(kernel, variables, surroundings, held, inputs, constants, of_lists, tables)
+
+
+def _keyed(name: str, runs: QuickRuns[Any], variables: Variables) -> Keyed | None:
+    """Return the sub-graphs of keys, and add the kinds of what they hold."""
+    compiled = shape_of(runs)
+    if compiled is None:
+        return None
+    keyed = Keyed(name, compiled)
+    if _refusal(keyed.body, compiled.globals):
+        return None
+    keyed.observe(runs, variables)
+    return keyed
+
+
+def _table(variables: Variables, keyed: Keyed) -> Table:
+    changed, read = (
+        tuple(variables.slots(map(keyed.variable, names))) for names in (keyed.changed, keyed.read)
+    )
+    return Table(changed, read)
 
 
 def _is_held(statements: Statements, name: str) -> bool:
@@ -288,7 +317,9 @@ def _is_lasting(left: ast.expr, right: ast.expr, namespace: Mapping[str, Any]) -
     match left, right:
         case _, ast.Attribute(owner) if isinstance(_global(owner, namespace), EnumType):
             return True
-        case _, ast.Constant(None | True | False) | ast.Name("absent"):
+        case _, ast.Constant(None | True | False):
+            return True
+        case _, ast.Name(name) if name == "absent" or namespace.get(name) is ABSENT:
             return True
         case ast.Call(ast.Name("type")), _:
             return True

@@ -8,9 +8,11 @@ import ast
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 from graphcore.engine.native.frontend.flow import joined
+from graphcore.engine.native.frontend.keyed import Keyed
 from graphcore.engine.native.frontend.operations import Untranslated
 from graphcore.engine.native.frontend.surroundings import Surroundings
 from graphcore.engine.native.frontend.variables import (
@@ -111,6 +113,10 @@ class Values:
         rings: the deques and lists that the kernel holds, by variable.
         lists: the lists that the kernel appends to, by variable.
         alarms: what the function's alarms mean; `None` if it sets none.
+        tables: the sub-graphs of keys, by the variable of what runs them.
+
+    Attributes:
+        found: for each variable that holds what runs the sub-graph of a key, the table.
     """
 
     def __init__(
@@ -120,12 +126,15 @@ class Values:
         rings: dict[str, Ring],
         lists: frozenset[str],
         alarms: "Alarms | None" = None,
+        tables: Mapping[str, Keyed] = MappingProxyType({}),
     ) -> None:
         self.variables = variables
         self.surroundings = surroundings
         self.rings = rings
         self.lists = lists
         self.alarms = alarms
+        self.tables = tables
+        self.found: dict[str, str] = {}
         self.traps = Traps()
         self._numbers: dict[ast.AST, int] = {}
         self._made: dict[ast.AST, Any] = {}

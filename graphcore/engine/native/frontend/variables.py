@@ -29,6 +29,7 @@ from graphcore.engine.native.ir import (
     Statement,
     TrapIf,
 )
+from graphcore.subgraph import ABSENT
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +125,20 @@ class Delivered:
         return parts[0] if shape.of is None else Group(tuple(parts), shape.of)
 
 
-Value = Expr | Several | Group | Ring | Appended | Known | Delivered
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What runs a cycle of the sub-graph of a key.
+
+    Attributes:
+        table: the table that holds the state of the sub-graph.
+        row: its row there.
+    """
+
+    table: str
+    row: Expr
+
+
+Value = Expr | Several | Group | Ring | Appended | Known | Delivered | Found
 NOTHING = Const(Kind.NONE, 0)
 
 
@@ -355,7 +369,8 @@ class Variables:
             case Known() if name not in self.lasting and depth == 0:
                 self._become(name, Kind.OTHER)
                 self._tag(name, Const(Kind.INT, int(Kind.OTHER)), out)
-                self.of_objects.add(name)
+                if value.value is not ABSENT:
+                    self.of_objects.add(name)
                 self.flow.objects[name] = value
             case _:
                 raise Untranslated(f"{name} gets an object that is no number")
