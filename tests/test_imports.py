@@ -48,7 +48,8 @@ FACE = {
         "engine.fused.analysis engine.fused.backend engine.native.frontend engine.native.backend"
     ),
     "engine.native.frontend": (
-        "node subgraph parsing engine.fused engine.fused.frontend engine.fused.backend engine.native"
+        "node subgraph parsing engine.fused engine.fused.frontend engine.fused.backend "
+        "engine.native"
     ),
     "engine.native.backend": (
         "subgraph engine.fused engine.fused.backend engine.native engine.native.frontend"
@@ -122,6 +123,7 @@ MOST_FILES = {
     "graphcore": 20,
     "graphcore.operators": 20,
     "graphcore.engine.fused.frontend": 13,
+    "graphcore.engine.native.frontend": 13,
     "graphcore.engine.native.backend": 16,
 }
 
