@@ -174,3 +174,22 @@ def test_sets_with_equal_events_run_side_by_side_wherever_these_are(
         alone = [gc.sweep(build, [each], tier="native", progress=False)[0] for each in grid]
     assert "6 sets ran side by side" in found.explain()  # the first is compiled, and one differs
     assert repr(list(found)) == repr(alone)
+
+
+def test_a_set_that_joins_late_may_have_more_room_than_all_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """While some wait, a set with other events runs alone; the next takes over its long lists."""
+    monkeypatch.setattr(company, "FEWEST_EVENTS", 0)
+
+    def build(factor: int, count: int) -> dict[str, gc.Handle]:
+        events = np.arange(count)
+        return {"out": (gc.replay(events, events) * factor).collect()}
+
+    counts = [20, 3000, 3000, 3000, 4000, 3000, 3000]
+    grid = [{"factor": factor, "count": count} for factor, count in enumerate(counts)]
+    with at_pace(Pace(8, 900)):
+        found = gc.sweep(build, grid, take="columns", tier="native", progress=False)
+    assert "5 sets ran side by side" in found.explain()  # the first is compiled, and one differs
+    for each, out in zip(grid, found.columns["out.value"], strict=True):
+        assert list(out) == [value * each["factor"] for value in range(each["count"])]

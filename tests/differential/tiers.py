@@ -32,9 +32,14 @@ class Pace(NamedTuple):
 
 @contextmanager
 def at_pace(pace: Pace) -> Iterator[None]:
-    """Divide native runs so, and keep no machine code in files."""
+    """Divide native runs so, and keep no machine code in files.
+
+    In short chunks machine code is guarded, and in long ones it is as users run it.
+    """
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GRAPHCORE_CACHE", "")
+        if pace.chunk < 1_000:
+            patch.setenv("GRAPHCORE_NATIVE_GUARD", "1")
         if HAS_NATIVE:
             own = import_module("graphcore.engine.native.run").Pace(*pace, apart=0)
             patch.setattr("graphcore.engine.native.tier.PACE", own)

@@ -239,17 +239,45 @@ memory.words[place + 4] = int(sys.argv[1])  # the true room; the kernel's own wo
 print(code_of(found.kernel, words).run(memory.address, 5), flush=True)
 """
 
+SIDE_BY_SIDE = """
+import sys
+from array import array
+from collections import deque
+from graphcore.engine.native.backend.layout import LANES, Words
+from graphcore.engine.native.backend.machine import code_of_lanes
+from graphcore.engine.native.backend.memory import Memory
+from graphcore.engine.native.backend.varying import Varying
+from tests.engine.native.test_passes import translated
+state = {"kept": [], "recent": deque([1.0])}
+found = translated("kept.append(value)\\nrecent.append(value)", state)
+words = Words(found.kernel)
+memories = [Memory(found, words)]
+memories += [memories[0].another() for _ in range(LANES - 1)]
+memories[0]._rings["recent"][0].extend([0.0] * 64)  # Ctrl-C came before the new mask
+values = array("d", [1.5] * 5)
+for each in memories:
+    each.load(state, 0)
+    each.begin(0, [(values.buffer_info()[0], (values.buffer_info()[0],), 5)])
+memories[-1].words[words.lists["kept"] + 4] = int(sys.argv[1])
+rows = memories[0].rows(LANES)
+given = array("q", [each.address for each in memories] + [each.buffer_info()[0] for each in rows])
+marks = array("q", [0])
+code = code_of_lanes(found.kernel, words, Varying(found.kernel, {"recent"}))
+print(code.run(given.buffer_info()[0], 5, marks.buffer_info()[0]), flush=True)
+"""
 
+
+@pytest.mark.parametrize("script", [GUARD, SIDE_BY_SIDE])
 @pytest.mark.parametrize(
     ("guard", "room", "lives"), [("", 3, True), ("1", 5, True), ("1", 4, False)]
 )
 def test_a_guarded_kernel_ends_the_process_at_an_item_out_of_bounds(
-    guard: str, room: int, lives: bool
+    guard: str, room: int, lives: bool, script: str
 ) -> None:
     pytest.importorskip("llvmlite")
     environment = {**os.environ, "GRAPHCORE_NATIVE_GUARD": guard, "GRAPHCORE_CACHE": ""}
     done = subprocess.run(
-        [sys.executable, "-c", GUARD, str(room)],
+        [sys.executable, "-c", script, str(room)],
         env=environment,
         cwd=Path(__file__).parents[3],
         capture_output=True,

@@ -94,10 +94,17 @@ class Access:
 
     def check(self, array: Array, place: Llvm) -> None:
         """Write in a guarded kernel that a place is checked against the room of an array."""
-        if not self._guarded:
-            return
+        if self._guarded:
+            self._trap_if(self.build.icmp_unsigned(">=", place, array.room))
+
+    def check_end(self, end: Llvm, room: int) -> None:
+        """Write in a guarded kernel that the end of some items is checked against a word's room."""
+        if self._guarded:
+            self._trap_if(self.build.icmp_unsigned(">", end, self.load(room)))
+
+    def _trap_if(self, test: Llvm) -> None:
         b = self.build
-        with b.if_then(b.icmp_unsigned(">=", place, array.room), likely=False):
+        with b.if_then(test, likely=False):
             trap = b.module.declare_intrinsic("llvm.trap", (), _NO_ARGUMENTS)
             b.call(trap, [])
 

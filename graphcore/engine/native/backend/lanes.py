@@ -161,11 +161,17 @@ class _Lanes(Lowering):
         self._copy(lanes, self._shared, self._int(0), count, to_rows)
 
     def _copy_ring(self, name: str, part: int, to_rows: bool) -> None:
-        self._copy_part(name, part, self._int(0), self._arrays[name, part].room, to_rows)
+        # The mask is the same in all lanes; an array may be longer, if Ctrl-C kept it from growing.
+        mask = self._access.load(self._words.rings[name] + 2)
+        end = self._build.add(mask, self._int(1))
+        self._copy_part(name, part, self._int(0), end, to_rows)
 
     def _copy_part(self, name: str, part: int, first: Llvm, end: Llvm, to_rows: bool) -> None:
         rows = self._arrays[name, part].items
         place = (self._words.rings | self._words.lists)[name] + 3 + part
+        parts = len((self._kernel.rings | self._kernel.lists)[name])
+        for lane in self._lanes:
+            lane.check_end(end, place + parts)
         lanes = [self._build.inttoptr(lane.load(place), rows.type) for lane in self._lanes]
         self._copy(lanes, rows, first, end, to_rows)
 

@@ -6,8 +6,8 @@ written nothing but the reason and into the memory of rings, lists and alarms. E
 slot on the stack, which LLVM turns into registers.
 
 A guarded kernel checks the place of each item that it reads or writes against the room of the
-array; the tests run with it. Should the check ever fail, the process ends with an illegal
-instruction, because nothing that the kernel has computed can be trusted.
+array; the tests of random graphs run with it. Should the check ever fail, the process ends with an
+illegal instruction, because nothing that the kernel has computed can be trusted.
 """
 
 from collections.abc import Iterator, Sequence
