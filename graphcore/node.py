@@ -17,7 +17,17 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from types import BuiltinFunctionType, FunctionType, MemberDescriptorType
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Never, Protocol, TypeVar
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    ClassVar,
+    Generic,
+    Literal,
+    NamedTuple,
+    Never,
+    Protocol,
+    TypeVar,
+)
 
 from graphcore.bytecode import fault_of_ticking, takes_too_few
 from graphcore.errors import InvalidTypeError, NoValueError, shorten
@@ -300,6 +310,20 @@ Chunk = tuple[Sequence[int], Sequence[Any]]
 Chunks = Iterator[Chunk]
 
 
+class CopiedEvents(NamedTuple):
+    """A private copy of what `Source.columns` returned in an earlier run.
+
+    Attributes:
+        times: the times, an array of numpy.
+        values: the values, another.
+        data: the bytes of both.
+    """
+
+    times: Any
+    values: Any
+    data: tuple[bytes, bytes]
+
+
 class Source(MutableNode[T]):
     """A node without upstreams that brings events into a graph.
 
@@ -329,13 +353,14 @@ class Source(MutableNode[T]):
         """
         raise NotImplementedError(f"{type(self).__name__} has no chunks method")
 
-    def columns(self, start: int) -> "tuple[Any, Any] | None":
+    def columns(self, start: int, copied: CopiedEvents | None = None) -> "tuple[Any, Any] | None":
         """Return the same events as two numpy arrays; `None` if the source has no such arrays.
 
         A tier that wants arrays asks here before it asks for `chunks`.
 
         Args:
             start: the run's first engine time, ns.
+            copied: if the events are the same as these, bit for bit, these are returned.
 
         Returns:
             The times, int64 in nanoseconds and none before the one before it, and as many values,

@@ -16,7 +16,7 @@ from operator import methodcaller
 from typing import Any, Final, TypeGuard
 
 from graphcore.errors import InvalidTypeError, InvalidValueError
-from graphcore.node import Chunk, Chunks
+from graphcore.node import Chunk, Chunks, CopiedEvents
 from graphcore.sources.scalars import in_python, python_number
 from graphcore.time import to_duration, to_time
 
@@ -67,8 +67,16 @@ def is_in_memory(values: object) -> TypeGuard[Sequence[Any]]:
     return type(values) in (list, tuple, range, str) or _is_columnar(values)
 
 
-def arrays_from(start: int, times: Any, values: Any) -> tuple[Any, Any] | None:
+def arrays_from(
+    start: int, times: Any, values: Any, copied: CopiedEvents | None
+) -> tuple[Any, Any] | None:
     """Return the events from `start` on as numpy arrays, for `Source.columns`.
+
+    Args:
+        start: the run's first engine time, ns.
+        times: the times of all events.
+        values: their values.
+        copied: as in `Source.columns`.
 
     Returns:
         `None` unless both are arrays or columns of pandas, as many times as values, the times whole
@@ -83,11 +91,32 @@ def arrays_from(start: int, times: Any, values: Any) -> tuple[Any, Any] | None:
     whole = times.ndim == values.ndim == 1 and times.dtype == "int64"
     if not (whole and values.dtype in ("float64", "int64", "bool")):
         return None
-    if not (times[1:] >= times[:-1]).all():
+    if copied is not None and _ends_in(start, times, values, copied):
+        return copied.times, copied.values
+    if not _none_goes_back(times):
         return None
     first = times.searchsorted(start)
     both = times[first:], values[first:]
     return both if all(each.flags.c_contiguous for each in both) else None
+
+
+def _ends_in(start: int, times: Any, values: Any, copied: CopiedEvents) -> bool:
+    """Return whether arrays have the events of a copy from `start` on, and are in order before."""
+    first = len(times) - len(copied.times)
+    if first < 0 or values.dtype != copied.values.dtype:
+        return False
+    before, both = times[:first], (times[first:], values[first:])
+    if not all(each.flags.c_contiguous for each in both):
+        return False
+    # `startswith` takes any array and compares as fast as memory is read; the values come first
+    # because they are the likelier to differ.
+    is_same = all(map(bytes.startswith, reversed(copied.data), reversed(both)))
+    return (
+        is_same
+        and _none_goes_back(before)
+        and before.searchsorted(start) == first
+        and copied.times.searchsorted(start) == 0
+    )
 
 
 def since(chunks: Chunks, start: int) -> Chunks:
@@ -231,11 +260,15 @@ def _in_order(times: Sequence[Any], previous: int | None) -> bool:
     """Return whether all times are `int` and none goes back."""
     if isinstance(times, memoryview):
         whole: Any = times.obj  # a numpy array
-        going_back = (whole[1:] < whole[:-1]).any()
-        return not going_back and (previous is None or times[0] >= previous)
+        return _none_goes_back(whole) and (previous is None or times[0] >= previous)
     if set(map(type, times)) != {int} or (previous is not None and times[0] < previous):
         return False
     return list(times) == sorted(times)
+
+
+def _none_goes_back(times: Any) -> bool:
+    """Return whether no time of an array is earlier than the one before it."""
+    return not (times[1:] < times[:-1]).any()
 
 
 def _is_columnar(values: object) -> bool:

@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar
 
 from graphcore.declare import node, state
 from graphcore.errors import InvalidTypeError, InvalidValueError, RunError
-from graphcore.node import Chunk, Chunks, MutableNode, Source
+from graphcore.node import Chunk, Chunks, CopiedEvents, MutableNode, Source
 from graphcore.sources.events import (
     FAILED,
     Delivery,
@@ -109,8 +109,8 @@ class Replay(Source[T], Generic[T]):
     def chunks(self, start: int) -> Chunks:
         return until_failure(chain(self._first, self._rest))
 
-    def columns(self, start: int) -> tuple[Any, Any] | None:
-        return None if self._given is None else arrays_from(start, *self._given)
+    def columns(self, start: int, copied: CopiedEvents | None = None) -> tuple[Any, Any] | None:
+        return None if self._given is None else arrays_from(start, *self._given, copied)
 
     def keep(self, times: Any, values: Any) -> None:
         """Keep what the source was made of, for `columns`."""

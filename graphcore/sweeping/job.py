@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any, Literal, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 from graphcore.collected import Collected, Frame
 from graphcore.engine.native.company import Company
@@ -25,6 +25,9 @@ from graphcore.sweeping.grid import Parameters
 from graphcore.sweeping.sharing import Shared, SharedGraph
 from graphcore.tiers import TierName
 from graphcore.time import Duration, Time
+
+if TYPE_CHECKING:
+    from graphcore.engine.native.feed import Copied  # which needs llvmlite
 
 Build = Callable[..., Mapping[str, Handle]]
 GraphOf = Callable[[Mapping[str, Handle], Sequence[Node]], AbstractContextManager[SharedGraph]]
@@ -68,9 +71,12 @@ class Job:
         """
         left = deque(enumerate(sets))
         found: dict[int, Outcome] = {}
+        copied: Copied | None = None
         for place in range(len(sets)):
             if place not in found:
-                _Group(self, left, found, goes_on).run()
+                group = _Group(self, left, found, goes_on, copied)
+                group.run()
+                copied = group.copied
             if place not in found:
                 return
             yield found.pop(place)
@@ -84,6 +90,7 @@ class _Group:
         left: the sets that have not begun, with their places.
         found: where outcomes are put, by place.
         goes_on: as in a job's call.
+        copied: the copy of events that earlier groups had.
     """
 
     def __init__(
@@ -92,13 +99,19 @@ class _Group:
         left: deque[tuple[int, Parameters]],
         found: "dict[int, Outcome]",
         goes_on: Callable[[], bool],
+        copied: "Copied | None",
     ) -> None:
         self._job = job
         self._left = left
         self._found = found
         self._goes_on = goes_on
-        self._company = Company(self._run_inside, job.shared.runs)
+        self._company = Company(self._run_inside, job.shared.runs, copied)
         self._graph: SharedGraph | None = None  # that of the set which waits
+
+    @property
+    def copied(self) -> "Copied | None":
+        """The copy of events that sets had here, or earlier ones."""
+        return self._company.copied
 
     def run(self) -> None:
         """Run the next set, and those that run while it waits."""

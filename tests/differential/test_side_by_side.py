@@ -20,7 +20,9 @@ from tests.differential.tiers import Pace, at_pace
 np = pytest.importorskip("numpy")
 pytest.importorskip("llvmlite")
 
-from graphcore.engine.native import company
+from graphcore.engine.native import company, feed
+from graphcore.node import CopiedEvents
+from graphcore.sources import events
 
 # 25 by default, 20,000 with the profile "thorough".
 GRAPHS = settings.default.max_examples // 5 if settings.default.max_examples < 1000 else 20_000
@@ -193,3 +195,69 @@ def test_a_set_that_joins_late_may_have_more_room_than_all_others(
     assert "5 sets ran side by side" in found.explain()  # the first is compiled, and one differs
     for each, out in zip(grid, found.columns["out.value"], strict=True):
         assert list(out) == [value * each["factor"] for value in range(each["count"])]
+
+
+def test_the_events_of_a_sweep_are_copied_and_checked_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A set whose events are those of the copy is not asked whether its times are in order."""
+    monkeypatch.setattr(company, "FEWEST_EVENTS", 0)
+    copied: list[feed.Copied] = []
+    copy, none_goes_back = feed.Incoming.copied, events._none_goes_back
+    tested: list[int] = []
+
+    def kept(self: feed.Incoming) -> feed.Copied:
+        copied.append(copy(self))
+        return copied[-1]
+
+    def counted(times: Any) -> bool:
+        tested.append(len(times))
+        return none_goes_back(times)
+
+    monkeypatch.setattr(feed.Incoming, "copied", kept)
+    monkeypatch.setattr(events, "_none_goes_back", counted)
+    values = np.arange(400.0)
+
+    def build(span: int) -> dict[str, gc.Handle]:
+        return {"out": gc.replay(np.arange(400), values.copy()).ewm(span=span).mean()}
+
+    with at_pace(Pace(8, 1000)):
+        found = gc.sweep(build, {"span": range(2, 40)}, tier="native", progress=False)
+    assert "37 sets ran side by side" in found.explain()
+    assert len(copied) == 1
+    assert tested.count(400) == 2  # that of the set which is compiled, and of the one copied
+
+
+@pytest.mark.parametrize("changed", [{3: 1}, {3: 200}, {99: 100}, {100: 99}, {250: 250.5}, {}])
+def test_sets_that_differ_before_the_start_or_after_it_give_what_each_gives_alone(
+    changed: dict[int, float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From the start on the events may be those of other sets, but not so the times before it."""
+    monkeypatch.setattr(company, "FEWEST_EVENTS", 0)
+
+    def build(span: int) -> dict[str, gc.Handle]:
+        times, values = np.arange(400), np.arange(400.0)
+        if span % 5 == 0:
+            for place, other in changed.items():
+                (times if isinstance(other, int) else values)[place] = other
+        return {"out": gc.replay(times, values).ewm(span=span).mean()}
+
+    def seen(tier: Any) -> tuple[gc.Sweep, list[str]]:
+        found = gc.sweep(build, {"span": range(2, 19)}, start=100, tier=tier, progress=False)
+        return found, [repr((row.get("out"), row["error"])) for row in found]
+
+    with at_pace(Pace(8, 1000)):
+        found, beside = seen("native")
+    assert beside == seen("fused")[1]
+    assert f"{13 if changed else 16} sets ran side by side" in found.explain()
+
+
+@pytest.mark.parametrize("start", [0, 1, 2, 3])
+def test_a_copy_of_events_stands_for_those_from_the_same_start_on(start: int) -> None:
+    times, values = np.array([1, 2, 2, 5]), np.array([1.0, np.nan, -0.0, 3.0])
+    copied = CopiedEvents(times[1:], values[1:], (times[1:].tobytes(), values[1:].tobytes()))
+    found = events.arrays_from(start, times, values, copied)
+    alone = events.arrays_from(start, times, values, None)
+    assert found is not None and alone is not None
+    assert (found[0] is copied.times) == (start == 2)
+    assert [each.tobytes() for each in found] == [each.tobytes() for each in alone]

@@ -21,6 +21,7 @@ from graphcore.engine.plan import Plan
 
 if TYPE_CHECKING:
     from graphcore.engine.native.backend.memory import Memory
+    from graphcore.engine.native.feed import Copied
     from graphcore.engine.native.run import Machine, Run
 
 FEWEST_EVENTS = 10_000_000  # of all sets: making the kernel takes as long as it saves on these
@@ -51,9 +52,14 @@ class Company:
     Args:
         following: runs the next one, and returns whether there was any.
         count: how many runs there are in all.
+        copied: the copy of events that earlier runs had.
+
+    Attributes:
+        copied: the copy of events that runs had here, or earlier ones.
     """
 
-    def __init__(self, following: Callable[[], bool], count: int) -> None:
+    def __init__(self, following: Callable[[], bool], count: int, copied: "Copied | None") -> None:
+        self.copied = copied
         self._following = following
         self._count = count
         self._runs: list[Run] = []
@@ -76,10 +82,14 @@ class Company:
 
     def join(self, run: "Run") -> None:
         """Wait for others, and run cycles together with them."""
-        if self._has_gone or (self._runs and not run.can_stand_beside(self._runs[0])):
+        if self._has_gone:
             return
+        shares = self.copied is not None and run.shares(self.copied)
         if not self._runs:
-            run.copy_events()
+            # `build` may fill the same array for the next set.
+            self.copied = self.copied if shares else run.copied()
+        elif not (shares and run.can_stand_beside(self._runs[0])):
+            return
         self._runs.append(run)
         while not self._has_gone and self._asked < LANES - 1:
             self._asked += 1

@@ -18,7 +18,7 @@ from graphcore.engine.native.categories import Categories, category_of
 from graphcore.engine.native.frontend.records import Shape, fields_of, items_of
 from graphcore.engine.native.ir import Kind
 from graphcore.engine.run.session import Session
-from graphcore.node import Source
+from graphcore.node import CopiedEvents, Source
 
 _KINDS = {"f": Kind.FLOAT, "i": Kind.INT, "b": Kind.BOOL}
 _BLOCK = 1024  # cycles whose events become lists at once
@@ -48,10 +48,12 @@ class Copied(NamedTuple):
     Attributes:
         columns: the events; none of them counts as given out.
         data: the bytes of the times, and of each part of the values.
+        events: the same for `Source.columns`, if the source has arrays.
     """
 
     columns: Columns
     data: tuple[bytes, ...]
+    events: CopiedEvents | None
 
 
 class _Failure:
@@ -79,6 +81,7 @@ class Incoming:
         start: engine time at which the run starts, ns.
         most: the number of events from which on no more are read at once.
         categories: the numbers of strings and members of enums.
+        copied: a copy of the events of another run, which may be the same.
 
     Attributes:
         times: the times of the events that have been read and not dropped.
@@ -91,9 +94,16 @@ class Incoming:
         error: what the source raised after them.
     """
 
-    def __init__(self, source: Source[Any], start: int, most: int, categories: Categories) -> None:
+    def __init__(
+        self,
+        source: Source[Any],
+        start: int,
+        most: int,
+        categories: Categories,
+        copied: Copied | None = None,
+    ) -> None:
         self._categories = categories
-        columns = source.columns(start)
+        columns = source.columns(start, None if copied is None else copied.events)
         self.is_lasting = columns is not None
         self._chunks: Iterator[Any] = (
             iter([columns]) if columns is not None else source.arrays(start) or source.chunks(start)
@@ -200,14 +210,15 @@ class Incoming:
         assert self._arrays is not None
         shape, *_, length, (times, parts) = self._arrays
         data = times.tobytes(), *(part.tobytes() for part in parts)
+        events = None
         if hasattr(self.values, "tolist"):
             self._go_on_with(data)
-            held = self.times, [self.values]
-            self._arrays = Columns(
-                shape, _address(self.times), (_address(self.values),), length, held
-            )
+            times, values = self.times, self.values
+            held = times, [values]
+            self._arrays = Columns(shape, _address(times), (_address(values),), length, held)
+            events = CopiedEvents(times, values, (data[0], data[1]))
         # Arrays that were made of a list are private already.
-        return Copied(self._arrays, data)
+        return Copied(self._arrays, data, events)
 
     def shares(self, copied: Copied) -> bool:
         """Go on with another run's copy if it has the same events, bit for bit.
@@ -217,6 +228,8 @@ class Incoming:
         """
         if self._arrays is None or self._arrays.shape != copied.columns.shape:
             return False
+        if copied.events is not None and self.times is copied.events.times:
+            return True  # the source has compared them
         times, parts = self._arrays.held
         for mine, others in zip((times, *parts), copied.data, strict=True):
             # `startswith` takes any array and compares as fast as memory is read.
@@ -304,6 +317,7 @@ class Feed:
         session: the run.
         most: about how many events of a source are read at once.
         categories: the numbers of strings and members of enums.
+        copied: a copy of the events of another run, which may be the same.
 
     Attributes:
         incoming: the events of each source.
@@ -319,9 +333,10 @@ class Feed:
         session: Session,
         most: int,
         categories: Categories,
+        copied: Copied | None = None,
     ) -> None:
         start = session.start_time
-        self.incoming = [Incoming(each, start, most, categories) for each in sources]
+        self.incoming = [Incoming(each, start, most, categories, copied) for each in sources]
         self.lone = lone
         self.until = -NEVER
         self._bits = {index: 1 << bit for bit, index in enumerate(woken)}

@@ -166,7 +166,6 @@ class Run:
         self.prepared = prepared
         self._company = company
         self._own: Machine | None = None  # a kernel that it has put aside
-        self._copied: Copied | None = None  # its events, if others may run beside it
         self._session = session
         self._feed = feed
         self._handover = handover
@@ -489,24 +488,24 @@ class Run:
         return self._session.interrupted
 
     def can_stand_beside(self, other: "Run") -> bool:
-        """Return whether both have the same kernel, equal events and windows of one length.
-
-        If so, it goes on with the other run's copy of the events.
-        """
+        """Return whether both have the same kernel, are as far, and have windows of one length."""
         mine, others = self.machine, other.machine
         [incoming], [theirs] = self._feed.incoming, other._feed.incoming
         return (
             mine.translation is others.translation
             and (self._done, incoming.place) == (other._done, theirs.place)
             and mine.memory.is_shaped_as(others.memory)
-            and other._copied is not None
-            and incoming.shares(other._copied)
         )
 
-    def copy_events(self) -> None:
-        """Go on with a copy of the events: `build` may fill the same array for the next set."""
+    def copied(self) -> Copied:
+        """Go on with a private copy of the events, and return it."""
         [incoming] = self._feed.incoming
-        self._copied = incoming.copied()
+        return incoming.copied()
+
+    def shares(self, copied: Copied) -> bool:
+        """Go on with another run's copy of the events if it has the same; return whether it has."""
+        [incoming] = self._feed.incoming
+        return incoming.shares(copied)
 
     @property
     def has_all_events(self) -> bool:

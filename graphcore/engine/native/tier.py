@@ -66,6 +66,7 @@ class Native(Fused):
             session,
             PACE.chunk,
             prepared.categories,
+            None if self.company is None else self.company.copied,
         )
         handover = Handover(session, woken, len(sources))
         run = Run(prepared, session, feed, handover, PACE, self.company)
