@@ -68,12 +68,17 @@ class ModuleGlobals(ModuleVariables):
 
     def __getattr__(self, name: str) -> Any:
         """Return a builtin; called if the module has no variable of this name."""
-        names = vars(self)
-        builtin = names.get("__builtins__", {})
-        found = builtin if isinstance(builtin, dict) else vars(builtin)
-        if name in found:
-            return found[name]
-        raise NameError(f"name {name!r} is not defined", name=name)
+        return _builtin(vars(self), name)
+
+
+def _builtin(names: dict[str, Any], name: str) -> Any:
+    # A function, because from Python 3.12 on `traceback` asks the `self` of the frame that raised a
+    # NameError whether it has an attribute of that name.
+    builtin = names.get("__builtins__", {})
+    found = builtin if isinstance(builtin, dict) else vars(builtin)
+    if name in found:
+        return found[name]
+    raise NameError(f"name {name!r} is not defined", name=name)
 
 
 @dataclass(slots=True)
