@@ -276,7 +276,11 @@ def _trees_of_methods(module: Any) -> Iterator[tuple[Any, SourceFile]]:
     for cls in vars(module).values():
         if isinstance(cls, type) and cls.__module__ == module.__name__:
             for given in vars(cls).values():
-                if isinstance(given, FunctionType) and given.__code__.co_filename.endswith(".py"):
+                # The methods that `gc.node` writes stand in no file of the module's.
+                if (
+                    isinstance(given, FunctionType)
+                    and given.__code__.co_filename == module.__file__
+                ):
                     file = file_of(given)
                     assert file is not None
                     yield given.__code__, file
