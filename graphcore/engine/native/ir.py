@@ -22,8 +22,9 @@ class Kind(IntEnum):
     MEMBER = 7
 
 
+NUMBERS = frozenset((Kind.BOOL, Kind.INT, Kind.FLOAT))
 CATEGORIES = (Kind.TEXT, Kind.MEMBER)
-SCALARS = (Kind.BOOL, Kind.INT, Kind.FLOAT, *CATEGORIES)
+SCALARS = (*NUMBERS, *CATEGORIES)
 
 
 # Expressions

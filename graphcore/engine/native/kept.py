@@ -36,7 +36,7 @@ from graphcore.engine.native.frontend.surroundings import (
 )
 from graphcore.engine.native.frontend.translation import Text, Translation
 from graphcore.engine.native.frontend.variables import Variables, kind_of
-from graphcore.engine.native.ir import Kernel, Kind, Reason, Start
+from graphcore.engine.native.ir import NUMBERS, Kernel, Kind, Reason, Start
 from graphcore.node import MutableNode
 from graphcore.subgraph import ABSENT, QuickRuns
 from graphcore.version import __version__
@@ -45,7 +45,6 @@ _HERE = pathlib.Path(__file__).parent
 _FOLDERS = _HERE, _HERE.parent / "fused" / "frontend"
 # The classes of these packages are the same under the same name, for what a translation asks.
 _PACKAGES = ("builtins", "collections", "enum", "graphcore", "numpy", "operator", "math", "types")
-_NUMBERS = (Kind.BOOL, Kind.INT, Kind.FLOAT)
 
 
 class Unnamed(Exception):
@@ -145,13 +144,13 @@ def find(
         told = json.loads(data)
         around = Surroundings(text.namespace, text.symbols, variables)
         around.hold(observed)
-        paths = {_path(path): expected for path, expected in told["met"]}
+        paths = {tuple(path): expected for path, expected in told["met"]}
         if any(_told(around.reach(path)()) != expected for path, expected in paths.items()):
             return None
-        if any(_has(around.reach(_path(path))(), name) for path, name in told["lacking"]):
+        if any(_has(around.reach(tuple(path))(), name) for path, name in told["lacking"]):
             return None
-        named = {_path(path): name for path, name in told["named"]}
-        around.resume(named, list(map(_path, told["guarded"])), observed)
+        named = {tuple(path): name for path, name in told["named"]}
+        around.resume(named, list(map(tuple, told["guarded"])), observed)
         kinds, lengths, classes, *others = told["variables"]
         found = {name: class_of(each) for name, each in classes.items()}
         code = found_code(told["code"])
@@ -210,10 +209,6 @@ def _is_function(value: object) -> bool:
     return isinstance(value, FunctionType)
 
 
-def _path(told: Sequence[object]) -> Path:
-    return tuple(told)
-
-
 def _start(start: Start) -> tuple[bool, int, int]:
     return start.lone, start.alarms, start.crowded
 
@@ -255,7 +250,7 @@ def _told(value: object) -> object:
         Unnamed: if the file cannot say it.
     """
     kind = kind_of(value)
-    if kind in _NUMBERS or value is None:
+    if kind in NUMBERS or value is None:
         return ["number", int(kind)]
     if value is ABSENT:
         return ["absent"]

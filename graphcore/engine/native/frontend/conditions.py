@@ -7,7 +7,7 @@ from typing import TypeGuard
 
 from graphcore.engine.native.frontend import operations
 from graphcore.engine.native.frontend.operations import Untranslated
-from graphcore.engine.native.frontend.values import NUMBERS, Out, Scope, Values, go_on
+from graphcore.engine.native.frontend.values import Out, Scope, Values, go_on
 from graphcore.engine.native.frontend.variables import (
     NOTHING,
     Group,
@@ -18,6 +18,7 @@ from graphcore.engine.native.frontend.variables import (
     Value,
 )
 from graphcore.engine.native.ir import (
+    NUMBERS,
     Const,
     Expr,
     If,

@@ -8,7 +8,7 @@ from graphcore.engine.native.frontend import operations
 from graphcore.engine.native.frontend.conditions import Conditions
 from graphcore.engine.native.frontend.operations import Untranslated
 from graphcore.engine.native.frontend.records import fields_of
-from graphcore.engine.native.frontend.values import NUMBERS, Out, Scope, go_on, ring_item
+from graphcore.engine.native.frontend.values import Out, Scope, go_on, ring_item
 from graphcore.engine.native.frontend.variables import (
     NOTHING,
     Appended,
@@ -22,6 +22,7 @@ from graphcore.engine.native.frontend.variables import (
 )
 from graphcore.engine.native.ir import (
     CATEGORIES,
+    NUMBERS,
     Const,
     Expr,
     If,

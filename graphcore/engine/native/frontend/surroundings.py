@@ -19,7 +19,7 @@ from graphcore.engine.fused.frontend.capture import ModuleGlobals, ModuleVariabl
 from graphcore.engine.native.frontend import inlined
 from graphcore.engine.native.frontend.operations import Untranslated
 from graphcore.engine.native.frontend.variables import NOTHING, Known, Value, Variables, kind_of
-from graphcore.engine.native.ir import Kind
+from graphcore.engine.native.ir import NUMBERS
 from graphcore.node import MutableNode
 
 Get = Callable[[], Any]
@@ -121,7 +121,7 @@ class Surroundings:
         elif isinstance(given, MutableNode) and name not in vars(given):
             cls = type(given)
             value = inspect.getattr_static(cls, name, None)
-            if kind_of(value) in (Kind.BOOL, Kind.INT, Kind.FLOAT):
+            if kind_of(value) in NUMBERS:
                 self.lacking.add((owner.path, name))
                 return self._found(("class", self._class(cls), name))
         raise Untranslated(f"the attribute {name} of an object")
@@ -154,7 +154,7 @@ class Surroundings:
         except ValueError:  # an empty cell
             raise Untranslated("a variable without a value") from None
         self.met.setdefault(path, value)
-        if kind_of(value) not in _NUMBERS:
+        if kind_of(value) not in NUMBERS:
             # Cells and nodes are but steps on the way to what they hold.
             if not constant and not isinstance(value, CellType | MutableNode):
                 self._use(path, value)
@@ -278,9 +278,6 @@ def class_of(name: str) -> Any:
     for part in inner.split("."):
         found = getattr(found, part)
     return found
-
-
-_NUMBERS = (Kind.BOOL, Kind.INT, Kind.FLOAT)
 
 
 class _NoTraps:

@@ -29,6 +29,7 @@ from graphcore.engine.native.frontend.variables import (
     kind_of,
 )
 from graphcore.engine.native.ir import (
+    NUMBERS,
     Assign,
     Body,
     Const,
@@ -47,7 +48,6 @@ from graphcore.engine.native.ir import (
 Out = list[Statement]
 Write = Callable[[Out], bool | None]
 Build = Callable[[list[Value], Out], Value]
-NUMBERS = frozenset((Kind.BOOL, Kind.INT, Kind.FLOAT))
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,7 +266,7 @@ class Values:
         items: list[Value] = []
         for each in known.value:
             kind = kind_of(each)
-            if kind not in (Kind.BOOL, Kind.INT, Kind.FLOAT):
+            if kind not in NUMBERS:
                 return known
             items.append(Const(kind, each))
         self.surroundings.use(known)
