@@ -500,6 +500,16 @@ KEYS: list[Callable[[Any], Any]] = [
     lambda x: x,
     lambda x: x > 0 if abs(x) < 1 else int(x > 2),
 ]
+# The same, with keys that are no numbers.
+OTHER_KEYS: list[Callable[[Any], Any]] = [
+    lambda x: "up" if x > 0 else "down",
+    side,
+    lambda x: (x > 0, side(x)),
+    lambda x: ("far" if abs(x) > 1 else "near", 1 if x > 2 else x > 0),
+    lambda x: "up" if x > 0 else x < -1,
+    lambda x: None if x > 0 else side(x),
+    lambda x: side(x) if x > 0 else (side(x),),
+]
 # Each returns, given what draws, a step within the sub-graph of a key.
 INNER: list[Callable[[random.Random], Callable[[Any], Any]]] = [
     lambda draw: partial(mapped, draw.choice(MAPS)),
@@ -691,11 +701,13 @@ def _keyed(draw: random.Random, one: Any) -> Any:
             own = step(own).named(f"inner_{place}")
         return own
 
-    keyed = one.group_by(draw.choice(KEYS), build)
+    numbers = draw.random() < 0.5
+    keyed = one.group_by(draw.choice(KEYS if numbers else OTHER_KEYS), build)
+    present = keyed.pairs().map(lambda pair: pair[0])
     return draw.choice(
         [
             lambda: keyed.pairs().map(lambda pair: pair[1]),
-            lambda: keyed.pairs().map(lambda pair: pair[0]),
+            lambda: present if numbers else present.map(lambda key: 1 if key == "up" else 2.5),
             lambda: keyed.changes.count(),
             lambda: keyed.changes.map(lambda changes: sum(changes.values())),
         ]

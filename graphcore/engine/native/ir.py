@@ -115,10 +115,10 @@ class Search(Expr):
 
 @dataclass(frozen=True, slots=True)
 class Row(Expr):
-    """The row of a key in a table; it traps if there is none."""
+    """The row of a key in a table, by the words of the key; it traps if there is none."""
 
     table: str
-    key: Expr
+    key: tuple[Expr, ...]
 
 
 # Statements
@@ -382,15 +382,22 @@ class Table:
     Attributes:
         changed: the variables that the kernel changes.
         read: those that it only reads.
+        words: how many words a key has.
     """
 
     changed: tuple[str, ...]
     read: tuple[str, ...]
+    words: int
 
     @property
     def width(self) -> int:
         """How many words a row has; the first is the number of the call that changed it last."""
         return 1 + len(self.changed) + len(self.read)
+
+    @property
+    def slot(self) -> int:
+        """How many words a slot has: the row of a key, below 0 if it is empty, and the key."""
+        return 1 + self.words
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,9 @@
 
 import random
 from collections.abc import Callable, Sequence
+from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -140,12 +141,89 @@ def test_a_key_is_what_equals_it() -> None:
     assert native_cycles(alike(wire))
 
 
-def test_keys_that_are_no_integers_are_left_for_python() -> None:
+class Side(Enum):
+    BUY = 1
+    SELL = 2
+
+
+class Venue(NamedTuple):
+    symbol: str
+    side: Side
+
+
+SYMBOLS = [f"S{each}" for each in range(300)]
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        lambda pair: "up" if pair[1] > 0 else "down",
+        lambda pair: Side.BUY if pair[1] > 0 else Side.SELL,
+        lambda pair: (pair[0], pair[1] > 0),
+        lambda pair: (pair[0] > 3, Side.BUY if pair[1] > 0 else Side.SELL, "all"),
+        lambda pair: Venue("up" if pair[1] > 0 else "down", Side.BUY),
+        lambda pair: ("up" if pair[1] > 0 else Side.SELL, True if pair[0] < 2 else pair[0]),
+        lambda pair: "always",
+        lambda pair: (1, 2),
+    ],
+)
+def test_keys_are_strings_members_and_tuples(key: Callable[[Any], Any]) -> None:
+    def wire() -> gc.Graph:
+        keyed = pairs_of(drawn(7)).group_by(key, BUILDS["ewm"])
+        return number(keyed.changes.collect(), keyed.pairs().collect())
+
+    assert native_cycles(alike(wire)) > CYCLES / 2
+
+
+@pytest.mark.parametrize("symbols", [5, 90], ids=["few", "many"])
+def test_keys_are_strings_from_a_source(symbols: int) -> None:
+    chance = random.Random(1)
+    rows = [(SYMBOLS[each], chance.gauss(0, 1)) for each in drawn(symbols, 1_500)]
+
+    def wire() -> gc.Graph:
+        keyed = gc.replay(range(len(rows)), rows).group_by(key_of, BUILDS["ewm"])
+        return number(keyed.changes.collect(), keyed.pairs().map(lambda pair: pair[0]).collect())
+
+    assert native_cycles(alike(wire)) > 100
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        lambda pair: "up" if pair[1] > 1 else pair[0],
+        lambda pair: pair[0] if pair[1] > 1 else "down",
+        lambda pair: (pair[0],) if pair[1] > 1 else pair[0],
+        lambda pair: (pair[0], 1) if pair[1] > 1 else (pair[0],),
+        lambda pair: Venue("up", Side.BUY) if pair[1] > 1 else ("up", Side.BUY),
+        lambda pair: None if pair[1] > 1 else pair[0],
+        lambda pair: 0.5 if pair[1] > 1 else pair[0],
+        lambda pair: (0.5, 1) if pair[1] > 1 else (1, 1),
+    ],
+)
+def test_keys_of_another_kind_than_the_first_are_left_for_python(key: Callable[[Any], Any]) -> None:
+    def wire() -> gc.Graph:
+        keyed = pairs_of(drawn(4)).group_by(key, BUILDS["ewm"])
+        return number(keyed.changes.collect())
+
+    alike(wire)
+
+
+def test_keys_that_no_kernel_finds_are_left_for_python() -> None:
     def wire() -> gc.Graph:
         keyed = pairs_of(drawn(4)).group_by(lambda pair: pair[0] / 2, BUILDS["ewm"])
         return number(keyed.changes.count())
 
     assert "a key that is no integer" in alike(wire).explain("native")
+
+
+def test_the_first_keys_may_be_ones_that_no_kernel_finds() -> None:
+    def wire() -> gc.Graph:
+        keyed = pairs_of([0] * 30 + drawn(4, 200)).group_by(
+            lambda pair: pair[0] or None, BUILDS["ewm"]
+        )
+        return number(keyed.changes.collect())
+
+    assert native_cycles(alike(wire))
 
 
 def test_new_keys_come_late() -> None:

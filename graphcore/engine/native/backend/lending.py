@@ -30,11 +30,12 @@ from graphcore.engine.native.backend.places import (
     value_at,
 )
 from graphcore.engine.native.backend.tables import mixed
-from graphcore.engine.native.frontend.keyed import Keyed, shape_of
+from graphcore.engine.native.categories import Categories
+from graphcore.engine.native.frontend.keyed import Keyed, key_shape, shape_of, words_of_key
+from graphcore.engine.native.ir import Table
 from graphcore.subgraph import QuickRuns
 
 _ROOM = 64
-_WORD = range(-(1 << 63), 1 << 63)
 
 
 class Lent(QuickRuns[Any]):
@@ -63,14 +64,22 @@ class Lending:
         keyed: the sub-graphs.
         places: for each variable of the generators, its words in a row.
         constants: the bools that no cycle changes, by the generators' variables.
-        width: how many words a row has.
+        table: the table.
+        categories: the numbers of strings and members of enums.
     """
 
     def __init__(
-        self, keyed: Keyed, places: Mapping[str, Places], constants: Mapping[str, bool], width: int
+        self,
+        keyed: Keyed,
+        places: Mapping[str, Places],
+        constants: Mapping[str, bool],
+        table: Table,
+        categories: Categories,
     ) -> None:
         self._keyed = keyed
-        self._width = width
+        self._width = table.width
+        self._slot = table.slot
+        self._categories = categories
         self._plain = Plain({name: each for name, each in places.items() if each.is_plain})
         self._places = {name: each for name, each in places.items() if not each.is_plain}
         self._read = frozenset(keyed.read)
@@ -85,11 +94,14 @@ class Lending:
         self._row_of: dict[Any, int] = {}
         self._lent: dict[Any, int] = {}
         self._touched: dict[Any, None] = {}
-        self._slots = array("q", (0, -1) * 2 * _ROOM)
+        self._slots = self._empty(2 * _ROOM)
         self._rows = array("q", bytes(8 * self._width * _ROOM))
         self._saved = self._rows[:]
         self._changed = array("q", bytes(8 * _ROOM))
         self._floats = memoryview(self._rows).cast("B").cast("d")
+
+    def _empty(self, slots: int) -> "array[int]":
+        return array("q", (-1,) * (self._slot * slots))
 
     def begin(self, words: "array[int]", place: int) -> None:
         """Prepare a call of the kernel.
@@ -138,11 +150,11 @@ class Lending:
         frame = run.frame
         if run.compiled is not self._keyed.compiled or frame is None:
             return
-        if not isinstance(key, int) or key not in _WORD:
-            return
         row = self._row_of.get(key)
         if row is None:
             row = self._add(key)
+            if row is None:
+                return
         variables, begin = frame.f_locals, row * self._width
         if any(variables.get(name) is not value for name, value in self._constants.items()):
             raise Unfit
@@ -156,27 +168,42 @@ class Lending:
         self._rows[begin] = 0
         self._lent[key] = row
 
-    def _add(self, key: int) -> int:
-        """Return a row for a further key."""
+    def _add(self, key: Any) -> int | None:
+        """Return a row for a further key; `None` if the kernel cannot find it.
+
+        Raises:
+            Unfit: if another kernel could.
+        """
+        shape = self._keyed.key
+        if shape is None:
+            if key_shape([key]) is not None:
+                raise Unfit
+            return None
+        words = words_of_key(key, shape, self._categories)
+        if words is None:
+            return None
         row = len(self._row_of)
         if row == len(self._changed):
             self._floats.release()
             for part in (self._rows, self._saved, self._changed):
                 part.extend(part)
             self._floats = memoryview(self._rows).cast("B").cast("d")
-            self._slots = array("q", (0, -1) * 4 * row)
-            for other, at in self._row_of.items():
-                self._enter(other, at)
-        self._enter(key, row)
+            before, self._slots = self._slots, self._empty(4 * row)
+            for at in range(0, len(before), self._slot):
+                if before[at] >= 0:
+                    self._enter(before[at : at + self._slot])
+        self._enter(array("q", (row, *words)))
         self._row_of[key] = row
         return row
 
-    def _enter(self, key: int, row: int) -> None:
-        mask = len(self._slots) // 2 - 1
-        place = mixed(int(key)) & mask
-        while self._slots[2 * place + 1] >= 0:
+    def _enter(self, slot: "array[int]") -> None:
+        """Have the kernel find a row, by the words of its key."""
+        width = self._slot
+        mask = len(self._slots) // width - 1
+        place = mixed(slot[1:]) & mask
+        while self._slots[width * place] >= 0:
             place = place + 1 & mask
-        self._slots[2 * place], self._slots[2 * place + 1] = key, row
+        self._slots[width * place : width * (place + 1)] = slot
 
     @property
     def keys(self) -> int:

@@ -501,7 +501,7 @@ class Lowering:
             case Search():
                 return self._search(expr)
             case Row(_, table, key):
-                return self._tables[table].find(self._value(key))
+                return self._tables[table].find([self._value(word) for word in key])
         raise AssertionError(expr)
 
     def _operation(self, name: str, given: Sequence[Expr], values: Sequence[Llvm]) -> Llvm:

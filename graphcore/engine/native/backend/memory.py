@@ -345,7 +345,7 @@ class Memory:
             name: places_of(variables, variable, words) for variable, name in locals_of.items()
         }
         of_table = {locals_of[name]: constants[name] for name in constants if name in locals_of}
-        return Lending(keyed, places, of_table, table.width)
+        return Lending(keyed, places, of_table, table, variables.categories)
 
     def _put(self, places: "Places", value: Any) -> None:
         for place, number in numbers_of(places, value):

@@ -4,11 +4,13 @@ Python alone adds rows. A kernel changes them in place, and before it first chan
 saves the row: a call that traps restores the rows that it has changed, however many there are.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from llvmlite import ir
+
 from graphcore.engine.native.backend.access import Access, Array, whole
-from graphcore.engine.native.backend.arithmetic import DOUBLE, TYPES, WORD
+from graphcore.engine.native.backend.arithmetic import BIT, DOUBLE, TYPES, WORD
 from graphcore.engine.native.backend.layout import (
     CALL,
     CHANGED,
@@ -23,6 +25,8 @@ from graphcore.engine.native.backend.layout import (
 from graphcore.engine.native.ir import Kind, Table
 
 Llvm = Any  # llvmlite carries no types
+
+_ALL = (1 << 64) - 1
 
 
 class Rows:
@@ -58,21 +62,28 @@ class Rows:
             self._count = access.build.alloca(WORD)
         access.build.store(whole(0), self._count)
 
-    def find(self, key: Llvm) -> Llvm:
-        """Write that the row of a key is looked up; it traps if there is none."""
-        b = self._access.build
-        mask = b.sub(b.lshr(self._slots.room, whole(1)), whole(1))
-        mixed = b.mul(key, whole(MIX))
-        first, before = b.and_(b.xor(mixed, b.lshr(mixed, whole(32))), mask), b.block
+    def find(self, key: Sequence[Llvm]) -> Llvm:
+        """Write that the row of a key is looked up, by its words; it traps if there is none."""
+        b, width = self._access.build, whole(self._table.slot)
+        mask = b.sub(b.udiv(self._slots.room, width), whole(1))
+        mixed: Llvm = whole(0)
+        for word in key:
+            mixed = b.mul(b.xor(mixed, word), whole(MIX))
+            mixed = b.xor(mixed, b.lshr(mixed, whole(32)))
+        first, before = b.and_(mixed, mask), b.block
         top, further, end = map(b.function.append_basic_block, ("find", "further", "found"))
         b.branch(top)
         b.position_at_end(top)
         place = b.phi(WORD)
         place.add_incoming(first, before)
-        at = b.shl(place, whole(1))
-        row = self._load(self._slots, b.add(at, whole(1)))
+        begin = b.mul(place, width)
+        row = self._load(self._slots, begin)
         self._trap_if(b.icmp_signed("<", row, whole(0)))
-        b.cbranch(b.icmp_signed("==", self._load(self._slots, at), key), end, further)
+        same: Llvm = ir.Constant(BIT, 1)
+        for at, word in enumerate(key, 1):
+            there = self._load(self._slots, b.add(begin, whole(at)))
+            same = b.and_(same, b.icmp_signed("==", there, word))
+        b.cbranch(same, end, further)
         b.position_at_end(further)
         place.add_incoming(b.and_(b.add(place, whole(1)), mask), further)
         b.branch(top)
@@ -136,7 +147,10 @@ class Rows:
             access.store_item(target, Kind.INT, place, access.load_item(source, Kind.INT, place))
 
 
-def mixed(key: int) -> int:
+def mixed(key: Iterable[int]) -> int:
     """Return a number whose lowest bits say where the search for a key begins, as in `find`."""
-    product = key * MIX & (1 << 64) - 1
-    return product ^ product >> 32
+    found = 0
+    for word in key:
+        found = (found ^ word & _ALL) * MIX & _ALL
+        found ^= found >> 32
+    return found

@@ -14,7 +14,7 @@ from typing import Any
 from graphcore.engine.fused.frontend.source import file_of
 from graphcore.engine.native.frontend import inlined, operations
 from graphcore.engine.native.frontend.expressions import Expressions
-from graphcore.engine.native.frontend.keyed import NEW_KEY
+from graphcore.engine.native.frontend.keyed import NEW_KEY, NO_KEY, OTHER_KEY, key_kind
 from graphcore.engine.native.frontend.operations import Untranslated
 from graphcore.engine.native.frontend.records import defaults_of, fields_of
 from graphcore.engine.native.frontend.values import Out, Scope, go_on, ring_item
@@ -370,14 +370,24 @@ class Calls(Expressions):
         if table not in self.tables:
             raise Untranslated("the first key")
         name, given = self.place(node, scope), self.value(key, scope, out)
+        expected = self.tables[table].key
+        if expected is None:
+            raise Untranslated(NO_KEY)
+        if isinstance(given, Known):
+            given = self.as_tuple(given, out)
 
-        def build(values: list[Value], _: Out) -> Value:
-            number = self.scalar(values[0])
-            if number.kind is Kind.BOOL:
-                number = Op(Kind.INT, "int_of_bool", (number,))
-            if number.kind is not Kind.INT:
-                raise Untranslated("a key that is no integer")
-            return Row(Kind.INT, table, number)
+        def build(values: list[Value], inner: Out) -> Value:
+            [value] = values
+            shape, items = (value.of, value.items) if isinstance(value, Group) else (None, values)
+            if shape is not expected.of or len(items) != len(expected.parts):
+                raise Untranslated(OTHER_KEY)
+            return self.each_kind(items, build_of_items, f"{name}i", inner)
+
+        def build_of_items(items: list[Value], _: Out) -> Value:
+            words = [self.scalar(each) for each in items]
+            if tuple(key_kind(each.kind) for each in words) != expected.parts:
+                raise Untranslated(OTHER_KEY)
+            return Row(Kind.INT, table, tuple(map(_word, words)))
 
         out.append(At(self.traps.reason(NEW_KEY)))
         row = self.whole(self.kept(self.each_kind([given], build, name, out), f"{name}r", out))
@@ -498,6 +508,11 @@ def _item_at(places: tuple[object, ...], given: list[Value], _: Out) -> Value:
         ) <= place < len(items):
             return items[place]
     raise Untranslated("a call of an itemgetter")
+
+
+def _word(number: Expr) -> Expr:
+    """Return an integer as which a number or category is found."""
+    return Op(Kind.INT, "int_of_bool", (number,)) if number.kind is Kind.BOOL else number
 
 
 def _type_of(kind: Kind) -> type:

@@ -6,17 +6,21 @@ runs what the generator would, and has the row hold the variables.
 """
 
 import ast
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from graphcore.engine.fused.backend.instances import Compiled
 from graphcore.engine.fused.subgraphs import FusedSubgraph
+from graphcore.engine.native.categories import Categories
+from graphcore.engine.native.frontend.records import Shape, fields_of, items_of
 from graphcore.engine.native.frontend.variables import Known, Variables, kind_of
-from graphcore.engine.native.ir import Kind
+from graphcore.engine.native.ir import CATEGORIES, Kind
 from graphcore.parsing import parse
 from graphcore.subgraph import QuickRuns
 
 NEW_KEY = "a new key"
+NO_KEY = "a key that is no integer, string or member of an enum, nor a tuple of such"
+OTHER_KEY = "a key of another kind than the first one"
 _TAKES_TIME = "time = session.time"
 _MISSING = object()
 
@@ -27,10 +31,12 @@ class Keyed:
     Args:
         name: the variable of the `QuickRuns`, which is the name of the table.
         compiled: their function.
+        key: what the keys are that the kernel finds; `None` if it can find none.
 
     Attributes:
         name: the argument.
         compiled: the argument.
+        key: the argument.
         function: the function as an object that the kernel knows.
         given: the generator's variable that gets the value of a cycle.
         body: the statements of a cycle.
@@ -40,9 +46,10 @@ class Keyed:
         read: those of them that no cycle assigns.
     """
 
-    def __init__(self, name: str, compiled: Compiled) -> None:
+    def __init__(self, name: str, compiled: Compiled, key: Shape | None) -> None:
         self.name = name
         self.compiled = compiled
+        self.key = key
         self.function = Known(compiled.function, ("keyed", name), lambda: compiled.function)
         [function] = parse(compiled.source).body
         assert isinstance(function, ast.FunctionDef)
@@ -104,6 +111,47 @@ def holding(runs: "QuickRuns[Any]", compiled: Compiled) -> Iterator[Mapping[str,
             frame = instance.frame
             if frame is not None:
                 yield frame.f_locals
+
+
+def key_kind(kind: Kind) -> Kind | None:
+    """Return the kind of the word by which a key, or an item of one, is found.
+
+    Equal keys have the same word, and keys of one kind that differ have others.
+    """
+    if kind in (Kind.BOOL, Kind.INT):
+        return Kind.INT
+    return Kind.TEXT if kind in CATEGORIES else None
+
+
+def key_shape(keys: Iterable[object]) -> Shape | None:
+    """Return what the first key is that a kernel can find."""
+    return next(filter(None, map(_shape_of_key, keys)), None)
+
+
+def _shape_of_key(key: object) -> Shape | None:
+    of = type(key)
+    has_items = isinstance(key, tuple) and bool(key) and (of is tuple or _is_plain(of))
+    items: Sequence[object] = items_of(key) if has_items else (key,)
+    kinds = [key_kind(kind_of(item)) for item in items]
+    parts = tuple(kind for kind in kinds if kind is not None)
+    return Shape(parts, of if has_items else None) if len(parts) == len(kinds) else None
+
+
+def _is_plain(cls: Any) -> bool:
+    """Return whether the instances of a class of records are equal as tuples are."""
+    equal = cls.__eq__ is tuple.__eq__ and cls.__hash__ is tuple.__hash__
+    return equal and bool(fields_of(cls))
+
+
+def words_of_key(key: object, shape: Shape, categories: Categories) -> tuple[int, ...] | None:
+    """Return the words by which a kernel finds a key; `None` if it finds none of this shape."""
+    if _shape_of_key(key) != shape:
+        return None
+    items: Any = (key,) if shape.of is None else key
+    return tuple(
+        categories.code(item) if kind is Kind.TEXT else int(item)
+        for item, kind in zip(items, shape.parts, strict=True)
+    )
 
 
 def shape_of(runs: "QuickRuns[Any]") -> Compiled | None:

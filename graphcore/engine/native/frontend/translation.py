@@ -15,7 +15,7 @@ from typing import Any
 
 from graphcore.engine.fused.frontend.capture import ModuleVariables
 from graphcore.engine.native.frontend.flow import Flow
-from graphcore.engine.native.frontend.keyed import Keyed, shape_of
+from graphcore.engine.native.frontend.keyed import Keyed, key_shape, shape_of
 from graphcore.engine.native.frontend.records import Shape
 from graphcore.engine.native.frontend.statements import Statements
 from graphcore.engine.native.frontend.surroundings import Surroundings
@@ -240,7 +240,7 @@ def _keyed(name: str, runs: QuickRuns[Any], variables: Variables) -> Keyed | Non
     compiled = shape_of(runs)
     if compiled is None:
         return None
-    keyed = Keyed(name, compiled)
+    keyed = Keyed(name, compiled, key_shape(runs))
     if _refusal(keyed.body, compiled.globals):
         return None
     keyed.observe(runs, variables)
@@ -251,7 +251,7 @@ def _table(variables: Variables, keyed: Keyed) -> Table:
     changed, read = (
         tuple(variables.slots(map(keyed.variable, names))) for names in (keyed.changed, keyed.read)
     )
-    return Table(changed, read)
+    return Table(changed, read, 0 if keyed.key is None else len(keyed.key.parts))
 
 
 def _is_held(statements: Statements, name: str) -> bool:
