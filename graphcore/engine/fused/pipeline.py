@@ -85,4 +85,7 @@ def compile_for(
         layout = lay_out(nodes, plan.nodes, placed, made.replaces(nodes), shared, groups=groups)
         layout = share(layout, nodes, plan.nodes, groups)
         chosen = made(nodes, layout)
-        return Program(plan, nodes, placed, layout, chosen, emit(nodes, placed, layout, chosen))
+        text = emit(nodes, placed, layout, chosen)
+        program = Program(plan, nodes, placed, layout, chosen, text)
+        program.compile()
+        return program

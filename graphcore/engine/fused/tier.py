@@ -1,6 +1,6 @@
 """The fused tier: compile a plan when a run first needs it, and keep the programs."""
 
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import Any
 
 from graphcore.engine.fused.analysis.clocks import Placement
@@ -87,28 +87,31 @@ class Fused:
 
     def run(self, session: Session) -> None:
         """Run the plan until the session is over."""
-        self._run(self._ready(session), session)
+        self._look_anew()
+        self._run(session)
 
-    def _ready(self, session: Session) -> Program:
-        """Return the program of a run, compiled again if something has changed."""
+    def _run(self, session: Session) -> None:
         program = self._program(self._driver(session))
-        lacking = program.without_state()
-        # A `start` may have replaced a function or an upstream of its node.
-        is_as_taken = all(own.get(name, ABSENT) is given for own, name, given in self._taken)
-        if lacking or not (is_as_taken and self._frontend().guards.hold()):
-            self._taken, self._has_changed = [], True
-            self._to_call |= lacking
-            self._read = None
-            self._programs.clear()
+        if lacking := program.without_state():
+            self._read_anew(lacking)
             program = self._program(self._driver(session))
-        return program
-
-    def _run(self, program: Program, session: Session) -> None:
         self.running = program
         try:
             program.run(session)
         finally:
             program.end()
+
+    def _look_anew(self) -> None:
+        """Read the nodes again if a `start` has replaced a function or an upstream of one."""
+        is_as_taken = all(own.get(name, ABSENT) is given for own, name, given in self._taken)
+        if not (is_as_taken and self._frontend().guards.hold()):
+            self._read_anew({})
+
+    def _read_anew(self, to_call: Mapping[int, str]) -> None:
+        self._taken, self._has_changed = [], True
+        self._to_call |= to_call
+        self._read = None
+        self._programs.clear()
 
     def look(self, session: Session, indices: Iterable[int]) -> Seen:
         """Look at the run between two cycles."""

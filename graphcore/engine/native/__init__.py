@@ -8,6 +8,7 @@ function, so each value, error, note and state comes from Python itself.
 from importlib import import_module
 from importlib.util import find_spec
 
+from graphcore.engine.collector import without_collections
 from graphcore.engine.fused.tier import Fused
 from graphcore.engine.native.warning import warn_once
 from graphcore.engine.plan import Plan
@@ -35,7 +36,8 @@ def auto(plan: Plan) -> Tier:
 
 def _made(module: str, name: str, plan: Plan) -> Tier:
     try:
-        tier: Tier = getattr(import_module(module), name)(plan)
+        with without_collections():
+            tier: Tier = getattr(import_module(module), name)(plan)
     except (ImportError, OSError) as error:  # llvmlite is there, but not its library
         warn_once(error)
         return _Unavailable(plan, f"llvmlite cannot be loaded: {error}")

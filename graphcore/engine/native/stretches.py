@@ -1,7 +1,8 @@
 """Run some cycles of a run in Python: the fused function, with an entry for its variables.
 
 `Stretches` has two functions of the same text but for their first lines: one begins a run, the
-other goes on with the variables that the former, or a kernel, has left.
+other goes on with the variables that the former, or a kernel, has left. The latter is compiled when
+a cycle is left for Python, which many runs never do.
 """
 
 from collections import defaultdict
@@ -138,8 +139,3 @@ class Stretch(Program):
     def values(self) -> Sequence[str]:
         """For each node, the variable of its value."""
         return self._layout.values
-
-    @property
-    def namespace(self) -> dict[str, Any]:
-        """The function's globals."""
-        return self._run.__globals__

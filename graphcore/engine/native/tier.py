@@ -9,6 +9,7 @@ from math import inf
 from typing import Any, cast
 
 from graphcore.engine.clock import last_bit, weak_bit
+from graphcore.engine.collector import without_collections
 from graphcore.engine.fused.analysis.clocks import Placement
 from graphcore.engine.fused.analysis.drivers import DriverName
 from graphcore.engine.fused.analysis.tests import Placed, place
@@ -46,13 +47,26 @@ class Native(Fused):
     _prepared: tuple[Frontend, Prepared | str] | None = None
     _told: Told | None = None
 
+    def prepare(self, mode: RunMode, watched: bool) -> None:
+        """Compile the program of a run in real time; others have no need of one if native."""
+        if mode is RunMode.REALTIME:
+            super().prepare(mode, watched)
+        else:
+            self._frontend()  # before a `start` may change a node
+
     def run(self, session: Session) -> None:
         """Run the plan until the session is over."""
-        program = self._ready(session)
+        self._look_anew()
         prepared = self._prepare(session)
+        if isinstance(prepared, Prepared):
+            begun = prepared.stretches[Entry.START]
+            begun.take(self._plan)
+            if lacking := begun.without_state():
+                self._read_anew(lacking)
+                prepared = self._prepare(session)
         if isinstance(prepared, str):
             self._told = Told(why=prepared)
-            self._run(program, session)
+            self._run(session)
             return
         nodes = self._frontend().nodes
         woken = MergedFeedDriver.order(nodes)
@@ -118,7 +132,8 @@ class Native(Fused):
             return "the run shows its progress"
         frontend = self._frontend()
         if self._prepared is None or self._prepared[0] is not frontend:
-            self._prepared = frontend, self._made(session)
+            with without_collections():
+                self._prepared = frontend, self._made(session)
         return self._prepared[1]
 
     def _made(self, session: Session) -> Prepared | str:
@@ -148,6 +163,10 @@ class Native(Fused):
         resumed = stretches[Entry.VARIABLES]
         if resumed.source.count("\n") > _MOST_LINES:
             return f"the fused function has more than {_MOST_LINES:,} lines"
+        try:
+            stretches[Entry.START].compile()
+        except (SyntaxError, RecursionError, MemoryError) as error:
+            return f"CPython cannot compile the fused function: {error}"
         text = Text(
             resumed.source,
             resumed.namespace,

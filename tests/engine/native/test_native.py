@@ -186,6 +186,18 @@ def test_a_cycle_that_needs_python_is_left_to_it() -> None:
     assert "shorter  native, but for Python: a call of str (1 cycle)" in graph.explain("native")
 
 
+def test_python_compiles_only_what_it_runs() -> None:
+    def compiled() -> set[str]:
+        return {name for name in linecache.cache if name.startswith("<graphcore ")}
+
+    before = compiled()
+    graph = gc.Graph(floats().map(lambda x: str(x) if x > 200.0 else "").count())
+    graph.run(tier="native", cycles=300)
+    assert len(compiled() - before) == 1  # the cycles before the kernel
+    graph.run(tier="native")
+    assert len(compiled() - before) == 2  # and those that it leaves
+
+
 def test_integers_that_leave_64_bits_are_pythons() -> None:
     _, values = both(lambda: floats(200).map(lambda _: 2).product().collect())
     assert values[-1] == 2**200

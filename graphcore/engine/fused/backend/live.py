@@ -19,6 +19,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from functools import cached_property
 from itertools import repeat
 from types import FrameType
 from typing import Any, SupportsIndex
@@ -76,13 +77,21 @@ class Live:
         self._frame: FrameType | None = None
         self.take(objects)
         self._own_classes = [type(node) for node in self._held]
-        self._classes = _classes(nodes, layout, self._own_classes)
+        self._nodes = nodes
         self.mirrored = frozenset(node.index for node in nodes if node.mirrored)
         self.lock = threading.RLock()
         # What the nodes' classes gave them at the start of the run, by node and attribute.
         self.defaults: dict[tuple[int, str], Any] = {}
 
+    @cached_property
+    def _classes(self) -> list[type[Node]]:
+        return _classes(self._nodes, self._layout, self._own_classes)
+
     # Called by the function and its program
+
+    def prepare(self) -> None:
+        """Make the classes that the nodes have during a run; otherwise the first run does."""
+        _ = self._classes
 
     def take(self, objects: Sequence[Node]) -> None:
         """Take the nodes of another graph of this shape."""

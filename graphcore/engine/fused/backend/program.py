@@ -5,6 +5,7 @@ the variables from the function's frame, and the line at which the function stop
 nodes of a block had run. An error gains the note of the node to which its line belongs (R11).
 """
 
+import builtins
 import dis
 import itertools
 import linecache
@@ -14,7 +15,7 @@ import time
 import weakref
 from collections import defaultdict
 from collections.abc import Container, Mapping, Sequence
-from functools import partial
+from functools import cached_property, partial
 from heapq import heapify, heappop, heappush
 from types import CodeType, FunctionType, TracebackType
 from typing import Any
@@ -52,8 +53,9 @@ class Program:
         driver: the loop that begins the cycles.
         text: the function's text.
 
-    Raises:
-        SyntaxError, RecursionError, MemoryError: if CPython cannot compile the text.
+    Attributes:
+        namespace: the function's globals.
+
     """
 
     def __init__(
@@ -97,11 +99,9 @@ class Program:
         ]
         self._readers = {kept.value: kept for kept in layout.kept if kept.value}
         self._readers |= {kept.working: kept for kept in layout.kept if kept.working}
-        source = str(text)
-        name = f"<graphcore {next(_numbers)}>"
-        with without_warnings():
-            code: CodeType = compile(source, name, "exec", dont_inherit=True)
-        namespace: dict[str, Any] = {
+        self._live = Live(plan.nodes, nodes, layout, self._ticked_in, self._owner_at)
+        self._lines = str(text).splitlines(True)
+        self.namespace: dict[str, Any] = {
             "current_frame": sys._getframe,
             "heapify": heapify,
             "heappop": heappop,
@@ -110,22 +110,37 @@ class Program:
             "failed": FAILED,
             "monotonic": time.monotonic_ns,
             "never": NEVER,
+            "__builtins__": vars(builtins),
             **layout.constants,
             **self._symbols(),
         }
-        exec(code, namespace)
-        self._run: FunctionType = namespace["run"]
-        self._live = Live(plan.nodes, nodes, layout, self._ticked_in, self._owner_at)
-        self._lines = source.splitlines(True)
+
+    @cached_property
+    def _run(self) -> FunctionType:
+        source, name = "".join(self._lines), f"<graphcore {next(_numbers)}>"
+        with without_warnings():
+            code: CodeType = compile(source, name, "exec", dont_inherit=True)
+        exec(code, self.namespace)
         linecache.cache[name] = (len(source), None, self._lines, name)
         weakref.finalize(self, linecache.cache.pop, name, None)
+        function: FunctionType = self.namespace.pop("run")
+        return function
+
+    def compile(self) -> None:
+        """Compile the function now; otherwise its first run does.
+
+        Raises:
+            SyntaxError, RecursionError, MemoryError: if CPython cannot compile the text.
+        """
+        self._live.prepare()
+        _ = self._run
 
     def take(self, plan: Plan) -> None:
         """Take the nodes of another graph of this shape, between two runs."""
         if plan is self._plan:
             return
         self._plan = plan
-        self._run.__globals__.update(self._symbols())
+        self.namespace.update(self._symbols())
         self._live.take(plan.nodes)
 
     def _symbols(self) -> dict[str, Any]:
