@@ -9,7 +9,7 @@ from graphcore.errors import Failure
 from graphcore.node import Active, MutableNode, node_of
 from graphcore.output import OutputNode
 from graphcore.state import GraphState
-from graphcore.subgraph import ABSENT, Failed, Inlet, Instance, Subgraphs
+from graphcore.subgraph import ABSENT, Failed, Inlet, Instance, Quick, Subgraphs
 
 V = TypeVar("V")
 
@@ -46,7 +46,7 @@ class Attempts:
         self._subgraphs: Subgraphs = state.subgraphs(outside, resumable=True)
         self._waits = False  # for the next value, before another takes its place
         self._present: Instance | None = None
-        self.quick: Callable[[Any], Any] | None = None
+        self.quick: Quick | None = None
 
     def begin(self) -> None:
         """Begin the first sub-graph."""
@@ -144,7 +144,7 @@ class Catch(MutableNode[V], Generic[V]):
         quick = self.attempts.quick
         failure = None
         if quick is not None and not due:
-            result = quick(self.source.value)
+            result = quick.send(self.source.value)
             if type(result) is Failed:
                 result, failure = self.attempts.failed(result)
         else:

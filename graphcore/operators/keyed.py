@@ -6,7 +6,6 @@ with what their roots tick.
 
 from collections import deque
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from functools import partial
 from typing import Any, Generic, TypeVar
 
 from graphcore.declare import node, state
@@ -17,10 +16,11 @@ from graphcore.subgraph import (
     ABSENT,
     Inlet,
     Instance,
+    Quick,
     QuickRuns,
+    Raising,
     Subgraphs,
     add_root,
-    resume,
 )
 
 T = TypeVar("T")
@@ -72,8 +72,8 @@ class KeyedSubgraphs(Generic[K]):
         outside: the nodes from outside that the sub-graphs may read.
 
     Attributes:
-        quick: for each key whose sub-graph needs nothing but its next value, the function that runs
-            a cycle of it with that value.
+        quick: for each key whose sub-graph needs nothing but its next value, what runs a cycle of
+            it with that value.
     """
 
     def __init__(
@@ -181,7 +181,7 @@ class KeyedSubgraphs(Generic[K]):
         self._keys[instance.birth] = key
         quick = instance.quick
         if quick is not None:
-            self.quick[key] = partial(resume, quick) if self._subgraphs.resumable else quick
+            self.quick[key] = Raising(quick) if self._subgraphs.resumable else quick
         return instance
 
     def _end_leaving(self) -> None:
@@ -228,7 +228,7 @@ class GroupBy(Keys[K]):
     removed: Removed[K]
     max_keys: int
     idle: "Idle[K] | None"
-    quick: dict[K, Callable[[Any], Any]] = state(factory=dict)
+    quick: dict[K, Quick] = state(factory=dict)
     present: Any = state(None)
 
     def partners(self) -> tuple[MutableNode[Any], ...]:
@@ -254,7 +254,7 @@ class GroupBy(Keys[K]):
                 if state.ticked(each):
                     run = None
             if run is not None and not state.due:
-                result = run(value)
+                result = run.send(value)
                 if result is not ABSENT:
                     changes = {key: result}
             else:

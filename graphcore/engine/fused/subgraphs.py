@@ -21,7 +21,7 @@ from graphcore.engine.subgraphs import (
 from graphcore.engine.withheld import Withholding
 from graphcore.errors import Failure
 from graphcore.node import MutableNode, QueueNode, nodes_made
-from graphcore.subgraph import ABSENT, Failed, Inlet, building
+from graphcore.subgraph import ABSENT, Failed, Inlet, Quick, building
 
 _MOST_SHAPES = 8  # of one owner: compiling takes as long as thousands of cycles
 
@@ -49,7 +49,6 @@ class FusedSubgraph:
         "_template",
         "birth",
         "is_closing",
-        "quick",
         "what",
     )
 
@@ -78,7 +77,6 @@ class FusedSubgraph:
             self._started = Started()
         self._queues = [nodes[index] for index in template.queues]
         self._generator: Generator | None = None
-        self.quick: Callable[[Any], Any] | None = None
 
     def start(self, nodes: Sequence[Node]) -> None:
         """Start the nodes, and make the generator, which from then on holds their state."""
@@ -94,7 +92,6 @@ class FusedSubgraph:
             assert inlet.source is not None
             inlet.value = inlet.source.value
         self._generator = template.compiled.open(nodes, states, self._owner.session, self.what)
-        self.quick = self._generator.send if template.is_quick else None
         if not template.keeps_session:
             self._session = None
 
@@ -120,6 +117,11 @@ class FusedSubgraph:
     def plan(self) -> Plan:
         """Its nodes, or those of another sub-graph of its shape."""
         return self._template.plan
+
+    @property
+    def quick(self) -> Quick | None:
+        """What runs a cycle with the next value, if nothing else can start one."""
+        return self._generator if self._template.is_quick else None
 
     @property
     def is_closed(self) -> bool:

@@ -76,7 +76,11 @@ class Calls(Expressions):
     def call(self, node: ast.Call, scope: Scope, out: Out) -> Value:
         """Return the value of a call."""
         if isinstance(node.func, ast.Attribute):
-            owner = self.value(node.func.value, scope, out)
+            given = node.func.value
+            found = scope.names.get(given.id, "") if isinstance(given, ast.Name) else ""
+            if found in self.found and node.func.attr == "send":
+                return self._run_key(node, found, scope, out)
+            owner = self.value(given, scope, out)
             if node.keywords:
                 raise Untranslated("a call with keywords")
             if isinstance(owner, Ring):
@@ -90,10 +94,6 @@ class Calls(Expressions):
                 raise Untranslated(f"a call of the method {node.func.attr}")
             function = self.surroundings.of_attribute(owner, node.func.attr)
         else:
-            if isinstance(node.func, ast.Name):
-                found = scope.names.get(node.func.id, "")
-                if found in self.found:
-                    return self._run_key(node, found, scope, out)
             function = self.value(node.func, scope, out)
         if not isinstance(function, Known):
             raise Untranslated("a call of what may not be a function")
