@@ -463,10 +463,11 @@ class Feed:
         fails = any(each.error is not None for each in incoming)
         given: list[Any] = (_Given if fails else list)([None] * len(incoming))
         for begin in range(done + 1, done + most + 1, _BLOCK):
-            windows = [each.window(_BLOCK + 1) for each in incoming]
+            end = min(begin + _BLOCK, done + most + 1)
+            windows = [each.window(end - begin + 1) for each in incoming]
             places = [0] * len(incoming)
             following = [times[0] for times, _ in windows]
-            for cycle in range(begin, min(begin + _BLOCK, done + most + 1)):
+            for cycle in range(begin, end):
                 event = now = min(following) if following else NEVER
                 woken: Sequence[int] = ()
                 if heap and heap[0] >> shift <= event:

@@ -42,8 +42,8 @@ _LONG = 10_000_000  # ns
 _SLOWER = 8  # times: how much longer the cycles of the next call may take than those of the last
 _FIRST, _SHORTEST = 1_024, 16
 _SOON = 8
-# A key's first value is left for Python. That costs as much as 100 cycles in Python do.
-_KEYS_APART = 100
+# A key's first value is left for Python. That costs as much as 30 cycles in Python do.
+_KEYS_APART = 30
 _LONGEST_BIRTHS = 256
 
 

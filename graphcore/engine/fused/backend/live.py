@@ -279,8 +279,8 @@ else:
 
     def write_all(frame: FrameType, values: Mapping[str, Any]) -> None:
         """Set variables of the frame of a generator that is not running."""
-        old = list(frame.f_locals.values())  # keeps them alive: no finalizer may run below
         variables = frame.f_locals
+        old = list(variables.values())  # keeps them alive: no finalizer may run below
         variables |= values
         _to_fast(frame, 0)
         del old

@@ -7,6 +7,7 @@ as much as the sub-graphs that Python runs in between, however many keys there a
 
 from array import array
 from collections.abc import Mapping
+from operator import ne
 from typing import Any
 
 from graphcore.engine.fused.backend.live import write_all
@@ -21,14 +22,7 @@ from graphcore.engine.native.backend.layout import (
     SLOT_ROOM,
     SLOTS,
 )
-from graphcore.engine.native.backend.places import (
-    MISSING,
-    Places,
-    Plain,
-    Unfit,
-    numbers_of,
-    value_at,
-)
+from graphcore.engine.native.backend.places import Packed, Places, Unfit
 from graphcore.engine.native.backend.tables import mixed
 from graphcore.engine.native.categories import Categories
 from graphcore.engine.native.frontend.keyed import Keyed, key_shape, shape_of, words_of_key
@@ -80,9 +74,8 @@ class Lending:
         self._width = table.width
         self._slot = table.slot
         self._categories = categories
-        self._plain = Plain({name: each for name, each in places.items() if each.is_plain})
-        self._places = {name: each for name, each in places.items() if not each.is_plain}
-        self._read = frozenset(keyed.read)
+        self._to_take = Packed(places)
+        self._to_give_back = Packed({name: places[name] for name in keyed.changed})
         self._constants = constants
         self._call = 0
         self.forget()
@@ -156,15 +149,10 @@ class Lending:
             if row is None:
                 return
         variables, begin = frame.f_locals, row * self._width
-        if any(variables.get(name) is not value for name, value in self._constants.items()):
+        self._to_take.load(self._rows, self._floats, variables, begin)
+        # All are bools, as `load` has seen.
+        if any(map(ne, map(variables.get, self._constants), self._constants.values())):
             raise Unfit
-        self._plain.load(self._rows, variables, begin)
-        for name, places in self._places.items():
-            for place, number in numbers_of(places, variables.get(name, MISSING)):
-                if isinstance(number, float):
-                    self._floats[begin + place] = number
-                else:
-                    self._rows[begin + place] = number
         self._rows[begin] = 0
         self._lent[key] = row
 
@@ -228,14 +216,7 @@ class Lending:
         if row is None or self._runs is None or self._runs.instances.get(key) is not run:
             return
         found: dict[str, Any] = {}
-        begin = row * self._width
-        self._plain.store(self._rows, found, begin)
-        for name, places in self._places.items():
-            value = value_at(places, self._rows, self._floats, begin)
-            if value is not MISSING:
-                found[name] = value
-        for name in self._read:
-            found.pop(name, None)
+        self._to_give_back.store(self._rows, found, row * self._width)
         frame = run.frame
         assert frame is not None
         write_all(frame, found)

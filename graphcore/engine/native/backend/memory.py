@@ -26,13 +26,12 @@ from graphcore.engine.native.backend.layout import (
 from graphcore.engine.native.backend.lending import Lending
 from graphcore.engine.native.backend.places import (
     KINDS,
-    MISSING,
+    Packed,
     Places,
-    Plain,
     Unfit,
     numbers_of,
     places_of,
-    value_at,
+    put,
 )
 from graphcore.engine.native.categories import Categories, category_of
 from graphcore.engine.native.frontend.keyed import Keyed, shape_of
@@ -78,8 +77,7 @@ class Memory:
                 numbers = {part: at for at, part in enumerate(translation.variables.slots([item]))}
                 self._of_items[name] = places_of(variables, item, numbers)
         places = {name: places_of(variables, name, words.variables) for name in translation.carried}
-        self._plain = Plain({name: each for name, each in places.items() if each.is_plain})
-        self._places = {name: each for name, each in places.items() if not each.is_plain}
+        self._packed = Packed(places)
         self._inputs = {
             name: places_of(variables, name, words.variables) for name in translation.inputs
         }
@@ -208,9 +206,7 @@ class Memory:
             if keyed is None and shape_of(variables[name]) is not None:
                 raise Unfit
         self.words[DONE], self.words[STATUS] = done, CLEAN
-        self._plain.load(self.words, variables)
-        for name, places in self._places.items():
-            self._put(places, variables.get(name, MISSING))
+        self._packed.load(self.words, self._floats, variables)
         for name, parts in self._rings.items():
             self._take_ring(name, parts, variables.get(name))
         for name in self._lists:
@@ -238,20 +234,16 @@ class Memory:
         """
         for name, get in self._translation.surroundings.inputs.items():
             try:
-                self._put(self._inputs[name], get())
+                put(self._inputs[name], get(), self.words, self._floats)
             except (AttributeError, IndexError, KeyError, TypeError, ValueError):  # it is gone
                 raise Unfit from None
 
     def store(self, variables: MutableMapping[str, Any]) -> None:
         """Give the variables back to Python."""
-        self._plain.store(self.words, variables)
-        for name, places in self._places.items():
-            value = value_at(places, self.words, self._floats)
-            if value is not MISSING:
-                variables[name] = value
+        self._packed.store(self.words, variables)
         for name in self._rings:
             held: deque[Any] | list[Any] = variables[name]
-            items = self._items(name)
+            items = self._items(name) if self.words[self._words.rings[name] + 1] else []
             held.clear()
             held.extend(items)
         for name, parts in self._lists.items():
@@ -346,13 +338,6 @@ class Memory:
         }
         of_table = {locals_of[name]: constants[name] for name in constants if name in locals_of}
         return Lending(keyed, places, of_table, table, variables.categories)
-
-    def _put(self, places: "Places", value: Any) -> None:
-        for place, number in numbers_of(places, value):
-            if isinstance(number, float):
-                self._floats[place] = number
-            else:
-                self.words[place] = number
 
     def _take_ring(self, name: str, parts: "list[array[Any]]", held: Any) -> None:
         kinds = self._translation.kernel.rings[name]

@@ -1,10 +1,15 @@
-"""Where in the words of a kernel a variable of Python is, and how its value gets there and back."""
+"""Where in the words of a kernel a variable of Python is, and how its value gets there and back.
+
+A variable may hold several kinds, each in a word of its own, but most of the time all hold the same
+as before. So each pattern of kinds that comes up gets a `struct`.
+"""
 
 import struct
 import sys
 from array import array
 from collections.abc import Iterator, Mapping, MutableMapping
-from typing import Any
+from itertools import repeat
+from typing import Any, NamedTuple, TypeVar
 
 from graphcore.engine.native.categories import Categories
 from graphcore.engine.native.frontend.records import items_of, made
@@ -12,14 +17,17 @@ from graphcore.engine.native.frontend.variables import Variables, kind_of, slot,
 from graphcore.engine.native.ir import CATEGORIES, SCALARS, Kind
 
 KINDS = {float: Kind.FLOAT, int: Kind.INT, bool: Kind.BOOL}
+MISSING = object()
 # A word of each kind, for `struct`.
 _FORMATS = {
     Kind.BOOL: "?7x" if sys.byteorder == "little" else "7x?",
     Kind.INT: "q",
     Kind.FLOAT: "d",
+    **dict.fromkeys(CATEGORIES, "q"),
 }
-_TYPES = {kind: of for of, kind in KINDS.items()}
-MISSING = object()
+_MOST_PATTERNS = 256
+_Key = str | int  # a variable; of an item, its number
+T = TypeVar("T")
 
 
 class Unfit(Exception):
@@ -50,11 +58,6 @@ class Places:
         self.items = items
         self.cls = cls
         self.categories = categories
-
-    @property
-    def is_plain(self) -> bool:
-        """Whether the variable always holds a number of one kind."""
-        return self.tag < 0 and self.only in _TYPES
 
     @property
     def is_flat(self) -> bool:
@@ -122,74 +125,208 @@ def numbers_of(places: Places, value: Any) -> Iterator[tuple[int, bool | int | f
         yield from numbers_of(inner, item)
 
 
-def value_at(
-    places: Places, words: "array[int]", floats: "memoryview[float]", begin: int = 0
-) -> Any:
-    """Return the value that is there; `MISSING` if there is none.
+def put(
+    places: Places,
+    value: Any,
+    words: "array[int]",
+    floats: "memoryview[float]",
+    begin: int = 0,
+) -> None:
+    """Have words hold a value; `begin` is the word from which on the places count.
 
-    Args:
-        places: the places.
-        words: the words.
-        floats: the same, as floats.
-        begin: the word from which on the places count.
+    Raises:
+        Unfit: if the kernel was not made for such a value.
     """
-    kind = places.only if places.tag < 0 else Kind(words[begin + places.tag])
-    match kind:
-        case Kind.OTHER:
-            return MISSING
-        case Kind.NONE:
-            return None
-        case Kind.FLOAT:
-            return floats[begin + places.of[kind]]
-        case Kind.TUPLE:
-            return made(places.cls, [value_at(each, words, floats, begin) for each in places.items])
-        case Kind.TEXT | Kind.MEMBER:
-            return places.categories.object(words[begin + places.of[kind]])
-    value = words[begin + places.of[kind]]
-    return bool(value) if kind is Kind.BOOL else value
+    for place, number in numbers_of(places, value):
+        if isinstance(number, float):
+            floats[begin + place] = number
+        else:
+            words[begin + place] = number
 
 
-class Plain:
-    """The variables that always hold a number of one kind, read and written all at once.
+class _Given(NamedTuple):
+    """How variables of some types get into the words.
+
+    Attributes:
+        struct: the words of these kinds.
+        order: for each of these words, the place of its number: the values come first, then `tags`.
+        tags: the numbers for the words that tell kinds.
+        coded: the places of the values that are categories.
+    """
+
+    struct: struct.Struct
+    order: list[int]
+    tags: list[int]
+    coded: list[int]
+
+
+class _Taken(NamedTuple):
+    """How variables of some kinds get out of the words.
+
+    Attributes:
+        struct: the words of these kinds, without those that tell kinds.
+        keys: for each of these words, what its value is found by.
+        others: the values that are in no word.
+        coded: by which keys there are categories.
+        groups: for each tuple, those inside of others first, its key, class, and its items' keys.
+    """
+
+    struct: struct.Struct
+    keys: list[_Key]
+    others: dict[_Key, Any]
+    coded: list[_Key]
+    groups: list[tuple[_Key, type, list[_Key]]]
+
+
+class _Misfit:
+    """Stands for a tuple or record that the kernel was not made for."""
+
+
+class Packed:
+    """The variables of one stretch of words.
 
     Args:
         places: the words of each.
     """
 
     def __init__(self, places: Mapping[str, Places]) -> None:
-        words = {each.of[each.only]: each for each in places.values()}
-        names = {each.of[each.only]: name for name, each in places.items()}
-        self._names = [names[word] for word in sorted(words)]
-        self._types = [_TYPES[words[word].only] for word in sorted(words)]
-        first, last = min(words, default=0), max(words, default=-1)
-        self._offset = 8 * first
-        self._struct = struct.Struct(
-            "="
-            + "".join(
-                _FORMATS[words[word].only] if word in words else "8x"
-                for word in range(first, last + 1)
-            )
-        )
+        self._names = list(places)
+        # The variables, then the items of those that may hold tuples, and so on.
+        self._parts = list(places.values())
+        self._items: dict[int, range] = {}
+        for at, each in enumerate(self._parts):  # which grows meanwhile
+            if Kind.TUPLE in each.kinds:
+                self._items[at] = range(len(self._parts), len(self._parts) + len(each.items))
+                self._parts += each.items
+        self._categories = self._parts[0].categories if self._parts else Categories()
+        parts = self._parts
+        words = [word for each in parts for word in (each.tag, *each.of.values()) if word >= 0]
+        self._first, self._end = min(words, default=0), max(words, default=-1) + 1
+        self._tagged = sorted(each.tag for each in parts if each.tag >= 0)
+        self._tags = self._struct(dict.fromkeys(self._tagged, "q"))
+        self._by_types: dict[tuple[type, ...], _Given] = {}
+        self._by_tags: dict[tuple[int, ...], _Taken] = {}
 
-    def load(self, words: "array[int]", variables: Mapping[str, Any], begin: int = 0) -> None:
+    def load(
+        self,
+        words: "array[int]",
+        floats: "memoryview[float]",
+        variables: Mapping[str, Any],
+        begin: int = 0,
+    ) -> None:
         """Take Python's variables; the words between theirs become 0.
 
         Args:
             words: the words.
+            floats: the same, as floats.
             variables: the variables.
             begin: the word from which on their places count.
+
+        Raises:
+            Unfit: if the kernel was not made for what one of them holds.
         """
-        values = [variables.get(name, MISSING) for name in self._names]
-        if list(map(type, values)) != self._types:
-            raise Unfit
+        values = list(map(variables.get, self._names, repeat(MISSING)))
+        for at, items in self._items.items():
+            value = values[at]
+            if type(value) is self._parts[at].cls and len(found := items_of(value)) == len(items):
+                values += found
+            else:
+                values += [MISSING] * len(items)
+                if kind_of(value) is Kind.TUPLE:
+                    values[at] = _MISFIT
+        types = tuple(map(type, values))
+        given = self._by_types.get(types)
+        if given is None:
+            given = self._given(list(map(kind_of, values)))
+            _remember(self._by_types, types, given)
+        numbers = values + given.tags
+        for at in given.coded:
+            numbers[at] = self._categories.code(values[at])
         try:
-            self._struct.pack_into(words, self._offset + 8 * begin, *values)
+            given.struct.pack_into(
+                words, 8 * (begin + self._first), *[numbers[at] for at in given.order]
+            )
         except struct.error:  # an integer past 64 bits
-            raise Unfit from None
+            for name, places in zip(self._names, self._parts, strict=False):
+                put(places, variables.get(name, MISSING), words, floats, begin)
 
     def store(
         self, words: "array[int]", variables: MutableMapping[str, Any], begin: int = 0
     ) -> None:
         """Give the variables back to Python; see `load`."""
-        values = self._struct.unpack_from(words, self._offset + 8 * begin)
-        variables.update(zip(self._names, values, strict=True))
+        offset = 8 * (begin + self._first)
+        tags = self._tags.unpack_from(words, offset)
+        taken = self._by_tags.get(tags)
+        if taken is None:
+            taken = self._taken(dict(zip(self._tagged, tags, strict=True)))
+            _remember(self._by_tags, tags, taken)
+        found: Any = dict(zip(taken.keys, taken.struct.unpack_from(words, offset), strict=True))
+        found |= taken.others
+        for key in taken.coded:
+            found[key] = self._categories.object(found[key])
+        for key, cls, items in taken.groups:
+            found[key] = made(cls, list(map(found.pop, items)))
+        variables.update(found)
+
+    def _given(self, kinds: list[Kind]) -> _Given:
+        formats: dict[int, str] = {}
+        order: dict[int, int] = {}
+        tags: list[int] = []
+        coded: list[int] = []
+        for at in self._held(kinds):
+            places, kind = self._parts[at], kinds[at]
+            if kind is Kind.TUPLE and at not in self._items:
+                kind = Kind.OTHER
+            if kind not in places.kinds:
+                raise Unfit
+            if places.tag >= 0:
+                formats[places.tag], order[places.tag] = "q", len(kinds) + len(tags)
+                tags.append(int(kind))
+            if kind in places.of:
+                formats[places.of[kind]], order[places.of[kind]] = _FORMATS[kind], at
+            if kind in CATEGORIES:
+                coded.append(at)
+        return _Given(self._struct(formats), [order[word] for word in sorted(order)], tags, coded)
+
+    def _taken(self, tags: Mapping[int, int]) -> _Taken:
+        kinds = [Kind(tags[each.tag]) if each.tag >= 0 else each.only for each in self._parts]
+        keys: list[_Key] = [*self._names, *range(len(self._names), len(self._parts))]
+        formats: dict[int, str] = {}
+        words: dict[int, _Key] = {}
+        others: dict[_Key, Any] = {}
+        coded: list[_Key] = []
+        groups: list[tuple[_Key, type, list[_Key]]] = []
+        for at in self._held(kinds):
+            places, kind, key = self._parts[at], kinds[at], keys[at]
+            if kind in places.of:
+                formats[places.of[kind]], words[places.of[kind]] = _FORMATS[kind], key
+            elif kind is Kind.TUPLE:
+                groups.append((key, places.cls, [keys[item] for item in self._items[at]]))
+            elif kind is Kind.NONE or at >= len(self._names):
+                others[key] = None if kind is Kind.NONE else MISSING
+            if kind in CATEGORIES:
+                coded.append(key)
+        found = [words[word] for word in sorted(words)]
+        return _Taken(self._struct(formats), found, others, coded, groups[::-1])
+
+    def _held(self, kinds: list[Kind]) -> list[int]:
+        """Return the places of the variables, and of the items of those that hold tuples."""
+        held = list(range(len(self._names)))
+        for at in held:  # which grows meanwhile
+            if kinds[at] is Kind.TUPLE and at in self._items:
+                held += self._items[at]
+        return held
+
+    def _struct(self, formats: Mapping[int, str]) -> struct.Struct:
+        """Return a struct of all words; it passes over those without a format."""
+        words = range(self._first, self._end)
+        return struct.Struct("=" + "".join(formats.get(word, "8x") for word in words))
+
+
+_MISFIT = _Misfit()
+
+
+def _remember(patterns: dict[tuple[Any, ...], T], key: tuple[Any, ...], pattern: T) -> None:
+    if len(patterns) >= _MOST_PATTERNS:
+        patterns.clear()
+    patterns[key] = pattern
