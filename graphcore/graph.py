@@ -11,7 +11,7 @@ from graphcore.checking import CheckName, Finding, check, tell
 from graphcore.embedding.background import Background
 from graphcore.embedding.event_loop import RunLoop
 from graphcore.embedding.running import Running, awaited
-from graphcore.embedding.tracing import traced
+from graphcore.embedding.tracing import is_tracing, traced
 from graphcore.engine.collector import without_collections
 from graphcore.engine.fused import Fused
 from graphcore.engine.fused.ir import NodeIR
@@ -519,16 +519,9 @@ class Graph:
                 begin = self._first_event() if start is None else to_time(start)
         since = to_time(start) if realtime and start is not None else None
         session = Session(self._plan, begin, None, cycles, watched, max_cycles_at_once, since)
-        ends = [] if until is None else [to_time(until)]
-        if duration is not None:
-            length = to_duration(duration)
-            if length < 0:
-                raise InvalidValueError(f"a duration cannot be negative: {duration!r}")
-            if since is None:
-                ends.append(session.start_time + length)
-            else:
-                session.duration = length
-        session.end = min(ends, default=None)
+        if since is not None and duration is not None:
+            session.duration, duration = _length_of(duration), None
+        session.end = end_of(session.start_time, until, duration)
         if session.end is not None and session.end < session.start_time:
             raise InvalidValueError(
                 f"until={until!r} lies before the start of the run, {session.start_time} ns"
@@ -559,6 +552,26 @@ def run_elsewhere(node: MutableNode[Any]) -> Control | None:
 def views_of(graph: Graph) -> Views:
     """Return those that view a graph's runs, for what is to view them as well."""
     return graph._views
+
+
+def are_observed() -> bool:
+    """Return whether each run is traced, or may be viewed from another process."""
+    return is_tracing() or is_watchable(None)
+
+
+def end_of(start: int, until: Time | None, duration: Duration | None) -> int | None:
+    """Return the last engine time at which cycles run, `None` if there is no bound."""
+    ends = [] if until is None else [to_time(until)]
+    if duration is not None:
+        ends.append(start + _length_of(duration))
+    return min(ends, default=None)
+
+
+def _length_of(duration: Duration) -> int:
+    length = to_duration(duration)
+    if length < 0:
+        raise InvalidValueError(f"a duration cannot be negative: {duration!r}")
+    return length
 
 
 def _number_of_cycles(argument: str, given: SupportsIndex) -> int:

@@ -368,6 +368,17 @@ class Source(MutableNode[T]):
         """
         return None
 
+    def repeats(self, copied: CopiedEvents) -> bool:
+        """Return whether all events are those of a copy, bit for bit, however a run starts.
+
+        A run over history that takes the events of the copy calls neither `first_event` nor `start`
+        and `stop` of such a source.
+
+        Args:
+            copied: what `columns` returned in an earlier run.
+        """
+        return False
+
     def arrays(self, start: int) -> Chunks | None:
         """Return the same events as `chunks`, in arrays as those of `columns` where they fit in.
 

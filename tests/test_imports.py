@@ -124,6 +124,7 @@ MOST_FILES = {
     "graphcore.operators": 20,
     "graphcore.engine.fused.frontend": 13,
     "graphcore.engine.native.frontend": 13,
+    "graphcore.sweeping": 13,
     "graphcore.engine.native.backend": 16,
 }
 

@@ -16,6 +16,11 @@ from graphcore.version import __version__
 _NAME = "graphcore.run"
 
 
+def is_tracing() -> bool:
+    """Return whether the program uses OpenTelemetry."""
+    return sys.modules.get("opentelemetry.trace") is not None
+
+
 @contextmanager
 def traced(session: Session, tier: str) -> Iterator[None]:
     """Let a span last as long as the block, which runs a graph; it is the present span in there.
@@ -24,10 +29,10 @@ def traced(session: Session, tier: str) -> Iterator[None]:
         session: the run.
         tier: the name of the tier.
     """
-    trace = sys.modules.get("opentelemetry.trace")
-    if trace is None:
+    if not is_tracing():
         yield
         return
+    trace = sys.modules["opentelemetry.trace"]
     tracer = trace.get_tracer("graphcore", __version__)
     is_live = session.run_mode is RunMode.REALTIME
     attributes = {

@@ -82,15 +82,10 @@ def arrays_from(
         `None` unless both are arrays or columns of pandas, as many times as values, the times whole
         and in order, and the values float64, int64 or bool.
     """
-    if not (_is_array(times) and _is_array(values) and len(times) == len(values)):
+    found = _numbers(times, values)
+    if found is None:
         return None
-    try:
-        times, values = _array(times), _array(values)
-    except InvalidValueError:  # `chunks` raises it at its event
-        return None
-    whole = times.ndim == values.ndim == 1 and times.dtype == "int64"
-    if not (whole and values.dtype in ("float64", "int64", "bool")):
-        return None
+    times, values = found
     if copied is not None and _ends_in(start, times, values, copied):
         return copied.times, copied.values
     if not _none_goes_back(times):
@@ -100,19 +95,46 @@ def arrays_from(
     return both if all(each.flags.c_contiguous for each in both) else None
 
 
+def are_those_of(copied: CopiedEvents, times: Any, values: Any) -> bool:
+    """Return whether all events are those of a copy, bit for bit."""
+    found = _numbers(times, values)
+    return (
+        found is not None
+        and len(found[0]) == len(copied.times)
+        and found[1].dtype == copied.values.dtype
+        and _are_same(found, copied)
+    )
+
+
+def _numbers(times: Any, values: Any) -> tuple[Any, Any] | None:
+    """Return events as numpy arrays; see `arrays_from`."""
+    if not (_is_array(times) and _is_array(values) and len(times) == len(values)):
+        return None
+    try:
+        times, values = _array(times), _array(values)
+    except InvalidValueError:  # `chunks` raises it at its event
+        return None
+    whole = times.ndim == values.ndim == 1 and times.dtype == "int64"
+    return (times, values) if whole and values.dtype in ("float64", "int64", "bool") else None
+
+
+def _are_same(both: tuple[Any, Any], copied: CopiedEvents) -> bool:
+    """Return whether as many times and values are those of a copy, bit for bit."""
+    # `startswith` takes any array and compares as fast as memory is read; the values come first
+    # because they are the likelier to differ.
+    return all(each.flags.c_contiguous for each in both) and all(
+        map(bytes.startswith, reversed(copied.data), reversed(both))
+    )
+
+
 def _ends_in(start: int, times: Any, values: Any, copied: CopiedEvents) -> bool:
     """Return whether arrays have the events of a copy from `start` on, and are in order before."""
     first = len(times) - len(copied.times)
     if first < 0 or values.dtype != copied.values.dtype:
         return False
     before, both = times[:first], (times[first:], values[first:])
-    if not all(each.flags.c_contiguous for each in both):
-        return False
-    # `startswith` takes any array and compares as fast as memory is read; the values come first
-    # because they are the likelier to differ.
-    is_same = all(map(bytes.startswith, reversed(copied.data), reversed(both)))
     return (
-        is_same
+        _are_same(both, copied)
         and _none_goes_back(before)
         and before.searchsorted(start) == first
         and copied.times.searchsorted(start) == 0

@@ -16,6 +16,7 @@ from graphcore.sources.events import (
     FAILED,
     Delivery,
     Events,
+    are_those_of,
     arrays_from,
     begin,
     chunks_of,
@@ -111,6 +112,12 @@ class Replay(Source[T], Generic[T]):
 
     def columns(self, start: int, copied: CopiedEvents | None = None) -> tuple[Any, Any] | None:
         return None if self._given is None else arrays_from(start, *self._given, copied)
+
+    def repeats(self, copied: CopiedEvents) -> bool:
+        if self._given is None or not are_those_of(copied, *self._given):
+            return False
+        self._used, self.skipped = True, 0
+        return True
 
     def keep(self, times: Any, values: Any) -> None:
         """Keep what the source was made of, for `columns`."""

@@ -7,14 +7,14 @@ parameters, is a refusal, which ends it.
 from array import array
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from graphcore.collected import Collected, Frame
-from graphcore.engine.native.company import Company
-from graphcore.engine.plan import Node, Plan
+from graphcore.engine.native.company import MOST, Company
+from graphcore.engine.plan import Node
 from graphcore.errors import InvalidTypeError, InvalidValueError, NoValueError, RunError, shorten
 from graphcore.graph import Graph
 from graphcore.handle import Handle
@@ -22,28 +22,15 @@ from graphcore.node import nodes_made
 from graphcore.operators.sinks import in_array
 from graphcore.stream import Stream
 from graphcore.sweeping.grid import Parameters
-from graphcore.sweeping.sharing import Shared, SharedGraph
-from graphcore.tiers import TierName
-from graphcore.time import Duration, Time
+from graphcore.sweeping.lanes import Lane, Lanes, lanes_of
+from graphcore.sweeping.sharing import HistoryOptions, Shared, SharedGraph
 
 if TYPE_CHECKING:
     from graphcore.engine.native.feed import Copied  # which needs llvmlite
 
 Build = Callable[..., Mapping[str, Handle]]
-GraphOf = Callable[[Mapping[str, Handle], Sequence[Node]], AbstractContextManager[SharedGraph]]
 Outcomes = Iterator["Outcome"]
 Take = Literal["last", "columns"] | Callable[[Any], Any]
-
-
-class HistoryOptions(TypedDict, total=False):
-    """The keywords of `Graph.run` that a run over history takes."""
-
-    start: Time | None
-    until: Time | None
-    duration: Duration | None
-    cycles: int | None
-    max_cycles_at_once: int
-    tier: TierName | None
 
 
 @dataclass(frozen=True)
@@ -69,11 +56,11 @@ class Job:
             sets: the sets.
             goes_on: called before each set, and returns whether it is to run.
         """
-        left = deque(enumerate(sets))
+        left: deque[tuple[int, Parameters | Wired]] = deque(enumerate(sets))
         found: dict[int, Outcome] = {}
         copied: Copied | None = None
         for place in range(len(sets)):
-            if place not in found:
+            if place not in found and goes_on():
                 group = _Group(self, left, found, goes_on, copied)
                 group.run()
                 copied = group.copied
@@ -83,11 +70,11 @@ class Job:
 
 
 class _Group:
-    """Sets that may run side by side: while one waits to do so, the next one runs.
+    """Sets that may run side by side: while some wait to do so, the next ones are wired.
 
     Args:
         job: the job.
-        left: the sets that have not begun, with their places.
+        left: the sets that have not run, with their places; some are wired.
         found: where outcomes are put, by place.
         goes_on: as in a job's call.
         copied: the copy of events that earlier groups had.
@@ -96,7 +83,7 @@ class _Group:
     def __init__(
         self,
         job: Job,
-        left: deque[tuple[int, Parameters]],
+        left: "deque[tuple[int, Parameters | Wired]]",
         found: "dict[int, Outcome]",
         goes_on: Callable[[], bool],
         copied: "Copied | None",
@@ -114,46 +101,110 @@ class _Group:
         return self._company.copied
 
     def run(self) -> None:
-        """Run the next set, and those that run while it waits."""
-        if self._goes_on():
-            place, parameters = self._left.popleft()
-            self._found[place] = self._outcome_of(parameters)
+        """Run the next set, and those that run beside it."""
+        job = self._job
+        place, wired = self._next()
+        if isinstance(wired, Outcome):
+            self._found[place] = wired
+            return
+        with ExitStack() as stack:
+            try:
+                graph = stack.enter_context(job.shared.graph(wired.sinks, wired.made))
+            except Exception as error:
+                self._found[place] = Outcome(error=error)
+                return
+            self._graph = graph
+            lanes = lanes_of(graph, self._company.copied, job.options)
+            if lanes is None or not self._run_in_lanes(lanes, place, wired):
+                self._found[place] = self._outcome_in(graph, wired, self._company)
 
-    def _run_inside(self) -> bool:
-        graph = self._graph
-        if not self._left or graph is None or not self._goes_on():
+    def _next(self) -> "tuple[int, Wired | Outcome]":
+        """Wire the next set; return its place, and its outcome if that failed."""
+        place, given = self._left.popleft()
+        if isinstance(given, Wired):
+            return place, given
+        return place, wired_of(partial(self._job.build, **given), self._job.take)
+
+    def _run_next(self, run: Callable[[int, "Wired"], "Outcome | None"]) -> bool:
+        """Wire and run the next set while others wait.
+
+        Args:
+            run: runs it, given its place; returns `None` if it waits as well.
+
+        Returns:
+            Whether there was one.
+        """
+        if not self._left or not self._goes_on():
             return False
-        place, parameters = self._left.popleft()
-        with graph.lent():
-            outcome = self._outcome_of(parameters)
+        given = self._left[0][1]
+        place, wired = self._next()
+        outcome = wired if isinstance(wired, Outcome) else run(place, wired)
+        if outcome is None:
+            return True
         if isinstance(outcome.error, RecursionError | RunError):
             # It may fail only because another set waits: the stack is deeper, or both have a node.
-            self._left.appendleft((place, parameters))
+            self._left.appendleft((place, given if isinstance(wired, Outcome) else wired))
             return False
         self._found[place] = outcome
         return True
 
-    def _outcome_of(self, parameters: Parameters) -> "Outcome":
-        job, plans = self._job, list[Plan]()
+    # Sets in lanes
 
-        @contextmanager
-        def in_graph(sinks: Mapping[str, Handle], made: Sequence[Node]) -> Iterator[SharedGraph]:
-            with self._in_graph(sinks, made) as graph:
-                plans.append(graph.plan)
-                yield graph
+    def _run_in_lanes(self, lanes: Lanes, place: int, wired: "Wired") -> bool:
+        """Run a set and further ones beside it; return whether it could wait for them."""
+        waiting: list[tuple[int, Wired, Lane]] = []
 
-        wire = partial(job.build, **parameters)
-        outcome = outcome_of(wire, job.take, job.options, in_graph)
-        common = self._company.common_of(plans[0]) if plans else None
-        return outcome if common is None else replace(outcome, common=common)
+        def join(place: int, wired: Wired) -> Outcome | None:
+            try:
+                lane = lanes.add(wired.sinks, wired.made)
+            except RunError as error:
+                return Outcome(error=error)
+            if lane is None:
+                return self._outcome(wired, None)
+            waiting.append((place, wired, lane))
+            return None
 
-    @contextmanager
-    def _in_graph(self, sinks: Mapping[str, Handle], made: Sequence[Node]) -> Iterator[SharedGraph]:
-        with self._job.shared.graph(sinks, made, self._graph) as graph:
-            if self._graph is None:
-                self._graph = graph
-            graph.keep_company(self._company)
-            yield graph
+        with lanes:
+            try:
+                lane = lanes.add(wired.sinks, wired.made)
+            except RunError as error:
+                self._found[place] = Outcome(error=error)
+                return True
+            if lane is None:
+                return False
+            waiting.append((place, wired, lane))
+            for _ in range(MOST - 1):
+                if not self._run_next(join):
+                    break
+            lanes.go()
+            for place, wired, lane in waiting:
+                outcome = ran(partial(lanes.end, lane), wired, self._job.take)
+                self._found[place] = replace(outcome, common=lane.common)
+        return True
+
+    # Sets as graphs: the run of each inside that of the one before
+
+    def _run_inside(self) -> bool:
+        return self._run_next(lambda _, wired: self._outcome(wired, self._company))
+
+    def _outcome(self, wired: "Wired", company: Company | None) -> "Outcome":
+        """Run a set as a graph while another waits."""
+        waiting = self._graph
+        assert waiting is not None
+        try:
+            with (
+                waiting.lent(),
+                self._job.shared.graph(wired.sinks, wired.made, waiting) as graph,
+            ):
+                return self._outcome_in(graph, wired, company)
+        except Exception as error:
+            return Outcome(error=error)
+
+    def _outcome_in(self, graph: SharedGraph, wired: "Wired", company: Company | None) -> "Outcome":
+        graph.keep_company(company)
+        plan = graph.plan
+        outcome = outcome_in(graph, wired, self._job.take, self._job.options)
+        return outcome if company is None else replace(outcome, common=company.common_of(plan))
 
 
 @dataclass(frozen=True)
@@ -182,11 +233,39 @@ class _Refusal(Exception):
     """What is wrong with `build` itself."""
 
 
+class Wired(NamedTuple):
+    """The graph of a set before it runs.
+
+    Attributes:
+        sinks: the sinks, by name.
+        made: the nodes that `build` made, in order of construction.
+    """
+
+    sinks: dict[str, Handle]
+    made: list[Node]
+
+
+def wired_of(
+    build: Callable[[], Mapping[str, Handle]], take: Take | Mapping[str, Take]
+) -> Wired | Outcome:
+    """Wire a graph, or return why it failed.
+
+    Args:
+        build: wires the graph, and returns its sinks by name.
+        take: what is taken of the sinks.
+    """
+    try:
+        with nodes_made() as made:
+            return Wired(sinks_of(build(), take), made)
+    except Exception as error:
+        return _failed(error)
+
+
 def outcome_of(
     build: Callable[[], Mapping[str, Handle]],
     take: Take | Mapping[str, Take],
     options: HistoryOptions,
-    graph_of: GraphOf,
+    shared: Shared,
 ) -> Outcome:
     """Wire a graph and run it; return what is taken of its sinks, or why it failed.
 
@@ -194,25 +273,55 @@ def outcome_of(
         build: wires the graph, and returns its sinks by name.
         take: what is taken of the sinks.
         options: those of the run.
-        graph_of: returns the graph, for the time of a block, given the sinks and all nodes.
+        shared: the graphs that may take the nodes.
+    """
+    wired = wired_of(build, take)
+    if isinstance(wired, Outcome):
+        return wired
+    try:
+        with shared.graph(wired.sinks, wired.made) as graph:
+            return outcome_in(graph, wired, take, options)
+    except Exception as error:
+        return _failed(error)
+
+
+def outcome_in(
+    graph: SharedGraph, wired: Wired, take: Take | Mapping[str, Take], options: HistoryOptions
+) -> Outcome:
+    """Run a graph that has the nodes of a set; return what is taken of its sinks."""
+
+    def run() -> str | None:
+        refuse_iterators(graph)
+        graph.run(**options)
+        return None if graph.has_taken else graph.why_alone
+
+    return ran(run, wired, take)
+
+
+def ran(run: Callable[[], str | None], wired: Wired, take: Take | Mapping[str, Take]) -> Outcome:
+    """Run a set; return what is taken of its sinks, or why it failed.
+
+    Args:
+        run: runs it; returns `compiled` of the outcome.
+        wired: its graph.
+        take: what is taken of the sinks.
     """
     try:
-        with nodes_made() as made:
-            sinks = sinks_of(build(), take)
-        with graph_of(sinks, made) as graph:
-            refuse_iterators(graph)
-            graph.run(**options)
-            compiled = None if graph.has_taken else graph.why_alone
-        taken = {name: cells_of(name, sink, take) for name, sink in sinks.items()}
-        cells = {column: value for each in taken.values() for column, value in each.items()}
-        columns = {name: tuple(each) for name, each in taken.items()}
-        return Outcome(cells, columns, compiled=compiled)
-    except _Refusal as refusal:
-        error = refusal.__cause__
-        assert isinstance(error, Exception)
-        return Outcome(error=error, refused=True)
+        compiled = run()
+        taken = {name: cells_of(name, sink, take) for name, sink in wired.sinks.items()}
     except Exception as error:
+        return _failed(error)
+    cells = {column: value for each in taken.values() for column, value in each.items()}
+    columns = {name: tuple(each) for name, each in taken.items()}
+    return Outcome(cells, columns, compiled=compiled)
+
+
+def _failed(error: Exception) -> Outcome:
+    if not isinstance(error, _Refusal):
         return Outcome(error=error)
+    cause = error.__cause__
+    assert isinstance(cause, Exception)
+    return Outcome(error=cause, refused=True)
 
 
 def sinks_of(given: object, take: Take | Mapping[str, Take]) -> dict[str, Handle]:

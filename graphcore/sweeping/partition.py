@@ -8,9 +8,9 @@ from typing import Any, Unpack
 
 from graphcore.errors import InvalidTypeError, InvalidValueError, shorten
 from graphcore.handle import Handle
-from graphcore.sweeping.job import HistoryOptions, Outcome, check_options, outcome_of
+from graphcore.sweeping.job import Outcome, check_options, outcome_of
 from graphcore.sweeping.progress import Line
-from graphcore.sweeping.sharing import Shared
+from graphcore.sweeping.sharing import HistoryOptions, Shared
 from graphcore.sweeping.sweep import counting, running
 from graphcore.sweeping.table import Table
 from graphcore.tables.arrays import check_stamp
@@ -149,7 +149,7 @@ class _Job:
             if not goes_on():
                 return
             wire = partial(self.build, part.table)
-            yield outcome_of(wire, "columns", self.options, self.shared.graph)
+            yield outcome_of(wire, "columns", self.options, self.shared)
 
 
 def _parts_of(given: Any, by: str, time: str) -> tuple[list[Any], list[_Part]]:

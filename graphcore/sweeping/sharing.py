@@ -7,6 +7,7 @@ nodes, the values in closures, the parameters. A later graph gives its nodes to 
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import TYPE_CHECKING, TypedDict, cast
 
 from graphcore.engine.fused.shapes import Shape
 from graphcore.engine.fused.tier import Fused
@@ -15,9 +16,25 @@ from graphcore.engine.plan import Node, Plan
 from graphcore.engine.run.lifecycle import Tier
 from graphcore.graph import Graph
 from graphcore.handle import Handle
+from graphcore.tiers import TierName, choose_tier
+from graphcore.time import Duration, Time
 from graphcore.view.attached import Views
 
+if TYPE_CHECKING:
+    from graphcore.engine.native.tier import Native  # which needs llvmlite
+
 _MOST_FREE = 32
+
+
+class HistoryOptions(TypedDict, total=False):
+    """The keywords of `Graph.run` that a run over history takes."""
+
+    start: Time | None
+    until: Time | None
+    duration: Duration | None
+    cycles: int | None
+    max_cycles_at_once: int
+    tier: TierName | None
 
 
 class SharedGraph(Graph):
@@ -47,18 +64,26 @@ class SharedGraph(Graph):
             sinks: their sinks, by name.
             made: the nodes that `build` made, in order of construction.
         """
-        if _places(sinks, made) != self._sinks:
-            return False
-        nodes = self._shape.nodes_of(made)
+        nodes = self.nodes_of(sinks, made)
         if nodes is None:
             return False
         self.has_taken = True
         for node in nodes:
             node._in_graph = True
-        self._hold(self._plan.with_nodes(nodes))
+        self.hold(self._plan.with_nodes(nodes))
         return True
 
-    def _hold(self, plan: Plan) -> None:
+    def nodes_of(self, sinks: Mapping[str, Handle], made: Sequence[Node]) -> list[Node] | None:
+        """Return other nodes in the order of the plan, `None` if their shape is another one.
+
+        Args:
+            sinks: their sinks, by name.
+            made: the nodes that `build` made, in order of construction.
+        """
+        return self._shape.nodes_of(made) if _places(sinks, made) == self._sinks else None
+
+    def hold(self, plan: Plan) -> None:
+        """Have the nodes of another plan of this shape, between two runs."""
         self._plan = plan
         self._views = Views(plan)
         for name, tier in [*self._tiers.items()]:
@@ -80,7 +105,7 @@ class SharedGraph(Graph):
             yield
         finally:
             if self._plan is not plan:
-                self._hold(plan)
+                self.hold(plan)
                 self._views = views
 
     def keep_company(self, company: Company | None) -> None:
@@ -90,6 +115,13 @@ class SharedGraph(Graph):
         for tier in self._tiers.values():
             if isinstance(tier, Fused):
                 tier.company = self._company
+
+    def tier_for_more(self, options: HistoryOptions) -> "Native | None":
+        """Return the tier that takes further nodes for runs beside each other, if it does."""
+        if self._shape.has_outside or self.why_alone:
+            return None
+        tier = self._tiers.get(choose_tier(options.get("tier")))
+        return cast("Native", tier) if isinstance(tier, Fused) and tier.takes_more else None
 
     @property
     def why_alone(self) -> str:

@@ -10,9 +10,9 @@ from graphcore.errors import InvalidTypeError, InvalidValueError, shorten
 from graphcore.sweeping.asking import Sampler, Search, Suggest
 from graphcore.sweeping.executors import workers_of
 from graphcore.sweeping.grid import Parameters, check_parameters, sets_of
-from graphcore.sweeping.job import Build, HistoryOptions, Job, Outcome, Take, check_options
+from graphcore.sweeping.job import Build, Job, Outcome, Take, check_options
 from graphcore.sweeping.progress import Line
-from graphcore.sweeping.sharing import Shared
+from graphcore.sweeping.sharing import HistoryOptions, Shared
 from graphcore.sweeping.spreading import Spread
 from graphcore.sweeping.table import Sweep, text_of
 from graphcore.sweeping.worker import Run

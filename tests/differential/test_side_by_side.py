@@ -6,6 +6,7 @@ sweep on the fused tier.
 
 import random
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -58,14 +59,14 @@ def seen(seed: int, times: Any, values: Any, sets: int, tier: Any) -> list[str]:
 def test_sets_side_by_side_give_the_same_as_each_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(company, "FEWEST_EVENTS", 0)
     ran: Counter[bool] = Counter()
-    go = company.Company._go
+    go = company.go
 
-    def counted(self: company.Company) -> None:
-        go(self)
-        made = self._runs[0].prepared.side_by_side
-        ran[len(self._runs) > 1 and made is not None and made.code is not None] += 1
+    def counted(runs: Any) -> None:
+        go(runs)
+        made = runs[0].prepared.side_by_side if runs else None
+        ran[len(runs) > 1 and made is not None and made.code is not None] += 1
 
-    monkeypatch.setattr(company.Company, "_go", counted)
+    monkeypatch.setattr(company, "go", counted)
 
     @settings(max_examples=GRAPHS, suppress_health_check=list(HealthCheck))
     @given(st.integers(0, 1 << 40))
@@ -105,13 +106,13 @@ def test_a_set_that_leaves_the_others_goes_on_alone(
         grown = gc.replay(times, values).map(lambda x: x * factor + (1 << 62))
         return {"last": grown, "most": grown.max()}
 
-    go = company.Company._go
+    go = company.go
 
-    def counted(self: company.Company) -> None:
-        go(self)
-        together.append(sum(run._done > 300 for run in self._runs))
+    def counted(runs: Any) -> None:
+        go(runs)
+        together.append(sum(run._done > 300 for run in runs))
 
-    monkeypatch.setattr(company.Company, "_go", counted)
+    monkeypatch.setattr(company, "go", counted)
     factors = [1, *range(2, left + 1), 1 << 54]
     with at_pace(Pace(8, 50)):
         found = gc.sweep(build, {"factor": factors}, tier="native", progress=False)
@@ -261,3 +262,87 @@ def test_a_copy_of_events_stands_for_those_from_the_same_start_on(start: int) ->
     assert found is not None and alone is not None
     assert (found[0] is copied.times) == (start == 2)
     assert [each.tobytes() for each in found] == [each.tobytes() for each in alone]
+
+
+def test_hooks_and_errors_of_sets_side_by_side_are_those_of_graphs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each set is built, started, closed and stopped once, and each error has its note."""
+    monkeypatch.setattr(company, "FEWEST_EVENTS", 0)
+    calls: list[tuple[str, int]] = []
+    times, values = np.arange(400), np.random.default_rng(1).normal(size=400)
+
+    @gc.node
+    class Hooked(gc.MutableNode[float]):
+        source: gc.Active[float]
+        n: int
+        total: float = gc.state(0.0)
+
+        def start(self, state: gc.GraphState) -> None:
+            calls.append(("start", self.n))
+            self.total = float(self.n)
+            if self.n == 5:
+                raise ValueError("five")
+
+        def cycle(self, state: gc.GraphState) -> bool:
+            self.total += self.source.value
+            self.value = self.total
+            return True
+
+        def close(self, state: gc.GraphState) -> bool:
+            calls.append(("close", self.n))
+            self.value = self.total + 1000
+            return True
+
+        def stop(self, state: gc.GraphState) -> None:
+            calls.append(("stop", self.n))
+
+    def build(n: int) -> dict[str, gc.Handle]:
+        calls.append(("build", n))
+        if n == 7:
+            raise KeyError("seven")
+        hooked = gc.Stream(Hooked(gc.replay(times, values).named("in"), n)).named("hooked")
+        return {"out": hooked.map(lambda x: x * n if n != 9 else 1 / (x * 0)).named("out")}
+
+    def seen(tier: Any) -> tuple[gc.Sweep, list[str], list[tuple[str, int]]]:
+        calls.clear()
+        with at_pace(Pace(8, 100)):
+            found = gc.sweep(build, {"n": range(20)}, tier=tier, progress=False)
+        notes = [getattr(error, "__notes__", None) for error in found.errors]
+        return found, [repr((*row.values(),)) + repr(notes) for row in found], sorted(calls)
+
+    found, *beside = seen("native")
+    assert beside == [*seen("fused")[1:]]
+    assert "16 sets ran side by side" in found.explain()  # one is compiled, and three fail
+
+
+def test_a_set_whose_start_replaces_a_function_runs_alone_with_that_function(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(company, "FEWEST_EVENTS", 0)
+    times, values = np.arange(400), np.random.default_rng(2).normal(size=400)
+
+    @gc.node
+    class Chosen(gc.MutableNode[float]):
+        source: gc.Active[float]
+        n: int
+        change: Callable[[float], float]
+
+        def start(self, state: gc.GraphState) -> None:
+            if self.n == 12:
+                self.change = lambda x: x - 100
+
+        def cycle(self, state: gc.GraphState) -> bool:
+            self.value = self.change(self.source.value)
+            return True
+
+    def build(n: int) -> dict[str, gc.Handle]:
+        return {"out": gc.Stream(Chosen(gc.replay(times, values), n, lambda x: x * n)).sum()}
+
+    with at_pace(Pace(8, 100)):
+        found, alone = (
+            gc.sweep(build, {"n": range(20)}, tier=tier, progress=False)
+            for tier in ("native", "fused")
+        )
+    assert found.columns["out"] == alone.columns["out"]
+    assert "side by side" in found.explain()

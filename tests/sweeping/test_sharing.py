@@ -285,7 +285,7 @@ def test_a_node_from_outside_of_build_is_not_taken_for_another() -> None:
 def test_sets_are_freed_as_they_end_without_the_collector(
     tier: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """But for the first, which was compiled, and the last ones that ran."""
+    """But for the first, which was compiled, and the last ones: of graphs, and side by side."""
     monkeypatch.setattr(company, "FEWEST_EVENTS", 0)
     made: list[weakref.ref[Any]] = []
 
@@ -302,4 +302,4 @@ def test_sets_are_freed_as_they_end_without_the_collector(
     finally:
         collector.enable()
     assert table.errors == [None] * 28
-    assert len(alive) <= 3, alive
+    assert len(alive) <= 4, alive

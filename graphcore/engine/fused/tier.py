@@ -8,13 +8,22 @@ from graphcore.engine.fused.analysis.drivers import DriverName, choose
 from graphcore.engine.fused.backend.live import attributes_of
 from graphcore.engine.fused.backend.program import Program
 from graphcore.engine.fused.frontend.capture import Frontend
+from graphcore.engine.fused.frontend.subset import is_ours
 from graphcore.engine.fused.ir import NodeIR
 from graphcore.engine.fused.pipeline import compile_for, read
-from graphcore.engine.plan import Plan
+from graphcore.engine.plan import Node, Plan
 from graphcore.engine.run.seen import Seen, seen_of
 from graphcore.engine.run.session import Session
 from graphcore.state import RunMode
 from graphcore.subgraph import ABSENT
+
+# A node's attributes, the name of one on which the text of the function depends, and its value.
+Fixed = tuple[dict[str, Any], str, object]
+
+
+def are_the_same(fixed: Iterable[Fixed]) -> bool:
+    """Return whether the attributes still have these values."""
+    return all(own.get(name, ABSENT) is given for own, name, given in fixed)
 
 
 class Fused:
@@ -42,13 +51,17 @@ class Fused:
         self._alone: tuple[Frontend, str] | None = None
         self._fixed: tuple[Frontend, list[tuple[int, list[str]]]] | None = None
         self._chosen: tuple[Frontend, DriverName] | None = None
-        # Of nodes that were taken, what the text of the function depends on.
-        self._taken: list[tuple[dict[str, Any], str, object]] = []
+        self._taken: list[Fixed] = []  # of nodes that were taken
         self.running: Program | None = None
 
     def prepare(self, mode: RunMode, watched: bool) -> None:
         """Compile the program that such a run needs."""
         self._program(self._driver_for(mode, watched))
+
+    @property
+    def takes_more(self) -> bool:
+        """Whether further graphs of this shape may run beside each other; see the native tier."""
+        return False
 
     @property
     def why_alone(self) -> str:
@@ -75,15 +88,33 @@ class Fused:
     def take(self, plan: Plan) -> None:
         """Take the nodes of another graph of this shape, between two runs."""
         self._plan = plan
-        frontend, nodes = self._frontend(), plan.nodes
+        self._taken = self.fixed_of(plan.nodes)
+
+    def fixed_of(self, nodes: Sequence[Node], which: Container[int] | None = None) -> "list[Fixed]":
+        """Return on which objects the text of the function depends.
+
+        Args:
+            nodes: the nodes of a graph of this shape.
+            which: the indices of those that are looked at; `None` for all.
+        """
+        frontend = self._frontend()
         if self._fixed is None or self._fixed[0] is not frontend:
             self._fixed = frontend, [(each.index, each.fixed) for each in frontend.nodes]
-        self._taken = [
+        return [
             (own, name, own.get(name, ABSENT))
             for index, names in self._fixed[1]
+            if which is None or index in which
             for own in [attributes_of(nodes[index])]
             for name in names
         ]
+
+    def started_by_users(self) -> frozenset[int]:
+        """Return the nodes whose `start` is not graphcore's own, so that it may do anything."""
+        return frozenset(
+            index
+            for index, node in enumerate(self._plan.nodes)
+            if "start" in attributes_of(node) or not is_ours(type(node).start.__globals__)
+        )
 
     def run(self, session: Session) -> None:
         """Run the plan until the session is over."""
@@ -93,7 +124,7 @@ class Fused:
     def _run(self, session: Session) -> None:
         program = self._program(self._driver(session))
         if lacking := program.without_state():
-            self._read_anew(lacking)
+            self.read_anew(lacking)
             program = self._program(self._driver(session))
         self.running = program
         try:
@@ -103,13 +134,17 @@ class Fused:
 
     def _look_anew(self) -> None:
         """Read the nodes again if a `start` has replaced a function or an upstream of one."""
-        is_as_taken = all(own.get(name, ABSENT) is given for own, name, given in self._taken)
-        if not (is_as_taken and self._frontend().guards.hold()):
-            self._read_anew({})
+        if not (are_the_same(self._taken) and self._frontend().guards.hold()):
+            self.read_anew()
 
-    def _read_anew(self, to_call: Mapping[int, str]) -> None:
+    def read_anew(self, to_call: Mapping[int, str] | None = None) -> None:
+        """Read the nodes again before the next run, because one of them is not as it was.
+
+        Args:
+            to_call: why nodes have to be called, by their indices.
+        """
         self._taken, self._has_changed = [], True
-        self._to_call |= to_call
+        self._to_call |= to_call or {}
         self._read = None
         self._programs.clear()
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from graphcore.engine.native.feed import Copied
     from graphcore.engine.native.run import Machine, Run
 
+MOST = LANES  # runs side by side
 FEWEST_EVENTS = 10_000_000  # of all sets: making the kernel takes as long as it saves on these
 
 
@@ -66,7 +67,7 @@ class Company:
         self._asked = 0  # how many others have been asked for
         self._has_gone = False
         # By the ids of plans: none is made once the runs have gone, before which they hold theirs.
-        self._common: dict[int, tuple[str, ...]] = {}
+        self._common: dict[int, tuple[str, ...] | None] = {}
 
     def common_of(self, plan: Plan) -> tuple[str, ...] | None:
         """Return the nodes that ran once for all, if the run of a plan ran beside others."""
@@ -97,51 +98,57 @@ class Company:
                 break
         if not self._has_gone:
             self._has_gone = True
-            self._go()
+            go(self._runs)
+            self._common = {id(run.plan): run.common for run in self._runs}
             self._runs.clear()  # because they refer to it
 
-    def _go(self) -> None:
-        runs = self._runs
-        if len(runs) < 2:
+
+def go(runs: "Sequence[Run]") -> None:
+    """Run the cycles of some runs side by side, as far as they can.
+
+    Args:
+        runs: at most as many as a kernel has lanes, each of which stands beside the first.
+    """
+    if len(runs) < 2:
+        return
+    first = runs[0]
+    for run in runs[1:]:
+        # A run that joined later may have had more room, and only the first was given as much.
+        run.machine.memory.is_shaped_as(first.machine.memory)
+    side_by_side = _made(runs)
+    if side_by_side.code is None:
+        return
+    spare: Memory | None = None
+    while len(runs) > 1 and not any(run.is_interrupted for run in runs):
+        wanted = min(run.left for run in runs)
+        if wanted <= 0:
             return
-        first = runs[0]
-        for run in runs[1:]:
-            # A run that joined later may have had more room, and only the first was given as much.
-            run.machine.memory.is_shaped_as(first.machine.memory)
-        side_by_side = _made(runs)
-        if side_by_side.code is None:
-            return
-        spare: Memory | None = None
-        while len(runs) > 1 and not any(run.is_interrupted for run in runs):
-            wanted = min(run.left for run in runs)
-            if wanted <= 0:
-                return
-            memories = [run.begin() for run in runs]
-            addresses = [each.address for each in memories]
-            if len(runs) < LANES:
-                # In the other lanes the first run runs again, in memory that is thrown away.
-                spare = spare or first.machine.another().memory
-                spare.become(memories[0])
-                runs[0].begin(spare)
-                addresses += [spare.address] * (LANES - len(runs))
-            rows = memories[0].rows(LANES)
-            given = array("q", addresses + [each.buffer_info()[0] for each in rows])
-            marks = array("q", [0])
-            began = perf_counter_ns()
-            ran: int = side_by_side.code.run(
-                given.buffer_info()[0], min(wanted, first.size), marks.buffer_info()[0]
-            )
-            if memories[0].is_clean:
-                first.adapt(perf_counter_ns() - began, ran)
-                for run in runs:
-                    run.count_in(ran)
-                    self._common[id(run.plan)] = side_by_side.common
-                continue
-            reason = memories[0].reason
-            for each in memories:
-                each.restore()
-            if not all([each.makes_room(reason) for each in memories]):
-                runs = [run for lane, run in enumerate(runs) if not marks[0] >> lane & 1]
+        memories = [run.begin() for run in runs]
+        addresses = [each.address for each in memories]
+        if len(runs) < LANES:
+            # In the other lanes the first run runs again, in memory that is thrown away.
+            spare = spare or first.machine.another().memory
+            spare.become(memories[0])
+            runs[0].begin(spare)
+            addresses += [spare.address] * (LANES - len(runs))
+        rows = memories[0].rows(LANES)
+        given = array("q", addresses + [each.buffer_info()[0] for each in rows])
+        marks = array("q", [0])
+        began = perf_counter_ns()
+        ran: int = side_by_side.code.run(
+            given.buffer_info()[0], min(wanted, first.size), marks.buffer_info()[0]
+        )
+        if memories[0].is_clean:
+            first.adapt(perf_counter_ns() - began, ran)
+            for run in runs:
+                run.count_in(ran)
+                run.common = side_by_side.common
+            continue
+        reason = memories[0].reason
+        for each in memories:
+            each.restore()
+        if not all([each.makes_room(reason) for each in memories]):
+            runs = [run for lane, run in enumerate(runs) if not marks[0] >> lane & 1]
 
 
 def _made(runs: "Sequence[Run]") -> SideBySide:

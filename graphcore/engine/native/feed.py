@@ -49,11 +49,13 @@ class Copied(NamedTuple):
         columns: the events; none of them counts as given out.
         data: the bytes of the times, and of each part of the values.
         events: the same for `Source.columns`, if the source has arrays.
+        start: engine time at which the run with these events started, ns.
     """
 
     columns: Columns
     data: tuple[bytes, ...]
     events: CopiedEvents | None
+    start: int
 
 
 class _Failure:
@@ -111,7 +113,7 @@ class Incoming:
         self._most = most
         self._arrays: Columns | None = None  # of all events that are here
         self._shape = Shape((Kind.OTHER,))
-        self._time_before = start
+        self._start = self._time_before = start
         self.times: Any = []
         self.values: Any = []
         self.place = 0
@@ -218,7 +220,7 @@ class Incoming:
             self._arrays = Columns(shape, _address(times), (_address(values),), length, held)
             events = CopiedEvents(times, values, (data[0], data[1]))
         # Arrays that were made of a list are private already.
-        return Copied(self._arrays, data, events)
+        return Copied(self._arrays, data, events, self._start)
 
     def shares(self, copied: Copied) -> bool:
         """Go on with another run's copy if it has the same events, bit for bit.
@@ -247,6 +249,24 @@ class Incoming:
             numpy.frombuffer(each, of.dtype)
             for each, of in zip(data, (self.times, self.values), strict=True)
         )
+
+
+class Repeated(Incoming):
+    """The events of a source that has those of a copy.
+
+    Args:
+        copied: the copy.
+    """
+
+    def __init__(self, copied: Copied) -> None:
+        assert copied.events is not None
+        self.times, self.values = copied.events.times, copied.events.values
+        self.place = self.dropped = 0
+        self.last = int(self.times[-1])
+        self.is_over = self.is_lasting = True
+        self.error = None
+        self._arrays = copied.columns
+        self._start = self._time_before = copied.start
 
 
 def _parts_of(
@@ -311,32 +331,25 @@ class Feed:
     """The events of one run.
 
     Args:
-        sources: the recorded sources, in the order of R2.
-        woken: the nodes that start cycles by their bits; the first are those of the sources.
+        incoming: the events of each recorded source, in the order of R2.
+        woken: the nodes that start cycles by their bits; the first are the sources.
         lone: whether the events of the only source start all cycles.
         session: the run.
-        most: about how many events of a source are read at once.
-        categories: the numbers of strings and members of enums.
-        copied: a copy of the events of another run, which may be the same.
 
     Attributes:
-        incoming: the events of each source.
+        incoming: the argument.
         lone: the argument.
         until: the time before which cycles may run.
     """
 
     def __init__(
         self,
-        sources: Sequence[Source[Any]],
+        incoming: Sequence[Incoming],
         woken: Sequence[int],
         lone: bool,
         session: Session,
-        most: int,
-        categories: Categories,
-        copied: Copied | None = None,
     ) -> None:
-        start = session.start_time
-        self.incoming = [Incoming(each, start, most, categories, copied) for each in sources]
+        self.incoming = incoming
         self.lone = lone
         self.until = -NEVER
         self._bits = {index: 1 << bit for bit, index in enumerate(woken)}

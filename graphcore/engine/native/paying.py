@@ -6,7 +6,7 @@ and a cycle takes 70 to 500 ns less, where the events come in arrays. For events
 them into arrays costs 100 ns a cycle, which is what machine code saves on a small graph.
 """
 
-from graphcore.engine.native.run import Prepared
+from graphcore.engine.native.run import Prepared, Run
 from graphcore.engine.native.tier import Native
 from graphcore.engine.run.session import Session
 from graphcore.node import Source
@@ -25,12 +25,17 @@ class Auto(Native):
 
     _left_most = False  # whether a run left most of its cycles for Python
 
-    def run(self, session: Session) -> None:
-        """Run the plan until the session is over."""
-        super().run(session)
-        told = self._told
-        if told is not None and (told.left or told.why) and told.all > 2 * told.cycles:
+    def go_on(self, run: Run) -> None:
+        """Run the cycles of a run."""
+        super().go_on(run)
+        told = run.told
+        if (told.left or told.why) and told.all > 2 * told.cycles:
             self._left_most = True
+
+    @property
+    def takes_more(self) -> bool:
+        """Whether further graphs of this shape may run beside each other, by `beside`."""
+        return super().takes_more and not self._left_most
 
     def _prepare(self, session: Session) -> Prepared | str:
         if session.run_mode is RunMode.REALTIME or session.watched:

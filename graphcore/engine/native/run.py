@@ -6,11 +6,11 @@ Python runs ever longer stretches, up to the rest of the run.
 """
 
 from collections import Counter
-from collections.abc import MutableMapping, Sequence, Set
+from collections.abc import Callable, MutableMapping, Sequence, Set
 from copy import copy
 from dataclasses import dataclass, field
 from time import perf_counter_ns
-from typing import Any
+from typing import Any, TypeVar
 
 from graphcore.engine.fused.backend.emit import Entry
 from graphcore.engine.native import kept
@@ -32,6 +32,7 @@ from graphcore.engine.native.warning import warn_once
 from graphcore.engine.plan import Plan
 from graphcore.engine.run.session import Session
 
+T = TypeVar("T")
 Shapes = tuple[Shape, ...]
 
 _MOST_TRANSLATIONS = 20
@@ -152,6 +153,7 @@ class Run:
         is_first: whether no run of this graph has had a kernel before: it runs longer in Python.
         size: of how many cycles the next call of the kernel is at most.
         told: what `explain` tells of it.
+        common: the nodes that ran once for it and those beside it; `None` if it ran alone.
     """
 
     def __init__(
@@ -166,6 +168,7 @@ class Run:
         self.prepared = prepared
         self._company = company
         self._own: Machine | None = None  # a kernel that it has put aside
+        self._has_waited = False
         self._session = session
         self._feed = feed
         self._handover = handover
@@ -185,15 +188,37 @@ class Run:
         self._keys = -1  # how many keys the kernel held at the last trap
         self._translations = 0
         self.told = Told()
+        self.common: tuple[str, ...] | None = None
+
+    @property
+    def has_state(self) -> bool:
+        """Whether each node has the attributes that the fused function reads."""
+        return not self.prepared.stretches[Entry.START].without_state()
+
+    def warm_up(self) -> bool:
+        """Run the first cycles in Python, and have a kernel of its own hold the state.
+
+        Returns:
+            Whether it does. If not, the run cannot stand beside others; `run` goes on with either.
+        """
+        self._has_waited = True
+        return self._answering_for_state(self._to_kernel)
 
     def run(self) -> None:
-        """Run all cycles."""
+        """Run all cycles, or all that are left."""
+        if self._has_waited:
+            self._take_stretches()
+        self._answering_for_state(self._to_end)
+        self._give_back()
+        self.prepared.size = self.size
+        if self._own is not None:
+            self.prepared.spare.append(self._own)
+        self._session.end_at(self._feed.following)
+
+    def _answering_for_state(self, cycles: Callable[[], T]) -> T:
+        """Run cycles; if something is raised, give the nodes their state first."""
         try:
-            while self._feed.advance(self._done):
-                if not self._chunk():
-                    break
-            if self._variables is None:
-                self._in_python(())
+            return cycles()
         except NotBegunError as error:
             self._give_back()
             cause = error.__cause__
@@ -203,11 +228,28 @@ class Run:
             if self._is_left_open():
                 self._give_back()
             raise
-        self._give_back()
-        self.prepared.size = self.size
-        if self._own is not None:
-            self.prepared.spare.append(self._own)
-        self._session.end_at(self._feed.following)
+
+    def _to_end(self) -> None:
+        while self._feed.advance(self._done):
+            if not self._chunk():
+                break
+        if self._variables is None:
+            self._in_python(())
+
+    def _to_kernel(self) -> bool:
+        feed, session = self._feed, self._session
+        while self._left < _FOR_EVER and feed.advance(self._done):
+            wanted = self._left
+            ran = self._in_python(feed.cycles(self._done, wanted))
+            self._left -= ran
+            columns = feed.columns()
+            if ran < wanted or session.interrupted or columns is None:
+                return False
+            shapes = tuple(each.shape for each in columns)
+            if self._enter(shapes):
+                self._own = self.prepared.put_aside(shapes)
+                return True
+        return False
 
     def _is_left_open(self) -> bool:
         """Return whether Ctrl-C came outside of the fused function, so the state is still here."""
@@ -525,11 +567,16 @@ class Run:
         try:
             company.join(self)
         finally:
-            # In the meantime it served other runs; the one that begins a run is no longer needed.
-            stretch = self.prepared.stretches[Entry.VARIABLES]
-            stretch.take(self._session.plan)
-            stretch.feed_to(self._feed)
-            stretch.returned = {}
+            self._take_stretches()
+
+    def _take_stretches(self) -> None:
+        """Take the fused function back, which in the meantime has served other runs."""
+        for entry, stretch in self.prepared.stretches.items():
+            # One of them only begins a run.
+            if entry is Entry.VARIABLES or self._variables is None:
+                stretch.take(self._session.plan)
+                stretch.feed_to(self._feed)
+                stretch.returned = {}
 
 
 def _variable(slot: str) -> str:

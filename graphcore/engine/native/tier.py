@@ -20,7 +20,7 @@ from graphcore.engine.fused.frontend.capture import Frontend
 from graphcore.engine.fused.ir import NodeIR
 from graphcore.engine.fused.tier import Fused
 from graphcore.engine.native.drivers import FeedDriver, MergedFeedDriver
-from graphcore.engine.native.feed import Feed
+from graphcore.engine.native.feed import Copied, Feed, Incoming, Repeated
 from graphcore.engine.native.frontend.translation import Loop, Text
 from graphcore.engine.native.frontend.values import Alarms
 from graphcore.engine.native.handover import Handover
@@ -62,7 +62,7 @@ class Native(Fused):
             begun = prepared.stretches[Entry.START]
             begun.take(self._plan)
             if lacking := begun.without_state():
-                self._read_anew(lacking)
+                self.read_anew(lacking)
                 prepared = self._prepare(session)
         if isinstance(prepared, str):
             self._told = Told(why=prepared)
@@ -73,25 +73,60 @@ class Native(Fused):
         recorded = MergedFeedDriver.replaces(nodes)
         sources = [self._plan.nodes[index] for index in woken if index in recorded]
         session.schedule.drop(recorded.__contains__)
-        feed = Feed(
-            cast(list[Source[Any]], sources),
-            woken,
-            prepared.lone,
-            session,
-            PACE.chunk,
-            prepared.categories,
-            None if self.company is None else self.company.copied,
-        )
+        copied = None if self.company is None else self.company.copied
+        incoming = [
+            Incoming(source, session.start_time, PACE.chunk, prepared.categories, copied)
+            for source in cast(list[Source[Any]], sources)
+        ]
+        feed = Feed(incoming, woken, prepared.lone, session)
         handover = Handover(session, woken, len(sources))
-        run = Run(prepared, session, feed, handover, PACE, self.company)
+        self.go_on(Run(prepared, session, feed, handover, PACE, self.company))
+
+    def go_on(self, run: Run) -> None:
+        """Run the cycles of a run."""
         self._told = run.told
         try:
             run.run()
         finally:
+            prepared = run.prepared
             for machine in prepared.machines.values():
                 machine.memory.end()
             for stretch in prepared.stretches.values():
                 stretch.end()
+
+    # Runs of graphs of this shape that stand beside others
+
+    @property
+    def takes_more(self) -> bool:
+        """Whether further graphs of this shape may run beside each other, by `beside`."""
+        if self._prepared is None or self._has_changed:
+            return False
+        frontend, prepared = self._prepared
+        made = prepared.side_by_side if isinstance(prepared, Prepared) else None
+        return (
+            made is not None
+            and made.code is not None
+            and frontend is self._read
+            and frontend.guards.hold()
+        )
+
+    @property
+    def starter(self) -> int:
+        """The index of the source that starts all cycles."""
+        return MergedFeedDriver.order(self._frontend().nodes)[0]
+
+    def beside(self, session: Session, copied: Copied) -> Run:
+        """Return a run of another graph of this shape, whose source has the events of a copy.
+
+        Args:
+            session: the run.
+            copied: the copy.
+        """
+        assert self._prepared is not None
+        prepared, woken = self._prepared[1], MergedFeedDriver.order(self._frontend().nodes)
+        assert isinstance(prepared, Prepared)
+        feed = Feed([Repeated(copied)], woken, True, session)
+        return Run(prepared, session, feed, Handover(session, woken, 1), PACE)
 
     def look(self, session: Session, indices: Iterable[int]) -> Seen:
         """Look at the run between two cycles; machine code answers between two chunks."""

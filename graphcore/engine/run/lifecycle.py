@@ -4,7 +4,7 @@ import asyncio
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
@@ -26,14 +26,18 @@ from graphcore.state import EndedBy, RunMode
 T = TypeVar("T")
 
 
-class Tier(Protocol):
+class Runs(Protocol):
+    """What runs the cycles of a plan."""
+
+    def run(self, session: Session) -> None:
+        """Run the plan's nodes cycle by cycle until the session is over."""
+
+
+class Tier(Runs, Protocol):
     """A way of running a plan."""
 
     def prepare(self, mode: RunMode, watched: bool) -> None:
         """Prepare a run, before its time begins; `watched` is as `Session.watched`."""
-
-    def run(self, session: Session) -> None:
-        """Run the plan's nodes cycle by cycle until the session is over."""
 
     def look(self, session: Session, indices: Iterable[int]) -> Seen:
         """Look at the run between two cycles, in the graph's thread, or while no cycles run."""
@@ -126,7 +130,13 @@ if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
     os.register_at_fork(after_in_child=_forget_claims)
 
 
-def execute(plan: Plan, session: Session, tier: Tier, ready: threading.Event) -> None:
+def execute(
+    plan: Plan,
+    session: Session,
+    tier: "Runs",
+    ready: threading.Event,
+    started: "Started | None" = None,
+) -> None:
     """Start the nodes in order, run the tier, close, and stop all whose `start` was called.
 
     Args:
@@ -134,21 +144,19 @@ def execute(plan: Plan, session: Session, tier: Tier, ready: threading.Event) ->
         session: the run.
         tier: how to run it.
         ready: set once all nodes have started.
+        started: what `begin` has started, if it was called before; if it failed, `tier` raises why.
 
     Raises:
         BaseException: a lone error itself; several as a group, the first to happen first.
     """
     errors: list[BaseException] = []
-    started = Started()
+    is_begun = started is not None
+    started = started or Started()
     realtime = session.run_mode is RunMode.REALTIME
     with ending_by_signal(session) if realtime else nullcontext():
         try:
-            # A live run may wait in `start` for others, while the whole process makes garbage.
-            with nullcontext() if realtime else without_collections():
-                start_nodes(plan, session, started)
-            ready.set()
-            session.begin_answering()
-            started.all = True
+            if not is_begun:
+                begin(plan, session, ready, started)
             tier.run(session)
         except BaseException as error:  # raised again below, once the nodes are stopped
             errors.append(error)
@@ -186,10 +194,35 @@ def execute(plan: Plan, session: Session, tier: Tier, ready: threading.Event) ->
 
 @dataclass(slots=True)
 class Started:
-    """How many nodes have to be stopped, and whether that is all of them."""
+    """How many nodes have to be stopped, and whether that is all of them.
+
+    Attributes:
+        count: the number.
+        all: whether all nodes have started.
+        without: the indices of nodes that are neither started nor stopped.
+    """
 
     count: int = 0
     all: bool = False
+    without: Container[int] = ()
+
+
+def begin(plan: Plan, session: Session, ready: threading.Event, started: Started) -> None:
+    """Start the nodes in order.
+
+    Args:
+        plan: what is run.
+        session: the run.
+        ready: set once all nodes have started.
+        started: where it is kept what has started, for `execute`.
+    """
+    # A live run may wait in `start` for others, while the whole process makes garbage.
+    realtime = session.run_mode is RunMode.REALTIME
+    with nullcontext() if realtime else without_collections():
+        start_nodes(plan, session, started)
+    ready.set()
+    session.begin_answering()
+    started.all = True
 
 
 # These two loops have functions of their own: in CPython 3.13 a `try` around a loop in the same
@@ -203,7 +236,8 @@ def start_nodes(plan: Plan, session: RunningSession, started: Started) -> None:
         try:
             node.reset()
             started.count += 1
-            if getattr(node.start, "__func__", None) is not empty:
+            is_empty = getattr(node.start, "__func__", None) is empty
+            if not (is_empty or index in started.without):
                 node.start(session.states[index])
         except Exception as error:
             # They have not ticked with what they set in `start` (R5), and never will.
@@ -221,5 +255,5 @@ def stop_nodes(plan: Plan, session: RunningSession, started: Started) -> None:
         is_empty = getattr(stop, "__func__", None) is empty
         # Between this line and the call there is no point at which Ctrl-C could break in.
         started.count = index
-        if not is_empty:
+        if not (is_empty or index in started.without):
             stop(session.states[index])
