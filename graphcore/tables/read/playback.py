@@ -42,13 +42,15 @@ def make_from_table(table: Any, wanted: Wanted, delivery: str, speed: float) -> 
     check_speed(speed)
     tables_module("pyarrow")
     is_reader = hasattr(table, "read_next_batch")
+    once = is_reader or not hasattr(table, "shape")
+    are_numbers = False
     if is_reader:
         _check_schema(table.schema, wanted)
     elif type(table).__module__.partition(".")[0] in _IN_MEMORY or not hasattr(
         table, "__arrow_c_stream__"
     ):  # opening any other may run a query
         with opened_table(table) as opened:
-            _check_schema(opened.schema, wanted)
+            are_numbers = _check_schema(opened.schema, wanted)
 
     def open_one(_: str) -> Any:
         return opened_table(table)
@@ -56,7 +58,12 @@ def make_from_table(table: Any, wanted: Wanted, delivery: str, speed: float) -> 
     def events(_: int) -> Any:
         return side_by_side(_alone(_chunks("the table", wanted, open_one)))
 
-    return Replay(events, is_reader or not hasattr(table, "shape"), True, policy, speed)
+    source = Replay[Any](events, once, True, policy, speed)
+    if are_numbers and not once and policy is Delivery.EACH:
+        source.keep_arrays(
+            lambda _: _arrays("the table", wanted, open_one), lambda: int(table.shape[0])
+        )
+    return source
 
 
 def make_read_parquet(path: str, wanted: Wanted, delivery: str, speed: float) -> Replay[Any]:
@@ -139,8 +146,9 @@ def _checked(wanted: Wanted, delivery: str) -> Delivery:
     return policy
 
 
-def _check_schema(schema: Any, wanted: Wanted) -> None:
-    Rows(schema, wanted, "the table")
+def _check_schema(schema: Any, wanted: Wanted) -> bool:
+    """Check what is wanted of a table; return whether arrays of numpy hold its values."""
+    return Rows(schema, wanted, "the table").are_numbers
 
 
 def _of_files(

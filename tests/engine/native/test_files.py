@@ -1,4 +1,4 @@
-"""Parquet files in machine code: read column by column, with the events and errors of rows."""
+"""Files and tables in machine code: read column by column, with the events and errors of rows."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -43,11 +43,15 @@ def both(path: Path, at: Any, values: Any, **options: Any) -> tuple[str, list[An
     What a run raises ends the ticks, as text.
     """
     parquet.write_table(pa.table({"at": at, "price": values}), path / "trades.parquet")
+    name = str(path / "trades.parquet")
+    return on_both(lambda: gc.read_parquet(name, time="at", value="price"), **options)
+
+
+def on_both(wire: Callable[[], gc.Stream[Any]], **options: Any) -> tuple[str, list[Any]]:
+    """Run over a stream on the fused and on the native tier; see `both`."""
     ticks: list[list[Any]] = []
     for tier in ("fused", "native"):
-        price: gc.Stream[Any] = gc.read_parquet(
-            str(path / "trades.parquet"), time="at", value="price"
-        )
+        price = wire()
         out = price.map(lambda x: x if x is None else x * 2).collect()
         graph = gc.Graph(out)
         raised = ""
@@ -150,3 +154,32 @@ def test_the_tier_is_chosen_by_the_rows_of_a_file(
     assert told("name") == "fused: no source has its events in arrays"
     monkeypatch.setattr(paying, "FEWEST_AGAIN", COUNT + 1)
     assert told("price") == "fused: machine code pays from 901 events on, and here are 900"
+
+
+@pytest.mark.parametrize("library", ["pyarrow", "pandas", "polars"])
+def test_columns_of_tables_are_read_as_arrays(
+    library: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feed, "column_of", refuse)
+    columns = {"at": times(), "price": prices(), "name": ["A"] * COUNT}
+    module = pytest.importorskip(library)
+    table = pa.table(columns) if library == "pyarrow" else module.DataFrame(columns)
+    told, _ = on_both(lambda: gc.from_table(table, time="at", value="price"))
+    assert told.startswith("native: 897 of 900")
+
+
+@pytest.mark.parametrize("delivery", ["each", "latest"])
+def test_a_column_of_a_table_with_missing_values_is_read_as_rows(delivery: Any) -> None:
+    values = [*prices().tolist(), None]
+    table = pa.table({"at": [*times(), 10**6], "price": values})
+    _, ticks = on_both(lambda: gc.from_table(table, time="at", value="price", delivery=delivery))
+    assert ticks[-2] == (10**6, type(None), None)
+
+
+def test_the_tier_is_chosen_by_the_rows_of_a_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("FEWEST_EVENTS", "FEWEST_AGAIN"):
+        monkeypatch.setattr(paying, name, COUNT)
+    table = pa.table({"at": times(), "price": prices()})
+    graph = gc.Graph(gc.from_table(table, time="at", value="price").count())
+    graph.run(tier="auto")
+    assert graph.explain("auto").startswith("native: 897 of 900 cycles")
