@@ -15,6 +15,7 @@ import graphcore as gc
 # that is traced is interpreted and logs it, which looks like a second failure.
 settings.register_profile(
     "default",
+    max_examples=50,
     deadline=None,
     derandomize="CI" in os.environ,
     phases=[phase for phase in Phase if phase is not Phase.explain],

@@ -26,7 +26,7 @@ SOUND = Outcome(
 
 @pytest.mark.zmq
 @pytest.mark.timeout(500)
-@pytest.mark.parametrize("receive", ["thread", "inline"])
+@pytest.mark.parametrize("receive", ["thread", pytest.param("inline", marks=pytest.mark.thorough)])
 def test_at_20_000_values_a_second_nothing_is_lost_and_memory_is_flat(receive: str) -> None:
     amount = ["--seconds", "30", "--rate", "20000"]
     done = subprocess.run(

@@ -21,7 +21,7 @@ pytest.importorskip("llvmlite")
 from graphcore.engine.native import tier as native_tier
 from graphcore.engine.native.run import Pace
 
-GRAPHS = 20_000 if THOROUGH else 35
+GRAPHS = 20_000 if THOROUGH else 25
 
 
 @pytest.mark.hypothesis

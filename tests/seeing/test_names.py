@@ -1,6 +1,8 @@
 """A node has one name, in errors, `explain()`, `fused_source()` and drawings."""
 
+import itertools
 import re
+import sys
 
 import pytest
 
@@ -65,7 +67,11 @@ def test_a_key_whose_sub_graph_is_wired_otherwise_has_names_of_its_own(
     assert f"in {drawn} (Map)" not in caught.value.__notes__[0]
 
 
-def test_a_number_that_another_node_has_by_default_is_left_to_it() -> None:
+def test_a_number_that_another_node_has_by_default_is_left_to_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Else there would be as many namesakes as earlier tests have made nodes.
+    monkeypatch.setattr(sys.modules["graphcore.node"], "_serials", itertools.count(1))
     start = gc.from_iterable([1])
     first = start.map(str)
     operator, _, serial = first.node.name.rpartition("_")

@@ -335,7 +335,7 @@ def test_numbers_of_numpy_come_back_as_python_numbers() -> None:
         ([datetime(2024, 1, 1), NOON], Any, "column of naive datetime cannot hold"),
         ([NOON, datetime(2024, 1, 1)], Any, "a column has one of the two kinds"),
         ([NOON, pd.NaT], Any, "column of aware datetime cannot hold NaT, a value of type NaTType"),
-        ([np.datetime64("NaT")], Any, "column of aware datetime cannot hold np.datetime64('NaT'"),
+        ([np.datetime64("NaT", "ns")], Any, "of aware datetime cannot hold np.datetime64('NaT'"),
         ([np.datetime64(1, "ns")], Any, "cannot hold np.datetime64('1970"),
         ([NOON.date(), NOON], Any, "column of date cannot hold datetime"),
         ([timedelta.max], Any, "column of timedelta cannot hold"),

@@ -27,7 +27,7 @@ FRAMES = [
     for frame in sound_frames(payload, bare=codec in BARE)
 ]
 BATCH = 20
-FUZZING = 60 if "CI" in os.environ else 10  # s
+FUZZING = 30 if "CI" in os.environ else 10  # s
 # Together ten thousand frames. Hypothesis chooses the seeds, and tries a failing seed again first.
 many = settings(max_examples=250)
 seeds = st.integers(0, 2**32 - 1).map(Random)
