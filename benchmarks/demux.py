@@ -34,9 +34,10 @@ def figures(measured: Measured) -> list[Figure]:
                 _work(_MANY),
                 peer,
                 2.0,
-                "the fused tier keeps some 20 variables for each key, such as the value of each "
-                "node and the cycle in which it last ticked, and checks whether a value is a "
-                "number or an array; the hand-written loop keeps three",
+                "a value above the limit reads 17 variables of its key and writes 14, such as each "
+                "node's value and the cycle in which it last ticked, and is tested for being an "
+                "array or missing; the hand-written loop keeps three. About a fifth of the time "
+                "begins and ends the run of 10,000 nodes",
             )
             for peer in KINDS
         ],

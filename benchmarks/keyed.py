@@ -2,8 +2,8 @@
 
 Each key has a sub-graph: its values' exponential mean, and whether that is above a threshold. The
 hand-written loops are those of `demux`, and csp has a dynamic basket. All costs are CPU time, which
-other processes disturb less. That of a value leaves out the births of the keys: it is that of the
-second half of a run in which every key comes in the first.
+other processes disturb less. That of a value leaves out the births of the keys: every key comes in
+the first part of a run, and the cost is that of a value after it.
 """
 
 import gc as collector
@@ -30,8 +30,27 @@ _KEYS_OF_CSP = 1_000
 _AT_MOST = {1: 1.6, 1_000: 1.6, 100_000: 2.0}
 _BIRTHS = 20_000
 _ROUNDS = 3
+_AGAIN = 8
 _THRESHOLD = 0.5
 _WORK = "group_by"
+
+# Why the targets are out of reach, as measured by taking lines out of the function's text, and by
+# loops written by hand.
+_FEW = (
+    "without the session's time and cycle, alarms, limits and interrupts, the dict of each tick, "
+    "the tests of `count`, and the mean's own count and test for arrays, the loop still takes 2.4 "
+    "times what the peer needs: it numbers and times the values, finds the key, resumes its "
+    "generator, and computes the mean and the filter"
+)
+_MANY = (
+    "a key's generator is an object of 480 bytes, which is rarely in the processor's cache; a loop "
+    "with the state of a key in an object with slots takes 1.7 times what the peer needs, but is "
+    "slower with one key"
+)
+_CSP = (
+    "with no sub-graph run at all 70 % of the time is left: the loop around it, the look-up of the "
+    "key, and a dict for each tick"
+)
 
 
 def _work(keys: int) -> str:
@@ -44,20 +63,15 @@ def measure() -> Measured:
 
 
 def figures(measured: Measured) -> list[Figure]:
-    reason = (
-        "the source numbers and times each value, the mean looks for missing values and counts the "
-        "others, and each tick of a key is a dict of its own, which `count` looks at; a loop "
-        "by hand that does the same takes 1.8 times what the peer needs"
-    )
     lines = compare(
         measured,
         [
             *(
-                Comparison(_work(keys), peer, _AT_MOST[keys], reason)
+                Comparison(_work(keys), peer, _AT_MOST[keys], _MANY if keys > 1_000 else _FEW)
                 for keys in _KEYS
                 for peer in KINDS
             ),
-            Comparison(_work(_KEYS_OF_CSP), "csp", 0.3),
+            Comparison(_work(_KEYS_OF_CSP), "csp", 0.3, _CSP),
         ],
     )
     birth, memory = measured[_WORK]["birth"], measured[_WORK]["memory"]
@@ -68,7 +82,8 @@ def figures(measured: Measured) -> list[Figure]:
             f"{birth / 1000:.1f} µs",
             target=Target("≤", 60, " µs"),
             measured=birth / 1000,
-            reason="wiring takes the most: five nodes and their streams",
+            reason="wiring takes the most: half of the time is spent in `build`, which makes five "
+            "nodes and their streams",
         ),
         Figure(
             "group_by: memory of a key with a sub-graph of 5 nodes",
@@ -140,15 +155,19 @@ def _by_hand(values: list[tuple[int, float]], kind: type[Key]) -> float:
 
 
 def _run_of_csp(values: list[tuple[int, float]]) -> Callable[[], float]:
-    """Return what measures a value of csp, ns: a run of two halves less a run of the first."""
-    once, twice = (csp_run(partial(_csp_wiring, values * times))() for times in (1, 2))
+    """Return what measures a value of csp, ns: a run with the values many times less one with once.
+
+    The births take several times as long as the values once, so the difference between once and
+    twice would be mostly noise.
+    """
+    once, often = (csp_run(partial(_csp_wiring, values * times))() for times in (1, 1 + _AGAIN))
 
     def measure() -> float:
         began = process_time_ns()
         once()
         between = process_time_ns()
-        assert twice() == by_hand(values * 2)
-        return (process_time_ns() - between - (between - began)) / len(values)
+        assert often() == by_hand(values * (1 + _AGAIN))
+        return (process_time_ns() - between - (between - began)) / (len(values) * _AGAIN)
 
     return measure
 
