@@ -11,6 +11,8 @@ from enum import Enum
 from types import MappingProxyType
 from typing import Any
 
+from graphcore.engine.fused.data import Data
+
 # Holes
 
 
@@ -24,17 +26,14 @@ class Place(Enum):
     OPERAND = "any literal of the same value: an operator computes with it"
 
 
-@dataclass(frozen=True, slots=True)
-class Hole:
+class Hole(Data):
     """A place in a text that each node fills with its own name, literal or test."""
 
 
-@dataclass(frozen=True, slots=True)
 class Value(Hole):
     """The node's own value."""
 
 
-@dataclass(frozen=True, slots=True)
 class Upstream(Hole):
     """The value of an upstream: the attribute that holds it, and its place in a list or dict."""
 
@@ -42,42 +41,36 @@ class Upstream(Hole):
     place: int | str | None = None
 
 
-@dataclass(frozen=True, slots=True)
 class State(Hole):
     """An attribute, state or parameter, that the function holds in a variable."""
 
     attribute: str
 
 
-@dataclass(frozen=True, slots=True)
 class Attribute(Hole):
     """An attribute that is read from the node each time."""
 
     attribute: str
 
 
-@dataclass(frozen=True, slots=True)
 class Function(Hole):
     """A function at a place where it must be called, though the text inlines it elsewhere."""
 
     attribute: str
 
 
-@dataclass(frozen=True, slots=True)
 class Local(Hole):
     """A local variable of the `cycle`."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True)
 class Global(Hole):
     """A global variable or a builtin of the module in which the `cycle` is defined."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True)
 class Cell(Hole):
     """A variable of a function that encloses the `cycle`."""
 
@@ -85,7 +78,6 @@ class Cell(Hole):
     where: Place = Place.OBJECT
 
 
-@dataclass(frozen=True, slots=True)
 class Captured(Hole):
     """A free variable of an inlined function, which the attribute holds."""
 
@@ -94,7 +86,6 @@ class Captured(Hole):
     where: Place = Place.OBJECT
 
 
-@dataclass(frozen=True, slots=True)
 class Outer(Hole):
     """A global variable that an inlined function reads, which the attribute holds."""
 
@@ -102,7 +93,6 @@ class Outer(Hole):
     name: str
 
 
-@dataclass(frozen=True, slots=True)
 class Ticked(Hole):
     """Whether an upstream ticked in this cycle."""
 
@@ -110,7 +100,6 @@ class Ticked(Hole):
     place: int | str | None = None
 
 
-@dataclass(frozen=True, slots=True)
 class Valid(Hole):
     """Whether an upstream has ticked in this run."""
 
@@ -118,7 +107,6 @@ class Valid(Hole):
     place: int | str | None = None
 
 
-@dataclass(frozen=True, slots=True)
 class Due(Hole):
     """Whether an alarm of the node went off in this cycle."""
 
@@ -132,7 +120,6 @@ class Run(Enum):
     CLOSING = "whether the ordinary cycles are over: never in the function of a whole graph"
 
 
-@dataclass(frozen=True, slots=True)
 class RunState(Hole):
     """A variable of the run itself."""
 
@@ -144,15 +131,13 @@ Text = tuple[str | Hole, ...]
 # Statements
 
 
-@dataclass(frozen=True, slots=True)
-class Do:
+class Do(Data):
     """A statement that assigns no variable: a call, an assertion."""
 
     text: Text
 
 
-@dataclass(frozen=True, slots=True)
-class Set:
+class Set(Data):
     """An assignment.
 
     Attributes:
@@ -170,8 +155,7 @@ class Set:
     sets_value: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class If:
+class If(Data):
     """A choice."""
 
     test: Text
@@ -179,8 +163,7 @@ class If:
     orelse: "Body" = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Loop:
+class Loop(Data):
     """A loop: ``while test`` or ``for target in iterable``."""
 
     head: Text
@@ -188,27 +171,23 @@ class Loop:
     orelse: "Body" = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Raise:
+class Raise(Data):
     """The node raises an exception."""
 
     text: Text
 
 
-@dataclass(frozen=True, slots=True)
-class Break:
+class Break(Data):
     """The end of a loop or of one round: ``break`` or ``continue``."""
 
     word: str = "break"
 
 
-@dataclass(frozen=True, slots=True)
-class Tick:
+class Tick(Data):
     """The node has ticked."""
 
 
-@dataclass(frozen=True, slots=True)
-class Wake:
+class Wake(Data):
     """The node asks to be woken.
 
     Attributes:
@@ -224,15 +203,13 @@ class Wake:
     last: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Need:
+class Need(Data):
     """A value is read though the inlined function may ignore it: a call evaluates arguments."""
 
     hole: Value | Upstream
 
 
-@dataclass(frozen=True, slots=True)
-class Emit:
+class Emit(Data):
     """An output of the node ticks.
 
     Attributes:
@@ -279,8 +256,7 @@ class Is(Enum):
     OUTPUTS = "a list of outputs, of which each cycle chooses one"
 
 
-@dataclass(frozen=True, slots=True)
-class Kind:
+class Kind(Data):
     """How the text gets an attribute, with the details that the text depends on.
 
     Attributes:
@@ -402,27 +378,23 @@ def wakes_only_now(body: Body) -> bool:
 # Objects around a node that the frontend captured
 
 
-@dataclass(frozen=True, slots=True)
-class Constant:
+class Constant(Data):
     """An object that stays the same during a run; a guard compares it at the start of each run."""
 
     value: Any
 
 
-@dataclass(frozen=True, slots=True)
-class Contents:
+class Contents(Data):
     """A closure's cell, read each time."""
 
     cell: Any
 
 
-@dataclass(frozen=True, slots=True)
-class Builtin:
+class Builtin(Data):
     """A builtin that the text calls by its own name."""
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
+class Member(Data):
     """A global variable, read from its module each time."""
 
     module: Any

@@ -8,6 +8,8 @@ exactly what Python does, it traps: it stops, and Python runs the cycle. `Trap` 
 from dataclasses import dataclass, field
 from enum import IntEnum
 
+from graphcore.engine.fused.data import Data
+
 
 class Kind(IntEnum):
     """What a variable holds; the number is its tag, where a variable may hold several kinds."""
@@ -30,28 +32,24 @@ SCALARS = (*NUMBERS, *CATEGORIES)
 # Expressions
 
 
-@dataclass(frozen=True, slots=True)
-class Expr:
+class Expr(Data):
     """A number; computing it changes nothing, so it may be left out but for its traps."""
 
     kind: Kind
 
 
-@dataclass(frozen=True, slots=True)
 class Const(Expr):
     """A number that is known."""
 
     value: bool | int | float
 
 
-@dataclass(frozen=True, slots=True)
 class Read(Expr):
     """A variable."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True)
 class Op(Expr):
     """An operation, by its name in `operations.py`."""
 
@@ -59,7 +57,6 @@ class Op(Expr):
     args: tuple[Expr, ...]
 
 
-@dataclass(frozen=True, slots=True)
 class Lazy(Expr):
     """``left and right`` or ``left or right`` of two bools; `right` is computed only if needed."""
 
@@ -68,7 +65,6 @@ class Lazy(Expr):
     right: Expr
 
 
-@dataclass(frozen=True, slots=True)
 class Input(Expr):
     """What starts the present cycle.
 
@@ -84,14 +80,12 @@ class Input(Expr):
     part: int = 0
 
 
-@dataclass(frozen=True, slots=True)
 class Length(Expr):
     """The length of a ring or list."""
 
     ring: str
 
 
-@dataclass(frozen=True, slots=True)
 class Item(Expr):
     """A part of an item of a ring; it traps if there is no such item."""
 
@@ -100,7 +94,6 @@ class Item(Expr):
     index: Expr
 
 
-@dataclass(frozen=True, slots=True)
 class Search(Expr):
     """The place for a value in a sorted ring, from `low` on; it traps if `low` is negative.
 
@@ -113,7 +106,6 @@ class Search(Expr):
     after: bool
 
 
-@dataclass(frozen=True, slots=True)
 class Row(Expr):
     """The row of a key in a table, by the words of the key; it traps if there is none."""
 
@@ -126,16 +118,14 @@ class Row(Expr):
 Parts = tuple[tuple[int, Expr], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Assign:
+class Assign(Data):
     """Set a variable."""
 
     name: str
     value: Expr
 
 
-@dataclass(frozen=True, slots=True)
-class If:
+class If(Data):
     """A choice."""
 
     test: Expr
@@ -143,8 +133,7 @@ class If:
     orelse: "Body" = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Loop:
+class Loop(Data):
     """Run `body` again and again, until it leaves the label; it traps after very many rounds."""
 
     label: str
@@ -152,52 +141,45 @@ class Loop:
     body: "Body"
 
 
-@dataclass(frozen=True, slots=True)
-class Block:
+class Block(Data):
     """Run `body` once; it may leave the label before its end."""
 
     label: str
     body: "Body"
 
 
-@dataclass(frozen=True, slots=True)
-class Leave:
+class Leave(Data):
     """Go to the end of a block or loop."""
 
     label: str
 
 
-@dataclass(frozen=True, slots=True)
-class Again:
+class Again(Data):
     """Begin the next round of a loop, by its `again`."""
 
     label: str
 
 
-@dataclass(frozen=True, slots=True)
-class Trap:
+class Trap(Data):
     """Leave the cycle to Python; `reason` is an index into `Kernel.reasons`."""
 
     reason: int
 
 
-@dataclass(frozen=True, slots=True)
-class TrapIf:
+class TrapIf(Data):
     """Leave the cycle to Python if a test holds."""
 
     test: Expr
     reason: int
 
 
-@dataclass(frozen=True, slots=True)
-class At:
+class At(Data):
     """From here on, operations that trap do so for this reason."""
 
     reason: int
 
 
-@dataclass(frozen=True, slots=True)
-class Push:
+class Push(Data):
     """Append an item to a ring, part by part.
 
     Attributes:
@@ -209,16 +191,14 @@ class Push:
     parts: "Parts"
 
 
-@dataclass(frozen=True, slots=True)
-class Drop:
+class Drop(Data):
     """Remove the first or the last item of a ring; it traps if there is none."""
 
     ring: str
     first: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Insert:
+class Insert(Data):
     """Insert an item into a list, part by part; the index is that of `list.insert`."""
 
     ring: str
@@ -226,16 +206,14 @@ class Insert:
     parts: "Parts"
 
 
-@dataclass(frozen=True, slots=True)
-class Remove:
+class Remove(Data):
     """Remove an item of a list; it traps if there is no such item."""
 
     ring: str
     index: Expr
 
 
-@dataclass(frozen=True, slots=True)
-class Swap:
+class Swap(Data):
     """Remove an item of a list as `Remove` does, then insert another as `Insert` does.
 
     The items between the two places move once, where they would twice from there to the end.
@@ -253,16 +231,14 @@ class Swap:
     parts: "Parts"
 
 
-@dataclass(frozen=True, slots=True)
-class Cut:
+class Cut(Data):
     """Remove the first items of a list, as many as the slice ``[:count]`` has."""
 
     ring: str
     count: Expr
 
 
-@dataclass(frozen=True, slots=True)
-class Replace:
+class Replace(Data):
     """Put another item in place of one of a ring, part by part; it traps if there is none."""
 
     ring: str
@@ -270,39 +246,34 @@ class Replace:
     parts: "Parts"
 
 
-@dataclass(frozen=True, slots=True)
-class Clear:
+class Clear(Data):
     """Remove all items of a ring."""
 
     ring: str
 
 
-@dataclass(frozen=True, slots=True)
-class Append:
+class Append(Data):
     """Append an item to a list that the kernel only appends to, part by part."""
 
     list: str
     parts: "Parts"
 
 
-@dataclass(frozen=True, slots=True)
-class Fetch:
+class Fetch(Data):
     """Set the variables of a table to what a row holds."""
 
     table: str
     row: Expr
 
 
-@dataclass(frozen=True, slots=True)
-class Keep:
+class Keep(Data):
     """Have a row hold the variables of its table, as `Fetch` has set them and the code since."""
 
     table: str
     row: Expr
 
 
-@dataclass(frozen=True, slots=True)
-class Wake:
+class Wake(Data):
     """Set an alarm.
 
     Attributes:
@@ -344,8 +315,7 @@ Statement = (
 Body = tuple[Statement, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Reason:
+class Reason(Data):
     """Why a cycle is left for Python.
 
     Attributes:
@@ -357,8 +327,7 @@ class Reason:
     line: int
 
 
-@dataclass(frozen=True, slots=True)
-class Start:
+class Start(Data):
     """What starts the cycles.
 
     Attributes:
@@ -375,8 +344,7 @@ class Start:
     crowded: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
+class Table(Data):
     """State that there is once for each key, in a row of words each.
 
     Attributes:

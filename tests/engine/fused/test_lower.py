@@ -1,7 +1,6 @@
 """Pass 6: the IR of a `cycle`, and why some have none."""
 
 from collections.abc import Iterator
-from dataclasses import fields
 from enum import Enum
 from operator import add
 from typing import Any
@@ -97,8 +96,8 @@ def shown(text: Text) -> str:
 
 def name_of(hole: Hole) -> str:
     words = [type(hole).__name__.lower()]
-    for each in fields(hole):
-        given = getattr(hole, each.name)
+    for name in hole.__match_args__:
+        given = getattr(hole, name)
         if given is not None and not isinstance(given, Place):
             words.append(given.name.lower() if isinstance(given, Enum) else str(given))
     return " ".join(words)

@@ -5,7 +5,6 @@ From the position of each hole, the printer tells which literals may fill it (`P
 
 import ast
 from collections.abc import Sequence
-from dataclasses import replace
 
 from graphcore.engine.fused.frontend.subset import Refused
 from graphcore.engine.fused.ir import Captured, Cell, Hole, Place, Text
@@ -303,7 +302,12 @@ def _binds(node: ast.expr) -> int:
 
 
 def _placed(hole: Hole, where: Place) -> Hole:
-    return replace(hole, where=where) if isinstance(hole, Cell | Captured) else hole
+    match hole:
+        case Cell(name):
+            return Cell(name, where)
+        case Captured(attribute, name):
+            return Captured(attribute, name, where)
+    return hole
 
 
 def _named(part: str | Hole) -> str | Hole:

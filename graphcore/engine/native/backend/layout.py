@@ -4,6 +4,7 @@ A word has 64 bits. The kernel reads the words when it is called, and writes the
 all of its cycles; if it traps, it writes the reason alone.
 """
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -33,7 +34,20 @@ SLOTS, SLOT_ROOM, ROWS, SAVED, CHANGED, ROW_ROOM, COUNT, CALL = range(8)
 OF_TABLE = 8
 MIX = 0x9E3779B97F4A7C15  # spreads keys over the slots: 2^64 over the golden ratio, odd
 LANES = 8  # sets side by side: a vector register of 512 bits holds as many numbers; two of 256 do
+_ALL = (1 << 64) - 1
 CLEAN, DIRTY = 0, 1  # the status: whether the last call has run all of its cycles
+
+
+def mixed(key: Iterable[int]) -> int:
+    """Return a number whose lowest bits say in which slot the search for a key begins.
+
+    A kernel computes it as `tables.Rows.find` writes it.
+    """
+    found = 0
+    for word in key:
+        found = (found ^ word & _ALL) * MIX & _ALL
+        found ^= found >> 32
+    return found
 
 
 class Words:

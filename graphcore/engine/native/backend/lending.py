@@ -21,9 +21,9 @@ from graphcore.engine.native.backend.layout import (
     SAVED,
     SLOT_ROOM,
     SLOTS,
+    mixed,
 )
 from graphcore.engine.native.backend.places import Packed, Places, Unfit
-from graphcore.engine.native.backend.tables import mixed
 from graphcore.engine.native.categories import Categories
 from graphcore.engine.native.frontend.keyed import Keyed, key_shape, shape_of, words_of_key
 from graphcore.engine.native.ir import Table

@@ -4,7 +4,7 @@ Python alone adds rows. A kernel changes them in place, and before it first chan
 saves the row: a call that traps restores the rows that it has changed, however many there are.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from llvmlite import ir
@@ -25,8 +25,6 @@ from graphcore.engine.native.backend.layout import (
 from graphcore.engine.native.ir import Kind, Table
 
 Llvm = Any  # llvmlite carries no types
-
-_ALL = (1 << 64) - 1
 
 
 class Rows:
@@ -145,12 +143,3 @@ class Rows:
         for at in range(1 + len(self._table.changed)):
             place = access.build.add(begin, whole(at))
             access.store_item(target, Kind.INT, place, access.load_item(source, Kind.INT, place))
-
-
-def mixed(key: Iterable[int]) -> int:
-    """Return a number whose lowest bits say where the search for a key begins, as in `find`."""
-    found = 0
-    for word in key:
-        found = (found ^ word & _ALL) * MIX & _ALL
-        found ^= found >> 32
-    return found

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from graphcore.engine.fused.data import Data
 from graphcore.engine.native.categories import Categories, category_of
 from graphcore.engine.native.frontend.flow import Flow
 from graphcore.engine.native.frontend.operations import Untranslated
@@ -32,8 +33,7 @@ from graphcore.engine.native.ir import (
 from graphcore.subgraph import ABSENT
 
 
-@dataclass(frozen=True, slots=True)
-class Several:
+class Several(Data):
     """A value of one of several kinds, in a variable."""
 
     name: str
@@ -44,8 +44,7 @@ class Several:
         return tag_is(self.name, kind)
 
 
-@dataclass(frozen=True, slots=True)
-class Group:
+class Group(Data):
     """A tuple, a record of the class `of`, or a list that no variable of Python gets."""
 
     items: tuple["Value", ...]
@@ -66,8 +65,7 @@ class Group:
         return Group(tuple(items), self.of)
 
 
-@dataclass(frozen=True, slots=True)
-class Ring:
+class Ring(Data):
     """A deque or list that the kernel holds.
 
     Attributes:
@@ -81,8 +79,7 @@ class Ring:
     is_list: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Appended:
+class Appended(Data):
     """A list that the kernel appends to."""
 
     name: str
@@ -106,8 +103,7 @@ class Known:
 _DEEPEST = 4  # how many tuples may be around a number
 
 
-@dataclass(frozen=True, slots=True)
-class Delivered:
+class Delivered(Data):
     """The values of the present cycle's events, by their sources; and their shapes."""
 
     shapes: tuple[Shape, ...]
@@ -125,8 +121,7 @@ class Delivered:
         return parts[0] if shape.of is None else Group(tuple(parts), shape.of)
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(Data):
     """What runs a cycle of the sub-graph of a key.
 
     Attributes:
