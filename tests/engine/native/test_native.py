@@ -198,6 +198,14 @@ def test_python_compiles_only_what_it_runs() -> None:
     assert len(compiled() - before) == 2  # and those that it leaves
 
 
+def test_a_window_that_has_wrapped_around_its_memory_is_as_before_after_a_trap() -> None:
+    def shorter(x: float) -> float:
+        return float(str(x)) if x % 45.5 == 20.0 else x
+
+    graph, _ = both(lambda: floats(2_000).map(shorter).lag(60).collect())
+    assert "a call of str (22 cycles)" in graph.explain("native")
+
+
 def test_integers_that_leave_64_bits_are_pythons() -> None:
     _, values = both(lambda: floats(200).map(lambda _: 2).product().collect())
     assert values[-1] == 2**200

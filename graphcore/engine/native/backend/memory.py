@@ -12,6 +12,7 @@ from copy import copy
 from typing import Any
 
 from graphcore.engine.native.backend.layout import (
+    ALARMS,
     CLEAN,
     CYCLE,
     DONE,
@@ -82,7 +83,7 @@ class Memory:
             name: places_of(variables, name, words.variables) for name in translation.inputs
         }
         self._constant = [name for name in translation.carried if name in translation.constants]
-        self._saved: list[tuple[array[Any], bytes]] = []
+        self._saved: list[tuple[array[Any], int, array[Any]]] = []
         self._allocate()
 
     def _allocate(self) -> None:
@@ -274,13 +275,15 @@ class Memory:
                 self.words[at], self.words[at + len(parts)] = part.buffer_info()
         for name, place in self._words.tables.items():
             self._lending[name].begin(self.words, place)
-        self._saved = [(part, part.tobytes()) for parts in self._changed() for part in parts]
+        self._saved = [(part, begin, part[begin:end]) for part, begin, end in self._changed()]
 
-    def _changed(self) -> Iterator["list[array[Any]]"]:
-        """Yield the memory that a call changes even if it traps."""
-        yield from self._rings.values()
+    def _changed(self) -> "Iterator[tuple[array[Any], int, int]]":
+        """Yield what a call may change even if it traps: each array, and where its items are."""
+        for name, parts in self._rings.items():
+            for begin, end in self._spans(name):
+                yield from ((part, begin, end) for part in parts)
         if self._words.due:
-            yield self.alarms
+            yield from ((part, 0, self.words[ALARMS]) for part in self.alarms)
 
     def given_out(self) -> list[int]:
         """Return for each source how many of its events the last call has taken."""
@@ -288,8 +291,8 @@ class Memory:
 
     def restore(self) -> None:
         """Undo the changes of a call that trapped."""
-        for part, data in self._saved:
-            memoryview(part).cast("B")[:] = data
+        for part, begin, items in self._saved:
+            part[begin : begin + len(items)] = items
         self.words[STATUS] = CLEAN
 
     def makes_room(self, reason: int) -> bool:
@@ -377,9 +380,15 @@ class Memory:
 
     def _unrolled(self, name: str) -> "list[array[Any]]":
         """Return the items of a ring from the first to the last, part by part."""
-        head, length, mask = self.words[self._words.rings[name] :][:3]
+        (begin, end), (_, over) = self._spans(name)
+        return [part[begin:end] + part[:over] for part in self._rings[name]]
+
+    def _spans(self, name: str) -> tuple[tuple[int, int], tuple[int, int]]:
+        """Return where the items of a ring are, and where those are that have wrapped around."""
+        place = self._words.rings[name]
+        head, length, mask = self.words[place : place + 3]
         over = max(0, head + length - mask - 1)
-        return [part[head : head + length] + part[:over] for part in self._rings[name]]
+        return (head, head + length - over), (0, over)
 
     def _joined(self, name: str, columns: list[list[Any]]) -> list[Any]:
         """Return the items of a deque or list whose parts are these columns."""
