@@ -157,7 +157,7 @@ def figures(measured: Measured) -> list[Figure]:
             text,
             ours / fused,
             Target("≤", 0.5),
-            reason="importing the tier takes as long as the fused run",
+            reason="the nodes' classes are read and parsed in each process",
         )
     )
     return found + native_sources.figures(measured)
