@@ -27,6 +27,7 @@ from benchmarks import crossover, native_sources
 from benchmarks.contenders import csp_run, times_of
 from benchmarks.figures import Figure, Measured, Target, medians
 from benchmarks.ticks import tier_label
+from graphcore.tiers import TierName
 
 _TICKS = 1_000_000
 _ROUNDS = 3
@@ -41,6 +42,7 @@ _CSP, _PANDAS, _POLARS, _NUMBA, _LOOP = (
     "Python loop",
 )
 _CROSSOVER = "EMA crossover"
+_IN_PARTS = "ten means, each 100th sum to a node with a dict"
 _MAPS = {"1 map": 1, "11 maps": 11, "51 maps": 51}
 _COMPILING = "compiling"
 _FRESH = "first result of a fresh process, 100,000 ticks, with the code in the cache folder"
@@ -56,6 +58,7 @@ _TARGETS: dict[str, dict[str, float]] = {
     "rolling max(100)": {_CSP: 0.15},
     "rolling median(100)": {_CSP: 0.15},
     "RSI, a node in Python": {_LOOP: 0.03},
+    _IN_PARTS: {_FUSED: 0.1},
 }
 _REASONS = {
     _CROSSOVER: "each mean is tested for values that are not finite, which the peers' are not",
@@ -84,6 +87,29 @@ class Rsi(gc.MutableNode[float]):
         total = self.gain + self.loss
         self.value = 100.0 * self.gain / total if total > 0.0 else 50.0
         return True
+
+
+@gc.node
+class Levels(gc.MutableNode[int]):
+    """Counts how often each level was seen, in a dict, which machine code leaves for Python."""
+
+    price: gc.Active[float]
+    seen: dict[int, int] = gc.state(factory=dict)
+
+    def cycle(self, state: gc.GraphState) -> bool:
+        level = round(self.price.value)
+        self.value = self.seen[level] = self.seen.get(level, 0) + 1
+        return True
+
+
+def _levels(source: gc.Stream[float]) -> gc.Stream[int]:
+    total = source
+    for span in range(5, 15):
+        total = total + source.ewm(span=span).mean()
+    counted = total.with_latest(total.count())
+    return gc.Stream(
+        Levels(counted.filter(lambda pair: pair[1] % 100 == 0).map(lambda pair: pair[0]))
+    )
 
 
 def _rsi(prices: list[float], decay: float) -> float:
@@ -169,12 +195,14 @@ def _works(prices: Any) -> dict[str, dict[str, Callable[[], object]]]:
     series, column = pd.Series(prices), pl.Series("price", prices)
     values = prices.tolist()
 
-    def ours(wire: Callable[[gc.Stream[float]], gc.Stream[Any]]) -> Callable[[], object]:
+    def ours(
+        wire: Callable[[gc.Stream[float]], gc.Stream[Any]], tier: TierName = "native"
+    ) -> Callable[[], object]:
         out = wire(gc.replay(times, prices))
         graph = gc.Graph(out)
 
         def run() -> object:
-            graph.run(tier="native")
+            graph.run(tier=tier)
             return out.value
 
         return run
@@ -206,6 +234,7 @@ def _works(prices: Any) -> dict[str, dict[str, Callable[[], object]]]:
         _OURS: ours(lambda source: gc.Stream(Rsi(source, 1 / 14))),
         _LOOP: lambda: _rsi(values, 1 / 14),
     }
+    works[_IN_PARTS] = {_OURS: ours(_levels), _FUSED: ours(_levels, "fused")}
     return works
 
 

@@ -12,6 +12,7 @@ from heapq import heappop, heappush
 from typing import Any, NamedTuple
 
 import graphcore as gc
+from tests.differential import sinks
 
 FACTOR = 2.5
 LEVELS = (0, 1.5, True)
@@ -655,6 +656,15 @@ def wired(seed: int, variant: int = 0) -> tuple[list[Any], dict[str, Any]]:
         if is_pair:
             pairs.add(made)
     outs = [stream.collect() for stream in streams[-3:]]
+    if draw.random() < 0.5:
+        plain = [each for each in streams if each not in pairs]
+        if draw.random() < 0.2:
+            plain.append(plain[-1].map(sinks.scaled))
+        for _ in range(draw.randint(1, 3)):
+            given = sinks.sink(draw, draw.choice(plain[-4:]), draw.choice(plain))
+            outs.append(given.collect() if isinstance(given, gc.Stream) else given)
+            if isinstance(given, gc.Stream) and draw.random() < 0.3:
+                outs.append(gc.Stream(sinks.Watching(given, draw.choice(plain))).collect())
     if draw.random() < 0.15 and streams[-1] not in pairs:
         outs += [streams[-1].map(side).lag(2).collect(), streams[-1].map(side).distinct().collect()]
     if draw.random() < 0.2:

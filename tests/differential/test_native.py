@@ -36,7 +36,7 @@ def test_random_numeric_graphs_give_the_same_on_the_native_tier(
     @given(st.integers(0, 1 << 40))
     def compare(seed: int) -> None:
         draw = random.Random(seed)
-        pace = Pace(draw.randint(1, 20), draw.choice([5, 7, 33, 1000]), apart=0)
+        pace = Pace(draw.randint(1, 20), draw.choice([5, 7, 33, 1000]), 0, draw.choice([0, 8]), 0)
         monkeypatch.setattr(native_tier, "PACE", pace)
         (one, options), (other, _) = numeric.graph(seed), numeric.graph(seed)
         for tiers in (("fused", "native"), ("native", "fused")):

@@ -41,6 +41,8 @@ def at_pace(pace: Pace) -> Iterator[None]:
         if pace.chunk < 1_000:
             patch.setenv("GRAPHCORE_NATIVE_GUARD", "1")
         if HAS_NATIVE:
-            own = import_module("graphcore.engine.native.run").Pace(*pace, apart=0)
+            own = import_module("graphcore.engine.native.run").Pace(
+                *pace, apart=0, too_often=0, fewest=0
+            )
             patch.setattr("graphcore.engine.native.tier.PACE", own)
         yield

@@ -1,6 +1,6 @@
 """Hand the engine time and the alarms of a run over to a kernel, and back to the session (R7)."""
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 
 from graphcore.engine.native.backend.layout import (
     ALARMS,
@@ -28,7 +28,12 @@ class Handover:
         session: the run.
         woken: the nodes that start cycles, by their bits.
         sources: how many of them are sources; the others have alarms.
+
+    Attributes:
+        fused: of a split plan, the nodes of the fused part. Their alarms stay with the session.
     """
+
+    fused: Container[int] = frozenset()
 
     def __init__(self, session: Session, woken: Sequence[int], sources: int) -> None:
         self._session = session
@@ -45,15 +50,17 @@ class Handover:
         session, words = self._session, memory.words
         words[TIME], words[FIRST] = session.time, session.first_cycle
         schedule = session.schedule
-        memory.make_room(len(schedule.heap))
+        given = sorted(entry for entry in schedule.heap if not self._stays(entry))
+        memory.make_room(len(given))
         stamps, keys = memory.alarms
-        for place, entry in enumerate(sorted(schedule.heap)):
+        for place, entry in enumerate(given):
             time, bit = entry >> schedule.bits, self._bits[entry & schedule.mask]
             if time not in _STAMPS:
                 raise Unfit
             stamps[place] = time << 1 | bool(entry & schedule.last_bit)
             keys[place] = bit | (WEAK_KEY if entry & schedule.weak_bit else 0)
-        words[ALARMS], words[WEAK] = len(schedule.heap), schedule.weak
+        words[ALARMS] = len(given)
+        words[WEAK] = sum(entry & schedule.weak_bit != 0 for entry in given)
         for place, index in zip(memory.due, self._alarmed, strict=True):
             words[place] = session.states[index].due_in
 
@@ -63,6 +70,23 @@ class Handover:
         words[LOOK] = min(self._session.look_at, _MOST)
         words[UNTIL] = min(feed.until, feed.fails_at, _MOST)
         words[ALIVE] = feed.is_open
+        if self.fused:
+            schedule = self._session.schedule
+            alarm = schedule.next_time()
+            words[UNTIL] = words[UNTIL] if alarm is None else min(words[UNTIL], alarm)
+
+    def part(self) -> None:
+        """Leave the session only the alarms that the kernel has not been given."""
+        self._set([])
+
+    def _stays(self, entry: int) -> bool:
+        return entry & self._session.schedule.mask in self.fused
+
+    def _set(self, given_back: list[int]) -> None:
+        """Have the session hold these alarms, and those that it has kept."""
+        schedule = self._session.schedule
+        schedule.heap[:] = sorted([*filter(self._stays, schedule.heap), *given_back])
+        schedule.weak = sum(entry & schedule.weak_bit != 0 for entry in schedule.heap)
 
     def take(self, memory: Memory) -> None:
         """Take the time and the alarms back from a kernel."""
@@ -75,7 +99,6 @@ class Handover:
             flags |= schedule.last_bit if stamp & 1 else 0
             flags |= schedule.weak_bit if key & WEAK_KEY else 0
             heap.append(stamp >> 1 << schedule.bits | flags)
-        schedule.heap[:] = sorted(heap)
-        schedule.weak = words[WEAK]
+        self._set(heap)
         for place, index in zip(memory.due, self._alarmed, strict=True):
             session.states[index].due_in = words[place]

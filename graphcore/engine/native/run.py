@@ -6,7 +6,7 @@ Python runs ever longer stretches, up to the rest of the run.
 """
 
 from collections import Counter
-from collections.abc import Callable, MutableMapping, Sequence, Set
+from collections.abc import Callable, Mapping, MutableMapping, Sequence, Set
 from copy import copy
 from dataclasses import dataclass, field
 from time import perf_counter_ns
@@ -27,6 +27,8 @@ from graphcore.engine.native.frontend.translation import Loop, Translation, tran
 from graphcore.engine.native.frontend.variables import Variables
 from graphcore.engine.native.handover import Handover
 from graphcore.engine.native.ir import Block, Body, Reason, Trap
+from graphcore.engine.native.parts.joint import Joint
+from graphcore.engine.native.parts.split import Split, Splitting
 from graphcore.engine.native.stretches import NotBegunError, Stretch
 from graphcore.engine.native.warning import warn_once
 from graphcore.engine.plan import Plan
@@ -58,11 +60,18 @@ class Pace:
             at `stop`, Ctrl-C and the questions of other threads.
         apart: how many cycles have to lie between two that are left for Python. To hand one over
             costs 50 to 100 us, as much as machine code saves in 100 to 500 cycles.
+        too_often: how many cycles Python has to run in one go because of traps, so that the plan is
+            split.
+        fewest: how many nodes the native part of a split plan has, besides sources, at least for
+            each value that the fused part takes from a cycle. To hand over a value costs as much as
+            machine code saves on three maps.
     """
 
     warm_up: int = 256
     chunk: int = 65_536
     apart: int = 500
+    too_often: int = 8
+    fewest: int = 3
 
 
 @dataclass(slots=True)
@@ -74,12 +83,14 @@ class Told:
         all: how many cycles ran.
         left: how many cycles were left for Python, by the index of the node and the reason.
         why: why a run, or the rest of it, was not in machine code.
+        fused: of a split plan, the nodes of the fused part, each with the reason.
     """
 
     cycles: int = 0
     all: int = 0
     left: Counter[tuple[int, str]] = field(default_factory=Counter)
     why: str = ""
+    fused: Mapping[int, str] = field(default_factory=dict)
 
 
 class Machine:
@@ -117,6 +128,9 @@ class Prepared:
         side_by_side: the kernel for runs side by side, if one was asked for.
         spare: kernels whose memory nobody uses at present.
         categories: the numbers of strings and members of enums.
+        splitting: splits the plan; `None` if it is not to be split.
+        split: the parts, if it has been split.
+        refused: why further runs are fused; empty if they are not.
     """
 
     stretches: dict[Entry, Stretch]
@@ -128,6 +142,44 @@ class Prepared:
     side_by_side: SideBySide | None = None
     spare: list[Machine] = field(default_factory=list)
     categories: Categories = field(default_factory=Categories)
+    splitting: Splitting | None = None
+    split: Split | None = None
+    refused: str = ""
+
+    @property
+    def text(self) -> Loop:
+        """The loop that kernels run: that of the native part, if the plan has been split."""
+        return self.loop if self.split is None else self.split.loop
+
+    def split_at(self, leaving: Mapping[int, str]) -> str:
+        """Move nodes to the fused part, those that are there already among them.
+
+        Args:
+            leaving: the nodes, each with the reason.
+
+        Returns:
+            Why there is no use in that; empty if it has been done.
+        """
+        if self.splitting is None:
+            return "the plan is not to be split"
+        found = self.splitting.at({**leaving, **(self.split.why if self.split else {})})
+        if isinstance(found, str):
+            return found
+        self._forget_machines()
+        self.split = found
+        return ""
+
+    def join_again(self, why: str) -> None:
+        """Have no parts from now on."""
+        self._forget_machines()
+        self.split, self.splitting, self.refused = None, None, why
+
+    def _forget_machines(self) -> None:
+        for machine in self.machines.values():
+            machine.memory.end()
+        self.machines.clear()
+        self.variables.clear()
+        self.spare.clear()
 
     def put_aside(self, shapes: Shapes) -> Machine:
         """Return the kernel for these shapes for one run's own use: others get another memory."""
@@ -166,7 +218,7 @@ class Run:
         company: Company | None = None,
     ) -> None:
         self.prepared = prepared
-        self._company = company
+        self._company = company if prepared.split is None else None
         self._own: Machine | None = None  # a kernel that it has put aside
         self._has_waited = False
         self._session = session
@@ -185,10 +237,13 @@ class Run:
         self._left = pace.warm_up if self.is_first else min(_SOON, pace.warm_up)
         self._patience = 1
         self._last_trap = 0
+        self._joint = None if prepared.split is None else self._joined(prepared.split)
         self._keys = -1  # how many keys the kernel held at the last trap
         self._translations = 0
         self.told = Told()
         self.common: tuple[str, ...] | None = None
+        if self._joint is not None:
+            self.told.fused = self._joint.split.why
 
     @property
     def has_state(self) -> bool:
@@ -273,10 +328,14 @@ class Run:
         machine = self._machine
         if machine is None:
             return
+        if self._joint is not None:
+            self._joint.settle()
         if not machine.memory.is_clean:
             machine.memory.restore()
         assert self._variables is not None
         machine.memory.store(self._variables)
+        if self._joint is not None:
+            self._joint.give_to(self._variables)
         if not self.prepared.lone:
             self._handover.take(machine.memory)
         self._done = machine.memory.done
@@ -288,7 +347,7 @@ class Run:
         assert self._variables is not None
         anew = dict(self._variables)
         self._take()
-        for name in self.prepared.loop.text.read:
+        for name in self.prepared.text.text.read:
             self._variables[name] = anew[name]
 
     def _give_back(self) -> None:
@@ -337,6 +396,8 @@ class Run:
         """Run cycles in Python; return how many there were."""
         session, stretch, before = self._session, self._current(), self._done
         self._variables = stretch.go(session, events, self._done, self._variables)
+        if self._joint is not None:
+            self._joint.add_to(self._variables, session)
         self._done = self._variables.get("cycle", self._done)
         stretch.returned = {}
         return self._done - before
@@ -371,6 +432,10 @@ class Run:
                 if not self.prepared.lone:
                     self._handover.give(machine.memory)
                 machine.memory.load_inputs()
+                if self._joint is not None and not self._joint.begin(machine, self._variables):
+                    self.told.why = "both parts of the plan may change the same object"
+                    self._left = _FOR_EVER
+                    return False
             except Unfit:
                 if self._done < self._pace.warm_up:
                     # A variable has no value yet, or an early one of another type.
@@ -394,7 +459,7 @@ class Run:
         prepared = self.prepared
         variables = prepared.variables.setdefault(shapes, Variables(prepared.categories))
         # To run side by side needs the statements, which are not kept.
-        text, key = prepared.loop.text, None
+        text, key = prepared.text.text, None
         if self._company is None:
             key = kept.key_of(text, variables, self._variables, shapes)
         if key is not None:
@@ -402,10 +467,12 @@ class Run:
             if machine is not None:
                 prepared.machines[shapes] = machine
                 return machine
-        translation = translate(prepared.loop, variables, self._variables, shapes)
+        translation = translate(prepared.text, variables, self._variables, shapes)
         trap = _first_trap(translation.kernel.body)
         if trap is not None:
             reason = translation.kernel.reasons[trap]
+            if self._split_at(self._owner_at(reason.line), reason.text):
+                return self._made(shapes)
             self.told.why = f"each cycle is left for Python, because of {reason.text}"
             return None
         try:
@@ -424,7 +491,7 @@ class Run:
     def _kept(self, key: str, variables: Variables) -> Machine | None:
         """Return a kernel that this or another process has made for the same."""
         assert self._variables is not None
-        found = kept.find(key, self.prepared.loop.text, variables, self._variables)
+        found = kept.find(key, self.prepared.text.text, variables, self._variables)
         return None if found is None else Machine(*found)
 
     def _in_kernel(self, columns: Sequence[Columns], wanted: int) -> bool:
@@ -440,10 +507,15 @@ class Run:
                 self._join(company, tuple(each.shape for each in columns))
                 return True
         memory.begin(self._done, [(each.times, each.values, each.length) for each in columns])
+        joint = self._joint
+        if joint is not None:
+            joint.mark(self._done)
         began = perf_counter_ns()
         ran: int = code.run(memory.address, wanted)
         if memory.is_clean:
             self.adapt(perf_counter_ns() - began, ran)
+            if joint is not None and self._joins(joint, ran, wanted):
+                return True
             self.count_in(ran)
             return ran == wanted > 0
         reason = memory.reason
@@ -451,6 +523,9 @@ class Run:
         if ran:
             code.run(memory.address, ran)
             assert memory.is_clean
+        if joint is not None and self._joins(joint, ran, ran):
+            return True
+        if ran:
             self.count_in(ran)
         reasons = machine.translation.kernel.reasons
         if reason <= ROUNDS:
@@ -463,19 +538,97 @@ class Run:
             return True
         else:
             why = reasons[reason]
-        self.told.left[self._current().owner_at(why.line), why.text] += 1
-        # Cycles that trap one soon after the other are better run in Python.
+        owner = self._owner_at(why.line)
+        self.told.left[owner, why.text] += 1
+        keys, self._keys = self._keys, memory.keys
+        self._wait_in_python(why.text == NEW_KEY and memory.keys > keys)
+        if self._patience > self._pace.too_often and self._split_at(owner, why.text):
+            self._left = self._patience = 1
+        return True
+
+    # The parts of a split plan
+
+    def _joined(self, split: Split) -> Joint:
+        self._handover.fused = split.fused
+        split.part.feed_to(self._feed)
+        return Joint(split, self._session, self.prepared, self._handover)
+
+    def _join_again(self, why: str) -> None:
+        """Run the whole plan in Python from now on."""
+        self._take()
+        self.prepared.join_again(why)
+        self._joint = None
+        self._handover.fused = frozenset()
+        self.told.why, self.told.fused = why, {}
+        self._left = _FOR_EVER
+
+    def _split_at(self, owner: int, why: str) -> bool:
+        """Move a node to the fused part, if that is of use; return whether it is there now."""
+        prepared = self.prepared
+        if owner < 0 or self._company is not None:
+            return False
+        self._take()
+        if prepared.split_at({owner: f"it is left for Python: {why}"}):
+            return False
+        assert prepared.split is not None and self._variables is not None
+        self._joint = self._joined(prepared.split)
+        self._joint.add_to(self._variables, self._session)
+        self.told.fused = prepared.split.why
+        self.told.left.clear()
+        return True
+
+    def _owner_at(self, line: int) -> int:
+        """Return the node to which a line of a kernel's text belongs, or -1."""
+        split = self.prepared.split
+        return self._current().owner_at(line) if split is None else split.owners[line - 1]
+
+    def _joins(self, joint: Joint, ran: int, wanted: int) -> bool:
+        """Run the fused part of cycles that the kernel has run.
+
+        Returns:
+            Whether it has ended before them, and the kernel has been taken back to there; or
+            whether one of its alarms keeps the kernel from running on.
+        """
+        assert self._variables is not None
+        try:
+            stands = joint.run(ran, self._variables)
+        except BaseException:
+            if joint.has_failed:
+                self._machine, self.told.all = None, self._session.cycle
+            raise
+        if joint.is_looked_behind or joint.takes_too_much(self._pace.fewest):
+            self.count_in(stands)
+            self._join_again(
+                "the fused part looked at nodes of the native part"
+                if joint.is_looked_behind
+                else "the native part was too small for what the fused part took from it"
+            )
+            return True
+        if stands < ran:
+            self.size = max(stands, _SHORTEST)
+        elif ran == wanted or self._feed.lone or self._session.schedule.next_time() is None:
+            return False
+        self.count_in(stands)
+        self._wait_in_python()
+        return True
+
+    def _wait_in_python(self, for_key: bool = False) -> None:
+        """Have Python run the next cycles.
+
+        Cycles that trap one soon after the other are better run in Python.
+
+        Args:
+            for_key: whether a new key is the reason.
+        """
         between = self._done - self._last_trap
         self._last_trap = self._done
-        keys, self._keys = self._keys, memory.keys
-        if why.text == NEW_KEY and memory.keys > keys:
+        if for_key:
             # New keys get rarer: to look often whether they are costs less than to wait too long.
             frequent, most = between < self._patience + _KEYS_APART, _LONGEST_BIRTHS
         else:
             frequent, most = between < max(4 * self._patience, self._pace.apart), _FOR_EVER
         self._patience = min(2 * self._patience, most) if frequent else 1
         self._left = self._patience
-        return True
 
     def count_in(self, ran: int) -> None:
         """Count cycles that the kernel has run, and the events that these took."""

@@ -6,18 +6,18 @@ a cycle is left for Python, which many runs never do.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, MutableMapping, Sequence
+from collections.abc import Container, Iterable, Mapping, MutableMapping, Sequence
 from functools import partial
 from typing import Any
 
 from graphcore.engine.collector import without_collections
 from graphcore.engine.fused.analysis.tests import Placed
 from graphcore.engine.fused.backend.emit import Entry, emit
-from graphcore.engine.fused.backend.layout import Layout
+from graphcore.engine.fused.backend.layout import Kept, Layout
 from graphcore.engine.fused.backend.live import attributes_of, variables_of
 from graphcore.engine.fused.backend.program import Program, entry_of
 from graphcore.engine.fused.ir import NodeIR
-from graphcore.engine.native.drivers import FeedDriver, MergedFeedDriver
+from graphcore.engine.native.drivers import FeedDriver, MergedFeedDriver, RowsDriver
 from graphcore.engine.native.feed import Feed
 from graphcore.engine.plan import Plan
 from graphcore.engine.run.session import Session
@@ -40,7 +40,7 @@ class Stretch(Program):
         nodes: Sequence[NodeIR],
         placed: Placed,
         layout: Layout,
-        driver: FeedDriver | MergedFeedDriver,
+        driver: FeedDriver | MergedFeedDriver | RowsDriver,
         entry: Entry,
     ) -> None:
         text = emit(nodes, placed, layout, driver, entry)
@@ -54,6 +54,7 @@ class Stretch(Program):
         events: Iterable[Any],
         done: int,
         variables: Mapping[str, Any] | None = None,
+        *more: Any,
     ) -> dict[str, Any]:
         """Run the cycles of some events.
 
@@ -62,6 +63,7 @@ class Stretch(Program):
             events: the events.
             done: how many cycles have run before.
             variables: the variables, if the run has begun.
+            more: the other arguments of the driver.
 
         Returns:
             The variables.
@@ -79,12 +81,12 @@ class Stretch(Program):
                     session,
                     self._attributes(),
                     session.states,
-                    {},
+                    self._steps(session),
                     self._live,
                 )
-            more = (events,) if variables is None else (variables, events)
+            begun = () if variables is None else (variables,)
             # `defaultdict` calls and stores atomically, so Ctrl-C cannot lose the result.
-            self.returned = defaultdict(partial(self._run, *given, *more))
+            self.returned = defaultdict(partial(self._run, *given, *begun, events, *more))
             self.returned["variables"]
         except BaseException as error:
             if self.returned:
@@ -110,7 +112,7 @@ class Stretch(Program):
 
     def give_back(self, variables: Mapping[str, Any], session: Session, done: int) -> None:
         """Give the nodes their state between two cycles, and tell the session where it is."""
-        feed = self._feed_driver.feed
+        feed = self.feed
         session.cycle = done
         if feed.lone:
             session.time = feed.time_of(done)
@@ -131,9 +133,36 @@ class Stretch(Program):
         """Take the events of a run from here on."""
         self._feed_driver.feed = feed
 
+    @property
+    def feed(self) -> Feed:
+        """The events of the run."""
+        return self._feed_driver.feed
+
     def owner_at(self, line: int) -> int:
         """Return the index of the node to which a line belongs, or -1."""
         return self._owner_at(line, {})
+
+    def give_back_some(
+        self, variables: Mapping[str, Any], session: Session, nodes: Container[int]
+    ) -> None:
+        """Give some nodes their state as of the session's cycle."""
+        self._give_back(variables, session, len(self._nodes), nodes)
+
+    def tick_of(self, index: int, variables: Mapping[str, Any], done: int) -> int:
+        """Return in which of the first `done` cycles a node last ticked; 0 for none."""
+        if index not in self._flag_of:
+            return 0
+        return self._tick_of(index, variables, done, len(self._nodes))
+
+    @property
+    def kept(self) -> Sequence[Kept]:
+        """The variables of the nodes."""
+        return self._layout.kept
+
+    @property
+    def flags(self) -> Mapping[int, str]:
+        """The variables of the flags."""
+        return self._layout.flags
 
     @property
     def values(self) -> Sequence[str]:

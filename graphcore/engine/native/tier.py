@@ -5,6 +5,7 @@ node is fused. Any other run is one of the fused tier, and `explain` tells why.
 """
 
 from collections.abc import Iterable, Sequence
+from itertools import chain
 from math import inf
 from typing import Any, cast
 
@@ -24,6 +25,7 @@ from graphcore.engine.native.feed import Copied, Feed, Incoming, Repeated
 from graphcore.engine.native.frontend.translation import Loop, Text
 from graphcore.engine.native.frontend.values import Alarms
 from graphcore.engine.native.handover import Handover
+from graphcore.engine.native.parts.split import Splitting
 from graphcore.engine.native.run import Pace, Prepared, Run, Told
 from graphcore.engine.native.stretches import Stretch
 from graphcore.engine.run.seen import Seen
@@ -93,6 +95,8 @@ class Native(Fused):
                 machine.memory.end()
             for stretch in prepared.stretches.values():
                 stretch.end()
+            if prepared.split is not None:
+                prepared.split.part.end()
 
     # Runs of graphs of this shape that stand beside others
 
@@ -156,6 +160,8 @@ class Native(Fused):
         for index, name in enumerate(self._plan.names()):
             left = reasons.get(index)
             how = f"native, but for Python: {'; '.join(left)}" if left else "native"
+            if index in told.fused:
+                how = f"fused: {told.fused[index]}"
             lines.append(f"{name}  {how}")
         return "\n".join(lines)
 
@@ -169,17 +175,18 @@ class Native(Fused):
         if self._prepared is None or self._prepared[0] is not frontend:
             with without_collections():
                 self._prepared = frontend, self._made(session)
-        return self._prepared[1]
+        made = self._prepared[1]
+        return made if isinstance(made, str) else made.refused or made
 
     def _made(self, session: Session) -> Prepared | str:
         frontend, nodes = self._frontend(), self._plan.nodes
         all_names = self._plan.names()
-        for node in frontend.nodes:
-            if node.cycle is None:
-                return f"{all_names[node.index]} is called: {node.why}"
-        for node in frontend.nodes:
-            if node.mirrored:
-                return f"a function or another node reads {all_names[node.index]}"
+        called = {
+            node.index: f"it is called: {node.why}" for node in frontend.nodes if node.cycle is None
+        }
+        for index in chain.from_iterable(frontend.held):
+            if frontend.nodes[index].mirrored:
+                return f"a function or another node reads {all_names[index]}"
         placed = place(frontend.nodes, Placement(frontend.nodes))
         lone = self._driver(session) is DriverName.EVENTS
         refused = "" if lone else self._refusal(frontend.nodes, placed)
@@ -212,7 +219,24 @@ class Native(Fused):
             frozenset(layout.symbols),
         )
         loop = Loop(text)
-        return loop.refused or Prepared(stretches, loop, lone)
+        if loop.refused:
+            return loop.refused
+        prepared = Prepared(stretches, loop, lone)
+        if self.runs == 1 and not self._keyed() and not any(frontend.held):
+            prepared.splitting = Splitting(
+                self._plan,
+                frontend.nodes,
+                placed,
+                layout,
+                resumed,
+                text,
+            )
+        if called:
+            why = prepared.split_at(called)
+            if why:
+                first = next(iter(called))
+                return f"{all_names[first]} is called: {frontend.nodes[first].why}"
+        return prepared
 
     def _refusal(self, nodes: Sequence[NodeIR], placed: Placed) -> str:
         """Return why machine code cannot start the cycles; empty if it can."""
@@ -229,7 +253,9 @@ class Native(Fused):
                 return f"the events of {names[node.index]} are not known before the run"
             if node.index in keyed:
                 continue
-            if node.woken and (node.keeps_alarms or (node.cycle and node.cycle.wakes == inf)):
+            if node.cycle is None:
+                continue  # it is in the fused part, whose alarms machine code does not set
+            if node.woken and (node.keeps_alarms or node.cycle.wakes == inf):
                 return f"{names[node.index]} keeps an alarm to cancel it"
         return ""
 

@@ -33,7 +33,7 @@ from graphcore.engine.notes import noted
 from graphcore.engine.plan import Plan
 from graphcore.engine.run.seen import Seen, value_of
 from graphcore.engine.run.session import Session
-from graphcore.engine.withheld import Withholding, steps_of
+from graphcore.engine.withheld import Step, Withholding, steps_of
 from graphcore.node import no_value
 from graphcore.parsing import without_warnings
 from graphcore.subgraph import ABSENT
@@ -181,12 +181,7 @@ class Program:
 
     def run(self, session: Session) -> None:
         """Run the nodes until the session is over."""
-        plan = self._plan
-        called = ((index, plan.nodes[index]) for index in self._layout.steps)
-        steps = {
-            index: step_with_outputs(plan, index, step, session)
-            for index, step in steps_of(called, session.withheld).items()
-        }
+        plan, steps = self._plan, self._steps(session)
         instead: Exception | None = None
         returned: dict[str, Mapping[str, Any]] = {}
         try:
@@ -208,6 +203,15 @@ class Program:
             self._live.end()
         if instead is not None:
             raise instead  # outside the `except`, so that the error has no other as its context
+
+    def _steps(self, session: Session) -> dict[int, Step]:
+        """Return what to call for each node that is called."""
+        plan = self._plan
+        called = ((index, plan.nodes[index]) for index in self._layout.steps)
+        return {
+            index: step_with_outputs(plan, index, step, session)
+            for index, step in steps_of(called, session.withheld).items()
+        }
 
     def look(self, session: Session, indices: Sequence[int]) -> Seen | None:
         """Look at the nodes between two cycles; return `None` if the function does not run.
@@ -325,7 +329,13 @@ class Program:
 
     # The nodes' state
 
-    def _give_back(self, variables: Mapping[str, Any], session: Session, failed: int) -> None:
+    def _give_back(
+        self,
+        variables: Mapping[str, Any],
+        session: Session,
+        failed: int,
+        only: Container[int] | None = None,
+    ) -> None:
         """Give the nodes their values, their state and the cycle of their last tick.
 
         Args:
@@ -333,6 +343,7 @@ class Program:
             session: the run.
             failed: the index of the node at which the function stopped; past the last node if it
                 stopped between cycles.
+            only: the indices of the nodes that get it; by default all.
         """
         nodes, cycle, live = self._plan.nodes, session.cycle, self._live
         with live.lock:
@@ -355,6 +366,8 @@ class Program:
                         else self._tick_of(index, variables, cycle, failed)
                     )
             for index, value, working, state, *_ in self._kept:
+                if only is not None and index not in only:
+                    continue
                 own = attributes_of(nodes[index])
                 # A failing cycle leaves its node as it is, even with a value that it set without
                 # ticking.

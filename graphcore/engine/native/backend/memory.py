@@ -289,6 +289,35 @@ class Memory:
         """Return for each source how many of its events the last call has taken."""
         return [self.words[place + 1] for place in self._words.sources]
 
+    def mark(self) -> "array[int]":
+        """Return the words as they are, for `back_to`; call it after `begin`."""
+        return self.words[:]
+
+    def back_to(self, mark: "array[int]") -> None:
+        """Undo all changes since `mark`, also those of a call that ran all of its cycles."""
+        self.words[:] = mark
+        self.restore()
+
+    def length(self, name: str) -> int:
+        """Return how many items the last call has appended to a list."""
+        place = self._words.lists.get(name)
+        return 0 if place is None else self.words[place]
+
+    def taken(self, name: str) -> list[Any]:
+        """Return what the last call has appended to a list."""
+        place = self._words.lists.get(name)
+        if place is None:
+            return []
+        count, kinds = self.words[place], self._translation.kernel.lists[name]
+        parts = zip(self._lists[name], kinds, strict=True)
+        return self._joined(name, [_tolist(part, kind, count) for part, kind in parts])
+
+    def forget(self, name: str) -> None:
+        """Forget what the last call has appended to a list."""
+        place = self._words.lists.get(name)
+        if place is not None:
+            self.words[place] = 0
+
     def restore(self) -> None:
         """Undo the changes of a call that trapped."""
         for part, begin, items in self._saved:

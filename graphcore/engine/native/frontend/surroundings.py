@@ -16,6 +16,7 @@ from types import CellType, FunctionType, ModuleType
 from typing import Any
 
 from graphcore.engine.fused.frontend.capture import ModuleGlobals, ModuleVariables
+from graphcore.engine.fused.frontend.subset import is_ours
 from graphcore.engine.native.frontend import inlined
 from graphcore.engine.native.frontend.operations import Untranslated
 from graphcore.engine.native.frontend.variables import NOTHING, Known, Value, Variables, kind_of
@@ -67,6 +68,39 @@ class Surroundings:
             return all(get() is expected for get, expected in self._guards.values())
         except (AttributeError, LookupError, NameError, TypeError, ValueError):  # it is gone
             return False
+
+    def watch(self) -> Callable[[], bool] | None:
+        """Return what tells whether anything has been replaced since; `None` if nothing is used.
+
+        It compares by identity, so it may take an equal number for another one.
+        """
+        reached = {path: self.inputs[name] for path, name in self.named.items()}
+        reached |= {path: get for path, (get, _) in self._guards.items()}
+        gets = [get for path, get in reached.items() if not self._is_lasting(path)]
+        if not gets:
+            return None
+        now = [(get, get()) for get in gets]
+
+        def has_changed() -> bool:
+            try:
+                return any(get() is not given for get, given in now)
+            except (AttributeError, LookupError, NameError, TypeError, ValueError):  # it is gone
+                return True
+
+        return has_changed
+
+    def _is_lasting(self, path: Path) -> bool:
+        """Return whether no code replaces the object at the end of a path."""
+        match path:
+            case "global", space, *_:
+                return is_ours(self.space(space))
+            case ("variable" | "text" | "constant", _):
+                return True  # the fused function's own
+            case "text", str(name), *_:
+                return is_ours(getattr(self._namespace[name], "__globals__", {}))
+            case "builtin", *_:
+                return True  # the fused function takes builtins for constants as well
+        return False
 
     def of_variable(self, name: str, value: object) -> Known:
         """Return the object that a variable of the function holds and no cycle assigns.
