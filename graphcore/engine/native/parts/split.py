@@ -9,7 +9,7 @@ Python runs in the function of the whole plan, to which both parts give their va
 import re
 from bisect import bisect_left
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence, Set
+from collections.abc import Container, Iterable, Iterator, Mapping, MutableMapping, Sequence, Set
 from dataclasses import dataclass, replace
 from types import FrameType
 from typing import Any, Protocol
@@ -29,6 +29,7 @@ from graphcore.engine.native.drivers import (
     RowsDriver,
 )
 from graphcore.engine.native.frontend.translation import Loop, Text
+from graphcore.engine.native.parts.assigning import ANY, assigned_to_others
 from graphcore.engine.native.stretches import Stretch
 from graphcore.engine.plan import Node, Plan
 from graphcore.engine.run.session import Session
@@ -398,6 +399,10 @@ class Splitting:
         native = sum(not (node.index in why or node.is_source) for node in nodes)
         if not native:
             return "the native part would have no nodes but sources"
+        held = self._held(why)
+        for index in why:
+            if not held.isdisjoint(assigned_to_others(self._plan.nodes[index])):
+                return f"{names[index]} may assign attributes of nodes of the native part"
         return self._split(why, boundary, native)
 
     def _add_readers(self, why: dict[int, str], names: Sequence[str]) -> None:
@@ -420,6 +425,12 @@ class Splitting:
                 if each not in why:
                     why[each] = f"it reads {names[index]}"
                     waiting.append(each)
+
+    def _held(self, fused: Container[int]) -> set[str]:
+        """Return the names of what variables hold of the nodes of the native part."""
+        native = [kept for kept in self._whole.kept if kept.node not in fused]
+        held = {name for kept in native for name, _ in (*kept.state, *kept.read)}
+        return held | {"value", ANY}
 
     def _boundary(self, fused: Iterable[int]) -> list[int]:
         plan = self._plan
