@@ -25,7 +25,7 @@ from tests.differential.operators import all_operators
 from tests.differential.recipe import Recipe, build
 from tests.differential.tiers import NATIVE, Pace, at_pace
 
-GRAPHS = 20_000 if THOROUGH else 100
+GRAPHS = 20_000 if THOROUGH else 60
 
 
 def assert_same(recipe: Recipe) -> gc.Graph:

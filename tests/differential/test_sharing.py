@@ -18,7 +18,7 @@ from tests.differential.both import THOROUGH
 from tests.differential.observe import difference, run
 from tests.differential.tiers import NATIVE, Pace, at_pace
 
-GRAPHS = 20_000 if THOROUGH else 20
+GRAPHS = 20_000 if THOROUGH else 10
 
 
 @pytest.mark.hypothesis

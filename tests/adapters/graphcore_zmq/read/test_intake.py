@@ -33,7 +33,7 @@ from tests.adapters.graphcore_zmq.read.playing import (
 from tests.adapters.graphcore_zmq.wire import hostile
 
 
-@settings(max_examples=max(settings().max_examples, 200))
+@settings(max_examples=max(settings().max_examples, 100))
 @given(codecs=st.sampled_from(sorted(CODECS)), topics=st.booleans(), steps=scripts())
 def test_the_fast_ways_give_what_the_long_way_gives(codecs, topics, steps):
     script = Script(CODECS[codecs], topics)
