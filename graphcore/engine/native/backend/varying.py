@@ -117,5 +117,5 @@ def _searches(part: object) -> bool:
     """Return whether a part of a kernel bisects a list."""
     if isinstance(part, tuple):
         return any(map(_searches, part))
-    names = getattr(part, "__slots__", ())
+    names = getattr(part, "__match_args__", ())
     return isinstance(part, Search) or any(_searches(getattr(part, name)) for name in names)
