@@ -55,7 +55,6 @@ class Program:
 
     Attributes:
         namespace: the function's globals.
-
     """
 
     def __init__(
